@@ -1,0 +1,172 @@
+"""The class table of a label set, read from its JSON file.
+
+A table states once how the values stored in label files become training ids: a class with id ``i`` is stored as
+``i + label_offset`` (or as the values in its ``raw`` list), the values in ``ignore`` and 255 carry no label, and
+any other value is an error.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["IGNORE", "ClassTable", "list_metainfo", "load_metainfo"]
+
+IGNORE = 255
+"""Training id of pixels without a label."""
+
+_FOLDER = Path(__file__).parent
+_UNKNOWN = -1
+
+
+def _key(name: str) -> str:
+    return name.strip().lower().replace(" ", "-").replace("_", "-")
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Classes of one label set; row ``i`` of every tuple is training id ``i``.
+
+    Attributes:
+        name: Display name, for example ``OpenEarthMap``.
+        source: Where names, order and colours come from.
+        classes: Class names.
+        palette: RGB colours, 0-255.
+        raw_values: For each class the values (0-255) that stand for it in label files; the first is written.
+        ignore: Values (0-255) in label files that carry no label; 255 is always one unless a class claims it.
+        label_offset: Stored value minus training id where a row has no ``raw`` list.
+        prompts: Per class the texts for open-vocabulary models; empty where the table has none.
+        to: Per class the name it merges into; empty where the table has none.
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    raw_values: tuple[tuple[int, ...], ...]
+    ignore: tuple[int, ...] = ()
+    label_offset: int = 0
+    prompts: tuple[tuple[str, ...], ...] = ()
+    to: tuple[str | None, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    def index(self, name: str) -> int:
+        """Training id of a class name; case, spaces, ``_`` and ``-`` make no difference.
+
+        Raises:
+            ValueError: No class of this table has that name; the message lists those it has.
+        """
+        found = self._ids.get(_key(name))
+        if found is None:
+            raise ValueError(f"{name!r} is no class of {self.name}; it has: {', '.join(self.classes)}")
+        return found
+
+    @functools.cached_property
+    def _ids(self) -> dict[str, int]:
+        return {_key(name): i for i, name in enumerate(self.classes)}
+
+    @functools.cached_property
+    def table(self) -> NDArray[np.int16]:
+        """(256,) int16: raw value -> training id, 255 where ignored, -1 where the table allows no such value."""
+        out = np.full(256, _UNKNOWN, np.int16)
+        out[[*self.ignore, IGNORE]] = IGNORE
+        for train_id, values in enumerate(self.raw_values):
+            out[list(values)] = train_id
+        return out
+
+    @property
+    def lut(self) -> NDArray[np.uint8]:
+        """(256,) uint8: raw value -> training id; unknown values become 255 as well (``encode`` refuses them)."""
+        return np.where(self.table < 0, IGNORE, self.table).astype(np.uint8)
+
+    @property
+    def raw(self) -> NDArray[np.uint8]:
+        """(num_classes,) uint8: training id -> the value written to label files."""
+        return np.array([values[0] for values in self.raw_values], np.uint8)
+
+    def encode(self, raw: NDArray[np.uint8], where: str = "label") -> NDArray[np.uint8]:
+        """Training ids of raw values.
+
+        Args:
+            raw: (...) uint8 values as stored in a label file.
+            where: What to name in an error, usually the file.
+
+        Returns:
+            (...) uint8 training ids, 255 where there is no label.
+
+        Raises:
+            ValueError: A value is neither a class nor listed as ignored.
+        """
+        present = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
+        unknown = [int(v) for v in present if self.table[v] == _UNKNOWN]
+        if unknown:
+            allowed = np.flatnonzero(self.table != _UNKNOWN).tolist()
+            raise ValueError(f"{where}: value {unknown[0]} is no label of {self.name}; allowed are {allowed}")
+        return self.lut[raw]
+
+    def metainfo(self) -> dict[str, Any]:
+        """``classes``, ``palette`` and ``label_set`` as MMSegmentation's datasets carry them."""
+        return {"classes": self.classes, "palette": [list(c) for c in self.palette], "label_set": self.name}
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    value = int(text.removeprefix("#"), 16)
+    return value >> 16, value >> 8 & 255, value & 255
+
+
+def list_metainfo() -> list[str]:
+    """Names of the class tables that come with rsseg, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+@functools.lru_cache(maxsize=None)
+def load_metainfo(name: str) -> ClassTable:
+    """Class table by file name, or from a path ending in ``.json``.
+
+    Args:
+        name: One of :func:`list_metainfo`, for example ``"sota"``, or the path of a table of your own.
+
+    Raises:
+        ValueError: There is no such table, or it contradicts itself.
+    """
+    path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
+    if not path.is_file():
+        raise ValueError(f"no class table {name!r}; there are {', '.join(list_metainfo())}, or give a .json path")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    rows = data["categories"]
+    offset = int(data.get("label_offset", 0))
+    if [row["id"] for row in rows] != list(range(len(rows))):
+        raise ValueError(f"{path}: ids must be 0..{len(rows) - 1} in order")
+    table = ClassTable(
+        name=data["name"],
+        source=data["source"],
+        classes=tuple(row["name"] for row in rows),
+        palette=tuple(_colour(row["color"]) for row in rows),
+        raw_values=tuple(tuple(row.get("raw", [row["id"] + offset])) for row in rows),
+        ignore=tuple(data.get("ignore", ())),
+        label_offset=offset,
+        prompts=tuple(tuple(row.get("prompts", ())) for row in rows),
+        to=tuple(row.get("to") for row in rows),
+    )
+    _check(table, path)
+    return table
+
+
+def _check(table: ClassTable, path: Path) -> None:
+    values = [v for row in table.raw_values for v in row]
+    if len({_key(name) for name in table.classes}) != table.num_classes:
+        raise ValueError(f"{path}: two classes have the same name")
+    if table.num_classes > IGNORE or min(values) < 0 or max(values) > IGNORE:
+        raise ValueError(f"{path}: label values must lie in 0..255, with at most 255 classes")
+    if len(set(values)) != len(values) or set(values) & set(table.ignore):
+        raise ValueError(f"{path}: a label value is used twice")

@@ -1,0 +1,1 @@
+"""Pure array functions, one module per noun: boxes, confusion matrices, masks, windows."""

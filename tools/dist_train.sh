@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Train with one process per GPU (or, without GPUs, that many CPU processes).
+set -euo pipefail
+
+if [ $# -lt 2 ]; then
+    cat >&2 <<'USAGE'
+Usage: tools/dist_train.sh CONFIG GPUS [arguments of tools/train.py]
+Environment: NNODES (1), NODE_RANK (0), MASTER_ADDR (127.0.0.1), PORT (a free one; 29500 on several nodes),
+    PYTHON (python), OMP_NUM_THREADS (1)
+Two nodes: NNODES=2 NODE_RANK=0 MASTER_ADDR=<address of node 0> tools/dist_train.sh CONFIG 8, the same with
+    NODE_RANK=1 on the other.
+USAGE
+    exit 2
+fi
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+config=$1 gpus=$2
+shift 2
+python=${PYTHON:-python} nnodes=${NNODES:-1} port=${PORT:-}
+if [ -z "$port" ]; then
+    port=29500
+    if [ "$nnodes" = 1 ]; then
+        port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
+    fi
+fi
+
+export PYTHONPATH=${tools%/*}${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+exec "$python" -m torch.distributed.run \
+    --nnodes="$nnodes" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$gpus" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$port" \
+    "$tools/train.py" "$config" --launcher pytorch "$@"

@@ -1,0 +1,72 @@
+"""FAIR1M XML: rotated boxes as closed rings of points."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from rsseg.datasets.detection.record import Detections, Entry, collect
+from rsseg.datasets.detection.values import (
+    AnnotationError,
+    OnError,
+    check_on_error,
+    class_index,
+    parse_number,
+    settle,
+)
+from rsseg.datasets.detection.xmltree import Element, parse_xml, stated_size
+from rsseg.metainfo import ClassTable
+
+__all__ = ["read_fair1m"]
+
+
+def read_fair1m(path: Path | str, table: ClassTable, on_error: OnError = "raise") -> Detections:
+    """Read one FAIR1M label file.
+
+    Of each ``objects/object``, ``possibleresult/name`` gives the class (spaces stand for "-") and
+    ``points/point`` ("x,y"; four, or five whose last repeats the first) ``qbox``; ``hbox`` is their hull.
+    The object id is the place of the object in the file, from 1, counting skipped ones.
+
+    Source: SAMRS release, ``ann_transform.py:51-77``.
+
+    Args:
+        path: The ``.xml`` file.
+        table: Class table of the labels.
+        on_error: ``"raise"`` the first problem, or ``"skip"`` such objects (all of them in a broken file) and
+            list them in ``problems``.
+
+    Raises:
+        AnnotationError: The file or an object is unusable and ``on_error`` is ``"raise"``.
+        FileNotFoundError: There is no such file.
+    """
+    check_on_error(on_error)
+    path = Path(path)
+    try:
+        root = parse_xml(path, "annotation")
+        objects = root.one("objects").all("object")
+        size = stated_size(root.find("size"), "height", "width")
+    except AnnotationError as error:
+        settle([error], on_error)
+        return Detections(path, path.stem, problems=[error.with_traceback(None)])
+    return collect(path, objects, partial(_entry, table), table, size=size, on_error=on_error)
+
+
+def _entry(table: ClassTable, place: int, element: Element) -> Entry:
+    name = element.one("possibleresult").one("name")
+    label = class_index(table, name.value, element.path, name.line)
+    points = element.one("points")
+    corners = [_point(point) for point in points.all("point")]
+    value = " ".join(point.value for point in points.all("point"))
+    if len(corners) not in (4, 5):
+        raise points.error(value, f"a box has 4 points, or 5 with the last as the first, not {len(corners)}")
+    if len(corners) == 5 and corners.pop() != corners[0]:
+        raise points.error(value, "the fifth point must repeat the first")
+    return Entry(points.line, str(place), label, None, [v for point in corners for v in point], False, value)
+
+
+def _point(element: Element) -> tuple[float, float]:
+    parts = element.value.split(",")
+    if len(parts) != 2:
+        raise element.error(element.value, 'a point must be "x,y"')
+    x, y = (parse_number(part.strip(), element.path, element.line, "coordinate") for part in parts)
+    return x, y

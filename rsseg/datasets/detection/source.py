@@ -1,0 +1,229 @@
+"""A folder of images and their labels, paired by name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rsseg.datasets.detection.coco import CocoDetections, read_coco
+from rsseg.datasets.detection.dior import read_dior
+from rsseg.datasets.detection.dota import read_dota
+from rsseg.datasets.detection.fair1m import read_fair1m
+from rsseg.datasets.detection.hrsc import read_hrsc
+from rsseg.datasets.detection.image import image_size
+from rsseg.datasets.detection.record import Detections, check_inside
+from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, settle
+from rsseg.metainfo import ClassTable
+
+__all__ = ["READERS", "SUFFIXES", "DetectionSource", "SourceItem", "open_source"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+"""Image file suffixes, compared without case."""
+
+READERS: dict[str, Callable[..., Any]] = {
+    "dota": read_dota,
+    "dior": read_dior,
+    "fair1m": read_fair1m,
+    "hrsc": read_hrsc,
+    "coco": read_coco,
+}
+"""Format -> reader ``(path, table, on_error)``; ``coco`` gives a record per image, the others one record."""
+
+_LABEL_SUFFIX = {"dota": ".txt", "dior": ".xml", "fair1m": ".xml", "hrsc": ".xml"}
+
+
+@dataclass(frozen=True)
+class SourceItem:
+    """One image and its label file.
+
+    Attributes:
+        stem: Image name without folder and suffix, unique in the source.
+        image: Image file.
+        annotation: Label file; the same JSON for every item of a COCO source.
+    """
+
+    stem: str
+    image: Path
+    annotation: Path
+
+
+@dataclass
+class DetectionSource:
+    """Images with labels, made by :func:`open_source`.
+
+    Attributes:
+        format: Key of ``READERS``.
+        table: Class table of the labels.
+        on_error: What ``read`` does with problems.
+        items: The pairs, sorted by stem.
+        problems: What was wrong with the folders: duplicate stems, missing images, stems that do not exist.
+            Problems inside a label file are in the record that ``read`` returns.
+        without_annotation: Images no label file belongs to, sorted by stem.
+    """
+
+    format: str
+    table: ClassTable
+    on_error: OnError
+    items: list[SourceItem]
+    problems: list[AnnotationError]
+    without_annotation: list[Path]
+    _records: dict[str, Detections] = field(default_factory=dict, repr=False)
+    _seen: set[str] = field(default_factory=set, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def read(self, item: SourceItem) -> Detections:
+        """The labels of one image, their boxes compared with the size of the image file.
+
+        Raises:
+            AnnotationError: A label or the image is unusable and ``on_error`` is ``"raise"``.
+        """
+        if self.format == "coco":
+            record = self._records[item.stem]
+        else:
+            record = READERS[self.format](item.annotation, self.table, self.on_error)
+        try:
+            size = image_size(item.image)
+        except AnnotationError as error:
+            settle([error], self.on_error)
+            return replace(record.select([]), problems=[*record.problems, error.with_traceback(None)])
+        return check_inside(record, size, self.on_error)
+
+
+def open_source(
+    format: str,
+    images: Path | str,
+    annotations: Path | str,
+    table: ClassTable,
+    suffixes: Sequence[str] = SUFFIXES,
+    on_error: OnError = "raise",
+    stems: Sequence[str] | Path | str | None = None,
+) -> DetectionSource:
+    """Pair the images of a folder with their labels; sub-folders are searched too.
+
+    Args:
+        format: ``dota``, ``dior``, ``fair1m``, ``hrsc`` or ``coco``.
+        images: Folder of images; for ``coco`` the folder that ``file_name`` starts from.
+        annotations: Folder of label files named like their images; for ``coco`` the JSON file.
+        table: Class table of the labels.
+        suffixes: Image suffixes, compared without case.
+        on_error: ``"raise"`` the first problem (here, and later in ``read``), or ``"skip"`` what it concerns
+            and list it.
+        stems: Use only these: a list of stems, or a text file with one per line.
+
+    Raises:
+        AnnotationError: Two images or two label files have one stem, a label file has no image, or a stem of
+            ``stems`` does not exist; only with ``on_error="raise"``.
+        FileNotFoundError: ``images``, ``annotations`` or the file ``stems`` does not exist.
+        ValueError: There is no such format.
+    """
+    check_on_error(on_error)
+    if format not in READERS:
+        raise ValueError(f"no annotation format {format!r}; there are {', '.join(READERS)}")
+    images, annotations = Path(images), Path(annotations)
+    _exists(format, images, annotations)
+    source = DetectionSource(format, table, on_error, [], [], [])
+    wanted = _wanted(stems)
+    pictures = _by_stem(_files(images, suffixes), wanted)
+    if format == "coco":
+        _pair_coco(source, read_coco(annotations, table, on_error), images, wanted)
+    else:
+        labels = _by_stem(_files(annotations, [_LABEL_SUFFIX[format]]), wanted)
+        _pair(source, labels, pictures, images / f"STEM({'|'.join(suffixes)})")
+    source.items.sort(key=lambda item: item.stem)
+    source.without_annotation = _unlabelled(source, pictures)
+    listing = Path(stems) if isinstance(stems, Path | str) else annotations
+    for stem in sorted((wanted or set()) - source._seen - pictures.keys()):
+        reason = f"no image and no label file has this stem in {images} and {annotations}"
+        source.problems.append(AnnotationError(listing, None, stem, reason))
+    settle(source.problems, on_error)
+    return source
+
+
+def _exists(format: str, images: Path, annotations: Path) -> None:
+    if not images.is_dir():
+        raise FileNotFoundError(f"{images}: no such folder; expected the images there")
+    if format == "coco":
+        if not annotations.is_file():
+            raise FileNotFoundError(f"{annotations}: no such file; expected a COCO instances JSON")
+    elif not annotations.is_dir():
+        expected = f"{format} label files (*{_LABEL_SUFFIX[format]})"
+        raise FileNotFoundError(f"{annotations}: no such folder; expected {expected} there")
+
+
+def _wanted(stems: Sequence[str] | Path | str | None) -> set[str] | None:
+    if stems is None:
+        return None
+    if not isinstance(stems, Path | str):
+        return set(stems)
+    path = Path(stems)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; expected a text file with one image stem per line")
+    return {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()}
+
+
+def _files(folder: Path, suffixes: Iterable[str]) -> list[Path]:
+    allowed = {suffix.lower() for suffix in suffixes}
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in allowed)
+    return sorted(path for path in found if not path.name.startswith(".") and path.is_file())
+
+
+def _by_stem(paths: Iterable[Path], wanted: set[str] | None) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        if wanted is None or path.stem in wanted:
+            found[path.stem].append(path)
+    return dict(found)
+
+
+def _pair(
+    source: DetectionSource, labels: dict[str, list[Path]], pictures: dict[str, list[Path]], expected: Path
+) -> None:
+    for same in (*pictures.values(), *labels.values()):
+        if len(same) > 1:
+            reason = f"stem used twice, also by {', '.join(map(str, same[1:]))}; rename or remove all but one"
+            source.problems.append(AnnotationError(same[0], None, same[0].stem, reason))
+    for stem, files in labels.items():
+        found = pictures.get(stem, [])
+        if not found:
+            reason = f"no image for this label file, expected {expected}"
+            source.problems.append(AnnotationError(files[0], None, stem, reason))
+        elif len(found) == len(files) == 1:
+            source.items.append(SourceItem(stem, found[0], files[0]))
+    source._seen.update(labels)
+
+
+def _pair_coco(source: DetectionSource, records: CocoDetections, images: Path, wanted: set[str] | None) -> None:
+    source.problems.extend(records.problems)
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for name, record in records.items():
+        if wanted is None or record.stem in wanted:
+            by_stem[record.stem].append(name)
+    for stem, (name, *others) in by_stem.items():
+        path = records[name].path
+        if others:
+            reason = f"stem used twice, by {', '.join([name, *others])}; rename or remove all but one"
+            source.problems.append(AnnotationError(path, None, stem, reason))
+        elif not (images / name).is_file():
+            reason = f'no image for this entry of "images", expected {images / name}'
+            source.problems.append(AnnotationError(path, None, name, reason))
+        else:
+            source._records[stem] = records[name]
+            source.items.append(SourceItem(stem, images / name, path))
+    source._seen.update(by_stem)
+
+
+def _unlabelled(source: DetectionSource, pictures: dict[str, list[Path]]) -> list[Path]:
+    """Images that no label file (of a COCO source: no entry) goes with, by stem."""
+    used = {item.image for item in source.items}
+    coco = source.format == "coco"
+    return [
+        path
+        for stem in sorted(pictures)
+        for path in pictures[stem]
+        if path not in used and (coco or stem not in source._seen)
+    ]

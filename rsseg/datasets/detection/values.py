@@ -1,0 +1,103 @@
+"""What goes wrong in label files, and what single values in them may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from rsseg.metainfo import ClassTable
+
+__all__ = [
+    "AnnotationError",
+    "OnError",
+    "check_on_error",
+    "class_index",
+    "parse_flag",
+    "parse_number",
+    "settle",
+]
+
+OnError = Literal["raise", "skip"]
+
+
+class AnnotationError(ValueError):
+    """Something in a label or image file that cannot be used.
+
+    Attributes:
+        path: The file.
+        line: Line in that file, from 1; ``None`` where there are none to name (JSON, images, folders).
+        value: The offending value as text.
+        reason: What is wrong and what is allowed.
+    """
+
+    def __init__(self, path: Path | str, line: int | None, value: object, reason: str) -> None:
+        super().__init__(path, line, value, reason)
+        self.path = Path(path)
+        self.line = line
+        self.value = str(value)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        where = f"{self.path}" if self.line is None else f"{self.path}:{self.line}"
+        return f"{where}: {self.reason}: {self.value!r}"
+
+
+def check_on_error(on_error: str) -> None:
+    """Raise ``ValueError`` unless ``on_error`` is one of the allowed words."""
+    if on_error not in get_args(OnError):
+        raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+
+
+def settle(problems: Sequence[AnnotationError], on_error: OnError) -> None:
+    """Raise the first problem when ``on_error`` is ``"raise"``; with ``"skip"`` the caller lists them."""
+    if problems and on_error == "raise":
+        raise problems[0]
+
+
+def parse_number(text: object, path: Path, line: int | None, what: str, *, positive: bool = False) -> float:
+    """A finite number in pixels (or radians) from text or a JSON value.
+
+    ``nan``, ``inf``, overflowing exponents, ``1_000`` and booleans are no numbers.
+
+    Raises:
+        AnnotationError: It is none, or it is not above 0 where ``positive`` asks for that.
+    """
+    try:
+        if isinstance(text, bool) or (isinstance(text, str) and ("_" in text or not text.isascii())):
+            raise ValueError
+        number = float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise AnnotationError(path, line, text, f"{what} must be a finite number such as 12 or 12.5")
+    if positive and number <= 0:
+        raise AnnotationError(path, line, text, f"{what} must be above 0")
+    return number
+
+
+def parse_flag(text: object, path: Path, line: int | None, what: str) -> bool:
+    """A 0/1 flag from text or a JSON value; empty or absent is 0.
+
+    Raises:
+        AnnotationError: It is something else.
+    """
+    if text in (None, "", "0", "1", 0, 1):
+        return text in ("1", 1)
+    raise AnnotationError(path, line, text, f"{what} must be 0 or 1")
+
+
+def class_index(table: ClassTable, name: str, path: Path, line: int | None, what: str = "") -> int:
+    """Training id of a class name; ``what`` opens the message.
+
+    Raises:
+        AnnotationError: The table has no such class.
+    """
+    try:
+        return table.index(name)
+    except ValueError:
+        allowed = ", ".join(table.classes)
+        raise AnnotationError(
+            path, line, name, f"{what}unknown class for the table {table.name}, allowed are {allowed}"
+        ) from None

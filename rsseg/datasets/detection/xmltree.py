@@ -1,0 +1,135 @@
+"""A small XML tree that knows the line of every element, for label files; no DTDs, no entities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.parsers import expat
+
+from rsseg.datasets.detection.values import AnnotationError, parse_number
+
+__all__ = ["Element", "parse_xml", "stated_size"]
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """One XML element.
+
+    Attributes:
+        tag: Its name.
+        line: Line of its opening tag, from 1.
+        path: The file.
+        text: Characters directly inside it.
+        children: Elements directly inside it, in file order.
+    """
+
+    tag: str
+    line: int
+    path: Path
+    text: str = ""
+    children: list[Element] = field(default_factory=list)
+
+    @property
+    def value(self) -> str:
+        """``text`` without surrounding white space."""
+        return self.text.strip()
+
+    def all(self, tag: str) -> list[Element]:
+        """Direct children of that name."""
+        return [child for child in self.children if child.tag == tag]
+
+    def find(self, tag: str) -> Element | None:
+        """The direct child of that name, ``None`` where there is none.
+
+        Raises:
+            AnnotationError: There are several.
+        """
+        found = self.all(tag)
+        if len(found) > 1:
+            raise found[1].error(f"<{tag}>", f"<{self.tag}> may hold one <{tag}> only")
+        return found[0] if found else None
+
+    def one(self, tag: str) -> Element:
+        """The only direct child of that name.
+
+        Raises:
+            AnnotationError: There is none, or several.
+        """
+        found = self.find(tag)
+        if found is None:
+            raise self.error(f"<{tag}>", f"<{self.tag}> lacks an element it must hold")
+        return found
+
+    def number(self, tag: str, *, positive: bool = False) -> float:
+        """The finite number in the only child of that name.
+
+        Raises:
+            AnnotationError: There is no such child, or no such number in it.
+        """
+        child = self.one(tag)
+        return parse_number(child.value, self.path, child.line, f"<{tag}>", positive=positive)
+
+    def error(self, value: object, reason: str) -> AnnotationError:
+        """An error at the line of this element, to be raised."""
+        return AnnotationError(self.path, self.line, value, reason)
+
+
+def parse_xml(path: Path, root: str) -> Element:
+    """Read an XML file whose outermost element is ``root``.
+
+    Raises:
+        AnnotationError: The file is cut short or malformed, declares a DOCTYPE, or holds something else.
+        FileNotFoundError: There is no such file.
+    """
+    data = path.read_bytes()
+    stack = [Element("", 0, path)]
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+
+    def start(tag: str, _: dict[str, str]) -> None:
+        element = Element(tag, parser.CurrentLineNumber, path)
+        stack[-1].children.append(element)
+        stack.append(element)
+
+    def text(characters: str) -> None:
+        stack[-1].text += characters
+
+    def doctype(name: str, *_: object) -> None:
+        reason = "label files may not declare a DOCTYPE, remove it"
+        raise AnnotationError(path, parser.CurrentLineNumber, f"<!DOCTYPE {name}", reason)
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _: stack.pop()
+    parser.CharacterDataHandler = text
+    parser.StartDoctypeDeclHandler = doctype
+    try:
+        parser.Parse(data, True)
+    except (expat.ExpatError, LookupError) as error:
+        line = getattr(error, "lineno", 1)
+        reason = f"not a complete XML file ({expat.errors.messages.get(getattr(error, 'code', 0), error)})"
+        raise AnnotationError(path, line, _line(data, line), reason) from None
+    outer = stack[0].children[0]
+    if outer.tag != root:
+        raise outer.error(f"<{outer.tag}>", f"the outermost element must be <{root}>")
+    return outer
+
+
+def stated_size(holder: Element | None, height: str, width: str) -> tuple[int, int] | None:
+    """(H, W) in pixels from two children of ``holder``; ``None`` where ``holder`` or both are absent.
+
+    Raises:
+        AnnotationError: Only one is there, or one is no whole number above 0.
+    """
+    if holder is None or (holder.find(height) is None and holder.find(width) is None):
+        return None
+    sides = [holder.number(tag, positive=True) for tag in (height, width)]
+    for tag, side in zip((height, width), sides, strict=True):
+        if side != int(side):
+            raise holder.one(tag).error(holder.one(tag).value, f"<{tag}> must be a whole number of pixels")
+    return int(sides[0]), int(sides[1])
+
+
+def _line(data: bytes, number: int) -> str:
+    lines = data.splitlines()
+    text = lines[number - 1] if 0 < number <= len(lines) else b""
+    return text.decode("utf-8", "replace").strip()[:80]

@@ -125,7 +125,5 @@ def test_public_things_are_documented(path: Path) -> None:
         inner = node.body if isinstance(node, ast.ClassDef) and not node.bases else []
         # A method of a derived class may inherit its contract from the base.
         methods = [n for n in inner if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
-        missing += [
-            f"{_name(path)}:{n.lineno}: {n.name}" for n in [node, *methods] if not ast.get_docstring(n)
-        ]
+        missing += [f"{_name(path)}:{n.lineno}: {n.name}" for n in [node, *methods] if not ast.get_docstring(n)]
     assert not missing, "no docstring:\n" + "\n".join(missing)

@@ -1,0 +1,177 @@
+"""Every leaf config: parses, explains itself, names only what exists, builds, and fits its class table."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mmengine.registry
+import mmseg.registry
+import pytest
+from mmengine.config import Config
+from mmengine.registry import Registry, init_default_scope
+
+from rsseg.metainfo import load_metainfo
+
+REPO = Path(__file__).resolve().parents[2]
+CONFIGS = REPO / "configs"
+FILES = sorted(CONFIGS.rglob("*.py"))
+LEAVES = [path for path in FILES if "_base_" not in path.parts]
+CONVERSIONS = [path for path in LEAVES if path.stem.startswith("convert")]
+EXPERIMENTS = [path for path in LEAVES if path not in CONVERSIONS]
+# Keys of mmengine that hold a `type` which is a plain word, not a registered name.
+PLAIN_TYPES = {"epoch", "iter", "step"}
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(REPO).as_posix()
+
+
+def _walk(node: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every dict in a config, with the dotted place where it stands."""
+    if isinstance(node, dict):
+        yield where, node
+        for key, value in node.items():
+            yield from _walk(value, f"{where}.{key}")
+    elif isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            yield from _walk(value, f"{where}[{i}]")
+
+
+def _load(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A config as plain dicts, read from the repository root as the commands do; imports what it asks for."""
+    monkeypatch.chdir(REPO)
+    config = Config.fromfile(_name(path))
+    init_default_scope(config.get("default_scope", "mmseg"))
+    return config.to_dict()
+
+
+def _bases(path: Path) -> list[Path]:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_base_":
+            value = ast.literal_eval(node.value)
+            return [(path.parent / name).resolve() for name in ([value] if isinstance(value, str) else value)]
+    return []
+
+
+def _depth(path: Path) -> int:
+    return max((1 + _depth(base) for base in _bases(path)), default=0)
+
+
+def _registries() -> list[Registry]:
+    found = [v for m in (mmengine.registry, mmseg.registry) for v in vars(m).values()]
+    return [registry for registry in found if isinstance(registry, Registry)]
+
+
+def _class_counts(dataset: dict[str, Any]) -> dict[str, int]:
+    """Number of classes of every set in a (nested) dataset config, by the name of the set."""
+    counts: dict[str, int] = {}
+    for _, node in _walk(dataset):
+        if "table" in node:
+            counts[node.get("name") or Path(node["table"]).stem] = load_metainfo(node["table"]).num_classes
+        elif str(node.get("type", "")).endswith("Dataset") and not {"datasets", "dataset"} & set(node):
+            metainfo = mmseg.registry.DATASETS.get(node["type"]).METAINFO
+            counts[node["type"]] = len(metainfo["classes"])
+    return counts
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(EXPERIMENTS) >= 3
+    assert CONVERSIONS
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_file_name_is_an_identifier(path: Path) -> None:
+    assert path.stem.isidentifier()
+    assert all(part.isidentifier() for part in path.relative_to(CONFIGS).parts[:-1])
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=_name)
+def test_leaf_says_how_to_run_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 40
+    docstring = ast.get_docstring(ast.parse(text))
+    assert docstring, "a leaf opens with a docstring: what, paper and table, command, expected result, cost"
+    assert re.search(r"python tools/\w+\.py|tools/dist_\w+\.sh", docstring), "no command in the docstring"
+    assert _name(path) in docstring, "the command names another file"
+    for mentioned in re.findall(r"configs/[\w/]+\.py", docstring):
+        assert (REPO / mentioned).is_file(), f"{mentioned} does not exist"
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=_name)
+def test_inheritance_is_shallow(path: Path) -> None:
+    assert all(base.is_file() for base in _bases(path))
+    assert _depth(path) <= 3
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "_base_" / "models").glob("*.py")), ids=_name)
+def test_model_bases_know_no_classes(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert "num_classes" not in {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "_base_" / "datasets").glob("*.py")), ids=_name)
+def test_dataset_bases_are_short(path: Path) -> None:
+    assert path.stem.startswith("_") or len(path.read_text(encoding="utf-8").splitlines()) <= 20
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=_name)
+def test_paths_are_relative(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for where, node in _walk(_load(path, monkeypatch)):
+        for key, value in node.items():
+            if key == "data_root" and value is not None:
+                assert value.startswith("data/"), f"{where}.{key} = {value!r}"
+            assert not (isinstance(value, str) and value.startswith(("/", "~"))), f"{where}.{key} = {value!r}"
+            assert key != "reduce_zero_label" or not value, f"{where}: what a value means stands in the class table"
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=_name)
+def test_every_type_resolves(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _load(path, monkeypatch)
+    names = {node["type"]: where for where, node in _walk(config) if isinstance(node.get("type"), str)}
+    registries = _registries()
+    missing = {
+        name: where
+        for name, where in names.items()
+        if name not in PLAIN_TYPES and not any(registry.get(name) for registry in registries)
+    }
+    assert not missing, f"not registered: {missing}"
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=_name)
+def test_heads_fit_the_class_tables(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _load(path, monkeypatch)
+    counts = _class_counts(config["train_dataloader"]["dataset"])
+    assert counts, "the training set names no class table"
+    model = config["model"]
+    if "heads" in model:
+        assert model["heads"] == counts
+        return
+    heads = [node["num_classes"] for _, node in _walk(model) if "num_classes" in node]
+    assert heads, "no head says how many classes it has"
+    assert set(heads) == set(counts.values())
+    for split in ("val_dataloader", "test_dataloader"):
+        if config.get(split):
+            assert set(_class_counts(config[split]["dataset"]).values()) == set(heads), split
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=_name)
+def test_model_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _load(path, monkeypatch)["model"]
+    for _, node in _walk(model):
+        node.pop("init_cfg", None)
+        if "pretrained" in node:
+            node["pretrained"] = None
+        if node.get("type") == "SyncBN":
+            node["type"] = "BN"
+    built = mmseg.registry.MODELS.build(model)
+    assert sum(parameter.numel() for parameter in built.parameters()) > 0
+
+
+@pytest.mark.parametrize("path", CONVERSIONS, ids=_name)
+def test_conversion_is_complete(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _load(path, monkeypatch)
+    assert load_metainfo(config["table"]).num_classes > 0
+    assert config["source"]
+    assert config["predictor"]

@@ -1,0 +1,160 @@
+"""Packaging: what is declared is what is needed, what is built is complete, links lead somewhere."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import rsseg
+
+REPO = Path(__file__).resolve().parents[2]
+EXTRAS = {"mm": "mminstall", "optional": "optional", "tests": "tests"}
+MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "data").glob("*.md")])
+DOCUMENTS = {"README.md", "CHANGELOG.md", "data/README.md"}
+DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary")}
+# Import names of the packages in requirements/, and of those that these bring along.
+RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools"}
+WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
+OPTIONAL = {"safetensors", "segment_anything"}
+
+
+def _requirements(name: str) -> list[Requirement]:
+    lines = (REPO / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [Requirement(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
+
+
+def _setup_arguments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What setup.py passes to setuptools."""
+    setuptools = pytest.importorskip("setuptools")
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **kwargs: told.update(kwargs))
+    monkeypatch.chdir(REPO)
+    source = (REPO / "setup.py").read_text(encoding="utf-8")
+    exec(compile(source, "setup.py", "exec"), {"__file__": str(REPO / "setup.py"), "__name__": "__main__"})
+    return told
+
+
+def test_setup_reads_version_and_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _setup_arguments(monkeypatch)
+    assert told["version"] == rsseg.__version__
+    assert told["python_requires"] == ">=3.10"
+    assert [Requirement(r) for r in told["install_requires"]] == _requirements("runtime")
+    assert set(told["extras_require"]) == set(EXTRAS)
+    for extra, file in EXTRAS.items():
+        assert [Requirement(r) for r in told["extras_require"][extra]] == _requirements(file)
+    packages = {path.parent.relative_to(REPO) for path in (REPO / "rsseg").rglob("__init__.py")}
+    assert set(told["packages"]) == {".".join(path.parts) for path in packages}
+
+
+def test_the_mm_stack_is_never_forced_on_a_user() -> None:
+    forced = {canonicalize_name(r.name) for r in _requirements("runtime")}
+    assert not [name for name in forced if name.startswith(("onedl", "mm", "opencv"))]
+    every = {canonicalize_name(r.name) for file in ("runtime", *EXTRAS.values()) for r in _requirements(file)}
+    assert not [name for name in every if name.startswith("opencv")], "mmcv brings OpenCV itself"
+    assert {r.name for r in _requirements("mminstall")} == {
+        "onedl-mmcv",
+        "onedl-mmengine",
+        "onedl-mmsegmentation",
+        "onedl-mmpretrain",
+    }
+
+
+@pytest.mark.parametrize("name", ["runtime", *EXTRAS.values()])
+def test_every_bound_has_its_reason(name: str) -> None:
+    lines = (REPO / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    stated = [line for line in lines if line.strip() and not line.startswith("#")]
+    assert stated
+    for line in stated:
+        assert re.fullmatch(r"[\w.-]+>=[\w.]+ +# \S.{10,}", line), line
+
+
+def test_the_tested_set_pins_and_satisfies_every_requirement() -> None:
+    pins: dict[str, list[Requirement]] = {}
+    for pin in _requirements("tested"):
+        assert re.fullmatch(r"==[\w.]+", str(pin.specifier)), f"no exact pin: {pin}"
+        pins.setdefault(canonicalize_name(pin.name), []).append(pin)
+    for name in ("runtime", *EXTRAS.values()):
+        for requirement in _requirements(name):
+            found = pins.get(canonicalize_name(requirement.name))
+            assert found, f"requirements/tested.txt does not pin {requirement.name}"
+            for pin in found:
+                assert requirement.specifier.contains(str(pin.specifier).removeprefix("==")), pin
+
+
+def test_imports_are_declared() -> None:
+    undeclared = []
+    for path in [*(REPO / "rsseg").rglob("*.py"), *(REPO / "tools").glob("*.py")]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        top = {id(node) for node in tree.body}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            else:
+                continue
+            for name in {name.split(".")[0] for name in names}:
+                known = name in sys.stdlib_module_names or name in {"rsseg", *RUNTIME, *WITH_MM}
+                if not known and not (name in OPTIONAL and id(node) not in top):
+                    undeclared.append(f"{path.relative_to(REPO)}:{node.lineno}: {name}")
+    assert not undeclared, "not in requirements/, or optional and not inside a function:\n" + "\n".join(undeclared)
+
+
+def test_what_is_built_holds_tables_configs_and_tools(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools")
+    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)]
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(command, cwd=REPO, env=env, check=True, capture_output=True)
+    for source in (REPO / "rsseg").rglob("*.py"):
+        assert (tmp_path / source.relative_to(REPO)).is_file()
+    tables = {path.name for path in (REPO / "rsseg" / "metainfo").glob("*.json")}
+    assert tables and tables == {path.name for path in (tmp_path / "rsseg" / "metainfo").glob("*.json")}
+    mim = tmp_path / "rsseg" / ".mim"
+    assert (mim / "model-index.yml").is_file() and (mim / "tools" / "train.py").is_file()
+    configs = {path.relative_to(REPO) for path in (REPO / "configs").rglob("*.py")}
+    assert configs == {path.relative_to(mim) for path in (mim / "configs").rglob("*.py")}
+
+
+def test_the_manifest_holds_tables_and_requirements() -> None:
+    manifest = (REPO / "MANIFEST.in").read_text(encoding="utf-8")
+    assert "rsseg/metainfo/*.json" in manifest and "requirements/*.txt" in manifest
+
+
+def test_version_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((REPO / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == rsseg.__version__
+    changelog = (REPO / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (.+)$", changelog, re.MULTILINE)
+    assert newest and rsseg.__version__ in newest[1], "CHANGELOG.md: the newest section names the version"
+
+
+def test_the_model_index_names_what_exists() -> None:
+    index = yaml.safe_load((REPO / "model-index.yml").read_text(encoding="utf-8"))
+    collections = {collection["Name"] for collection in index["Collections"]}
+    assert index["Models"]
+    for model in index["Models"]:
+        assert model["In Collection"] in collections
+        assert (REPO / model["Config"]).is_file(), model["Config"]
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.relative_to(REPO).as_posix())
+def test_links_and_paths_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    local = [link.split("#")[0] for link in links if not re.match(r"\w+:|#", link)]
+    assert not [link for link in local if not (path.parent / link).exists()]
+    commands = set(re.findall(r"\b(?:configs|tools)/[\w/]+\.(?:py|sh)", text))
+    assert not [name for name in commands if "myset" not in name and not (REPO / name).is_file()]
+
+
+def test_the_documents_are_there() -> None:
+    names = {path.relative_to(REPO).as_posix() for path in MARKDOWN}
+    assert names >= DOCUMENTS

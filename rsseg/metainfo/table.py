@@ -11,7 +11,6 @@ import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,10 +113,6 @@ class ClassTable:
             raise ValueError(f"{where}: value {unknown[0]} is no label of {self.name}; allowed are {allowed}")
         return self.lut[raw]
 
-    def metainfo(self) -> dict[str, Any]:
-        """``classes``, ``palette`` and ``label_set`` as MMSegmentation's datasets carry them."""
-        return {"classes": self.classes, "palette": [list(c) for c in self.palette], "label_set": self.name}
-
 
 def _colour(text: str) -> tuple[int, int, int]:
     value = int(text.removeprefix("#"), 16)
@@ -129,7 +124,7 @@ def list_metainfo() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def load_metainfo(name: str) -> ClassTable:
     """Class table by file name, or from a path ending in ``.json``.
 

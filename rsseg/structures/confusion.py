@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 __all__ = ["confusion_matrix", "scores"]
 
 
-def confusion_matrix(pred: torch.Tensor, target: torch.Tensor, num_classes: int, ignore_index: int = 255) -> torch.Tensor:
+def confusion_matrix(
+    pred: torch.Tensor, target: torch.Tensor, num_classes: int, ignore_index: int = 255
+) -> torch.Tensor:
     """Count pixels by (true class, predicted class).
 
     Args:

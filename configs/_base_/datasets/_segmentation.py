@@ -1,0 +1,61 @@
+"""Pipelines and loaders of every segmentation dataset; a dataset's own file adds type and paths."""
+
+meta_keys = (
+    "img_path", "seg_map_path", "ori_shape", "img_shape", "pad_shape", "scale_factor", "flip", "flip_direction",
+    "reduce_zero_label", "dataset_name", "table",
+)  # fmt: skip
+
+
+def _train(crop):
+    """Augmentations of the SAMRS release, for crops of crop x crop pixels."""
+    return [
+        dict(type="LoadImageFromFile"),
+        dict(type="LoadLabels"),
+        dict(type="RandomScale", low=0.5, high=2.0, prob=0.5),
+        dict(type="RandomCrop", crop_size=(crop, crop)),
+        dict(type="RandomFlip", prob=0.5, direction="horizontal"),
+        dict(type="RandomFlip", prob=0.5, direction="vertical"),
+        dict(type="RandomRotate90", prob=0.5),
+        dict(type="ShiftTones", prob=0.3),
+        dict(type="Pad", size=(crop, crop), pad_val=dict(img=0, seg=255)),
+        dict(type="PackSegInputs", meta_keys=meta_keys),
+    ]
+
+
+train_pipeline_128 = _train(128)
+train_pipeline_224 = _train(224)
+train_pipeline_512 = _train(512)
+train_pipeline_896 = _train(896)
+test_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="LoadLabels"),
+    dict(type="PackSegInputs", meta_keys=meta_keys),
+]
+tta_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(
+        type="TestTimeAug",
+        transforms=[
+            [
+                dict(type="RandomFlip", prob=0.0, direction="horizontal"),
+                dict(type="RandomFlip", prob=1.0, direction="horizontal"),
+                dict(type="RandomFlip", prob=1.0, direction="vertical"),
+            ],
+            [dict(type="LoadLabels")],
+            [dict(type="PackSegInputs", meta_keys=meta_keys)],
+        ],
+    ),
+]
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type="SetSampler", batch_size=8),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+)
+test_dataloader = val_dataloader

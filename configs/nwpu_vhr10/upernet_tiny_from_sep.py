@@ -1,0 +1,17 @@
+"""NWPU VHR-10 masks with few labelled images, fine-tuned from SEP.
+
+python tools/train.py configs/nwpu_vhr10/upernet_tiny_from_sep.py
+"""
+
+_base_ = ["./upernet_tiny.py"]
+
+custom_hooks = [
+    dict(type="SeedEachIter"),
+    dict(type="ShareBuffers"),
+    dict(
+        type="LoadPretrained",
+        checkpoint="work_dirs/upernet_tiny_sep/iter_300.pth",
+        new=["decode_head.conv_seg"],
+        unused=["heads"],
+    ),
+]

@@ -1,0 +1,29 @@
+"""Files to samples: dataset classes, detection-label readers, samplers and transforms."""
+
+from rsseg.stack import require_stack
+
+require_stack()
+
+from rsseg.datasets.sampling import SeededIndex, SetSampler, allocate, seed_all  # noqa: E402
+from rsseg.datasets.segmentation import (  # noqa: E402
+    ConvertedDataset,
+    OpenEarthMapDataset,
+    SetsDataset,
+    TableDataset,
+)
+from rsseg.datasets.transforms import LoadLabels, RandomRotate90, RandomScale, ShiftTones  # noqa: E402
+
+__all__ = [
+    "ConvertedDataset",
+    "LoadLabels",
+    "OpenEarthMapDataset",
+    "RandomRotate90",
+    "RandomScale",
+    "SeededIndex",
+    "SetSampler",
+    "SetsDataset",
+    "ShiftTones",
+    "TableDataset",
+    "allocate",
+    "seed_all",
+]

@@ -1,0 +1,167 @@
+"""Segmentation datasets: a class table and a layout of files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dataset import ConcatDataset
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+
+from rsseg.datasets.sampling import SeededIndex, seed_all
+from rsseg.metainfo import load_metainfo
+
+__all__ = ["ConvertedDataset", "OpenEarthMapDataset", "SetsDataset", "TableDataset"]
+
+
+@DATASETS.register_module()
+class TableDataset(BaseSegDataset):
+    """Images and label files whose values a class table explains.
+
+    Args:
+        table: Name of the class table (or path of a ``.json``), see :func:`rsseg.metainfo.load_metainfo`.
+        name: What samples of this set are called (``metainfo['dataset_name']``, the key of its head); the table's
+            name by default.
+        **kwargs: As in mmseg's ``BaseSegDataset``: ``data_root``, ``data_prefix``, ``ann_file`` (one stem a line),
+            ``img_suffix``, ``seg_map_suffix``, ``indices``, ``pipeline`` ...
+
+    Raises:
+        FileNotFoundError: No image was found, or an image or label of the list is missing.
+    """
+
+    def __init__(self, table: str, name: str | None = None, **kwargs: Any) -> None:
+        self.table, self.name = table, name or Path(table).stem
+        info = load_metainfo(table)
+        super().__init__(metainfo={"classes": info.classes, "palette": [list(c) for c in info.palette]}, **kwargs)
+        self._metainfo |= {"dataset_name": self.name, "table": table}
+
+    def full_init(self) -> None:
+        """Read the list of samples and make sure that there are some."""
+        super().full_init()
+        if len(self) == 0:
+            raise FileNotFoundError(f"{self.name}: no images {self._where()}; see data/README.md for the layout")
+
+    def _where(self) -> str:
+        return f"*{self.img_suffix} in {self.data_prefix.get('img_path')}"
+
+    def load_data_list(self) -> list[dict]:
+        """Samples with ``dataset_name`` and ``table``; mmseg's own label mapping stays unused."""
+        rows = [self.tag(row) for row in self.list_files()]
+        for row in rows:
+            for key in ("img_path", "seg_map_path"):
+                if key in row and not Path(row[key]).is_file():
+                    raise FileNotFoundError(f"{self.name}: {row[key]} is listed but missing")
+        return rows
+
+    def list_files(self) -> list[dict]:
+        """``img_path`` and ``seg_map_path`` of every sample; what a new layout of files overrides."""
+        folder = Path(self.data_prefix.get("img_path") or "")
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{self.name}: no folder {folder}; see data/README.md for the layout")
+        return super().load_data_list()
+
+    def tag(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Sample ``row`` with the keys that transforms, model and metric look for."""
+        fixed: dict[str, Any] = {"label_map": None, "reduce_zero_label": False, "seg_fields": []}
+        return {**row, **fixed, "dataset_name": self.name, "table": self.table}
+
+    def __getitem__(self, idx: int) -> dict:
+        """Sample ``idx``; a :class:`SeededIndex` also fixes the augmentations' random numbers."""
+        if isinstance(idx, SeededIndex):
+            seed_all(idx.seed)
+        return super().__getitem__(int(idx))
+
+
+@DATASETS.register_module()
+class ConvertedDataset(TableDataset):
+    """What ``tools/convert_labels.py`` wrote: ``tiles.csv``, ``gray/`` and, where tiles were cut, ``images/``.
+
+    Args:
+        table: As for :class:`TableDataset`.
+        data_root: Output folder of the conversion.
+        split: ``train`` or ``val`` as in ``tiles.csv``; None takes all tiles.
+        image_root: Folder of the source images where no tiles were cut; by default the one in ``manifest.json``.
+        **kwargs: As for :class:`TableDataset`.
+
+    Raises:
+        FileNotFoundError: The conversion has not finished, or holds no tile of that split.
+    """
+
+    def __init__(
+        self, table: str, data_root: str, split: str | None = "train", image_root: str | None = None, **kwargs: Any
+    ) -> None:
+        self.root, self.split, self.image_root = Path(data_root), split, image_root
+        super().__init__(table, data_root=data_root, img_suffix=".png", **kwargs)
+
+    def _where(self) -> str:
+        return f"of split {self.split!r} in {self.root / 'tiles.csv'}"
+
+    def list_files(self) -> list[dict]:
+        """One sample for each row of ``tiles.csv`` that belongs to the split."""
+        listing = self.root / "tiles.csv"
+        if not listing.is_file():
+            raise FileNotFoundError(f"{self.name}: {listing} is missing; run tools/convert_labels.py to its end first")
+        with listing.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if self.split in (None, row["split"])]
+        return [self._files(row) for row in rows]
+
+    def _files(self, row: dict[str, str]) -> dict[str, str]:
+        tile = self.root / "images" / f"{row['tile']}.png"
+        if not tile.is_file():
+            tile = self._source_root() / row["source"]
+        return {"img_path": str(tile), "seg_map_path": str(self.root / "gray" / f"{row['tile']}.png")}
+
+    def _source_root(self) -> Path:
+        if self.image_root is None:
+            manifest = json.loads((self.root / "manifest.json").read_text(encoding="utf-8"))
+            self.image_root = manifest["config"]["source"]["images"]
+        return Path(self.image_root)
+
+
+@DATASETS.register_module()
+class OpenEarthMapDataset(TableDataset):
+    """OpenEarthMap: ``<region>/images/<region>_<n>.tif`` and ``<region>/labels/``, listed by file name."""
+
+    def list_files(self) -> list[dict]:
+        """One sample for each file name in ``ann_file``; the region is the name up to the last underscore."""
+        rows = []
+        for name in Path(self.ann_file).read_text(encoding="utf-8").split():
+            folder = Path(self.data_root or "") / name.rpartition("_")[0]
+            rows.append({"img_path": str(folder / "images" / name), "seg_map_path": str(folder / "labels" / name)})
+        return rows
+
+
+@DATASETS.register_module()
+class SetsDataset(ConcatDataset):
+    """Several sets, each with classes of its own, one after another.
+
+    Attributes:
+        set_sizes: Number of samples of each set, for :class:`SetSampler`.
+
+    Args:
+        datasets: Datasets or their configs; each names itself (``TableDataset``'s ``name``).
+
+    Raises:
+        ValueError: Two sets have the same name.
+    """
+
+    def __init__(self, datasets: Sequence[Any]) -> None:
+        built = [DATASETS.build(item) if isinstance(item, dict) else item for item in datasets]
+        super().__init__(built[:1], lazy_init=True)
+        self.datasets = built
+        self.full_init()
+        self.set_sizes = [len(item) for item in built]
+        infos = [item.metainfo for item in built]
+        names = [info["dataset_name"] for info in infos]
+        if len(set(names)) != len(names):
+            raise ValueError(f"every set needs a name of its own, got {names}")
+        self._metainfo = {**infos[0], "sets": dict(zip(names, infos, strict=True))}
+
+    def __getitem__(self, idx: int) -> dict:
+        """Sample ``idx`` of all sets in a row; a :class:`SeededIndex` keeps its seed."""
+        which, place = self._get_ori_dataset_idx(int(idx))
+        return self.datasets[which][SeededIndex(place, idx.seed) if isinstance(idx, SeededIndex) else place]

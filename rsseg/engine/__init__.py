@@ -1,0 +1,23 @@
+"""Running: launch on any machine, checkpoints, hooks, optimizer wrappers."""
+
+from rsseg.stack import require_stack
+
+require_stack()
+
+from rsseg.engine.checkpoint import load_file, load_pretrained  # noqa: E402
+from rsseg.engine.hooks import CompileBackbone, LoadPretrained, SavePictures, SeedEachIter, ShareBuffers  # noqa: E402
+from rsseg.engine.launch import prepare_config, start_processes  # noqa: E402
+from rsseg.engine.optim import AutocastOptimWrapper  # noqa: E402
+
+__all__ = [
+    "AutocastOptimWrapper",
+    "CompileBackbone",
+    "LoadPretrained",
+    "SavePictures",
+    "SeedEachIter",
+    "ShareBuffers",
+    "load_file",
+    "load_pretrained",
+    "prepare_config",
+    "start_processes",
+]

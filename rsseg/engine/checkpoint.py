@@ -1,0 +1,144 @@
+"""Checkpoints: read without running code from them, load without losing a key in silence."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, MMLogger
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import get_torchvision_models
+
+__all__ = ["TRUST_VARIABLE", "load_file", "load_pretrained"]
+
+TRUST_VARIABLE = "RSSEG_TRUST"
+"""Environment variable that ``--trust`` sets to 1: files may then run code while they load."""
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    """Stand-in for ``getattr`` in pickles: only the statistics that mmengine's log buffers refer to."""
+    if owner is not HistoryBuffer or name not in ("min", "max", "mean", "current"):
+        raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r}) is not allowed in a checkpoint")
+    return getattr(owner, name)
+
+
+def _safe_globals() -> list[Any]:
+    dtypes = [getattr(np.dtypes, name) for name in dir(np.dtypes) if name.endswith("DType")]
+    core = "numpy._core" if int(np.__version__.split(".")[0]) >= 2 else "numpy.core"
+    multiarray = importlib.import_module(f"{core}.multiarray")
+    arrays = [np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar]
+    old_names = [(f, f"numpy.core.multiarray.{f.__name__}") for f in (multiarray._reconstruct, multiarray.scalar)]
+    return [*dtypes, *arrays, *old_names, HistoryBuffer, (_history_method, "builtins.getattr")]
+
+
+def load_file(path: str | os.PathLike[str], map_location: Any = "cpu", trust: bool = False) -> Any:
+    """Content of a checkpoint file (``.pth`` or ``.safetensors``), without executing code from it.
+
+    Args:
+        path: The file.
+        map_location: As for ``torch.load``.
+        trust: Read with the unrestricted unpickler, which can run any code the file holds.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, or needs objects other than tensors, arrays and plain values.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such checkpoint")
+    if file.suffix == ".safetensors":
+        from safetensors.torch import load_file as load_tensors
+
+        return load_tensors(str(file))
+    trusted = trust or os.environ.get(TRUST_VARIABLE) == "1"
+    try:
+        with torch.serialization.safe_globals(_safe_globals()):
+            return torch.load(file, map_location=map_location, weights_only=not trusted)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"{file}: not loaded, since it is damaged or holds more than tensors and arrays ({reason}). "
+            "If you made this file or trust who did, add --trust: it may then run code"
+        ) from error
+
+
+@CheckpointLoader.register_scheme(prefixes="", force=True)
+def load_from_local(filename: str, map_location: Any) -> Any:
+    """Local files in mmengine's loader, resume included, by :func:`load_file` (mmengine's own falls back to code)."""
+    return load_file(filename, map_location)
+
+
+@CheckpointLoader.register_scheme(prefixes=("http://", "https://"), force=True)
+def load_from_http(filename: str, map_location: Any = "cpu") -> Any:
+    """Download once into torch's checkpoint cache, then read by :func:`load_file` (mmengine's own unpickles it)."""
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / filename.rpartition("/")[2]
+    if not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(filename, str(cached), progress=False)
+    return load_file(cached, map_location)
+
+
+@CheckpointLoader.register_scheme(prefixes=("modelzoo://", "torchvision://"), force=True)
+def load_from_torchvision(filename: str, map_location: Any = "cpu") -> Any:
+    """ImageNet weights of torchvision by model name, for example ``torchvision://resnet50``."""
+    return load_from_http(get_torchvision_models()[filename.rpartition("//")[2]], map_location)
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, torch.Tensor]:
+    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ValueError(f"{path}: holds no state dict")
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def _under(keys: Iterable[str], prefixes: Sequence[str]) -> list[str]:
+    return [key for key in keys if any(key == p or key.startswith(f"{p}.") for p in prefixes)]
+
+
+def load_pretrained(
+    model: torch.nn.Module,
+    path: str | os.PathLike[str],
+    new: Sequence[str] = (),
+    unused: Sequence[str] = (),
+    trust: bool = False,
+) -> None:
+    """Load weights into a model, with every key accounted for.
+
+    Args:
+        model: Where to.
+        path: A checkpoint of mmengine, or a plain state dict; a leading ``module.`` is dropped.
+        new: Modules of the model that the file need not have; they keep their initial weights.
+        unused: Modules of the file that the model need not have.
+        trust: See :func:`load_file`.
+
+    Raises:
+        ValueError: A key is missing, left over or of another shape beyond what ``new`` and ``unused`` allow.
+    """
+    state = _state_dict(load_file(path, trust=trust), Path(path))
+    own = model.state_dict()
+    fresh, dropped = set(_under(own, new)), set(_under(state, unused))
+    missing = [key for key in own if key not in state and key not in fresh]
+    extra = [key for key in state if key not in own and key not in dropped]
+    fits = {key: value for key, value in state.items() if key in own and key not in dropped | fresh}
+    shapes = [
+        f"{key} {tuple(value.shape)} for {tuple(own[key].shape)}"
+        for key, value in fits.items()
+        if value.shape != own[key].shape
+    ]
+    problems = {"missing": missing, "left over": extra, "of another shape": shapes}
+    if any(problems.values()):
+        text = "; ".join(
+            f"{len(v)} {k}: {', '.join(v[:5])}{' ...' if len(v) > 5 else ''}" for k, v in problems.items() if v
+        )
+        raise ValueError(f"{path} does not fit {type(model).__name__}: {text}. Name what may differ in new= or unused=")
+    model.load_state_dict({**own, **fits})
+    MMLogger.get_current_instance().info(
+        f"{path}: {len(fits)} tensors loaded, {len(own) - len(fits)} start afresh "
+        f"({', '.join(new) or 'none'}), {len(dropped)} of the file unused"
+    )

@@ -1,0 +1,143 @@
+"""Hooks: repeatable randomness, strict pre-trained weights, compilation, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import broadcast, get_rank
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from PIL import Image
+
+from rsseg.engine.checkpoint import load_pretrained
+from rsseg.metainfo import load_metainfo
+from rsseg.structures.pictures import blend, panel
+
+__all__ = ["CompileBackbone", "LoadPretrained", "SavePictures", "SeedEachIter", "ShareBuffers"]
+
+
+def _bare(model: torch.nn.Module) -> torch.nn.Module:
+    return model.module if is_model_wrapper(model) else model  # type: ignore[return-value]
+
+
+@HOOKS.register_module()
+class SeedEachIter(Hook):
+    """Seed torch at each training iteration from (seed, iteration, rank).
+
+    Dropout and drop path then depend on the iteration alone, so a resumed run repeats an uninterrupted one without
+    storing random states.
+    """
+
+    priority = "VERY_HIGH"
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Seed torch (CPU and GPU) for this iteration."""
+        state = np.random.SeedSequence([runner.seed, 2, runner.iter, get_rank()]).generate_state(1)
+        torch.manual_seed(int(state[0]))
+
+
+@HOOKS.register_module()
+class ShareBuffers(Hook):
+    """Give every process rank 0's buffers before validation.
+
+    Plain BN keeps statistics of its own on each process, while a checkpoint holds rank 0's; with this, validation
+    scores are those of the checkpoint and the same after a resume.
+    """
+
+    def before_val(self, runner: Runner) -> None:
+        """Broadcast the model's buffers from rank 0."""
+        for buffer in _bare(runner.model).buffers():
+            broadcast(buffer)
+
+
+@HOOKS.register_module()
+class LoadPretrained(Hook):
+    """Start training or testing from a checkpoint, with every key accounted for; a resumed run overrides it.
+
+    Args:
+        checkpoint: File, for example a SEP run's ``iter_80000.pth``.
+        new: Modules that start afresh, for example ``decode_head.conv_seg``.
+        unused: Modules of the file that are not needed, for example ``heads``.
+    """
+
+    def __init__(self, checkpoint: str, new: Sequence[str] = (), unused: Sequence[str] = ()) -> None:
+        self.checkpoint, self.new, self.unused = checkpoint, list(new), list(unused)
+
+    def before_train(self, runner: Runner) -> None:
+        """Load before the first iteration of a run that is not resumed."""
+        if runner.iter == 0:
+            if not Path(self.checkpoint).is_file():
+                raise FileNotFoundError(
+                    f"{self.checkpoint}: no such checkpoint. Pre-train first (see the config's docstring), or name "
+                    "yours: --cfg-options custom_hooks.2.checkpoint=PATH"
+                )
+            load_pretrained(_bare(runner.model), self.checkpoint, self.new, self.unused)
+
+    def before_test(self, runner: Runner) -> None:
+        """Load before testing; test-time augmentation wraps the model once more."""
+        model = _bare(runner.model)
+        inner = model.module if isinstance(model, BaseTTAModel) else model
+        load_pretrained(inner, self.checkpoint, self.new, self.unused)
+
+
+@HOOKS.register_module()
+class CompileBackbone(Hook):
+    """``torch.compile`` the backbone in place; parameter names do not change.
+
+    mmengine's ``compile=True`` would compile the optimizer step as well, which torch refuses.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Compile before the first iteration."""
+        backbone: Any = _bare(runner.model).backbone
+        backbone.compile()
+
+
+@HOOKS.register_module()
+class SavePictures(Hook):
+    """Write image, truth and prediction side by side for tested images: ``<out_dir>/<stem>.png``.
+
+    Args:
+        out_dir: Folder.
+        limit: Largest number of pictures per process.
+        height: Height of the pictures in pixels; larger images are shrunk.
+    """
+
+    priority = "LOW"
+
+    def __init__(self, out_dir: str, limit: int = 100000, height: int = 512) -> None:
+        self.out_dir, self.limit, self.height, self.done = Path(out_dir), limit, height, 0
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
+        """Write the pictures of this batch."""
+        inputs = (data_batch or {}).get("inputs", [])
+        for sample, pixels in zip(outputs or [], inputs, strict=False):
+            if self.done < self.limit:
+                self.done += 1
+                self._save(sample, pixels)
+
+    def _save(self, sample: Any, pixels: Any) -> None:
+        if isinstance(pixels, (list, tuple)):  # test-time augmentation: the first view is the image itself
+            pixels = pixels[0]
+        image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
+        palette = load_metainfo(sample.table).palette
+        maps = {"prediction": sample.pred_sem_seg}
+        if "gt_sem_seg" in sample:
+            maps = {"truth": sample.gt_sem_seg, **maps}
+        tinted = []
+        for item in maps.values():
+            labels = item.data.squeeze(0).cpu().numpy()
+            if labels.shape != image.shape[:2]:
+                image = np.asarray(Image.fromarray(image).resize(labels.shape[::-1]))
+            tinted.append(blend(image, labels, palette, 0.6))
+        picture = panel([image, *tinted], ["image", *maps], min(self.height, image.shape[0]))
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(self.out_dir / f"{sample.dataset_name}_{Path(sample.img_path).stem}.png")

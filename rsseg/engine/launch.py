@@ -1,0 +1,84 @@
+"""Start a run on whatever is there: one process or many, GPU or CPU."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+
+from rsseg.engine.checkpoint import TRUST_VARIABLE
+
+__all__ = ["add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
+
+
+def start_processes(launcher: str) -> None:
+    """Join the process group on machines without a GPU, over gloo; with GPUs mmengine does it.
+
+    Raises:
+        ValueError: The launcher cannot start CPU processes.
+    """
+    if launcher == "none" or torch.cuda.is_available() or torch.distributed.is_initialized():
+        return
+    if launcher != "pytorch":
+        raise ValueError(f"--launcher {launcher} needs GPUs; on CPUs use tools/dist_train.sh (--launcher pytorch)")
+    torch.distributed.init_process_group("gloo")
+
+
+def _batch_norm_for_cpu(node: Any) -> None:
+    """Replace SyncBN by BN everywhere in a config: SyncBN exists for GPUs only."""
+    if isinstance(node, dict):
+        if node.get("type") == "SyncBN":
+            node["type"] = "BN"
+        for value in node.values():
+            _batch_norm_for_cpu(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _batch_norm_for_cpu(value)
+
+
+def prepare_config(cfg: Config) -> None:
+    """Fit a config to this machine, in place.
+
+    * :class:`SetSampler` gets the loader's batch size, so that overriding one is enough;
+    * several processes without GPUs: plain DDP without device ids, BN for SyncBN.
+    """
+    loader = cfg.get("train_dataloader")
+    if loader is not None and loader.get("sampler", {}).get("type") == "SetSampler":
+        loader.sampler.batch_size = loader.batch_size
+    if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
+        _batch_norm_for_cpu(cfg._cfg_dict)
+        cfg.model_wrapper_cfg = ConfigDict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+
+
+def use_tta(cfg: Config) -> None:
+    """Test with the config's ``tta_pipeline`` and ``tta_model``, in place; every set of a ``SetsDataset`` as well."""
+    dataset = cfg.test_dataloader.dataset
+    for part in dataset.get("datasets", [dataset]):
+        part.pipeline = cfg.tta_pipeline
+    cfg.tta_model.module = cfg.model
+    cfg.model = cfg.tta_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that ``tools/train.py`` and ``tools/test.py`` share."""
+    parser.add_argument("--work-dir", help="folder for logs and results (default: work_dirs/<config name>)")
+    parser.add_argument("--trust", action="store_true", help="let checkpoint files run code while they load")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings: key=value ...")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Put what ``tools/train.py`` and ``tools/test.py`` share into the config: work dir, launcher, options, trust."""
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    stem = os.path.splitext(os.path.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get("work_dir") or os.path.join("work_dirs", stem)
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    if args.trust:
+        os.environ[TRUST_VARIABLE] = "1"
+    prepare_config(cfg)

@@ -1,0 +1,10 @@
+"""Models: one module per method."""
+
+from rsseg.stack import require_stack
+
+require_stack()
+
+from rsseg.models.multihead import MultiHeadSegmentor, set_loss  # noqa: E402
+from rsseg.models.segmentor import Segmentor, slide_logits  # noqa: E402
+
+__all__ = ["MultiHeadSegmentor", "Segmentor", "set_loss", "slide_logits"]

@@ -1,0 +1,125 @@
+"""Segmentation pre-training (SEP): one encoder and decoder, one classification head per label set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import nn
+from torch.nn import functional
+
+from rsseg.models.segmentor import Segmentor
+
+__all__ = ["MultiHeadSegmentor", "set_loss"]
+
+
+def set_loss(logits: torch.Tensor, target: torch.Tensor, ignore_index: int = 255) -> torch.Tensor:
+    """Mean cross-entropy over the labelled pixels of one set's part of the batch.
+
+    Args:
+        logits: (N, C, H, W).
+        target: (N, H, W) int64 class ids or ``ignore_index``.
+        ignore_index: Pixels with this target do not count.
+
+    Returns:
+        Scalar in float32; 0 (with a zero gradient, not NaN) where no pixel is labelled.
+    """
+    total = functional.cross_entropy(logits.float(), target, ignore_index=ignore_index, reduction="sum")
+    return total / (target != ignore_index).sum().clamp(min=1)
+
+
+@MODELS.register_module()
+class MultiHeadSegmentor(Segmentor):
+    """A shared backbone and decoder with a 1x1 classifier for each label set.
+
+    A sample goes to the head named by its ``metainfo['dataset_name']``.  The batch runs through the shared part once;
+    the loss is the sum over sets of :func:`set_loss`.  Parameters are named ``backbone.*``, ``decode_head.*`` and
+    ``heads.<set>.*``, so the shared part loads into a plain ``EncoderDecoder`` unchanged.
+
+    Args:
+        heads: Number of classes of each label set, by dataset name.
+        decode_head: Any mmseg head that ends in ``cls_seg``, without ``num_classes``; its dropout comes before the
+            set's classifier.
+        **kwargs: As for mmseg's ``EncoderDecoder`` (``backbone``, ``data_preprocessor``, ``test_cfg`` ...).
+
+    Raises:
+        ValueError: A sample belongs to a set without a head.
+
+    Source: SAMRS paper, section 4.1.2 and figure 7.  The release runs the shared part once per set, so its batch
+    statistics are per set; here they are those of the whole batch.
+    """
+
+    def __init__(self, heads: dict[str, int], decode_head: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(decode_head={**decode_head, "num_classes": 2}, **kwargs)
+        self.decode_head.conv_seg = nn.Identity()
+        channels = self.decode_head.channels
+        self.heads = nn.ModuleDict()
+        for name, count in heads.items():
+            head = nn.Conv2d(channels, count, 1)
+            nn.init.xavier_uniform_(head.weight)
+            nn.init.constant_(head.bias, 0.0)  # type: ignore[arg-type]
+            self.heads[name] = head
+
+    def loss(self, inputs: torch.Tensor, data_samples: list[SegDataSample]) -> dict[str, torch.Tensor]:
+        """``<set>.loss`` and ``<set>.acc`` (percent of labelled pixels) for every head.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images.
+            data_samples: One for each image, with ``gt_sem_seg`` (1, H, W) and ``dataset_name``.
+        """
+        names = [self._head_of(sample.metainfo) for sample in data_samples]
+        features = self.decode_head(self.extract_feat(inputs))
+        out: dict[str, torch.Tensor] = {}
+        for name, head in self.heads.items():
+            rows = [i for i, own in enumerate(names) if own == name]
+            if not rows:  # keep every parameter in the graph: DDP expects a gradient for each
+                out[f"{name}.loss"] = torch.stack([p.sum() for p in head.parameters()]).sum() * 0.0
+                continue
+            target = torch.stack([data_samples[i].gt_sem_seg.data[0] for i in rows]).long()
+            logits = self._resize(head(features[rows]), target.shape[1:])
+            out[f"{name}.loss"] = set_loss(logits, target)
+            hits = (logits.argmax(1) == target).sum()
+            out[f"{name}.acc"] = 100.0 * hits / (target != 255).sum().clamp(min=1)
+        return out
+
+    def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict]) -> torch.Tensor:
+        """Logits (N, C, H, W) of the head that the (first) image's ``dataset_name`` asks for."""
+        head = self.heads[self._head_of(batch_img_metas[0])]
+        logits = head(self.decode_head(self.extract_feat(inputs)))
+        return self._resize(logits, inputs.shape[2:])
+
+    def predict(self, inputs: torch.Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Predictions for images (N, 3, H, W); images of different sets may share a batch."""
+        if data_samples is None:
+            return super().predict(inputs)
+        out: list[SegDataSample | None] = [None] * len(data_samples)
+        names = [self._head_of(sample.metainfo) for sample in data_samples]
+        for name in dict.fromkeys(names):
+            rows = [i for i, own in enumerate(names) if own == name]
+            for i, sample in zip(rows, super().predict(inputs[rows], [data_samples[i] for i in rows]), strict=True):
+                out[i] = sample
+        return [sample for sample in out if sample is not None]
+
+    def postprocess_result(self, seg_logits: torch.Tensor, data_samples: Any = None) -> list[SegDataSample]:
+        """As mmseg, but a head with one class predicts id 0 instead of thresholding."""
+        out = super().postprocess_result(seg_logits, data_samples)
+        if seg_logits.shape[1] == 1:
+            for sample in out:
+                sample.pred_sem_seg.data = torch.zeros_like(sample.pred_sem_seg.data, dtype=torch.long)
+        return out
+
+    def _forward(self, inputs: torch.Tensor, data_samples: Any = None) -> dict[str, torch.Tensor]:
+        features = self.decode_head(self.extract_feat(inputs))
+        return {name: head(features) for name, head in self.heads.items()}
+
+    def _head_of(self, meta: dict) -> str:
+        name = meta.get("dataset_name", next(iter(self.heads)))
+        if name not in self.heads:
+            raise ValueError(f"no head for dataset {name!r}; the model has {', '.join(self.heads)}")
+        return name
+
+    def _resize(self, logits: torch.Tensor, size: Any) -> torch.Tensor:
+        return resize(logits, size=tuple(size), mode="bilinear", align_corners=self.align_corners)

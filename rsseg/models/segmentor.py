@@ -1,0 +1,66 @@
+"""Encoder-decoder segmentation with sliding windows that cost no more than their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+
+__all__ = ["Segmentor", "slide_logits"]
+
+
+def _starts(length: int, crop: int, stride: int) -> list[int]:
+    """Window starts along one axis; the last window is shifted back to the border."""
+    count = max(length - crop + stride - 1, 0) // stride + 1
+    return [max(min(i * stride, length - crop), 0) for i in range(count)]
+
+
+def slide_logits(
+    image: torch.Tensor,
+    predict: Callable[[torch.Tensor], torch.Tensor],
+    crop: tuple[int, int],
+    stride: tuple[int, int],
+) -> torch.Tensor:
+    """Average logits of overlapping windows.
+
+    Args:
+        image: (N, 3, H, W) float tensor.
+        predict: Logits (N, C, h, w) of a window (N, 3, h, w).
+        crop: Window size (H, W); a smaller image is one window.
+        stride: Step between windows (H, W).
+
+    Returns:
+        (N, C, H, W) logits, the mean over the windows that cover a pixel.
+
+    Source: the windows are mmseg's; each window is added into its own place instead of being padded to the whole
+    image, so the cost does not grow with windows x image.
+    """
+    height, width = image.shape[2:]
+    total: torch.Tensor | None = None
+    count = image.new_zeros(1, 1, height, width)
+    for top in _starts(height, crop[0], stride[0]):
+        for left in _starts(width, crop[1], stride[1]):
+            place = (..., slice(top, top + crop[0]), slice(left, left + crop[1]))
+            logits = predict(image[place])
+            if total is None:
+                total = logits.new_zeros(image.shape[0], logits.shape[1], height, width)
+            total[place] += logits
+            count[place] += 1
+    assert total is not None  # an image has at least one window
+    return total.div_(count)
+
+
+@MODELS.register_module()
+class Segmentor(EncoderDecoder):
+    """mmseg's ``EncoderDecoder`` with :func:`slide_logits` behind ``test_cfg.mode='slide'``."""
+
+    def slide_inference(self, inputs: torch.Tensor, batch_img_metas: list[dict]) -> torch.Tensor:
+        """Logits (N, C, H, W) of images (N, 3, H, W), window by window."""
+
+        def predict(window: torch.Tensor) -> torch.Tensor:
+            metas = [{**meta, "img_shape": window.shape[2:]} for meta in batch_img_metas]
+            return self.encode_decode(window, metas)
+
+        return slide_logits(inputs, predict, tuple(self.test_cfg.crop_size), tuple(self.test_cfg.stride))

@@ -1,0 +1,54 @@
+"""Test a checkpoint: per-class IoU, F1 and accuracy, OA, mF1, mIoU, and pictures.
+
+python tools/test.py CONFIG CHECKPOINT [--out DIR] [--show-dir DIR] [--tta] [--launcher pytorch]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    from rsseg.engine.launch import add_arguments
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("--out", help="folder for predictions as palette PNGs, in the values of the label files")
+    parser.add_argument("--show-dir", help="folder for pictures: image, truth, prediction side by side")
+    parser.add_argument("--tta", action="store_true", help="average over flips (the config's tta_pipeline)")
+    add_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Build the runner and test."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    require_stack_or_exit()
+    args = parse_args()
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+    from rsseg.engine.launch import apply_arguments, start_processes, use_tta
+
+    cfg = Config.fromfile(args.config)
+    apply_arguments(cfg, args)
+    hooks = [hook for hook in cfg.get("custom_hooks", []) if hook["type"] != "LoadPretrained"]
+    cfg.custom_hooks = [*hooks, dict(type="LoadPretrained", checkpoint=args.checkpoint)]
+    if args.show_dir:
+        cfg.custom_hooks = [*cfg.custom_hooks, dict(type="SavePictures", out_dir=args.show_dir)]
+    if args.out:
+        cfg.test_evaluator.output_dir = args.out
+    if args.tta:
+        use_tta(cfg)
+    start_processes(args.launcher)
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Train a model from a config: pre-training, fine-tuning or from scratch.
+
+python tools/train.py CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [--compile]
+                      [--cfg-options key=value ...] [--launcher pytorch]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    from rsseg.engine.launch import add_arguments
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="config file")
+    parser.add_argument(
+        "--resume", nargs="?", const="auto", help="go on from the latest checkpoint in the work dir, or from this one"
+    )
+    parser.add_argument("--amp", action="store_true", help="bfloat16 autocast, on GPU and CPU")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the backbone")
+    add_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Build the runner and train."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    require_stack_or_exit()
+    args = parse_args()
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+    from rsseg.engine.launch import apply_arguments, start_processes
+
+    cfg = Config.fromfile(args.config)
+    apply_arguments(cfg, args)
+    if args.amp:
+        cfg.optim_wrapper.type = "AutocastOptimWrapper"
+    if args.compile:
+        cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="CompileBackbone")]
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == "auto" else args.resume
+    start_processes(args.launcher)
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,6 +10,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?= python3
 RUN := $(VENV)/bin/python
+# What the demo and the tests start, such as tools/dist_train.sh, finds the environment under both of its names.
+INSIDE := PATH="$(abspath $(VENV))/bin:$$PATH" PYTHON="$(abspath $(RUN))"
 PIP := -m pip install -qq --disable-pip-version-check --no-input
 # Holds the hash of what is installed; "incomplete" from the first step until the last one is done.
 STAMP := $(VENV)/.rsseg-requirements
@@ -29,11 +31,11 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 demo: setup ## scenes -> labels -> SEP pre-training -> fine-tuning -> test -> pictures, on the CPU
-	@$(RUN) tools/demo.py $(ARGS)
+	@$(INSIDE) $(RUN) tools/demo.py $(ARGS)
 
 test: lint ## lint, then all tests (ARGS="-k boxes" chooses some)
 	@echo "[4/4] pytest"
-	@$(RUN) -m pytest -q --durations=10 -p no:cacheprovider $(ARGS)
+	@$(INSIDE) $(RUN) -m pytest -q --durations=10 -p no:cacheprovider $(ARGS)
 
 lint: setup ## ruff (rules and formatting) and mypy
 	@echo "[1/4] ruff check"

@@ -12,6 +12,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import Registry, init_default_scope
 
+from rsseg.conversion.settings import Settings
 from rsseg.metainfo import load_metainfo
 
 REPO = Path(__file__).resolve().parents[2]
@@ -171,7 +172,8 @@ def test_model_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("path", CONVERSIONS, ids=_name)
 def test_conversion_is_complete(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = _load(path, monkeypatch)
-    assert load_metainfo(config["table"]).num_classes > 0
-    assert config["source"]
-    assert config["predictor"]
+    settings = Settings.from_config(_load(path, monkeypatch))
+    assert settings.table.num_classes > 0
+    for place in (settings.out_dir, settings.source["images"], settings.source["annotations"]):
+        assert place.startswith("data/")
+    assert settings.predictor_config["type"]

@@ -14,7 +14,7 @@ LAYERS = {
 }
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
 MODULES = sorted((REPO / "rsseg").rglob("*.py"))
-TOOLS = sorted((REPO / "tools").glob("*.py"))
+TOOLS = sorted((REPO / "tools").rglob("*.py"))
 TESTS = sorted((REPO / "tests").rglob("*.py"))
 
 

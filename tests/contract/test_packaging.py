@@ -21,7 +21,7 @@ MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "
 DOCUMENTS = {"README.md", "CHANGELOG.md", "data/README.md"}
 DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary")}
 # Import names of the packages in requirements/, and of those that these bring along.
-RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools"}
+RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
 OPTIONAL = {"safetensors", "segment_anything"}
 
@@ -91,7 +91,8 @@ def test_the_tested_set_pins_and_satisfies_every_requirement() -> None:
 
 def test_imports_are_declared() -> None:
     undeclared = []
-    for path in [*(REPO / "rsseg").rglob("*.py"), *(REPO / "tools").glob("*.py")]:
+    ours = {"rsseg", *(path.name for path in (REPO / "tools").iterdir() if path.is_dir())}
+    for path in [*(REPO / "rsseg").rglob("*.py"), *(REPO / "tools").rglob("*.py")]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         top = {id(node) for node in tree.body}
         for node in ast.walk(tree):
@@ -102,7 +103,7 @@ def test_imports_are_declared() -> None:
             else:
                 continue
             for name in {name.split(".")[0] for name in names}:
-                known = name in sys.stdlib_module_names or name in {"rsseg", *RUNTIME, *WITH_MM}
+                known = name in sys.stdlib_module_names or name in ours | RUNTIME | WITH_MM
                 if not known and not (name in OPTIONAL and id(node) not in top):
                     undeclared.append(f"{path.relative_to(REPO)}:{node.lineno}: {name}")
     assert not undeclared, "not in requirements/, or optional and not inside a function:\n" + "\n".join(undeclared)

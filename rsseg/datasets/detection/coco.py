@@ -102,7 +102,7 @@ def _load(path: Path) -> dict[str, list[Row]]:
         line = error.doc.splitlines()[error.lineno - 1 : error.lineno]
         value = "".join(line)[max(0, error.colno - 40) :][:80]
         raise AnnotationError(path, error.lineno, value, f"not a complete JSON file ({error.msg})") from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, or numbers of thousands of digits
         raise AnnotationError(path, None, error, "the file must be JSON in UTF-8") from None
     if not isinstance(data, dict):
         reason = f"the file must hold an object with the lists {', '.join(_SECTIONS)}"

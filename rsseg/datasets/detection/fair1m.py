@@ -57,11 +57,10 @@ def _entry(table: ClassTable, place: int, element: Element) -> Entry:
     points = element.one("points")
     corners = [_point(point) for point in points.all("point")]
     value = " ".join(point.value for point in points.all("point"))
-    if len(corners) not in (4, 5):
-        raise points.error(value, f"a box has 4 points, or 5 with the last as the first, not {len(corners)}")
-    if len(corners) == 5 and corners.pop() != corners[0]:
-        raise points.error(value, "the fifth point must repeat the first")
-    return Entry(points.line, str(place), label, None, [v for point in corners for v in point], False, value)
+    closed = corners[:1] == corners[-1:]
+    if len(corners) != 4 + closed:
+        raise points.error(value, "a box has 4 points, or 5 with the last equal to the first")
+    return Entry(points.line, str(place), label, None, [v for point in corners[:4] for v in point], False, value)
 
 
 def _point(element: Element) -> tuple[float, float]:

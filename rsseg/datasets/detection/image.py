@@ -36,6 +36,8 @@ _PILLOW: dict[bytes, Callable[[Path], ImageFile.ImageFile]] = {
 _BROKEN = (
     OSError,
     SyntaxError,
+    OverflowError,
+    MemoryError,
     ValueError,
     TypeError,
     IndexError,

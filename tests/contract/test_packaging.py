@@ -24,6 +24,7 @@ DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary")}
 RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
 OPTIONAL = {"safetensors", "segment_anything"}
+TESTING = {"pytest", "packaging", "setuptools", "yaml"}
 
 
 def _requirements(name: str) -> list[Requirement]:
@@ -92,7 +93,8 @@ def test_the_tested_set_pins_and_satisfies_every_requirement() -> None:
 def test_imports_are_declared() -> None:
     undeclared = []
     ours = {"rsseg", *(path.name for path in (REPO / "tools").iterdir() if path.is_dir())}
-    for path in [*(REPO / "rsseg").rglob("*.py"), *(REPO / "tools").rglob("*.py")]:
+    for path in sorted(p for folder in ("rsseg", "tools", "tests") for p in (REPO / folder).rglob("*.py")):
+        allowed = ours | RUNTIME | WITH_MM | (OPTIONAL | TESTING if path.is_relative_to(REPO / "tests") else set())
         tree = ast.parse(path.read_text(encoding="utf-8"))
         top = {id(node) for node in tree.body}
         for node in ast.walk(tree):
@@ -103,7 +105,7 @@ def test_imports_are_declared() -> None:
             else:
                 continue
             for name in {name.split(".")[0] for name in names}:
-                known = name in sys.stdlib_module_names or name in ours | RUNTIME | WITH_MM
+                known = name in sys.stdlib_module_names or name in allowed
                 if not known and not (name in OPTIONAL and id(node) not in top):
                     undeclared.append(f"{path.relative_to(REPO)}:{node.lineno}: {name}")
     assert not undeclared, "not in requirements/, or optional and not inside a function:\n" + "\n".join(undeclared)

@@ -1,0 +1,18 @@
+"""Conversion of detection labels: steps, mask models and split; a leaf adds source, out_dir, predictor and tiling."""
+
+prompt = "hbox"
+predictors = dict(
+    sam=dict(type="SAMPredictor", model="vit_h", checkpoint="data/weights/sam_vit_h_4b8939.pth"),
+    grabcut=dict(type="GrabCutPredictor"),
+    box=dict(type="BoxPredictor"),
+    truth=dict(type="TruthPredictor"),
+)
+pipeline = [
+    dict(type="CutTile"),
+    dict(type="MakePrompts"),  # kind: prompt
+    dict(type="PredictMasks"),  # predictor: the chosen one of predictors
+    dict(type="PaintLabels", order="file"),
+    dict(type="PackInstances"),
+]
+keep_empty = False
+split = dict(val_fraction=0.05, seed=0)

@@ -1,0 +1,23 @@
+"""iSAID: oriented boxes in DOTA's format to masks; the instance PNGs are truth (SAMRS paper, eq. 1).
+
+    python tools/convert_labels.py configs/isaid/convert.py --evaluate
+
+Expected (measured, P0003 and P0004, 175 instances): MEASURED
+
+Images, *_instance_color_RGB.png and *_instance_id_RGB.png lie in one folder.  A box is compared with the instance
+of its class whose tight box fits best (IoU at least 0.5); the others count as "no truth".
+"""
+
+_base_ = "../_base_/convert.py"
+
+out_dir = "data/isaid/converted"
+source = dict(
+    format="dota",
+    images="data/isaid/images",
+    annotations="data/isaid/labelTxt",
+    classes="sota",
+)
+tiling = dict(size=1024, overlap=200, iof_thr=0.7)
+prompt = "rhbox"
+truth = dict(kind="isaid", masks="data/isaid/images")
+predictor = "grabcut"

@@ -1,0 +1,33 @@
+"""Detection labels to segmentation labels."""
+
+from rsseg.conversion.predictors import (
+    PREDICTORS,
+    BoxPredictor,
+    GrabCutPredictor,
+    Prediction,
+    Predictor,
+    SAMPredictor,
+    TruthPredictor,
+)
+from rsseg.conversion.prompts import PROMPTS, Prompts, make_prompts
+from rsseg.conversion.runner import Report, convert_labels
+from rsseg.conversion.settings import Settings, shard_of
+from rsseg.conversion.truths import TRUTHS
+
+__all__ = [
+    "PREDICTORS",
+    "PROMPTS",
+    "TRUTHS",
+    "BoxPredictor",
+    "GrabCutPredictor",
+    "Prediction",
+    "Predictor",
+    "Prompts",
+    "Report",
+    "SAMPredictor",
+    "Settings",
+    "TruthPredictor",
+    "convert_labels",
+    "make_prompts",
+    "shard_of",
+]

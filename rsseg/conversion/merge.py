@@ -1,0 +1,172 @@
+"""From the parts of all source images to instances.json, tiles.csv and manifest.json.
+
+The merge reads the parts in the order of their stems and depends on nothing else, so it can be repeated, and by
+any process.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from rsseg.conversion.settings import Settings
+from rsseg.conversion.storage import Store, stable_hash
+from rsseg.conversion.unit import problem_row
+from rsseg.datasets.detection import DetectionSource
+
+__all__ = ["merge_parts", "split_of"]
+
+_COLUMNS = ("tile", "source", "x", "y", "width", "height", "split")
+_PACKAGES = (
+    "rsseg", "numpy", "opencv-python", "opencv-python-headless", "pillow", "pycocotools", "torch", "segment-anything",
+)  # fmt: skip
+
+
+@dataclass
+class _Totals:
+    counts: dict[str, int] = field(default_factory=dict)
+    per_class: dict[str, int] = field(default_factory=dict)
+    rows: list[list[Any]] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    lists: dict[str, list[Any]] = field(default_factory=dict)
+
+    def add(self, name: str, number: int) -> None:
+        self.counts[name] = self.counts.get(name, 0) + number
+
+    def note(self, name: str, values: list[Any]) -> None:
+        self.lists.setdefault(name, []).extend(values)
+
+
+def split_of(stem: str, val_fraction: float, seed: int) -> str:
+    """``val`` for the share ``val_fraction`` of source images, by a hash of seed and stem; else ``train``.
+
+    An image keeps its split whatever other images there are; a small set may therefore miss the share by a few.
+    """
+    return "val" if stable_hash(f"{seed}:{stem}") < val_fraction * 2**64 else "train"
+
+
+def merge_parts(store: Store, source: DetectionSource, settings: Settings, about: dict[str, Any]) -> dict[str, Any]:
+    """Write ``instances.json`` (COCO), ``tiles.csv`` and, last, ``manifest.json``.
+
+    COCO ids: category = class id + 1, images and annotations from 1 in file order.
+
+    Args:
+        store: The output folder; every source image must have its part.
+        source: The images and labels.
+        settings: The config.
+        about: The predictor's description.
+
+    Returns:
+        The manifest.
+    """
+    totals = _Totals(per_class=dict.fromkeys(settings.table.classes, 0))
+    with store.replacing("instances.json") as file:
+        _write_instances(file, store, source, settings, totals)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(_COLUMNS)
+    table.writerows(totals.rows)
+    store.write("tiles.csv", text.getvalue().encode("utf-8"))
+    manifest = _manifest(source, settings, about, totals)
+    store.write_json("manifest.json", manifest, indent=1)
+    return manifest
+
+
+def _write_instances(
+    file: IO[bytes], store: Store, source: DetectionSource, settings: Settings, totals: _Totals
+) -> None:
+    categories = [{"id": i + 1, "name": name} for i, name in enumerate(settings.table.classes)]
+    file.write(f'{{"info":{_text({"description": f"{settings.table.name}, converted by rsseg"})},\n'.encode())
+    file.write(f'"categories":{_text(categories)},\n"annotations":['.encode())
+    first = True
+    for annotation in _annotations(store, source, settings, totals):
+        file.write(("\n" if first else ",\n").encode() + _text(annotation).encode())
+        first = False
+    file.write(b'\n],\n"images":[\n' + ",\n".join(totals.images).encode() + b"\n]}\n")
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _annotations(
+    store: Store, source: DetectionSource, settings: Settings, totals: _Totals
+) -> Iterator[dict[str, Any]]:
+    """COCO annotations of all parts; counts and collects everything else on the way."""
+    number = 0
+    for item in source.items:
+        part = store.read_part(item.stem)
+        if part is None:
+            raise FileNotFoundError(
+                f"{store.part_path(item.stem)}: part is missing or damaged; run the conversion again"
+            )
+        _count(part, item.stem, totals)
+        split = split_of(item.stem, **settings.split)
+        kept: set[str] = set()
+        for tile in part["tiles"]:
+            totals.rows.append([tile["tile"], part["source"], *(tile[k] for k in _COLUMNS[2:6]), split])
+            name = f"{tile['tile']}.png" if settings.cuts_tiles else part["source"]
+            origin = {"source_image": part["source"], "tile_offset": [tile["x"], tile["y"]]}
+            size = {"width": tile["width"], "height": tile["height"]}
+            totals.images.append(_text({"id": len(totals.rows), "file_name": name, **size, **origin}))
+            for row in tile["instances"]:
+                number += 1
+                label = row.pop("label")
+                kept.add(row["source_object_id"])
+                totals.per_class[settings.table.classes[label]] += 1
+                totals.add("empty_masks", int(row["empty"]))
+                ids = {"id": number, "image_id": len(totals.rows), "category_id": label + 1, "iscrowd": 0}
+                yield {**ids, **row, **origin}
+        totals.add("kept_objects", len(kept))
+        totals.add("instances", sum(len(tile["instances"]) for tile in part["tiles"]))
+
+
+def _count(part: dict[str, Any], stem: str, totals: _Totals) -> None:
+    totals.add("source_images", 1)
+    totals.add("source_objects", part["objects"])
+    totals.add("unassigned_objects", len(part["unassigned"]))
+    totals.add("objects_in_failed_images", part["objects"] if part["failed"] else 0)
+    totals.add("tiles", len(part["tiles"]))
+    totals.add("tiles_without_objects", len(part["empty_tiles"]))
+    totals.add("problems", len(part["problems"]))
+    totals.note("unassigned", [{"source": part["source"], "object_id": name} for name in part["unassigned"]])
+    totals.note("problems", part["problems"])
+    totals.note("tiles_without_objects", part["empty_tiles"])
+    totals.note("failed_images", [part["source"]] if part["failed"] else [])
+    totals.note("images_without_objects", [part["source"]] if not part["objects"] and not part["failed"] else [])
+
+
+def _manifest(source: DetectionSource, settings: Settings, about: dict[str, Any], totals: _Totals) -> dict[str, Any]:
+    for error in source.problems:
+        totals.add("problems", 1)
+        totals.note("problems", [problem_row(error)])
+    names = ("unassigned", "problems", "failed_images", "images_without_objects", "tiles_without_objects")
+    counts = ("source_images", "source_objects", "kept_objects", "unassigned_objects", "objects_in_failed_images",
+              "tiles", "tiles_without_objects", "instances", "empty_masks", "problems")  # fmt: skip
+    return {
+        "label_set": settings.table.name,
+        "config": {**settings.as_dict(), "split": settings.split},
+        "prompt": settings.prompt,
+        "predictor": about,
+        "versions": _versions(),
+        "counts": {name: totals.counts.get(name, 0) for name in counts},
+        "instances_per_class": totals.per_class,
+        "finished_shards": len(source.items),
+        "images_without_annotation": [path.name for path in source.without_annotation],
+        **{name: totals.lists.get(name, []) for name in names},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

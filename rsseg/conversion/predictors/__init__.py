@@ -1,0 +1,28 @@
+"""Mask models behind one call, ``predict(image, prompts)``; registered in mmseg's ``MODELS``.
+
+A model of your own is a class with ``needs_truth``, ``predict`` and ``describe``, registered in ``MODELS`` and
+named in a config's ``predictors``.
+"""
+
+from rsseg.conversion.predictors.base import Prediction, Predictor
+from rsseg.conversion.predictors.grabcut import GrabCutPredictor
+from rsseg.conversion.predictors.sam import SAMPredictor
+from rsseg.conversion.predictors.simple import BoxPredictor, TruthPredictor
+
+__all__ = [
+    "PREDICTORS",
+    "BoxPredictor",
+    "GrabCutPredictor",
+    "Prediction",
+    "Predictor",
+    "SAMPredictor",
+    "TruthPredictor",
+]
+
+PREDICTORS: dict[str, str] = {
+    "sam": "SAMPredictor",
+    "grabcut": "GrabCutPredictor",
+    "box": "BoxPredictor",
+    "truth": "TruthPredictor",
+}
+"""Short name -> registered class; configs may add names of their own in ``predictors``."""

@@ -1,0 +1,58 @@
+"""How far a conversion is, and what it did."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+__all__ = ["Progress", "summary"]
+
+_log = logging.getLogger("rsseg")
+
+
+class Progress:
+    """A bar with the time left on a terminal, otherwise a log line about every tenth.
+
+    Args:
+        total: Units of work.
+        what: What they are.
+        shown: Whether to show anything; one process of several should.
+    """
+
+    def __init__(self, total: int, what: str, shown: bool = True) -> None:
+        self.total, self.what, self.shown = total, what, shown
+        self.done, self.started, self.told = 0, time.perf_counter(), 0
+        self.bar = tqdm(total=total, desc=what, unit="image") if shown and sys.stderr.isatty() else None
+
+    def step(self) -> None:
+        """One more unit is done."""
+        self.done += 1
+        if self.bar is not None:
+            self.bar.update()
+        elif self.shown and self.done * 10 // max(self.total, 1) > self.told:
+            self.told = self.done * 10 // self.total
+            spent = time.perf_counter() - self.started
+            left = spent / self.done * (self.total - self.done)
+            _log.info("%s %d/%d, %.0f s, about %.0f s left", self.what, self.done, self.total, spent, left)
+
+    def close(self) -> float:
+        """End the display; returns the seconds since the start."""
+        if self.bar is not None:
+            self.bar.close()
+        return time.perf_counter() - self.started
+
+
+def summary(manifest: dict[str, Any], out: str, seconds_per_image: float | None) -> str:
+    """What a finished conversion holds, as an aligned text table."""
+    counts = manifest["counts"]
+    rows = [(name.replace("_", " "), str(value)) for name, value in counts.items()]
+    rows += [(f"  {name}", str(value)) for name, value in manifest["instances_per_class"].items() if value]
+    if seconds_per_image is not None:
+        rows.append(("seconds per image", f"{seconds_per_image:.3f}"))
+    width, right = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
+    lines = [f"{name:<{width}}  {value:>{right}}" for name, value in rows]
+    return "\n".join([*lines, f"written to {out}: instances.json, tiles.csv, manifest.json, gray/"])

@@ -1,0 +1,142 @@
+"""What a conversion config may say, checked at the door."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rsseg.conversion.predictors import PREDICTORS
+from rsseg.conversion.prompts import PROMPTS
+from rsseg.datasets.detection import DetectionSource, OnError, open_source
+from rsseg.metainfo import ClassTable, load_metainfo
+
+__all__ = ["Settings", "shard_of"]
+
+_SOURCE = {"format", "images", "annotations", "classes", "image_mode", "stems"}
+_TILING = {"size", "overlap", "iof_thr", "box", "pad"}
+_SPLIT = {"val_fraction", "seed"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A conversion config.
+
+    Attributes:
+        source: ``format``, ``images``, ``annotations``, ``classes`` (class table); ``image_mode`` and ``stems``
+            as in the readers.
+        out_dir: Output folder.
+        predictor: Name in ``predictors``.
+        predictors: Name -> config of a registered predictor.
+        prompt: Key of ``PROMPTS``.
+        pipeline: Steps for one tile; ``MakePrompts`` and ``PredictMasks`` get prompt and predictor from here.
+        tiling: ``None`` keeps images whole; else ``size``, ``overlap``, ``iof_thr``, ``box`` (``qbox``: share of the
+            true shape, ``hbox``: of the horizontal box) and ``pad``.
+        keep_empty: Whether tiles without objects are written (all unlabelled) or only listed.
+        split: ``val_fraction`` of the source images, chosen by a hash of ``seed`` and stem.
+        truth: ``None``, or ``kind`` (key of ``TRUTHS``) and that kind's options.
+    """
+
+    source: dict[str, Any]
+    out_dir: str
+    predictor: str
+    prompt: str = "hbox"
+    predictors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pipeline: list[dict[str, Any]] = field(default_factory=list)
+    tiling: dict[str, Any] | None = None
+    keep_empty: bool = False
+    split: dict[str, Any] = field(default_factory=lambda: {"val_fraction": 0.05, "seed": 0})
+    truth: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        _check_keys("source", self.source, _SOURCE, _SOURCE - {"image_mode", "stems"})
+        if self.tiling is not None:
+            _check_keys("tiling", self.tiling, _TILING, {"size"})
+            if self.tiling.get("box", "qbox") not in ("hbox", "qbox"):
+                raise ValueError(f"tiling.box must be 'hbox' or 'qbox', not {self.tiling['box']!r}")
+        _check_keys("split", self.split, _SPLIT, _SPLIT)
+        if not 0 <= self.split["val_fraction"] <= 1:
+            raise ValueError(f"split.val_fraction must lie in 0..1, not {self.split['val_fraction']}")
+        if self.prompt not in PROMPTS:
+            raise ValueError(f"no prompt kind {self.prompt!r}; there are {', '.join(PROMPTS)}")
+        known = [*self.predictors, *(name for name in PREDICTORS if name not in self.predictors)]
+        if self.predictor not in known:
+            raise ValueError(f"no predictor {self.predictor!r}; there are {', '.join(known)}")
+        if not self.pipeline:
+            raise ValueError("pipeline must list at least one step; take it from _base_/convert.py")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Settings from a loaded config; names it does not know are ignored, as configs have helper variables.
+
+        Raises:
+            ValueError: Something is missing or not allowed; the message says what is.
+        """
+        plain = config.to_dict() if hasattr(config, "to_dict") else copy.deepcopy(dict(config))
+        for key in ("source", "out_dir", "predictor"):
+            if key not in plain:
+                raise ValueError(f"the config lacks {key!r}")
+        return cls(**{key: plain[key] for key in cls.__dataclass_fields__ if key in plain})
+
+    @property
+    def table(self) -> ClassTable:
+        """Class table of the labels."""
+        return load_metainfo(self.source["classes"])
+
+    @property
+    def predictor_config(self) -> dict[str, Any]:
+        """Config of the chosen predictor."""
+        return self.predictors.get(self.predictor) or {"type": PREDICTORS[self.predictor]}
+
+    @property
+    def cuts_tiles(self) -> bool:
+        """Whether tiles are cut (and written) or images kept whole (and referenced)."""
+        return self.tiling is not None
+
+    def open_source(self, on_error: OnError) -> DetectionSource:
+        """The images and labels.
+
+        Raises:
+            AnnotationError: See :func:`rsseg.datasets.detection.open_source`.
+            FileNotFoundError: A folder is missing.
+        """
+        rest = {key: self.source[key] for key in ("format", "images", "annotations", "stems") if key in self.source}
+        return open_source(table=self.table, on_error=on_error, **rest)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What decides the masks, as JSON values; where it is written and how it is split are left out."""
+        names = ("source", "tiling", "prompt", "pipeline", "keep_empty")
+        return {name: getattr(self, name) for name in names}
+
+
+def _check_keys(what: str, value: Mapping[str, Any], allowed: set[str], needed: set[str]) -> None:
+    for key in value:
+        if key not in allowed:
+            raise ValueError(f"{what}.{key} means nothing here; allowed are {', '.join(sorted(allowed))}")
+    for key in sorted(needed):
+        if key not in value:
+            raise ValueError(f"{what}.{key} is missing")
+
+
+def shard_of(launcher: str) -> tuple[int, int]:
+    """(rank, number of processes) as the launcher tells them.
+
+    Args:
+        launcher: ``none``, ``pytorch`` (torchrun: RANK, WORLD_SIZE) or ``slurm`` (SLURM_PROCID, SLURM_NTASKS).
+
+    Raises:
+        ValueError: There is no such launcher, or its variables are not set.
+    """
+    names = {"none": None, "pytorch": ("RANK", "WORLD_SIZE"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS")}
+    if launcher not in names:
+        raise ValueError(f"no launcher {launcher!r}; there are {', '.join(names)}")
+    variables = names[launcher]
+    if variables is None:
+        return 0, 1
+    missing = [name for name in variables if name not in os.environ]
+    if missing:
+        raise ValueError(f"launcher {launcher!r} needs {missing[0]} in the environment; start it through the launcher")
+    rank, world = (int(os.environ[name]) for name in variables)
+    return rank, world

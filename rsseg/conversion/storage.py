@@ -1,0 +1,179 @@
+"""Files of a converted dataset: every one is written under another name and then renamed.
+
+======================  ===================================================================================
+images/<tile>.png       the tile, 8-bit RGB; only where tiles were cut
+gray/<tile>.png         class ids, 8-bit, 255 = unlabelled, colours in the palette (mode P)
+.parts/<stem>.json      one source image is finished: its tiles, instances, problems, files and their sizes
+.config.json            what decides the outcome; a rerun must agree with it
+======================  ===================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsseg.metainfo import ClassTable
+
+__all__ = ["Store", "Writer", "encode_image", "encode_labels", "stable_hash"]
+
+_FOLDERS = ("images", "gray", ".parts")
+_FILES = (".config.json", "instances.json", "tiles.csv", "manifest.json", "evaluation.json")
+_UNLABELLED_COLOUR = (255, 255, 255)
+
+
+def stable_hash(text: str) -> int:
+    """64-bit hash of a text, the same in every process and on every machine."""
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big")
+
+
+def encode_labels(labels: NDArray[np.uint8], table: ClassTable) -> bytes:
+    """PNG of a label map (H, W) uint8 with the class colours as palette; 255 is white."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: table.num_classes] = table.palette
+    palette[255] = _UNLABELLED_COLOUR
+    image = Image.fromarray(labels)
+    image.putpalette(palette.tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def encode_image(image: NDArray[np.uint8]) -> bytes:
+    """PNG of an image (H, W, 3) uint8 RGB."""
+    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    if not done:
+        raise ValueError(f"cannot encode an image of shape {image.shape} as PNG")
+    return data.tobytes()
+
+
+class Store:
+    """An output folder.
+
+    Args:
+        root: The folder; made where it is missing.
+
+    Raises:
+        OSError: The folder cannot be made.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        for name in _FOLDERS:
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def replacing(self, name: str, owner: str = "merge") -> Iterator[IO[bytes]]:
+        """Open a new version of file ``name``, which takes its place when the block ends without an error.
+
+        Args:
+            name: Path relative to the folder.
+            owner: Stem of the source image the file belongs to, so that leftovers can be told apart.
+
+        Raises:
+            OSError: Writing failed, for example on a full disk; the message names the file.
+        """
+        path = self.root / name
+        tag = "merge" if owner == "merge" else f"{stable_hash(owner):016x}"
+        temporary = path.parent / f".tmp-{tag}-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            with temporary.open("wb") as file:
+                yield file
+            os.replace(temporary, path)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def write(self, name: str, data: bytes, owner: str = "merge") -> int:
+        """Write file ``name`` at once; returns its size in bytes."""
+        with self.replacing(name, owner) as file:
+            file.write(data)
+        return len(data)
+
+    def write_json(self, name: str, value: Any, owner: str = "merge", indent: int | None = None) -> None:
+        """Write ``value`` as UTF-8 JSON."""
+        separators = None if indent else (",", ":")
+        text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
+        self.write(name, (text + "\n").encode("utf-8"), owner)
+
+    def remove_leftovers(self, mine: Callable[[int], bool], merge: bool) -> None:
+        """Delete temporary files of processes that were killed.
+
+        Args:
+            mine: Whether this process owns source images with that hash.
+            merge: Whether leftovers of the merge step go as well.
+        """
+        for folder in (self.root, *(self.root / name for name in _FOLDERS)):
+            for path in folder.glob(".tmp-*"):
+                tag = path.name.split("-")[1]
+                if merge if tag == "merge" else mine(int(tag, 16)):
+                    path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Delete what a conversion wrote here, and nothing else.
+
+        Raises:
+            ValueError: The folder holds files but no conversion.
+        """
+        if not (self.root / ".config.json").exists() and any((self.root / name).exists() for name in _FILES):
+            raise ValueError(f"{self.root} was not written by a conversion; remove it yourself or choose another")
+        for name in _FILES:
+            (self.root / name).unlink(missing_ok=True)
+        for name in _FOLDERS:
+            shutil.rmtree(self.root / name, ignore_errors=True)
+            (self.root / name).mkdir()
+
+    def part_path(self, stem: str) -> Path:
+        """Where the part of a source image is or will be."""
+        return self.root / ".parts" / f"{stem}.json"
+
+    def read_part(self, stem: str) -> dict[str, Any] | None:
+        """The part of a source image, or ``None`` where it is not finished.
+
+        A part counts when it is whole and all its files are there with the sizes it states.
+        """
+        try:
+            part = json.loads(self.part_path(stem).read_bytes())
+            whole = all((self.root / name).stat().st_size == size for name, size in part["files"].items())
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+        return part if whole else None
+
+
+class Writer:
+    """One thread that writes in the background, in order, with a bounded number of waiting jobs.
+
+    Args:
+        waiting: Jobs that may wait; ``submit`` blocks beyond that.
+    """
+
+    def __init__(self, waiting: int = 8) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._slots = threading.BoundedSemaphore(waiting)
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Call ``function(*args)`` in the writer's thread, after everything submitted before."""
+        self._slots.acquire()
+        future = self._pool.submit(function, *args)
+        future.add_done_callback(lambda _: self._slots.release())
+        return future
+
+    def close(self, cancel: bool = False) -> None:
+        """Wait for the thread; ``cancel`` drops jobs that have not begun."""
+        self._pool.shutdown(wait=True, cancel_futures=cancel)

@@ -1,0 +1,171 @@
+"""Ground-truth instance masks of label sets that have them, in the frame of the source image."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from rsseg.datasets.detection import AnnotationError, Detections, SourceItem, image_size, read_image
+from rsseg.metainfo import ClassTable, load_metainfo
+from rsseg.structures.boxes import hbox_iou
+from rsseg.structures.masks import MaskCrop, crop_mask, rle_to_mask
+
+__all__ = ["TRUTHS", "Truth", "load_truth"]
+
+Truth = list[MaskCrop | None]
+
+_DOTA_NAMES = {"store_tank": "storage-tank"}
+"""iSAID's class names that DOTA spells in another way."""
+
+
+def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons: str = "coco") -> Truth:
+    """Polygons or RLE of a COCO file.
+
+    ``polygons="coco"`` draws polygons as the COCO API does: vertices are points between pixels.
+    ``polygons="labelme"`` takes vertices as pixels that belong to the object, border drawn, as labelme does.
+    """
+    if polygons not in ("coco", "labelme"):
+        raise ValueError(f"truth.polygons must be 'coco' or 'labelme', not {polygons!r}")
+    size = detections.size or image_size(item.image)
+    out: Truth = []
+    for shape in detections.extra.get("segmentation", []):
+        if not shape:
+            out.append(None)
+        elif polygons == "labelme" and isinstance(shape, list):
+            out.append(_draw(shape, size))
+        else:
+            out.append(rle_to_mask(shape, size))
+    return out
+
+
+def _draw(polygons: list[list[float]], size: tuple[int, int]) -> MaskCrop:
+    canvas = Image.new("1", size[::-1])
+    for polygon in polygons:
+        ImageDraw.Draw(canvas).polygon(list(zip(polygon[::2], polygon[1::2], strict=True)), fill=1, outline=1)
+    return crop_mask(np.asarray(canvas))
+
+
+def _isaid(
+    item: SourceItem, detections: Detections, table: ClassTable, masks: str | None = None, min_iou: float = 0.5
+) -> Truth:
+    """iSAID's ``_instance_id_RGB.png``: each box gets the instance of its class whose tight box fits best.
+
+    ``masks`` is their folder (default: the images'); below ``min_iou`` between the boxes there is no match.
+    ``table`` may be DOTA's: classes go by name.
+    """
+    folder = Path(masks) if masks else item.image.parent
+    colours = read_image(folder / f"{item.stem}_instance_color_RGB.png")
+    ids = _joined(read_image(folder / f"{item.stem}_instance_id_RGB.png"))
+    labels, boxes, crops = [], [], []
+    for index, mask in _instances(ids):
+        at = mask.y + np.flatnonzero(mask.pixels.any(1))[0], mask.x
+        column = np.flatnonzero(mask.pixels[at[0] - mask.y])[0]
+        name = _isaid_class(colours[at[0], at[1] + column], folder / f"{item.stem}_instance_color_RGB.png", index)
+        labels.append(_index_or_none(table, name))
+        boxes.append(mask.bbox)
+        crops.append(mask)
+    if not crops or not len(detections):
+        return [None] * len(detections)
+    iou = hbox_iou(detections.hbox, np.array(boxes, np.float64))
+    iou[detections.labels[:, None] != np.array(labels)[None]] = 0
+    best = iou.argmax(axis=1)
+    return [crops[j] if iou[i, j] >= min_iou else None for i, j in enumerate(best)]
+
+
+def _joined(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return rgb.astype(np.int64) @ np.array([1, 256, 65536])
+
+
+def _instances(ids: NDArray[np.int64]) -> list[tuple[int, MaskCrop]]:
+    """Value and mask of each instance in (H, W) ids, 0 = none."""
+    rows, columns = np.nonzero(ids)
+    values = ids[rows, columns]
+    order = np.argsort(values, kind="stable")
+    rows, columns, values = rows[order], columns[order], values[order]
+    unique, starts = np.unique(values, return_index=True)
+    out = []
+    for value, y, x in zip(unique, np.split(rows, starts[1:]), np.split(columns, starts[1:]), strict=True):
+        pixels = np.zeros((y.max() - y.min() + 1, x.max() - x.min() + 1), bool)
+        pixels[y - y.min(), x - x.min()] = True
+        out.append((int(value), MaskCrop(int(x.min()), int(y.min()), pixels)))
+    return out
+
+
+def _isaid_class(colour: NDArray[np.uint8], path: Path, index: int) -> str:
+    isaid = load_metainfo("isaid")
+    found = tuple(int(v) for v in colour)
+    if found not in isaid.palette:
+        raise AnnotationError(path, None, found, f"colour of instance {index} is no class of {isaid.name}")
+    return isaid.classes[isaid.palette.index(found)]
+
+
+def _index_or_none(table: ClassTable, name: str) -> int:
+    """Id in ``table`` of an iSAID class; -1 where it has none."""
+    for spelling in (name, _DOTA_NAMES.get(name, name)):
+        try:
+            return table.index(spelling)
+        except ValueError:
+            continue
+    return -1
+
+
+def _hrsc(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> Truth:
+    """HRSC2016's ``LandMask/<stem>.png``: the pixels of an object's ``seg_color``; ``masks`` is that folder."""
+    ids = _joined(read_image(Path(masks) / f"{item.stem}.png", mode="convert"))
+    out: Truth = []
+    for colour in detections.extra.get("seg_color", []):
+        value = None if colour is None else int(np.dot(colour, [1, 256, 65536]))
+        out.append(None if value is None else crop_mask(ids == value))
+    return out
+
+
+def _instance_png(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> Truth:
+    """``masks/<stem>.png``, 8 or 16 bits: a pixel is the place of its object in the label file, from 1; 0 = none."""
+    path = Path(masks) / f"{item.stem}.png"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; expected the instance masks of {item.image}")
+    ids = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if ids is None or ids.ndim != 2:
+        raise AnnotationError(path, None, path.name, "instance masks must be a PNG with one band")
+    found = dict(_instances(ids.astype(np.int64)))
+    return [found.get(int(object_id)) for object_id in detections.object_ids]
+
+
+TRUTHS: dict[str, Callable[..., Truth]] = {
+    "coco": _coco,
+    "isaid": _isaid,
+    "hrsc": _hrsc,
+    "instance_png": _instance_png,
+}
+"""Kind -> function of (item, detections, class table, **options)."""
+
+
+def load_truth(item: SourceItem, detections: Detections, table: ClassTable, truth: dict[str, Any]) -> Truth:
+    """Ground-truth masks of the objects of one source image, in their order; ``None`` where there is none.
+
+    Args:
+        item: The image and its label file.
+        detections: Its N objects.
+        table: Class table of the labels.
+        truth: ``kind``, a key of ``TRUTHS``, and options of that kind.
+
+    Raises:
+        ValueError: There is no such kind or option, or the masks do not fit the image.
+        AnnotationError: A mask file is unusable.
+        FileNotFoundError: A mask file is missing.
+    """
+    options = dict(truth)
+    kind = options.pop("kind", None)
+    if kind not in TRUTHS:
+        raise ValueError(f"no truth kind {kind!r}; there are {', '.join(TRUTHS)}")
+    masks = TRUTHS[kind](item, dataclasses.replace(detections), table, **options)
+    if len(masks) != len(detections):
+        raise ValueError(f"{item.annotation}: {len(masks)} masks for {len(detections)} objects of {item.stem}")
+    return masks

@@ -1,0 +1,56 @@
+"""Convert detection labels to segmentation labels.
+
+python tools/convert_labels.py CONFIG [--predictor sam|grabcut|box|truth] [--out DIR] [--evaluate]
+
+Interrupt it when you like: the same command goes on where it stopped.  Several processes share the work under
+torchrun (--launcher pytorch) or srun (--launcher slurm).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="config file, for example configs/samrs/convert_sota.py")
+    parser.add_argument("--out", help="output folder (default: the config's out_dir)")
+    parser.add_argument("--predictor", help="mask model: sam, grabcut, box, truth, or a name in predictors")
+    parser.add_argument("--evaluate", action="store_true", help="compare with ground truth: mIOU_I, mIOU_P per class")
+    parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
+    parser.add_argument("--overwrite", action="store_true", help="delete an earlier conversion in the folder first")
+    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="config overrides, key=value")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Load the config, apply the options, convert."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    require_stack_or_exit()
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from mmengine.config import Config
+
+    from rsseg.conversion import convert_labels, shard_of
+
+    config = Config.fromfile(args.config)
+    config.merge_from_dict(args.cfg_options or {})
+    config.merge_from_dict({k: v for k, v in {"out_dir": args.out, "predictor": args.predictor}.items() if v})
+    try:
+        convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard_of(args.launcher))
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -96,6 +96,7 @@ def test_leaf_says_how_to_run_it(path: Path) -> None:
     assert docstring, "a leaf opens with a docstring: what, paper and table, command, expected result, cost"
     assert re.search(r"python tools/\w+\.py|tools/dist_\w+\.sh", docstring), "no command in the docstring"
     assert _name(path) in docstring, "the command names another file"
+    assert not re.search(r"MEASURED|TBD|TODO|FIXME|XXX", docstring), "a placeholder is no expected result"
     for mentioned in re.findall(r"configs/[\w/]+\.py", docstring):
         assert (REPO / mentioned).is_file(), f"{mentioned} does not exist"
 
@@ -118,11 +119,15 @@ def test_dataset_bases_are_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=_name)
-def test_paths_are_relative(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_and_explained(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts = (REPO / "data" / "README.md").read_text(encoding="utf-8")
     for where, node in _walk(_load(path, monkeypatch)):
         for key, value in node.items():
             if key == "data_root" and value is not None:
                 assert value.startswith("data/"), f"{where}.{key} = {value!r}"
+            if isinstance(value, str) and value.startswith("data/"):
+                folder = "/".join(value.split("/")[:2]) + "/"
+                assert folder in layouts, f"{where}.{key}: data/README.md does not say what {folder} holds"
             assert not (isinstance(value, str) and value.startswith(("/", "~"))), f"{where}.{key} = {value!r}"
             assert key != "reduce_zero_label" or not value, f"{where}: what a value means stands in the class table"
 

@@ -24,6 +24,14 @@ def pytest_configure() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def mmseg_scope() -> None:
+    """Let names in configs mean mmseg's registries, as the runner does."""
+    from mmengine.registry import init_default_scope
+
+    init_default_scope("mmseg")
+
+
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """Root of the checkout."""
@@ -69,3 +77,37 @@ def run_tool(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def converted_set() -> Callable[..., Path]:
+    """Write a small converted dataset (DESIGN's layout): coloured squares on grey, 255 elsewhere.
+
+    ``converted_set(folder, classes=18, count=8, size=64)``; every fourth tile is in the val split.
+    """
+
+    def write(folder: Path, classes: int, count: int = 8, size: int = 64) -> Path:
+        import csv
+
+        import numpy as np
+        from PIL import Image
+
+        rng = np.random.default_rng(classes)
+        rows = []
+        for name in ("images", "gray"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            labels = np.full((size, size), 255, np.uint8)
+            pixels = rng.integers(90, 110, (size, size, 3)).astype(np.uint8)
+            for _ in range(4):
+                train_id, (y, x) = int(rng.integers(classes)), rng.integers(0, size - 20, 2)
+                labels[y : y + 20, x : x + 20] = train_id
+                pixels[y : y + 20, x : x + 20] = train_id * 23 % 256, train_id * 57 % 256, train_id * 101 % 256
+            Image.fromarray(pixels).save(folder / "images" / f"t{i}.png")
+            Image.fromarray(labels).save(folder / "gray" / f"t{i}.png")
+            rows.append([f"t{i}", f"s{i}.png", 0, 0, size, size, "train" if i % 4 else "val"])
+        with (folder / "tiles.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([["tile", "source", "x", "y", "width", "height", "split"], *rows])
+        return folder
+
+    return write

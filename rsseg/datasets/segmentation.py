@@ -39,18 +39,14 @@ class TableDataset(BaseSegDataset):
         super().__init__(metainfo={"classes": info.classes, "palette": [list(c) for c in info.palette]}, **kwargs)
         self._metainfo |= {"dataset_name": self.name, "table": table}
 
-    def full_init(self) -> None:
-        """Read the list of samples and make sure that there are some."""
-        super().full_init()
-        if len(self) == 0:
-            raise FileNotFoundError(f"{self.name}: no images {self._where()}; see data/README.md for the layout")
-
     def _where(self) -> str:
         return f"*{self.img_suffix} in {self.data_prefix.get('img_path')}"
 
     def load_data_list(self) -> list[dict]:
         """Samples with ``dataset_name`` and ``table``; mmseg's own label mapping stays unused."""
         rows = [self.tag(row) for row in self.list_files()]
+        if not rows:
+            raise FileNotFoundError(f"{self.name}: no images {self._where()}; see data/README.md for the layout")
         for row in rows:
             for key in ("img_path", "seg_map_path"):
                 if key in row and not Path(row[key]).is_file():

@@ -61,7 +61,8 @@ def load_file(path: str | os.PathLike[str], map_location: Any = "cpu", trust: bo
         with torch.serialization.safe_globals(_safe_globals()):
             return torch.load(file, map_location=map_location, weights_only=not trusted)
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = str(error).partition("WeightsUnpickler error:")[2] or str(error) or type(error).__name__
+        reason = reason.strip().splitlines()[0]
         raise ValueError(
             f"{file}: not loaded, since it is damaged or holds more than tensors and arrays ({reason}). "
             "If you made this file or trust who did, add --trust: it may then run code"

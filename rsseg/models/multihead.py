@@ -53,8 +53,9 @@ class MultiHeadSegmentor(Segmentor):
     """
 
     def __init__(self, heads: dict[str, int], decode_head: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(decode_head={**decode_head, "num_classes": 2}, **kwargs)
+        super().__init__(decode_head={**decode_head, "num_classes": 3}, **kwargs)
         self.decode_head.conv_seg = nn.Identity()
+        self.decode_head.threshold = 0.5  # mmseg asks for one where a head has a single class
         channels = self.decode_head.channels
         self.heads = nn.ModuleDict()
         for name, count in heads.items():

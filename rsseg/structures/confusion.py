@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 __all__ = ["confusion_matrix", "scores"]
 
+_BYTE = 256
+_CHUNK = 1 << 20
+
 
 def confusion_matrix(
     pred: torch.Tensor, target: torch.Tensor, num_classes: int, ignore_index: int = 255
@@ -31,16 +34,43 @@ def confusion_matrix(
     """
     if pred.shape != target.shape:
         raise ValueError(f"prediction {tuple(pred.shape)} and target {tuple(target.shape)} differ in shape")
-    valid = target != ignore_index
-    truth, guess = target[valid].long(), pred[valid].long()
-    for name, values in (("target", truth), ("prediction", guess)):
-        if values.numel() and (int(values.min()) < 0 or int(values.max()) >= num_classes):
-            wrong = values[(values < 0) | (values >= num_classes)][0]
-            raise ValueError(
-                f"{name} holds the value {int(wrong)}; allowed are 0..{num_classes - 1} and ignore {ignore_index}"
-            )
-    counts = torch.bincount(truth * num_classes + guess, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes).cpu()
+    pred, target = pred.reshape(-1), target.reshape(-1)
+    if num_classes > _BYTE or not (_fits_byte(pred) and _fits_byte(target)):
+        valid = target != ignore_index
+        pred, target = pred[valid], target[valid]
+        for name, values in (("target", target), ("prediction", pred)):
+            _check(name, values[(values < 0) | (values >= num_classes)].tolist(), num_classes, ignore_index)
+        if num_classes > _BYTE:
+            counts = torch.bincount(target.long() * num_classes + pred.long(), minlength=num_classes**2)
+            return counts.reshape(num_classes, num_classes).cpu()
+    table = _count_bytes(pred.to(torch.uint8), target.to(torch.uint8))
+    if 0 <= ignore_index < _BYTE:
+        table[ignore_index] = 0
+    out_of_range = torch.arange(_BYTE) >= num_classes
+    _check("target", torch.nonzero(table.sum(1) * out_of_range).flatten().tolist(), num_classes, ignore_index)
+    _check("prediction", torch.nonzero(table.sum(0) * out_of_range).flatten().tolist(), num_classes, ignore_index)
+    return table[:num_classes, :num_classes].clone()
+
+
+def _fits_byte(values: torch.Tensor) -> bool:
+    if values.dtype == torch.uint8 or not values.numel():
+        return True
+    low, high = torch.aminmax(values)
+    return int(low) >= 0 and int(high) < _BYTE
+
+
+def _count_bytes(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """(256, 256) int64 counts, on the CPU, of uint8 pairs; in chunks that stay in the processor's cache."""
+    table = torch.zeros(_BYTE**2, dtype=torch.int64)
+    for guess, truth in zip(pred.split(_CHUNK), target.split(_CHUNK), strict=True):
+        table += torch.bincount(truth.to(torch.int32) * _BYTE + guess, minlength=_BYTE**2).cpu()
+    return table.reshape(_BYTE, _BYTE)
+
+
+def _check(name: str, wrong: list[int], num_classes: int, ignore_index: int) -> None:
+    if wrong:
+        allowed = f"0..{num_classes - 1} and ignore {ignore_index}"
+        raise ValueError(f"{name} holds the value {wrong[0]}; allowed are {allowed}")
 
 
 def scores(confusion: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

@@ -1,0 +1,153 @@
+"""Datasets: layouts, labels through the class table, augmentations fixed by the index's seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsseg.datasets import (
+    ConvertedDataset,
+    OpenEarthMapDataset,
+    RandomRotate90,
+    RandomScale,
+    SeededIndex,
+    SetsDataset,
+    ShiftTones,
+    TableDataset,
+)
+
+pytestmark = pytest.mark.usefixtures("mmseg_scope")
+LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+
+
+def write_pairs(root, table_values, stems=("a", "b")):
+    for folder in ("img", "ann"):
+        (root / folder).mkdir(parents=True)
+    for stem in stems:
+        Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(root / "img" / f"{stem}.png")
+        labels = np.resize(np.array(table_values, np.uint8), (4, 6))
+        Image.fromarray(labels).save(root / "ann" / f"{stem}.png")
+    return dict(data_root=str(root), data_prefix=dict(img_path="img", seg_map_path="ann"), img_suffix=".png")
+
+
+def test_table_dataset_maps_raw_values(tmp_path):
+    data = TableDataset("potsdam", pipeline=LOAD, **write_pairs(tmp_path, [0, 1, 2, 5, 6, 255]))
+    assert len(data) == 2
+    assert data.metainfo["classes"][0] == "impervious_surface"
+    sample = data[0]
+    assert (sample["dataset_name"], sample["table"]) == ("potsdam", "potsdam")
+    np.testing.assert_array_equal(sample["gt_seg_map"][0], [255, 0, 1, 4, 255, 255])
+
+
+def test_unknown_label_values_name_the_file(tmp_path):
+    data = TableDataset("potsdam", pipeline=LOAD, **write_pairs(tmp_path, [0, 7]))
+    with pytest.raises(ValueError, match=r"a\.png: value 7 is no label of Potsdam"):
+        data[0]
+
+
+def test_missing_files_are_named(tmp_path):
+    options = write_pairs(tmp_path, [0])
+    (tmp_path / "ann" / "b.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"b\.png is listed but missing"):
+        TableDataset("potsdam", **options)
+    with pytest.raises(FileNotFoundError, match="potsdam: no folder"):
+        TableDataset("potsdam", data_root=str(tmp_path), data_prefix=dict(img_path="nowhere"))
+
+
+def test_colour_labels_are_refused(tmp_path):
+    options = write_pairs(tmp_path, [0])
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "ann" / "a.png")
+    with pytest.raises(ValueError, match="one uint8 channel"):
+        TableDataset("potsdam", pipeline=LOAD, **options)[0]
+
+
+def test_palette_labels_keep_their_indices(tmp_path):
+    options = write_pairs(tmp_path, [1])
+    image = Image.fromarray(np.full((4, 6), 3, np.uint8))
+    image.putpalette([9, 9, 9] * 256)
+    image.save(tmp_path / "ann" / "a.png")
+    assert int(TableDataset("potsdam", pipeline=LOAD, **options)[0]["gt_seg_map"].max()) == 2
+
+
+def test_converted_dataset_follows_tiles_csv(tmp_path, converted_set):
+    root = converted_set(tmp_path / "sota", 18)
+    train = ConvertedDataset("sota", str(root), pipeline=LOAD)
+    val = ConvertedDataset("sota", str(root), split="val", pipeline=LOAD)
+    assert (len(train), len(val), len(ConvertedDataset("sota", str(root), split=None))) == (6, 2, 8)
+    labels = np.asarray(Image.open(root / "gray" / "t0.png"))
+    np.testing.assert_array_equal(val[0]["gt_seg_map"], labels)
+    with pytest.raises(FileNotFoundError, match="run tools/convert_labels.py"):
+        ConvertedDataset("sota", str(tmp_path / "empty"))
+    with pytest.raises(FileNotFoundError, match="no images of split 'test'"):
+        ConvertedDataset("sota", str(root), split="test")
+
+
+def test_openearthmap_finds_the_region(tmp_path):
+    import cv2
+
+    for kind, pixels in (("images", np.zeros((4, 6, 3), np.uint8)), ("labels", np.full((4, 6), 8, np.uint8))):
+        folder = tmp_path / "al_qurnah" / kind
+        folder.mkdir(parents=True)
+        cv2.imwrite(str(folder / "al_qurnah_5.tif"), pixels)
+    (tmp_path / "train.txt").write_text("al_qurnah_5.tif\n")
+    data = OpenEarthMapDataset("openearthmap", data_root=str(tmp_path), ann_file="train.txt", pipeline=LOAD)
+    assert int(data[0]["gt_seg_map"].min()) == 7
+
+
+def test_sets_are_one_after_another_with_names_of_their_own(tmp_path, converted_set):
+    sets = [
+        ConvertedDataset(name, str(converted_set(tmp_path / name, classes)), split=None, pipeline=LOAD)
+        for name, classes in (("sota", 18), ("sior", 20))
+    ]
+    data = SetsDataset(sets)
+    assert data.set_sizes == [8, 8]
+    assert [data[i]["dataset_name"] for i in (0, 7, 8, 15)] == ["sota", "sota", "sior", "sior"]
+    assert len(data.metainfo["sets"]["sior"]["classes"]) == 20
+    with pytest.raises(ValueError, match="name of its own"):
+        SetsDataset([sets[0], sets[0]])
+
+
+def test_a_seed_fixes_the_augmentations(tmp_path, converted_set):
+    pipeline = [*LOAD, dict(type="RandomScale", prob=1.0), dict(type="RandomCrop", crop_size=(24, 24))]
+    root = str(converted_set(tmp_path / "sota", 18))
+    data = SetsDataset([ConvertedDataset("sota", root, pipeline=pipeline)])
+    first, again, other = (data[SeededIndex(1, seed)]["img"] for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_quarter_turns_move_image_and_labels_alike():
+    np.random.seed(0)
+    base = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    seen = set()
+    for _ in range(30):
+        results = {"img": np.stack([base] * 3, -1), "gt_seg_map": base.copy(), "seg_fields": ["gt_seg_map"]}
+        out = RandomRotate90(prob=1.0)(results)
+        np.testing.assert_array_equal(out["img"][..., 0], out["gt_seg_map"])
+        assert out["img_shape"] == out["gt_seg_map"].shape
+        seen.add(out["gt_seg_map"].tobytes() + bytes(out["img_shape"]))
+    assert len(seen) == 3
+
+
+def test_scaling_keeps_label_values():
+    results = {
+        "img": np.zeros((10, 20, 3), np.uint8),
+        "gt_seg_map": np.resize(np.array([3, 255], np.uint8), (10, 20)),
+        "seg_fields": ["gt_seg_map"],
+    }
+    out = RandomScale(2.0, 2.0, prob=1.0)(results)
+    assert out["img"].shape == (20, 40, 3)
+    assert out["gt_seg_map"].shape == out["img_shape"] == (20, 40)
+    assert set(np.unique(out["gt_seg_map"])) == {3, 255}
+    with pytest.raises(ValueError, match="0 < low"):
+        RandomScale(2.0, 1.0)
+
+
+def test_tones_leave_the_shape_alone():
+    np.random.seed(0)
+    image = np.random.randint(0, 256, (8, 8, 3)).astype(np.uint8)
+    changed = [ShiftTones(prob=1.0)({"img": image})["img"] for _ in range(8)]
+    assert all(out.shape == image.shape and out.dtype == np.uint8 for out in changed)
+    assert any(not np.array_equal(out, image) for out in changed)
+    np.testing.assert_array_equal(ShiftTones(prob=0.0)({"img": image})["img"], image)

@@ -1,0 +1,48 @@
+"""Measure a speed or memory claim: ours and the reference in turn on the same work.
+
+    python tools/benchmark.py NAME [--json FILE] [--runs N]
+    python tools/benchmark.py --list
+
+Prints ``NAME ours=... reference=... ratio=...`` (medians; ratio = reference / ours, so above 1 is better).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from benchmarks import ENTRIES, measure
+
+
+def main() -> int:
+    """Run the entries named on the command line."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="entries to measure (see --list)")
+    parser.add_argument("--list", action="store_true", help="name the entries")
+    parser.add_argument("--runs", type=int, default=5, help="counted runs of each side (default 5)")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    args = parser.parse_args()
+    if args.list or not args.names:
+        for name, entry in sorted(ENTRIES.items()):
+            print(f"{name:20} {entry.about}")
+        return 0 if args.list else 2
+    unknown = [name for name in args.names if name not in ENTRIES]
+    if unknown:
+        parser.error(f"no entry {unknown[0]!r}; there are {', '.join(sorted(ENTRIES))}")
+    results = {name: measure(ENTRIES[name], args.runs) for name in args.names}
+    for name, row in results.items():
+        unit = row["unit"]
+        print(f"{name} ours={row['ours']:.4g}{unit} reference={row['reference']:.4g}{unit} ratio={row['ratio']:.2f}")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

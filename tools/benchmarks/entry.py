@@ -1,0 +1,83 @@
+"""One benchmark: two ways to do the same work, timed in turn or weighed in processes of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Entry", "measure"]
+
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claim to measure.
+
+    Attributes:
+        about: One line: what is compared with what, on which work.
+        setup: Makes the work and returns ``(ours, reference)``, two functions without arguments that do it; it
+            checks that both give the same result where that is claimed.  Must be importable by name for ``memory``.
+        memory: Compare peak memory (MiB above the level after ``setup``) instead of seconds.
+    """
+
+    about: str
+    setup: Callable[[], tuple[Work, Work]]
+    memory: bool = False
+
+
+def measure(entry: Entry, runs: int) -> dict[str, Any]:
+    """Medians of ``runs`` runs of each side after one warm-up, and reference / ours."""
+    figures = _memory(entry, runs) if entry.memory else _seconds(entry, runs)
+    ours, reference = (statistics.median(side) for side in figures)
+    return {
+        "about": entry.about,
+        "unit": "MiB" if entry.memory else "s",
+        "ours": ours,
+        "reference": reference,
+        "ratio": reference / ours,
+        "runs": {"ours": figures[0], "reference": figures[1]},
+    }
+
+
+def _seconds(entry: Entry, runs: int) -> tuple[list[float], list[float]]:
+    sides = entry.setup()
+    taken: tuple[list[float], list[float]] = ([], [])
+    for turn in range(runs + 1):
+        for side, times in zip(sides, taken, strict=True):
+            start = time.perf_counter()
+            side()
+            if turn:  # the first turn warms caches up
+                times.append(time.perf_counter() - start)
+    return taken
+
+
+def _peak() -> float:
+    unit = 1024 if sys.platform != "darwin" else 1024**2
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _weigh(setup: Callable[[], tuple[Work, Work]], side: int, answer: Any) -> None:
+    work = setup()[side]
+    before = _peak()
+    work()
+    answer.put(max(_peak() - before, 0.1))
+
+
+def _memory(entry: Entry, runs: int) -> tuple[list[float], list[float]]:
+    context = multiprocessing.get_context("spawn")
+    taken: tuple[list[float], list[float]] = ([], [])
+    for _ in range(runs):
+        for side, peaks in enumerate(taken):
+            answer = context.Queue()
+            process = context.Process(target=_weigh, args=(entry.setup, side, answer))
+            process.start()
+            peaks.append(answer.get())
+            process.join()
+    return taken

@@ -1,0 +1,162 @@
+"""Sets of scenes on disk."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from .layouts import LAYOUTS, labels_of
+from .scene import Scene, check_ranges, check_size, check_themes, make_scene
+
+ATTEMPTS = 12
+"""A detection image without any object is drawn anew at most so many times."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a set is made with; arguments as of :func:`write_scenes`, checked."""
+
+    layout: str
+    seed: int
+    size: tuple[int, int]
+    themes: tuple[str, ...]
+    gsd: float | None
+    nodata: float
+
+    def scene(self, index: int) -> Scene:
+        """The scene of an image; for detection sets the first attempt with something to annotate."""
+        layout = LAYOUTS[self.layout]
+        for attempt in range(ATTEMPTS):
+            key = [self.seed, layout.salt, index, attempt]
+            scene = make_scene(key, self.size, self.themes, self.gsd, self.nodata)
+            if layout.label_set is None or labels_of(scene, layout.label_set)[0]:
+                break
+        return scene
+
+    def claim(self, out: Path) -> None:
+        """Record the recipe in ``out/scenes.json``, or check that the set there has the same.
+
+        Raises:
+            ValueError: ``out`` holds a set made with other values.
+        """
+        record, mine = out / "scenes.json", json.loads(json.dumps(asdict(self)))
+        found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else mine
+        for key, value in mine.items():
+            if found.get(key) != value:
+                raise ValueError(f"{record}: made with {key}={found.get(key)!r}, not {value!r}; choose another folder")
+        if not record.is_file():
+            _write(record, (json.dumps(mine, indent=1) + "\n").encode())
+
+
+def write_scenes(
+    layout: str,
+    out: Path,
+    count: int,
+    seed: int = 0,
+    size: int | tuple[int, int] = 512,
+    *,
+    theme: str | Sequence[str] | None = None,
+    gsd: float | None = None,
+    nodata: float = 0.08,
+    val: int | None = None,
+    test: int | None = None,
+    workers: int = 1,
+) -> list[str]:
+    """Write a data set of scenes; finished images are kept, so a rerun completes a set or makes it longer.
+
+    Args:
+        layout: A key of ``LAYOUTS``.
+        out: Root folder of the set; a file ``scenes.json`` in it records what it was made with.
+        count: Number of images.
+        seed: Not negative; image ``i`` depends on layout, seed, size, theme, gsd, nodata and ``i`` only.
+        size: Pixels, one number or (H, W).
+        theme: Kinds of scene, keys of ``THEMES``; None = those that suit the layout.
+        gsd: Metres per pixel; None = by kind of scene, for land cover 0.5.
+        nodata: Probability of an unlabelled black wedge.
+        val: Land cover only: images in ``val.txt``; None = a fifth.
+        test: Land cover only: images in ``test.txt``; None = a fifth. ``train.txt`` gets the rest.
+        workers: Processes.
+
+    Returns:
+        File stems in order.
+
+    Raises:
+        ValueError: A value is not allowed, or ``out`` holds a set made with other values.
+    """
+    recipe = _checked(layout, seed, size, theme, gsd, nodata)
+    for name, value in (("count", count), ("workers", workers)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}")
+    lists = _splits(layout, count, val, test)
+    out = Path(out)
+    recipe.claim(out)
+    stems = _write_all(recipe, out, count, workers)
+    for name, numbers in lists.items():
+        _write(out / f"{name}.txt", "".join(f"{stems[i]}.tif\n" for i in numbers).encode())
+    return stems
+
+
+def _checked(
+    layout: str,
+    seed: int,
+    size: int | tuple[int, int],
+    theme: str | Sequence[str] | None,
+    gsd: float | None,
+    nodata: float,
+) -> Recipe:
+    """The recipe of checked arguments."""
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r}; there are {', '.join(LAYOUTS)}")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be an integer of 0 or more, got {seed!r}")
+    themes = check_themes(theme if theme is not None else LAYOUTS[layout].themes)
+    check_ranges(gsd, nodata)
+    fixed = 0.5 if gsd is None and layout == "landcover" else gsd
+    return Recipe(layout, seed, check_size(size), tuple(themes), fixed, nodata)
+
+
+def _splits(layout: str, count: int, val: int | None, test: int | None) -> dict[str, range]:
+    """Image numbers of the land-cover lists; empty for the detection sets."""
+    if layout != "landcover":
+        if val is not None or test is not None:
+            raise ValueError(f"val={val!r} and test={test!r} are options of 'landcover', not of {layout!r}")
+        return {}
+    a, b = count // 5 if val is None else val, count // 5 if test is None else test
+    if a < 0 or b < 0 or a + b > count:
+        raise ValueError(f"val={val!r} and test={test!r} must be 0 or more and together at most count={count}")
+    return {"train": range(count - a - b), "val": range(count - a - b, count - b), "test": range(count - b, count)}
+
+
+def _write_all(recipe: Recipe, out: Path, count: int, workers: int) -> list[str]:
+    job = partial(_write_one, recipe, out)
+    if workers == 1:
+        return [job(i) for i in range(count)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        return list(pool.map(job, range(count), chunksize=4))
+
+
+def _write_one(recipe: Recipe, out: Path, index: int) -> str:
+    """Write the files of one image unless all are there."""
+    layout = LAYOUTS[recipe.layout]
+    stem = layout.stem(index)
+    if not all((out / path).is_file() for path in layout.files(stem)):
+        for path, data in layout.encode(recipe.scene(index), stem, index).items():
+            _write(out / path, data)
+    return stem
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file so that it is either whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(path)

@@ -79,7 +79,7 @@ def run_tool(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def converted_set() -> Callable[..., Path]:
     """Write a small converted dataset (DESIGN's layout): coloured squares on grey, 255 elsewhere.
 

@@ -1,1 +1,3 @@
-"""Pure array functions, one module per noun: boxes, confusion matrices, masks, windows."""
+"""Pure array functions, one module per noun; import them from their modules."""
+
+__all__: list[str] = []

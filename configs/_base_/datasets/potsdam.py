@@ -2,19 +2,9 @@
 
 _base_ = ["./_segmentation.py"]
 
-common = dict(type="TableDataset", table="potsdam", data_root="data/potsdam", img_suffix=".png", seg_map_suffix=".png")
-train_dataloader = dict(
-    dataset=dict(
-        **common,
-        data_prefix=dict(img_path="img_dir/train", seg_map_path="ann_dir/train"),
-        pipeline={{_base_.train_pipeline_512}},
-    )
-)
-val_dataloader = dict(
-    dataset=dict(
-        **common,
-        data_prefix=dict(img_path="img_dir/val", seg_map_path="ann_dir/val"),
-        pipeline={{_base_.test_pipeline}},
-    )
-)
+train = dict(img_path="img_dir/train", seg_map_path="ann_dir/train")
+val = dict(img_path="img_dir/val", seg_map_path="ann_dir/val")
+common = dict(type="TableDataset", table="potsdam", data_root="data/potsdam", img_suffix=".png")
+train_dataloader = dict(dataset=dict(**common, data_prefix=train, pipeline={{_base_.train_pipeline_512}}))
+val_dataloader = dict(dataset=dict(**common, data_prefix=val, pipeline={{_base_.test_pipeline}}))
 test_dataloader = val_dataloader

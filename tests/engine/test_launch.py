@@ -1,0 +1,66 @@
+"""Fitting a config to the machine, and one bf16 wrapper for all of them."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from rsseg.engine import AutocastOptimWrapper
+from rsseg.engine.launch import apply_arguments, prepare_config, start_processes, use_tta
+
+
+def test_the_sampler_follows_the_loaders_batch_size():
+    cfg = Config(dict(train_dataloader=dict(batch_size=5, sampler=dict(type="SetSampler", batch_size=8))))
+    prepare_config(cfg)
+    assert cfg.train_dataloader.sampler.batch_size == 5
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
+def test_several_cpu_processes_get_bn_and_plain_ddp():
+    model = dict(backbone=dict(norm_cfg=dict(type="SyncBN")), heads=[dict(norm_cfg=dict(type="SyncBN"))])
+    cfg = Config(dict(launcher="pytorch", model=model))
+    prepare_config(cfg)
+    assert cfg.model.backbone.norm_cfg.type == cfg.model.heads[0].norm_cfg.type == "BN"
+    assert cfg.model_wrapper_cfg.device_ids is None
+    single = Config(dict(launcher="none", model=model))
+    prepare_config(single)
+    assert single.model.backbone.norm_cfg.type == "SyncBN"
+    with pytest.raises(ValueError, match="--launcher slurm needs GPUs"):
+        start_processes("slurm")
+
+
+def test_arguments_reach_the_config(monkeypatch):
+    monkeypatch.delenv("RSSEG_TRUST", raising=False)
+    cfg = Config(dict(model=dict(a=1)))
+    args = argparse.Namespace(
+        cfg_options={"model.a": 2}, launcher="none", config="configs/x/my_model.py", work_dir=None, local_rank=0, trust=0
+    )
+    apply_arguments(cfg, args)
+    assert cfg.model.a == 2
+    assert cfg.work_dir == "work_dirs/my_model"
+
+
+def test_tta_reaches_every_set():
+    parts = [dict(pipeline=["a"]), dict(pipeline=["a"])]
+    cfg = Config(
+        dict(
+            model=dict(type="M"),
+            tta_model=dict(type="T"),
+            tta_pipeline=["b"],
+            test_dataloader=dict(dataset=dict(datasets=parts)),
+        )
+    )
+    use_tta(cfg)
+    assert [part.pipeline for part in cfg.test_dataloader.dataset.datasets] == [["b"], ["b"]]
+    assert cfg.model.module.type == "M"
+
+
+def test_autocast_on_the_models_device():
+    model = torch.nn.Linear(2, 2)
+    wrapper = AutocastOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    with wrapper.optim_context(model):
+        assert model(torch.ones(1, 2)).dtype == torch.bfloat16
+    assert model(torch.ones(1, 2)).dtype == torch.float32

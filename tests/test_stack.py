@@ -1,0 +1,43 @@
+"""The MM stack: a clear message where it is missing, silence where it only chatters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def run(repo, tmp_path, code, **modules):
+    for name, text in modules.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    path = os.pathsep.join([str(tmp_path), str(repo)])
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise ImportError('not here')", r"mmseg does not import (not here)"),
+        ("__version__ = '0.30.0'", r"rsseg needs mmseg >= 1.2, found 0.30.0"),
+    ],
+)
+def test_a_missing_or_old_stack_names_the_command(repo, tmp_path, text, message):
+    code = "from rsseg.stack import require_stack_or_exit; require_stack_or_exit()"
+    result = run(repo, tmp_path, code, mmseg=text)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert 'python -m pip install "rsseg[mm]"' in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_importing_is_quiet_and_real_warnings_still_show(repo, tmp_path):
+    code = "import warnings, rsseg.models, rsseg.datasets; warnings.warn('real'); print('done')"
+    result = run(repo, tmp_path, code)
+    assert result.stdout == "done\n"
+    assert "real" in result.stderr
+    assert "OneDL" not in result.stderr
+    assert "MultiScaleDeformableAttention" not in result.stderr

@@ -1,0 +1,156 @@
+"""Training as a user runs it: kill and resume, several processes, test with pictures, fine-tuning."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from rsseg.engine import load_file
+
+SHORT = [
+    "train_cfg.max_iters=6",
+    "train_cfg.val_interval=100",
+    "default_hooks.logger.interval=1",
+    "default_hooks.checkpoint.interval=2",
+    "param_scheduler.0.T_max=6",
+    "param_scheduler.0.end=6",
+]
+SIZES = {"sota": 18, "sior": 20, "fast": 37}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, converted_set):
+    """A folder with three small converted sets under data/scenes."""
+    root = tmp_path_factory.mktemp("world")
+    for name, classes in SIZES.items():
+        converted_set(root / "data" / "scenes" / name, classes, count=8, size=64)
+    return root
+
+
+def losses(work_dir):
+    rows = {}
+    for path in sorted(work_dir.glob("*/vis_data/scalars.json")):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            if "loss" in row:
+                rows[row["iter"]] = row["loss"]
+    return rows
+
+
+def weights(work_dir):
+    return load_file(work_dir / "iter_6.pth")["state_dict"]
+
+
+def same_weights(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def check(result):
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+def config(repo):
+    return str(repo / "configs" / "scenes" / "upernet_tiny_sep.py")
+
+
+@pytest.fixture(scope="module")
+def straight(world, repo):
+    """Work dir of an uninterrupted run, and its log."""
+    command = [sys.executable, str(repo / "tools" / "train.py"), config(repo), "--work-dir", "straight"]
+    env = {**os.environ, "PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*command, "--cfg-options", *SHORT], cwd=world, env=env, capture_output=True, text=True, check=False
+    )
+    return world / "straight", check(result)
+
+
+def test_training_logs_each_head_and_scores_each_set(straight):
+    work_dir, log = straight
+    assert sorted(losses(work_dir)) == [1, 2, 3, 4, 5, 6]
+    for name in SIZES:
+        assert f"{name}.loss:" in log
+        assert f"{name}/mIoU:" in log
+    assert "OneDL" not in log
+    assert "MultiScaleDeformableAttention" not in log
+
+
+def test_killed_and_resumed_is_as_never_stopped(straight, world, repo):
+    command = [sys.executable, str(repo / "tools" / "train.py"), config(repo), "--work-dir", "killed"]
+    env = {**os.environ, "PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1"}
+    quiet = dict(cwd=world, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, "--cfg-options", *SHORT], **quiet)
+    deadline = time.time() + 120
+    while not (world / "killed" / "last_checkpoint").exists() and time.time() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (world / "killed" / "iter_6.pth").exists()
+    result = subprocess.run(
+        [*command, "--resume", "--cfg-options", *SHORT], cwd=world, env=env, capture_output=True, text=True, check=False
+    )
+    assert "Auto resumed" in check(result)
+    assert losses(world / "killed") == losses(straight[0])
+    assert same_weights(weights(world / "killed"), weights(straight[0]))
+
+
+def test_two_processes_train_stop_and_resume(world, repo):
+    script = ["bash", str(repo / "tools" / "dist_train.sh"), config(repo), "2"]
+    env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+
+    def train(work_dir, *options, resume=False):
+        arguments = ["--work-dir", work_dir, *(["--resume"] if resume else []), "--cfg-options", *SHORT, *options]
+        return subprocess.run(
+            [*script, *arguments], cwd=world, env=env, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    check(train("two"))
+    check(train("two_stopped", "train_cfg.max_iters=2"))
+    check(train("two_stopped", resume=True))
+    assert losses(world / "two_stopped") == losses(world / "two")
+    assert same_weights(weights(world / "two_stopped"), weights(world / "two"))
+
+
+def test_scores_predictions_and_pictures(straight, world, repo, run_tool):
+    arguments = [config(repo), straight[0] / "iter_6.pth", "--work-dir", "tested"]
+    log = check(run_tool("test", *arguments, "--out", "out", "--show-dir", "shown", cwd=world))
+    assert "mIoU" in log
+    assert "Small-Car" in log
+    assert sorted(path.name for path in (world / "out" / "fast").iterdir()) == ["t0.png", "t4.png"]
+    assert len(list((world / "shown").iterdir())) == 6
+    log = check(run_tool("test", *arguments, "--tta", cwd=world))
+    assert "fast/mIoU" in log
+
+
+def test_a_wrong_checkpoint_is_refused(straight, world, repo, run_tool):
+    landcover = repo / "configs" / "scenes" / "upernet_tiny.py"
+    for region in ("images", "labels"):
+        (world / "data" / "scenes" / "landcover" / "r" / region).mkdir(parents=True, exist_ok=True)
+    import cv2
+    import numpy as np
+
+    for kind, pixels in (("images", np.zeros((64, 64, 3), np.uint8)), ("labels", np.ones((64, 64), np.uint8))):
+        cv2.imwrite(str(world / "data" / "scenes" / "landcover" / "r" / kind / "r_1.tif"), pixels)
+    for name in ("train", "val", "test"):
+        (world / "data" / "scenes" / "landcover" / f"{name}.txt").write_text("r_1.tif\n")
+    result = run_tool("test", landcover, straight[0] / "iter_6.pth", cwd=world)
+    assert result.returncode != 0
+    assert "2 missing: decode_head.conv_seg" in result.stderr
+
+
+def test_fine_tuning_starts_from_the_shared_part(straight, world, repo, run_tool):
+    derived = repo / "configs" / "scenes" / "upernet_tiny_from_sep.py"
+    options = ["train_cfg.max_iters=1", "train_cfg.val_interval=1", "train_dataloader.batch_size=2"]
+    result = run_tool("train", derived, "--amp", "--cfg-options", *options, cwd=world)
+    assert result.returncode != 0
+    assert "Pre-train first" in result.stderr
+    options.append(f"custom_hooks.2.checkpoint={straight[0] / 'iter_6.pth'}")
+    log = check(run_tool("train", derived, "--amp", "--cfg-options", *options, cwd=world))
+    assert "start afresh (decode_head.conv_seg), 6 of the file unused" in log

@@ -1,8 +1,9 @@
 """The benchmark entries by name, and how they are measured."""
 
+from benchmarks.convert_image import CONVERT_IMAGE
 from benchmarks.entry import Entry, measure
 from benchmarks.metric import METRIC
 
-ENTRIES: dict[str, Entry] = {"metric": METRIC}
+ENTRIES: dict[str, Entry] = {"convert_image": CONVERT_IMAGE, "metric": METRIC}
 
 __all__ = ["ENTRIES", "Entry", "measure"]

@@ -35,4 +35,6 @@ def _setup() -> tuple[Work, Work]:
     return lambda: run(ours), lambda: run(reference)
 
 
-METRIC = Entry("SegmentationMetric.process against mmseg's IoUMetric.process, one 1024 x 1024 image, 18 classes", _setup)
+METRIC = Entry(
+    "SegmentationMetric.process against mmseg's IoUMetric.process, one 1024 x 1024 image, 18 classes", _setup
+)

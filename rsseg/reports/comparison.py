@@ -1,0 +1,77 @@
+"""Panels to look at: one image beside its truth and what several runs made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsseg.metainfo import ClassTable
+from rsseg.structures.pictures import blend, colourise, panel
+
+__all__ = ["comparison_panels", "label_panels"]
+
+Pixels = NDArray[np.uint8]
+
+
+def _image(path: Path) -> Pixels:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _labels(path: Path, table: ClassTable) -> Pixels:
+    with Image.open(path) as image:
+        return table.encode(np.asarray(image), str(path))
+
+
+def _save(picture: Pixels, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def comparison_panels(
+    samples: Sequence[tuple[Path, Path]], predictions: Mapping[str, Path], table: ClassTable, out_dir: Path
+) -> list[Path]:
+    """Write image, truth and one prediction per run, side by side in the class colours.
+
+    Args:
+        samples: Image and label file of each sample; labels in the raw values of ``table``.
+        predictions: Title of a run -> folder of its ``<image stem>.png`` in raw values (``tools/test.py --out``).
+        table: Class table of the labels.
+        out_dir: Folder of the panels, ``<image stem>.png``.
+
+    Returns:
+        The files written.
+    """
+    written = []
+    for image, labels in samples:
+        maps = {"truth": _labels(labels, table)}
+        for title, folder in predictions.items():
+            maps[title] = _labels(folder / f"{image.stem}.png", table)
+        columns = [_image(image), *(colourise(value, table.palette, unlabelled=0) for value in maps.values())]
+        written.append(_save(panel(columns, ["image", *maps]), out_dir / f"{image.stem}.png"))
+    return written
+
+
+def label_panels(images: Sequence[Path], folders: Mapping[str, Path], table: ClassTable, out_dir: Path) -> list[Path]:
+    """Write image and converted labels of several conversions of it, tinted over the image.
+
+    Args:
+        images: Image files; whole images or tiles.
+        folders: Title of a conversion -> its ``gray`` folder, with ``<image stem>.png`` for every image.
+        table: Class table of the labels.
+        out_dir: Folder of the panels, ``<image stem>.png``.
+
+    Returns:
+        The files written.
+    """
+    written = []
+    for path in images:
+        image = _image(path)
+        tinted = [blend(image, _labels(f / f"{path.stem}.png", table), table.palette, 0.6) for f in folders.values()]
+        written.append(_save(panel([image, *tinted], ["image", *folders]), out_dir / f"{path.stem}.png"))
+    return written

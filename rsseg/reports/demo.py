@@ -1,0 +1,144 @@
+"""The demo: the whole path on procedural scenes, through the tools that a user calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rsseg.metainfo import load_metainfo
+from rsseg.reports.comparison import comparison_panels, label_panels
+
+__all__ = ["Demo"]
+
+SCENES, WORK = Path("data/scenes"), Path("work_dirs/demo")
+SETS = {"dota": ("sota", 36), "dior": ("sior", 24), "fair1m": ("fast", 36)}
+"""Layout -> label set and number of scenes."""
+RUNS = {"scratch": "upernet_tiny.py", "SEP": "upernet_tiny_from_sep.py"}
+_STAGES = 6
+_PANELS = 6
+
+Rows = dict[str, dict[str, Any]]
+
+
+class Demo:
+    """Scenes, labels, pre-training, fine-tuning, test, pictures; ``data/scenes`` and ``work_dirs/demo`` are written.
+
+    Args:
+        root: Checkout with ``tools/`` and ``configs/``.
+        say: What prints a line.
+        iters: Iterations of each training.
+        few: Labelled land-cover images for fine-tuning.
+    """
+
+    def __init__(self, root: Path, say: Callable[[str], None], iters: int = 300, few: int = 8) -> None:
+        self.root, self.say, self.iters, self.few = root, say, iters, few
+        self.configs = root / "configs" / "scenes"
+        self._started = time.time()
+
+    def run(self) -> None:
+        """All stages, with a progress line for each, and what was measured at the end.
+
+        Raises:
+            RuntimeError: A tool failed; the message ends with its output.
+        """
+        self._stage(1, "scenes in the layouts of DOTA, DIOR, FAIR1M and OpenEarthMap")
+        for layout, (_, count) in SETS.items():
+            self._tool("make_scenes", layout, SCENES / layout, "--count", count, "--seed", 1)
+        counts = ["--count", 40, "--val", 4, "--test", 16]
+        self._tool("make_scenes", "landcover", SCENES / "landcover", *counts, "--seed", 2, "--size", 384)
+        self._stage(2, "detection boxes to masks: GrabCut, and filled boxes as the floor")
+        masks = {title: self._convert(title) for title in ("grabcut", "box")}
+        self._stage(3, f"SEP: one encoder and decoder, three heads, {self.iters} iterations")
+        self._train("upernet_tiny_sep.py", "sep")
+        scores = {title: self._fine_tune(title) for title in RUNS}
+        self._stage(5, "pictures")
+        out = self._pictures()
+        self._stage(6, "results")
+        self._report(masks, scores)
+        self.say(f"\npictures: {out}/landcover (image, truth, scratch, SEP), {out}/labels_* (GrabCut, filled box)")
+
+    def _stage(self, number: int, text: str) -> None:
+        self.say(f"[{number}/{_STAGES}] {text}  ({time.time() - self._started:.0f} s so far)")
+
+    def _tool(self, name: str, *args: object) -> None:
+        shown = [str(arg).replace(f"{self.root}{os.sep}", "") for arg in args]
+        self.say(f"      python tools/{name}.py {' '.join(shown)}")
+        WORK.mkdir(parents=True, exist_ok=True)
+        log = WORK / "last_command.log"
+        path = os.pathsep.join(filter(None, [str(self.root), os.environ.get("PYTHONPATH")]))
+        command = [sys.executable, str(self.root / "tools" / f"{name}.py"), *map(str, args)]
+        with log.open("w") as file:
+            environment = {**os.environ, "PYTHONPATH": path}
+            code = subprocess.call(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        if code:
+            raise RuntimeError(
+                f"tools/{name}.py failed with exit status {code} (all of it: {log})\n{log.read_text()[-4000:]}"
+            )
+
+    def _folder(self, predictor: str, name: str) -> Path:
+        return SCENES / name if predictor == "grabcut" else WORK / f"{name}_{predictor}"
+
+    def _convert(self, predictor: str) -> Rows:
+        out = {}
+        for layout, (name, _) in SETS.items():
+            folder = self._folder(predictor, name)
+            options = ["--evaluate", "--predictor", predictor, "--out", folder]
+            self._tool("convert_labels", self.configs / f"convert_{layout}.py", *options)
+            out[name] = json.loads((folder / "evaluation.json").read_text())
+        return out
+
+    def _train(self, config: str, work_dir: str, *options: str) -> None:
+        n = self.iters
+        length = [f"train_cfg.max_iters={n}", f"train_cfg.val_interval={n}"]
+        length += [f"param_scheduler.0.T_max={n}", f"param_scheduler.0.end={n}"]
+        self._tool("train", self.configs / config, "--work-dir", WORK / work_dir, "--cfg-options", *length, *options)
+
+    def _fine_tune(self, title: str) -> dict[str, Any]:
+        self._stage(4, f"fine-tune on {self.few} labelled land-cover images: {title}, {self.iters} iterations")
+        options = [f"train_dataloader.dataset.indices={self.few}"]
+        if title == "SEP":
+            options.append(f"custom_hooks.2.checkpoint={WORK / 'sep' / f'iter_{self.iters}.pth'}")
+        self._train(RUNS[title], title, *options)
+        out, checkpoint = WORK / f"{title}_test", WORK / title / f"iter_{self.iters}.pth"
+        self._tool("test", self.configs / RUNS[title], checkpoint, "--work-dir", out, "--out", out / "maps")
+        newest = max(out.glob("*/*.json"), key=lambda path: path.stat().st_mtime)
+        return json.loads(newest.read_text())
+
+    def _pictures(self) -> Path:
+        out = WORK / "pictures"
+        for layout, (name, _) in SETS.items():
+            gray = {"GrabCut": self._folder("grabcut", name), "filled box": self._folder("box", name)}
+            tiles = sorted((SCENES / name / "images").glob("*.png")) or sorted(
+                (SCENES / layout).glob("JPEGImages-trainval/*.jpg")
+            )
+            labelled = [path for path in tiles if (gray["GrabCut"] / "gray" / f"{path.stem}.png").exists()]
+            folders = {title: folder / "gray" for title, folder in gray.items()}
+            label_panels(labelled[:_PANELS], folders, load_metainfo(name), out / f"labels_{name}")
+        root = SCENES / "landcover"
+        regions = [(root / name.rpartition("_")[0], name) for name in (root / "test.txt").read_text().split()]
+        samples = [(region / "images" / name, region / "labels" / name) for region, name in regions]
+        runs = {title: WORK / f"{title}_test" / "maps" for title in RUNS}
+        comparison_panels(samples, runs, load_metainfo("openearthmap"), out / "landcover")
+        return out
+
+    def _report(self, masks: dict[str, Rows], scores: Rows) -> None:
+        for name, floor in masks["box"].items():
+            self.say(f"\n{name}: mIOU_I of the converted masks against the exact ones")
+            self.say(f"{'class':24}{'instances':>10}{'GrabCut':>10}{'box':>10}")
+            ours = masks["grabcut"][name]
+            rows = [(label, ours["classes"][label], row) for label, row in floor["classes"].items()]
+            for label, cut, box in [*rows, ("all", ours["overall"], floor["overall"])]:
+                self.say(f"{label:24}{box['instances']:>10}{_figure(cut['mIOU_I'])}{_figure(box['mIOU_I'])}")
+        self.say(f"\nland cover, test images\n{'':24}{'mIoU':>10}{'mF1':>10}{'OA':>10}")
+        for title, row in scores.items():
+            self.say(f"{'from ' + title:24}{row['mIoU']:>10.2f}{row['mF1']:>10.2f}{row['OA']:>10.2f}")
+
+
+def _figure(value: float | None) -> str:
+    return f"{'-':>10}" if value is None else f"{value:>10.3f}"

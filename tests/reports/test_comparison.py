@@ -1,0 +1,52 @@
+"""Panels put the right colours beside the image."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from rsseg.metainfo import load_metainfo
+from rsseg.reports import comparison_panels, label_panels
+from rsseg.structures.pictures import blend, colourise, panel
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
+    return path
+
+
+def test_colourise_and_blend_by_hand():
+    labels = np.array([[0, 1, 255]])
+    palette = [(10, 20, 30), (200, 100, 0)]
+    np.testing.assert_array_equal(colourise(labels, palette), [[[10, 20, 30], [200, 100, 0], [255, 255, 255]]])
+    image = np.full((1, 3, 3), 100, np.uint8)
+    np.testing.assert_array_equal(blend(image, labels, palette, 0.5), [[[55, 60, 65], [150, 100, 50], [100, 100, 100]]])
+
+
+def test_panel_scales_to_one_height():
+    out = panel([np.zeros((10, 20, 3), np.uint8), np.zeros((20, 20, 3), np.uint8)], ["a", "b"])
+    assert out.shape == (10 + 22, 20 + 4 + 10, 3)
+
+
+def test_comparison_shows_truth_and_runs(tmp_path):
+    table = load_metainfo("openearthmap")
+    image = save(tmp_path / "images" / "r_1.tif", np.full((8, 8, 3), 50))
+    truth = save(tmp_path / "labels" / "r_1.tif", np.full((8, 8), 6))
+    save(tmp_path / "maps" / "r_1.png", np.full((8, 8), 8))
+    (written,) = comparison_panels([(image, truth)], {"ours": tmp_path / "maps"}, table, tmp_path / "out")
+    pixels = np.asarray(Image.open(written))
+    assert tuple(pixels[25, 4]) == (50, 50, 50)
+    assert tuple(pixels[25, 12 + 4]) == table.palette[5]
+    assert tuple(pixels[25, 24 + 4]) == table.palette[7]
+
+
+def test_label_panels_tint_each_conversion(tmp_path):
+    table = load_metainfo("hrsc")
+    image = save(tmp_path / "images" / "a.jpg", np.full((8, 8, 3), 100))
+    for name, value in (("one", 0), ("two", 255)):
+        save(tmp_path / name / "a.png", np.full((8, 8), value))
+    (written,) = label_panels([image], {n: tmp_path / n for n in ("one", "two")}, table, tmp_path / "out")
+    pixels = np.asarray(Image.open(written)).astype(int)
+    assert tuple(pixels[25, 24 + 4]) == tuple(pixels[25, 4])
+    assert tuple(pixels[25, 12 + 4]) != tuple(pixels[25, 4])

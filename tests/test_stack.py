@@ -14,7 +14,11 @@ def run(repo, tmp_path, code, **modules):
         (tmp_path / f"{name}.py").write_text(text)
     path = os.pathsep.join([str(tmp_path), str(repo)])
     return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -36,7 +36,12 @@ def test_arguments_reach_the_config(monkeypatch):
     monkeypatch.delenv("RSSEG_TRUST", raising=False)
     cfg = Config(dict(model=dict(a=1)))
     args = argparse.Namespace(
-        cfg_options={"model.a": 2}, launcher="none", config="configs/x/my_model.py", work_dir=None, local_rank=0, trust=0
+        cfg_options={"model.a": 2},
+        launcher="none",
+        config="configs/x/my_model.py",
+        work_dir=None,
+        local_rank=0,
+        trust=0,
     )
     apply_arguments(cfg, args)
     assert cfg.model.a == 2

@@ -23,6 +23,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="config file, for example configs/samrs/convert_sota.py")
     parser.add_argument("--out", help="output folder (default: the config's out_dir)")
+    parser.add_argument("--images", help="image folder (default: the config's source.images)")
+    parser.add_argument("--annotations", help="label folder or file (default: the config's source.annotations)")
     parser.add_argument("--predictor", help="mask model: sam, grabcut, box, truth, or a name in predictors")
     parser.add_argument("--evaluate", action="store_true", help="compare with ground truth: mIOU_I, mIOU_P per class")
     parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
@@ -45,7 +47,9 @@ def main() -> None:
 
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})
-    config.merge_from_dict({k: v for k, v in {"out_dir": args.out, "predictor": args.predictor}.items() if v})
+    told = {"out_dir": args.out, "predictor": args.predictor}
+    told |= {"source.images": args.images, "source.annotations": args.annotations}
+    config.merge_from_dict({key: value for key, value in told.items() if value})
     try:
         convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard_of(args.launcher))
     except (ValueError, OSError, ImportError) as error:

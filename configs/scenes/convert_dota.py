@@ -3,7 +3,7 @@
     python tools/convert_labels.py configs/scenes/convert_dota.py --evaluate
 
 Needs data/scenes/dota (tools/make_scenes.py dota data/scenes/dota); `make demo` runs both.
-Cost: about 0.03 s per box on one core.  No paper: embedded data (docs/design.md).
+Cost: about 0.01 s per box and tile on one core.  No paper: embedded data (docs/design.md).
 """
 
 _base_ = "../_base_/convert.py"

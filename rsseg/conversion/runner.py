@@ -89,7 +89,7 @@ def convert_labels(
         store.clear()
     predictor: Predictor = MODELS.build(settings.predictor_config)
     about = predictor.describe()
-    _claim(store, settings, about)
+    _claim(store, settings, about, predictor.needs_truth)
     store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
     if rank == 0:
         for error in source.problems:
@@ -130,13 +130,14 @@ def _finish(
     return Report(report.out_dir, True, report.converted, report.resumed, report.seconds, manifest, result)
 
 
-def _claim(store: Store, settings: Settings, about: dict[str, Any]) -> None:
+def _claim(store: Store, settings: Settings, about: dict[str, Any], needs_truth: bool) -> None:
     """Write down what decides the outcome, or compare it with what an earlier run wrote.
 
     Raises:
         ValueError: They differ; the message says in what.
     """
-    now = json.loads(json.dumps({**settings.as_dict(), "predictor": about}))
+    now = {**settings.as_dict(), "predictor": about, "truth": settings.truth if needs_truth else None}
+    now = json.loads(json.dumps(now))
     path = store.root / ".config.json"
     if not path.exists():
         store.write_json(".config.json", now)

@@ -64,6 +64,10 @@ def load_unit(item: SourceItem, source: DetectionSource, settings: Settings, nee
         raise ValueError("this predictor needs ground-truth masks; set truth=dict(kind=...) in the config")
     try:
         detections = source.read(item)
+        broken = [error for error in detections.problems if error.path == item.image]
+        if broken:
+            detections.problems = [error for error in detections.problems if error.path != item.image]
+            return LoadedUnit(item, detections, failure=broken[0])
         if not len(detections) and not settings.keep_empty:
             return LoadedUnit(item, detections)
         image = read_image(item.image, mode=settings.source.get("image_mode", "strict"))

@@ -16,6 +16,10 @@ from rsseg.structures.masks import MaskCrop, crop_mask, cut_mask, fill_hbox, fil
 
 __all__ = ["GrabCutPredictor"]
 
+_SPECK = 0.1
+"""Parts smaller than this share of the largest one are dropped before the hull is taken."""
+_CLUSTER_PIXELS = 10
+
 
 class _Patch(NamedTuple):
     """The surroundings of a box, resampled: pixel (r, c) of it lies at image x1 + c / sx, y1 + r / sy."""
@@ -45,6 +49,10 @@ class GrabCutPredictor:
         iterations: Rounds of GrabCut.
         collapsed: Share of the box below which a cut counts as collapsed.
         filled: Share of the box above which a cut counts as filling it.
+        reach: Share of the box below which the tight box of a cut counts as collapsed: a box touches its object on
+            all sides.
+        solid: Cuts that fill at least this share of their convex hull are replaced by the hull, which closes
+            windscreens, hatches and markings; above 1 for never.
 
     Source: Rother et al. 2004, as in OpenCV; the values were chosen on NWPU VHR-10 (measured).
     """
@@ -53,13 +61,15 @@ class GrabCutPredictor:
 
     def __init__(
         self,
-        margin: float = 0.5,
+        margin: float = 0.3,
         core: float = 0.2,
         max_side: int = 160,
         min_side: int = 48,
         iterations: int = 3,
         collapsed: float = 0.12,
-        filled: float = 0.9,
+        filled: float = 0.95,
+        reach: float = 0.5,
+        solid: float = 0.65,
     ) -> None:
         if not 0 <= collapsed < filled <= 1:
             raise ValueError(f"need 0 <= collapsed < filled <= 1, not {collapsed} and {filled}")
@@ -73,6 +83,8 @@ class GrabCutPredictor:
             "iterations": iterations,
             "collapsed": collapsed,
             "filled": filled,
+            "reach": reach,
+            "solid": solid,
         }
 
     def describe(self) -> dict[str, Any]:
@@ -101,13 +113,15 @@ class GrabCutPredictor:
         cv2.setRNGSeed(0)
         models = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.grabCut(patch.pixels, trimap, None, *models, self.settings["iterations"], cv2.GC_INIT_WITH_MASK)
-        mask = _back(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)), patch)
+        mask = _back(_solid(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)), self.settings["solid"]), patch)
         frame = (patch.x1, patch.y1, patch.x1 + patch.size[1], patch.y1 + patch.size[0])
         inside = mask & cut_mask(whole, frame).full(patch.size)
         share = np.count_nonzero(inside) / whole.area
-        if not self.settings["collapsed"] <= share <= self.settings["filled"]:
+        cut = crop_mask(inside, patch.x1, patch.y1)
+        reach = cut.pixels.size / whole.pixels.size
+        if not self.settings["collapsed"] <= share <= self.settings["filled"] or reach < self.settings["reach"]:
             return whole
-        return crop_mask(inside, patch.x1, patch.y1)
+        return cut
 
     def _patch(self, image: NDArray[np.uint8], box: NDArray[np.float64]) -> _Patch:
         sides = box[2:] - box[:2]
@@ -142,7 +156,22 @@ class GrabCutPredictor:
 
 
 def _both(trimap: NDArray[np.uint8]) -> bool:
-    return bool((trimap == cv2.GC_BGD).any() and (trimap != cv2.GC_BGD).any())
+    """Whether there are enough pixels on either side for GrabCut's five clusters each."""
+    outside = np.count_nonzero(trimap == cv2.GC_BGD)
+    return bool(min(outside, trimap.size - outside) >= _CLUSTER_PIXELS)
+
+
+def _solid(mask: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
+    """The convex hull of a mask that nearly fills it, the mask itself otherwise; specks are dropped first."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count < 2 or least > 1:
+        return mask
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    kept = np.concatenate([[False], areas >= _SPECK * areas.max()])[labels]
+    points = np.argwhere(kept)[:, ::-1].astype(np.int32)
+    hull = np.zeros(mask.shape, np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+    return hull > 0 if np.count_nonzero(kept) >= least * np.count_nonzero(hull) else mask
 
 
 def _back(mask: NDArray[np.bool_], patch: _Patch) -> NDArray[np.bool_]:

@@ -1,0 +1,176 @@
+"""Kills, restarts and several processes: the bytes stay the same."""
+
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsseg.conversion import convert_labels, shard_of
+
+Make = Callable[..., dict[str, Any]]
+Digests = Callable[[Path], dict[str, str]]
+FORK = multiprocessing.get_context("fork")
+
+
+def _convert_until(config: dict[str, Any], moment: int, before: bool) -> None:
+    """Convert, and die by SIGKILL just before or after the ``moment``-th file takes its place."""
+    replace, seen = os.replace, 0
+
+    def deadly(source: Any, target: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == moment and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+        if seen == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = deadly  # type: ignore[assignment]
+    convert_labels(config)
+
+
+def test_killed_at_any_file_and_run_again(make_config: Make, tmp_path: Path, digests: Digests) -> None:
+    convert_labels(make_config("whole"))
+    expected = digests(tmp_path / "whole")
+    files = len(expected)
+    for moment in [1, 2, 3, files // 3, files // 2, files - 4, files - 2, files - 1, files]:
+        name = f"killed{moment}"
+        process = FORK.Process(target=_convert_until, args=(make_config(name), moment, moment % 2 == 0))
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+        assert digests(tmp_path / name) != expected or moment == files
+        convert_labels(make_config(name))
+        assert digests(tmp_path / name) == expected
+
+
+def test_rerun_converts_nothing(make_config: Make, tmp_path: Path, digests: Digests) -> None:
+    first = convert_labels(make_config())
+    before = digests(tmp_path / "out")
+    again = convert_labels(make_config())
+    assert (first.converted, first.resumed, again.converted, again.resumed) == (4, 0, 0, 4)
+    assert digests(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "part"])
+def test_damaged_files_are_made_again(make_config: Make, tmp_path: Path, digests: Digests, damage: str) -> None:
+    convert_labels(make_config())
+    expected = digests(tmp_path / "out")
+    victim = tmp_path / "out" / (".parts/P0001.json" if damage == "part" else "gray/P0001__0_0.png")
+    if damage == "gone":
+        victim.unlink()
+    else:
+        victim.write_bytes(victim.read_bytes()[:10])
+    assert convert_labels(make_config()).converted == 1
+    assert digests(tmp_path / "out") == expected
+
+
+def test_two_processes_one_after_the_other(make_config: Make, tmp_path: Path, digests: Digests) -> None:
+    convert_labels(make_config("whole"))
+    reports = [convert_labels(make_config("shared"), shard=(rank, 2)) for rank in (0, 1)]
+    assert [report.complete for report in reports] == [False, True]
+    assert sum(report.converted for report in reports) == 4 and all(report.converted for report in reports)
+    assert digests(tmp_path / "shared") == digests(tmp_path / "whole")
+
+
+def test_two_processes_of_the_tool(
+    make_config: Make, tmp_path: Path, digests: Digests, repo: Path, run_tool: Callable[..., Any]
+) -> None:
+    convert_labels(make_config("whole"))
+    path = tmp_path / "config.py"
+    path.write_text("\n".join(f"{key} = {value!r}" for key, value in make_config("shared").items()))
+    command = ("convert_labels", path, "--launcher", "pytorch")
+    results: list[subprocess.CompletedProcess[str]] = []
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(run_tool, *command, env={"RANK": str(r), "WORLD_SIZE": "2"}) for r in (0, 1)]
+        results = [job.result() for job in jobs]
+    assert [result.returncode for result in results] == [0, 0], [result.stderr for result in results]
+    assert digests(tmp_path / "shared") == digests(tmp_path / "whole")
+
+
+def test_another_config_is_refused(make_config: Make, tmp_path: Path) -> None:
+    convert_labels(make_config())
+    with pytest.raises(ValueError, match=r"tiling was .*--overwrite"):
+        convert_labels(make_config(tiling=None))
+    with pytest.raises(ValueError, match="predictor was"):
+        convert_labels(make_config(predictor="grabcut"))
+    convert_labels(make_config(tiling=None), overwrite=True)
+    assert not list((tmp_path / "out/images").iterdir())
+    assert sorted(path.name for path in (tmp_path / "out/gray").iterdir()) == ["P0001.png", "P0002.png", "P0004.png"]
+
+
+def test_overwrite_spares_foreign_files(make_config: Make, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/instances.json").write_text("mine")
+    with pytest.raises(ValueError, match="not written by a conversion"):
+        convert_labels(make_config(), overwrite=True)
+    assert (tmp_path / "out/instances.json").read_text() == "mine"
+    with pytest.raises(ValueError, match="one process"):
+        convert_labels(make_config("other"), overwrite=True, shard=(0, 2))
+
+
+def test_a_new_split_needs_no_conversion(make_config: Make, tmp_path: Path) -> None:
+    convert_labels(make_config())
+    report = convert_labels(make_config(split={"val_fraction": 1.0, "seed": 0}))
+    assert report.converted == 0
+    assert ",train" not in (tmp_path / "out/tiles.csv").read_text()
+
+
+def test_full_disk_names_the_file_and_keeps_what_was_done(
+    make_config: Make, tmp_path: Path, digests: Digests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert_labels(make_config("whole"))
+    replace = os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if Path(target).name.startswith("P0004"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=r"cannot write .*P0004.*No space left"):
+        convert_labels(make_config())
+    assert not [name for name in digests(tmp_path / "out") if ".tmp-" in name]
+    assert (tmp_path / "out/.parts/P0002.json").exists() and not (tmp_path / "out/.parts/P0004.json").exists()
+    monkeypatch.undo()
+    assert convert_labels(make_config()).converted == 1
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_leftovers_are_removed_by_their_owner(make_config: Make, tmp_path: Path) -> None:
+    convert_labels(make_config())
+    from rsseg.conversion.storage import stable_hash
+
+    left = tmp_path / "out/gray" / f".tmp-{stable_hash('P0001'):016x}-1-abcd"
+    left.write_bytes(b"half")
+    owner = stable_hash("P0001") % 2
+    convert_labels(make_config(), shard=(1 - owner, 2))
+    assert left.exists()
+    convert_labels(make_config(), shard=(owner, 2))
+    assert not left.exists()
+
+
+def test_shards_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "4", "SLURM_PROCID": "2", "SLURM_NTASKS": "3"}.items():
+        monkeypatch.setenv(name, value)
+    assert [shard_of(name) for name in ("none", "pytorch", "slurm")] == [(0, 1), (1, 4), (2, 3)]
+    monkeypatch.delenv("RANK")
+    with pytest.raises(ValueError, match="RANK"):
+        shard_of("pytorch")
+    with pytest.raises(ValueError, match="no launcher"):
+        shard_of("mpi")
+
+
+def test_no_times_in_the_output(make_config: Make, tmp_path: Path) -> None:
+    convert_labels(make_config())
+    text = json.dumps(json.loads((tmp_path / "out/manifest.json").read_text()))
+    assert "second" not in text and "date" not in text

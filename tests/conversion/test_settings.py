@@ -1,0 +1,65 @@
+"""Configs are checked at the door."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rsseg.conversion import Settings
+
+Make = Callable[..., dict[str, Any]]
+
+
+def test_helper_variables_are_ignored(make_config: Make) -> None:
+    settings = Settings.from_config(make_config(helper=3))
+    assert settings.predictor_config["type"] == "BoxPredictor" and settings.cuts_tiles
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": {"format": "dota"}}, r"source\.annotations is missing"),
+        ({"tiling": {"size": 4, "stride": 2}}, r"tiling\.stride means nothing"),
+        ({"tiling": {"size": 4, "box": "circle"}}, r"tiling\.box"),
+        ({"split": {"val_fraction": 2, "seed": 0}}, r"split\.val_fraction"),
+        ({"split": {"seed": 0}}, r"split\.val_fraction is missing"),
+        ({"prompt": "scribble"}, "no prompt kind"),
+        ({"predictor": "crystal ball"}, "there are sam, grabcut, box, truth"),
+        ({"pipeline": []}, "pipeline must list"),
+    ],
+)
+def test_mistakes_are_named(make_config: Make, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings.from_config(make_config(**changes))
+
+
+def test_missing_keys_are_named() -> None:
+    with pytest.raises(ValueError, match="lacks 'source'"):
+        Settings.from_config({})
+
+
+def test_a_step_and_a_predictor_of_ones_own(make_config: Make) -> None:
+    import numpy as np
+    from mmseg.registry import MODELS, TRANSFORMS
+
+    from rsseg.conversion import BoxPredictor, convert_labels
+
+    class Shifted(BoxPredictor):
+        def describe(self) -> dict[str, Any]:
+            return {"name": "Shifted"}
+
+    class CountPixels:
+        seen = 0
+
+        def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+            CountPixels.seen += int(np.count_nonzero(results["label_map"] != 255))
+            return results
+
+    MODELS.register_module(name="ShiftedForTest", module=Shifted, force=True)
+    TRANSFORMS.register_module(name="CountPixelsForTest", module=CountPixels, force=True)
+    config = make_config(tiling=None, predictor="mine", predictors={"mine": {"type": "ShiftedForTest"}})
+    config["pipeline"].append({"type": "CountPixelsForTest"})
+    report = convert_labels(config)
+    assert report.manifest is not None and report.manifest["predictor"] == {"name": "Shifted"}
+    # P0001: 200 + 400 + 300, of which the last ship covers 100 of the plane; P0002: 900; P0004: 256.
+    assert CountPixels.seen == 800 + 900 + 256

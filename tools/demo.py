@@ -19,7 +19,7 @@ def main() -> None:
     """Run the stages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--iters", type=int, default=300, help="iterations of each training (default 300)")
-    parser.add_argument("--few", type=int, default=8, help="labelled land-cover images for fine-tuning (default 8)")
+    parser.add_argument("--few", type=int, default=12, help="labelled land-cover images for fine-tuning (default 12)")
     args = parser.parse_args()
     require_stack_or_exit()
     from rsseg.reports.demo import Demo

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,10 @@ class Demo:
         few: Labelled land-cover images for fine-tuning.
     """
 
-    def __init__(self, root: Path, say: Callable[[str], None], iters: int = 300, few: int = 8) -> None:
+    def __init__(self, root: Path, say: Callable[[str], None], iters: int = 300, few: int = 12) -> None:
         self.root, self.say, self.iters, self.few = root, say, iters, few
         self.configs = root / "configs" / "scenes"
-        self._started = time.time()
+        self._started, self._numbers = time.time(), itertools.count(1)
 
     def run(self) -> None:
         """All stages, with a progress line for each, and what was measured at the end.
@@ -48,16 +50,19 @@ class Demo:
             RuntimeError: A tool failed; the message ends with its output.
         """
         self._stage(1, "scenes in the layouts of DOTA, DIOR, FAIR1M and OpenEarthMap")
-        for layout, (_, count) in SETS.items():
-            self._tool("make_scenes", layout, SCENES / layout, "--count", count, "--seed", 1)
-        counts = ["--count", 40, "--val", 4, "--test", 16]
-        self._tool("make_scenes", "landcover", SCENES / "landcover", *counts, "--seed", 2, "--size", 384)
+        counts = ["--count", 40, "--val", 4, "--test", 16, "--size", 384]
+        sets = [(layout, SCENES / layout, "--count", count, "--seed", 1) for layout, (_, count) in SETS.items()]
+        self._tools("make_scenes", [*sets, ("landcover", SCENES / "landcover", "--seed", 2, *counts)])
         self._stage(2, "detection boxes to masks: GrabCut, and filled boxes as the floor")
-        masks = {title: self._convert(title) for title in ("grabcut", "box")}
-        self._stage(3, f"SEP: one encoder and decoder, three heads, {self.iters} iterations")
-        self._train("upernet_tiny_sep.py", "sep")
-        scores = {title: self._fine_tune(title) for title in RUNS}
-        self._stage(5, "pictures")
+        masks = self._convert()
+        self._stage(
+            3, f"{self.iters} iterations: SEP with three heads; land cover from {self.few} images, from scratch"
+        )
+        self._tools("train", [self._training("upernet_tiny_sep.py", "sep"), self._fine_tuning("scratch")])
+        self._stage(4, f"{self.iters} iterations: land cover from the same {self.few} images, from SEP")
+        self._tools("train", [self._fine_tuning("SEP")])
+        self._stage(5, "test both; pictures")
+        scores = self._test()
         out = self._pictures()
         self._stage(6, "results")
         self._report(masks, scores)
@@ -66,11 +71,17 @@ class Demo:
     def _stage(self, number: int, text: str) -> None:
         self.say(f"[{number}/{_STAGES}] {text}  ({time.time() - self._started:.0f} s so far)")
 
-    def _tool(self, name: str, *args: object) -> None:
+    def _tools(self, name: str, calls: Sequence[Sequence[object]]) -> None:
+        """Run a tool once for each list of arguments, two at a time (the demo is made for two cores)."""
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(self._tool, name, call) for call in calls]:
+                done.result()
+
+    def _tool(self, name: str, args: Sequence[object]) -> None:
         shown = [str(arg).replace(f"{self.root}{os.sep}", "") for arg in args]
         self.say(f"      python tools/{name}.py {' '.join(shown)}")
-        WORK.mkdir(parents=True, exist_ok=True)
-        log = WORK / "last_command.log"
+        log = WORK / "logs" / f"{next(self._numbers):02}_{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
         path = os.pathsep.join(filter(None, [str(self.root), os.environ.get("PYTHONPATH")]))
         command = [sys.executable, str(self.root / "tools" / f"{name}.py"), *map(str, args)]
         with log.open("w") as file:
@@ -84,31 +95,39 @@ class Demo:
     def _folder(self, predictor: str, name: str) -> Path:
         return SCENES / name if predictor == "grabcut" else WORK / f"{name}_{predictor}"
 
-    def _convert(self, predictor: str) -> Rows:
-        out = {}
-        for layout, (name, _) in SETS.items():
-            folder = self._folder(predictor, name)
-            options = ["--evaluate", "--predictor", predictor, "--out", folder]
-            self._tool("convert_labels", self.configs / f"convert_{layout}.py", *options)
-            out[name] = json.loads((folder / "evaluation.json").read_text())
-        return out
+    def _convert(self) -> dict[str, Rows]:
+        """Evaluations by predictor and label set."""
+        calls, read = [], {}
+        for predictor in ("grabcut", "box"):
+            folders = {name: self._folder(predictor, name) for name, _ in SETS.values()}
+            options = ["--evaluate", "--predictor", predictor, "--out"]
+            calls += [(self.configs / f"convert_{s}.py", *options, folders[name]) for s, (name, _) in SETS.items()]
+            read[predictor] = {name: folder / "evaluation.json" for name, folder in folders.items()}
+        self._tools("convert_labels", calls)
+        return {p: {name: json.loads(file.read_text()) for name, file in rows.items()} for p, rows in read.items()}
 
-    def _train(self, config: str, work_dir: str, *options: str) -> None:
+    def _training(self, config: str, work_dir: str, *options: str) -> list[object]:
         n = self.iters
         length = [f"train_cfg.max_iters={n}", f"train_cfg.val_interval={n}"]
         length += [f"param_scheduler.0.T_max={n}", f"param_scheduler.0.end={n}"]
-        self._tool("train", self.configs / config, "--work-dir", WORK / work_dir, "--cfg-options", *length, *options)
+        return [self.configs / config, "--work-dir", WORK / work_dir, "--cfg-options", *length, *options]
 
-    def _fine_tune(self, title: str) -> dict[str, Any]:
-        self._stage(4, f"fine-tune on {self.few} labelled land-cover images: {title}, {self.iters} iterations")
+    def _fine_tuning(self, title: str) -> list[object]:
         options = [f"train_dataloader.dataset.indices={self.few}"]
         if title == "SEP":
             options.append(f"custom_hooks.2.checkpoint={WORK / 'sep' / f'iter_{self.iters}.pth'}")
-        self._train(RUNS[title], title, *options)
-        out, checkpoint = WORK / f"{title}_test", WORK / title / f"iter_{self.iters}.pth"
-        self._tool("test", self.configs / RUNS[title], checkpoint, "--work-dir", out, "--out", out / "maps")
-        newest = max(out.glob("*/*.json"), key=lambda path: path.stat().st_mtime)
-        return json.loads(newest.read_text())
+        return self._training(RUNS[title], title, *options)
+
+    def _test(self) -> Rows:
+        """Scores on the land-cover test list, by where the fine-tuning started."""
+        calls = []
+        for title, config in RUNS.items():
+            out, checkpoint = WORK / f"{title}_test", WORK / title / f"iter_{self.iters}.pth"
+            calls.append([self.configs / config, checkpoint, "--work-dir", out, "--out", out / "maps"])
+        self._tools("test", calls)
+        logs = {title: (WORK / f"{title}_test").glob("*/*.json") for title in RUNS}
+        newest = {title: max(files, key=lambda path: path.stat().st_mtime) for title, files in logs.items()}
+        return {title: json.loads(path.read_text()) for title, path in newest.items()}
 
     def _pictures(self) -> Path:
         out = WORK / "pictures"

@@ -81,7 +81,7 @@ def _setup() -> tuple[Work, Work]:
     ours()
     _plain_loop(root, boxes)
     maps = [np.asarray(Image.open(path)) for path in (root / "ours" / "gray" / "P1.png", root / "plain" / "gray.png")]
-    if not np.array_equal(*maps):
+    if not np.array_equal(maps[0], maps[1]):
         raise ValueError("the two conversions disagree")
     return ours, lambda: _plain_loop(root, boxes)
 

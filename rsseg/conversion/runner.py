@@ -82,11 +82,7 @@ def convert_labels(
     rank, world = shard
     settings = Settings.from_config(config)
     source = settings.open_source(on_error)
-    store = Store(settings.out_dir)
-    if overwrite:
-        if world > 1:
-            raise ValueError(f"--overwrite works with one process only; remove {store.root} and start again")
-        store.clear()
+    store = _open_store(settings, overwrite, world)
     predictor: Predictor = MODELS.build(settings.predictor_config)
     about = predictor.describe()
     _claim(store, settings, about, predictor.needs_truth)
@@ -106,6 +102,15 @@ def convert_labels(
         _log.info("process %d of %d is done; the last one to finish merges", rank, world)
         return report
     return _finish(report, store, source, settings, about, with_evaluation)
+
+
+def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:
+    store = Store(settings.out_dir)
+    if overwrite and world > 1:
+        raise ValueError(f"--overwrite works with one process only; remove {store.root} and start again")
+    if overwrite:
+        store.clear()
+    return store
 
 
 def _finish(

@@ -21,3 +21,4 @@ source = dict(
 )
 truth = dict(kind="coco", polygons="labelme")
 predictor = "grabcut"
+split = dict(val_fraction=0.3, seed=0)

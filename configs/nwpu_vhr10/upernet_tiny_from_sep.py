@@ -10,7 +10,7 @@ custom_hooks = [
     dict(type="ShareBuffers"),
     dict(
         type="LoadPretrained",
-        checkpoint="work_dirs/upernet_tiny_sep/iter_300.pth",
+        checkpoint="work_dirs/nwpu_vhr10/upernet_tiny_sep/iter_300.pth",
         new=["decode_head.conv_seg"],
         unused=["heads"],
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -64,7 +65,7 @@ def use_tta(cfg: Config) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that ``tools/train.py`` and ``tools/test.py`` share."""
-    parser.add_argument("--work-dir", help="folder for logs and results (default: work_dirs/<config name>)")
+    parser.add_argument("--work-dir", help="where logs go (default: work_dirs/<config folder>/<config name>)")
     parser.add_argument("--trust", action="store_true", help="let checkpoint files run code while they load")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings: key=value ...")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher")
@@ -76,8 +77,10 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
-    stem = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or cfg.get("work_dir") or os.path.join("work_dirs", stem)
+    path = Path(args.config)
+    # the folder says which dataset: potsdam/upernet_swin and isaid/upernet_swin must not share checkpoints
+    default = Path("work_dirs") / path.resolve().parent.name / path.stem
+    cfg.work_dir = args.work_dir or cfg.get("work_dir") or str(default)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     if args.trust:
         os.environ[TRUST_VARIABLE] = "1"

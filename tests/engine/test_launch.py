@@ -45,7 +45,7 @@ def test_arguments_reach_the_config(monkeypatch):
     )
     apply_arguments(cfg, args)
     assert cfg.model.a == 2
-    assert cfg.work_dir == "work_dirs/my_model"
+    assert cfg.work_dir == "work_dirs/x/my_model"
 
 
 def test_tta_reaches_every_set():

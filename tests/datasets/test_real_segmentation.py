@@ -25,7 +25,8 @@ def test_tiles_of_mmsegs_converters(samples, table, classes):
 def test_openearthmap_geotiffs_load_quietly(samples, tmp_path, capfd):
     listing = tmp_path / "list.txt"
     listing.write_text("houston_16.tif\n")
-    data = OpenEarthMapDataset("openearthmap", data_root=str(samples / "openearthmap"), ann_file=str(listing), pipeline=LOAD)
+    root = str(samples / "openearthmap")
+    data = OpenEarthMapDataset("openearthmap", data_root=root, ann_file=str(listing), pipeline=LOAD)
     sample = data[0]
     assert sample["img"].shape == (1024, 1024, 3)
     assert set(np.unique(sample["gt_seg_map"])) <= {*range(8), 255}

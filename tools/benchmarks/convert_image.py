@@ -14,10 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as coco
 
 from benchmarks.entry import Entry, Work
-from rsseg.conversion import convert_labels
 from rsseg.metainfo import load_metainfo
 
 _SIZE, _BOXES = 1024, 300
@@ -41,6 +39,8 @@ def _write_tile(root: Path) -> list[tuple[str, list[int]]]:
 
 
 def _plain_loop(root: Path, boxes: list[tuple[str, list[int]]]) -> None:
+    from pycocotools import mask as coco
+
     table = load_metainfo("sota")
     pixels = np.asarray(Image.open(root / "images" / "P1.png"))
     gray = np.full(pixels.shape[:2], 255, np.uint8)
@@ -64,6 +64,8 @@ def _plain_loop(root: Path, boxes: list[tuple[str, list[int]]]) -> None:
 
 
 def _setup() -> tuple[Work, Work]:
+    from rsseg.conversion import convert_labels
+
     root = Path(tempfile.mkdtemp(prefix="rsseg-benchmark-"))
     boxes = _write_tile(root)
     steps = ["CutTile", "MakePrompts", "PredictMasks", "PaintLabels", "PackInstances"]

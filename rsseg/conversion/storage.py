@@ -16,9 +16,7 @@ import json
 import os
 import secrets
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +28,7 @@ from PIL import Image
 
 from rsseg.metainfo import ClassTable
 
-__all__ = ["Store", "Writer", "encode_image", "encode_labels", "stable_hash"]
+__all__ = ["Store", "encode_image", "encode_labels", "stable_hash"]
 
 _FOLDERS = ("images", "gray", ".parts")
 _FILES = (".config.json", "instances.json", "tiles.csv", "manifest.json", "evaluation.json")
@@ -154,26 +152,3 @@ class Store:
         except (FileNotFoundError, ValueError, KeyError):
             return None
         return part if whole else None
-
-
-class Writer:
-    """One thread that writes in the background, in order, with a bounded number of waiting jobs.
-
-    Args:
-        waiting: Jobs that may wait; ``submit`` blocks beyond that.
-    """
-
-    def __init__(self, waiting: int = 8) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._slots = threading.BoundedSemaphore(waiting)
-
-    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Call ``function(*args)`` in the writer's thread, after everything submitted before."""
-        self._slots.acquire()
-        future = self._pool.submit(function, *args)
-        future.add_done_callback(lambda _: self._slots.release())
-        return future
-
-    def close(self, cancel: bool = False) -> None:
-        """Wait for the thread; ``cancel`` drops jobs that have not begun."""
-        self._pool.shutdown(wait=True, cancel_futures=cancel)

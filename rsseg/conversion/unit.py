@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.conversion.settings import Settings
-from rsseg.conversion.storage import Store, Writer, encode_image, encode_labels
+from rsseg.conversion.storage import Store, encode_image, encode_labels
 from rsseg.conversion.truths import Truth, load_truth
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
 from rsseg.structures.windows import assign_boxes, tile_windows
+from rsseg.structures.writing import Writer
 
 __all__ = ["LoadedUnit", "convert_unit", "load_unit", "problem_row", "tile_name"]
 

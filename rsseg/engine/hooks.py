@@ -18,6 +18,7 @@ from PIL import Image
 from rsseg.engine.checkpoint import load_pretrained
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.pictures import blend, panel
+from rsseg.structures.writing import Writer
 
 __all__ = ["CompileBackbone", "LoadPretrained", "SavePictures", "SeedEachIter", "ShareBuffers"]
 
@@ -101,7 +102,9 @@ class CompileBackbone(Hook):
 
 @HOOKS.register_module()
 class SavePictures(Hook):
-    """Write image, truth and prediction side by side for tested images: ``<out_dir>/<stem>.png``.
+    """Write image, truth and prediction side by side for tested images: ``<out_dir>/<set>_<stem>.png``.
+
+    The files are written by a thread of their own; testing does not wait for them.
 
     Args:
         out_dir: Folder.
@@ -113,6 +116,7 @@ class SavePictures(Hook):
 
     def __init__(self, out_dir: str, limit: int = 100000, height: int = 512) -> None:
         self.out_dir, self.limit, self.height, self.done = Path(out_dir), limit, height, 0
+        self._writer: Writer | None = None
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
@@ -122,7 +126,14 @@ class SavePictures(Hook):
         for sample, pixels in zip(outputs or [], inputs, strict=False):
             if self.done < self.limit:
                 self.done += 1
-                self._save(sample, pixels)
+                self._writer = self._writer or Writer()
+                self._writer.submit_checked(self._save, sample.cpu(), pixels)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Wait until all pictures are on disk."""
+        if self._writer is not None:
+            self._writer.close_checked()
+            self._writer = None
 
     def _save(self, sample: Any, pixels: Any) -> None:
         if isinstance(pixels, (list, tuple)):  # test-time augmentation: the first view is the image itself

@@ -16,6 +16,7 @@ from prettytable import PrettyTable
 
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.confusion import confusion_matrix, scores
+from rsseg.structures.writing import Writer
 
 __all__ = ["SegmentationMetric"]
 
@@ -52,6 +53,7 @@ class SegmentationMetric(BaseMetric):
         if format_only and output_dir is None:
             raise ValueError("format_only=True needs an output_dir to write to")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
+        self._writer: Writer | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count the pixels of each sample; one confusion matrix per image is kept."""
@@ -59,7 +61,8 @@ class SegmentationMetric(BaseMetric):
             name = sample.get("dataset_name", "")
             pred = _plane(sample["pred_sem_seg"]["data"])
             if self.output_dir is not None:
-                self._write(sample, pred.cpu().numpy())
+                self._writer = self._writer or Writer()
+                self._writer.submit_checked(self._write, sample, pred.cpu().numpy())
             counts = None
             if not self.format_only:
                 target = _plane(sample["gt_sem_seg"]["data"]).to(pred.device)
@@ -69,6 +72,13 @@ class SegmentationMetric(BaseMetric):
                 except ValueError as error:
                     raise ValueError(f"{sample.get('seg_map_path', 'sample')}: {error}") from error
             self.results.append((name, counts))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Wait until all predictions are on disk, then gather the ``size`` samples of all processes and score."""
+        if self._writer is not None:
+            self._writer.close_checked()
+            self._writer = None
+        return super().evaluate(size)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Scores in percent; the per-class table goes to the log."""

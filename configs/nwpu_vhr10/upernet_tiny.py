@@ -10,8 +10,11 @@ _base_ = [
     "../_base_/default_runtime.py",
 ]
 
-model = dict(decode_head=dict(num_classes=11))
-train_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(indices=40))
+# background is 96 % of the pixels; without a weight this short training predicts nothing else.
+# With class weights mmseg averages over labelled pixels anyway, and its avg_non_ignore=True fails.
+loss = dict(type="CrossEntropyLoss", avg_non_ignore=False, class_weight=[1.0] * 10 + [0.05])
+model = dict(decode_head=dict(num_classes=11, loss_decode=loss))
+train_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(indices=list(range(0, 352, 8))))  # 44 of 354 images
 val_dataloader = dict(num_workers=1)
 test_dataloader = val_dataloader
 default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))

@@ -17,3 +17,4 @@ source = dict(
 )
 truth = dict(kind="instance_png", masks="data/scenes/dior/masks")
 predictor = "grabcut"
+split = dict(val_fraction=0.2, seed=0)

@@ -19,3 +19,4 @@ tiling = dict(size=384, overlap=64, iof_thr=0.7)
 prompt = "rhbox"
 truth = dict(kind="instance_png", masks="data/scenes/dota/masks")
 predictor = "grabcut"
+split = dict(val_fraction=0.2, seed=0)

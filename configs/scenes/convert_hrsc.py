@@ -17,3 +17,4 @@ source = dict(
 )
 truth = dict(kind="hrsc", masks="data/scenes/hrsc/LandMask")
 predictor = "grabcut"
+split = dict(val_fraction=0.2, seed=0)

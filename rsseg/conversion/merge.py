@@ -10,7 +10,7 @@ import csv
 import importlib.metadata
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -19,7 +19,7 @@ from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.unit import problem_row
 from rsseg.datasets.detection import DetectionSource
 
-__all__ = ["merge_parts", "split_of"]
+__all__ = ["merge_parts", "val_stems"]
 
 _COLUMNS = ("tile", "source", "x", "y", "width", "height", "split")
 _PACKAGES = (
@@ -42,12 +42,17 @@ class _Totals:
         self.lists.setdefault(name, []).extend(values)
 
 
-def split_of(stem: str, val_fraction: float, seed: int) -> str:
-    """``val`` for the share ``val_fraction`` of source images, by a hash of seed and stem; else ``train``.
+def val_stems(stems: Iterable[str], val_fraction: float, seed: int) -> set[str]:
+    """Stems of the source images that belong to ``val``: about the share ``val_fraction``, by hash of seed and stem.
 
-    An image keeps its split whatever other images there are; a small set may therefore miss the share by a few.
+    An image keeps its split whatever other images there are, so a small set may miss the share by a few; but with a
+    share above 0, two or more images always leave one for ``val``.
     """
-    return "val" if stable_hash(f"{seed}:{stem}") < val_fraction * 2**64 else "train"
+    hashes = {stem: stable_hash(f"{seed}:{stem}") for stem in stems}
+    chosen = {stem for stem, value in hashes.items() if value < val_fraction * 2**64}
+    if not chosen and val_fraction > 0 and len(hashes) > 1:
+        chosen = {min(hashes, key=lambda stem: hashes[stem])}
+    return chosen
 
 
 def merge_parts(store: Store, source: DetectionSource, settings: Settings, about: dict[str, Any]) -> dict[str, Any]:
@@ -99,6 +104,7 @@ def _annotations(
 ) -> Iterator[dict[str, Any]]:
     """COCO annotations of all parts; counts and collects everything else on the way."""
     number = 0
+    for_val = val_stems((item.stem for item in source.items), **settings.split)
     for item in source.items:
         part = store.read_part(item.stem)
         if part is None:
@@ -106,7 +112,7 @@ def _annotations(
                 f"{store.part_path(item.stem)}: part is missing or damaged; run the conversion again"
             )
         _count(part, item.stem, totals)
-        split = split_of(item.stem, **settings.split)
+        split = "val" if item.stem in for_val else "train"
         kept: set[str] = set()
         for tile in part["tiles"]:
             totals.rows.append([tile["tile"], part["source"], *(tile[k] for k in _COLUMNS[2:6]), split])

@@ -21,6 +21,7 @@ __all__ = ["Demo"]
 SCENES, WORK = Path("data/scenes"), Path("work_dirs/demo")
 SETS = {"dota": ("sota", 36), "dior": ("sior", 24), "fair1m": ("fast", 36)}
 """Layout -> label set and number of scenes."""
+LANDCOVER = {"count": 40, "val": 4, "test": 16, "size": 384}
 RUNS = {"scratch": "upernet_tiny.py", "SEP": "upernet_tiny_from_sep.py"}
 _STAGES = 6
 _PANELS = 6
@@ -50,7 +51,7 @@ class Demo:
             RuntimeError: A tool failed; the message ends with its output.
         """
         self._stage(1, "scenes in the layouts of DOTA, DIOR, FAIR1M and OpenEarthMap")
-        counts = ["--count", 40, "--val", 4, "--test", 16, "--size", 384]
+        counts = [word for name, value in LANDCOVER.items() for word in (f"--{name}", value)]
         sets = [(layout, SCENES / layout, "--count", count, "--seed", 1) for layout, (_, count) in SETS.items()]
         self._tools("make_scenes", [*sets, ("landcover", SCENES / "landcover", "--seed", 2, *counts)])
         self._stage(2, "detection boxes to masks: GrabCut, and filled boxes as the floor")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from rsseg.conversion import convert_labels
-from rsseg.conversion.merge import split_of
+from rsseg.conversion.merge import val_stems
 from rsseg.metainfo import load_metainfo
 
 Make = Callable[..., dict[str, Any]]
@@ -149,12 +149,18 @@ def test_grey_images_need_leave(make_config: Make, tmp_path: Path, world: Path) 
 
 
 def test_split_goes_by_source_image() -> None:
-    stems = [f"P{i:04d}" for i in range(4000)]
-    share = sum(split_of(stem, 0.05, 0) == "val" for stem in stems) / len(stems)
-    assert share == pytest.approx(0.05, abs=0.01)
-    assert [split_of(stem, 0.05, 0) for stem in stems] != [split_of(stem, 0.05, 1) for stem in stems]
-    assert {split_of(stem, 0.0, 0) for stem in stems} == {"train"}
-    assert {split_of(stem, 1.0, 0) for stem in stems} == {"val"}
+    stems = [f"P{i:04}" for i in range(2000)]
+    chosen = val_stems(stems, 0.05, 0)
+    assert 0.03 < len(chosen) / len(stems) < 0.07
+    assert chosen != val_stems(stems, 0.05, 1)
+    assert chosen & set(stems[:500]) == val_stems(stems[:500], 0.05, 0)  # other images change nothing
+    assert val_stems(stems, 0.0, 0) == set()
+    assert val_stems(stems, 1.0, 0) == set(stems)
+
+
+def test_a_small_set_keeps_one_image_for_validation() -> None:
+    assert len(val_stems(["a", "b", "c"], 0.0001, 0)) == 1
+    assert val_stems(["a"], 0.0001, 0) == set()
 
 
 def test_real_image_with_536_boxes(make_config: Make, tmp_path: Path, samples: Path) -> None:

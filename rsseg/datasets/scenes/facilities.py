@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,7 +48,8 @@ def _ring(
 ) -> list[tuple[float, float, float, float]]:
     t = np.linspace(start, stop, 18)
     xs, ys = x + r * np.cos(t), y + r * np.sin(t)
-    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in zip(xs, ys, xs[1:], ys[1:], strict=False)]
+    points = [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)]
+    return [(*start, *end) for start, end in itertools.pairwise(points)]
 
 
 def tennis_court(rng: np.random.Generator) -> Shape:

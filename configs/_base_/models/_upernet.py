@@ -1,0 +1,26 @@
+"""UPerNet as in the SAMRS release: UPerHead, no auxiliary head; a model's own file adds backbone and channels."""
+
+norm_cfg = dict(type="SyncBN", requires_grad=True)
+model = dict(
+    type="Segmentor",
+    data_preprocessor=dict(
+        type="SegDataPreProcessor",
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        size_divisor=1,
+    ),
+    decode_head=dict(
+        type="UPerHead",
+        in_index=[0, 1, 2, 3],
+        pool_scales=(1, 2, 3, 6),
+        dropout_ratio=0.1,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type="CrossEntropyLoss", avg_non_ignore=True),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode="whole"),
+)

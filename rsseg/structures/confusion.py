@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["confusion_matrix", "scores"]
 
 _BYTE = 256
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 def confusion_matrix(
@@ -35,21 +35,29 @@ def confusion_matrix(
     if pred.shape != target.shape:
         raise ValueError(f"prediction {tuple(pred.shape)} and target {tuple(target.shape)} differ in shape")
     pred, target = pred.reshape(-1), target.reshape(-1)
-    if num_classes > _BYTE or not (_fits_byte(pred) and _fits_byte(target)):
-        valid = target != ignore_index
-        pred, target = pred[valid], target[valid]
-        for name, values in (("target", target), ("prediction", pred)):
-            _check(name, values[(values < 0) | (values >= num_classes)].tolist(), num_classes, ignore_index)
-        if num_classes > _BYTE:
-            counts = torch.bincount(target.long() * num_classes + pred.long(), minlength=num_classes**2)
-            return counts.reshape(num_classes, num_classes).cpu()
-    table = _count_bytes(pred.to(torch.uint8), target.to(torch.uint8))
+    table = _count_bytes(pred, target) if num_classes <= _BYTE else None
+    if table is None:
+        return _count_any(pred, target, num_classes, ignore_index)
     if 0 <= ignore_index < _BYTE:
         table[ignore_index] = 0
     out_of_range = torch.arange(_BYTE) >= num_classes
     _check("target", torch.nonzero(table.sum(1) * out_of_range).flatten().tolist(), num_classes, ignore_index)
     _check("prediction", torch.nonzero(table.sum(0) * out_of_range).flatten().tolist(), num_classes, ignore_index)
     return table[:num_classes, :num_classes].clone()
+
+
+def _count_bytes(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
+    """(256, 256) int64 counts, on the CPU, of pairs in 0..255; None where a value lies outside.
+
+    Goes in chunks that stay in the processor's cache.
+    """
+    table = torch.zeros(_BYTE**2, dtype=torch.int64)
+    for guess, truth in zip(pred.split(_CHUNK), target.split(_CHUNK), strict=True):
+        if not (_fits_byte(guess) and _fits_byte(truth)):
+            return None
+        pairs = truth.to(torch.int32).mul_(_BYTE).add_(guess)
+        table += torch.bincount(pairs, minlength=_BYTE**2).cpu()
+    return table.reshape(_BYTE, _BYTE)
 
 
 def _fits_byte(values: torch.Tensor) -> bool:
@@ -59,12 +67,14 @@ def _fits_byte(values: torch.Tensor) -> bool:
     return int(low) >= 0 and int(high) < _BYTE
 
 
-def _count_bytes(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """(256, 256) int64 counts, on the CPU, of uint8 pairs; in chunks that stay in the processor's cache."""
-    table = torch.zeros(_BYTE**2, dtype=torch.int64)
-    for guess, truth in zip(pred.split(_CHUNK), target.split(_CHUNK), strict=True):
-        table += torch.bincount(truth.to(torch.int32) * _BYTE + guess, minlength=_BYTE**2).cpu()
-    return table.reshape(_BYTE, _BYTE)
+def _count_any(pred: torch.Tensor, target: torch.Tensor, num_classes: int, ignore_index: int) -> torch.Tensor:
+    """Counts of pixels with any integers as values, or with more than 256 classes; slower."""
+    valid = target != ignore_index
+    pred, target = pred[valid], target[valid]
+    for name, values in (("target", target), ("prediction", pred)):
+        _check(name, values[(values < 0) | (values >= num_classes)].tolist(), num_classes, ignore_index)
+    counts = torch.bincount(target.long() * num_classes + pred.long(), minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes).cpu()
 
 
 def _check(name: str, wrong: list[int], num_classes: int, ignore_index: int) -> None:

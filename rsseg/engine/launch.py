@@ -44,8 +44,12 @@ def prepare_config(cfg: Config) -> None:
     """Fit a config to this machine, in place.
 
     * :class:`SetSampler` gets the loader's batch size, so that overriding one is enough;
+    * a loader without workers does not try to keep them;
     * several processes without GPUs: plain DDP without device ids, BN for SyncBN.
     """
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        if cfg.get(name) and cfg[name].get("num_workers") == 0:
+            cfg[name].persistent_workers = False
     loader = cfg.get("train_dataloader")
     if loader is not None and loader.get("sampler", {}).get("type") == "SetSampler":
         loader.sampler.batch_size = loader.batch_size

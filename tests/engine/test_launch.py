@@ -18,6 +18,12 @@ def test_the_sampler_follows_the_loaders_batch_size():
     assert cfg.train_dataloader.sampler.batch_size == 5
 
 
+def test_no_workers_means_none_to_keep():
+    cfg = Config(dict(val_dataloader=dict(num_workers=0, persistent_workers=True)))
+    prepare_config(cfg)
+    assert cfg.val_dataloader.persistent_workers is False
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
 def test_several_cpu_processes_get_bn_and_plain_ddp():
     model = dict(backbone=dict(norm_cfg=dict(type="SyncBN")), heads=[dict(norm_cfg=dict(type="SyncBN"))])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["confusion_matrix", "scores"]
 
 _BYTE = 256
-_CHUNK = 1 << 18
+_CHUNK = 1 << 19
 
 
 def confusion_matrix(
@@ -55,7 +55,8 @@ def _count_bytes(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor | Non
     for guess, truth in zip(pred.split(_CHUNK), target.split(_CHUNK), strict=True):
         if not (_fits_byte(guess) and _fits_byte(truth)):
             return None
-        pairs = truth.to(torch.int32).mul_(_BYTE).add_(guess)
+        # by way of bytes: the next steps then move an eighth of the memory
+        pairs = truth.to(torch.uint8).to(torch.int32).mul_(_BYTE).add_(guess.to(torch.uint8))
         table += torch.bincount(pairs, minlength=_BYTE**2).cpu()
     return table.reshape(_BYTE, _BYTE)
 

@@ -2,7 +2,8 @@
 
     tools/dist_train.sh configs/isaid/upernet_swin.py 8
 
-Crops of 896, one image per GPU on 8 GPUs, 80k iterations.  Not run by us.
+Crops of 896, one image per GPU on 8 GPUs, 80k iterations; on one GPU take
+train_dataloader.batch_size=8, since batch norm needs more than one image.  Not run by us.
 Deviations: learning rate per iteration instead of per epoch; mIoU is over all 16 classes, the paper leaves
 background out.
 """

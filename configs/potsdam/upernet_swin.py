@@ -2,7 +2,9 @@
 
     tools/dist_train.sh configs/potsdam/upernet_swin.py 8
 
-Crops of 512, one image per GPU on 8 GPUs, 80k iterations.  Expected (paper): OA 91.44, mF1 90.88.  Not run by us.
+Crops of 512, one image per GPU on 8 GPUs, 80k iterations; on one GPU take
+train_dataloader.batch_size=8, since batch norm needs more than one image.
+Expected (paper): OA 91.44, mF1 90.88.  Not run by us.
 Deviation: learning rate per iteration instead of per epoch.
 """
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from rsseg.datasets.detection.record import Detections, Entry, collect
-from rsseg.datasets.detection.values import (
-    AnnotationError,
-    OnError,
-    check_on_error,
-    class_index,
-    parse_flag,
-    settle,
-)
-from rsseg.datasets.detection.xmltree import Element, parse_xml, stated_size
+from rsseg.datasets.detection.record import Detections, Entry
+from rsseg.datasets.detection.values import OnError, class_index, parse_flag
+from rsseg.datasets.detection.xmltree import Element, read_objects, stated_size
 from rsseg.metainfo import ClassTable
 
 __all__ = ["read_dior"]
@@ -45,17 +38,13 @@ def read_dior(path: Path | str, table: ClassTable, on_error: OnError = "raise") 
         AnnotationError: The file or an object is unusable and ``on_error`` is ``"raise"``.
         FileNotFoundError: There is no such file.
     """
-    check_on_error(on_error)
-    path = Path(path)
-    try:
-        root = parse_xml(path, "annotation")
-        for group in root.all("objects"):
-            raise group.error("<objects>", "not DIOR, where <object> lies in <annotation>: a FAIR1M file?")
-        size = stated_size(root.find("size"), "height", "width")
-    except AnnotationError as error:
-        settle([error], on_error)
-        return Detections(path, path.stem, problems=[error.with_traceback(None)])
-    return collect(path, root.all("object"), partial(_entry, table), table, size=size, on_error=on_error)
+    return read_objects(path, "annotation", _head, partial(_entry, table), table, on_error)
+
+
+def _head(root: Element) -> tuple[list[Element], tuple[int, int] | None]:
+    for group in root.all("objects"):
+        raise group.error("<objects>", "not DIOR, where <object> lies in <annotation>: a FAIR1M file?")
+    return root.all("object"), stated_size(root.find("size"), "height", "width")
 
 
 def _entry(table: ClassTable, place: int, element: Element) -> Entry:

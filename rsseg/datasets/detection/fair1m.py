@@ -5,16 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from rsseg.datasets.detection.record import Detections, Entry, collect
-from rsseg.datasets.detection.values import (
-    AnnotationError,
-    OnError,
-    check_on_error,
-    class_index,
-    parse_number,
-    settle,
-)
-from rsseg.datasets.detection.xmltree import Element, parse_xml, stated_size
+from rsseg.datasets.detection.record import Detections, Entry
+from rsseg.datasets.detection.values import OnError, class_index, parse_number
+from rsseg.datasets.detection.xmltree import Element, read_objects, stated_size
 from rsseg.metainfo import ClassTable
 
 __all__ = ["read_fair1m"]
@@ -39,16 +32,11 @@ def read_fair1m(path: Path | str, table: ClassTable, on_error: OnError = "raise"
         AnnotationError: The file or an object is unusable and ``on_error`` is ``"raise"``.
         FileNotFoundError: There is no such file.
     """
-    check_on_error(on_error)
-    path = Path(path)
-    try:
-        root = parse_xml(path, "annotation")
-        objects = root.one("objects").all("object")
-        size = stated_size(root.find("size"), "height", "width")
-    except AnnotationError as error:
-        settle([error], on_error)
-        return Detections(path, path.stem, problems=[error.with_traceback(None)])
-    return collect(path, objects, partial(_entry, table), table, size=size, on_error=on_error)
+    return read_objects(path, "annotation", _head, partial(_entry, table), table, on_error)
+
+
+def _head(root: Element) -> tuple[list[Element], tuple[int, int] | None]:
+    return root.one("objects").all("object"), stated_size(root.find("size"), "height", "width")
 
 
 def _entry(table: ClassTable, place: int, element: Element) -> Entry:

@@ -6,9 +6,9 @@ import re
 from functools import partial
 from pathlib import Path
 
-from rsseg.datasets.detection.record import Detections, Entry, collect
-from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, parse_flag, settle
-from rsseg.datasets.detection.xmltree import Element, parse_xml, stated_size
+from rsseg.datasets.detection.record import Detections, Entry
+from rsseg.datasets.detection.values import OnError, parse_flag
+from rsseg.datasets.detection.xmltree import Element, read_objects, stated_size
 from rsseg.metainfo import ClassTable
 from rsseg.structures.boxes import rbox_to_qbox
 
@@ -39,17 +39,12 @@ def read_hrsc(path: Path | str, table: ClassTable, on_error: OnError = "raise") 
         FileNotFoundError: There is no such file.
         ValueError: ``table`` has no class ``ship``.
     """
-    check_on_error(on_error)
-    path = Path(path)
-    label = table.index("ship")
-    try:
-        root = parse_xml(path, "HRSC_Image")
-        objects = root.one("HRSC_Objects").all("HRSC_Object")
-        size = stated_size(root, "Img_SizeHeight", "Img_SizeWidth")
-    except AnnotationError as error:
-        settle([error], on_error)
-        return Detections(path, path.stem, problems=[error.with_traceback(None)])
-    return collect(path, objects, partial(_entry, label), table, size=size, on_error=on_error)
+    return read_objects(path, "HRSC_Image", _head, partial(_entry, table.index("ship")), table, on_error)
+
+
+def _head(root: Element) -> tuple[list[Element], tuple[int, int] | None]:
+    objects = root.one("HRSC_Objects").all("HRSC_Object")
+    return objects, stated_size(root, "Img_SizeHeight", "Img_SizeWidth")
 
 
 def _entry(label: int, _: int, element: Element) -> Entry:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from rsseg.datasets.detection.values import AnnotationError, parse_number
+from rsseg.datasets.detection.record import Detections, Entry, collect
+from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, parse_number, settle
+from rsseg.metainfo import ClassTable
 
-__all__ = ["Element", "parse_xml", "stated_size"]
+__all__ = ["Element", "parse_xml", "read_objects", "stated_size"]
 
 
 @dataclass(slots=True, eq=False)
@@ -133,3 +136,36 @@ def _line(data: bytes, number: int) -> str:
     lines = data.splitlines()
     text = lines[number - 1] if 0 < number <= len(lines) else b""
     return text.decode("utf-8", "replace").strip()[:80]
+
+
+def read_objects(
+    path: Path | str,
+    root_tag: str,
+    head: Callable[[Element], tuple[list[Element], tuple[int, int] | None]],
+    parse: Callable[[int, Element], Entry],
+    table: ClassTable,
+    on_error: OnError,
+) -> Detections:
+    """What all XML readers share: parse the file, find its objects, build the record.
+
+    Args:
+        path: The ``.xml`` file.
+        root_tag: Name of the root element.
+        head: From the root element to the objects in file order and the stated (H, W), or ``None``.
+        parse: See :func:`~rsseg.datasets.detection.record.collect`.
+        table: Class table of the labels.
+        on_error: ``"raise"`` the first problem, or ``"skip"`` such objects, all of them where parsing or ``head``
+            fails.
+
+    Raises:
+        AnnotationError: The file or an object is unusable and ``on_error`` is ``"raise"``.
+        FileNotFoundError: There is no such file.
+    """
+    check_on_error(on_error)
+    path = Path(path)
+    try:
+        objects, size = head(parse_xml(path, root_tag))
+    except AnnotationError as error:
+        settle([error], on_error)
+        return Detections(path, path.stem, problems=[error.with_traceback(None)])
+    return collect(path, objects, parse, table, size=size, on_error=on_error)

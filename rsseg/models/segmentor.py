@@ -8,13 +8,9 @@ import torch
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 
+from rsseg.structures.windows import tile_windows
+
 __all__ = ["Segmentor", "slide_logits"]
-
-
-def _starts(length: int, crop: int, stride: int) -> list[int]:
-    """Window starts along one axis; the last window is shifted back to the border."""
-    count = max(length - crop + stride - 1, 0) // stride + 1
-    return [max(min(i * stride, length - crop), 0) for i in range(count)]
 
 
 def slide_logits(
@@ -34,20 +30,22 @@ def slide_logits(
     Returns:
         (N, C, H, W) logits, the mean over the windows that cover a pixel.
 
-    Source: the windows are mmseg's; each window is added into its own place instead of being padded to the whole
-    image, so the cost does not grow with windows x image.
+    Raises:
+        ValueError: The stride is larger than the window, or not positive.
+
+    Source: the windows are mmseg's (the rule of ``tile_windows``); each is added into its own place instead of being
+    padded to the whole image, so the cost does not grow with windows x image.
     """
     height, width = image.shape[2:]
     total: torch.Tensor | None = None
     count = image.new_zeros(1, 1, height, width)
-    for top in _starts(height, crop[0], stride[0]):
-        for left in _starts(width, crop[1], stride[1]):
-            place = (..., slice(top, top + crop[0]), slice(left, left + crop[1]))
-            logits = predict(image[place])
-            if total is None:
-                total = logits.new_zeros(image.shape[0], logits.shape[1], height, width)
-            total[place] += logits
-            count[place] += 1
+    for x1, y1, x2, y2 in tile_windows((height, width), crop, (crop[0] - stride[0], crop[1] - stride[1])).tolist():
+        place = (..., slice(y1, y2), slice(x1, x2))
+        logits = predict(image[place])
+        if total is None:
+            total = logits.new_zeros(image.shape[0], logits.shape[1], height, width)
+        total[place] += logits
+        count[place] += 1
     assert total is not None  # an image has at least one window
     return total.div_(count)
 

@@ -109,6 +109,11 @@ def test_windows_average_where_they_overlap():
     assert out.flatten().tolist() == [1, 1, 1.5, 2, 2]
 
 
+def test_windows_must_not_leave_gaps():
+    with pytest.raises(ValueError, match="overlap"):
+        slide_logits(torch.zeros(1, 3, 8, 8), lambda window: window, (2, 2), (3, 3))
+
+
 @pytest.mark.parametrize("size", [(32, 32), (40, 56), (20, 70)])
 def test_slide_equals_mmseg(size):
     from mmseg.models.segmentors import EncoderDecoder

@@ -24,9 +24,9 @@ from typing import IO, Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from rsseg.metainfo import ClassTable
+from rsseg.structures.pictures import indexed
 
 __all__ = ["Store", "encode_image", "encode_labels", "stable_hash"]
 
@@ -45,10 +45,8 @@ def encode_labels(labels: NDArray[np.uint8], table: ClassTable) -> bytes:
     palette = np.zeros((256, 3), np.uint8)
     palette[: table.num_classes] = table.palette
     palette[255] = _UNLABELLED_COLOUR
-    image = Image.fromarray(labels)
-    image.putpalette(palette.tobytes())
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=3)
+    indexed(labels, palette).save(buffer, format="PNG", compress_level=3)
     return buffer.getvalue()
 
 

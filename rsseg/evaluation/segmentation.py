@@ -11,11 +11,11 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
-from PIL import Image
 from prettytable import PrettyTable
 
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.confusion import confusion_matrix, scores
+from rsseg.structures.pictures import indexed
 from rsseg.structures.writing import Writer
 
 __all__ = ["SegmentationMetric"]
@@ -111,12 +111,10 @@ class SegmentationMetric(BaseMetric):
 
     def _write(self, sample: dict, pred: np.ndarray) -> None:
         table = load_metainfo(sample["table"])
-        image = Image.fromarray(table.raw[pred])
         palette = np.zeros((256, 3), np.uint8)
         palette[table.raw] = table.palette
-        image.putpalette(palette.tobytes())
         folder = Path(self.output_dir or "")
         if "sets" in (self.dataset_meta or {}):
             folder = folder / sample["dataset_name"]
         folder.mkdir(parents=True, exist_ok=True)
-        image.save(folder / f"{Path(sample['img_path']).stem}.png")
+        indexed(table.raw[pred], palette).save(folder / f"{Path(sample['img_path']).stem}.png")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
-__all__ = ["blend", "colourise", "panel"]
+__all__ = ["blend", "colourise", "indexed", "panel"]
 
 _STRIP = 22
 _GAP = 4
@@ -21,6 +22,13 @@ def colourise(labels: NDArray[np.integer], palette: Sequence[Sequence[int]], unl
     colours = np.full((256, 3), unlabelled, np.uint8)
     colours[: len(palette)] = palette
     return colours[np.asarray(labels, dtype=np.uint8)]
+
+
+def indexed(values: Pixels, colours: Pixels) -> Image.Image:
+    """Image of mode P whose pixels are ``values`` (H, W) and whose palette is ``colours`` (256, 3) RGB, both uint8."""
+    image = Image.fromarray(values)
+    image.putpalette(colours.tobytes())
+    return image
 
 
 def blend(image: Pixels, labels: NDArray[np.integer], palette: Sequence[Sequence[int]], alpha: float = 0.5) -> Pixels:

@@ -37,8 +37,7 @@ def main() -> None:
 
     cfg = Config.fromfile(args.config)
     apply_arguments(cfg, args)
-    hooks = [hook for hook in cfg.get("custom_hooks", []) if hook["type"] != "LoadPretrained"]
-    cfg.custom_hooks = [*hooks, dict(type="LoadPretrained", checkpoint=args.checkpoint)]
+    cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
     if args.show_dir:
         cfg.custom_hooks = [*cfg.custom_hooks, dict(type="SavePictures", out_dir=args.show_dir)]
     if args.out:

@@ -5,7 +5,14 @@ from rsseg.stack import require_stack
 require_stack()
 
 from rsseg.engine.checkpoint import load_file, load_pretrained  # noqa: E402
-from rsseg.engine.hooks import CompileBackbone, LoadPretrained, SavePictures, SeedEachIter, ShareBuffers  # noqa: E402
+from rsseg.engine.hooks import (  # noqa: E402
+    CompileBackbone,
+    LoadPretrained,
+    LoadTested,
+    SavePictures,
+    SeedEachIter,
+    ShareBuffers,
+)
 from rsseg.engine.launch import prepare_config, start_processes  # noqa: E402
 from rsseg.engine.optim import AutocastOptimWrapper  # noqa: E402
 
@@ -13,6 +20,7 @@ __all__ = [
     "AutocastOptimWrapper",
     "CompileBackbone",
     "LoadPretrained",
+    "LoadTested",
     "SavePictures",
     "SeedEachIter",
     "ShareBuffers",

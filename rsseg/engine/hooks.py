@@ -20,7 +20,7 @@ from rsseg.metainfo import load_metainfo
 from rsseg.structures.pictures import blend, panel
 from rsseg.structures.writing import Writer
 
-__all__ = ["CompileBackbone", "LoadPretrained", "SavePictures", "SeedEachIter", "ShareBuffers"]
+__all__ = ["CompileBackbone", "LoadPretrained", "LoadTested", "SavePictures", "SeedEachIter", "ShareBuffers"]
 
 
 def _bare(model: torch.nn.Module) -> torch.nn.Module:
@@ -59,7 +59,7 @@ class ShareBuffers(Hook):
 
 @HOOKS.register_module()
 class LoadPretrained(Hook):
-    """Start training or testing from a checkpoint, with every key accounted for; a resumed run overrides it.
+    """Start training from a checkpoint, with every key accounted for; a resumed run overrides it.
 
     Args:
         checkpoint: File, for example a SEP run's ``iter_80000.pth``.
@@ -80,11 +80,22 @@ class LoadPretrained(Hook):
                 )
             load_pretrained(_bare(runner.model), self.checkpoint, self.new, self.unused)
 
+
+@HOOKS.register_module()
+class LoadTested(Hook):
+    """Load the checkpoint that is to be tested; every key of model and file must match.
+
+    Args:
+        checkpoint: The file.
+    """
+
+    def __init__(self, checkpoint: str) -> None:
+        self.checkpoint = checkpoint
+
     def before_test(self, runner: Runner) -> None:
         """Load before testing; test-time augmentation wraps the model once more."""
         model = _bare(runner.model)
-        inner = model.module if isinstance(model, BaseTTAModel) else model
-        load_pretrained(inner, self.checkpoint, self.new, self.unused)
+        load_pretrained(model.module if isinstance(model, BaseTTAModel) else model, self.checkpoint)
 
 
 @HOOKS.register_module()

@@ -17,11 +17,12 @@ from rsseg.conversion import steps as _steps  # noqa: F401  (registers the steps
 from rsseg.conversion.evaluation import evaluate, evaluation_table
 from rsseg.conversion.merge import merge_parts
 from rsseg.conversion.predictors import Predictor
-from rsseg.conversion.progress import Progress, summary
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store, stable_hash
+from rsseg.conversion.summary import summary
 from rsseg.conversion.unit import LoadedUnit, Step, convert_unit, load_unit
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
+from rsseg.structures.progress import Progress
 from rsseg.structures.writing import Writer
 
 __all__ = ["Report", "convert_labels"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rsseg.conversion import Prompts, SAMPredictor
-from rsseg.conversion.predictors.sam import build_sam
+from rsseg.conversion.predictors.sam_models import build_sam
 
 sam_package = pytest.importorskip("segment_anything")
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "global_attn_indexes": [1], "img_size": 256}

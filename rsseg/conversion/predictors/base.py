@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rsseg.conversion.prompts import Prompts
 from rsseg.structures.masks import MaskCrop
 
-__all__ = ["Prediction", "Predictor", "without_scores"]
+__all__ = ["Prediction", "Predictor", "decode", "encode", "without_scores"]
 
 
 class Prediction(NamedTuple):
@@ -31,6 +31,10 @@ class Prediction(NamedTuple):
 class Predictor(Protocol):
     """A mask model.
 
+    A model whose work on the image does not depend on the prompts may also have ``encode(images) -> list`` (what it
+    keeps of each image) and ``decode(encoded, prompts) -> Prediction``; then one image is encoded while another is
+    decoded, and once for many prompts.  ``tile_batch`` says how many images it likes to encode together.
+
     Attributes:
         needs_truth: Whether ``prompts.truth`` must be there.
     """
@@ -44,6 +48,19 @@ class Predictor(Protocol):
     def describe(self) -> dict[str, Any]:
         """Name, settings and (where there are weights) their sha256: whatever decides the masks, as JSON values."""
         ...
+
+
+def encode(predictor: Predictor, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
+    """What the model keeps of each image (H, W, 3) uint8 RGB: the image itself, for a model of one stage."""
+    stage = getattr(predictor, "encode", None)
+    return list(images) if stage is None else list(stage(images))
+
+
+def decode(predictor: Predictor, encoded: Any, prompts: Prompts) -> Prediction:
+    """Masks of the prompted objects in an image that went through :func:`encode`."""
+    stage = getattr(predictor, "decode", predictor.predict)
+    found: Prediction = stage(encoded, prompts)
+    return found
 
 
 def without_scores(masks: Sequence[MaskCrop]) -> Prediction:

@@ -1,15 +1,14 @@
-"""How far a conversion is, and what it did."""
+"""How far a long job is."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
-from typing import Any
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "summary"]
+__all__ = ["Progress"]
 
 _log = logging.getLogger("rsseg")
 
@@ -21,12 +20,13 @@ class Progress:
         total: Units of work.
         what: What they are.
         shown: Whether to show anything; one process of several should.
+        unit: What one unit is called in the bar.
     """
 
-    def __init__(self, total: int, what: str, shown: bool = True) -> None:
+    def __init__(self, total: int, what: str, shown: bool = True, unit: str = "image") -> None:
         self.total, self.what, self.shown = total, what, shown
         self.done, self.started, self.told = 0, time.perf_counter(), 0
-        self.bar = tqdm(total=total, desc=what, unit="image") if shown and sys.stderr.isatty() else None
+        self.bar = tqdm(total=total, desc=what, unit=unit) if shown and sys.stderr.isatty() else None
 
     def step(self) -> None:
         """One more unit is done."""
@@ -44,15 +44,3 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
         return time.perf_counter() - self.started
-
-
-def summary(manifest: dict[str, Any], out: str, seconds_per_image: float | None) -> str:
-    """What a finished conversion holds, as an aligned text table."""
-    counts = manifest["counts"]
-    rows = [(name.replace("_", " "), str(value)) for name, value in counts.items()]
-    rows += [(f"  {name}", str(value)) for name, value in manifest["instances_per_class"].items() if value]
-    if seconds_per_image is not None:
-        rows.append(("seconds per image", f"{seconds_per_image:.3f}"))
-    width, right = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
-    lines = [f"{name:<{width}}  {value:>{right}}" for name, value in rows]
-    return "\n".join([*lines, f"written to {out}: instances.json, tiles.csv, manifest.json, gray/"])

@@ -1,0 +1,19 @@
+"""What a conversion did, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["summary"]
+
+
+def summary(manifest: dict[str, Any], out: str, seconds_per_image: float | None) -> str:
+    """What a finished conversion holds, as an aligned text table."""
+    counts = manifest["counts"]
+    rows = [(name.replace("_", " "), str(value)) for name, value in counts.items()]
+    rows += [(f"  {name}", str(value)) for name, value in manifest["instances_per_class"].items() if value]
+    if seconds_per_image is not None:
+        rows.append(("seconds per image", f"{seconds_per_image:.3f}"))
+    width, right = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
+    lines = [f"{name:<{width}}  {value:>{right}}" for name, value in rows]
+    return "\n".join([*lines, f"written to {out}: instances.json, tiles.csv, manifest.json, gray/"])

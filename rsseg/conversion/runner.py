@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -87,7 +86,7 @@ def convert_labels(
     store = _open_store(settings, overwrite, world)
     predictor: Predictor = MODELS.build(settings.predictor_config)
     about = predictor.describe()
-    _claim(store, settings, about, predictor.needs_truth)
+    store.claim({**settings.as_dict(), "predictor": about, "truth": settings.truth if predictor.needs_truth else None})
     store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
     if rank == 0:
         for error in source.problems:
@@ -135,31 +134,6 @@ def _finish(
         result = evaluate(store, source, settings)
         _log.info("\n%s\nwritten to %s", evaluation_table(result), store.root / "evaluation.json")
     return Report(report.out_dir, True, report.converted, report.resumed, report.seconds, manifest, result)
-
-
-def _claim(store: Store, settings: Settings, about: dict[str, Any], needs_truth: bool) -> None:
-    """Write down what decides the outcome, or compare it with what an earlier run wrote.
-
-    Raises:
-        ValueError: They differ; the message says in what.
-    """
-    now = {**settings.as_dict(), "predictor": about, "truth": settings.truth if needs_truth else None}
-    now = json.loads(json.dumps(now))
-    path = store.root / ".config.json"
-    if not path.exists():
-        store.write_json(".config.json", now)
-        return
-    before = json.loads(path.read_bytes())
-    differing = [
-        f"{key} was {old!r}, now {new!r}"
-        for key in sorted({*before, *now})
-        if (old := before.get(key)) != (new := now.get(key))
-    ]
-    if differing:
-        raise ValueError(
-            f"{store.root} holds a conversion with another config: {'; '.join(differing)}. "
-            "Choose another --out, or delete the old one with --overwrite."
-        )
 
 
 def _finished(store: Store, item: SourceItem) -> bool:

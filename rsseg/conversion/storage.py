@@ -64,13 +64,20 @@ class Store:
     Args:
         root: The folder; made where it is missing.
 
+    Attributes:
+        folders: Its folders, made where they are missing.
+        files: Files beside them that are made from the parts.
+
     Raises:
         OSError: The folder cannot be made.
     """
 
+    folders: tuple[str, ...] = _FOLDERS
+    files: tuple[str, ...] = _FILES
+
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
-        for name in _FOLDERS:
+        for name in self.folders:
             (self.root / name).mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -108,6 +115,32 @@ class Store:
         text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
         self.write(name, (text + "\n").encode("utf-8"), owner)
 
+    def claim(self, now: dict[str, Any]) -> None:
+        """Write down what decides the outcome, or compare it with what an earlier run wrote.
+
+        Args:
+            now: Values of this run.
+
+        Raises:
+            ValueError: They differ; the message says in what.
+        """
+        now = json.loads(json.dumps(now))
+        path = self.root / ".config.json"
+        if not path.exists():
+            self.write_json(".config.json", now)
+            return
+        before = json.loads(path.read_bytes())
+        differing = [
+            f"{key} was {old!r}, now {new!r}"
+            for key in sorted({*before, *now})
+            if (old := before.get(key)) != (new := now.get(key))
+        ]
+        if differing:
+            raise ValueError(
+                f"{self.root} holds a run with another config: {'; '.join(differing)}. "
+                "Choose another --out, or delete the old one with --overwrite."
+            )
+
     def remove_leftovers(self, mine: Callable[[int], bool], merge: bool) -> None:
         """Delete temporary files of processes that were killed.
 
@@ -115,7 +148,7 @@ class Store:
             mine: Whether this process owns source images with that hash.
             merge: Whether leftovers of the merge step go as well.
         """
-        for folder in (self.root, *(self.root / name for name in _FOLDERS)):
+        for folder in (self.root, *(self.root / name for name in self.folders)):
             for path in folder.glob(".tmp-*"):
                 tag = path.name.split("-")[1]
                 if merge if tag == "merge" else mine(int(tag, 16)):
@@ -127,11 +160,11 @@ class Store:
         Raises:
             ValueError: The folder holds files but no conversion.
         """
-        if not (self.root / ".config.json").exists() and any((self.root / name).exists() for name in _FILES):
+        if not (self.root / ".config.json").exists() and any((self.root / name).exists() for name in self.files):
             raise ValueError(f"{self.root} was not written by a conversion; remove it yourself or choose another")
-        for name in _FILES:
+        for name in self.files:
             (self.root / name).unlink(missing_ok=True)
-        for name in _FOLDERS:
+        for name in self.folders:
             shutil.rmtree(self.root / name, ignore_errors=True)
             (self.root / name).mkdir()
 

@@ -18,7 +18,7 @@ from rsseg.datasets.detection import AnnotationError, Detections, DetectionSourc
 from rsseg.structures.windows import assign_boxes, tile_windows
 from rsseg.structures.writing import Writer
 
-__all__ = ["LoadedUnit", "convert_unit", "load_unit", "problem_row", "tile_name"]
+__all__ = ["LoadedUnit", "convert_unit", "load_unit", "problem_row", "tile_name", "tiles_of"]
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -136,7 +136,7 @@ def _tiles(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and results of each tile that is kept; fills the part's lists of tiles on the way."""
     assert unit.image is not None
-    windows, kept = _assign(unit, settings)
+    windows, kept = tiles_of(unit, settings)
     part["unassigned"] = [unit.detections.object_ids[i] for i in np.flatnonzero(~kept.any(axis=1))]
     for j, window in enumerate(windows):
         tile = tile_name(unit.item.stem, window, settings.cuts_tiles)
@@ -159,7 +159,7 @@ def _tiles(
         yield tile, results
 
 
-def _assign(unit: LoadedUnit, settings: Settings) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def tiles_of(unit: LoadedUnit, settings: Settings) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Windows (M, 4) of the image, and which objects each keeps, (N, M)."""
     assert unit.image is not None
     height, width = unit.image.shape[:2]

@@ -10,11 +10,13 @@ source_truth     their ground-truth masks in source pixels (``MaskCrop`` or ``No
 image            (h, w, 3) uint8 RGB, the tile
 prompts          ``Prompts`` in tile pixels
 masks            one ``MaskCrop`` per object, in tile pixels; ``predicted_iou``, ``stability`` (N,) float64
+dropped          objects a policy took out: dicts of ``source_object_id``, ``reason`` and ``value``
 label_map        (h, w) uint8 class ids, 255 = unlabelled
 instances        JSON-ready dicts, one per object
 ===============  ====================================================================================
 
-A step that drops objects selects from ``detections``, ``masks``, ``predicted_iou`` and ``stability`` alike.
+A step that drops objects selects from ``detections``, ``prompts``, ``masks``, ``predicted_iou`` and ``stability``
+alike and says so in ``dropped``.
 """
 
 from __future__ import annotations
@@ -25,14 +27,15 @@ from typing import Any
 import numpy as np
 from mmseg.registry import MODELS, TRANSFORMS
 
+from rsseg.conversion.policies import ORDERS, below, clip_mask, enlarge_qbox, largest_component, paint_order
 from rsseg.conversion.predictors import Predictor
-from rsseg.conversion.prompts import make_prompts
+from rsseg.conversion.prompts import Prompts, make_prompts
 from rsseg.metainfo.table import IGNORE
-from rsseg.structures.boxes import clip_hbox, qbox_to_hbox, qbox_to_rbox
+from rsseg.structures.boxes import clip_hbox, hbox_to_qbox, qbox_area, qbox_to_hbox, qbox_to_rbox
 from rsseg.structures.masks import cut_mask, paint_mask, to_rle
-from rsseg.structures.windows import cut_window
+from rsseg.structures.windows import cut_window, qbox_iof
 
-__all__ = ["CutTile", "MakePrompts", "PackInstances", "PaintLabels", "PredictMasks"]
+__all__ = ["CutTile", "MakePrompts", "PackInstances", "PaintLabels", "PredictMasks", "RefineMasks"]
 
 Results = dict[str, Any]
 
@@ -106,32 +109,107 @@ class PredictMasks:
 
 
 @TRANSFORMS.register_module()
+class RefineMasks:
+    """Opt-in policies on the masks, between ``PredictMasks`` and ``PaintLabels``; without options nothing changes.
+
+    Objects are dropped first, then masks are cut at their boxes, then their largest component is taken.
+
+    Args:
+        min_predicted_iou: Drop objects whose predicted IoU is lower.
+        min_stability: Drop objects whose stability score is lower.
+        largest_component: Keep only the largest connected part of each mask.
+        clip: ``box`` cuts a mask at its horizontal box (the prompt's where there is one), ``rbox`` at its rotated box.
+        margin: Share by which both sides of that box are enlarged first, 0.1 = 10 %.
+
+    Raises:
+        ValueError: ``clip`` is none of these, or the margin is negative.
+
+    Source: ours; the SAMRS release keeps every mask as it is.
+    """
+
+    def __init__(
+        self,
+        min_predicted_iou: float | None = None,
+        min_stability: float | None = None,
+        largest_component: bool = False,
+        clip: str | None = None,
+        margin: float = 0.0,
+    ) -> None:
+        if clip not in (None, "box", "rbox"):
+            raise ValueError(f"clip must be 'box', 'rbox' or None, not {clip!r}")
+        if margin < 0:
+            raise ValueError(f"margin must be at least 0, not {margin}")
+        self.least = {"predicted_iou": min_predicted_iou, "stability": min_stability}
+        self.largest_component, self.clip, self.margin = largest_component, clip, margin
+
+    def __call__(self, results: Results) -> Results:
+        """Change ``masks``; take dropped objects out of everything and add them to ``dropped``."""
+        self._drop(results)
+        if self.clip is not None:
+            boxes = enlarge_qbox(self._boxes(results), self.margin)
+            results["masks"] = [clip_mask(mask, box) for mask, box in zip(results["masks"], boxes, strict=True)]
+        if self.largest_component:
+            results["masks"] = [largest_component(mask) for mask in results["masks"]]
+        return results
+
+    def _drop(self, results: Results) -> None:
+        kept = np.ones(len(results["masks"]), bool)
+        dropped = results.setdefault("dropped", [])
+        for name, least in self.least.items():
+            for i in np.flatnonzero(kept & below(results[name], least)):
+                kept[i] = False
+                value, reason = _number(results[name][i], 6), f"{name} below {least}"
+                row = {"source_object_id": results["detections"].object_ids[i], "reason": reason, "value": value}
+                dropped.append(row)
+        if kept.all():
+            return
+        rows = np.flatnonzero(kept)
+        results["detections"] = results["detections"].select(rows)
+        results["prompts"] = _select(results["prompts"], rows)
+        results["masks"] = [results["masks"][i] for i in rows]
+        for name in self.least:
+            results[name] = results[name][rows]
+
+    def _boxes(self, results: Results) -> np.ndarray:
+        detections, boxes = results["detections"], results["prompts"].boxes
+        corner = np.asarray(results["window"][:2], np.float64)
+        if self.clip == "rbox":
+            return np.asarray(detections.qbox - corner)
+        return hbox_to_qbox(detections.hbox - np.tile(corner, 2) if boxes is None else boxes)
+
+
+def _select(prompts: Prompts, rows: np.ndarray) -> Prompts:
+    changes: Results = {"count": len(rows)}
+    for field in dataclasses.fields(prompts):
+        value = getattr(prompts, field.name)
+        if isinstance(value, np.ndarray):
+            changes[field.name] = value[rows]
+        elif isinstance(value, list):
+            changes[field.name] = [value[i] for i in rows]
+    return dataclasses.replace(prompts, **changes)
+
+
+@TRANSFORMS.register_module()
 class PaintLabels:
     """Merge the masks into one label map; where they overlap, the object painted last wins.
 
     Args:
-        order: ``file`` paints in the order of the label file, as the SAMRS release does; ``large_first`` paints
-            large masks before small ones, so that small objects stay visible.
+        order: ``file``, ``large_first`` or ``score``, see :func:`~rsseg.conversion.policies.paint_order`.
 
     Raises:
         ValueError: There is no such order.
-
-    Source: SAMRS release, main_sam_hbox_semantic.py, for ``file``; ours for ``large_first``.
     """
 
     def __init__(self, order: str = "file") -> None:
-        if order not in ("file", "large_first"):
-            raise ValueError(f"order must be 'file' or 'large_first', not {order!r}")
+        if order not in ORDERS:
+            raise ValueError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
         self.order = order
 
     def __call__(self, results: Results) -> Results:
         """Add ``label_map``."""
         masks, labels = results["masks"], results["detections"].labels
-        order = np.arange(len(masks))
-        if self.order == "large_first":
-            order = np.argsort([-mask.area for mask in masks], kind="stable")
         canvas = np.full(results["image"].shape[:2], IGNORE, np.uint8)
-        for i in order:
+        for i in paint_order(self.order, [mask.area for mask in masks], results["predicted_iou"]):
             paint_mask(canvas, masks[i], int(labels[i]))
         results["label_map"] = canvas
         return results
@@ -139,40 +217,47 @@ class PaintLabels:
 
 @TRANSFORMS.register_module()
 class PackInstances:
-    """Describe every object as it will stand in ``instances.json``: boxes, whole mask, scores, origin."""
+    """Describe every object as it will stand in ``instances.json``: boxes, whole mask, quality, origin."""
 
     def __call__(self, results: Results) -> Results:
         """Add ``instances``."""
         detections, prompts = results["detections"], results["prompts"]
         size = int(results["image"].shape[0]), int(results["image"].shape[1])
+        corners = detections.qbox - np.asarray(results["window"][:2], np.float64)
+        hulls = hbox_to_qbox(qbox_to_hbox(corners))
+        room = _area_inside(corners, size)
+        if prompts.boxes is not None:
+            prompted = _area_inside(hbox_to_qbox(prompts.boxes), size)
         packed = []
         for i, mask in enumerate(results["masks"]):
             x1, y1, x2, y2 = mask.bbox
             area = mask.area
+            rotated = not np.array_equal(np.unique(corners[i], axis=0), np.unique(hulls[i], axis=0))
+            box_area = float(room[i] if rotated or prompts.boxes is None else prompted[i])
             row: Results = {
                 "label": int(detections.labels[i]),
                 "segmentation": to_rle(mask, size),
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "area": area,
                 "empty": area == 0,
+                "touches_border": area > 0 and (min(x1, y1) == 0 or x2 == size[1] or y2 == size[0]),
+                "mask_to_box": round(area / box_area, 6) if box_area > 0 else None,
                 "predicted_iou": _number(results["predicted_iou"][i], 6),
                 "stability": _number(results["stability"][i], 6),
                 "prompt_box": None if prompts.boxes is None else _numbers(prompts.boxes[i]),
                 "source_object_id": detections.object_ids[i],
                 "difficult": bool(detections.difficult[i]),
             }
-            corners = detections.qbox[i]
-            if not np.array_equal(np.unique(corners, axis=0), np.unique(_hull_corners(corners), axis=0)):
-                moved = corners - np.asarray(results["window"][:2], np.float64)
-                row["rbox"] = _numbers(qbox_to_rbox(moved))
+            if rotated:
+                row["rbox"] = _numbers(qbox_to_rbox(corners[i]))
             packed.append(row)
         results["instances"] = packed
         return results
 
 
-def _hull_corners(corners: np.ndarray) -> np.ndarray:
-    x1, y1, x2, y2 = qbox_to_hbox(corners)
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+def _area_inside(qbox: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Area (N,) of corners (N, 4, 2) within a tile of ``size`` (H, W)."""
+    return np.asarray(qbox_area(qbox) * qbox_iof(qbox, [(0, 0, size[1], size[0])])[:, 0])
 
 
 def _numbers(values: np.ndarray) -> list[float]:

@@ -31,7 +31,10 @@ from rsseg.structures.pictures import indexed
 __all__ = ["Store", "encode_image", "encode_labels", "stable_hash"]
 
 _FOLDERS = ("images", "gray", ".parts")
-_FILES = (".config.json", "instances.json", "tiles.csv", "manifest.json", "evaluation.json")
+_FILES = (
+    ".config.json", "instances.json", "tiles.csv", "train.txt", "val.txt", "splits.sha256", "manifest.json",
+    "evaluation.json",
+)  # fmt: skip
 _UNLABELLED_COLOUR = (255, 255, 255)
 
 

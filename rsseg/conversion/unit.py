@@ -155,7 +155,7 @@ def _tiles(
             results = step(results)
         height, width = results["label_map"].shape
         row = {"tile": tile, "x": int(window[0]), "y": int(window[1]), "width": width, "height": height}
-        part["tiles"].append({**row, "instances": results["instances"]})
+        part["tiles"].append({**row, "instances": results["instances"], "dropped": results.get("dropped", [])})
         yield tile, results
 
 

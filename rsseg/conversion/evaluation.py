@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rsseg.conversion.settings import Settings
@@ -11,7 +12,7 @@ from rsseg.conversion.truths import load_truth
 from rsseg.datasets.detection import AnnotationError, DetectionSource
 from rsseg.structures.masks import cut_mask, rle_intersection, to_rle
 
-__all__ = ["Score", "evaluate", "evaluation_table"]
+__all__ = ["Score", "Scores", "aligned", "evaluate", "evaluation_table", "figure"]
 
 
 @dataclass
@@ -19,43 +20,76 @@ class Score:
     """Sums over instances; SAMRS paper, eq. 1.
 
     Attributes:
-        ious: Intersection over union of each instance with ground-truth pixels.
+        published_union: Count instances without ground-truth pixels as the release did: as IoU 0, their mask as
+            union.  By default they are left out of both means.
+        instances: How many are in the means.
+        without_truth: Instances without any ground-truth pixel in their tile.
+        total: Sum of the instances' intersection over union.
         intersection: Pixels common to mask and truth, summed over instances.
         union: Pixels of mask or truth, summed over instances.
-        without_truth: Instances without any ground-truth pixel in their tile; they are left out.
+
+    Source: SAMRS paper, eq. 1; the release, main_sam_hbox_mask_instance.py, for ``published_union``.
     """
 
-    ious: list[float] = field(default_factory=list)
+    published_union: bool = False
+    instances: int = 0
+    without_truth: int = 0
+    total: float = 0.0
     intersection: int = 0
     union: int = 0
-    without_truth: int = 0
 
     def add(self, intersection: int, mask_area: int, truth_area: int) -> None:
         """Count one instance by its areas in pixels."""
+        union = mask_area + truth_area - intersection
         if truth_area == 0:
             self.without_truth += 1
+        if union == 0 or (truth_area == 0 and not self.published_union):
             return
-        union = mask_area + truth_area - intersection
-        self.ious.append(intersection / union)
+        self.instances += 1
+        self.total += intersection / union
         self.intersection += intersection
         self.union += union
 
     def as_dict(self) -> dict[str, Any]:
         """``mIOU_I`` (mean of the instances' IoU), ``mIOU_P`` (of summed pixels), both ``None`` without instances."""
-        count = len(self.ious)
         return {
-            "instances": count,
+            "instances": self.instances,
             "without_truth": self.without_truth,
-            "mIOU_I": round(sum(self.ious) / count, 6) if count else None,
-            "mIOU_P": round(self.intersection / self.union, 6) if count else None,
+            "mIOU_I": round(self.total / self.instances, 6) if self.instances else None,
+            "mIOU_P": round(self.intersection / self.union, 6) if self.instances else None,
         }
+
+
+class Scores:
+    """One :class:`Score` for all instances and one per class.
+
+    Args:
+        classes: Names of the classes, by id.
+        published_union: As for :class:`Score`.
+    """
+
+    def __init__(self, classes: Sequence[str], published_union: bool = False) -> None:
+        self._all = Score(published_union)
+        self._classes = {name: Score(published_union) for name in classes}
+        self._names = tuple(classes)
+
+    def add(self, label: int, intersection: int, mask_area: int, truth_area: int) -> None:
+        """Count one instance of class id ``label`` by its areas in pixels."""
+        for score in (self._all, self._classes[self._names[label]]):
+            score.add(intersection, mask_area, truth_area)
+
+    def as_dict(self) -> dict[str, Any]:
+        """``{"overall": {...}, "classes": {name: {...}}}``, classes without any instance left out."""
+        seen = {name: score for name, score in self._classes.items() if score.instances or score.without_truth}
+        return {"overall": self._all.as_dict(), "classes": {name: score.as_dict() for name, score in seen.items()}}
 
 
 def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[str, Any]:
     """Compare all converted instances with their ground truth and write ``evaluation.json``.
 
     Whole masks are compared (not the label map, where others may cover them), in the frame of the tile: an object
-    cut by the tile's border counts with its part inside.
+    cut by the tile's border counts with its part inside.  ``truth.published_union`` of the config decides about
+    instances without ground-truth pixels, see :class:`Score`.
 
     Returns:
         ``{"overall": {...}, "classes": {name: {...}}, "images_without_truth": [...]}``.
@@ -66,7 +100,7 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
     if settings.truth is None:
         raise ValueError("--evaluate needs ground-truth masks; set truth=dict(kind=...) in the config")
     table = settings.table
-    scores = {name: Score() for name in ("overall", *table.classes)}
+    scores = Scores(table.classes, settings.truth.get("published_union", False))
     missing: list[str] = []
     for item in source.items:
         part = store.read_part(item.stem)
@@ -91,23 +125,31 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
                     cut = cut_mask(whole, window)
                     common = rle_intersection(row["segmentation"], to_rle(cut, size)) if cut.area else 0
                     areas = common, row["area"], cut.area
-                for name in ("overall", table.classes[row["label"]]):
-                    scores[name].add(*areas)
-    result = {
-        "predictor": settings.predictor,
-        "overall": scores.pop("overall").as_dict(),
-        "classes": {name: score.as_dict() for name, score in scores.items() if score.ious or score.without_truth},
-        "images_without_truth": missing,
-    }
+                scores.add(row["label"], *areas)
+    result: dict[str, Any] = {"predictor": settings.predictor, **scores.as_dict(), "images_without_truth": missing}
     store.write_json("evaluation.json", result, indent=1)
     return result
 
 
 def evaluation_table(result: dict[str, Any]) -> str:
     """The result of :func:`evaluate` as an aligned text table."""
-    rows = [("class", "instances", "no truth", "mIOU_I", "mIOU_P")]
+    lines = [("class", "instances", "no truth", "mIOU_I", "mIOU_P")]
     for name, row in [*result["classes"].items(), ("all", result["overall"])]:
-        values = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("mIOU_I", "mIOU_P")]
-        rows.append((name, str(row["instances"]), str(row["without_truth"]), values[0], values[1]))
-    width = max(len(row[0]) for row in rows)
-    return "\n".join(f"{row[0]:<{width}}  {row[1]:>9}  {row[2]:>8}  {row[3]:>7}  {row[4]:>7}" for row in rows)
+        means = figure(row["mIOU_I"]), figure(row["mIOU_P"])
+        lines.append((name, str(row["instances"]), str(row["without_truth"]), *means))
+    return aligned(lines, left=1)
+
+
+def figure(value: float | None) -> str:
+    """A mean as it stands in a table."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def aligned(lines: Sequence[Sequence[str]], left: int) -> str:
+    """Rows of texts as a table, the first ``left`` columns to the left and the others to the right."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    cells = [
+        [text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(line, widths, strict=True))]
+        for line in lines
+    ]
+    return "\n".join("  ".join(row).rstrip() for row in cells)

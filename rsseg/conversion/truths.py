@@ -154,14 +154,15 @@ def load_truth(item: SourceItem, detections: Detections, table: ClassTable, trut
         item: The image and its label file.
         detections: Its N objects.
         table: Class table of the labels.
-        truth: ``kind``, a key of ``TRUTHS``, and options of that kind.
+        truth: ``kind``, a key of ``TRUTHS``, and options of that kind; ``published_union`` is for
+            :func:`~rsseg.conversion.evaluation.evaluate`.
 
     Raises:
         ValueError: There is no such kind or option, or the masks do not fit the image.
         AnnotationError: A mask file is unusable.
         FileNotFoundError: A mask file is missing.
     """
-    options = dict(truth)
+    options = {name: value for name, value in truth.items() if name != "published_union"}
     kind = options.pop("kind", None)
     if kind not in TRUTHS:
         raise ValueError(f"no truth kind {kind!r}; there are {', '.join(TRUTHS)}")

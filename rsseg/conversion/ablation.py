@@ -1,0 +1,236 @@
+"""Which prompt suits a mask model best: many prompt kinds on one labelled set with masks (SAMRS paper, table 1).
+
+An image (or tile) is encoded once and decoded for every kind.  What a source image adds to the means is kept as whole
+numbers in ``.parts/<stem>.json``: a killed run goes on where it stopped, and several processes share the work.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmseg.registry import MODELS, TRANSFORMS
+
+from rsseg.conversion import steps as _steps  # noqa: F401  (registers the steps)
+from rsseg.conversion.ablation_unit import measure_unit
+from rsseg.conversion.evaluation import Scores, aligned, figure
+from rsseg.conversion.predictors import Predictor
+from rsseg.conversion.prompts import make_prompts
+from rsseg.conversion.settings import Settings
+from rsseg.conversion.storage import Store, stable_hash
+from rsseg.conversion.unit import Step, problem_row
+from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
+from rsseg.structures.progress import Progress
+
+__all__ = ["PAPER_PROMPTS", "AblationReport", "ablate_prompts", "ablation_table"]
+
+_log = logging.getLogger("rsseg")
+
+PAPER_PROMPTS = (
+    "cp",
+    "hbox", "hbox_m", "hbox+hbox_m", "cp+hbox", "cp+hbox_m", "cp+hbox+hbox_m",
+    "rbox_m", "cp+rbox_m",
+    "rhbox", "rhbox_m", "rhbox+rhbox_m", "cp+rhbox", "cp+rhbox_m", "cp+rhbox+rhbox_m",
+)  # fmt: skip
+"""The 15 combinations of SAMRS, table 1: centre point, and all of {point, box, mask} for each kind of box."""
+
+
+@dataclass(frozen=True)
+class AblationReport:
+    """What one call of :func:`ablate_prompts` did.
+
+    Attributes:
+        out_dir: Where it wrote.
+        measured: Source images done by this call.
+        resumed: Source images of this process found finished.
+        result: The content of ``ablation.json``; ``None`` while other processes still work.
+    """
+
+    out_dir: Path
+    measured: int
+    resumed: int
+    result: dict[str, Any] | None = None
+
+    @property
+    def complaint(self) -> str | None:
+        """Which images failed and what to do, ``None`` where all went well."""
+        failed = self.result["failed_images"] if self.result else []
+        if not failed:
+            return None
+        return (
+            f"{len(failed)} images could not be used and are in no mean: {', '.join(failed)}. "
+            f"{self.out_dir / 'ablation.json'} says why under 'problems'; mend them and run the same command again."
+        )
+
+
+class _Sums(Store):
+    folders = (".parts",)
+    files = (".config.json", "ablation.json", "ablation.csv")
+
+
+def ablate_prompts(
+    config: Mapping[str, Any],
+    prompts: Sequence[str] = PAPER_PROMPTS,
+    published_union: bool = False,
+    on_error: OnError = "skip",
+    overwrite: bool = False,
+    shard: tuple[int, int] = (0, 1),
+) -> AblationReport:
+    """Measure how well the masks of each prompt kind fit the ground truth; writes ``ablation.json`` and ``.csv``.
+
+    Masks are compared as the model gives them: steps after ``PredictMasks`` are not run.  An object cut by the tile's
+    border counts with its part inside.
+
+    Args:
+        config: A loaded conversion config with ``truth``; its ``prompt`` is not used.
+        prompts: Prompt kinds.
+        published_union: As for :class:`~rsseg.conversion.evaluation.Score`, besides ``truth.published_union`` of the
+            config; it can be changed on finished sums.
+        on_error: ``skip`` lists unusable objects and images in the result, ``raise`` stops at the first.
+        overwrite: Delete an earlier run in the output folder first; only with one process.
+        shard: (rank, number of processes).
+
+    Raises:
+        ValueError: The config is wrong, a prompt kind unknown, or the folder holds a run with other settings.
+        AnnotationError: Labels or images are unusable and ``on_error`` is ``raise``.
+        OSError: Writing failed; what was finished before is kept.
+
+    Source: SAMRS paper, section 2.4 and table 1.
+    """
+    rank, world = shard
+    settings = Settings.from_config(config)
+    _check(settings, prompts, overwrite and world > 1)
+    source = settings.open_source(on_error)
+    predictor: Predictor = MODELS.build(settings.predictor_config)
+    store = _Sums(settings.out_dir)
+    if overwrite:
+        store.clear()
+    about = _about(settings, prompts, predictor)
+    store.claim(about)
+    store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
+    mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
+    todo = [item for item in mine if _unfinished(store, item)]
+    if len(mine) > len(todo):
+        _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
+    progress = Progress(len(todo), f"{len(prompts)} prompts ({settings.predictor})", shown=rank == 0)
+    before, prompters = _build_steps(settings, prompts)
+    for item in todo:
+        part = measure_unit(item, source, settings, predictor, before, prompters)
+        for problem in part["problems"]:
+            _log.warning("skipped: %s: %s (%s)", problem["file"], problem["reason"], problem["value"])
+        store.write_json(f".parts/{item.stem}.json", part, owner=item.stem)
+        progress.step()
+    progress.close()
+    report = AblationReport(store.root, len(todo), len(mine) - len(todo))
+    if not all(store.part_path(item.stem).exists() for item in source.items):
+        _log.info("process %d of %d is done; the last one to finish adds up", rank, world)
+        return report
+    published_union |= (settings.truth or {}).get("published_union", False)
+    result = _add_up(store, source, settings.table.classes, published_union, about)
+    _log.info("\n%s\nwritten to %s", ablation_table(result), store.root)
+    return AblationReport(store.root, report.measured, report.resumed, result)
+
+
+def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) -> None:
+    if settings.truth is None:
+        raise ValueError("an ablation needs ground-truth masks; set truth=dict(kind=...) in the config")
+    if overwrites_others:
+        raise ValueError(f"--overwrite works with one process only; remove {settings.out_dir} and start again")
+    if not prompts or len(set(prompts)) < len(prompts):
+        raise ValueError(f"prompts must be different kinds, at least one, not {list(prompts)}")
+    for kind in prompts:
+        make_prompts(kind, np.zeros((0, 4)), np.zeros((0, 4, 2)))
+
+
+def _about(settings: Settings, prompts: Sequence[str], predictor: Predictor) -> dict[str, Any]:
+    """What decides the sums, as JSON values."""
+    plain = settings.as_dict()
+    steps = [step for step in settings.pipeline if step["type"] in ("CutTile", "MakePrompts")]
+    truth = {name: value for name, value in (settings.truth or {}).items() if name != "published_union"}
+    kept = {"source": plain["source"], "tiling": plain["tiling"], "steps": steps, "truth": truth}
+    return {"prompts": list(prompts), "predictor": predictor.describe(), **kept}
+
+
+def _build_steps(settings: Settings, prompts: Sequence[str]) -> tuple[list[Step], dict[str, Step]]:
+    """The steps before ``MakePrompts``, and that step for every kind."""
+    names = [step["type"] for step in settings.pipeline]
+    if "MakePrompts" not in names:
+        raise ValueError(f"pipeline must hold MakePrompts to try prompts; it holds {', '.join(names)}")
+    at = names.index("MakePrompts")
+    makers = {kind: TRANSFORMS.build({**settings.pipeline[at], "kind": kind}) for kind in prompts}
+    return [TRANSFORMS.build(dict(step)) for step in settings.pipeline[:at]], makers
+
+
+def _unfinished(store: Store, item: SourceItem) -> bool:
+    part = store.read_part(item.stem)
+    if part is not None and not part["failed"]:
+        return False
+    store.part_path(item.stem).unlink(missing_ok=True)
+    return True
+
+
+def _add_up(
+    store: Store, source: DetectionSource, classes: Sequence[str], published: bool, about: dict[str, Any]
+) -> dict[str, Any]:
+    """Means over all parts, in the order of their stems; writes ``ablation.csv`` and, last, ``ablation.json``."""
+    scores = {kind: Scores(classes, published) for kind in about["prompts"]}
+    lists: dict[str, list[Any]] = {name: [] for name in ("failed_images", "images_without_truth", "problems")}
+    unassigned = 0
+    for item in source.items:
+        part = store.read_part(item.stem)
+        if part is None:
+            raise FileNotFoundError(f"{store.part_path(item.stem)}: part is missing or damaged; run the ablation again")
+        for kind, masks in part["masks"].items():
+            for row in zip(part["labels"], masks["common"], masks["area"], part["truth"], strict=True):
+                scores[kind].add(*row)
+        unassigned += part["unassigned"]
+        lists["failed_images"] += [part["source"]] if part["failed"] else []
+        lists["images_without_truth"] += [part["source"]] if part["without_truth"] else []
+        lists["problems"] += part["problems"]
+    lists["problems"] += [problem_row(error) for error in source.problems]
+    result = {
+        "label_set": source.table.name,
+        **about,
+        "published_union": published,
+        "images": len(source.items),
+        "unassigned_objects": unassigned,
+        **lists,
+        "prompts": {kind: score.as_dict() for kind, score in scores.items()},
+    }
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *_rows(result)])
+    store.write("ablation.csv", text.getvalue().encode("utf-8"))
+    store.write_json("ablation.json", result, indent=1)
+    return result
+
+
+_COLUMNS = ("prompt", "class", "instances", "without_truth", "mIOU_I", "mIOU_P")
+
+
+def _rows(result: dict[str, Any]) -> Iterator[list[Any]]:
+    """Rows of the table: all classes first, then class by class, each with every prompt kind."""
+    kinds = result["prompts"]
+    names = dict.fromkeys(name for scores in kinds.values() for name in scores["classes"])
+    for name in ("all", *names):
+        for kind, scores in kinds.items():
+            row = scores["overall"] if name == "all" else scores["classes"][name]
+            yield [kind, name, *(row[column] for column in _COLUMNS[2:])]
+
+
+def ablation_table(result: dict[str, Any]) -> str:
+    """The result of :func:`ablate_prompts` as an aligned text table, the best of each class marked with ``*``."""
+    rows = list(_rows(result))
+    best = {name: [max(row[i] or 0 for row in rows if row[1] == name) for i in (4, 5)] for name in {r[1] for r in rows}}
+    lines = [("class", "prompt", "instances", "no truth", "mIOU_I ", "mIOU_P ")]
+    last = ""
+    for kind, name, instances, without, *means in rows:
+        shown = [figure(value) + "* "[value != top] for value, top in zip(means, best[name], strict=True)]
+        lines.append(("" if name == last else name, kind, str(instances), str(without), shown[0], shown[1]))
+        last = name
+    return aligned(lines, left=2)

@@ -1,0 +1,60 @@
+"""Try prompt kinds of a mask model on a set with ground-truth masks: mIOU_I, mIOU_P, per class.
+
+python tools/ablate_prompts.py CONFIG [--prompts hbox cp cp+hbox hbox_m ...] [--predictor sam] [--out DIR]
+Each image is encoded once for all prompts.  Writes ablation.json, .csv and .png; the same command resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="conversion config with truth, for example configs/samrs/convert_hrsc.py")
+    parser.add_argument("--prompts", nargs="+", help="prompt kinds (default: the 15 of SAMRS, table 1)")
+    parser.add_argument("--predictor", help="mask model: sam, grabcut, box, or a name in predictors")
+    parser.add_argument("--out", help="output folder (default: the config's out_dir + _ablation_ + predictor)")
+    parser.add_argument("--published-union", action="store_true", help="instances without truth count as IoU 0")
+    parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
+    parser.add_argument("--overwrite", action="store_true", help="delete an earlier run first")
+    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="config overrides, key=value")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Load the config, apply the options, measure, draw."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    require_stack_or_exit()
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from mmengine.config import Config
+
+    from rsseg.conversion import shard_of
+    from rsseg.conversion.ablation import PAPER_PROMPTS, ablate_prompts
+    from rsseg.reports.ablation import ablation_chart
+
+    config = Config.fromfile(args.config)
+    config.merge_from_dict({**(args.cfg_options or {}), **({"predictor": args.predictor} if args.predictor else {})})
+    config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
+    prompts, union = args.prompts or PAPER_PROMPTS, args.published_union
+    try:
+        report = ablate_prompts(config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher))
+        if report.result is not None:
+            ablation_chart(report.result, report.out_dir / "ablation.png")
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    sys.exit(report.complaint)
+
+
+if __name__ == "__main__":
+    main()

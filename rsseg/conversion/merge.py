@@ -1,4 +1,4 @@
-"""From the parts of all source images to instances.json, tiles.csv and manifest.json.
+"""From the parts of all source images to instances.json, tiles.csv, the split and manifest.json.
 
 The merge reads the parts in the order of their stems and depends on nothing else, so it can be repeated, and by
 any process.
@@ -10,16 +10,17 @@ import csv
 import importlib.metadata
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from rsseg.conversion.settings import Settings
-from rsseg.conversion.storage import Store, stable_hash
+from rsseg.conversion.splits import split_tiles, write_splits
+from rsseg.conversion.storage import Store
 from rsseg.conversion.unit import problem_row
 from rsseg.datasets.detection import DetectionSource
 
-__all__ = ["merge_parts", "val_stems"]
+__all__ = ["merge_parts"]
 
 _COLUMNS = ("tile", "source", "x", "y", "width", "height", "split")
 _PACKAGES = (
@@ -42,21 +43,8 @@ class _Totals:
         self.lists.setdefault(name, []).extend(values)
 
 
-def val_stems(stems: Iterable[str], val_fraction: float, seed: int) -> set[str]:
-    """Stems of the source images that belong to ``val``: about the share ``val_fraction``, by hash of seed and stem.
-
-    An image keeps its split whatever other images there are, so a small set may miss the share by a few; but with a
-    share above 0, two or more images always leave one for ``val``.
-    """
-    hashes = {stem: stable_hash(f"{seed}:{stem}") for stem in stems}
-    chosen = {stem for stem, value in hashes.items() if value < val_fraction * 2**64}
-    if not chosen and val_fraction > 0 and len(hashes) > 1:
-        chosen = {min(hashes, key=lambda stem: hashes[stem])}
-    return chosen
-
-
 def merge_parts(store: Store, source: DetectionSource, settings: Settings, about: dict[str, Any]) -> dict[str, Any]:
-    """Write ``instances.json`` (COCO), ``tiles.csv`` and, last, ``manifest.json``.
+    """Write ``instances.json`` (COCO), ``tiles.csv``, the split's lists and, last, ``manifest.json``.
 
     COCO ids: category = class id + 1, images and annotations from 1 in file order.
 
@@ -72,12 +60,14 @@ def merge_parts(store: Store, source: DetectionSource, settings: Settings, about
     totals = _Totals(per_class=dict.fromkeys(settings.table.classes, 0))
     with store.replacing("instances.json") as file:
         _write_instances(file, store, source, settings, totals)
+    tiles, sources = [row[0] for row in totals.rows], [row[1] for row in totals.rows]
+    splits = split_tiles(tiles, sources, **settings.split)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(_COLUMNS)
-    table.writerows(totals.rows)
+    table.writerows([*row, split] for row, split in zip(totals.rows, splits, strict=True))
     store.write("tiles.csv", text.getvalue().encode("utf-8"))
-    manifest = _manifest(source, settings, about, totals)
+    manifest = _manifest(source, settings, about, totals) | {"splits": write_splits(store, tiles, splits)}
     store.write_json("manifest.json", manifest, indent=1)
     return manifest
 
@@ -104,7 +94,6 @@ def _annotations(
 ) -> Iterator[dict[str, Any]]:
     """COCO annotations of all parts; counts and collects everything else on the way."""
     number = 0
-    for_val = val_stems((item.stem for item in source.items), **settings.split)
     for item in source.items:
         part = store.read_part(item.stem)
         if part is None:
@@ -112,10 +101,9 @@ def _annotations(
                 f"{store.part_path(item.stem)}: part is missing or damaged; run the conversion again"
             )
         _count(part, item.stem, totals)
-        split = "val" if item.stem in for_val else "train"
         kept: set[str] = set()
         for tile in part["tiles"]:
-            totals.rows.append([tile["tile"], part["source"], *(tile[k] for k in _COLUMNS[2:6]), split])
+            totals.rows.append([tile["tile"], part["source"], *(tile[k] for k in _COLUMNS[2:6])])
             name = f"{tile['tile']}.png" if settings.cuts_tiles else part["source"]
             origin = {"source_image": part["source"], "tile_offset": [tile["x"], tile["y"]]}
             size = {"width": tile["width"], "height": tile["height"]}
@@ -129,6 +117,8 @@ def _annotations(
                 ids = {"id": number, "image_id": len(totals.rows), "category_id": label + 1, "iscrowd": 0}
                 yield {**ids, **row, **origin}
         totals.add("kept_objects", len(kept))
+        dropped = {row["source_object_id"] for tile in part["tiles"] for row in tile.get("dropped", [])}
+        totals.add("dropped_objects", len(dropped - kept))
         totals.add("instances", sum(len(tile["instances"]) for tile in part["tiles"]))
 
 
@@ -140,6 +130,9 @@ def _count(part: dict[str, Any], stem: str, totals: _Totals) -> None:
     totals.add("tiles", len(part["tiles"]))
     totals.add("tiles_without_objects", len(part["empty_tiles"]))
     totals.add("problems", len(part["problems"]))
+    dropped = [{"tile": tile["tile"], **row} for tile in part["tiles"] for row in tile.get("dropped", [])]
+    totals.add("dropped_instances", len(dropped))
+    totals.note("dropped", dropped)
     totals.note("unassigned", [{"source": part["source"], "object_id": name} for name in part["unassigned"]])
     totals.note("problems", part["problems"])
     totals.note("tiles_without_objects", part["empty_tiles"])
@@ -151,12 +144,14 @@ def _manifest(source: DetectionSource, settings: Settings, about: dict[str, Any]
     for error in source.problems:
         totals.add("problems", 1)
         totals.note("problems", [problem_row(error)])
-    names = ("unassigned", "problems", "failed_images", "images_without_objects", "tiles_without_objects")
-    counts = ("source_images", "source_objects", "kept_objects", "unassigned_objects", "objects_in_failed_images",
-              "tiles", "tiles_without_objects", "instances", "empty_masks", "problems")  # fmt: skip
+    names = ("unassigned", "problems", "failed_images", "images_without_objects", "tiles_without_objects",
+             "dropped")  # fmt: skip
+    counts = ("source_images", "source_objects", "kept_objects", "unassigned_objects", "dropped_objects",
+              "objects_in_failed_images", "tiles", "tiles_without_objects", "instances", "empty_masks",
+              "dropped_instances", "problems")  # fmt: skip
     return {
         "label_set": settings.table.name,
-        "config": {**settings.as_dict(), "split": settings.split},
+        "config": {**settings.as_dict(), "split": settings.split, "preset": settings.preset},
         "prompt": settings.prompt,
         "predictor": about,
         "versions": _versions(),

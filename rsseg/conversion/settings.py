@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsseg.conversion.predictors import PREDICTORS
-from rsseg.conversion.prompts import PROMPTS
-from rsseg.datasets.detection import DetectionSource, OnError, open_source
+from rsseg.conversion.presets import apply_preset
+from rsseg.conversion.prompts import parse_prompt
+from rsseg.conversion.splits import BY
+from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open_parts, open_source
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["Settings", "shard_of"]
 
-_SOURCE = {"format", "images", "annotations", "classes", "image_mode", "stems"}
+_SOURCE = {"format", "images", "annotations", "classes"}
+_SOURCE_OPTIONS = {"image_mode", "stems", "parts", "shared_labels"}
 _TILING = {"size", "overlap", "iof_thr", "box", "pad"}
-_SPLIT = {"val_fraction", "seed"}
+_SPLIT = {"val_fraction", "seed", "by"}
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,21 @@ class Settings:
 
     Attributes:
         source: ``format``, ``images``, ``annotations``, ``classes`` (class table); ``image_mode`` and ``stems``
-            as in the readers.
+            as in the readers; ``parts``, a list of folders below ``images`` and ``annotations`` with a prefix each,
+            see :func:`~rsseg.datasets.detection.open_parts`; ``shared_labels`` where ``annotations`` also holds the
+            labels of other images, which are left alone then.
         out_dir: Output folder.
         predictor: Name in ``predictors``.
         predictors: Name -> config of a registered predictor.
-        prompt: Key of ``PROMPTS``.
+        prompt: Kind of prompt, such as ``hbox`` or ``cp+hbox``; see :mod:`rsseg.conversion.prompts`.
         pipeline: Steps for one tile; ``MakePrompts`` and ``PredictMasks`` get prompt and predictor from here.
         tiling: ``None`` keeps images whole; else ``size``, ``overlap``, ``iof_thr``, ``box`` (``qbox``: share of the
             true shape, ``hbox``: of the horizontal box) and ``pad``.
         keep_empty: Whether tiles without objects are written (all unlabelled) or only listed.
-        split: ``val_fraction`` of the source images, chosen by a hash of ``seed`` and stem.
+        split: ``val_fraction``, ``seed`` and ``by`` (``source``: whole source images are drawn, ``tile``: single
+            tiles), see :func:`~rsseg.conversion.splits.split_tiles`.
         truth: ``None``, or ``kind`` (key of ``TRUTHS``) and that kind's options.
+        preset: ``None``, or the key of ``PRESETS`` that :meth:`from_config` has applied.
     """
 
     source: dict[str, Any]
@@ -47,29 +54,40 @@ class Settings:
     pipeline: list[dict[str, Any]] = field(default_factory=list)
     tiling: dict[str, Any] | None = None
     keep_empty: bool = False
-    split: dict[str, Any] = field(default_factory=lambda: {"val_fraction": 0.05, "seed": 0})
+    split: dict[str, Any] = field(default_factory=lambda: {"val_fraction": 0.05, "seed": 0, "by": "source"})
     truth: dict[str, Any] | None = None
+    preset: str | None = None
 
     def __post_init__(self) -> None:
-        _check_keys("source", self.source, _SOURCE, _SOURCE - {"image_mode", "stems"})
+        _check_keys("source", self.source, _SOURCE | _SOURCE_OPTIONS, _SOURCE)
+        self._check_parts()
         if self.tiling is not None:
             _check_keys("tiling", self.tiling, _TILING, {"size"})
             if self.tiling.get("box", "qbox") not in ("hbox", "qbox"):
                 raise ValueError(f"tiling.box must be 'hbox' or 'qbox', not {self.tiling['box']!r}")
-        _check_keys("split", self.split, _SPLIT, _SPLIT)
+        _check_keys("split", self.split, _SPLIT, _SPLIT - {"by"})
+        if self.split.get("by", "source") not in BY:
+            raise ValueError(f"split.by must be 'source' or 'tile', not {self.split['by']!r}")
         if not 0 <= self.split["val_fraction"] <= 1:
             raise ValueError(f"split.val_fraction must lie in 0..1, not {self.split['val_fraction']}")
-        if self.prompt not in PROMPTS:
-            raise ValueError(f"no prompt kind {self.prompt!r}; there are {', '.join(PROMPTS)}")
+        parse_prompt(self.prompt)
         known = [*self.predictors, *(name for name in PREDICTORS if name not in self.predictors)]
         if self.predictor not in known:
             raise ValueError(f"no predictor {self.predictor!r}; there are {', '.join(known)}")
         if not self.pipeline:
             raise ValueError("pipeline must list at least one step; take it from _base_/convert.py")
 
+    def _check_parts(self) -> None:
+        for i, part in enumerate(self.source.get("parts") or []):
+            _check_keys(f"source.parts[{i}]", part, {"images", "annotations", "prefix"}, {"images", "annotations"})
+            if "/" in part.get("prefix", ""):
+                raise ValueError(f"source.parts[{i}].prefix begins file names, so no slash: {part['prefix']!r}")
+        if self.source.get("parts") and self.source.get("stems") is not None:
+            raise ValueError("source.parts and source.stems do not go together; leave one out")
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
-        """Settings from a loaded config; names it does not know are ignored, as configs have helper variables.
+        """Settings from a loaded config, its preset applied; names it does not know are ignored (helper variables).
 
         Raises:
             ValueError: Something is missing or not allowed; the message says what is.
@@ -78,6 +96,8 @@ class Settings:
         for key in ("source", "out_dir", "predictor"):
             if key not in plain:
                 raise ValueError(f"the config lacks {key!r}")
+        if plain.get("preset") is not None:
+            plain = apply_preset(plain, plain["preset"])
         return cls(**{key: plain[key] for key in cls.__dataclass_fields__ if key in plain})
 
     @property
@@ -102,8 +122,17 @@ class Settings:
             AnnotationError: See :func:`rsseg.datasets.detection.open_source`.
             FileNotFoundError: A folder is missing.
         """
-        rest = {key: self.source[key] for key in ("format", "images", "annotations", "stems") if key in self.source}
-        return open_source(table=self.table, on_error=on_error, **rest)
+        source = self.source
+        places = {"format": source["format"], "images": source["images"], "annotations": source["annotations"]}
+        shared = bool(source.get("shared_labels"))
+        if source.get("parts"):
+            return open_parts(
+                **places, table=self.table, parts=source["parts"], on_error=on_error, shared_labels=shared
+            )
+        stems = source.get("stems")
+        if stems is None and shared:
+            stems = image_stems(source["images"])
+        return open_source(**places, table=self.table, on_error=on_error, stems=stems)
 
     def as_dict(self) -> dict[str, Any]:
         """What decides the masks, as JSON values; where it is written and how it is split are left out."""

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from rsseg.conversion import convert_labels
-from rsseg.conversion.merge import val_stems
 from rsseg.metainfo import load_metainfo
 
 Make = Callable[..., dict[str, Any]]
@@ -146,21 +145,6 @@ def test_grey_images_need_leave(make_config: Make, tmp_path: Path, world: Path) 
     config["source"]["image_mode"] = "convert"
     convert_labels(config, on_error="raise")
     assert np.asarray(Image.open(tmp_path / "out/images/P0004__0_0.png")).shape == (48, 48, 3)
-
-
-def test_split_goes_by_source_image() -> None:
-    stems = [f"P{i:04}" for i in range(2000)]
-    chosen = val_stems(stems, 0.05, 0)
-    assert 0.03 < len(chosen) / len(stems) < 0.07
-    assert chosen != val_stems(stems, 0.05, 1)
-    assert chosen & set(stems[:500]) == val_stems(stems[:500], 0.05, 0)  # other images change nothing
-    assert val_stems(stems, 0.0, 0) == set()
-    assert val_stems(stems, 1.0, 0) == set(stems)
-
-
-def test_a_small_set_keeps_one_image_for_validation() -> None:
-    assert len(val_stems(["a", "b", "c"], 0.0001, 0)) == 1
-    assert val_stems(["a"], 0.0001, 0) == set()
 
 
 def test_real_image_with_536_boxes(make_config: Make, tmp_path: Path, samples: Path) -> None:

@@ -10,6 +10,7 @@ from rsseg.datasets.detection.dota import read_dota
 from rsseg.datasets.detection.fair1m import read_fair1m
 from rsseg.datasets.detection.hrsc import read_hrsc
 from rsseg.datasets.detection.image import image_size, read_image
+from rsseg.datasets.detection.parts import image_stems, open_parts
 from rsseg.datasets.detection.record import Detections, check_inside
 from rsseg.datasets.detection.source import READERS, SUFFIXES, DetectionSource, SourceItem, open_source
 from rsseg.datasets.detection.values import AnnotationError, OnError
@@ -25,6 +26,8 @@ __all__ = [
     "SourceItem",
     "check_inside",
     "image_size",
+    "image_stems",
+    "open_parts",
     "open_source",
     "read_coco",
     "read_dior",

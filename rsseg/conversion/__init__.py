@@ -9,7 +9,7 @@ from rsseg.conversion.predictors import (
     SAMPredictor,
     TruthPredictor,
 )
-from rsseg.conversion.prompts import PROMPTS, Prompts, make_prompts
+from rsseg.conversion.prompts import PROMPTS, Prompts, make_prompts, parse_prompt
 from rsseg.conversion.runner import Report, convert_labels
 from rsseg.conversion.settings import Settings, shard_of
 from rsseg.conversion.truths import TRUTHS
@@ -29,5 +29,6 @@ __all__ = [
     "TruthPredictor",
     "convert_labels",
     "make_prompts",
+    "parse_prompt",
     "shard_of",
 ]

@@ -1,17 +1,44 @@
-"""Prompts: what a mask model is told about each object, as pure functions on boxes."""
+"""Prompts: what a mask model is told about each object, as pure functions on boxes.
+
+A kind of prompt is a string of parts joined by ``+``: at most one point, one box and one mask.
+
+==========  =======  ===============================================================================
+``cp``      point    centre: midpoint of the rotated box's first and third corner, on the object
+``hbox``    box      the horizontal box of the label file
+``rhbox``   box      the horizontal hull of the rotated box, which is handed on as well
+``hbox_m``  mask     the horizontal box, filled
+``rbox_m``  mask     the rotated box, filled
+``rhbox_m`` mask     the horizontal hull of the rotated box, filled
+==========  =======  ===============================================================================
+
+Source: SAMRS paper, section 2.3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.structures.boxes import qbox_to_hbox
 from rsseg.structures.masks import MaskCrop
 
-__all__ = ["PROMPTS", "Prompts", "make_prompts"]
+__all__ = ["PROMPTS", "Prompts", "make_prompts", "parse_prompt"]
+
+PROMPTS: dict[str, str] = {
+    "cp": "point",
+    "hbox": "box",
+    "rhbox": "box",
+    "hbox_m": "mask",
+    "rbox_m": "mask",
+    "rhbox_m": "mask",
+}
+"""Part -> role; a kind has at most one part of each role."""
+
+_ROLES = ("point", "box", "mask")
 
 
 @dataclass(frozen=True)
@@ -24,7 +51,8 @@ class Prompts:
         qboxes: (N, 4, 2) float64 corners of rotated boxes, for models that can use them.
         points: (N, P, 2) float64 x y.
         point_labels: (N, P) int64, 1 = on the object, 0 = off it.
-        masks: N mask prompts.
+        mask_boxes: (N, 4) float64 x1 y1 x2 y2: each, filled, is a mask prompt (see :meth:`draw_mask`).
+        mask_qboxes: (N, 4, 2) float64 corners: the same for rotated boxes; never together with ``mask_boxes``.
         truth: N ground-truth masks (``None`` for an object without one), for ``TruthPredictor`` only.
     """
 
@@ -33,8 +61,14 @@ class Prompts:
     qboxes: NDArray[np.float64] | None = None
     points: NDArray[np.float64] | None = None
     point_labels: NDArray[np.int64] | None = None
-    masks: Sequence[MaskCrop] | None = None
+    mask_boxes: NDArray[np.float64] | None = None
+    mask_qboxes: NDArray[np.float64] | None = None
     truth: Sequence[MaskCrop | None] | None = None
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there are mask prompts."""
+        return self.mask_boxes is not None or self.mask_qboxes is not None
 
     def need_boxes(self, who: str) -> NDArray[np.float64]:
         """``boxes``, for a model that cannot do without.
@@ -43,38 +77,73 @@ class Prompts:
             ValueError: There are none; the message names ``who`` wanted them.
         """
         if self.boxes is None:
-            raise ValueError(f"{who} needs box prompts; choose one of {', '.join(PROMPTS)}")
+            raise ValueError(f"{who} needs box prompts; choose a prompt with the part 'hbox' or 'rhbox'")
         return self.boxes
 
+    def draw_mask(self, i: int, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """The mask prompt of object ``i`` on a tile of ``size`` (H, W): (H, W) bool.
 
-PromptFunction = Callable[[NDArray[np.float64], NDArray[np.float64]], Prompts]
+        Corners are cut to whole numbers towards zero; all pixels on the outline belong to the mask.
+
+        Raises:
+            ValueError: There are no mask prompts.
+
+        Source: SAMRS release, main_sam_hbox_mask_instance.py and main_sam_rbox_mask_instance.py.
+        """
+        canvas = np.zeros(size, np.uint8)
+        if self.mask_boxes is not None:
+            x1, y1, x2, y2 = self.mask_boxes[i].astype(np.int32).tolist()
+            cv2.rectangle(canvas, (x1, y1), (x2, y2), 1, -1)
+        elif self.mask_qboxes is not None:
+            cv2.fillPoly(canvas, [self.mask_qboxes[i].astype(np.int32)], 1)
+        else:
+            raise ValueError("there are no mask prompts; choose a prompt with the part hbox_m, rbox_m or rhbox_m")
+        return canvas.astype(bool)
 
 
-def _hbox(hbox: NDArray[np.float64], qbox: NDArray[np.float64]) -> Prompts:
-    """H-Box: the horizontal box of the label file."""
-    return Prompts(len(hbox), boxes=hbox)
+def parse_prompt(kind: str) -> tuple[str, ...]:
+    """The parts of a kind in their canonical order: point, box, mask.
 
+    Args:
+        kind: Parts joined by ``+`` in any order, such as ``cp+hbox``; see the module's table.
 
-def _rhbox(hbox: NDArray[np.float64], qbox: NDArray[np.float64]) -> Prompts:
-    """RH-Box: the horizontal hull of the rotated box, which is handed on as well."""
-    return Prompts(len(hbox), boxes=qbox_to_hbox(qbox), qboxes=qbox)
-
-
-PROMPTS: dict[str, PromptFunction] = {"hbox": _hbox, "rhbox": _rhbox}
-"""Kind -> function of (hbox (N, 4), qbox (N, 4, 2)) in tile pixels.  Source: SAMRS paper, section 2.3."""
+    Raises:
+        ValueError: A part is unknown, or two have the same role; the message lists the parts.
+    """
+    parts = kind.split("+") if isinstance(kind, str) else [str(kind)]
+    roles = [PROMPTS.get(part) for part in parts]
+    if None in roles or len(set(roles)) < len(roles):
+        rows = [f"{role} {', '.join(part for part, own in PROMPTS.items() if own == role)}" for role in _ROLES]
+        raise ValueError(f"no prompt kind {kind!r}; join with '+' at most one part of each row: {'; '.join(rows)}")
+    return tuple(sorted(parts, key=lambda part: _ROLES.index(PROMPTS[part])))
 
 
 def make_prompts(kind: str, hbox: NDArray[np.float64], qbox: NDArray[np.float64]) -> Prompts:
     """Prompts of one kind.
 
     Args:
-        kind: Key of ``PROMPTS``.
+        kind: See :func:`parse_prompt`.
         hbox: (N, 4) float64 horizontal boxes in tile pixels.
         qbox: (N, 4, 2) float64 corners in tile pixels.
 
     Raises:
         ValueError: There is no such kind.
     """
-    if kind not in PROMPTS:
-        raise ValueError(f"no prompt kind {kind!r}; there are {', '.join(PROMPTS)}")
-    return PROMPTS[kind](hbox, qbox)
+    prompts = Prompts(len(hbox))
+    for part in parse_prompt(kind):
+        match part:
+            case "cp":
+                centre = (qbox[:, 0] + qbox[:, 2]) / 2
+                labels = np.ones((len(hbox), 1), np.int64)
+                prompts = replace(prompts, points=centre[:, None], point_labels=labels)
+            case "hbox":
+                prompts = replace(prompts, boxes=hbox)
+            case "rhbox":
+                prompts = replace(prompts, boxes=qbox_to_hbox(qbox), qboxes=qbox)
+            case "hbox_m":
+                prompts = replace(prompts, mask_boxes=hbox)
+            case "rhbox_m":
+                prompts = replace(prompts, mask_boxes=qbox_to_hbox(qbox))
+            case "rbox_m":
+                prompts = replace(prompts, mask_qboxes=qbox)
+    return prompts

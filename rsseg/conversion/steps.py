@@ -62,7 +62,7 @@ class MakePrompts:
     """Prompts from the boxes, moved into the tile's frame.
 
     Args:
-        kind: Key of ``PROMPTS``; the config's ``prompt`` by default.
+        kind: Parts joined by ``+``, see :mod:`rsseg.conversion.prompts`; the config's ``prompt`` by default.
         clip: Cut horizontal boxes at the tile's border.  Off in the SAMRS release (section 1.3 of its study).
     """
 

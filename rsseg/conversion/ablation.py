@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion import steps as _steps  # noqa: F401  (registers the steps)
 from rsseg.conversion.ablation_unit import measure_unit
 from rsseg.conversion.evaluation import Scores, aligned, figure
 from rsseg.conversion.predictors import Predictor
-from rsseg.conversion.prompts import make_prompts
+from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.unit import Step, problem_row
@@ -105,7 +104,7 @@ def ablate_prompts(
     """
     rank, world = shard
     settings = Settings.from_config(config)
-    _check(settings, prompts, overwrite and world > 1)
+    prompts = _check(settings, prompts, overwrite and world > 1)
     source = settings.open_source(on_error)
     predictor: Predictor = MODELS.build(settings.predictor_config)
     store = _Sums(settings.out_dir)
@@ -137,15 +136,16 @@ def ablate_prompts(
     return AblationReport(store.root, report.measured, report.resumed, result)
 
 
-def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) -> None:
+def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) -> list[str]:
+    """The prompt kinds, each in its canonical spelling."""
     if settings.truth is None:
         raise ValueError("an ablation needs ground-truth masks; set truth=dict(kind=...) in the config")
     if overwrites_others:
         raise ValueError(f"--overwrite works with one process only; remove {settings.out_dir} and start again")
-    if not prompts or len(set(prompts)) < len(prompts):
-        raise ValueError(f"prompts must be different kinds, at least one, not {list(prompts)}")
-    for kind in prompts:
-        make_prompts(kind, np.zeros((0, 4)), np.zeros((0, 4, 2)))
+    kinds = ["+".join(parse_prompt(kind)) for kind in prompts]
+    if not kinds or len(set(kinds)) < len(kinds):
+        raise ValueError(f"prompts must be different kinds, at least one, not {' '.join(kinds)}")
+    return kinds
 
 
 def _about(settings: Settings, prompts: Sequence[str], predictor: Predictor) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _build_steps(settings: Settings, prompts: Sequence[str]) -> tuple[list[Step]
 
 def _unfinished(store: Store, item: SourceItem) -> bool:
     part = store.read_part(item.stem)
-    if part is not None and not part["failed"]:
+    if part is not None and not part["failed"] and not part["without_truth"]:
         return False
     store.part_path(item.stem).unlink(missing_ok=True)
     return True

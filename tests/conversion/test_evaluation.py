@@ -51,6 +51,23 @@ def test_score_by_hand() -> None:
     assert Score().as_dict()["mIOU_I"] is None
 
 
+def test_published_union_by_hand() -> None:
+    score = Score(published_union=True)
+    score.add(100, 200, 100)
+    score.add(0, 25, 0)  # counts as IoU 0, its mask as union
+    score.add(0, 0, 0)  # nothing at all: left out here too
+    assert score.as_dict() == {"instances": 2, "without_truth": 2, "mIOU_I": 0.25, "mIOU_P": round(100 / 225, 6)}
+
+
+def test_published_union_by_config(make_config: Make, tmp_path: Path) -> None:
+    # The box without truth has 25 pixels: I 200 and U 325 over three instances.
+    source = _coco(tmp_path / "set", SHAPES, BOXES)
+    config = make_config(source=source, tiling=None, truth={"kind": "coco", "published_union": True})
+    result = convert_labels(config, with_evaluation=True).evaluation
+    assert result is not None
+    assert result["overall"] == {"instances": 3, "without_truth": 1, "mIOU_I": 0.5, "mIOU_P": round(200 / 325, 6)}
+
+
 def test_box_floor_by_hand(make_config: Make, tmp_path: Path) -> None:
     source = _coco(tmp_path / "set", SHAPES, BOXES)
     config = make_config(source=source, tiling=None, truth={"kind": "coco"})

@@ -1,0 +1,81 @@
+"""From compressed run lengths to pixels, at the cost of the object and with every length checked.
+
+pycocotools neither checks that the runs fill the canvas (a short text gives whatever the memory held) nor can decode
+less than the whole canvas.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsseg.structures.masks import MaskCrop, empty_mask
+
+__all__ = ["rle_to_crop", "rle_to_runs"]
+
+Ints = NDArray[np.int64]
+
+_BITS, _MORE, _SIGN = 5, 0x20, 0x10
+_LONGEST = 7
+"""Characters a number may take: 35 bits hold every length on a canvas of up to 100 000 x 100 000."""
+
+
+def rle_to_runs(rle: dict[str, Any]) -> tuple[Ints, Ints]:
+    """Runs of set pixels of a compressed COCO RLE.
+
+    Args:
+        rle: ``{"size": [H, W], "counts": str}``.
+
+    Returns:
+        (R,) int64 first pixels and (R,) int64 pixels after the last, counted down the columns; no run is empty.
+
+    Raises:
+        ValueError: The text is damaged or does not fill the canvas.
+
+    Source: COCO API, rleFrString.
+    """
+    height, width = rle["size"]
+    codes = np.frombuffer(rle["counts"].encode("ascii", "replace"), np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero(codes & _MORE == 0)
+    if not len(codes) or codes.min() < 0 or codes.max() > 63 or not len(ends) or ends[-1] != len(codes) - 1:
+        raise ValueError("run lengths are damaged: a character that is none of theirs, or an incomplete number")
+    starts = np.append(0, ends[:-1] + 1)
+    if (ends - starts).max() >= _LONGEST:
+        raise ValueError("run lengths are damaged: a number is too long")
+    shift = _BITS * (np.arange(len(codes)) - np.repeat(starts, ends - starts + 1))
+    counts = np.add.reduceat((codes & (_MORE - 1)) << shift, starts)
+    counts -= np.where(codes[ends] & _SIGN, np.int64(1) << (shift[ends] + _BITS), 0)
+    # From the fourth on, a count is stored as its difference to the last but one.
+    counts[1::2], counts[2::2] = np.cumsum(counts[1::2]), np.cumsum(counts[2::2])
+    edges = np.cumsum(counts)
+    if counts.min() < 0 or edges[-1] != height * width:
+        raise ValueError(
+            f"run lengths add up to {edges[-1]}, the canvas {height} x {width} has {height * width} pixels"
+        )
+    after = edges[1::2]
+    first = edges[::2][: len(after)]
+    return first[after > first], after[after > first]
+
+
+def rle_to_crop(rle: dict[str, Any]) -> MaskCrop:
+    """The mask of a compressed COCO RLE as a tight crop; only the crop is ever unpacked.
+
+    Raises:
+        ValueError: The text is damaged or does not fill the canvas.
+    """
+    first, after = rle_to_runs(rle)
+    if not len(first):
+        return empty_mask()
+    height = rle["size"][0]
+    left, right = int(first[0] // height), int((after[-1] - 1) // height) + 1
+    top, bottom = int((first % height).min()), int(((after - 1) % height).max()) + 1
+    if (first // height != (after - 1) // height).any():
+        top, bottom = 0, height
+    h = bottom - top
+    steps = np.zeros((right - left) * h + 1, np.int8)
+    steps[(first // height - left) * h + first % height - top] += 1
+    steps[((after - 1) // height - left) * h + (after - 1) % height - top + 1] -= 1
+    pixels = np.cumsum(steps[:-1], dtype=np.int8).reshape(right - left, h).T
+    return MaskCrop(left, top, np.ascontiguousarray(pixels, bool))

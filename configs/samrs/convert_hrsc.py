@@ -13,10 +13,10 @@ _base_ = "../_base_/convert.py"
 out_dir = "data/samrs/hrsc"
 source = dict(
     format="hrsc",
-    images="data/hrsc2016/AllImages",
-    annotations="data/hrsc2016/Annotations",
+    images="data/hrsc2016/Test/AllImages",
+    annotations="data/hrsc2016/Test/Annotations",
     classes="hrsc",
     image_mode="convert",
 )
-truth = dict(kind="hrsc", masks="data/hrsc2016/LandMask")
+truth = dict(kind="hrsc", masks="data/hrsc2016/FullDataSet/LandMask")
 predictor = "sam"

@@ -3,11 +3,14 @@
     python tools/convert_labels.py configs/samrs/convert_sota.py
 
 Several GPUs: torchrun --nproc-per-node 8 tools/convert_labels.py configs/samrs/convert_sota.py --launcher pytorch
-Expected (paper): 17,480 tiles of 1024 x 1024.  Cost: about 0.5 s per tile for the encoder on an RTX 3090 (estimate).
+The release's own semantics: --cfg-options preset=published (see rsseg/conversion/presets.py).
+Expected (paper): 17,480 tiles of 1024 x 1024.  Not run by us.  Cost: about 0.5 s per tile for the encoder on an RTX
+3090 (estimate).
 
 Deviations: tile size is the paper's, overlap 200 and threshold 0.7 are BboxToolkit's defaults (the paper gives
-none); small images are not padded; the split goes by source image, not by tile.
-labelTxt is the horizontal-box release; with the oriented one take prompt=rhbox (SOTA-RBB).
+none).  Unless the preset is set: small images are not padded, and the split goes by source image, not by tile.
+Folders are those of the unpacked archives; in folders of your own set source.parts=None and give --images and
+--annotations (horizontal boxes).
 """
 
 _base_ = "../_base_/convert.py"
@@ -15,8 +18,12 @@ _base_ = "../_base_/convert.py"
 out_dir = "data/samrs/sota"
 source = dict(
     format="dota",
-    images="data/dota/images",
-    annotations="data/dota/labelTxt",
+    images="data/dota",
+    annotations="data/dota",
+    parts=[
+        dict(images="train/images", annotations="train/labelTxt-v2.0/DOTA-v2.0_train_hbb"),
+        dict(images="val/images", annotations="val/labelTxt-v2.0/DOTA-v2.0_val_hbb"),
+    ],
     classes="sota",
     image_mode="convert",  # DOTA-v2.0 holds grey images
 )

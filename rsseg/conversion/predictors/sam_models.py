@@ -1,8 +1,8 @@
-"""Segment Anything models: how each is built, and how its weights are loaded."""
+"""Segment Anything models: how each is built, how its weights are loaded, and which model weights look like."""
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -10,20 +10,36 @@ from typing import Any
 
 import torch
 
-__all__ = ["ENCODERS", "build_sam", "load_sam", "own_device", "sha256_of"]
+from rsseg.conversion.predictors.mobile_sam import TinyViTEncoder, from_public_keys
+from rsseg.conversion.predictors.weights import misfits, read_weights, sha256_of
+
+__all__ = ["ENCODERS", "SAM2_TRUNKS", "build_sam", "load_sam", "looks_like", "own_device", "sha256_of"]
+
+_log = logging.getLogger("rsseg")
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "vit_h": {"embed_dim": 1280, "depth": 32, "num_heads": 16, "global_attn_indexes": (7, 15, 23, 31)},
     "vit_l": {"embed_dim": 1024, "depth": 24, "num_heads": 16, "global_attn_indexes": (5, 11, 17, 23)},
     "vit_b": {"embed_dim": 768, "depth": 12, "num_heads": 12, "global_attn_indexes": (2, 5, 8, 11)},
+    "vit_t": {"embed_dims": (64, 128, 160, 320)},
 }
+"""Image encoders by model name; ``embed_dims``, one per stage, makes it MobileSAM's TinyViT."""
+
+SAM2_TRUNKS: dict[tuple[int, int], str] = {
+    (96, 12): "hiera_t",
+    (96, 16): "hiera_s",
+    (112, 24): "hiera_b+",
+    (144, 48): "hiera_l",
+}
+"""(Channels after the patches, blocks) -> trunk of SAM 2.  Source: the configs of the package sam2."""
 
 
 def build_sam(settings: dict[str, Any]) -> Any:
     """A Segment Anything model with fresh weights, in evaluation mode.
 
     Args:
-        settings: ``embed_dim``, ``depth``, ``num_heads``, ``global_attn_indexes`` of the image encoder, and its
+        settings: Of the image encoder.  ViT: ``embed_dim``, ``depth``, ``num_heads``, ``global_attn_indexes``;
+            MobileSAM's TinyViT: ``embed_dims`` and further arguments of :class:`TinyViTEncoder`.  Either may have
             ``img_size`` (input side in pixels, a multiple of 16; default 1024, as published).
 
     Raises:
@@ -32,21 +48,12 @@ def build_sam(settings: dict[str, Any]) -> Any:
     Source: segment_anything 1.0, build_sam.py.
     """
     try:
-        from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+        from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
     except ImportError as error:
         raise ImportError('SAMPredictor needs segment-anything: pip install "rsseg[optional]"') from error
     settings = {"img_size": 1024, **settings}
     grid = settings["img_size"] // 16
-    encoder = ImageEncoderViT(
-        mlp_ratio=4,
-        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-        out_chans=256,
-        patch_size=16,
-        qkv_bias=True,
-        use_rel_pos=True,
-        window_size=14,
-        **settings,
-    )
+    encoder = TinyViTEncoder(**settings) if "embed_dims" in settings else _vit(settings)
     prompt = PromptEncoder(
         embed_dim=256,
         image_embedding_size=(grid, grid),
@@ -64,35 +71,59 @@ def build_sam(settings: dict[str, Any]) -> Any:
     return Sam(encoder, prompt, decoder, pixel_mean=mean, pixel_std=std).eval()
 
 
+def _vit(settings: dict[str, Any]) -> torch.nn.Module:
+    from segment_anything.modeling import ImageEncoderViT
+
+    encoder: torch.nn.Module = ImageEncoderViT(
+        mlp_ratio=4,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+        out_chans=256,
+        patch_size=16,
+        qkv_bias=True,
+        use_rel_pos=True,
+        window_size=14,
+        **settings,
+    )
+    return encoder
+
+
 def load_sam(settings: dict[str, Any], path: Path, model: str | dict[str, Any]) -> Any:
-    """The model of :func:`build_sam` with the weights of a checkpoint.
+    """The model of :func:`build_sam` with the weights of a checkpoint, every key of which is accounted for.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The weights belong to another model; the message says which they look like.
+        ValueError: The file cannot be read, or its weights belong to another model; the message says which they
+            look like.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such SAM checkpoint; give another with predictors.sam.checkpoint=FILE")
+    state = read_weights(path, "predictors.sam.checkpoint")
+    left_out: list[str] = []
+    if "embed_dims" in settings:
+        state, left_out = from_public_keys(state)
     sam = build_sam(settings)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        sam.load_state_dict(state)
-    except RuntimeError as error:
-        found = state.get("image_encoder.pos_embed")
-        width = None if found is None else found.shape[-1]
-        names = [name for name, row in ENCODERS.items() if row["embed_dim"] == width]
-        hint = f"it looks like {names[0]}" if names else "it is none of " + ", ".join(ENCODERS)
-        raise ValueError(f"{path}: these weights do not fit SAM {model!r}; {hint}") from error
+    problem = misfits(sam, state)
+    if problem:
+        raise ValueError(f"{path}: these weights do not fit SAM {model!r}; {looks_like(state)} ({problem})")
+    sam.load_state_dict(state)
+    _log.info("%s: %d tensors loaded, %d left out (%s)", path, len(state), len(left_out), ", ".join(left_out) or "none")
     return sam
 
 
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+def looks_like(state: dict[str, torch.Tensor]) -> str:
+    """A clause that says which model's weights these are, or that they are none known and how their keys begin."""
+    position = state.get("image_encoder.pos_embed")
+    for name, row in ENCODERS.items():
+        if position is not None and row.get("embed_dim") == position.shape[-1]:
+            return f"they look like {name}"
+    if any(key.startswith("image_encoder.patch_embed.seq.") for key in state):
+        return "they look like vit_t (MobileSAM)"
+    patches = state.get("image_encoder.trunk.patch_embed.proj.weight")
+    if patches is not None:
+        blocks = {key.split(".")[3] for key in state if key.startswith("image_encoder.trunk.blocks.")}
+        version = "sam2.1" if "no_obj_embed_spatial" in state else "sam2"
+        trunk = SAM2_TRUNKS.get((len(patches), len(blocks)), "hiera of an unpublished size")
+        return f"they look like {version}_{trunk}, for SAM2Predictor"
+    first = ", ".join(list(state)[:3]) or "nothing"
+    return f"they are none of {', '.join(ENCODERS)} and SAM 2, but begin with {first}"
 
 
 def own_device() -> str:

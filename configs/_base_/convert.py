@@ -15,5 +15,5 @@ pipeline = [
     dict(type="PackInstances"),
 ]
 keep_empty = False
-split = dict(val_fraction=0.05, seed=0, by="source")  # "tile" draws single tiles, as the SAMRS release did
+split = dict(val_fraction=0.05, seed=0)  # by source image; by="tile" draws single tiles, as the release did
 preset = None  # "published": the semantics of the SAMRS release, whatever the rest says

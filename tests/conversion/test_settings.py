@@ -23,7 +23,10 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
         ({"tiling": {"size": 4, "box": "circle"}}, r"tiling\.box"),
         ({"split": {"val_fraction": 2, "seed": 0}}, r"split\.val_fraction"),
         ({"split": {"seed": 0}}, r"split\.val_fraction is missing"),
+        ({"split": {"val_fraction": 0.1, "seed": 0, "by": "scene"}}, r"split\.by must be 'source' or 'tile'"),
+        ({"preset": "improved"}, "no preset 'improved'"),
         ({"prompt": "scribble"}, "no prompt kind"),
+        ({"prompt": "hbox+rhbox"}, "at most one"),
         ({"predictor": "crystal ball"}, "there are sam, grabcut, box, truth"),
         ({"pipeline": []}, "pipeline must list"),
     ],
@@ -31,6 +34,20 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
 def test_mistakes_are_named(make_config: Make, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Settings.from_config(make_config(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parts": [{"images": "train"}]}, r"source\.parts\[0\]\.annotations is missing"),
+        ({"parts": [{"images": "a", "annotations": "b", "prefix": "a/"}]}, r"parts\[0\]\.prefix .*no slash"),
+        ({"parts": [{"images": "a", "annotations": "b"}], "stems": ["P1"]}, "do not go together"),
+    ],
+)
+def test_mistakes_in_parts_are_named(make_config: Make, changes: dict[str, Any], message: str) -> None:
+    config = make_config()
+    with pytest.raises(ValueError, match=message):
+        Settings.from_config({**config, "source": {**config["source"], **changes}})
 
 
 def test_missing_keys_are_named() -> None:

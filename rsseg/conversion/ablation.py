@@ -117,7 +117,7 @@ def ablate_prompts(
     todo = [item for item in mine if _unfinished(store, item)]
     if len(mine) > len(todo):
         _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
-    progress = Progress(len(todo), f"{len(prompts)} prompts ({settings.predictor})", shown=rank == 0)
+    progress = Progress(len(todo), f"ablation ({settings.predictor}, {len(prompts)} prompts)", shown=rank == 0)
     before, prompters = _build_steps(settings, prompts)
     for item in todo:
         part = measure_unit(item, source, settings, predictor, before, prompters)

@@ -61,13 +61,13 @@ def _isaid(
     ``table`` may be DOTA's: classes go by name.
     """
     folder = Path(masks) if masks else item.image.parent
-    colours = read_image(folder / f"{item.stem}_instance_color_RGB.png")
-    ids = _joined(read_image(folder / f"{item.stem}_instance_id_RGB.png"))
+    colours = read_image(folder / f"{item.image.stem}_instance_color_RGB.png")
+    ids = _joined(read_image(folder / f"{item.image.stem}_instance_id_RGB.png"))
     labels, boxes, crops = [], [], []
     for index, mask in _instances(ids):
         at = mask.y + np.flatnonzero(mask.pixels.any(1))[0], mask.x
         column = np.flatnonzero(mask.pixels[at[0] - mask.y])[0]
-        name = _isaid_class(colours[at[0], at[1] + column], folder / f"{item.stem}_instance_color_RGB.png", index)
+        name = _isaid_class(colours[at[0], at[1] + column], folder / f"{item.image.stem}_instance_color_RGB.png", index)
         labels.append(_index_or_none(table, name))
         boxes.append(mask.bbox)
         crops.append(mask)
@@ -118,7 +118,7 @@ def _index_or_none(table: ClassTable, name: str) -> int:
 
 def _hrsc(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> Truth:
     """HRSC2016's ``LandMask/<stem>.png``: the pixels of an object's ``seg_color``; ``masks`` is that folder."""
-    ids = _joined(read_image(Path(masks) / f"{item.stem}.png", mode="convert"))
+    ids = _joined(read_image(Path(masks) / f"{item.image.stem}.png", mode="convert"))
     out: Truth = []
     for colour in detections.extra.get("seg_color", []):
         value = None if colour is None else int(np.dot(colour, [1, 256, 65536]))
@@ -128,7 +128,7 @@ def _hrsc(item: SourceItem, detections: Detections, table: ClassTable, masks: st
 
 def _instance_png(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> Truth:
     """``masks/<stem>.png``, 8 or 16 bits: a pixel is the place of its object in the label file, from 1; 0 = none."""
-    path = Path(masks) / f"{item.stem}.png"
+    path = Path(masks) / f"{item.image.stem}.png"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected the instance masks of {item.image}")
     ids = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -168,5 +168,5 @@ def load_truth(item: SourceItem, detections: Detections, table: ClassTable, trut
         raise ValueError(f"no truth kind {kind!r}; there are {', '.join(TRUTHS)}")
     masks = TRUTHS[kind](item, dataclasses.replace(detections), table, **options)
     if len(masks) != len(detections):
-        raise ValueError(f"{item.annotation}: {len(masks)} masks for {len(detections)} objects of {item.stem}")
+        raise ValueError(f"{item.annotation}: {len(masks)} masks for {len(detections)} objects of {item.image.stem}")
     return masks

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from mmseg.registry import MODELS
@@ -13,36 +18,84 @@ from numpy.typing import NDArray
 
 from rsseg.conversion.predictors.base import Prediction
 from rsseg.conversion.predictors.sam_models import ENCODERS, build_sam, load_sam, own_device, sha256_of
+from rsseg.conversion.predictors.upsample import Upsampled, Upsampler
 from rsseg.conversion.prompts import Prompts
-from rsseg.structures.masks import MaskCrop, crop_mask
 
-__all__ = ["SAMPredictor"]
+__all__ = ["Encoded", "SAMPredictor"]
 
 _log = logging.getLogger("rsseg")
 
-_STABILITY_OFFSET = 1.0
+_BOX_BATCH = 64
+"""Boxes decoded together on a GPU."""
+_BATCH_MARGIN = 5e-5
+"""Share of the largest absolute logit by which a batch may differ from single boxes; see ``SAMPredictor``."""
+_MASK_PROMPT = 1000.0
+"""Logit of a mask prompt inside, and minus that outside.  Source: SAMRS release, section 1.10 of its study."""
+_switching = threading.Lock()  # torch's TF32 switch belongs to the process, not to a thread
+
+
+@contextmanager
+def _tf32(on: bool) -> Iterator[None]:
+    """Matrix products with or without TF32; other threads that ask wait."""
+    with _switching:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high" if on else "highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+
+_PRECISIONS: dict[str, Callable[[torch.device], AbstractContextManager[Any]]] = {
+    "fp32": lambda device: nullcontext(),
+    "tf32": lambda device: _tf32(True),
+    "bf16": lambda device: torch.autocast(device.type, torch.bfloat16),
+}
+
+
+class Encoded(NamedTuple):
+    """What SAM keeps of an image.
+
+    Attributes:
+        features: (1, 256, h, w) float32 on the model's device.
+        input_size: (H, W) of the image inside SAM's frame, without the padding.
+        size: (H, W) of the image itself.
+    """
+
+    features: torch.Tensor
+    input_size: tuple[int, int]
+    size: tuple[int, int]
 
 
 @MODELS.register_module()
 class SAMPredictor:
-    """Masks from Segment Anything, prompted with boxes.
+    """Masks from Segment Anything, prompted with a point, a box, a mask or several of these.
 
-    With the default ``box_batch=1`` masks are bit-identical to ``SamPredictor.predict_torch`` called box by box.
-    Larger batches are not (matrix products of another size round differently: about 1e-7 in the logits, single
-    pixels at mask borders), and on a CPU they are no faster.
+    Masks have the same bits as those of ``SamPredictor.predict_torch`` called object by object.  With a
+    ``box_batch`` of 1 that follows from how they are computed (see :mod:`rsseg.conversion.predictors.upsample`).
+    Larger batches round differently: the logits differ by about a millionth of the largest one.  A mask that
+    five parts in 100 000 could change is therefore decoded again, alone; that this is enough is measured, not proven.
 
     Args:
         model: ``vit_h``, ``vit_l`` or ``vit_b``, or a dict for :func:`build_sam`.
         checkpoint: Weights of that model; read with ``weights_only=True``.
         random_seed: Without a checkpoint: seed for random weights.  Their masks mean nothing; log and manifest
             say so.  For trying out a pipeline only.
-        box_batch: Boxes decoded together; above 1 is faster on a GPU but not exact.
+        box_batch: Objects decoded together; by default 1 on a CPU, where more are no faster, and 64 on a GPU.
         device: ``cpu``, ``cuda:1`` ...; by default this process's own GPU where there are any.
+        published_point_frame: Leave points in tile pixels instead of moving them to SAM's frame, as the SAMRS
+            release did by mistake; for comparisons with its table 1 only.
+        precision: Of the image encoder: ``fp32``, or ``tf32`` (GPU only) or ``bf16``, which are faster and not exact.
+            ``fp32`` leaves torch's switches alone; by default cuDNN's convolutions use TF32 then, as in
+            ``SamPredictor``.  The decoder stays in ``fp32``.
+        tile_batch: Images encoded together; above 1 is not exact.
+        compile: Compile the encoder with ``torch.compile``; not exact.
 
     Raises:
         ImportError: segment-anything is not installed.
         FileNotFoundError: There is no such checkpoint.
-        ValueError: Neither checkpoint nor seed is given, the model is unknown, or its weights do not fit.
+        ValueError: Neither checkpoint nor seed is given, the model is unknown, its weights do not fit, or an option
+            has a value that is not allowed.
 
     Source: SAMRS release, sections 1.5 and 1.6 of its study: mask token 0, threshold 0, no score filter.
     """
@@ -54,79 +107,173 @@ class SAMPredictor:
         model: str | dict[str, Any] = "vit_h",
         checkpoint: str | None = None,
         random_seed: int | None = None,
-        box_batch: int = 1,
+        box_batch: int | None = None,
         device: str | None = None,
+        published_point_frame: bool = False,
+        precision: str = "fp32",
+        tile_batch: int = 1,
+        compile: bool = False,
     ) -> None:
-        if isinstance(model, str) and model not in ENCODERS:
-            raise ValueError(f"no SAM model {model!r}; there are {', '.join(ENCODERS)}, or give encoder settings")
-        if box_batch < 1:
-            raise ValueError(f"box_batch must be at least 1, not {box_batch}")
-        settings = ENCODERS[model] if isinstance(model, str) else dict(model)
-        self.box_batch = box_batch
-        self._about: dict[str, Any] = {"name": "SAMPredictor", "model": model if isinstance(model, str) else settings}
-        self._about |= {"box_batch": box_batch}
-        if checkpoint is not None:
-            self.sam = load_sam(settings, Path(checkpoint), model)
-            self._about |= {"weights": Path(checkpoint).name, "sha256": sha256_of(Path(checkpoint))}
-        elif random_seed is not None:
-            _log.warning("SAM RUNS WITH RANDOM WEIGHTS (seed %d): its masks mean nothing.", random_seed)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(random_seed)
-                self.sam = build_sam(settings)
-            self._about |= {"weights": "random weights", "random_seed": random_seed}
-        else:
-            raise ValueError(
-                "SAMPredictor needs weights: --cfg-options predictors.sam.checkpoint=FILE "
-                "(sam_vit_h_4b8939.pth and its kin, from the Segment Anything repository)"
-            )
-        self.sam.to(device or own_device())
+        self.device = torch.device(device or own_device())
+        self.box_batch = box_batch if box_batch is not None else 1 if self.device.type == "cpu" else _BOX_BATCH
+        self.published_point_frame = published_point_frame
+        self.precision, self.tile_batch = precision, tile_batch
+        self._check()
+        self.sam, self._about = _load(model, checkpoint, random_seed)
+        self.sam.to(self.device)
+        self.compiled = compile
+        self._encoder = torch.compile(self.sam.image_encoder) if compile else self.sam.image_encoder
+
+    def _check(self) -> None:
+        for name in ("box_batch", "tile_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.precision not in _PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(_PRECISIONS)}, not {self.precision!r}")
+        if self.precision == "tf32" and self.device.type != "cuda":
+            raise ValueError(f"precision='tf32' needs an NVIDIA GPU, but the model runs on {self.device}")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the encoder computes what SAM's own predictor computes."""
+        return self.precision == "fp32" and self.tile_batch == 1 and not self.compiled
+
+    def exact_twin(self) -> SAMPredictor:
+        """This model with all options off that are not exact; it shares the weights."""
+        twin = copy.copy(self)
+        twin.precision, twin.tile_batch, twin.compiled = "fp32", 1, False
+        twin._encoder = self.sam.image_encoder
+        return twin
 
     def describe(self) -> dict[str, Any]:
         """Settings and sha256 of the weights, for the manifest."""
-        return dict(self._about)
+        names = ("box_batch", "published_point_frame", "precision", "tile_batch")
+        return {**self._about, **{name: getattr(self, name) for name in names}, "compile": self.compiled}
 
-    @torch.inference_mode()
     def predict(self, image: NDArray[np.uint8], prompts: Prompts) -> Prediction:
-        """Masks of the boxes in ``image`` (H, W, 3) uint8 RGB of any size.
+        """Masks of the prompted objects in ``image`` (H, W, 3) uint8 RGB of any size.
 
         Raises:
-            ValueError: There are no box prompts.
+            ValueError: There are no prompts that SAM understands.
         """
-        from segment_anything import SamPredictor
-
-        boxes = prompts.need_boxes("SAMPredictor")
-        if not len(boxes):
+        if not prompts.count:
             return Prediction([], np.zeros(0), np.zeros(0))
-        predictor = SamPredictor(self.sam)
-        predictor.set_image(np.ascontiguousarray(image))
-        size = predictor.original_size
-        frame = torch.as_tensor(boxes, dtype=torch.float, device=predictor.device)
-        frame = predictor.transform.apply_boxes_torch(frame, size)
-        masks: list[MaskCrop] = []
-        scores, stability = np.zeros(len(boxes)), np.zeros(len(boxes))
-        for start in range(0, len(boxes), self.box_batch):
-            low, iou = self._decode(predictor, frame[start : start + self.box_batch])
-            for i in range(len(low)):
-                logits = self.sam.postprocess_masks(low[i : i + 1], predictor.input_size, size)[0, 0]
-                masks.append(crop_mask((logits > self.sam.mask_threshold).cpu().numpy()))
-                scores[start + i] = float(iou[i, 0])
-                stability[start + i] = _stability(logits, self.sam.mask_threshold)
-        return Prediction(masks, scores, stability)
+        return self.decode(self.encode([image])[0], prompts)
 
-    def _decode(self, predictor: Any, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        sparse, dense = self.sam.prompt_encoder(points=None, boxes=boxes, masks=None)
-        low, iou = self.sam.mask_decoder(
-            image_embeddings=predictor.features,
-            image_pe=self.sam.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=False,
-        )
+    @torch.no_grad()
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> list[Encoded]:
+        """What SAM keeps of each image (H, W, 3) uint8 RGB of any size; ``tile_batch`` of them go in together."""
+        done: list[Encoded] = []
+        for start in range(0, len(images), self.tile_batch):
+            chunk = images[start : start + self.tile_batch]
+            inputs = [self._input(image) for image in chunk]
+            frames = torch.cat([self.sam.preprocess(pixels) for pixels in inputs])
+            with _PRECISIONS[self.precision](self.device):
+                features = self._encoder(frames).float()
+            for i, (image, pixels) in enumerate(zip(chunk, inputs, strict=True)):
+                (height, width), (h, w) = image.shape[:2], pixels.shape[-2:]
+                done.append(Encoded(features[i : i + 1], (h, w), (height, width)))
+        return done
+
+    @torch.no_grad()
+    def decode(self, encoded: Encoded, prompts: Prompts) -> Prediction:
+        """Masks of the prompted objects in an image that went through :meth:`encode`.
+
+        Raises:
+            ValueError: There are no prompts that SAM understands.
+        """
+        if prompts.points is None and prompts.boxes is None and not prompts.has_masks:
+            raise ValueError("SAMPredictor needs points, boxes or masks; choose a prompt such as 'hbox' or 'cp+hbox'")
+        found: list[Upsampled] = []
+        scores = np.zeros(prompts.count)
+        upsampler = self._upsampler(encoded)
+        for start in range(0, prompts.count, self.box_batch):
+            rows = range(start, min(start + self.box_batch, prompts.count))
+            low, iou = self._logits(encoded, prompts, rows)
+            for i, row in enumerate(rows):
+                mask = self._find(upsampler, low[i : i + 1], encoded, _BATCH_MARGIN if len(rows) > 1 else 0.0)
+                if mask is None:
+                    alone, iou[i : i + 1] = self._logits(encoded, prompts, range(row, row + 1))
+                    mask = self._find(upsampler, alone, encoded, 0.0)
+                    assert mask is not None
+                found.append(mask)
+            scores[rows.start : rows.stop] = iou[:, 0].cpu().numpy()
+        return Prediction([mask for mask, _ in found], scores, np.array([stability for _, stability in found]))
+
+    def _input(self, image: NDArray[np.uint8]) -> torch.Tensor:
+        """The image (1, 3, h, w) uint8 with its long side as long as SAM's frame."""
+        pixels = self._transform().apply_image(np.ascontiguousarray(image))
+        return torch.as_tensor(pixels, device=self.device).permute(2, 0, 1).contiguous()[None]
+
+    def _transform(self) -> Any:
+        from segment_anything.utils.transforms import ResizeLongestSide
+
+        return ResizeLongestSide(self.sam.image_encoder.img_size)
+
+    def _upsampler(self, encoded: Encoded) -> Upsampler:
+        height, width = self.sam.prompt_encoder.mask_input_size  # as large as the logits
+        sizes = self.sam.image_encoder.img_size, encoded.input_size, encoded.size
+        return Upsampler((height, width), *sizes, self.sam.mask_threshold, str(self.device))
+
+    def _find(self, upsampler: Upsampler, low: torch.Tensor, encoded: Encoded, margin: float) -> Upsampled | None:
+        def exact() -> NDArray[np.float32]:
+            values = self.sam.postprocess_masks(low, encoded.input_size, encoded.size)[0, 0].cpu().numpy()
+            return np.asarray(values, np.float32)
+
+        return upsampler.find(low[0, 0].cpu().numpy(), exact, margin)
+
+    def _logits(self, encoded: Encoded, prompts: Prompts, rows: range) -> tuple[torch.Tensor, torch.Tensor]:
+        """Small logits (B, 1, 256, 256) and predicted IoU (B, 1) of some objects."""
+        some = slice(rows.start, rows.stop)
+        transform, points, boxes, masks = self._transform(), None, None, None
+        if prompts.points is not None and prompts.point_labels is not None:
+            at = torch.as_tensor(prompts.points[some], dtype=torch.float, device=self.device)
+            if not self.published_point_frame:
+                at = transform.apply_coords_torch(at, encoded.size)
+            points = at, torch.as_tensor(prompts.point_labels[some], dtype=torch.int, device=self.device)
+        if prompts.boxes is not None:
+            boxes = torch.as_tensor(prompts.boxes[some], dtype=torch.float, device=self.device)
+            boxes = transform.apply_boxes_torch(boxes, encoded.size)
+        if prompts.has_masks:
+            drawn = [_mask_input(prompts.draw_mask(i, encoded.size), encoded.input_size, self.sam) for i in rows]
+            masks = torch.as_tensor(np.stack(drawn)[:, None], device=self.device)
+        with _tf32(False) if self.precision == "tf32" else nullcontext():
+            sparse, dense = self.sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
+            low, iou = self.sam.mask_decoder(
+                image_embeddings=encoded.features,
+                image_pe=self.sam.prompt_encoder.get_dense_pe(),
+                sparse_prompt_embeddings=sparse,
+                dense_prompt_embeddings=dense,
+                multimask_output=False,
+            )
         return low, iou
 
 
-def _stability(logits: torch.Tensor, threshold: float) -> float:
-    """Overlap of the masks at threshold + 1 and - 1.  Source: segment_anything, utils/amg.py."""
-    inner = int((logits > threshold + _STABILITY_OFFSET).sum())
-    outer = int((logits > threshold - _STABILITY_OFFSET).sum())
-    return inner / outer if outer else 0.0
+def _load(model: str | dict[str, Any], checkpoint: str | None, random_seed: int | None) -> tuple[Any, dict[str, Any]]:
+    """The model, and what the manifest says about it and its weights."""
+    if isinstance(model, str) and model not in ENCODERS:
+        raise ValueError(f"no SAM model {model!r}; there are {', '.join(ENCODERS)}, or give encoder settings")
+    settings = ENCODERS[model] if isinstance(model, str) else dict(model)
+    about: dict[str, Any] = {"name": "SAMPredictor", "model": model if isinstance(model, str) else settings}
+    if checkpoint is not None:
+        path = Path(checkpoint)
+        return load_sam(settings, path, model), {**about, "weights": path.name, "sha256": sha256_of(path)}
+    if random_seed is None:
+        raise ValueError(
+            "SAMPredictor needs weights: --cfg-options predictors.sam.checkpoint=FILE "
+            "(sam_vit_h_4b8939.pth and its kin, from the Segment Anything repository)"
+        )
+    _log.warning("SAM RUNS WITH RANDOM WEIGHTS (seed %d): its masks mean nothing.", random_seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_seed)
+        return build_sam(settings), {**about, "weights": "random weights", "random_seed": random_seed}
+
+
+def _mask_input(drawn: NDArray[np.bool_], input_size: tuple[int, int], sam: Any) -> NDArray[np.float32]:
+    """A mask prompt (H, W) as SAM's small logits.  Source: SAMRS release, section 1.10 of its study."""
+    side = sam.image_encoder.img_size
+    logits = np.where(drawn, _MASK_PROMPT, -_MASK_PROMPT)
+    frame = np.full((side, side), -_MASK_PROMPT)
+    frame[: input_size[0], : input_size[1]] = cv2.resize(logits, input_size[::-1], interpolation=cv2.INTER_LINEAR)
+    small = cv2.resize(frame, sam.prompt_encoder.mask_input_size[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(small, np.float32)

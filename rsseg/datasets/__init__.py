@@ -8,6 +8,7 @@ from rsseg.datasets.sampling import SeededIndex, SetSampler, allocate, seed_all 
 from rsseg.datasets.segmentation import (  # noqa: E402
     ConvertedDataset,
     OpenEarthMapDataset,
+    ReleasedDataset,
     SetsDataset,
     TableDataset,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "OpenEarthMapDataset",
     "RandomRotate90",
     "RandomScale",
+    "ReleasedDataset",
     "SeededIndex",
     "SetSampler",
     "SetsDataset",

@@ -12,10 +12,11 @@ from mmengine.dataset import ConcatDataset
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.metainfo import load_metainfo
 
-__all__ = ["ConvertedDataset", "OpenEarthMapDataset", "SetsDataset", "TableDataset"]
+__all__ = ["ConvertedDataset", "OpenEarthMapDataset", "ReleasedDataset", "SetsDataset", "TableDataset"]
 
 
 @DATASETS.register_module()
@@ -116,6 +117,35 @@ class ConvertedDataset(TableDataset):
             manifest = json.loads((self.root / "manifest.json").read_text(encoding="utf-8"))
             self.image_root = manifest["config"]["source"]["images"]
         return Path(self.image_root)
+
+
+@DATASETS.register_module()
+class ReleasedDataset(TableDataset):
+    """One subset of the released SAMRS folders, see :class:`rsseg.datasets.labels.ReleasedSet`.
+
+    Args:
+        table: As for :class:`TableDataset`.
+        data_root: Folder of the subset.
+        split: ``train`` or ``val``, by the lists beside the images; None takes all tiles.
+        **kwargs: As for :class:`TableDataset`.
+
+    Raises:
+        FileNotFoundError: There are no labels, the list is missing, or a file it names.
+    """
+
+    def __init__(self, table: str, data_root: str, split: str | None = "train", **kwargs: Any) -> None:
+        self.split = split
+        super().__init__(table, data_root=data_root, **kwargs)
+
+    def list_files(self) -> list[dict]:
+        """One sample for each stem of the split's list."""
+        found = ReleasedSet(Path(self.data_root or ""), classes=self.table)
+        names = found.names if self.split is None else found.names_of(self.split)
+        missing = f"{self.data_root}/images/"
+        return [
+            {"img_path": str(found.image_path(name) or missing + name), "seg_map_path": str(found.label_path(name))}
+            for name in names
+        ]
 
 
 @DATASETS.register_module()

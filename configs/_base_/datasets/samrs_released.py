@@ -1,0 +1,18 @@
+"""SOTA, SIOR and FAST as released; train.txt and valid.txt of each are yours (data/README.md)."""
+
+_base_ = ["./_segmentation.py"]
+
+
+def _sets(split, pipeline):
+    """The three sets, each with its own classes."""
+    root, same = "data/samrs_release", dict(type="ReleasedDataset", split=split, pipeline=pipeline)
+    return [
+        dict(table="sota", data_root=f"{root}/dotav2_1024/trainval", **same),
+        dict(table="sior", data_root=f"{root}/dior", **same),
+        dict(table="fast", data_root=f"{root}/fair1m_1024/trainval", **same),
+    ]
+
+
+train_dataloader = dict(dataset=dict(type="SetsDataset", datasets=_sets("train", {{_base_.train_pipeline_224}})))
+val_dataloader = dict(dataset=dict(type="SetsDataset", datasets=_sets("val", {{_base_.test_pipeline}})))
+test_dataloader = val_dataloader

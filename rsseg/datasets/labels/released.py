@@ -1,0 +1,188 @@
+"""Reading the released SAMRS folders.
+
+=============================  ==================  ==================================  ===============================
+folder                         images              labels (each with gray/ and ins/)   set
+=============================  ==================  ==================================  ===============================
+dotav2_1024/trainval           images              hbox_segs_init                      SOTA
+dotav2_1024_rbb/trainval       images              rhbox_segs_init                     SOTA-RBB, the classes of SOTA
+dior                           JPEGImages-*        hbox_segs_trainvaltest_init         SIOR
+fair1m_1024/trainval           images              rhbox_segs_init                     FAST
+=============================  ==================  ==================================  ===============================
+
+Lists of stems, ``train.txt`` and ``valid.txt``, lie beside the images; the release leaves them to the user.
+
+Source: SAMRS release, main_pretrain.py and datasets.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image
+
+from rsseg.datasets.labels.pickles import PickledObject, read_objects
+from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
+from rsseg.datasets.labels.runs import rle_to_crop
+from rsseg.metainfo import ClassTable, load_metainfo
+from rsseg.structures.boxes import hbox_to_qbox, qbox_area, qbox_to_rbox
+from rsseg.structures.windows import qbox_iof
+
+__all__ = ["ReleasedSet"]
+
+_TABLES = {"dotav2*": "sota", "sota": "sota", "dior": "sior", "sior": "sior", "fair1m*": "fast", "fast": "fast"}
+_LISTS = {"train.txt": "train", "valid.txt": "val", "val.txt": "val"}
+_SUFFIXES = (".png", ".jpg", ".tif")
+_TILE = re.compile(r"(.+)_\d{4}")
+"""Names of tiles: BboxToolkit appends the window's number to the scene's name."""
+
+
+class ReleasedSet(LabelledSet):
+    """One subset of the released folders.
+
+    Args:
+        root: The subset's folder, the ``trainval`` in it, or the folder that holds ``gray`` and ``ins``.
+        images: Folder of the images; found beside the labels by default.
+        classes: Class table (name or path of a ``.json``); told from the folder's name by default.
+
+    Raises:
+        FileNotFoundError: There are no labels.
+        ValueError: There are several kinds of labels to choose from, or the folder's name does not tell the classes.
+    """
+
+    def __init__(self, root: Path, images: Path | None = None, classes: str | None = None) -> None:
+        self.root, self.manifest = root, None
+        self._labels = _find_labels(root)
+        base = self._labels.parent
+        self.table = _find_table(self._labels, classes)
+        folders = [base / "images", self._labels / "images", *sorted(base.glob("JPEGImages*"))]
+        self._images = [images] if images else [path for path in folders if path.is_dir()]
+        self._lists = {
+            path.name: path.read_text(encoding="utf-8").split()
+            for path in (folder / name for folder in (base, self._labels) for name in _LISTS)
+            if path.is_file()
+        }
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Stems of all label maps, sorted."""
+        return sorted(path.stem for path in (self._labels / "gray").glob("*.png"))
+
+    def names_of(self, split: str) -> list[str]:
+        """Stems of a split, ``train`` or ``val``, in the order of its list.
+
+        Raises:
+            FileNotFoundError: There is no such list.
+            ValueError: There is no such split.
+        """
+        wanted = [name for name, meaning in _LISTS.items() if meaning == split]
+        if not wanted:
+            raise ValueError(f"split must be 'train' or 'val', not {split!r}")
+        for name in wanted:
+            if name in self._lists:
+                return self._lists[name]
+        raise FileNotFoundError(
+            f"{self._labels.parent} has no {' or '.join(wanted)}; the release leaves the split to you: "
+            "write one stem a line, and keep the tiles of one scene together"
+        )
+
+    def label_path(self, name: str) -> Path:
+        """Where the label map of a tile is or would be."""
+        return self._labels / "gray" / f"{name}.png"
+
+    def image_path(self, name: str) -> Path | None:
+        """The image of a tile, where there is one."""
+        places = (folder / f"{name}{suffix}" for folder in self._images for suffix in _SUFFIXES)
+        return next((path for path in places if path.is_file()), None)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[LabelledTile]:
+        pickles = {path.stem for path in (self._labels / "ins").glob("*.pkl")}
+        for name in sorted(pickles.symmetric_difference(self.names)):
+            kinds = ("gray", "ins") if name in pickles else ("ins", "gray")
+            raise FileNotFoundError(f"{self._labels}: {name} is in {kinds[1]}/ but not in {kinds[0]}/; unpack it again")
+        splits = {name: _LISTS[listing] for listing, names in self._lists.items() for name in names}
+        for name in self.names:
+            yield self._tile(name, splits.get(name))
+
+    def _tile(self, name: str, split: str | None) -> LabelledTile:
+        with Image.open(self.label_path(name)) as file:
+            width, height = file.size
+        path = self._labels / "ins" / f"{name}.pkl"
+        instances = []
+        for number, item in enumerate(read_objects(path)):
+            if item.rle["size"] != [height, width]:
+                raise ValueError(f"{path}: masks of {item.rle['size']}, but its label map has {[height, width]}")
+            where = f"{path}, object {number}"
+            _check_class(item, self.table, where)
+            instances.append(_instance(item, str(number + 1)))
+        scene = _TILE.fullmatch(name)
+        return LabelledTile(
+            name=name,
+            source=scene[1] if scene else name,
+            image=self.image_path(name),
+            labels=self.label_path(name),
+            size=(height, width),
+            offset=(0, 0),
+            split=split,
+            instances=instances,
+        )
+
+
+def _find_labels(root: Path) -> Path:
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}")
+    found = [path.parent for pattern in ("ins", "*segs*/ins", "trainval/*segs*/ins") for path in root.glob(pattern)]
+    found = sorted({path for path in found if (path / "gray").is_dir()})
+    if not found:
+        raise FileNotFoundError(
+            f"{root} holds neither manifest.json (of a conversion) nor gray/ and ins/ in itself or in a folder such as "
+            "trainval/hbox_segs_init (of the SAMRS release)"
+        )
+    if len(found) > 1:
+        raise ValueError(f"{root} holds several kinds of labels; name one of: {', '.join(map(str, found))}")
+    return found[0]
+
+
+def _find_table(folder: Path, classes: str | None) -> ClassTable:
+    if classes:
+        return load_metainfo(classes)
+    for part in reversed(folder.resolve().parts):
+        for pattern, name in _TABLES.items():
+            if fnmatch(part.lower(), pattern):
+                return load_metainfo(name)
+    raise ValueError(f"{folder} does not tell its classes; say which table explains them: sota, sior or fast")
+
+
+def _check_class(item: PickledObject, table: ClassTable, where: str) -> None:
+    if not 0 <= item.label < table.num_classes:
+        raise ValueError(f"{where}: label {item.label} is no class of {table.name}, which has {table.num_classes}")
+    if item.category is not None and table.index(item.category) != item.label:
+        raise ValueError(
+            f"{where}: label {item.label} is {table.classes[item.label]} in {table.name}, but it says {item.category}"
+        )
+
+
+def _instance(item: PickledObject, number: str) -> Instance:
+    height, width = item.rle["size"]
+    x1, y1, x2, y2 = bbox = rle_to_crop(item.rle).bbox
+    corners = hbox_to_qbox(item.hbox) if item.qbox is None else item.qbox
+    inside = float(qbox_area(corners) * qbox_iof(corners[None], [(0, 0, width, height)])[0, 0])
+    return Instance(
+        label=item.label,
+        rle=item.rle,
+        area=item.area,
+        bbox=bbox,
+        predicted_iou=None,
+        stability=None,
+        mask_to_box=item.area / inside if inside > 0 else None,
+        touches_border=item.area > 0 and (min(x1, y1) == 0 or x2 == width or y2 == height),
+        prompt_box=tuple(item.hbox.tolist()),
+        rbox=None if item.qbox is None else tuple(qbox_to_rbox(item.qbox).tolist()),
+        source_object_id=number,
+    )

@@ -11,7 +11,8 @@ pipeline = [
     dict(type="CutTile"),
     dict(type="MakePrompts"),  # kind: prompt
     dict(type="PredictMasks"),  # predictor: the chosen one of predictors
-    dict(type="PaintLabels", order="file"),
+    dict(type="RefineMasks"),  # off; min_predicted_iou, min_stability, clip, margin, largest_component
+    dict(type="PaintLabels", order="file"),  # or large_first, score
     dict(type="PackInstances"),
 ]
 keep_empty = False

@@ -33,6 +33,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             {"type": "CutTile", "fill": (124, 116, 104)},
             {"type": "MakePrompts", "clip": False},
             {"type": "PredictMasks"},
+            {"type": "RefineMasks"},
             {"type": "PaintLabels", "order": "file"},
             {"type": "PackInstances"},
         ],

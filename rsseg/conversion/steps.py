@@ -9,6 +9,7 @@ detections       the tile's objects, a ``Detections`` in source pixels
 source_truth     their ground-truth masks in source pixels (``MaskCrop`` or ``None`` each), or ``None``
 image            (h, w, 3) uint8 RGB, the tile
 prompts          ``Prompts`` in tile pixels
+encoded          what the mask model keeps of the image; there from its encoder to its decoder only
 masks            one ``MaskCrop`` per object, in tile pixels; ``predicted_iou``, ``stability`` (N,) float64
 dropped          objects a policy took out: dicts of ``source_object_id``, ``reason`` and ``value``
 label_map        (h, w) uint8 class ids, 255 = unlabelled
@@ -22,6 +23,7 @@ alike and says so in ``dropped``.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion.policies import ORDERS, below, clip_mask, enlarge_qbox, largest_component, paint_order
 from rsseg.conversion.predictors import Predictor
+from rsseg.conversion.predictors.base import decode, encode, without_scores
 from rsseg.conversion.prompts import Prompts, make_prompts
 from rsseg.metainfo.table import IGNORE
 from rsseg.structures.boxes import clip_hbox, hbox_to_qbox, qbox_area, qbox_to_hbox, qbox_to_rbox
@@ -95,15 +98,25 @@ class PredictMasks:
     def __init__(self, predictor: Predictor | dict[str, Any]) -> None:
         self.predictor = MODELS.build(predictor) if isinstance(predictor, dict) else predictor
 
+    def encode(self, tiles: Sequence[Results]) -> None:
+        """Add ``encoded``, what the model keeps of the image, to tiles that have prompts; together in one call."""
+        wanted = [results for results in tiles if results["prompts"].count]
+        found = encode(self.predictor, [results["image"] for results in wanted]) if wanted else []
+        for results, encoded in zip(wanted, found, strict=True):
+            results["encoded"] = encoded
+
     def __call__(self, results: Results) -> Results:
-        """Add ``masks``, ``predicted_iou`` and ``stability``.
+        """Add ``masks``, ``predicted_iou`` and ``stability``; encodes the image where :meth:`encode` has not.
 
         Raises:
             ValueError: The model returned another number of masks than there are objects.
         """
-        prediction = self.predictor.predict(results["image"], results["prompts"])
-        if len(prediction.masks) != results["prompts"].count:
-            raise ValueError(f"{len(prediction.masks)} masks for {results['prompts'].count} prompts")
+        prompts = results["prompts"]
+        if "encoded" not in results:
+            self.encode([results])
+        prediction = decode(self.predictor, results.pop("encoded"), prompts) if prompts.count else without_scores([])
+        if len(prediction.masks) != prompts.count:
+            raise ValueError(f"{len(prediction.masks)} masks for {prompts.count} prompts")
         results.update(prediction._asdict())
         return results
 
@@ -224,16 +237,14 @@ class PackInstances:
         detections, prompts = results["detections"], results["prompts"]
         size = int(results["image"].shape[0]), int(results["image"].shape[1])
         corners = detections.qbox - np.asarray(results["window"][:2], np.float64)
-        hulls = hbox_to_qbox(qbox_to_hbox(corners))
-        room = _area_inside(corners, size)
+        rotated, room = _rotated(corners), _area_inside(corners, size)
         if prompts.boxes is not None:
             prompted = _area_inside(hbox_to_qbox(prompts.boxes), size)
         packed = []
         for i, mask in enumerate(results["masks"]):
             x1, y1, x2, y2 = mask.bbox
             area = mask.area
-            rotated = not np.array_equal(np.unique(corners[i], axis=0), np.unique(hulls[i], axis=0))
-            box_area = float(room[i] if rotated or prompts.boxes is None else prompted[i])
+            box_area = float(room[i] if rotated[i] or prompts.boxes is None else prompted[i])
             row: Results = {
                 "label": int(detections.labels[i]),
                 "segmentation": to_rle(mask, size),
@@ -248,11 +259,18 @@ class PackInstances:
                 "source_object_id": detections.object_ids[i],
                 "difficult": bool(detections.difficult[i]),
             }
-            if rotated:
+            if rotated[i]:
                 row["rbox"] = _numbers(qbox_to_rbox(corners[i]))
             packed.append(row)
         results["instances"] = packed
         return results
+
+
+def _rotated(qbox: np.ndarray) -> np.ndarray:
+    """Which corners (N, 4, 2) are not those of their horizontal hull, in whatever order; (N,) bool."""
+    hull = hbox_to_qbox(qbox_to_hbox(qbox))
+    same = (qbox[:, :, None] == hull[:, None]).all(-1)
+    return ~np.asarray(same.any(1).all(1) & same.any(2).all(1))
 
 
 def _area_inside(qbox: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -166,7 +166,7 @@ def test_policies_in_a_conversion(make_config: Make, tmp_path: Path) -> None:
     MODELS.register_module(name="ScoredForTest", module=_Scored, force=True)
     mine = {"tiling": None, "predictor": "scored", "predictors": {"scored": {"type": "ScoredForTest"}}}
     pipeline = make_config()["pipeline"]
-    pipeline.insert(3, {"type": "RefineMasks", "min_predicted_iou": 0.5})
+    pipeline[3]["min_predicted_iou"] = 0.5
     report = convert_labels(make_config(**mine, pipeline=pipeline))
     manifest = report.manifest
     assert manifest is not None
@@ -191,12 +191,19 @@ def test_published_preset_gives_the_release_s_labels(
     config = make_config(tiling={"size": 80, "overlap": 16, "iof_thr": 0.6}, keep_empty=True, preset="published")
     config["split"] = {"val_fraction": 0.4, "seed": 0, "by": "source"}
     config["pipeline"][1]["clip"] = True
-    config["pipeline"][3]["order"] = "large_first"
-    config["pipeline"].insert(3, {"type": "RefineMasks", "clip": "box"})
+    config["pipeline"][3] |= {"clip": "box"}
+    config["pipeline"][4]["order"] = "large_first"
+    config["pipeline"].append({"type": "MyStep"})
     with caplog.at_level(logging.WARNING, "rsseg"):
         manifest = convert_labels(config).manifest
     told = "\n".join(record.getMessage() for record in caplog.records)
-    for setting in ("keep_empty=True", "split.by='source'", "MakePrompts.clip=True", "the step RefineMasks"):
+    for setting in (
+        "keep_empty=True",
+        "split.by='source'",
+        "MakePrompts.clip=True",
+        "RefineMasks.clip='box'",
+        "the step MyStep",
+    ):
         assert f"overrides {setting} of the config" in told
     assert "PaintLabels.order='large_first'" in told and "CutTile" not in told and "tiling" not in told
     assert manifest is not None and manifest["config"]["preset"] == "published"

@@ -7,20 +7,22 @@ set alone: ties, and the sample that the middle is taken from, go by a checksum 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from rsseg.datasets.labels import Instance, LabelledTile
+from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile
+from rsseg.reports.statistics import FILL_EDGES, Statistics, middle
 
-__all__ = ["KINDS", "SCORES", "Choice", "Selection", "score_kind", "score_of"]
+__all__ = ["KINDS", "SCORES", "Choice", "Scoring", "Selection", "scoring_of"]
 
 KINDS = ("best", "median", "suspicious", "empty")
 SCORES = {
     "predicted_iou": "the mask model's predicted IoU",
     "stability": "stability score",
-    "mask_to_box": "agreement of mask and box area (the smaller one / the larger one), for want of a model score",
+    "mask_to_box": "how usual the mask's share of its box is for its class (1 = the class's median), "
+    "for want of a score by the mask model",
 }
 """What masks may be ordered by, the first one that a set has; key -> description."""
 _SAMPLE = 256
@@ -36,32 +38,44 @@ class Choice:
     instance: Instance
 
 
-def score_of(instance: Instance, kind: str | None) -> float | None:
-    """Score of a mask, higher is better; ``None`` where the mask has none.
+@dataclass(frozen=True)
+class Scoring:
+    """How masks are scored, higher is better.
+
+    Attributes:
+        kind: Key of ``SCORES``; ``None`` for a set without any of them.
+        usual: For ``mask_to_box`` the median of mask area / box area of every class, ``None`` where unknown.
+    """
+
+    kind: str | None = None
+    usual: tuple[float | None, ...] = ()
+
+    def __call__(self, instance: Instance) -> float | None:
+        """Score of a mask; ``None`` where it has none."""
+        if self.kind is None:
+            return None
+        value = getattr(instance, self.kind)
+        if self.kind != "mask_to_box" or value is None:
+            return value
+        usual = self.usual[instance.label]
+        return min(value / usual, usual / value) if usual and value > 0 else 0.0
+
+
+def scoring_of(labels: LabelledSet) -> Scoring:
+    """By the first key of ``SCORES`` that is known for the first mask of a set.
 
     Args:
-        instance: The mask.
-        kind: Key of ``SCORES``, or ``None`` for a set without any of them.
+        labels: The set.  It is read up to the first mask; for ``mask_to_box`` to its end, label maps excepted.
     """
-    if kind is None:
-        return None
-    value = getattr(instance, kind)
-    if kind == "mask_to_box" and value is not None:
-        return min(value, 1 / value) if value > 0 else 0.0
-    return value
-
-
-def score_kind(tiles: Iterable[LabelledTile]) -> str | None:
-    """The first key of ``SCORES`` known for the first mask in some tiles; ``None`` where none is.
-
-    Args:
-        tiles: A labelled set; it is read up to the first tile with a mask.
-    """
-    for tile in tiles:
-        for instance in tile.instances:
-            if instance.area > 0:
-                return next((kind for kind in SCORES if getattr(instance, kind) is not None), None)
-    return None
+    masks = (instance for tile in labels for instance in tile.instances if instance.area > 0)
+    first = next(masks, None)
+    kind = next((kind for kind in SCORES if first is not None and getattr(first, kind) is not None), None)
+    if kind != "mask_to_box":
+        return Scoring(kind)
+    statistics = Statistics(labels.table.classes)
+    for tile in labels:
+        statistics.add_fills([instance for instance in tile.instances if instance.area > 0])
+    return Scoring(kind, tuple(middle(counts, FILL_EDGES) for counts in statistics.fills))
 
 
 _Key = tuple[float, int]
@@ -97,11 +111,11 @@ class Selection:
     Args:
         classes: Number of classes.
         keep: Masks of each kind and class; a third of it (at least one) for empty ones.
-        kind: Key of ``SCORES`` to order by, or ``None``.
+        scoring: What to order them by.
     """
 
-    def __init__(self, classes: int, keep: int, kind: str | None) -> None:
-        self.classes, self.keep, self.kind = classes, keep, kind
+    def __init__(self, classes: int, keep: int, scoring: Scoring) -> None:
+        self.classes, self.keep, self.scoring = classes, keep, scoring
         sizes = {"best": keep, "suspicious": keep, "sample": max(_SAMPLE, 3 * keep), "empty": -(-keep // 3)}
         self._pools = [{name: _Shortest(size) for name, size in sizes.items()} for _ in range(classes if keep else 0)]
 
@@ -115,7 +129,7 @@ class Selection:
         for i, instance in enumerate(tile.instances if self.keep else ()):
             name = f"{tile.name}:{i}"
             chance = zlib.crc32(name.encode())
-            score = score_of(instance, self.kind)
+            score = self.scoring(instance)
             entry = Choice("", score, bare, instance)
             pools = self._pools[instance.label]
             if not instance.area:

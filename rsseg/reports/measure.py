@@ -16,7 +16,7 @@ from PIL import PngImagePlugin
 
 from rsseg.datasets.labels import LabelledSet, LabelledTile
 from rsseg.metainfo.table import IGNORE
-from rsseg.reports.gallery import Selection, score_kind
+from rsseg.reports.gallery import Scoring, Selection, scoring_of
 from rsseg.reports.statistics import Statistics
 from rsseg.structures.progress import Progress
 
@@ -68,23 +68,26 @@ def _label_map(tile: LabelledTile, classes: int) -> NDArray[np.uint8]:
     return labels
 
 
-def measure_tiles(tiles: Iterable[LabelledTile], classes: tuple[str, ...], keep: int, kind: str | None) -> Part:
+def measure_tiles(tiles: Iterable[LabelledTile], classes: tuple[str, ...], keep: int, scoring: Scoring) -> Part:
     """Count some tiles.
 
     Args:
         tiles: The tiles.
         classes: Names of the classes.
         keep: Masks of each kind and class to choose.
-        kind: Key of ``SCORES`` to order them by, or ``None``.
+        scoring: What to order them by.
     """
-    part = Part(Statistics(classes), Selection(len(classes), keep, kind))
+    part = Part(Statistics(classes), Selection(len(classes), keep, scoring))
     for tile in tiles:
         labels = None
         try:
             labels = _label_map(tile, len(classes))
         except (OSError, ValueError, SyntaxError) as error:
             part.problems.append(f"{tile.labels}: {error}; left out of the pixel counts, convert this image again")
-        overlap = part.statistics.add_tile(tile.instances, labels)
+        try:
+            overlap = part.statistics.add_tile(tile.instances, labels)
+        except ValueError as error:
+            raise ValueError(f"instances of {tile.name} ({tile.labels}): {error}; convert this image again") from error
         part.selection.offer(tile, dataclasses.replace(tile, instances=[]))
         share = None if labels is None else round(float(np.count_nonzero(labels == IGNORE)) / max(labels.size, 1), 6)
         covered = max(overlap.covered, 1)
@@ -107,10 +110,10 @@ def measure(
         workers: Processes that count; this one reads the set.
         on_rows: Takes the rows of the tiles as they come; the returned part has none.
     """
-    classes, kind = labels.table.classes, score_kind(labels)
-    whole = Part(Statistics(classes), Selection(len(classes), keep, kind))
+    classes, scoring = labels.table.classes, scoring_of(labels)
+    whole = Part(Statistics(classes), Selection(len(classes), keep, scoring))
     progress = Progress(len(labels), "measure", unit="tile")
-    for part in _parts(iter(labels), classes, keep, kind, workers):
+    for part in _parts(iter(labels), classes, keep, scoring, workers):
         whole.statistics.add(part.statistics)
         whole.selection.join(part.selection)
         whole.problems += part.problems
@@ -125,17 +128,17 @@ def measure(
 
 
 def _parts(
-    tiles: Iterator[LabelledTile], classes: tuple[str, ...], keep: int, kind: str | None, workers: int
+    tiles: Iterator[LabelledTile], classes: tuple[str, ...], keep: int, scoring: Scoring, workers: int
 ) -> Iterator[Part]:
     """Parts of a few tiles each, in order; a few per process are under way at a time."""
     chunks = iter(lambda: list(islice(tiles, _CHUNK)), [])
     if workers <= 1:
-        yield from (measure_tiles(chunk, classes, keep, kind) for chunk in chunks)
+        yield from (measure_tiles(chunk, classes, keep, scoring) for chunk in chunks)
         return
     under_way: deque[Future[Part]] = deque()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         for chunk in chunks:
-            under_way.append(pool.submit(measure_tiles, chunk, classes, keep, kind))
+            under_way.append(pool.submit(measure_tiles, chunk, classes, keep, scoring))
             if len(under_way) > 2 * workers:
                 yield under_way.popleft().result()
         while under_way:

@@ -25,7 +25,7 @@ SIZE_EDGES = np.append(2.0 ** np.arange(28), np.inf)
 """Mask areas 1, 2, 4 ... in pixels: every bin doubles the size; the last one takes what is larger."""
 SHARE_EDGES = np.linspace(0, 1, 51)
 """Bins of scores and shares."""
-FILL_EDGES = np.append(np.linspace(0, 2, 41), np.inf)
+FILL_EDGES = np.append(np.linspace(0, 2, 101), np.inf)
 """Bins of mask area / area of the prompt box."""
 
 Ints = NDArray[np.int64]
@@ -49,7 +49,7 @@ class Statistics:
         tiny: (C,) masks below 100 pixels.
         buckets: (C, 3) masks that are small, medium, large.
         sizes: (C, 28) masks by area, bins ``SIZE_EDGES``.
-        fills: (C, 41) masks by area / area of the prompt box, bins ``FILL_EDGES``.
+        fills: (C, 101) masks by area / area of the prompt box, bins ``FILL_EDGES``.
         ious: (C, 50) masks by predicted IoU, bins ``SHARE_EDGES``.
         stability: (C, 50) masks by stability score, bins ``SHARE_EDGES``.
     """
@@ -80,14 +80,14 @@ class Statistics:
             How much its masks overlap.
 
         Raises:
-            ValueError: The label map holds a value that is no class.
+            ValueError: The label map holds a value that is no class, or an RLE is damaged.
         """
+        whole = [instance for instance in instances if instance.area > 0]
+        overlap = mask_overlap([i.rle for i in whole], [i.label for i in whole])
         pixels = None if label_map is None else np.bincount(label_map.ravel(), minlength=256)
         if pixels is not None:
             self._add_labels(pixels)
         self.tiles += [1, not instances, pixels is not None and pixels[IGNORE] == pixels.sum()]
-        whole = [instance for instance in instances if instance.area > 0]
-        overlap = mask_overlap([i.rle["counts"] for i in whole], [i.label for i in whole])
         self.overlap += overlap
         empty = [i.label for i in instances if i.area == 0]
         self.empty += np.bincount(np.asarray(empty, np.int64), minlength=len(self.classes))
@@ -112,13 +112,23 @@ class Statistics:
         np.add.at(self.tiny, labels, areas < TINY)
         np.add.at(self.buckets, (labels, np.searchsorted(list(BUCKETS.values()), areas, side="right") - 1), 1)
         np.add.at(self.sizes, (labels, _bins(areas, SIZE_EDGES)), 1)
-        for counts, edges, values in (
-            (self.fills, FILL_EDGES, [i.mask_to_box for i in instances]),
-            (self.ious, SHARE_EDGES, [i.predicted_iou for i in instances]),
-            (self.stability, SHARE_EDGES, [i.stability for i in instances]),
-        ):
-            known = [k for k, value in enumerate(values) if value is not None]
-            np.add.at(counts, (labels[known], _bins([values[k] for k in known], edges)), 1)
+        self.add_fills(instances)
+        for i in instances:
+            if i.predicted_iou is not None:
+                self.ious[i.label, _bins(i.predicted_iou, SHARE_EDGES)] += 1
+            if i.stability is not None:
+                self.stability[i.label, _bins(i.stability, SHARE_EDGES)] += 1
+
+    def add_fills(self, instances: Sequence[Instance]) -> None:
+        """Count ``fills`` alone.
+
+        Args:
+            instances: Objects whose mask is not empty.
+        """
+        known = [(i.label, i.mask_to_box) for i in instances if i.mask_to_box is not None]
+        if known:
+            labels, fills = np.array(known).T
+            np.add.at(self.fills, (labels.astype(np.int64), _bins(fills, FILL_EDGES)), 1)
 
     @property
     def unlabelled_share(self) -> float:
@@ -187,4 +197,4 @@ def middle(counts: Ints, edges: NDArray[Any]) -> float | None:
     i = int(np.searchsorted(passed, total / 2))
     low, high = float(edges[i]), float(edges[i + 1])
     inside = (total / 2 - (passed[i] - counts[i])) / counts[i]
-    return round(low if np.isinf(high) else low + inside * (high - low), 4)
+    return round(float(low if np.isinf(high) else low + inside * (high - low)), 4)

@@ -1,0 +1,69 @@
+"""Statistics as files: CSV tables and totals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsseg.reports.statistics import BUCKETS, FILL_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics, middle
+from rsseg.structures.writing import replacing
+
+__all__ = ["class_rows", "csv_writer", "size_rows", "write_json"]
+
+
+@contextmanager
+def csv_writer(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Iterable[Sequence[Any]]], None]]:
+    """Write a table row by row; it takes its place when the block ends without an error.
+
+    Args:
+        path: The file.
+        columns: Names in the first line.
+
+    Yields:
+        A function that takes rows; ``None`` is left empty.
+    """
+    with replacing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        yield writer.writerows
+        text.detach()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as UTF-8 JSON."""
+    with replacing(path) as file:
+        file.write((json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
+
+
+def class_rows(statistics: Statistics) -> tuple[list[str], list[list[Any]]]:
+    """Columns and one row per class, then one for all classes.
+
+    ``label_pixels`` are the class's pixels of the label maps, ``mask_pixels`` the sum of its masks' areas.
+    """
+    columns = ["class", "label_pixels", "mask_pixels", "instances", "empty_masks", "touching_border"]
+    columns += ["below_100_pixels", *BUCKETS]
+    columns += ["median_area", "median_mask_to_box", "median_predicted_iou", "median_stability"]
+    s, rows = statistics, []
+    members = [*((name, [i]) for i, name in enumerate(s.classes)), ("all", list(range(len(s.classes))))]
+    for name, ids in members:
+        counts = (s.label_pixels[:-1], s.mask_pixels, s.instances, s.empty, s.border, s.tiny, *s.buckets.T)
+        medians = ((s.sizes, SIZE_EDGES), (s.fills, FILL_EDGES), (s.ious, SHARE_EDGES), (s.stability, SHARE_EDGES))
+        row = [name, *(int(values[ids].sum()) for values in counts)]
+        rows.append(row + [middle(values[ids].sum(0), edges) for values, edges in medians])
+    return columns, rows
+
+
+def size_rows(statistics: Statistics) -> tuple[list[str], list[list[Any]]]:
+    """Columns and one row per range of mask areas: from (inclusive), to (exclusive), all classes, every class."""
+    columns = ["area_from", "area_to", "all", *statistics.classes]
+    limits = zip(SIZE_EDGES[:-1], SIZE_EDGES[1:], statistics.sizes.T, strict=True)
+    rows = [[int(a), None if np.isinf(b) else int(b), int(n.sum()), *n.tolist()] for a, b, n in limits]
+    return columns, rows

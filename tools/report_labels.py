@@ -1,0 +1,48 @@
+"""Statistics and an HTML page of a labelled set: a converted one, or one of the released SAMRS folders.
+
+python tools/report_labels.py ROOT [--out DIR] [--gallery N] [--workers N]
+
+Writes report.html (one file; open it in a browser), totals.json, classes.csv, mask_sizes.csv, tiles.csv, figures/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="folder of the set, for example data/nwpu_vhr10/converted")
+    parser.add_argument("--out", type=Path, help="folder of the report (default: ROOT/report)")
+    parser.add_argument("--gallery", type=int, default=4, help="masks per class and kind (default: %(default)s)")
+    parser.add_argument("--images", type=Path, help="folder of the images, where the set does not say")
+    parser.add_argument("--classes", help="class table, where the set does not say: sota, sior, fast, or a .json")
+    parser.add_argument("--workers", type=int, default=1, help="processes that count (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Open the set, write the report."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    args = parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.datasets.labels import open_labels
+    from rsseg.reports.labels import report_labels
+
+    try:
+        labels = open_labels(args.root, args.images, args.classes)
+        report_labels(labels, args.out or args.root / "report", args.gallery, args.workers)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

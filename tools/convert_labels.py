@@ -2,8 +2,7 @@
 
 python tools/convert_labels.py CONFIG [--predictor sam|grabcut|box|truth] [--out DIR] [--evaluate]
 
-Interrupt it when you like: the same command goes on where it stopped.  Several processes share the work under
-torchrun (--launcher pytorch) or srun (--launcher slurm).
+Interrupt it when you like: the same command goes on where it stopped.  Several processes: tools/dist_convert.sh.
 """
 
 from __future__ import annotations
@@ -51,7 +50,8 @@ def main() -> None:
     told |= {"source.images": args.images, "source.annotations": args.annotations}
     config.merge_from_dict({key: value for key, value in told.items() if value})
     try:
-        convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard_of(args.launcher))
+        shard = shard_of(args.launcher)
+        sys.exit(convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard).complaint)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,16 @@ from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion import steps as _steps  # noqa: F401  (registers the steps)
 from rsseg.conversion.evaluation import evaluate, evaluation_table
+from rsseg.conversion.exactness import measure_once
 from rsseg.conversion.merge import merge_parts
+from rsseg.conversion.pipeline import Pipeline
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store, stable_hash
-from rsseg.conversion.summary import summary
-from rsseg.conversion.unit import LoadedUnit, Step, convert_unit, load_unit
+from rsseg.conversion.summary import failure_text, summary
+from rsseg.conversion.unit import LoadedUnit, Step, load_unit
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
 from rsseg.structures.progress import Progress
-from rsseg.structures.writing import Writer
 
 __all__ = ["Report", "convert_labels"]
 
@@ -43,6 +44,7 @@ class Report:
         seconds: Time spent on the converted ones.
         manifest: The manifest, where ``complete``.
         evaluation: The result of :func:`~rsseg.conversion.evaluation.evaluate`, where asked for.
+        failures: ``file: reason`` of each source image that could not be converted, where ``complete``.
     """
 
     out_dir: Path
@@ -52,6 +54,12 @@ class Report:
     seconds: float
     manifest: dict[str, Any] | None = None
     evaluation: dict[str, Any] | None = None
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def complaint(self) -> str | None:
+        """Which images could not be converted and what to do; ``None`` where all could."""
+        return failure_text(self.failures) if self.failures else None
 
 
 def convert_labels(
@@ -65,7 +73,7 @@ def convert_labels(
 
     Killed at any moment and called again, it ends with the same bytes as if it had never been interrupted; so it
     does with several processes, each with its own ``shard``.  Finished images are skipped (use ``overwrite`` after
-    changing labels or images).
+    changing labels or images); those that could not be converted are tried again.
 
     Args:
         config: A loaded config; see :class:`~rsseg.conversion.settings.Settings`.
@@ -91,17 +99,26 @@ def convert_labels(
     if rank == 0:
         for error in source.problems:
             _log.warning("skipped: %s", error)
+    steps = _build_steps(settings, predictor)
+    about = {**about, **measure_once(predictor, settings, source, steps, store)}
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if not _finished(store, item)]
     if len(mine) > len(todo):
         _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
     progress = Progress(len(todo), f"convert ({settings.predictor})", shown=rank == 0)
-    _convert_all(todo, source, settings, _build_steps(settings, predictor), store, predictor, progress)
-    seconds = progress.close()
-    report = Report(store.root, False, len(todo), len(mine) - len(todo), seconds)
-    if not all(store.part_path(item.stem).exists() for item in source.items):
+
+    def work(items: list[SourceItem], done: Callable[[], None]) -> None:
+        pipeline = Pipeline(settings, steps, store, getattr(predictor, "tile_batch", 1), done)
+        _convert_all(items, source, settings, pipeline, predictor.needs_truth)
+
+    work(todo, progress.step)
+    report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())
+    failed = _failed(store, source)
+    if failed is None:
         _log.info("process %d of %d is done; the last one to finish merges", rank, world)
         return report
+    # Another process may not have come to its failed images yet, and the merge must tell how they are now.
+    work([item for item in failed if item not in mine], lambda: None)
     return _finish(report, store, source, settings, about, with_evaluation)
 
 
@@ -133,14 +150,33 @@ def _finish(
     if with_evaluation:
         result = evaluate(store, source, settings)
         _log.info("\n%s\nwritten to %s", evaluation_table(result), store.root / "evaluation.json")
-    return Report(report.out_dir, True, report.converted, report.resumed, report.seconds, manifest, result)
+    failures = [_reason(store, item) for item in _failed(store, source) or ()]
+    return replace(report, complete=True, manifest=manifest, evaluation=result, failures=failures)
 
 
 def _finished(store: Store, item: SourceItem) -> bool:
-    if store.read_part(item.stem) is not None:
-        return True
-    store.part_path(item.stem).unlink(missing_ok=True)
-    return False
+    part = store.read_part(item.stem)
+    return part is not None and not part["failed"]
+
+
+def _failed(store: Store, source: DetectionSource) -> list[SourceItem] | None:
+    """Images that could not be converted; ``None`` while there are unfinished ones."""
+    if not all(store.part_path(item.stem).exists() for item in source.items):
+        return None
+    failed = []
+    for item in source.items:
+        part = store.read_part(item.stem)
+        if part is None:
+            return None
+        if part["failed"]:
+            failed.append(item)
+    return failed
+
+
+def _reason(store: Store, item: SourceItem) -> str:
+    part = store.read_part(item.stem)
+    problem = part["problems"][-1] if part and part["problems"] else {"file": item.image, "reason": "not readable"}
+    return f"{problem['file']}: {problem['reason']}"
 
 
 def _build_steps(settings: Settings, predictor: Predictor) -> list[Step]:
@@ -152,40 +188,30 @@ def _build_steps(settings: Settings, predictor: Predictor) -> list[Step]:
 
 
 def _convert_all(
-    todo: list[SourceItem],
-    source: DetectionSource,
-    settings: Settings,
-    steps: list[Step],
-    store: Store,
-    predictor: Predictor,
-    progress: Progress,
+    todo: list[SourceItem], source: DetectionSource, settings: Settings, pipeline: Pipeline, needs_truth: bool
 ) -> None:
-    writer = Writer()
-    committed: Future[Any] | None = None
-    try:
-        for unit in _read_ahead(todo, source, settings, predictor.needs_truth):
+    with pipeline:
+        for unit in _read_ahead(todo, source, settings, needs_truth, pipeline.settle):
             for error in [*unit.detections.problems, *([unit.failure] if unit.failure else [])]:
                 _log.warning("skipped: %s", error)
-            _, job = convert_unit(unit, settings, steps, store, writer)
-            if committed is not None:
-                committed.result()
-            committed = job
-            progress.step()
-        if committed is not None:
-            committed.result()
-    except BaseException:
-        writer.close(cancel=True)
-        raise
-    writer.close()
+            pipeline.convert(unit)
+            del unit
+        pipeline.settle()
 
 
 def _read_ahead(
-    todo: list[SourceItem], source: DetectionSource, settings: Settings, needs_truth: bool
+    todo: list[SourceItem],
+    source: DetectionSource,
+    settings: Settings,
+    needs_truth: bool,
+    settle: Callable[[], None],
 ) -> Iterator[LoadedUnit]:
-    """Load the units in order, the next one while the last one is used, unless it is very large."""
+    """Load the units in order, the next one while the last one is used; a large one only when nothing else is held."""
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
         ahead: Future[LoadedUnit] | None = None
         for i, item in enumerate(todo):
+            if ahead is None and not _small(item):
+                settle()
             unit = ahead.result() if ahead else load_unit(item, source, settings, needs_truth)
             ahead = None
             if i + 1 < len(todo) and _small(todo[i + 1]):

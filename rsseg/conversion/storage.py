@@ -5,6 +5,7 @@ images/<tile>.png       the tile, 8-bit RGB; only where tiles were cut
 gray/<tile>.png         class ids, 8-bit, 255 = unlabelled, colours in the palette (mode P)
 .parts/<stem>.json      one source image is finished: its tiles, instances, problems, files and their sizes
 .config.json            what decides the outcome; a rerun must agree with it
+.exactness.json         how far an inexact predictor is from the exact one; only where one is used
 ======================  ===================================================================================
 """
 
@@ -13,8 +14,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,15 +26,20 @@ from numpy.typing import NDArray
 
 from rsseg.metainfo import ClassTable
 from rsseg.structures.pictures import indexed
+from rsseg.structures.writing import remove_abandoned, replacing
 
 __all__ = ["Store", "encode_image", "encode_labels", "stable_hash"]
 
 _FOLDERS = ("images", "gray", ".parts")
 _FILES = (
-    ".config.json", "instances.json", "tiles.csv", "train.txt", "val.txt", "splits.sha256", "manifest.json",
-    "evaluation.json",
+    ".config.json", ".exactness.json", "instances.json", "tiles.csv", "train.txt", "val.txt", "splits.sha256",
+    "manifest.json", "evaluation.json",
 )  # fmt: skip
+_MERGE = "merge"
 _UNLABELLED_COLOUR = (255, 255, 255)
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.12; measured on aerial tiles: half the time, 5 % larger than level 3
+    _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
 
 
 def stable_hash(text: str) -> int:
@@ -53,12 +57,22 @@ def encode_labels(labels: NDArray[np.uint8], table: ClassTable) -> bytes:
     return buffer.getvalue()
 
 
-def encode_image(image: NDArray[np.uint8]) -> bytes:
-    """PNG of an image (H, W, 3) uint8 RGB."""
-    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 3])
-    if not done:
-        raise ValueError(f"cannot encode an image of shape {image.shape} as PNG")
+def encode_image(image: NDArray[Any]) -> bytes:
+    """PNG of an image (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
+
+    Raises:
+        ValueError: PNG cannot hold such an image.
+    """
+    if image.dtype not in (np.uint8, np.uint16) or image.shape[2:] not in ((), (3,), (4,)):
+        raise ValueError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    data: NDArray[np.uint8] = cv2.imencode(".png", image, _PNG)[1]
     return data.tobytes()
+
+
+def _tag(owner: str) -> str:
+    return _MERGE if owner == _MERGE else f"{stable_hash(owner):016x}"
 
 
 class Store:
@@ -84,7 +98,7 @@ class Store:
             (self.root / name).mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def replacing(self, name: str, owner: str = "merge") -> Iterator[IO[bytes]]:
+    def replacing(self, name: str, owner: str = _MERGE) -> Iterator[IO[bytes]]:
         """Open a new version of file ``name``, which takes its place when the block ends without an error.
 
         Args:
@@ -94,25 +108,16 @@ class Store:
         Raises:
             OSError: Writing failed, for example on a full disk; the message names the file.
         """
-        path = self.root / name
-        tag = "merge" if owner == "merge" else f"{stable_hash(owner):016x}"
-        temporary = path.parent / f".tmp-{tag}-{os.getpid()}-{secrets.token_hex(4)}"
-        try:
-            with temporary.open("wb") as file:
-                yield file
-            os.replace(temporary, path)
-        except OSError as error:
-            raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(self.root / name, _tag(owner)) as file:
+            yield file
 
-    def write(self, name: str, data: bytes, owner: str = "merge") -> int:
+    def write(self, name: str, data: bytes, owner: str = _MERGE) -> int:
         """Write file ``name`` at once; returns its size in bytes."""
         with self.replacing(name, owner) as file:
             file.write(data)
         return len(data)
 
-    def write_json(self, name: str, value: Any, owner: str = "merge", indent: int | None = None) -> None:
+    def write_json(self, name: str, value: Any, owner: str = _MERGE, indent: int | None = None) -> None:
         """Write ``value`` as UTF-8 JSON."""
         separators = None if indent else (",", ":")
         text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
@@ -152,10 +157,7 @@ class Store:
             merge: Whether leftovers of the merge step go as well.
         """
         for folder in (self.root, *(self.root / name for name in self.folders)):
-            for path in folder.glob(".tmp-*"):
-                tag = path.name.split("-")[1]
-                if merge if tag == "merge" else mine(int(tag, 16)):
-                    path.unlink(missing_ok=True)
+            remove_abandoned(folder, lambda tag: merge if tag == _MERGE else mine(int(tag, 16)))
 
     def clear(self) -> None:
         """Delete what a conversion wrote here, and nothing else.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["summary"]
+__all__ = ["failure_text", "summary"]
+
+_NAMED = 20
 
 
 def summary(manifest: dict[str, Any], out: str, seconds_per_image: float | None) -> str:
@@ -17,3 +19,18 @@ def summary(manifest: dict[str, Any], out: str, seconds_per_image: float | None)
     width, right = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines = [f"{name:<{width}}  {value:>{right}}" for name, value in rows]
     return "\n".join([*lines, f"written to {out}: instances.json, tiles.csv, manifest.json, gray/"])
+
+
+def failure_text(failures: list[str]) -> str:
+    """What could not be converted and what to do, for the end of a run.
+
+    Args:
+        failures: ``file: reason`` of each image.
+    """
+    named = "\n".join(f"  {line}" for line in failures[:_NAMED])
+    more = f"\n  and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
+    return (
+        f"{len(failures)} image(s) could not be converted, everything else is finished:\n{named}{more}\n"
+        "Replace or remove these files and run the same command again; it converts what is missing. "
+        "All of them stand in manifest.json under 'failed_images', with reasons under 'problems'."
+    )

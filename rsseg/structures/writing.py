@@ -1,33 +1,50 @@
-"""Write files behind the work that makes them."""
+"""Write files behind the work that makes them, and never half."""
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import threading
-from collections import deque
-from collections.abc import Callable
+import time
+import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "remove_abandoned", "replacing"]
+
+_ABANDONED_SECONDS = 3600.0
+"""A temporary file of another machine that nobody wrote to for so long has no owner any more."""
 
 
 class Writer:
-    """One thread that writes in the background, in order, with a bounded number of waiting jobs.
+    """Threads that do jobs in the background, begun in order, with a bounded number of unfinished ones.
 
     Args:
-        waiting: Jobs that may wait; ``submit`` blocks beyond that.
+        waiting: Jobs that may be unfinished; ``submit`` blocks beyond that.
+        threads: How many work at once; with one, jobs also end in order.
     """
 
-    def __init__(self, waiting: int = 8) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
+    def __init__(self, waiting: int = 8, threads: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="writer")
         self._slots = threading.BoundedSemaphore(waiting)
-        self._unchecked: deque[Future[Any]] = deque()
+        self._failure: BaseException | None = None
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Call ``function(*args)`` in the writer's thread, after everything submitted before."""
+        """Call ``function(*args)`` in the background, after everything submitted before.
+
+        Raises:
+            Exception: Whatever an earlier job raised.
+        """
         self._slots.acquire()
+        if self._failure is not None:
+            self._slots.release()
+            raise self._failure
         future = self._pool.submit(function, *args)
-        future.add_done_callback(lambda _: self._slots.release())
+        future.add_done_callback(self._done)
         return future
 
     def submit_checked(self, function: Callable[..., Any], *args: Any) -> None:
@@ -36,22 +53,73 @@ class Writer:
         Raises:
             Exception: Whatever an earlier job raised.
         """
-        self._raise_failed(wait=False)
-        self._unchecked.append(self.submit(function, *args))
+        self.submit(function, *args)
 
     def close_checked(self) -> None:
-        """Wait for all jobs of ``submit_checked`` and stop the thread.
+        """Wait for all jobs and stop.
 
         Raises:
             Exception: Whatever a job raised.
         """
         self.close()
-        self._raise_failed(wait=True)
+        if self._failure is not None:
+            raise self._failure
 
-    def _raise_failed(self, wait: bool) -> None:
-        while self._unchecked and (wait or self._unchecked[0].done()):
-            self._unchecked.popleft().result()
+    def _done(self, future: Future[Any]) -> None:
+        if self._failure is None and not future.cancelled():
+            self._failure = future.exception()
+        self._slots.release()
 
     def close(self, cancel: bool = False) -> None:
-        """Wait for the thread; ``cancel`` drops jobs that have not begun."""
+        """Wait for the threads; ``cancel`` drops jobs that have not begun."""
         self._pool.shutdown(wait=True, cancel_futures=cancel)
+
+
+@contextmanager
+def replacing(path: Path, tag: str = "file") -> Iterator[IO[bytes]]:
+    """Open a new version of a file, which takes its place when the block ends without an error.
+
+    Args:
+        path: The file; its folder must exist.
+        tag: Goes into the temporary name ``.tmp-<tag>-...`` beside it, so that leftovers can be told apart.
+
+    Raises:
+        OSError: Writing failed, for example on a full disk; the message names the file.
+    """
+    temporary = path.parent / f".tmp-{tag}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path, mine: Callable[[str], bool] | None = None) -> None:
+    """Delete temporary files of :func:`replacing` whose process was killed, and spare those of running ones.
+
+    Args:
+        folder: Where to look.
+        mine: Whether files with that tag are this process's business; by default all are.
+    """
+    for path in folder.glob(".tmp-*-*-*-*"):
+        _, tag, host, process, _ = path.name.split("-")
+        if (mine is None or mine(tag)) and _abandoned(path, host, int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _abandoned(path: Path, host: str, process: int) -> bool:
+    try:
+        if host == _host():
+            os.kill(process, 0)
+        return time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+    except PermissionError:
+        return False

@@ -6,13 +6,16 @@ import multiprocessing
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rsseg.conversion import convert_labels, shard_of
+from rsseg.conversion.storage import stable_hash
+from rsseg.structures.writing import replacing
 
 Make = Callable[..., dict[str, Any]]
 Digests = Callable[[Path], dict[str, str]]
@@ -21,16 +24,17 @@ FORK = multiprocessing.get_context("fork")
 
 def _convert_until(config: dict[str, Any], moment: int, before: bool) -> None:
     """Convert, and die by SIGKILL just before or after the ``moment``-th file takes its place."""
-    replace, seen = os.replace, 0
+    replace, seen, one_by_one = os.replace, 0, threading.Lock()
 
     def deadly(source: Any, target: Any) -> None:
         nonlocal seen
-        seen += 1
-        if seen == moment and before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        replace(source, target)
-        if seen == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with one_by_one:
+            seen += 1
+            if seen == moment and before:
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(source, target)
+            if seen == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     os.replace = deadly  # type: ignore[assignment]
     convert_labels(config)
@@ -148,15 +152,38 @@ def test_full_disk_names_the_file_and_keeps_what_was_done(
 
 def test_leftovers_are_removed_by_their_owner(make_config: Make, tmp_path: Path) -> None:
     convert_labels(make_config())
-    from rsseg.conversion.storage import stable_hash
-
-    left = tmp_path / "out/gray" / f".tmp-{stable_hash('P0001'):016x}-1-abcd"
+    tag = f"{stable_hash('P0001'):016x}"
+    dead = FORK.Process(target=int)
+    dead.start()
+    dead.join()
+    here = next(_temporary_name(tmp_path))
+    left = tmp_path / "out/gray" / here.replace("-x-", f"-{tag}-").replace(f"-{os.getpid()}-", f"-{dead.pid}-")
     left.write_bytes(b"half")
     owner = stable_hash("P0001") % 2
     convert_labels(make_config(), shard=(1 - owner, 2))
     assert left.exists()
     convert_labels(make_config(), shard=(owner, 2))
     assert not left.exists()
+
+
+@pytest.mark.parametrize("place", ["running here", "elsewhere", "elsewhere, long ago"])
+def test_files_of_running_processes_are_spared(make_config: Make, tmp_path: Path, place: str) -> None:
+    convert_labels(make_config())
+    name = next(_temporary_name(tmp_path)).replace("-x-", "-merge-")
+    if place.startswith("elsewhere"):
+        name = ".tmp-merge-0badc0de-1-abcd"
+    left = tmp_path / "out" / name
+    left.write_bytes(b"half")
+    if place.endswith("long ago"):
+        os.utime(left, (0, 0))
+    convert_labels(make_config())
+    assert left.exists() == (place != "elsewhere, long ago")
+
+
+def _temporary_name(folder: Path) -> Iterator[str]:
+    """Name of a temporary file of this process with the tag ``x``."""
+    with replacing(folder / "file", "x"):
+        yield next(folder.glob(".tmp-*")).name
 
 
 def test_shards_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

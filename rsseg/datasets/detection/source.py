@@ -79,6 +79,8 @@ class DetectionSource:
     def read(self, item: SourceItem) -> Detections:
         """The labels of one image, their boxes compared with the size of the image file.
 
+        Where the image cannot be read, ``problems`` ends with an error about it and the boxes are not compared.
+
         Raises:
             AnnotationError: A label or the image is unusable and ``on_error`` is ``"raise"``.
         """
@@ -88,9 +90,11 @@ class DetectionSource:
             record = READERS[self.format](item.annotation, self.table, self.on_error)
         try:
             size = image_size(item.image)
-        except AnnotationError as error:
+        except (AnnotationError, OSError) as error:
+            if not isinstance(error, AnnotationError):
+                error = AnnotationError(item.image, None, item.stem, f"cannot be read ({error.strerror or error})")
             settle([error], self.on_error)
-            return replace(record.select([]), problems=[*record.problems, error.with_traceback(None)])
+            return replace(record, problems=[*record.problems, error.with_traceback(None)])
         return check_inside(record, size, self.on_error)
 
 

@@ -176,7 +176,7 @@ def test_broken_image_file(folders):
     label(folders[1] / "a.txt")
     source = open_source("dota", *folders, SOTA, on_error="skip")
     record = source.read(source.items[0])
-    assert len(record) == 0 and record.problems[0].path == folders[0] / "a.png"
+    assert len(record) == 1 and record.size is None and record.problems[0].path == folders[0] / "a.png"
 
 
 def test_coco_images_and_their_problems(tmp_path):

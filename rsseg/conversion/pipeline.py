@@ -1,0 +1,177 @@
+"""Threads that turn source images into files: while one tile is encoded, the last ones are decoded and written.
+
+The calling thread cuts, prompts and encodes; a second one decodes, paints and packs; two more encode PNGs and write.
+Only a few tiles are under way at any time, and a source image's part file is written last.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsseg.conversion.settings import Settings
+from rsseg.conversion.storage import Store, encode_image, encode_labels
+from rsseg.conversion.unit import LoadedUnit, Results, Step, cut_tiles, problem_row
+from rsseg.structures.writing import Writer
+
+__all__ = ["Pipeline", "divide_steps"]
+
+_DECODING = 4
+"""Encoded tiles that may wait to be decoded."""
+_WRITING = 8
+"""Files that may wait to be written."""
+_UNITS = 16
+"""Source images that may wait for their last file; matters only where nearly all are empty."""
+
+Files = list[tuple[str, "Future[int]"]]
+
+
+def divide_steps(steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
+    """The steps before the first one that can encode ahead (``PredictMasks``), and the others."""
+    at = next((i for i, step in enumerate(steps) if hasattr(step, "encode")), len(steps))
+    return list(steps[:at]), list(steps[at:])
+
+
+class Pipeline:
+    """The threads of one conversion; use it in a ``with`` block.
+
+    Args:
+        settings: The config.
+        steps: What is done to a tile.
+        store: Where the files go.
+        tile_batch: Tiles of one source image that are encoded together.  They never come from two images, so that
+            an interrupted run encodes the same tiles together.
+        committed: Called after each source image whose files are all written.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        steps: Sequence[Step],
+        store: Store,
+        tile_batch: int = 1,
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings, self._store, self._tile_batch = settings, store, tile_batch
+        self._before, self._after = divide_steps(steps)
+        self._committed = committed
+        self._decoder, self._writer = Writer(_DECODING), Writer(_WRITING, threads=2)
+        self._units: deque[Future[Future[None]]] = deque()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        # What was handed over is finished even after a failure: complete images keep their part file.
+        self._decoder.close()
+        self._writer.close()
+
+    def convert(self, unit: LoadedUnit) -> None:
+        """Convert a source image; returns when its tiles are encoded.
+
+        Raises:
+            ValueError: A tile of this or an earlier image cannot be converted; the message names it.
+            RuntimeError: The same, for errors that are not about values.
+            OSError: A file cannot be written; the message names it.
+        """
+        part = _empty_part(unit, self._settings)
+        tiles: list[Future[None]] = []
+        files: Files = []
+        for batch in self._batches(unit, part):
+            with _naming(unit, batch[0]["tile"]):
+                for step in self._after[:1]:
+                    step.encode(batch)  # type: ignore[attr-defined]
+            for results in batch:
+                tiles.append(self._decoder.submit(self._finish_tile, unit, results, part, files))
+        self._units.append(self._decoder.submit(self._finish_unit, unit.item.stem, part, tiles, files))
+        self.settle(_UNITS)
+
+    def settle(self, left: int = 0) -> None:
+        """Wait until at most ``left`` source images are under way.
+
+        Raises:
+            Exception: As :meth:`convert`.
+        """
+        while len(self._units) > left or (self._units and self._units[0].done()):
+            self._units.popleft().result().result()
+            self._committed()
+
+    def _batches(self, unit: LoadedUnit, part: dict[str, Any]) -> Iterator[list[Results]]:
+        batch: list[Results] = []
+        for results in cut_tiles(unit, self._settings, part):
+            with _naming(unit, results["tile"]):
+                for step in self._before:
+                    results = step(results)
+            batch.append(results)
+            if len(batch) >= self._tile_batch:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _finish_tile(self, unit: LoadedUnit, results: Results, part: dict[str, Any], files: Files) -> None:
+        tile, stem = results["tile"], unit.item.stem
+        with _naming(unit, tile):
+            for step in self._after:
+                results = step(results)
+        if self._settings.cuts_tiles:
+            name = f"images/{tile}.png"
+            files.append((name, self._writer.submit(_write_image, self._store, name, results["image"], stem)))
+        name, labels = f"gray/{tile}.png", results["label_map"]
+        files.append((name, self._writer.submit(_write_labels, self._store, name, labels, self._settings, stem)))
+        height, width = labels.shape
+        x, y = (int(v) for v in results["window"][:2])
+        row = {"tile": tile, "x": x, "y": y, "width": width, "height": height}
+        part["tiles"].append({**row, "instances": results["instances"], "dropped": results.get("dropped", [])})
+
+    def _finish_unit(self, stem: str, part: dict[str, Any], tiles: list[Future[None]], files: Files) -> Future[None]:
+        for tile in tiles:
+            tile.result()
+        return self._writer.submit(_commit, self._store, stem, part, files)
+
+
+def _empty_part(unit: LoadedUnit, settings: Settings) -> dict[str, Any]:
+    failure = [] if unit.failure is None else [problem_row(unit.failure)]
+    return {
+        "source": unit.item.image.relative_to(Path(settings.source["images"])).as_posix(),
+        "objects": len(unit.detections),
+        "failed": unit.failure is not None,
+        "size": None if unit.image is None else [int(v) for v in unit.image.shape[:2]],
+        "unassigned": [],
+        "empty_tiles": [],
+        "problems": [problem_row(error) for error in unit.detections.problems] + failure,
+        "tiles": [],
+        "files": {},
+    }
+
+
+def _write_image(store: Store, name: str, image: NDArray[np.uint8], owner: str) -> int:
+    return store.write(name, encode_image(image), owner)
+
+
+def _write_labels(store: Store, name: str, labels: NDArray[np.uint8], settings: Settings, owner: str) -> int:
+    return store.write(name, encode_labels(labels, settings.table), owner)
+
+
+def _commit(store: Store, stem: str, part: dict[str, Any], files: Files) -> None:
+    part["files"] = {name: job.result() for name, job in files}
+    store.write_json(f".parts/{stem}.json", part, owner=stem)
+
+
+@contextmanager
+def _naming(unit: LoadedUnit, tile: str) -> Iterator[None]:
+    """Let an error say which image and tile it is about; those of files say so themselves."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else RuntimeError
+        raise kind(f"{unit.item.image}, tile {tile}: {error}") from error

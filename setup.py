@@ -58,6 +58,7 @@ setup(
     extras_require={
         "mm": requirements("mminstall"),
         "optional": requirements("optional"),
+        "sam2": requirements("sam2"),
         "tests": requirements("tests"),
     },
     cmdclass={"build_py": BuildWithMim},

@@ -16,14 +16,14 @@ from packaging.utils import canonicalize_name
 import rsseg
 
 REPO = Path(__file__).resolve().parents[2]
-EXTRAS = {"mm": "mminstall", "optional": "optional", "tests": "tests"}
+EXTRAS = {"mm": "mminstall", "optional": "optional", "sam2": "sam2", "tests": "tests"}
 MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "data").glob("*.md")])
 DOCUMENTS = {"README.md", "CHANGELOG.md", "data/README.md"}
 DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary")}
 # Import names of the packages in requirements/, and of those that these bring along.
 RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
-OPTIONAL = {"safetensors", "segment_anything"}
+OPTIONAL = {"safetensors", "segment_anything", "sam2"}
 TESTING = {"pytest", "packaging", "setuptools", "yaml"}
 
 

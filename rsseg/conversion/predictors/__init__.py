@@ -7,6 +7,7 @@ named in a config's ``predictors``.
 from rsseg.conversion.predictors.base import Prediction, Predictor
 from rsseg.conversion.predictors.grabcut import GrabCutPredictor
 from rsseg.conversion.predictors.sam import SAMPredictor
+from rsseg.conversion.predictors.sam2 import SAM2Predictor
 from rsseg.conversion.predictors.simple import BoxPredictor, TruthPredictor
 
 __all__ = [
@@ -15,12 +16,14 @@ __all__ = [
     "GrabCutPredictor",
     "Prediction",
     "Predictor",
+    "SAM2Predictor",
     "SAMPredictor",
     "TruthPredictor",
 ]
 
 PREDICTORS: dict[str, str] = {
     "sam": "SAMPredictor",
+    "sam2": "SAM2Predictor",
     "grabcut": "GrabCutPredictor",
     "box": "BoxPredictor",
     "truth": "TruthPredictor",

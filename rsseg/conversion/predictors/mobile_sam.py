@@ -67,21 +67,27 @@ class TinyViTEncoder(nn.Module):
             else:
                 stage = tinyvit.BasicStage(num_heads=num_heads[i], window_size=window_sizes[i], **shared)
                 self.layers.append(stage)
-        self.layers[2].downsample.conv2.conv2d.stride = (1, 1)
+        last_merging: Any = self.layers[2].downsample
+        last_merging.conv2.conv2d.stride = (1, 1)
         self.neck = _neck(embed_dims[3], out_chans)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, out_chans, S / 16, S / 16) of normalised, padded images (B, 3, S, S)."""
-        for module in self.layers.modules():
-            # Attention keeps a copy of its biases, which loading weights or changing the device leaves behind.
-            if hasattr(module, "attention_bias_idxs") and not self.training:
-                module.ab = module.attention_biases[:, module.attention_bias_idxs]
+        self._renew_biases()
         tokens = self.patch_embed(images)
         for layer in self.layers:
             tokens = layer(tokens)
         side = self.img_size // 16
         grid: torch.Tensor = tokens.transpose(1, 2).reshape(len(tokens), -1, side, side)
-        return self.neck(grid)
+        embedding: torch.Tensor = self.neck(grid)
+        return embedding
+
+    def _renew_biases(self) -> None:
+        """Attention keeps a copy of its biases for evaluation, which loading or moving the weights leaves behind."""
+        attention: Any
+        for attention in self.layers.modules():
+            if hasattr(attention, "attention_bias_idxs") and not self.training:
+                attention.ab = attention.attention_biases[:, attention.attention_bias_idxs]
 
 
 def _neck(channels: int, out_chans: int) -> nn.Sequential:

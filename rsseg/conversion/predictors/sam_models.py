@@ -95,10 +95,9 @@ def load_sam(settings: dict[str, Any], path: Path, model: str | dict[str, Any]) 
         ValueError: The file cannot be read, or its weights belong to another model; the message says which they
             look like.
     """
-    state = read_weights(path, "predictors.sam.checkpoint")
-    left_out: list[str] = []
-    if "embed_dims" in settings:
-        state, left_out = from_public_keys(state)
+    tiny = "embed_dims" in settings
+    state = read_weights(path, f"predictors.{'mobile_sam' if tiny else 'sam'}.checkpoint")
+    state, left_out = from_public_keys(state) if tiny else (state, [])
     sam = build_sam(settings)
     problem = misfits(sam, state)
     if problem:

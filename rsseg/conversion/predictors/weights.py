@@ -26,7 +26,7 @@ def read_weights(path: Path, option: str) -> dict[str, torch.Tensor]:
         ValueError: The file is truncated, damaged, no checkpoint, or would run code to load.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint; give another with --cfg-options {option}=FILE")
+        raise FileNotFoundError(f"{path}: no such SAM checkpoint; give another with --cfg-options {option}=FILE")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises almost anything, from KeyError to struct.error

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion import steps as _steps  # noqa: F401  (registers the steps)
@@ -102,6 +103,7 @@ def ablate_prompts(
 
     Source: SAMRS paper, section 2.4 and table 1.
     """
+    cv2.setNumThreads(1)
     rank, world = shard
     settings = Settings.from_config(config)
     prompts = _check(settings, prompts, overwrite and world > 1)
@@ -169,10 +171,10 @@ def _build_steps(settings: Settings, prompts: Sequence[str]) -> tuple[list[Step]
 
 def _unfinished(store: Store, item: SourceItem) -> bool:
     part = store.read_part(item.stem)
-    if part is not None and not part["failed"] and not part["without_truth"]:
-        return False
-    store.part_path(item.stem).unlink(missing_ok=True)
-    return True
+    if part is None:
+        store.part_path(item.stem).unlink(missing_ok=True)
+        return True
+    return bool(part["failed"] or part["without_truth"])
 
 
 def _add_up(

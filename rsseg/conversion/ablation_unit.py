@@ -14,7 +14,7 @@ from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.truths import load_truth
-from rsseg.conversion.unit import LoadedUnit, Step, load_unit, problem_row, tiles_of
+from rsseg.conversion.unit import LoadedUnit, Results, Step, cut_tiles, load_unit, problem_row
 from rsseg.datasets.detection import AnnotationError, DetectionSource, SourceItem
 from rsseg.structures.masks import MaskCrop, cut_mask
 
@@ -48,7 +48,7 @@ def measure_unit(
 
     Raises:
         AnnotationError: Something is unusable and the source raises problems.
-        FileNotFoundError: A file is missing and the source raises problems.
+        OSError: A file is missing or cannot be read and the source raises problems.
         ValueError: The model cannot use such prompts, or returned another number of masks than there are objects.
     """
     unit = load_unit(item, source, settings, needs_truth=False)
@@ -67,7 +67,7 @@ def measure_unit(
         return part
     try:
         unit.truth = load_truth(item, unit.detections, settings.table, settings.truth or {})
-    except (AnnotationError, FileNotFoundError) as error:
+    except (AnnotationError, OSError) as error:
         if source.on_error == "raise":
             raise
         _log.warning("no ground truth: %s", error)
@@ -80,26 +80,21 @@ def measure_unit(
 
 def _encoded_tiles(
     unit: LoadedUnit, settings: Settings, predictor: Predictor, before: list[Step], part: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], Any]]:
+) -> Iterator[tuple[Results, Any]]:
     """Results of the tiles with objects and what the model keeps of each, as many at once as it likes."""
-    assert unit.truth is not None
-    windows, kept = tiles_of(unit, settings)
-    part["unassigned"] = int(np.count_nonzero(~kept.any(axis=1)))
-    chosen, batch = np.flatnonzero(kept.any(axis=0)), getattr(predictor, "tile_batch", 1)
-    for start in range(0, len(chosen), batch):
-        tiles = []
-        for j in chosen[start : start + batch]:
-            rows = np.flatnonzero(kept[:, j])
-            results: dict[str, Any] = {"source_image": unit.image, "window": windows[j]}
-            results |= {"detections": unit.detections.select(rows), "source_truth": [unit.truth[i] for i in rows]}
-            for step in before:
-                results = step(results)
-            tiles.append(results)
-        yield from zip(tiles, encode(predictor, [results["image"] for results in tiles]), strict=True)
+    lists: dict[str, Any] = {"empty_tiles": []}
+    tiles = [results for results in cut_tiles(unit, settings, lists) if len(results["detections"])]
+    part["unassigned"] = len(lists["unassigned"])
+    count = getattr(predictor, "tile_batch", 1)
+    for start in range(0, len(tiles), count):
+        batch = tiles[start : start + count]
+        for step in before:
+            batch = [step(results) for results in batch]
+        yield from zip(batch, encode(predictor, [results["image"] for results in batch]), strict=True)
 
 
 def _count_tile(
-    part: dict[str, Any], results: dict[str, Any], encoded: Any, predictor: Predictor, prompters: dict[str, Step]
+    part: dict[str, Any], results: Results, encoded: Any, predictor: Predictor, prompters: dict[str, Step]
 ) -> None:
     labels = results["detections"].labels
     truth = [None if mask is None else cut_mask(mask, results["window"]) for mask in results["source_truth"]]

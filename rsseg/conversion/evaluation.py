@@ -109,7 +109,7 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
         detections = source.read(item)
         try:
             masks = load_truth(item, detections, table, settings.truth)
-        except (AnnotationError, FileNotFoundError):
+        except (AnnotationError, OSError):
             if source.on_error == "raise":
                 raise
             missing.append(part["source"])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rsseg.structures.writing import replacing
+
 __all__ = ["ablation_chart"]
 
-_COLOURS = {"mIOU_I": "#2a6f97", "mIOU_P": "#e9a23b"}
+_COLOURS = {"mIOU_I": "#2f6db5", "mIOU_P": "#e9a23b"}
 _NAMES = {"mIOU_I": "mIOU_I, mean over instances", "mIOU_P": "mIOU_P, over summed pixels"}
 _ROW_INCHES, _CELL_INCHES = 0.42, 0.62
 
@@ -43,14 +44,11 @@ def ablation_chart(result: dict[str, Any], path: Path) -> None:
     overall = next(iter(kinds.values()))["overall"]
     rule = "counted as IoU 0" if result["published_union"] else "left out"
     missing = f", {overall['without_truth']} without truth pixels {rule}" if overall["without_truth"] else ""
-    title = f"{result['label_set']}, {result['predictor']['name']}: masks against ground truth\n"
-    figure.suptitle(f"{title}{overall['instances']} instances of {result['images']} images{missing}", fontsize=10)
-    temporary = path.with_name(f".tmp-merge-{os.getpid()}.png")
-    try:
-        figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    counted = f"{overall['instances']} instances of {result['images']} images{missing}"
+    title = f"{result['label_set']}, {result['predictor']['name']}: masks against ground truth"
+    figure.suptitle(f"{title}\n{counted}", x=0.01, ha="left", fontsize=10)
+    with replacing(path, "merge") as file:
+        figure.savefig(file, format="png", dpi=130, metadata={"Software": None})
 
 
 def _bars(axes: Any, kinds: dict[str, Any]) -> None:

@@ -164,6 +164,29 @@ def test_an_image_is_encoded_once_for_all_prompts(masked: Make) -> None:
     assert 2 in TwoStages.encoded and max(TwoStages.encoded) == 2
 
 
+def test_sam_with_every_prompt_of_the_paper(masked: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = pytest.importorskip("segment_anything").modeling.ImageEncoderViT
+    forward, calls = encoder.forward, []
+
+    def counted(self: Any, x: Any) -> Any:
+        calls.append(len(x))
+        return forward(self, x)
+
+    monkeypatch.setattr(encoder, "forward", counted)
+    tiny = {"embed_dim": 32, "depth": 2, "num_heads": 2, "global_attn_indexes": [1], "img_size": 256}
+    sam = {"type": "SAMPredictor", "model": tiny, "random_seed": 0}
+    config = masked(tiling=None, predictor="mine", predictors={"mine": sam})
+    result = ablate_prompts(config).result
+    assert calls == [1, 1, 1]  # P0003 has no object
+    assert result is not None and tuple(result["prompts"]) == PAPER_PROMPTS
+    for kind in ("hbox", "cp+rhbox+rhbox_m"):
+        alone = convert_labels(
+            {**config, "out_dir": f"{config['out_dir']}_{kind}", "prompt": kind}, with_evaluation=True
+        )
+        assert alone.evaluation is not None
+        assert result["prompts"][kind] == {key: alone.evaluation[key] for key in ("overall", "classes")}
+
+
 def test_the_papers_combinations() -> None:
     assert len(set(PAPER_PROMPTS)) == 15
     assert all("+".join(parse_prompt(kind)) == kind for kind in PAPER_PROMPTS)

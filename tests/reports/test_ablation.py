@@ -33,7 +33,7 @@ def _count(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
 
 
 def test_bars_are_as_long_as_their_values(tmp_path: Path) -> None:
-    blue = (0x2A, 0x6F, 0x97)
+    blue = (0x2F, 0x6D, 0xB5)
     half = _draw(_result(["ship"], {"hbox": 0.5, "cp": 0.25}), tmp_path / "a.png")
     whole = _draw(_result(["ship"], {"hbox": 1.0, "cp": 0.5}), tmp_path / "b.png")
     assert half.shape == whole.shape

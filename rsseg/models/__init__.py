@@ -4,7 +4,8 @@ from rsseg.stack import require_stack
 
 require_stack()
 
+from rsseg.models import backbones  # noqa: E402
 from rsseg.models.multihead import MultiHeadSegmentor, set_loss  # noqa: E402
 from rsseg.models.segmentor import Segmentor, slide_logits  # noqa: E402
 
-__all__ = ["MultiHeadSegmentor", "Segmentor", "set_loss", "slide_logits"]
+__all__ = ["MultiHeadSegmentor", "Segmentor", "backbones", "set_loss", "slide_logits"]

@@ -1,0 +1,6 @@
+"""Backbones of the SAMRS release that mmseg lacks; their parameters have the published names."""
+
+from rsseg.models.backbones.internimage import InternImage
+from rsseg.models.backbones.vitae import ViTAEv2
+
+__all__ = ["InternImage", "ViTAEv2"]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,19 +107,16 @@ def convert_labels(
     if len(mine) > len(todo):
         _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
     progress = Progress(len(todo), f"convert ({settings.predictor})", shown=rank == 0)
-
-    def work(items: list[SourceItem], done: Callable[[], None]) -> None:
-        pipeline = Pipeline(settings, steps, store, getattr(predictor, "tile_batch", 1), done)
-        _convert_all(items, source, settings, pipeline, predictor.needs_truth)
-
-    work(todo, progress.step)
+    pipeline = partial(Pipeline, settings, steps, store, getattr(predictor, "tile_batch", 1))
+    _convert_all(todo, source, settings, pipeline(progress.step), predictor.needs_truth)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())
     failed = _failed(store, source)
     if failed is None:
         _log.info("process %d of %d is done; the last one to finish merges", rank, world)
         return report
     # Another process may not have come to its failed images yet, and the merge must tell how they are now.
-    work([item for item in failed if item not in mine], lambda: None)
+    others = [item for item in failed if item not in mine]
+    _convert_all(others, source, settings, pipeline(), predictor.needs_truth)
     return _finish(report, store, source, settings, about, with_evaluation)
 
 

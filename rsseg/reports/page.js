@@ -10,7 +10,8 @@
   const chips = { class: find(".chip[data-class]"), kind: find(".chip[data-kind]") };
   const sliders = ["min", "max"].map(byId);
   const scored = sliders[0] !== null;
-  const ends = { min: (s) => s.min, max: (s) => s.max };
+  const end = (slider) => Number(slider[slider.id]);
+  const moved = (slider) => Number(slider.value) !== end(slider);
 
   // What is chosen lives in the address: #class=ship&class=plane&kind=best&min=0.5&max=0.9&flag=border&sort=low
   const read = () => {
@@ -32,7 +33,7 @@
     for (const chip of chips.class) if (pressed(chip)) told.append("class", data.classes[chip.dataset.class]);
     for (const chip of chips.kind) if (pressed(chip)) told.append("kind", chip.dataset.kind);
     for (const slider of scored ? sliders : []) {
-      if (slider.value !== ends[slider.id](slider)) told.set(slider.id, slider.value);
+      if (moved(slider)) told.set(slider.id, slider.value);
     }
     if (byId("flag").value) told.set("flag", byId("flag").value);
     if (byId("sort").value) told.set("sort", byId("sort").value);
@@ -49,7 +50,7 @@
     }
     for (const slider of scored ? sliders : []) {
       const value = parseFloat(state[slider.id]);
-      slider.value = Number.isFinite(value) ? value : ends[slider.id](slider);
+      slider.value = Number.isFinite(value) ? value : end(slider);
       slider.nextElementSibling.value = Number(slider.value).toFixed(2);
     }
     for (const name of ["flag", "sort"]) {
@@ -71,7 +72,7 @@
     const state = read();
     if (holder) {
       show(state);
-      const [low, high] = scored ? sliders.map((s) => (s.value === ends[s.id](s) ? null : Number(s.value))) : [null, null];
+      const [low, high] = scored ? sliders.map((s) => (moved(s) ? Number(s.value) : null)) : [null, null];
       let shown = 0;
       for (const card of cards) {
         const { score, flags } = card.dataset;

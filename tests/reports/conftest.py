@@ -70,6 +70,6 @@ def write_set(root: Path, tiles: dict[str, list[Object]], classes: list[str], si
     return root
 
 
-@pytest.fixture(name="write_set")
+@pytest.fixture(name="write_set", scope="session")
 def _write_set() -> Callable[..., Path]:
     return write_set

@@ -3,6 +3,8 @@
 prompt = "hbox"
 predictors = dict(
     sam=dict(type="SAMPredictor", model="vit_h", checkpoint="data/weights/sam_vit_h_4b8939.pth"),
+    mobile_sam=dict(type="SAMPredictor", model="vit_t", checkpoint="data/weights/mobile_sam.pt"),
+    sam2=dict(type="SAM2Predictor", config="sam2.1_hiera_l", checkpoint="data/weights/sam2.1_hiera_large.pt"),
     grabcut=dict(type="GrabCutPredictor"),
     box=dict(type="BoxPredictor"),
     truth=dict(type="TruthPredictor"),

@@ -1,0 +1,45 @@
+"""Export a labelled set to SAMRS's pickles, colour images, YOLO polygons or COCO.
+
+python tools/export_labels.py ROOT --to pkl color yolo coco [--out DIR]
+
+ROOT is the output folder of tools/convert_labels.py, or one subset of the released SAMRS folders, for example
+dotav2_1024/trainval.  Interrupt it when you like: the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", help="the labelled set")
+    parser.add_argument("--to", nargs="+", required=True, choices=("pkl", "color", "yolo", "coco"), help="formats")
+    parser.add_argument("--out", help="folder to write below (default: ROOT): ins/, color/, yolo/, instances.json")
+    parser.add_argument("--images", help="folder of the images, where the set does not say or they have moved")
+    parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), where the set does not say")
+    parser.add_argument("--overwrite", action="store_true", help="write finished files again")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Export, then say what was written."""
+    require_stack_or_exit()
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.conversion.exports import export_labels, export_summary
+
+    try:
+        rows = export_labels(args.root, args.to, args.out, args.images, args.classes, args.overwrite)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    logging.getLogger("rsseg").info("\n%s", export_summary(rows))
+
+
+if __name__ == "__main__":
+    main()

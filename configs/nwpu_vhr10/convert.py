@@ -2,6 +2,7 @@
 
     python tools/convert_labels.py configs/nwpu_vhr10/convert.py --evaluate
     python tools/convert_labels.py configs/nwpu_vhr10/convert.py --predictor truth --out data/nwpu_vhr10/masks
+    python tools/ablate_prompts.py configs/nwpu_vhr10/convert.py --predictor sam
 
 Expected (measured, 520 images, 3178 instances): mIOU_I 0.716, mIOU_P 0.742 with grabcut, 0.19 s per image on one
 core; 0.589 / 0.579 with --predictor box, 0.012 s per image.  Peak memory 1.0 GB, nearly all of it imports.

@@ -228,6 +228,8 @@ def _rows(result: dict[str, Any]) -> Iterator[list[Any]]:
 def ablation_table(result: dict[str, Any]) -> str:
     """The result of :func:`ablate_prompts` as an aligned text table, the best of each class marked with ``*``."""
     rows = list(_rows(result))
+    if len({row[1] for row in rows}) == 2:  # "all" and the only class say the same
+        rows = [row for row in rows if row[1] == "all"]
     best = {name: [max(row[i] or 0 for row in rows if row[1] == name) for i in (4, 5)] for name in {r[1] for r in rows}}
     lines = [("class", "prompt", "instances", "no truth", "mIOU_I ", "mIOU_P ")]
     last = ""

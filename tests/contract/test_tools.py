@@ -19,7 +19,8 @@ def _name(path: Path) -> str:
 def test_the_tools_are_there() -> None:
     expected = {"train.py", "test.py", "convert_labels.py", "make_scenes.py", "benchmark.py", "demo.py"}
     assert expected <= {path.name for path in PYTHON_TOOLS}
-    assert {"dist_train.sh", "dist_test.sh", "slurm_train.sh"} == {path.name for path in SHELL_TOOLS}
+    distributed = {"dist_train.sh", "dist_test.sh", "dist_convert.sh", "slurm_train.sh", "slurm_convert.sh"}
+    assert distributed == {path.name for path in SHELL_TOOLS}
 
 
 @pytest.mark.parametrize("path", PYTHON_TOOLS, ids=_name)

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Convert on a Slurm cluster, one task per GPU; a task that dies does not end the others.
+#
+# When some have died, the same command, also with another number of tasks, does what is missing.
+set -euo pipefail
+
+if [ $# -lt 3 ]; then
+    cat >&2 <<'USAGE'
+Usage: tools/slurm_convert.sh PARTITION JOB_NAME CONFIG [arguments of tools/convert_labels.py]
+Environment: GPUS (8), GPUS_PER_NODE (8, at most GPUS), CPUS_PER_TASK (5), SRUN_ARGS (more arguments for srun),
+    PYTHON (python), OMP_NUM_THREADS (1)
+USAGE
+    exit 2
+fi
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+partition=$1 job_name=$2 config=$3
+shift 3
+gpus=${GPUS:-8}
+per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
+read -ra srun_args <<<"${SRUN_ARGS:-}"
+
+export PYTHONPATH=${tools%/*}${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+exec srun --partition="$partition" --job-name="$job_name" \
+    --gres="gpu:$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=0 --wait=0 ${srun_args[@]+"${srun_args[@]}"} \
+    "${PYTHON:-python}" -u "$tools/convert_labels.py" "$config" --launcher slurm "$@"

@@ -94,7 +94,7 @@ def test_a_small_object_is_found_without_the_whole_image() -> None:
     for name in ("blob", "tiny blob", "over the border", "one pixel", "empty", "stable only"):
         found = Upsampler((LOW, LOW), FRAME, (FRAME, FRAME), (FRAME, FRAME)).find(LOGITS[name], never)
         assert found is not None
-    # One logit of 6 among -12, 4 pixels to a logit: 18 * 7/8 * 7/8 - 12 = 1.8 at the inner four, 18 * 7/8 * 5/8 - 12 < 0.
+    # One logit of 6 among -12, 4 pixels to a logit: 18 * 7/8 * 7/8 - 12 > 0 at the inner four, 18 * 7/8 * 5/8 - 12 < 0.
     found = Upsampler((LOW, LOW), FRAME, (FRAME, FRAME), (FRAME, FRAME)).find(LOGITS["one pixel"], never)
     assert found is not None and found.mask.bbox == (37, 69, 39, 71)
 

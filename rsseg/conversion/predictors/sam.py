@@ -27,7 +27,7 @@ _log = logging.getLogger("rsseg")
 
 _BOX_BATCH = 64
 """Boxes decoded together on a GPU."""
-_BATCH_MARGIN = 5e-5
+_BATCH_MARGIN = 2e-5
 """Share of the largest absolute logit by which a batch may differ from single boxes; see ``SAMPredictor``."""
 _BATCH_SAFETY = 5
 """How many times smaller than that the difference must be where it is looked at."""
@@ -76,8 +76,8 @@ class SAMPredictor:
     Masks have the same bits as those of ``SamPredictor.predict_torch`` called object by object.  With a
     ``box_batch`` of 1 that follows from how they are computed (see :mod:`rsseg.conversion.predictors.upsample`).
     Larger batches round differently: up to 1.2e-6 of the largest logit (measured on a CPU, random ViT-B and smaller
-    models).  A mask that 5e-5 could change is decoded again, alone; the first object of each batch is too, and where
-    it differs by more than 1e-5 the batch is not used.  That this is enough is measured, not proven.
+    models).  A mask that 2e-5 could change is decoded again, alone; the first object of each batch is too, and where
+    it differs by more than 4e-6 the batch is not used.  That this is enough is measured, not proven.
 
     Args:
         model: ``vit_h``, ``vit_l``, ``vit_b`` or ``vit_t`` (MobileSAM), or a dict for :func:`build_sam`.

@@ -10,7 +10,8 @@ Why the masks are the same, bit by bit.  Let u = 2^-24 and M the largest absolut
   threshold, torch's value does too.  The box around the other logits, with the pixels they reach, is all that counts.
 * Torch rounds each of a step's four products of two weights and a logit, and their sum, at most 5 times in whatever
   order: 10 u M for both steps.  Ours rounds each weight once and sums at most 3 terms per axis: 8 u M.  A value of ours
-  that is further than ``ROUNDING`` M (32 u M) from the threshold is on the same side as torch's.
+  that is further than ``ROUNDING`` M (32 u M) from the threshold is on the same side as torch's.  M may be the largest
+  of the few logits that the value draws on.
 * Where one value is nearer, that whole mask is computed by SAM's own function.
 """
 
@@ -55,9 +56,12 @@ class _Axis(NamedTuple):
     first: NDArray[np.int64]
     last: NDArray[np.int64]
 
-    def reach(self, found: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-        """Pixels that draw on any logit between the first and the last ``True`` of (in,), and all they draw on."""
-        where = np.flatnonzero(found)
+    def reach(self, near: NDArray[np.bool_], across: int) -> tuple[slice, slice] | None:
+        """Pixels that draw on any logit between the first and the last set of ``near``, and all they draw on.
+
+        ``near`` (h, w) marks logits, ``across`` is the other axis.
+        """
+        where = np.flatnonzero(near.any(axis=across))
         if not len(where):
             return None
         start = int(np.searchsorted(self.last, where[0]))
@@ -123,19 +127,30 @@ class Upsampler:
         slack = (ROUNDING + margin) * peak
         if not np.isfinite(peak):
             return None if margin else self._cut(exact(), 0, 0)
-        near = logits > self.threshold - _STABILITY_OFFSET - slack
-        rows, cols = self._rows.reach(near.any(axis=1)), self._cols.reach(near.any(axis=0))
+        near: NDArray[np.bool_] = np.greater(logits, self.threshold - _STABILITY_OFFSET - slack)
+        rows, cols = self._rows.reach(near, 1), self._cols.reach(near, 0)
         if rows is None or cols is None:
             return Upsampled(empty_mask(), 0.0)
-        part = logits[rows[1], cols[1]]
+        part, x, y = logits[rows[1], cols[1]], cols[0].start, rows[0].start
         whole = part.size >= _LARGE * logits.size
-        values = exact() if whole else self._rows.weights[rows] @ part @ self._cols.weights[cols].T
-        if np.abs(values - self.threshold).min() <= slack:
-            if margin:
-                return None
-            if not whole:
-                values, whole = exact(), True
-        return self._cut(values, 0 if whole else cols[0].start, 0 if whole else rows[0].start)
+        if whole:
+            values, x, y = exact(), 0, 0
+        else:
+            values = np.asarray(
+                self._rows.weights[rows[0], rows[1]] @ part @ self._cols.weights[cols[0], cols[1]].T, np.float32
+            )
+        close = np.argwhere(np.abs(values - self.threshold) <= slack).tolist()
+        if close and margin:
+            return None
+        if not whole and any(self._unsure(float(values[i, j]), logits, y + i, x + j) for i, j in close):
+            values, x, y = exact(), 0, 0
+        return self._cut(values, x, y)
+
+    def _unsure(self, value: float, logits: Floats, row: int, col: int) -> bool:
+        """Whether rounding could move the value of a pixel over the threshold, by the logits that it draws on."""
+        rows = slice(self._rows.first[row], self._rows.last[row] + 1)
+        cols = slice(self._cols.first[col], self._cols.last[col] + 1)
+        return abs(value - self.threshold) <= ROUNDING * float(np.abs(logits[rows, cols]).max())
 
     def _cut(self, values: Floats, x: int, y: int) -> Upsampled:
         """Threshold the part of the upsampled logits whose first pixel is column x, row y; all else is outside."""

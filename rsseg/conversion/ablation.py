@@ -10,7 +10,7 @@ import csv
 import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class AblationReport:
 
 class _Sums(Store):
     folders = (".parts",)
-    files = (".config.json", "ablation.json", "ablation.csv")
+    files = (".config.json", "ablation.json", "ablation.csv", "ablation.png")
 
 
 def ablate_prompts(
@@ -119,15 +119,7 @@ def ablate_prompts(
     todo = [item for item in mine if _unfinished(store, item)]
     if len(mine) > len(todo):
         _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
-    progress = Progress(len(todo), f"ablation ({settings.predictor}, {len(prompts)} prompts)", shown=rank == 0)
-    before, prompters = _build_steps(settings, prompts)
-    for item in todo:
-        part = measure_unit(item, source, settings, predictor, before, prompters)
-        for problem in part["problems"]:
-            _log.warning("skipped: %s: %s (%s)", problem["file"], problem["reason"], problem["value"])
-        store.write_json(f".parts/{item.stem}.json", part, owner=item.stem)
-        progress.step()
-    progress.close()
+    _measure(todo, source, settings, prompts, predictor, store, shown=rank == 0)
     report = AblationReport(store.root, len(todo), len(mine) - len(todo))
     if not all(store.part_path(item.stem).exists() for item in source.items):
         _log.info("process %d of %d is done; the last one to finish adds up", rank, world)
@@ -135,7 +127,27 @@ def ablate_prompts(
     published_union |= (settings.truth or {}).get("published_union", False)
     result = _add_up(store, source, settings.table.classes, published_union, about)
     _log.info("\n%s\nwritten to %s", ablation_table(result), store.root)
-    return AblationReport(store.root, report.measured, report.resumed, result)
+    return replace(report, result=result)
+
+
+def _measure(
+    todo: Sequence[SourceItem],
+    source: DetectionSource,
+    settings: Settings,
+    prompts: Sequence[str],
+    predictor: Predictor,
+    store: Store,
+    shown: bool,
+) -> None:
+    before, prompters = _build_steps(settings, prompts)
+    progress = Progress(len(todo), f"ablation ({settings.predictor}, {len(prompts)} prompts)", shown)
+    for item in todo:
+        part = measure_unit(item, source, settings, predictor, before, prompters)
+        for problem in part["problems"]:
+            _log.warning("skipped: %s: %s (%s)", problem["file"], problem["reason"], problem["value"])
+        store.write_json(f".parts/{item.stem}.json", part, owner=item.stem)
+        progress.step()
+    progress.close()
 
 
 def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) -> list[str]:

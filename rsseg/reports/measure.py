@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
 from rsseg.datasets.labels import LabelledSet, LabelledTile
-from rsseg.metainfo.table import IGNORE
 from rsseg.reports.gallery import Scoring, Selection, scoring_of
 from rsseg.reports.statistics import Statistics
 from rsseg.structures.progress import Progress
@@ -50,22 +49,19 @@ class Part:
     problems: list[str] = dataclasses.field(default_factory=list)
 
 
-def _label_map(tile: LabelledTile, classes: int) -> NDArray[np.uint8]:
-    """The label map (H, W) of a tile.
+def _label_pixels(tile: LabelledTile) -> NDArray[np.int64]:
+    """Pixels of a tile's label map by value, (256,).
 
     Raises:
         OSError: The file is missing or broken.
-        ValueError: It is no map of class ids of the tile's size.
+        SyntaxError: The file is no PNG.
+        ValueError: It is no label map of the tile's size.
     """
     with tile.labels.open("rb") as file, PngImagePlugin.PngImageFile(file) as image:
         labels = np.asarray(image)
     if labels.dtype != np.uint8 or labels.shape != tile.size:
         raise ValueError(f"{labels.dtype} {labels.shape} is no 8-bit label map of {tile.size}")
-    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
-    wrong = [int(value) for value in present if classes <= value != IGNORE]
-    if wrong:
-        raise ValueError(f"value {wrong[0]} is no class; allowed are 0..{classes - 1} and {IGNORE}")
-    return labels
+    return np.bincount(labels.ravel(), minlength=256)
 
 
 def measure_tiles(tiles: Iterable[LabelledTile], classes: tuple[str, ...], keep: int, scoring: Scoring) -> Part:
@@ -79,17 +75,16 @@ def measure_tiles(tiles: Iterable[LabelledTile], classes: tuple[str, ...], keep:
     """
     part = Part(Statistics(classes), Selection(len(classes), keep, scoring))
     for tile in tiles:
-        labels = None
+        share = None
         try:
-            labels = _label_map(tile, len(classes))
+            share = round(part.statistics.add_labels(_label_pixels(tile)), 6)
         except (OSError, ValueError, SyntaxError) as error:
             part.problems.append(f"{tile.labels}: {error}; left out of the pixel counts, convert this image again")
         try:
-            overlap = part.statistics.add_tile(tile.instances, labels)
+            overlap = part.statistics.add_instances(tile.instances)
         except ValueError as error:
             raise ValueError(f"instances of {tile.name} ({tile.labels}): {error}; convert this image again") from error
         part.selection.offer(tile, dataclasses.replace(tile, instances=[]))
-        share = None if labels is None else round(float(np.count_nonzero(labels == IGNORE)) / max(labels.size, 1), 6)
         covered = max(overlap.covered, 1)
         empty = sum(instance.area == 0 for instance in tile.instances)
         part.rows.append((

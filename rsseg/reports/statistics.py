@@ -69,40 +69,49 @@ class Statistics:
             if name != "classes":
                 counts += getattr(other, name)
 
-    def add_tile(self, instances: Sequence[Instance], label_map: NDArray[np.uint8] | None) -> Overlap:
-        """Count one tile.
+    def add_labels(self, pixels: Ints) -> float:
+        """Count one label map.
 
         Args:
-            instances: Its objects.
-            label_map: (H, W) uint8 class ids, 255 = unlabelled; ``None`` where the file cannot be used.
+            pixels: (256,) its pixels by value.
 
         Returns:
-            How much its masks overlap.
+            Its share of unlabelled pixels.
 
         Raises:
-            ValueError: The label map holds a value that is no class, or an RLE is damaged.
+            ValueError: A value is no class; nothing is counted then.
+        """
+        count = len(self.classes)
+        wrong = [int(value) for value in np.flatnonzero(pixels) if count <= value != IGNORE]
+        if wrong:
+            raise ValueError(f"value {wrong[0]} is no class; allowed are 0..{count - 1} and {IGNORE}")
+        share = _share(pixels[IGNORE], pixels.sum())
+        self.label_pixels += np.append(pixels[:count], pixels[IGNORE])
+        self.unlabelled[_bins(share, SHARE_EDGES)] += 1
+        self.tiles[2] += share == 1
+        return share
+
+    def add_instances(self, instances: Sequence[Instance]) -> Overlap:
+        """Count one tile and its objects.
+
+        Args:
+            instances: The objects.
+
+        Returns:
+            How much their masks overlap.
+
+        Raises:
+            ValueError: An RLE is damaged; nothing is counted then.
         """
         whole = [instance for instance in instances if instance.area > 0]
         overlap = mask_overlap([i.rle for i in whole], [i.label for i in whole])
-        pixels = None if label_map is None else np.bincount(label_map.ravel(), minlength=256)
-        if pixels is not None:
-            self._add_labels(pixels)
-        self.tiles += [1, not instances, pixels is not None and pixels[IGNORE] == pixels.sum()]
+        self.tiles[:2] += [1, not instances]
         self.overlap += overlap
         empty = [i.label for i in instances if i.area == 0]
         self.empty += np.bincount(np.asarray(empty, np.int64), minlength=len(self.classes))
         if whole:
             self._add_masks(whole)
         return overlap
-
-    def _add_labels(self, pixels: Ints) -> None:
-        count = len(self.classes)
-        wrong = [int(value) for value in np.flatnonzero(pixels) if count <= value != IGNORE]
-        if wrong:
-            raise ValueError(f"value {wrong[0]} is no class; allowed are 0..{count - 1} and {IGNORE}")
-        self.label_pixels += np.append(pixels[:count], pixels[IGNORE])
-        share = pixels[IGNORE] / max(int(pixels.sum()), 1)
-        self.unlabelled[_bins([share], SHARE_EDGES)] += 1
 
     def _add_masks(self, instances: Sequence[Instance]) -> None:
         labels, areas = np.array([(i.label, i.area) for i in instances], np.int64).T
@@ -113,11 +122,8 @@ class Statistics:
         np.add.at(self.buckets, (labels, np.searchsorted(list(BUCKETS.values()), areas, side="right") - 1), 1)
         np.add.at(self.sizes, (labels, _bins(areas, SIZE_EDGES)), 1)
         self.add_fills(instances)
-        for i in instances:
-            if i.predicted_iou is not None:
-                self.ious[i.label, _bins(i.predicted_iou, SHARE_EDGES)] += 1
-            if i.stability is not None:
-                self.stability[i.label, _bins(i.stability, SHARE_EDGES)] += 1
+        _count_known(self.ious, SHARE_EDGES, labels, [i.predicted_iou for i in instances])
+        _count_known(self.stability, SHARE_EDGES, labels, [i.stability for i in instances])
 
     def add_fills(self, instances: Sequence[Instance]) -> None:
         """Count ``fills`` alone.
@@ -125,10 +131,8 @@ class Statistics:
         Args:
             instances: Objects whose mask is not empty.
         """
-        known = [(i.label, i.mask_to_box) for i in instances if i.mask_to_box is not None]
-        if known:
-            labels, fills = np.array(known).T
-            np.add.at(self.fills, (labels.astype(np.int64), _bins(fills, FILL_EDGES)), 1)
+        labels = np.array([i.label for i in instances], np.int64)
+        _count_known(self.fills, FILL_EDGES, labels, [i.mask_to_box for i in instances])
 
     @property
     def unlabelled_share(self) -> float:
@@ -177,6 +181,13 @@ def _bins(values: Any, edges: NDArray[np.float64]) -> Ints:
     """Index of the bin of each value; values beyond the ends go to the first and the last one."""
     found = np.searchsorted(edges, np.asarray(values, np.float64), side="right") - 1
     return np.clip(found, 0, len(edges) - 2)
+
+
+def _count_known(counts: Ints, edges: NDArray[np.float64], labels: Ints, values: list[float | None]) -> None:
+    """Count values that are no ``None`` into the rows of their classes."""
+    numbers = np.array(values, np.float64)
+    known = ~np.isnan(numbers)
+    np.add.at(counts, (labels[known], _bins(numbers[known], edges)), 1)
 
 
 def _share(part: Any, whole: Any) -> float:

@@ -58,14 +58,14 @@ def test_a_tile_by_hand():
     label_map = np.full(SIZE, 255, np.uint8)
     label_map[:5, :10] = 1  # 50 of 200 pixels
     statistics = Statistics(("a", "b", "c"))
-    overlap = statistics.add_tile(
+    assert statistics.add_labels(np.bincount(label_map.ravel(), minlength=256)) == 0.75
+    overlap = statistics.add_instances(
         [
             instance(1, (0, 0, 10, 5), mask_to_box=0.5, predicted_iou=1.02, stability=0.99, touches_border=True),
             instance(1, (0, 0, 2, 2), mask_to_box=3.0, predicted_iou=0.31),
             instance(0, (0, 0, 1, 1), mask_to_box=1.0),
             instance(2, (0, 0, 0, 0)),
         ],
-        label_map,
     )
     assert overlap == (50, 4, 1)
     assert statistics.tiles.tolist() == [1, 0, 0]
@@ -90,18 +90,19 @@ def test_buckets_are_those_of_coco():
     statistics = Statistics(("a",))
     size = (200, 200)
     for box in ((0, 0, 31, 33), (0, 0, 32, 32), (0, 0, 95, 97), (0, 0, 96, 96)):  # 1023, 1024, 9215, 9216
-        statistics.add_tile([instance(0, box, size)], None)
+        statistics.add_instances([instance(0, box, size)])
     assert statistics.buckets.tolist() == [[1, 2, 1]]
 
 
 def test_parts_add_up():
     tiles = [[instance(0, (0, 0, 3, 3))], [], [instance(1, (1, 1, 4, 4)), instance(0, (1, 1, 4, 4))]]
-    label_map = np.zeros(SIZE, np.uint8)
+    pixels = np.bincount([0, 0, 255], minlength=256)
     whole, sums = Statistics(("a", "b")), Statistics(("a", "b"))
     for tile in tiles:
         part = Statistics(("a", "b"))
-        whole.add_tile(tile, label_map)
-        part.add_tile(tile, label_map)
+        for statistics in (whole, part):
+            statistics.add_instances(tile)
+            statistics.add_labels(pixels)
         sums.add(part)
     assert whole.as_dict() == sums.as_dict()
     assert all(np.array_equal(vars(whole)[name], vars(sums)[name]) for name in vars(whole))
@@ -117,7 +118,7 @@ def test_median_of_a_histogram(counts, expected):
 
 def test_a_value_that_is_no_class_is_refused():
     with pytest.raises(ValueError, match=r"value 2 is no class; allowed are 0\.\.1 and 255"):
-        Statistics(("a", "b")).add_tile([], np.full(SIZE, 2, np.uint8))
+        Statistics(("a", "b")).add_labels(np.bincount([0, 2, 255]))
 
 
 def test_a_set_is_measured_whole_and_in_order(tmp_path, write_set):

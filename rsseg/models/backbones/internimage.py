@@ -111,7 +111,7 @@ class InternImage(BaseModule):
         init_cfg: As for mmseg's backbones.
 
     Source: InternImage paper, section 3.2; the values are those of the SAMRS release, whose parameter names these are.
-    DCNv3 samples with ``grid_sample``, nine times per block: slower than the compiled operator, but nothing to compile.
+    DCNv3 samples with ``grid_sample``: slower and larger in memory than the compiled operator, but nothing to compile.
     """
 
     def __init__(

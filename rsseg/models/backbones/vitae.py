@@ -1,4 +1,7 @@
-"""ViTAEv2: transformer cells with convolution branches, windows in the first stages, global attention in the last."""
+"""ViTAEv2: transformer cells with convolution branches, windows in the first stages, global attention in the last.
+
+Axes: N images, H x W positions, C channels, L tokens.  Windows are (N, rows, columns, side, side, C) on their way.
+"""
 
 from __future__ import annotations
 
@@ -109,6 +112,12 @@ class _GlobalAttention(nn.Module):
         return (out + values if self.keep_values else out).unflatten(1, x.shape[1:3])
 
 
+def _attention(in_dim: int, stage: _Settings, heads: int, keep_values: bool) -> nn.Module:
+    if stage.window:
+        return _WindowAttention(in_dim, stage.dim, heads, stage.window)
+    return _GlobalAttention(in_dim, stage.dim, heads, keep_values)
+
+
 def _mlp(dim: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict(fc1=nn.Linear(dim, hidden), act=nn.GELU(), fc2=nn.Linear(hidden, dim)))
 
@@ -125,30 +134,36 @@ def _convolutions(
     return nn.Sequential(*layers)
 
 
+class _Dilated(nn.Module):
+    """Convolutions of several dilations side by side, outputs one after the other (the reduction cells' PRM)."""
+
+    def __init__(self, in_channels: int, stage: _Settings) -> None:
+        super().__init__()
+        kernel, stride = stage.kernel, stage.ratio
+        self.convs = nn.ModuleList()
+        for dilation in range(1, stage.dilations + 1):
+            padding = math.ceil(((kernel - 1) * dilation + 1 - stride) / 2)
+            convolution = nn.Conv2d(in_channels, stage.embed_dim, kernel, stride, padding, dilation)
+            self.convs.append(nn.Sequential(convolution, nn.GELU()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([conv(x) for conv in self.convs], 1)
+
+
 class _ReductionCell(nn.Module):
     """(N, H, W, C) to (N, H/r, W/r, C'): dilated convolutions, attention over their outputs, a convolution branch."""
 
     def __init__(self, in_channels: int, stage: _Settings, norm_cfg: dict[str, Any]) -> None:
         super().__init__()
-        self.ratio, kernel = stage.ratio, stage.kernel
-        branches = []
-        for dilation in range(1, stage.dilations + 1):
-            padding = math.ceil(((kernel - 1) * dilation + 1 - self.ratio) / 2)
-            convolution = nn.Conv2d(in_channels, stage.embed_dim, kernel, self.ratio, padding, dilation)
-            branches.append(nn.Sequential(convolution, nn.GELU()))
-        self.PRM = nn.ModuleDict({"convs": nn.ModuleList(branches)})
+        self.ratio = stage.ratio
+        self.PRM = _Dilated(in_channels, stage)
         widths = (in_channels, stage.embed_dim, stage.embed_dim, stage.dim)
         self.PCM = _convolutions(widths, (2, self.ratio // 2, 1), stage.groups[0], norm_cfg)
-        in_dim = stage.embed_dim * stage.dilations
-        attention: nn.Module
-        if stage.window:
-            attention = _WindowAttention(in_dim, stage.dim, stage.heads[0], stage.window)
-        else:
-            attention = _GlobalAttention(in_dim, stage.dim, stage.heads[0], keep_values=True)
+        tokens = stage.embed_dim * stage.dilations
         self.attn = nn.ModuleDict(
             {
-                "norm1": nn.LayerNorm(in_dim, eps=_REDUCTION_EPS),
-                "attn": attention,
+                "norm1": nn.LayerNorm(tokens, eps=_REDUCTION_EPS),
+                "attn": _attention(tokens, stage, stage.heads[0], keep_values=True),
                 "norm2": nn.LayerNorm(stage.dim, eps=_REDUCTION_EPS),
                 "mlp": _mlp(stage.dim, stage.dim),
             }
@@ -156,7 +171,7 @@ class _ReductionCell(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = _pad(x, self.ratio).permute(0, 3, 1, 2).contiguous()
-        tokens = torch.cat([branch(x) for branch in self.PRM["convs"]], 1).permute(0, 2, 3, 1)
+        tokens = self.PRM(x).permute(0, 2, 3, 1)
         out = self.attn["attn"](self.attn["norm1"](tokens)) + self.PCM(x).permute(0, 2, 3, 1)
         return out + self.attn["mlp"](self.attn["norm2"](out))
 
@@ -166,13 +181,9 @@ class _NormalCell(nn.Module):
 
     def __init__(self, stage: _Settings, drop_path: float, norm_cfg: dict[str, Any]) -> None:
         super().__init__()
-        dim, heads = stage.dim, stage.heads[1]
+        dim = stage.dim
         self.norm1 = nn.LayerNorm(dim, eps=_NORMAL_EPS)
-        self.attn = (
-            _WindowAttention(dim, dim, heads, stage.window)
-            if stage.window
-            else _GlobalAttention(dim, dim, heads, keep_values=False)
-        )
+        self.attn = _attention(dim, stage, stage.heads[1], keep_values=False)
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(dim, eps=_NORMAL_EPS)
         self.mlp = _mlp(dim, 4 * dim)
@@ -187,14 +198,21 @@ class _NormalCell(nn.Module):
 @contextlib.contextmanager
 def _keep_statistics(module: nn.Module) -> Iterator[None]:
     """Batch norms inside count the batch of a recomputed forward pass only once."""
-    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = False
+    before = []
+    for norm in module.modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.num_batches_tracked is not None:
+            before.append((norm, norm.momentum, norm.num_batches_tracked, norm.num_batches_tracked.clone()))
+            norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, count, old_count in before:
+            norm.momentum = momentum
+            count.copy_(old_count)
+
+
+def _run(cell: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return cell(x)
 
 
 def _recompute(cell: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -215,8 +233,10 @@ class _Stage(nn.Module):
         self.NC = nn.ModuleList(_NormalCell(stage, rate, norm_cfg) for rate in drop)
 
     def forward(self, x: torch.Tensor, with_cp: bool) -> torch.Tensor:
-        for cell in (self.RC, *self.NC):
-            x = _recompute(cell, x) if with_cp and torch.is_grad_enabled() else cell(x)
+        run = _recompute if with_cp and torch.is_grad_enabled() else _run
+        x = run(self.RC, x)
+        for cell in self.NC:
+            x = run(cell, x)
         return x
 
 

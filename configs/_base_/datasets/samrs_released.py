@@ -5,7 +5,7 @@ _base_ = ["./_segmentation.py"]
 
 def _sets(split, pipeline):
     """The three sets, each with its own classes."""
-    root, same = "data/samrs_release", dict(type="ReleasedDataset", split=split, pipeline=pipeline)
+    root, same = "data/samrs/released", dict(type="ReleasedDataset", split=split, pipeline=pipeline)
     return [
         dict(table="sota", data_root=f"{root}/dotav2_1024/trainval", **same),
         dict(table="sior", data_root=f"{root}/dior", **same),

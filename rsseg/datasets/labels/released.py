@@ -22,11 +22,12 @@ from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from rsseg.datasets.labels.pickles import PickledObject, read_objects
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
-from rsseg.datasets.labels.runs import rle_to_crop
+from rsseg.datasets.labels.runs import rle_to_runs, runs_bbox
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_to_qbox, qbox_area, qbox_to_rbox
 from rsseg.structures.windows import qbox_iof
@@ -114,13 +115,11 @@ class ReleasedSet(LabelledSet):
         with Image.open(self.label_path(name)) as file:
             width, height = file.size
         path = self._labels / "ins" / f"{name}.pkl"
-        instances = []
-        for number, item in enumerate(read_objects(path)):
+        items = read_objects(path)
+        for number, item in enumerate(items):
             if item.rle["size"] != [height, width]:
                 raise ValueError(f"{path}: masks of {item.rle['size']}, but its label map has {[height, width]}")
-            where = f"{path}, object {number}"
-            _check_class(item, self.table, where)
-            instances.append(_instance(item, str(number + 1)))
+            _check_class(item, self.table, f"{path}, object {number}")
         scene = _TILE.fullmatch(name)
         return LabelledTile(
             name=name,
@@ -130,7 +129,7 @@ class ReleasedSet(LabelledSet):
             size=(height, width),
             offset=(0, 0),
             split=split,
-            instances=instances,
+            instances=_instances(items, (height, width)),
         )
 
 
@@ -168,11 +167,16 @@ def _check_class(item: PickledObject, table: ClassTable, where: str) -> None:
         )
 
 
-def _instance(item: PickledObject, number: str) -> Instance:
+def _instances(items: list[PickledObject], size: tuple[int, int]) -> list[Instance]:
+    corners = np.array([hbox_to_qbox(item.hbox) if item.qbox is None else item.qbox for item in items])
+    corners = corners.reshape(-1, 4, 2)
+    inside = (qbox_area(corners) * qbox_iof(corners, [(0, 0, size[1], size[0])])[:, 0]).tolist()
+    return [_instance(item, i + 1, inside[i]) for i, item in enumerate(items)]
+
+
+def _instance(item: PickledObject, number: int, box_area: float) -> Instance:
     height, width = item.rle["size"]
-    x1, y1, x2, y2 = bbox = rle_to_crop(item.rle).bbox
-    corners = hbox_to_qbox(item.hbox) if item.qbox is None else item.qbox
-    inside = float(qbox_area(corners) * qbox_iof(corners[None], [(0, 0, width, height)])[0, 0])
+    x1, y1, x2, y2 = bbox = runs_bbox(*rle_to_runs(item.rle), height)
     return Instance(
         label=item.label,
         rle=item.rle,
@@ -180,9 +184,9 @@ def _instance(item: PickledObject, number: str) -> Instance:
         bbox=bbox,
         predicted_iou=None,
         stability=None,
-        mask_to_box=item.area / inside if inside > 0 else None,
+        mask_to_box=item.area / box_area if box_area > 0 else None,
         touches_border=item.area > 0 and (min(x1, y1) == 0 or x2 == width or y2 == height),
         prompt_box=tuple(item.hbox.tolist()),
         rbox=None if item.qbox is None else tuple(qbox_to_rbox(item.qbox).tolist()),
-        source_object_id=number,
+        source_object_id=str(number),
     )

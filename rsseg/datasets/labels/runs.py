@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rsseg.structures.masks import MaskCrop, empty_mask
 
-__all__ = ["rle_to_crop", "rle_to_runs"]
+__all__ = ["rle_to_crop", "rle_to_runs", "runs_bbox"]
 
 Ints = NDArray[np.int64]
 
@@ -59,6 +59,16 @@ def rle_to_runs(rle: dict[str, Any]) -> tuple[Ints, Ints]:
     return first[after > first], after[after > first]
 
 
+def runs_bbox(first: Ints, after: Ints, height: int) -> tuple[int, int, int, int]:
+    """Tight x1 y1 x2 y2 of runs as :func:`rle_to_runs` gives them, on a canvas ``height`` pixels high; else zeros."""
+    if not len(first):
+        return 0, 0, 0, 0
+    left, right = int(first[0] // height), int((after[-1] - 1) // height) + 1
+    if (first // height != (after - 1) // height).any():  # a run that goes on in the next column reaches both borders
+        return left, 0, right, height
+    return left, int((first % height).min()), right, int(((after - 1) % height).max()) + 1
+
+
 def rle_to_crop(rle: dict[str, Any]) -> MaskCrop:
     """The mask of a compressed COCO RLE as a tight crop; only the crop is ever unpacked.
 
@@ -66,13 +76,10 @@ def rle_to_crop(rle: dict[str, Any]) -> MaskCrop:
         ValueError: The text is damaged or does not fill the canvas.
     """
     first, after = rle_to_runs(rle)
-    if not len(first):
-        return empty_mask()
     height = rle["size"][0]
-    left, right = int(first[0] // height), int((after[-1] - 1) // height) + 1
-    top, bottom = int((first % height).min()), int(((after - 1) % height).max()) + 1
-    if (first // height != (after - 1) // height).any():
-        top, bottom = 0, height
+    left, top, right, bottom = runs_bbox(first, after, height)
+    if right == left:
+        return empty_mask()
     h = bottom - top
     steps = np.zeros((right - left) * h + 1, np.int8)
     steps[(first // height - left) * h + first % height - top] += 1

@@ -158,7 +158,7 @@
     const filled = sizes.map((count, i) => (count ? i : -1)).filter((i) => i >= 0);
     const first = filled.length ? filled[0] : 0;
     const cut = sizes.slice(first, filled.length ? filled[filled.length - 1] + 1 : 0);
-    bars("sizes", cut, (i) => `${brief(2 ** (first + i))} px`, every(cut.length, Math.ceil(cut.length / 4)), "masks");
+    bars("sizes", cut, (i) => brief(2 ** (first + i)), every(cut.length, Math.ceil(cut.length / 5)), "masks");
     if (data.score) byId("chart-score").querySelector("figcaption").textContent = data.score_name;
     const score = sum(data.score, chosen);
     bars("score", score, (i) => brief(i / 50), every(50, 10), "masks");

@@ -18,10 +18,10 @@ __all__ = ["render_page"]
 
 _PROBLEMS = 200
 _CHARTS = {
-    "sizes": "Mask sizes",
+    "sizes": "Mask sizes in pixels",
     "score": "Scores",
     "fills": "Mask area / box area",
-    "unlabelled": "Unlabelled share of a tile",
+    "unlabelled": "Unlabelled share of a tile (all classes)",
 }
 _SORTS = {"": "as chosen", "low": "lowest score first", "high": "highest score first", "small": "smallest first"}
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -37,15 +38,15 @@ class Page(HTMLParser):
             self.data += data
 
 
-@pytest.fixture
-def report(tmp_path, write_set):
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, write_set):
     """Folder of a report on three tiles with two classes, one of them named to break the page."""
     tiles = {
         "a": [(0, BOX, BOX, {"predicted_iou": 0.9, "source_object_id": '"><b>'}), (1, (0, 0, 5, 5), BOX, {})],
         "b & <b>": [(1, BOX, BOX, {"predicted_iou": 0.4, "rbox": [20, 20, 20, 20, 0.5]})],
         "c": [(0, (0, 0, 0, 0), BOX, {})],
     }
-    root = write_set(tmp_path / "set", tiles, ["ship", EVIL], SIZE)
+    root = write_set(tmp_path_factory.mktemp("page") / "set", tiles, ["ship", EVIL], SIZE)
     report_labels(open_labels(root), root / "report", gallery=2)
     return root / "report"
 
@@ -109,8 +110,10 @@ def test_without_a_gallery(report, tmp_path):
 
 
 def test_missing_images_are_listed_and_the_rest_goes_on(report, tmp_path):
-    (report.parent / "images" / "a.png").unlink()
-    totals = report_labels(open_labels(report.parent), tmp_path / "out")
+    root = shutil.copytree(report.parent, tmp_path / "set")
+    (root / "images" / "a.png").unlink()
+    labels = open_labels(root, images=tmp_path)
+    totals = report_labels(labels, tmp_path / "out")
     assert len(totals["problems"]) == 1 and totals["problems"][0].startswith("a: ")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Problems (1)" in page and page.count("picture none") == 2

@@ -139,7 +139,7 @@ class RVSA(PlainTransformer):
         num_heads: Attention heads, a divisor of ``embed_dims``.
         mlp_ratio: Hidden width of the MLPs over ``embed_dims``.
         window: Side of the windows in tokens of 16 pixels.
-        interval: Every so manieth block attends to the whole map, without any positions.
+        interval: Blocks ``interval``, 2 * ``interval`` ... (from 1) attend to the whole map, without any positions.
         out_indices: The four blocks whose outputs are used, from 0.
         drop_path_rate: Stochastic depth of the last block, rising linearly from 0 at the first.
         with_cp: Recompute each block in the backward pass instead of keeping what is inside of it.

@@ -10,11 +10,9 @@ Deviations: as in upernet_swin_sep.py.
 _base_ = [
     "../_base_/models/upernet_r50.py",
     "../_base_/datasets/samrs.py",
-    "../_base_/schedules/sep_80k.py",
+    "../_base_/schedules/sep_80k_resnet.py",
     "../_base_/default_runtime.py",
 ]
 
 model = dict(type="MultiHeadSegmentor", heads=dict(sota=18, sior=20, fast=37))
 train_dataloader = dict(batch_size=12, num_workers=8)
-optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.05), paramwise_cfg=dict(_delete_=True))
-param_scheduler = [dict(type="CosineAnnealingLR", T_max=80000, eta_min=5e-6, begin=0, end=80000, by_epoch=False)]

@@ -33,7 +33,7 @@ def set_loss(logits: torch.Tensor, target: torch.Tensor, ignore_index: int = 255
 
 @MODELS.register_module()
 class MultiHeadSegmentor(Segmentor):
-    """A shared backbone and decoder with a 1x1 classifier for each label set.
+    """A shared backbone and decoder with a classifier for each label set.
 
     A sample goes to the head named by its ``metainfo['dataset_name']``.  The batch runs through the shared part once;
     the loss is the sum over sets of :func:`set_loss`.  Parameters are named ``backbone.*``, ``decode_head.*`` and
@@ -42,24 +42,29 @@ class MultiHeadSegmentor(Segmentor):
     Args:
         heads: Number of classes of each label set, by dataset name.
         decode_head: Any mmseg head that ends in ``cls_seg``, without ``num_classes``; its dropout comes before the
-            set's classifier.
+            set's classifier, which is its ``make_classifier(classes)`` where it has one, else a 1x1 convolution.
+        forward_per_dataset: In training, run the shared part once per set, as the release does: batch statistics are
+            then those of one set's samples, and it takes longer.  Every process needs samples of the same sets.
         **kwargs: As for mmseg's ``EncoderDecoder`` (``backbone``, ``data_preprocessor``, ``test_cfg`` ...).
 
     Raises:
         ValueError: A sample belongs to a set without a head.
 
-    Source: SAMRS paper, section 4.1.2 and figure 7.  The release runs the shared part once per set, so its batch
-    statistics are per set; here they are those of the whole batch.
+    Source: SAMRS paper, section 4.1.2 and figure 7.  By default batch statistics are those of the whole batch, not of
+    each set as in the release; where nothing depends on the batch both give the same losses.
     """
 
-    def __init__(self, heads: dict[str, int], decode_head: dict[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, heads: dict[str, int], decode_head: dict[str, Any], forward_per_dataset: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(decode_head={**decode_head, "num_classes": 3}, **kwargs)
         self.decode_head.conv_seg = nn.Identity()
         self.decode_head.threshold = 0.5  # mmseg asks for one where a head has a single class
-        channels = self.decode_head.channels
+        self.forward_per_dataset = forward_per_dataset
+        make = getattr(self.decode_head, "make_classifier", None)
         self.heads = nn.ModuleDict()
         for name, count in heads.items():
-            head = nn.Conv2d(channels, count, 1)
+            head = make(count) if make else nn.Conv2d(self.decode_head.channels, count, 1)
             nn.init.xavier_uniform_(head.weight)
             nn.init.constant_(head.bias, 0.0)  # type: ignore[arg-type]
             self.heads[name] = head
@@ -72,7 +77,7 @@ class MultiHeadSegmentor(Segmentor):
             data_samples: One for each image, with ``gt_sem_seg`` (1, H, W) and ``dataset_name``.
         """
         names = [self._head_of(sample.metainfo) for sample in data_samples]
-        features = self.decode_head(self.extract_feat(inputs))
+        features = None if self.forward_per_dataset else self._shared(inputs)
         out: dict[str, torch.Tensor] = {}
         for name, head in self.heads.items():
             rows = [i for i, own in enumerate(names) if own == name]
@@ -80,7 +85,8 @@ class MultiHeadSegmentor(Segmentor):
                 out[f"{name}.loss"] = torch.stack([p.sum() for p in head.parameters()]).sum() * 0.0
                 continue
             target = torch.stack([data_samples[i].gt_sem_seg.data[0] for i in rows]).long()
-            logits = self._resize(head(features[rows]), target.shape[1:])
+            part = self._shared(inputs[rows]) if features is None else features[rows]
+            logits = self._resize(head(part), target.shape[1:])
             out[f"{name}.loss"] = set_loss(logits, target)
             hits = (logits.argmax(1) == target).sum()
             out[f"{name}.acc"] = 100.0 * hits / (target != 255).sum().clamp(min=1)
@@ -89,7 +95,7 @@ class MultiHeadSegmentor(Segmentor):
     def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict]) -> torch.Tensor:
         """Logits (N, C, H, W) of the head that the (first) image's ``dataset_name`` asks for."""
         head = self.heads[self._head_of(batch_img_metas[0])]
-        logits = head(self.decode_head(self.extract_feat(inputs)))
+        logits = head(self._shared(inputs))
         return self._resize(logits, inputs.shape[2:])
 
     def predict(self, inputs: torch.Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
@@ -113,8 +119,11 @@ class MultiHeadSegmentor(Segmentor):
         return out
 
     def _forward(self, inputs: torch.Tensor, data_samples: Any = None) -> dict[str, torch.Tensor]:
-        features = self.decode_head(self.extract_feat(inputs))
+        features = self._shared(inputs)
         return {name: head(features) for name, head in self.heads.items()}
+
+    def _shared(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.decode_head(self.extract_feat(inputs))
 
     def _head_of(self, meta: dict) -> str:
         name = meta.get("dataset_name", next(iter(self.heads)))

@@ -66,8 +66,34 @@ def test_losses_are_those_of_each_sets_own_samples():
     assert out["ship.loss"] == 0
 
 
-def test_every_parameter_gets_a_gradient_even_without_samples():
-    model = build()
+def test_one_pass_and_a_pass_for_each_set_agree_without_batch_statistics():
+    together, apart = build().eval(), build(forward_per_dataset=True).eval()
+    samples = [sample(name, torch.randint(0, 3, (32, 32))) for name in "abab"]
+    inputs = torch.randn(4, 3, 32, 32)
+    losses = [model.loss(inputs, samples) for model in (together, apart)]
+    assert losses[0].keys() == losses[1].keys()
+    for name, value in losses[0].items():
+        torch.testing.assert_close(losses[1][name], value, rtol=1e-4, atol=1e-5)
+    for out in losses:
+        sum(value for key, value in out.items() if key.endswith("loss")).backward()
+    for first, second in zip(together.parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(second.grad, first.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_a_pass_for_each_set_has_that_sets_batch_statistics():
+    inputs = torch.randn(4, 3, 32, 32)
+    samples = [sample(name, torch.randint(0, 3, (32, 32))) for name in "aabb"]
+    apart, alone = build(forward_per_dataset=True), build()
+    apart.decode_head.dropout = alone.decode_head.dropout = None
+    losses = apart.loss(inputs, samples)
+    assert losses["ship.loss"] == 0
+    assert int(apart.decode_head.bottleneck.bn.num_batches_tracked) == 2
+    torch.testing.assert_close(losses["a.loss"], alone.loss(inputs[:2], samples[:2])["a.loss"])
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_every_parameter_gets_a_gradient_even_without_samples(apart):
+    model = build(forward_per_dataset=apart)
     losses = model.loss(torch.randn(2, 3, 32, 32), [sample("a", torch.full((32, 32), 255)) for _ in range(2)])
     sum(value for key, value in losses.items() if key.endswith("loss")).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []

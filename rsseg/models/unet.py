@@ -1,0 +1,123 @@
+"""UNet's decoder as the SAMRS paper and its release have it, for backbones with maps at strides 4, 8, 16 and 32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["UNetHead"]
+
+
+def _double(x: torch.Tensor) -> torch.Tensor:
+    """(N, C, H, W) at twice the size, bilinear."""
+    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class _Block(nn.Module):
+    """Twice the size (nearest), beside it the backbone's map of that size, then two 3x3 convolutions."""
+
+    def __init__(self, in_channels: int, channels: int, norm_cfg: dict[str, Any]) -> None:
+        super().__init__()
+        self.conv1 = self._convolution(in_channels, channels, norm_cfg)
+        self.conv2 = self._convolution(channels, channels, norm_cfg)
+
+    @staticmethod
+    def _convolution(in_channels: int, channels: int, norm_cfg: dict[str, Any]) -> nn.Sequential:
+        convolution = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        return nn.Sequential(convolution, build_norm_layer(norm_cfg, channels)[1], nn.ReLU(inplace=True))
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
+        """(N, channels, 2H, 2W) from ``x`` (N, C, H, W) and the backbone's map ``skip``, if there is one."""
+        x = functional.interpolate(x, scale_factor=2, mode="nearest")
+        if skip is not None:
+            if skip.shape[2:] != x.shape[2:]:  # an image whose sides are no multiples of 32
+                skip = functional.interpolate(skip, size=x.shape[2:], mode="bilinear", align_corners=False)
+            x = torch.cat([x, skip], dim=1)
+        return self.conv2(self.conv1(x))
+
+
+class _PrintedClassifier(nn.Conv2d):
+    """A 1x1 convolution, its logits at twice the size, ReLU."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, classes, 2H, 2W) from (N, C, H, W)."""
+        return _double(super().forward(x)).relu()
+
+
+@MODELS.register_module()
+class UNetHead(BaseDecodeHead):
+    """Four blocks that double the size, the first three with a map of the backbone beside them, and a last doubling.
+
+    Parameters are named ``blocks.{0-3}.conv{1,2}.{0,1}.*`` and ``conv_seg.*``: published files load by a change of
+    prefix.  The logits are those of an image whose sides are rounded up to multiples of 32; mmseg's segmentors and
+    ``MultiHeadSegmentor`` scale them to the image (the release leaves them as they are).
+
+    Args:
+        in_channels: Channels of the backbone's maps, finest first.
+        decoder_channels: Channels of the blocks, coarsest first; the last are those before the classifier.
+        head: ``"released"``: doubled features (bilinear), then a 3x3 classifier.  ``"printed"``: a 1x1 classifier,
+            doubled logits (bilinear), then ReLU.
+        norm_cfg: Normalisation of the blocks.
+        dropout_ratio: Share of channels dropped before the classifier.
+        **kwargs: As for mmseg's decode heads (``num_classes``, ``loss_decode``, ``in_index`` ...).
+
+    Raises:
+        ValueError: ``head`` is neither, or there are not as many blocks as maps.
+
+    Source: SAMRS paper, section 4.1.1, and its release.  In print both the decoder and the head end with a doubling,
+    which would give logits of twice the image's size; here ``"printed"`` has the head's only.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        decoder_channels: Sequence[int] = (512, 256, 128, 64),
+        head: str = "released",
+        norm_cfg: dict[str, Any] | None = None,
+        dropout_ratio: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        if head not in ("released", "printed"):
+            raise ValueError(f"head must be 'released' or 'printed', not {head!r}")
+        if len(in_channels) != len(decoder_channels):
+            raise ValueError(f"{len(in_channels)} maps need as many blocks, got decoder_channels={decoder_channels}")
+        norm_cfg = norm_cfg or dict(type="BN")
+        kwargs.setdefault("in_index", list(range(len(in_channels))))
+        xavier = dict(type="Xavier", distribution="uniform", name="conv_seg")
+        kwargs.setdefault(
+            "init_cfg",
+            dict(type="Kaiming", layer="Conv2d", distribution="uniform", a=0, mode="fan_in", override=xavier),
+        )
+        super().__init__(
+            list(in_channels),
+            decoder_channels[-1],
+            input_transform="multiple_select",
+            norm_cfg=norm_cfg,
+            dropout_ratio=dropout_ratio,
+            **kwargs,
+        )
+        self.head = head
+        self.conv_seg = self.make_classifier(self.out_channels)
+        first, *skips = reversed(in_channels)
+        inputs = [a + b for a, b in zip([first, *decoder_channels[:-1]], [*skips, 0], strict=True)]
+        self.blocks = nn.ModuleList(_Block(n, m, norm_cfg) for n, m in zip(inputs, decoder_channels, strict=True))
+
+    def forward(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Logits (N, num_classes, H, W) of the backbone's maps, finest first; H and W are multiples of 32."""
+        x, *skips = reversed(self._transform_inputs(inputs))
+        for block, skip in zip(self.blocks, [*skips, None], strict=True):
+            x = block(x, skip)
+        return self.cls_seg(_double(x) if self.head == "released" else x)
+
+    def make_classifier(self, classes: int) -> nn.Conv2d:
+        """A new last layer for this number of classes; ``MultiHeadSegmentor`` takes one for every set."""
+        if self.head == "released":
+            return nn.Conv2d(self.channels, classes, 3, padding=1)
+        return _PrintedClassifier(self.channels, classes, 1)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from rsseg.conversion import Prompts, SAMPredictor, make_prompts
+from rsseg.conversion.predictors.sam_check import check_sam
 from rsseg.conversion.predictors.sam_models import build_sam
 from rsseg.structures.boxes import rbox_to_qbox
 
@@ -234,3 +235,13 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         SAMPredictor(TINY, random_seed=0, precision="int8")
     with pytest.raises(ValueError, match="needs an NVIDIA GPU"):
         SAMPredictor(TINY, random_seed=0, precision="tf32", device="cpu")
+
+
+def test_the_check_counts_differing_pixels() -> None:
+    ours = SAMPredictor(TINY, random_seed=0)
+    rows = list(check_sam(ours, [(60, 90)], objects=2))
+    assert [row.what for row in rows][-1] == "made-up logits" and len(rows) == 6
+    assert all(row.size == (60, 90) and row.set_pixels > 0 and row.differing == 0 for row in rows)
+    plain = ours._logits
+    ours._logits = lambda *given: (plain(*given)[0] + 0.1, plain(*given)[1])  # type: ignore[method-assign]
+    assert sum(row.differing for row in check_sam(ours, [(60, 90)], objects=2)) > 0

@@ -21,7 +21,7 @@ from rsseg.conversion.predictors.sam_models import ENCODERS, build_sam, load_sam
 from rsseg.conversion.predictors.upsample import Upsampled, Upsampler
 from rsseg.conversion.prompts import Prompts
 
-__all__ = ["Encoded", "SAMPredictor"]
+__all__ = ["Encoded", "SAMPredictor", "mask_input"]
 
 _log = logging.getLogger("rsseg")
 
@@ -249,7 +249,7 @@ class SAMPredictor:
             boxes = torch.as_tensor(prompts.boxes[some], dtype=torch.float, device=self.device)
             boxes = transform.apply_boxes_torch(boxes, encoded.size)
         if prompts.has_masks:
-            drawn = [_mask_input(prompts.draw_mask(i, encoded.size), encoded.input_size, self.sam) for i in rows]
+            drawn = [mask_input(prompts.draw_mask(i, encoded.size), encoded.input_size, self.sam) for i in rows]
             masks = torch.as_tensor(np.stack(drawn)[:, None], device=self.device)
         with _tf32(False) if self.precision == "tf32" else nullcontext():
             sparse, dense = self.sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
@@ -283,7 +283,7 @@ def _load(model: str | dict[str, Any], checkpoint: str | None, random_seed: int 
         return build_sam(settings), {**about, "weights": "random weights", "random_seed": random_seed}
 
 
-def _mask_input(drawn: NDArray[np.bool_], input_size: tuple[int, int], sam: Any) -> NDArray[np.float32]:
+def mask_input(drawn: NDArray[np.bool_], input_size: tuple[int, int], sam: Any) -> NDArray[np.float32]:
     """A mask prompt (H, W) as SAM's small logits.  Source: SAMRS release, section 1.10 of its study."""
     side = sam.image_encoder.img_size
     logits = np.where(drawn, _MASK_PROMPT, -_MASK_PROMPT)

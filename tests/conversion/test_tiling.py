@@ -1,0 +1,196 @@
+"""Tiles of a folder of images: same pixels, any band count and depth, resumable, errors by name."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+
+from rsseg.conversion import tiling
+from rsseg.conversion.tiling import cut_images
+
+# 50 x 70 in tiles of 32 with 8 in common: columns at 0, 24, 38, rows at 0, 18.
+NAMES = [f"{x}_{y}" for x in (0, 24, 38) for y in (0, 18)]
+
+
+def _pixels(shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:
+    return np.random.default_rng(len(shape)).integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
+
+
+def _write(path: Path, pixels: np.ndarray, **options: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bands = pixels[..., None] if pixels.ndim == 2 else pixels
+    height, width, count = bands.shape
+    driver = {".tif": "GTiff", ".png": "PNG"}[path.suffix]
+    profile = {"driver": driver, "height": height, "width": width, "count": count, "dtype": pixels.dtype, **options}
+    with rasterio.open(path, "w", **profile) as raster:
+        raster.write(np.moveaxis(bands, -1, 0))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def _raw(path: Path) -> np.ndarray:
+    """Pixels as stored, colours as RGB."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels.ndim == 2:
+        return pixels
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("bands", [(), (3,), (4,)])
+def test_tiles_hold_the_pixels_as_they_are(tmp_path: Path, bands: tuple[int, ...], dtype: Any, suffix: str) -> None:
+    image = _pixels((50, 70, *bands), dtype)
+    _write(tmp_path / f"in/part/a{suffix}", image)
+    report = cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
+    assert (report.images, report.written, report.found, report.complaint) == (1, 6, 0, None)
+    assert sorted(path.stem for path in (tmp_path / "out").glob("*.png")) == sorted(f"a__{name}" for name in NAMES)
+    for name in NAMES:
+        x, y = map(int, name.split("_"))
+        tile = _raw(tmp_path / f"out/a__{name}.png")
+        assert tile.dtype == dtype and np.array_equal(tile, image[y : y + 32, x : x + 32])
+
+
+def test_tiled_rasters_and_small_images(tmp_path: Path) -> None:
+    big, small = _pixels((50, 70, 3)), _pixels((20, 30, 3))
+    _write(tmp_path / "in/big.tif", big, tiled=True, blockxsize=16, blockysize=16)
+    _write(tmp_path / "in/small.png", small)
+    assert cut_images(tmp_path / "in", tmp_path / "out", 32, 8, workers=2).written == 7
+    assert np.array_equal(_raw(tmp_path / "out/big__38_18.png"), big[18:, 38:])
+    assert np.array_equal(_raw(tmp_path / "out/small__0_0.png"), small)
+    cut_images(tmp_path / "in", tmp_path / "padded", 32, 8, pad=True)
+    padded = _raw(tmp_path / "padded/small__0_0.png")
+    assert padded.shape == (32, 32, 3) and np.array_equal(padded[:20, :30], small) and not padded[20:].any()
+
+
+def test_jpeg_and_palette(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    smooth = cv2.resize(_pixels((5, 7, 3)), (70, 50))
+    Image.fromarray(smooth).save(tmp_path / "in/photo.jpg", quality=95)
+    labels = Image.fromarray(_pixels((50, 70)) % 4)
+    labels.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    labels.save(tmp_path / "in/labels.png")
+    cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
+    decoded = np.asarray(Image.open(tmp_path / "in/photo.jpg"))
+    assert np.array_equal(_raw(tmp_path / "out/photo__24_18.png"), decoded[18:50, 24:56])
+    tile = Image.open(tmp_path / "out/labels__24_18.png")
+    assert tile.mode == "P" and np.array_equal(np.asarray(tile), np.asarray(labels)[18:50, 24:56])
+    assert np.array_equal(np.asarray(tile.convert("RGB")), np.asarray(labels.convert("RGB"))[18:50, 24:56])
+
+
+def test_no_row_is_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path / "in/a.tif", _pixels((200, 40, 3)))
+    rows: list[int] = []
+    window = tiling.Window
+
+    def watched(x: int, y: int, width: int, height: int) -> Any:
+        rows.extend(range(y, y + height))
+        return window(x, y, width, height)
+
+    monkeypatch.setattr(tiling, "Window", watched)
+    cut_images(tmp_path / "in", tmp_path / "out", 32, 16)
+    assert rows == list(range(200))
+
+
+def test_unreadable_images_are_named_and_the_rest_goes_on(
+    tmp_path: Path, run_tool: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b", "c"):
+        _write(tmp_path / f"in/{name}.png", _pixels((50, 70, 3)))
+    _write(tmp_path / "in/float.tif", np.zeros((50, 70), np.float32))
+    good = (tmp_path / "in/b.png").read_bytes()
+    (tmp_path / "in/b.png").write_bytes(good[: len(good) // 2])
+    Image.fromarray(_pixels((50, 70, 3))).save(tmp_path / "in/d.jpg")
+    (tmp_path / "in/d.jpg").write_bytes((tmp_path / "in/d.jpg").read_bytes()[:900])
+    result = run_tool("tile_images", tmp_path / "in", tmp_path / "out", "--size", 32, "--overlap", 8)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    for name in ("b.png", "d.jpg", "float.tif"):
+        assert f"{tmp_path / 'in' / name}: " in result.stderr
+    assert "3 image(s) could not be cut" in result.stderr and "1 band(s) of float32" in result.stderr
+    assert len(list((tmp_path / "out").glob("[ac]__*.png"))) == 12
+    (tmp_path / "in/b.png").write_bytes(good)
+    for name in ("float.tif", "d.jpg"):
+        (tmp_path / "in" / name).unlink()
+    report = cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
+    assert report.complaint is None and report.written + report.found == 18
+    assert np.array_equal(_raw(tmp_path / "out/b__38_18.png"), _raw(tmp_path / "in/b.png")[18:, 38:])
+
+
+def _cut_until(source: Path, out: Path, moment: int) -> None:
+    replace, seen = os.replace, [0]
+
+    def deadly(old: Any, new: Any) -> None:
+        seen[0] += 1
+        if seen[0] == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(old, new)
+
+    os.replace = deadly
+    cut_images(source, out, 32, 8)
+
+
+def test_killed_and_run_again(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        _write(tmp_path / f"in/{name}.png", _pixels((50, 70, 3)))
+    cut_images(tmp_path / "in", tmp_path / "whole", 32, 8)
+    expected = _digests(tmp_path / "whole")
+    for moment in (1, 2, 7, 12, 19):
+        process = multiprocessing.get_context("fork").Process(
+            target=_cut_until, args=(tmp_path / "in", tmp_path / "out", moment)
+        )
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL and _digests(tmp_path / "out") != expected
+        report = cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
+        assert report.written + report.found == 18 and report.written > 0
+        assert _digests(tmp_path / "out") == expected
+        assert cut_images(tmp_path / "in", tmp_path / "out", 32, 8).written == 0
+        shutil.rmtree(tmp_path / "out")
+
+
+def test_a_full_disk_names_the_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path / "in/a.png", _pixels((50, 70, 3)))
+    replace = os.replace
+
+    def full(old: Any, new: Any) -> None:
+        if Path(new).name == "a__24_18.png":
+            raise OSError(28, "No space left on device")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=r"cannot write .*a__24_18\.png: No space left"):
+        cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
+    assert (tmp_path / "out/a__0_0.png").exists() and not list((tmp_path / "out").glob(".tmp-*"))
+
+
+def test_what_cannot_work_is_refused_at_the_door(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        cut_images(tmp_path / "in", tmp_path / "out", 32)
+    (tmp_path / "in").mkdir()
+    with pytest.raises(FileNotFoundError, match="no images"):
+        cut_images(tmp_path / "in", tmp_path / "out", 32)
+    _write(tmp_path / "in/a.png", _pixels((50, 70, 3)))
+    with pytest.raises(ValueError, match="overlap 32 must be"):
+        cut_images(tmp_path / "in", tmp_path / "out", 32, 32)
+    with pytest.raises(ValueError, match="lies in the folder of the images"):
+        cut_images(tmp_path / "in", tmp_path / "in/tiles", 32)
+    cut_images(tmp_path / "in", tmp_path / "out", 32)
+    with pytest.raises(ValueError, match=r"holds tiles with .*'size': 32.* not .*'size': 48"):
+        cut_images(tmp_path / "in", tmp_path / "out", 48)
+    _write(tmp_path / "in/sub/a.tif", _pixels((50, 70, 3)))
+    with pytest.raises(ValueError, match=r"a\.png and .*a\.tif have one stem"):
+        cut_images(tmp_path / "in", tmp_path / "out", 32)

@@ -1,0 +1,41 @@
+"""Cut a folder of images into tiles, without labels.
+
+python tools/tile_images.py IMAGES OUT [--size 1024] [--overlap 200] [--pad] [--workers 2]
+
+Tiles are PNGs named <stem>__<x>_<y>.png.  Interrupt it when you like: the same command goes on where it stopped.
+Exit status 1 names the images that could not be cut; all others are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+
+def main() -> None:
+    """Parse the arguments, cut."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", help="folder of images (PNG, JPEG, BMP, TIFF; sub-folders too)")
+    parser.add_argument("out", help="folder of tiles")
+    parser.add_argument("--size", type=int, default=1024, help="side of a tile in pixels (default 1024)")
+    parser.add_argument("--overlap", type=int, default=200, help="pixels that neighbours share (default 200)")
+    parser.add_argument("--pad", action="store_true", help="fill tiles of smaller images up with zeros")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    args = parser.parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.conversion.tiling import cut_images
+
+    try:
+        sys.exit(cut_images(args.images, args.out, args.size, args.overlap, args.pad, args.workers).complaint)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

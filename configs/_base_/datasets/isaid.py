@@ -1,4 +1,4 @@
-"""iSAID, tiled by mmsegmentation's converter (896 x 896); background is class 0."""
+"""iSAID, cut by tools/prepare_data.py (896 x 896, stride 512); background is class 0, trained but not scored."""
 
 _base_ = ["./_segmentation.py"]
 

@@ -1,4 +1,4 @@
-"""ISPRS Potsdam, tiled by mmsegmentation's converter (512 x 512); clutter and boundary are ignored."""
+"""ISPRS Potsdam, cut by tools/prepare_data.py (512 x 512, stride 320); clutter and boundary are ignored."""
 
 _base_ = ["./_segmentation.py"]
 

@@ -1,0 +1,276 @@
+"""Images and their colour-coded labels, cut into tiles that training reads.
+
+``img_dir/<part>/<stem>__<x>_<y>.png`` is RGB, ``ann_dir/<part>/`` holds the label values of the class table with its
+palette embedded.  Windows follow :func:`rsseg.structures.windows.tile_windows`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from rsseg.metainfo import IGNORE, load_metainfo
+from rsseg.structures.pictures import indexed
+from rsseg.structures.progress import Progress
+from rsseg.structures.windows import cut_window, tile_windows
+from rsseg.structures.writing import remove_abandoned, replacing
+
+__all__ = ["Colour", "ColourCode", "Layout", "Pair", "Report", "cut_pairs", "tile_names"]
+
+Colour = tuple[int, int, int]
+_log = logging.getLogger("rsseg")
+_RECORD = ".preparation.json"
+
+
+class ColourCode:
+    """Colours of label pictures as label values.
+
+    Args:
+        table: Name of the class table, whose colours and stored values count.
+        ignored: Colours of values that the table ignores, for which it has no colour.
+        tolerance: Largest difference per channel at which a colour still counts as a known one.
+
+    Attributes:
+        palette: (256, 3) uint8 RGB of the label values.
+    """
+
+    def __init__(self, table: str, ignored: Mapping[Colour, int] | None = None, tolerance: int = 0) -> None:
+        info = load_metainfo(table)
+        values = dict(zip(info.palette, info.raw.tolist(), strict=True)) | dict(ignored or {})
+        self.colours = np.array(list(values), np.int32)
+        self.values = np.array(list(values.values()), np.uint8)
+        self.tolerance = tolerance
+        self.palette = np.zeros((256, 3), np.uint8)
+        self.palette[self.values] = self.colours
+        self._lut = np.full(1 << 24, IGNORE, np.uint8)
+        self._lut[self._pack(self.colours)] = self.values
+
+    def encode(self, picture: NDArray[np.uint8], where: str) -> tuple[NDArray[np.uint8], dict[Colour, int]]:
+        """Label values of a picture.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB.
+            where: What to name in an error, usually the file.
+
+        Returns:
+            (H, W) uint8 label values, and the number of pixels of each colour that only nearly is a known one.
+
+        Raises:
+            ValueError: A colour is none of the known ones.
+        """
+        packed = self._pack(picture)
+        values = self._lut[packed]
+        odd = values == IGNORE
+        near: dict[Colour, int] = {}
+        if odd.any():
+            for code, count in zip(*np.unique(packed[odd], return_counts=True), strict=True):
+                colour = (int(code) >> 16, int(code) >> 8 & 255, int(code) & 255)
+                distance = np.abs(self.colours - np.array(colour)).max(axis=1)
+                if distance.min() > self.tolerance:
+                    raise ValueError(
+                        f"{where}: {count} pixels have the colour {colour}, which is no class; the nearest known one "
+                        f"is {tuple(self.colours[distance.argmin()].tolist())}, {distance.min()} away. Mend the file, "
+                        "or raise the tolerance if that class is meant"
+                    )
+                values[packed == code] = self.values[distance.argmin()]
+                near[colour] = int(count)
+        return values, near
+
+    @staticmethod
+    def _pack(colours: NDArray[Any]) -> NDArray[np.int32]:
+        red, green, blue = (colours[..., i].astype(np.int32) for i in range(3))
+        return red << 16 | green << 8 | blue
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source image and its label picture.
+
+    Attributes:
+        stem: What its tiles are called.
+        part: Sub-folder, for example ``train``.
+        image: RGB image; only the first three bands are used, a single one is repeated.
+        label: Picture of class colours, of the same size.
+    """
+
+    stem: str
+    part: str
+    image: Path
+    label: Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How tiles are cut and called.
+
+    Attributes:
+        size: Side of a tile in pixels.
+        stride: From one tile to the next, in pixels.
+        label_suffix: What follows ``<stem>__<x>_<y>`` in the name of a label tile.
+    """
+
+    size: int
+    stride: int
+    label_suffix: str = ".png"
+
+    def windows(self, size: tuple[int, int]) -> NDArray[np.int64]:
+        """Windows (N, 4) of an image of ``size`` (H, W)."""
+        return tile_windows(size, self.size, self.size - self.stride)
+
+
+def tile_names(stem: str, size: tuple[int, int], layout: Layout) -> list[str]:
+    """Names, without suffix, of the tiles of an image of ``size`` (H, W)."""
+    return [f"{stem}__{x}_{y}" for x, y, _, _ in layout.windows(size).tolist()]
+
+
+@dataclass
+class Report:
+    """What one call of :func:`cut_pairs` did.
+
+    Attributes:
+        images: Number of source images.
+        written: Tiles written by this call.
+        found: Tiles that were there before.
+        parts: Number of tiles of each part.
+        failures: ``file: reason`` of each image that could not be prepared.
+    """
+
+    images: int = 0
+    written: int = 0
+    found: int = 0
+    parts: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def complaint(self) -> str | None:
+        """Which images failed and what to do; None where none did."""
+        if not self.failures:
+            return None
+        lines = "\n  ".join(self.failures)
+        return (
+            f"{len(self.failures)} image(s) are missing:\n  {lines}\nMend these files and run the same command again."
+        )
+
+
+def cut_pairs(pairs: Sequence[Pair], out: Path | str, layout: Layout, code: ColourCode, workers: int = 1) -> Report:
+    """Cut images and labels into tiles; tiles that exist are whole and are not written again.
+
+    Args:
+        pairs: What to cut.
+        out: Folder of the tiles; made where it is missing.
+        layout: How to cut.
+        code: What the labels' colours mean.
+        workers: Images that are prepared at the same time, each by a thread (decoding and encoding let others run).
+
+    Raises:
+        ValueError: The layout is not possible, or ``out`` holds tiles of another one.
+        OSError: A tile cannot be written; the message names it.
+    """
+    out = Path(out)
+    _claim(out, {"size": layout.size, "stride": layout.stride, "tolerance": code.tolerance}, pairs)
+    cv2.setNumThreads(1)
+    report, progress = Report(images=len(pairs)), Progress(len(pairs), "prepare")
+    with ThreadPoolExecutor(workers, thread_name_prefix="preparer") as pool:
+        jobs = {pool.submit(_cut, pair, out, layout, code): pair for pair in pairs}
+        try:
+            for job in as_completed(jobs):
+                written, found, failure = job.result()
+                part = jobs[job].part
+                report.written, report.found = report.written + written, report.found + found
+                report.parts[part] = report.parts.get(part, 0) + written + found
+                if failure is not None:
+                    report.failures.append(failure)
+                    _log.warning("left out: %s", failure)
+                progress.step()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    seconds = progress.close()
+    report.failures.sort()
+    counts = report.images, report.written, report.found, len(report.failures), seconds
+    _log.info("%d images: %d tiles written, %d found, %d images failed, %.1f s", *counts)
+    return report
+
+
+def _claim(out: Path, now: dict[str, int], pairs: Iterable[Pair]) -> None:
+    tile_windows((1, 1), now["size"], now["size"] - now["stride"])  # fails here for sizes that are not allowed
+    for part in {pair.part for pair in pairs}:
+        for kind in ("img_dir", "ann_dir"):
+            (out / kind / part).mkdir(parents=True, exist_ok=True)
+            remove_abandoned(out / kind / part)
+    path = out / _RECORD
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
+    if before != now:
+        raise ValueError(f"{out} holds tiles with {before}, not {now}; choose another folder or remove it")
+    with replacing(path) as file:
+        file.write(json.dumps(now).encode())
+
+
+def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, int, str | None]:
+    """Numbers of tiles written and found, and why the image could not be prepared."""
+    try:
+        sizes = [_size(pair.image), _size(pair.label)]
+        if sizes[0] != sizes[1]:
+            raise ValueError(f"{pair.label}: is {sizes[1]} high and wide, its image {pair.image} {sizes[0]}")
+        names = tile_names(pair.stem, sizes[0], layout)
+        images = [out / "img_dir" / pair.part / f"{name}.png" for name in names]
+        labels = [out / "ann_dir" / pair.part / f"{name}{layout.label_suffix}" for name in names]
+        todo = [i for i in range(len(names)) if not (images[i].exists() and labels[i].exists())]
+        if not todo:
+            return 0, len(names), None
+        pixels = _rgb(pair.image, bands=1)
+        values, near = code.encode(_rgb(pair.label, bands=3), str(pair.label))
+    except ValueError as error:
+        return 0, 0, str(error)
+    for colour, count in near.items():
+        _log.warning("%s: %d pixels of the colour %s count as the nearest class", pair.label, count, colour)
+    windows = layout.windows(sizes[0])
+    for i in todo:  # the label first: an image tile is what a dataset finds
+        with replacing(labels[i]) as file:
+            indexed(np.ascontiguousarray(cut_window(values, windows[i])), code.palette).save(file, format="PNG")
+        with replacing(images[i]) as file:
+            file.write(_png(cut_window(pixels, windows[i])))
+    return len(todo), len(names) - len(todo), None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with warnings.catch_warnings(), rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as raster:
+                yield raster
+    except RasterioError as error:
+        raise ValueError(f"{path}: cannot be read: {error.__cause__ or error}") from error
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with _opened(path) as raster:
+        return raster.height, raster.width
+
+
+def _rgb(path: Path, bands: int) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a file with at least ``bands`` bands; a single one is repeated."""
+    with _opened(path) as raster:
+        if raster.count < bands or set(raster.dtypes) != {"uint8"}:
+            found = f"{raster.count} band(s) of {'/'.join(sorted(set(raster.dtypes)))}"
+            raise ValueError(f"{path}: expected RGB of uint8, found {found}")
+        read = raster.read([1, 2, 3] if raster.count >= 3 else [1, 1, 1])
+    return np.ascontiguousarray(np.moveaxis(read, 0, -1))
+
+
+def _png(pixels: NDArray[Any]) -> bytes:
+    data: NDArray[np.uint8] = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
+    return data.tobytes()

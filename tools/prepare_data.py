@@ -1,0 +1,51 @@
+"""Cut the published archives of Potsdam or iSAID into the tiles that fine-tuning reads.
+
+python tools/prepare_data.py potsdam ARCHIVE [data/potsdam] [--eroded] [--tolerance N]
+python tools/prepare_data.py isaid ARCHIVE [data/isaid/tiles]
+
+ARCHIVE is the folder of the unpacked files; how it is divided further does not matter.  Interrupt it when you like: the
+same command goes on where it stopped.  Exit status 1 names the images that could not be prepared; all others are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles"}
+
+
+def main() -> None:
+    """Parse the arguments, find the files, cut."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("set", choices=sorted(OUT))
+    parser.add_argument("archive", help="folder of the unpacked files")
+    parser.add_argument("out", nargs="?", help="folder of tiles (default: where the configs look)")
+    parser.add_argument("--size", type=int, help="side of a tile in pixels (default: the paper's, 512 or 896)")
+    parser.add_argument("--stride", type=int, help="from one tile to the next (default: the paper's, 320 or 512)")
+    parser.add_argument("--eroded", action="store_true", help="Potsdam: labels without object borders (noBoundary)")
+    parser.add_argument("--splits", default="data/splits/potsdam", help="Potsdam: folder of train.txt and val.txt")
+    parser.add_argument("--tolerance", type=int, default=0, help="largest difference per channel from a known colour")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    args = parser.parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.datasets.preparation import isaid_pairs, potsdam_pairs, prepare
+
+    try:
+        potsdam = args.set == "potsdam"
+        pairs = potsdam_pairs(args.archive, args.splits, args.eroded) if potsdam else isaid_pairs(args.archive)
+        out = args.out or OUT[args.set]
+        report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers)
+        sys.exit(report.complaint)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

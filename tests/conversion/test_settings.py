@@ -27,7 +27,7 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
         ({"preset": "improved"}, "no preset 'improved'"),
         ({"prompt": "scribble"}, "no prompt kind"),
         ({"prompt": "hbox+rhbox"}, "at most one"),
-        ({"predictor": "crystal ball"}, "there are sam, grabcut, box, truth"),
+        ({"predictor": "crystal ball"}, "there are sam, mobile_sam, sam2, grabcut, box, truth"),
         ({"pipeline": []}, "pipeline must list"),
     ],
 )

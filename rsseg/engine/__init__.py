@@ -14,11 +14,13 @@ from rsseg.engine.hooks import (  # noqa: E402
     ShareBuffers,
 )
 from rsseg.engine.launch import prepare_config, start_processes  # noqa: E402
+from rsseg.engine.layer_decay import LayerDecayConstructor  # noqa: E402
 from rsseg.engine.optim import AutocastOptimWrapper  # noqa: E402
 
 __all__ = [
     "AutocastOptimWrapper",
     "CompileBackbone",
+    "LayerDecayConstructor",
     "LoadPretrained",
     "LoadTested",
     "SavePictures",

@@ -34,12 +34,13 @@ class LoadLabels(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``gt_seg_map``."""
         path = results["seg_map_path"]
-        results["gt_seg_map"] = load_metainfo(results["table"]).encode(self._read(path), str(path))
+        results["gt_seg_map"] = load_metainfo(results["table"]).encode(self.read(path), str(path))
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
     @staticmethod
-    def _read(path: str) -> np.ndarray:
+    def read(path: str) -> np.ndarray:
+        """Values (H, W) uint8 of a label file, as they are stored; raises as the transform does."""
         if Path(path).suffix.lower() == ".png":  # OpenCV would expand a palette to colours
             with Image.open(path) as image:
                 labels = np.asarray(image)

@@ -12,12 +12,21 @@ from rsseg.datasets.segmentation import (  # noqa: E402
     SetsDataset,
     TableDataset,
 )
-from rsseg.datasets.transforms import LoadLabels, RandomRotate90, RandomScale, ShiftTones  # noqa: E402
+from rsseg.datasets.tones import ShiftTones  # noqa: E402
+from rsseg.datasets.transforms import (  # noqa: E402
+    CentreCrop,
+    LoadLabels,
+    PadCentred,
+    RandomRotate90,
+    RandomScale,
+)
 
 __all__ = [
+    "CentreCrop",
     "ConvertedDataset",
     "LoadLabels",
     "OpenEarthMapDataset",
+    "PadCentred",
     "RandomRotate90",
     "RandomScale",
     "ReleasedDataset",

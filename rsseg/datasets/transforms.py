@@ -1,4 +1,4 @@
-"""Transforms that mmseg and mmcv lack: labels through the class table, quarter turns, scale and tone."""
+"""Transforms that mmseg and mmcv lack: labels through the class table, turns, scale, centred pads and crops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from PIL import Image
 
 from rsseg.metainfo import load_metainfo
 
-__all__ = ["LoadLabels", "RandomRotate90", "RandomScale", "ShiftTones"]
+__all__ = ["CentreCrop", "LoadLabels", "PadCentred", "RandomRotate90", "RandomScale"]
+
+
+def _resize(plane: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+    """(H, W) or (H, W, C) at the size (H, W), whatever the number of bands."""
+    height, width = size
+    return cv2.resize(plane, (width, height), interpolation=interpolation).reshape(height, width, *plane.shape[2:])
 
 
 @TRANSFORMS.register_module()
@@ -95,41 +101,65 @@ class RandomScale(BaseTransform):
             return results
         factor = np.random.uniform(self.low, self.high)
         height, width = (max(1, round(side * factor)) for side in results["img"].shape[:2])
-        results["img"] = cv2.resize(results["img"], (width, height), interpolation=cv2.INTER_LINEAR)
+        results["img"] = _resize(results["img"], (height, width), cv2.INTER_LINEAR)
         for key in results.get("seg_fields", []):
-            results[key] = cv2.resize(results[key], (width, height), interpolation=cv2.INTER_NEAREST)
+            results[key] = _resize(results[key], (height, width), cv2.INTER_NEAREST)
         results["img_shape"] = height, width
         return results
 
 
 @TRANSFORMS.register_module()
-class ShiftTones(BaseTransform):
-    """Change contrast, gamma or brightness (one of them) with probability ``prob``.
+class PadCentred(BaseTransform):
+    """Put a smaller image into the middle of a canvas; larger sides stay as they are.
 
     Args:
-        amount: Largest relative change of contrast and brightness; gamma is drawn from [1 - amount, 1 + amount].
-        prob: Probability to change anything.
+        size: Least size (H, W).
+        img_value: Value of the canvas of the image.
+        label_value: Value of the canvas of the labels.
 
-    Source: SAMRS release, one of contrast, gamma, brightness and a weak colour jitter with p 0.3; the jitter
-    (0.07 / 0.1) is left out.
+    Source: SAMRS release, PadIfNeeded.
     """
 
-    def __init__(self, amount: float = 0.2, prob: float = 0.3) -> None:
-        self.amount, self.prob = amount, prob
+    def __init__(self, size: tuple[int, int], img_value: int = 0, label_value: int = 255) -> None:
+        self.size, self.img_value, self.label_value = size, img_value, label_value
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change ``img`` (H, W, C) uint8 through a look-up table."""
-        if np.random.rand() >= self.prob:
-            return results
-        change = np.random.uniform(-self.amount, self.amount)
-        levels = np.arange(256.0)
-        kind = np.random.randint(3)
-        if kind == 0:
-            mean = float(results["img"].mean())
-            levels = (levels - mean) * (1 + change) + mean
-        elif kind == 1:
-            levels = 255 * (levels / 255) ** (1 + change)
-        else:
-            levels = levels + 255 * change
-        results["img"] = cv2.LUT(results["img"], np.clip(levels + 0.5, 0, 255).astype(np.uint8))
+        """Pad ``img`` (H, W, C) and every map in ``seg_fields`` (H, W); an odd row or column goes to the end."""
+        height, width = results["img"].shape[:2]
+        canvas = max(height, self.size[0]), max(width, self.size[1])
+        if canvas != (height, width):
+            top, left = (canvas[0] - height) // 2, (canvas[1] - width) // 2
+            values = dict.fromkeys(results.get("seg_fields", []), self.label_value) | {"img": self.img_value}
+            for key, value in values.items():
+                padded = np.full((*canvas, *results[key].shape[2:]), value, results[key].dtype)
+                padded[top : top + height, left : left + width] = results[key]
+                results[key] = padded
+        results["img_shape"] = results["pad_shape"] = canvas
+        return results
+
+
+@TRANSFORMS.register_module()
+class CentreCrop(BaseTransform):
+    """Keep the middle of image and labels, and score only that: results have the size of the crop.
+
+    Args:
+        size: Size (H, W) of the crop; smaller images stay whole.
+        input_size: Size (H, W) to which the cropped image, but not its labels, is resized (bilinear); None leaves it.
+
+    Source: SAMRS paper, section A.5.
+    """
+
+    def __init__(self, size: tuple[int, int], input_size: tuple[int, int] | None = None) -> None:
+        self.size, self.input_size = size, input_size
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Crop ``img`` (H, W, C) and every map in ``seg_fields`` (H, W)."""
+        height, width = results["img"].shape[:2]
+        top, left = max(height - self.size[0], 0) // 2, max(width - self.size[1], 0) // 2
+        for key in ["img", *results.get("seg_fields", [])]:
+            results[key] = np.ascontiguousarray(results[key][top : top + self.size[0], left : left + self.size[1]])
+        results["ori_shape"] = results["img"].shape[:2]
+        if self.input_size is not None:
+            results["img"] = _resize(results["img"], self.input_size, cv2.INTER_LINEAR)
+        results["img_shape"] = results["img"].shape[:2]
         return results

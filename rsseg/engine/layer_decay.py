@@ -90,11 +90,9 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
         """Append one group of parameters for each pair of layer and weight decay to ``params``."""
         named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
         published = self.paramwise_cfg.get("published", False)
-        depths = depths_of(name for name, _ in named)
+        depths = depths_of(name for name, _ in module.named_parameters())
         if not depths and not published:
-            raise ValueError(
-                "layer decay needs backbone.blocks.<i> or backbone.levels.<level>.blocks.<i>; found neither"
-            )
+            raise ValueError("no layers: parameters are named neither backbone.blocks.* nor backbone.levels.*.blocks.*")
         plain = self.paramwise_cfg.get("no_decay", _RELEASED if published else _PLACES)
         last = sum(depths) + 1
         groups: dict[tuple[int, bool], dict[str, Any]] = {}

@@ -7,7 +7,7 @@ meta_keys = (
 
 
 def _train(crop):
-    """Augmentations of the SAMRS release, for crops of crop x crop pixels."""
+    """Our own augmentations, for crops of crop x crop pixels."""
     return [
         dict(type="LoadImageFromFile"),
         dict(type="LoadLabels"),
@@ -22,30 +22,58 @@ def _train(crop):
     ]
 
 
+def _release(crop, *tones):
+    """Augmentations of the SAMRS release; tones for SEP only.  Its quarter turns (0.5) are none in one case of four."""
+    return [
+        dict(type="LoadImageFromFile"),
+        dict(type="LoadLabels"),
+        dict(type="RandomScale", low=0.5, high=2.0, prob=0.5),
+        dict(type="PadCentred", size=(crop, crop)),
+        dict(type="RandomCrop", crop_size=(crop, crop)),
+        dict(type="RandomFlip", prob=0.5, direction="horizontal"),
+        dict(type="RandomFlip", prob=0.5, direction="vertical"),
+        dict(type="RandomRotate90", prob=0.375),
+        *tones,
+        dict(type="PackSegInputs", meta_keys=meta_keys),
+    ]
+
+
+def _flips(*directions):
+    """Test-time augmentation: the image as it is, and flipped in each of the directions."""
+    flips = [dict(type="RandomFlip", prob=1.0, direction=direction) for direction in directions]
+    return [
+        dict(type="LoadImageFromFile"),
+        dict(
+            type="TestTimeAug",
+            transforms=[
+                [dict(type="RandomFlip", prob=0.0, direction="horizontal"), *flips],
+                [dict(type="LoadLabels")],
+                [dict(type="PackSegInputs", meta_keys=meta_keys)],
+            ],
+        ),
+    ]
+
+
 train_pipeline_128 = _train(128)
 train_pipeline_224 = _train(224)
-train_pipeline_512 = _train(512)
-train_pipeline_896 = _train(896)
+train_pipeline_512 = _release(512)
+train_pipeline_896 = _release(896)
+tones = dict(type="ShiftTones", amount=0.2, prob=0.3, around="black", jitter=(0.07, 0.07, 0.1, 0.1))
+sep_pipeline_224 = _release(224, tones)
+# the SAMRS paper's table 9: the middle 512 x 512 pixels
+sep_test_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="LoadLabels"),
+    dict(type="CentreCrop", size=(512, 512)),
+    dict(type="PackSegInputs", meta_keys=meta_keys),
+]
 test_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadLabels"),
     dict(type="PackSegInputs", meta_keys=meta_keys),
 ]
-tta_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(
-        type="TestTimeAug",
-        transforms=[
-            [
-                dict(type="RandomFlip", prob=0.0, direction="horizontal"),
-                dict(type="RandomFlip", prob=1.0, direction="horizontal"),
-                dict(type="RandomFlip", prob=1.0, direction="vertical"),
-            ],
-            [dict(type="LoadLabels")],
-            [dict(type="PackSegInputs", meta_keys=meta_keys)],
-        ],
-    ),
-]
+tta_pipeline = _flips("horizontal", "vertical")
+tta_horizontal = _flips("horizontal")  # the SAMRS release's, which it always uses on Potsdam and iSAID
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,

@@ -1,0 +1,18 @@
+"""Mask2Former for semantic segmentation in plain PyTorch: no mmdet, nothing to compile."""
+
+from rsseg.models.mask2former.head import Mask2FormerDecoder
+from rsseg.models.mask2former.losses import LossSettings, match, query_losses
+from rsseg.models.mask2former.pixel_decoder import PixelDecoder, sine_positions
+from rsseg.models.mask2former.segmentor import MultiHeadMask2Former
+from rsseg.models.mask2former.transformer import QueryDecoder
+
+__all__ = [
+    "LossSettings",
+    "Mask2FormerDecoder",
+    "MultiHeadMask2Former",
+    "PixelDecoder",
+    "QueryDecoder",
+    "match",
+    "query_losses",
+    "sine_positions",
+]

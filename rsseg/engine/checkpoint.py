@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import pickle
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,9 @@ def _safe_globals() -> list[Any]:
     multiarray = importlib.import_module(f"{core}.multiarray")
     arrays = [np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar]
     old_names = [(f, f"numpy.core.multiarray.{f.__name__}") for f in (multiarray._reconstruct, multiarray.scalar)]
-    return [*dtypes, *arrays, *old_names, HistoryBuffer, (_history_method, "builtins.getattr")]
+    # Settings of a run, which others store beside the weights; yacs need not be there.
+    settings = [argparse.Namespace, (OrderedDict, "yacs.config.CfgNode")]
+    return [*dtypes, *arrays, *old_names, *settings, HistoryBuffer, (_history_method, "builtins.getattr")]
 
 
 def load_file(path: str | os.PathLike[str], map_location: Any = "cpu", trust: bool = False) -> Any:
@@ -94,8 +98,21 @@ def load_from_torchvision(filename: str, map_location: Any = "cpu") -> Any:
 def _state_dict(content: Any, path: Path) -> dict[str, torch.Tensor]:
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path}: holds no state dict")
+        raise ValueError(f"{path}: holds no state dict; tools/convert_weights.py FILE OUT reads files of others")
     return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
+    """What to do about a file that does not fit: whose weights it has, and how to go on."""
+    from rsseg.engine.weights import name_layout  # it reads files by this module
+
+    found, wanted = name_layout(state), name_layout(own)
+    out = []
+    if found and wanted and found[1] != wanted[1]:
+        out.append(f"The file is {found[1]}, the model {wanted[1]}")
+    if found and wanted and found[0] != wanted[0]:
+        out.append("Files that were not made here are converted by tools/convert_weights.py FILE OUT")
+    return ". ".join(out or ["Name what may differ in new= or unused="])
 
 
 def _under(keys: Iterable[str], prefixes: Sequence[str]) -> list[str]:
@@ -137,7 +154,7 @@ def load_pretrained(
         text = "; ".join(
             f"{len(v)} {k}: {', '.join(v[:5])}{' ...' if len(v) > 5 else ''}" for k, v in problems.items() if v
         )
-        raise ValueError(f"{path} does not fit {type(model).__name__}: {text}. Name what may differ in new= or unused=")
+        raise ValueError(f"{path} does not fit {type(model).__name__}: {text}. {_advice(state, own)}")
     model.load_state_dict({**own, **fits})
     MMLogger.get_current_instance().info(
         f"{path}: {len(fits)} tensors loaded, {len(own) - len(fits)} start afresh "

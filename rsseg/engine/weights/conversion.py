@@ -1,0 +1,203 @@
+"""Convert a file with weights to the names of the models here, with every key accounted for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.registry import DefaultScope
+from mmengine.utils import import_modules_from_strings
+from mmseg.registry import MODELS
+from torch import nn
+
+from rsseg.engine.weights import internimage, resnet, swin, vit, vitae
+from rsseg.engine.weights.content import Parts, read_weights, split_parts
+from rsseg.engine.weights.decoders import model_config, translate_rest
+from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
+from rsseg.engine.weights.verdict import Verdict
+from rsseg.structures.writing import replacing
+
+__all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
+
+_FAMILIES = (resnet, swin, vitae, internimage, vit)
+_LAYOUTS = [layout for family in _FAMILIES for layout in family.LAYOUTS]
+TARGETS: dict[str, Target] = {name: target for family in _FAMILIES for name, target in family.TARGETS.items()}
+"""Backbones that weights can be for, by the name to ask for them."""
+
+
+def convert_weights(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    to: str | None = None,
+    backbone: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> Verdict:
+    """Read a file with weights, convert it and write it, if nothing is unexplained.
+
+    Args:
+        path: The file: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain and the models' authors;
+            RSP; MAE and BEiT.
+        out: File to write: ``state_dict`` and ``meta`` (layout, model, SHA-256 of the source).
+        to: See :func:`convert_state`.
+        backbone: See :func:`convert_state`.
+        settings: See :func:`convert_state`.
+        trust: See :func:`rsseg.engine.load_file`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: ``path`` is ``out``, the file cannot be read or recognised, or a key is unexplained.
+        OSError: Writing failed.
+    """
+    source, target = Path(path), Path(out)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ValueError(f"{source}: would be overwritten by its own conversion; give another name to write")
+    try:
+        state, verdict = convert_state(read_weights(source, trust), to, backbone, settings)
+    except ValueError as error:
+        raise ValueError(str(error) if str(error).startswith(str(source)) else f"{source}: {error}") from error
+    verdict.file = source.name
+    if not verdict.ok:
+        raise ValueError(f"{source}: nothing is written, since not every key is explained\n{verdict}")
+    with source.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    meta = dict(source=source.name, sha256=digest, layout=verdict.layout, model=verdict.model)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target, "weights") as file:
+        torch.save(dict(meta=meta, state_dict=state), file)
+    return verdict
+
+
+def convert_state(
+    state: State, to: str | None = None, backbone: str | None = None, settings: Mapping[str, Any] | None = None
+) -> tuple[State, Verdict]:
+    """Weights by the names of the models here, and the account of all keys.
+
+    Args:
+        state: A file's weights by name.
+        to: ``"backbone"`` gives the backbone's own keys, as its ``init_cfg`` takes them; ``"model"`` those of a whole
+            segmentation model, for SAMRS files; by default as much as the file has.
+        backbone: One of ``TARGETS``, where a file serves for several (a ViT: vit, rvsa or vit_adapter).
+        settings: The backbone's settings where they shall differ from what the shapes say, for example ``img_size``:
+            positions are resized.
+
+    Raises:
+        ValueError: The file is not recognised, or the request does not fit it.
+    """
+    parts = split_parts(state)
+    layout = _recognise(parts)
+    name = backbone or layout.targets[0]
+    if name not in layout.targets:
+        raise ValueError(f"{layout.name} weights serve for {', '.join(layout.targets)}, not for {name!r}")
+    target = TARGETS[name]
+    translation = layout.translate(parts.backbone, parts.prefix)
+    for key in [key for key in translation.state if explain(key, target.unused)]:
+        reason = str(explain(key, target.unused))
+        translation.skipped.setdefault(reason, []).append(translation.origin.pop(key))
+        del translation.state[key]
+    before = translation.state
+    try:
+        chosen = {**target.settings(before), **(settings or {})}
+        translation.state = target.fit(before, chosen) if target.fit else before
+    except KeyError as error:
+        raise ValueError(f"looks like {layout.name}, but holds no {error}; another model, or a part of one") from error
+    config = dict(type=target.type, **chosen)
+    whole = to == "model" or (to is None and bool(parts.decoder) and bool(parts.heads))
+    verdict = Verdict(
+        "", layout.name, model_config(parts, config) if whole else config, "model" if whole else "backbone"
+    )
+    _begin(verdict, parts, translation, whole)
+    lost = [translation.origin[key] for key in before if key not in translation.state]
+    if lost:
+        verdict.skipped["indices of another grid"] = lost
+    asked = _rename(parts, translation, state, whole)
+    return _load(_build(verdict.model), asked, translation, target, verdict), verdict
+
+
+def name_layout(state: State) -> tuple[str, str] | None:
+    """What stands before a backbone's weights, ``"backbone."``, ``"encoder."`` or nothing, and whose names they have.
+
+    Args:
+        state: Weights by name.
+
+    Returns:
+        None where no layout is known.
+    """
+    parts = split_parts(state)
+    return next(((parts.prefix, layout.name) for layout in _LAYOUTS if layout.fits(parts.backbone)), None)
+
+
+def _recognise(parts: Parts) -> Layout:
+    for layout in _LAYOUTS:
+        if layout.fits(parts.backbone):
+            return layout
+    keys = list(parts.backbone) or parts.unexpected
+    shown = ", ".join(keys[:5])
+    raise ValueError(f"not recognised by its {len(keys)} keys ({shown} ...); known are {[x.name for x in _LAYOUTS]}")
+
+
+def _begin(verdict: Verdict, parts: Parts, translation: Translation, whole: bool) -> None:
+    """What can be said before the model is there."""
+    for reasons in (translation.skipped, parts.skipped):
+        for reason, keys in reasons.items():
+            verdict.skipped.setdefault(reason, []).extend(keys)
+    rest = [*(f"decoder.{key}" for key in parts.decoder), *parts.heads]
+    if rest and not whole:
+        verdict.skipped.setdefault("decoder and heads", []).extend(rest)
+    verdict.unexpected += parts.unexpected
+
+
+def _rename(parts: Parts, translation: Translation, state: State, whole: bool) -> State:
+    """Weights by the keys of the model, which is a backbone or a whole one."""
+    if not whole:
+        return translation.state
+    rest = translate_rest(parts)
+    translation.origin = {f"backbone.{key}": name for key, name in translation.origin.items()} | rest
+    return {f"backbone.{key}": value for key, value in translation.state.items()} | {
+        key: state[name] for key, name in rest.items()
+    }
+
+
+def _build(config: dict[str, Any]) -> nn.Module:
+    """The model without values where it can be built so, else with initial ones."""
+    import_modules_from_strings(["rsseg.models"])
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        try:
+            with torch.device("meta"):
+                return MODELS.build(config)
+        except RuntimeError:  # a tensor's value is asked for on the way
+            return MODELS.build(config)
+        except TypeError as error:
+            raise ValueError(f"{config} does not make a model: {error}") from error
+
+
+def _load(model: nn.Module, state: State, translation: Translation, target: Target, verdict: Verdict) -> State:
+    """Let the model take the weights, so that it fits them as it would any file, and take them from there."""
+    own = model.state_dict()
+    prefix = "backbone." if verdict.part == "model" else ""
+    verdict.loaded = [key for key in own if key in state]
+    verdict.unexpected += [translation.origin.get(key, key) for key in state if key not in own]
+    for key in (key for key in own if key not in state):
+        reason = None if prefix else explain(key, target.fresh)  # whole models were saved with all that they have
+        verdict.fresh.setdefault(reason, []).append(key) if reason else verdict.missing.append(key)
+    for reason in [reason for reason in verdict.fresh if _in_part(reason, target, verdict)]:
+        verdict.missing += verdict.fresh.pop(reason)
+    values = {key: state[key].to(own[key].dtype) for key in verdict.loaded}
+    try:
+        model.load_state_dict({**own, **values}, assign=True)
+    except RuntimeError as error:
+        verdict.misshapen = [line.strip() for line in str(error).splitlines()[1:]]
+        return {}
+    out = {key: value.clone() for key, value in model.state_dict().items() if key in values}
+    verdict.resized = [key for key, value in out.items() if value.shape != state[key].shape]
+    return out
+
+
+def _in_part(reason: str, target: Target, verdict: Verdict) -> bool:
+    """Whether the file has some of the keys that it should have all or none of."""
+    patterns = {pattern: own for pattern, own in target.fresh.items() if own == reason}
+    return any(explain(key, patterns) for key in verdict.loaded)

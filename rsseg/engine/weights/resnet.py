@@ -1,0 +1,35 @@
+"""ResNet: torchvision's names are mmseg's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsseg.engine.weights.layouts import Layout, State, Target, count
+
+__all__ = ["LAYOUTS", "TARGETS"]
+
+_DEPTHS = {
+    (False, (2, 2, 2, 2)): 18,
+    (False, (3, 4, 6, 3)): 34,
+    (True, (3, 4, 6, 3)): 50,
+    (True, (3, 4, 23, 3)): 101,
+    (True, (3, 8, 36, 3)): 152,
+}
+
+
+def _settings(state: State) -> dict[str, Any]:
+    blocks = tuple(count(state, rf"layer{i}\.(\d+)\.") for i in range(1, 5))
+    kind = ("layer1.0.conv3.weight" in state, blocks)
+    if kind not in _DEPTHS:
+        raise ValueError(f"no ResNet has {blocks} blocks in its stages; known are depths {sorted(_DEPTHS.values())}")
+    return dict(
+        depth=_DEPTHS[kind],
+        in_channels=state["conv1.weight"].shape[1],
+        stem_channels=state["conv1.weight"].shape[0],
+        base_channels=state["layer1.0.conv1.weight"].shape[0],
+        style="pytorch",
+    )
+
+
+LAYOUTS = [Layout("ResNet", r"layer1\.0\.conv1\.weight", ("resnet",), unused={r"fc\.": "classifier"})]
+TARGETS = {"resnet": Target("ResNet", _settings, fresh={r".*\.num_batches_tracked$": "counters of batches"})}

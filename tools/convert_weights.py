@@ -1,0 +1,57 @@
+"""Convert a file with weights for the models here, and say what became of every key.
+
+python tools/convert_weights.py FILE OUT [--to backbone|model] [--backbone NAME] [--set img_size=512] [--trust]
+
+FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT.
+OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,
+nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import logging
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, _, value = text.partition("=")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be name=number or name='text'") from error
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="file with weights, .pth or .safetensors")
+    parser.add_argument("out", help="file to write")
+    parser.add_argument("--to", choices=("backbone", "model"), help="what to take (default: what the file has)")
+    parser.add_argument(
+        "--backbone", help="where a file serves for several: vit (default), rvsa or vit_adapter for ViT"
+    )
+    parser.add_argument("--set", nargs="+", type=_setting, default=[], help="other settings of the backbone")
+    parser.add_argument("--trust", action="store_true", help="let the file run code while it loads")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Convert, then give the verdict."""
+    require_stack_or_exit()
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.engine.weights import convert_weights
+
+    try:
+        verdict = convert_weights(args.file, args.out, args.to, args.backbone, dict(args.set), args.trust)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    logging.getLogger("rsseg").info("%s\nwritten to %s", verdict, args.out)
+
+
+if __name__ == "__main__":
+    main()

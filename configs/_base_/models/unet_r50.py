@@ -3,9 +3,16 @@
 The head as the paper prints it (a 1x1 classifier, then doubling and ReLU): `model.decode_head.head="printed"`.
 """
 
-_base_ = ["./upernet_r50.py"]
+_base_ = ["./_upernet.py"]
 
 model = dict(
+    backbone=dict(
+        type="ResNet",
+        depth=50,
+        style="pytorch",
+        norm_cfg={{_base_.norm_cfg}},
+        init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50"),
+    ),
     decode_head=dict(
         _delete_=True,
         type="UNetHead",
@@ -15,5 +22,5 @@ model = dict(
         norm_cfg={{_base_.norm_cfg}},
         align_corners=False,
         loss_decode=dict(type="CrossEntropyLoss", avg_non_ignore=True),
-    )
+    ),
 )

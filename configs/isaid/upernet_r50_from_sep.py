@@ -1,0 +1,14 @@
+"""UPerNet ResNet-50 on iSAID from SEP (SAMRS paper, table 4, IMP+SEP).
+
+    tools/dist_train.sh configs/isaid/upernet_r50_from_sep.py 8
+
+Expected (paper): mIoU 58.10.  Not run by us.
+Other weights, the published ones for example: as in configs/potsdam/upernet_swin_from_sep.py.
+"""
+
+_base_ = ["./upernet_r50.py"]
+
+model = dict(backbone=dict(init_cfg=None))
+checkpoint = "work_dirs/samrs/upernet_r50_sep/iter_80000.pth"
+start = dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
+custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), start]

@@ -1,0 +1,17 @@
+"""SEP of Mask2Former ResNet-50 from ImageNet, in the settings of the SAMRS release (SAMRS paper, section A.5, IMP+SEP).
+
+    tools/dist_train.sh configs/samrs/mask2former_r50_release_sep.py 8
+
+Expected (paper): mIoU close to 0 on the validation sets.  Not run by us.
+Batch, crops and deviations: as in upernet_swin_sep.py.
+"""
+
+_base_ = [
+    "../_base_/models/mask2former_r50_release.py",
+    "../_base_/datasets/samrs.py",
+    "../_base_/schedules/sep_80k_resnet.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(type="MultiHeadMask2Former", heads=dict(sota=18, sior=20, fast=37))
+train_dataloader = dict(batch_size=12, num_workers=8)

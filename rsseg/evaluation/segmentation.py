@@ -22,6 +22,7 @@ __all__ = ["SegmentationMetric"]
 
 _PER_CLASS = ("IoU", "F1", "Acc")
 _OVERALL = ("mIoU", "mF1", "mAcc", "OA")
+_PUBLISHED = "_published"
 
 
 def _plane(data: torch.Tensor) -> torch.Tensor:
@@ -35,24 +36,35 @@ class SegmentationMetric(BaseMetric):
 
     Samples of several label sets (``metainfo['dataset_name']``) are scored apart.  With one set the results are
     ``mIoU``, ``mF1``, ``mAcc``, ``OA`` in percent; with several also ``<set>/mIoU`` ..., and the plain names are
-    means over sets.  Classes that occur neither in truth nor in prediction are left out of the means.
+    means over sets.  Classes that occur neither in truth nor in prediction are left out of the means, and so are
+    those that the class table does not score (iSAID's background); ``OA`` then counts the pixels of the others.
 
     Args:
         ignore_index: Target value that does not count.
         output_dir: Folder for predictions as palette PNGs in the raw values of the label files; None writes none.
         format_only: Only write predictions; for images without labels.
+        published_metric: Report, beside the right scores, what the SAMRS release's evaluation makes of the same
+            predictions, in keys that end in ``_published``.  Its histogram counts every ignored pixel as a correctly
+            predicted pixel of the last class where the ignored value follows the last class's: so on Potsdam, where
+            clutter lifts car (its other sets ignore 255, which the histogram leaves out).
         **kwargs: As for mmengine's ``BaseMetric``.
     """
 
     default_prefix = ""
 
     def __init__(
-        self, ignore_index: int = 255, output_dir: str | None = None, format_only: bool = False, **kwargs: Any
+        self,
+        ignore_index: int = 255,
+        output_dir: str | None = None,
+        format_only: bool = False,
+        published_metric: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if format_only and output_dir is None:
             raise ValueError("format_only=True needs an output_dir to write to")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
+        self.published_metric = published_metric
         self._writer: Writer | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -63,7 +75,7 @@ class SegmentationMetric(BaseMetric):
             if self.output_dir is not None:
                 self._writer = self._writer or Writer()
                 self._writer.submit_checked(self._write, sample, pred.cpu().numpy())
-            counts = None
+            counts, ignored = None, 0
             if not self.format_only:
                 target = _plane(sample["gt_sem_seg"]["data"]).to(pred.device)
                 try:
@@ -71,7 +83,8 @@ class SegmentationMetric(BaseMetric):
                     counts = confusion_matrix(pred, target, len(classes), self.ignore_index).numpy()
                 except ValueError as error:
                     raise ValueError(f"{sample.get('seg_map_path', 'sample')}: {error}") from error
-            self.results.append((name, counts))
+                ignored = target.numel() - int(counts.sum())
+            self.results.append((name, counts, ignored))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Wait until all predictions are on disk, then gather the ``size`` samples of all processes and score."""
@@ -81,32 +94,55 @@ class SegmentationMetric(BaseMetric):
         return super().evaluate(size)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Scores in percent; the per-class table goes to the log."""
+        """Scores in percent; the per-class tables go to the log."""
         if self.format_only:
             MMLogger.get_current_instance().info(f"predictions written to {self.output_dir}")
             return {}
         totals: dict[str, np.ndarray] = {}
-        for name, counts in results:
+        swallowed: dict[str, int] = {}
+        for name, counts, ignored in results:
             totals[name] = totals[name] + counts if name in totals else counts
-        values = {name: scores(confusion) for name, confusion in totals.items()}
+            swallowed[name] = swallowed.get(name, 0) + ignored
+        out = self._overall(totals)
+        if self.published_metric:
+            for name, confusion in totals.items():
+                totals[name] = confusion.copy()
+                totals[name][-1, -1] += swallowed[name]
+                MMLogger.get_current_instance().warning(
+                    f"{name or 'results'} again as the SAMRS release's evaluation has them: {swallowed[name]} ignored "
+                    f"pixels count as correct pixels of {self._info(name)['classes'][-1]}. These are no scores of the "
+                    "model; compare them with that paper's tables only"
+                )
+            out |= self._overall(totals, _PUBLISHED)
+        return out
+
+    def _overall(self, totals: dict[str, np.ndarray], suffix: str = "") -> dict[str, float]:
+        """Means and OA in percent of (C, C) confusion matrices, over all sets and, where there are several, of each."""
+        values = {name: scores(confusion, self._unscored(name)) for name, confusion in totals.items()}
         for name, score in values.items():
-            self._log_table(name, score)
-        out = {key: float(np.nanmean([100 * score[key] for score in values.values()])) for key in _OVERALL}
+            self._log_table(name, score, suffix)
+        out = {f"{key}{suffix}": float(np.nanmean([100 * score[key] for score in values.values()])) for key in _OVERALL}
         if len(values) > 1:
             for name, score in values.items():
-                out |= {f"{name}/{key}": float(100 * score[key]) for key in _OVERALL}
+                out |= {f"{name}/{key}{suffix}": float(100 * score[key]) for key in _OVERALL}
         return {key: round(value, 2) for key, value in out.items()}
 
     def _info(self, name: str) -> dict[str, Any]:
         meta = self.dataset_meta or {}
         return meta.get("sets", {}).get(name, meta)
 
-    def _log_table(self, name: str, score: dict[str, np.ndarray]) -> None:
-        table = PrettyTable(["class", *_PER_CLASS], align="r")
+    def _unscored(self, name: str) -> tuple[int, ...]:
+        table = self._info(name).get("table")  # mmseg's own datasets have none
+        return load_metainfo(table).unscored if table else ()
+
+    def _log_table(self, name: str, score: dict[str, np.ndarray], suffix: str) -> None:
+        table = PrettyTable(["class", *(f"{key}{suffix}" for key in _PER_CLASS)], align="r")
         table.align["class"] = "l"
+        unscored = self._unscored(name)
         for row, label in enumerate(self._info(name)["classes"]):
-            table.add_row([label, *(f"{100 * score[key][row]:.2f}" for key in _PER_CLASS)])
-        overall = "  ".join(f"{key} {100 * float(score[key]):.2f}" for key in _OVERALL)
+            shown = f"({label}, not scored)" if row in unscored else label
+            table.add_row([shown, *(f"{100 * score[key][row]:.2f}" for key in _PER_CLASS)])
+        overall = "  ".join(f"{key}{suffix} {100 * float(score[key]):.2f}" for key in _OVERALL)
         MMLogger.get_current_instance().info(f"{name or 'results'}\n{table.get_string()}\n{overall}")
 
     def _write(self, sample: dict, pred: np.ndarray) -> None:

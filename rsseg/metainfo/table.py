@@ -2,7 +2,7 @@
 
 A table states once how the values stored in label files become training ids: a class with id ``i`` is stored as
 ``i + label_offset`` (or as the values in its ``raw`` list), the values in ``ignore`` and 255 carry no label, and
-any other value is an error.
+any other value is an error.  A class with ``"scored": false`` is trained, but stays out of scores.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class ClassTable:
         label_offset: Stored value minus training id where a row has no ``raw`` list.
         prompts: Per class the texts for open-vocabulary models; empty where the table has none.
         to: Per class the name it merges into; empty where the table has none.
+        unscored: Training ids of classes that stay out of scores, such as a background.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ClassTable:
     label_offset: int = 0
     prompts: tuple[tuple[str, ...], ...] = ()
     to: tuple[str | None, ...] = ()
+    unscored: tuple[int, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -152,6 +154,7 @@ def load_metainfo(name: str) -> ClassTable:
         label_offset=offset,
         prompts=tuple(tuple(row.get("prompts", ())) for row in rows),
         to=tuple(row.get("to") for row in rows),
+        unscored=tuple(row["id"] for row in rows if not row.get("scored", True)),
     )
     _check(table, path)
     return table

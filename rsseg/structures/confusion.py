@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -84,26 +86,32 @@ def _check(name: str, wrong: list[int], num_classes: int, ignore_index: int) -> 
         raise ValueError(f"{name} holds the value {wrong[0]}; allowed are {allowed}")
 
 
-def scores(confusion: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+def scores(confusion: NDArray[np.int64], unscored: Sequence[int] = ()) -> dict[str, NDArray[np.float64]]:
     """Per-class and overall scores of a confusion matrix.
 
     Args:
         confusion: (C, C) int64, rows true, columns predicted.
+        unscored: Classes that the means and ``OA`` leave out; a pixel of another class that is predicted as one of them
+            is still wrong.
 
     Returns:
         ``IoU``, ``F1``, ``Acc`` (recall): (C,) float64 in 0..1, NaN where a class has neither true nor predicted pixels
         (for ``Acc``: no true pixels).  ``OA``, ``mIoU``, ``mF1``, ``mAcc``: 0-d arrays; means leave NaN classes out.
+
+    Source: the definitions; unscored classes as in the SAMRS release, which scores iSAID over classes 1..15.
     """
     counts = np.asarray(confusion, dtype=np.float64)
     hit, true, guessed = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    counted = np.ones(len(counts), bool)
+    counted[list(unscored)] = False
     with np.errstate(invalid="ignore", divide="ignore"):
         out = {
             "IoU": hit / (true + guessed - hit),
             "F1": 2 * hit / (true + guessed),
             "Acc": hit / true,
-            "OA": np.asarray(hit.sum() / counts.sum()),
+            "OA": np.asarray(hit[counted].sum() / true[counted].sum()),
         }
     for mean, per_class in (("mIoU", "IoU"), ("mF1", "F1"), ("mAcc", "Acc")):
-        known = out[per_class][~np.isnan(out[per_class])]
+        known = out[per_class][counted & ~np.isnan(out[per_class])]
         out[mean] = np.asarray(known.mean() if known.size else np.nan)
     return out

@@ -76,7 +76,7 @@ def test_table_is_well_formed(name: str) -> None:
         assert row["name"] == row["name"].strip()
         assert not re.match(r"\d+ ", row["name"]), f"{row['name']!r} begins with its id"
         assert re.fullmatch(r"#[0-9A-F]{6}", row["color"]), row
-        assert set(row) <= {"id", "name", "color", "raw", "prompts", "to"}
+        assert set(row) <= {"id", "name", "color", "raw", "prompts", "to", "scored"}
 
 
 @pytest.mark.parametrize("name", NAMES)

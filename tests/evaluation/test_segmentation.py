@@ -32,6 +32,42 @@ def test_one_set_by_hand():
     assert out == {"mIoU": 50.0, "mF1": 66.67, "mAcc": 75.0, "OA": 66.67}
 
 
+def test_published_scores_are_added_under_names_of_their_own(caplog):
+    """Of K classes, the release's last bin [K-1, K] takes ignored pixels as correct ones of the last class.
+
+    Truth a a b b and 4 ignored; predicted a b b a.  Right: both classes have IoU 1/3, F1 1/2, OA 2/4.
+    Published: b has 1 + 4 hits, 2 + 4 true and 2 + 4 predicted pixels: IoU 5/7, F1 5/6, Acc 5/6; OA is 6/8.
+    """
+    one = sample("t", [[0, 1, 1, 0], [0, 1, 0, 1]], [[0, 0, 1, 1], [255] * 4])
+    meta = {"classes": ["a", "b"], "dataset_name": "t"}
+    right = {"mIoU": 33.33, "mF1": 50.0, "mAcc": 50.0, "OA": 50.0}
+    assert evaluate([one], meta) == right
+    out = evaluate([one], meta, published_metric=True)
+    published = {"mIoU_published": 52.38, "mF1_published": 66.67, "mAcc_published": 66.67, "OA_published": 75.0}
+    assert out == right | published
+
+
+def test_published_scores_equal_the_releases_histogram():
+    rng = np.random.default_rng(0)
+    target, pred = rng.integers(0, 6, (2, 8, 8)), rng.integers(0, 5, (2, 8, 8))  # 5 is clutter
+    ours = [sample("t", p.tolist(), np.where(t == 5, 255, t).tolist()) for p, t in zip(pred, target, strict=True)]
+    out = evaluate(ours, {"classes": list("abcde")}, published_metric=True)
+    guess = np.where(target == 5, 5, pred)
+    edges = np.arange(6)
+    hit, true, found = (np.histogram(values, edges)[0] for values in (guess[guess == target], target, guess))
+    assert out["mF1_published"] == round(100 * float((2 * hit / (true + found)).mean()), 2)
+    assert out["mIoU_published"] == round(100 * float((hit / (true + found - hit)).mean()), 2)
+    assert out["OA_published"] == round(100 * float(hit.sum() / true.sum()), 2)
+    assert out["OA_published"] > out["OA"]
+
+
+def test_isaid_is_scored_without_background():
+    meta = {"classes": load_metainfo("isaid").classes, "table": "isaid"}
+    out = evaluate([sample("isaid", [[0, 0, 0, 1, 1, 2]], [[0, 0, 1, 1, 0, 2]])], meta)
+    # ship: 1 hit, 1 lost, 1 wrongly found; tank: 1 hit; background does not count
+    assert out == {"mIoU": 66.67, "mF1": 75.0, "mAcc": 75.0, "OA": 66.67}
+
+
 def test_sets_are_scored_apart():
     meta = {"classes": ["a", "b"], "sets": {"s": {"classes": ["a", "b"]}, "t": {"classes": ["x"]}}}
     out = evaluate([sample("s", [[0, 1]], [[0, 0]]), sample("t", [[0, 0]], [[0, 0]])], meta)

@@ -86,6 +86,15 @@ def test_absent_classes_stay_out_of_the_means():
     np.testing.assert_allclose(out["Acc"], [3 / 4, np.nan, np.nan])
 
 
+def test_unscored_classes_are_predicted_but_do_not_count():
+    """Class 0 is background: its pixels leave OA, but an object predicted as background is an error."""
+    out = scores(np.array([[90, 10, 0], [4, 6, 0], [0, 2, 8]]), unscored=(0,))
+    np.testing.assert_allclose(out["IoU"], [90 / 104, 6 / 22, 8 / 10])
+    np.testing.assert_allclose(out["mIoU"], (6 / 22 + 8 / 10) / 2)
+    np.testing.assert_allclose(out["mF1"], (12 / 28 + 16 / 18) / 2)
+    np.testing.assert_allclose([out["OA"], out["mAcc"]], [14 / 20, 0.7])
+
+
 def test_the_release_defect_is_not_ours():
     """SAMRS's histogram counts ignored clutter (5 of 5 classes) as correct cars (class 4)."""
     target = torch.tensor([4, 4, 5, 5, 5])

@@ -9,3 +9,4 @@ common = dict(type="TableDataset", table="isaid", **files)
 train_dataloader = dict(dataset=dict(**common, data_prefix=train, pipeline={{_base_.train_pipeline_896}}))
 val_dataloader = dict(dataset=dict(**common, data_prefix=val, pipeline={{_base_.test_pipeline}}))
 test_dataloader = val_dataloader
+tta_pipeline = {{_base_.tta_horizontal}}

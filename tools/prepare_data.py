@@ -1,6 +1,6 @@
 """Cut the published archives of Potsdam or iSAID into the tiles that fine-tuning reads.
 
-python tools/prepare_data.py potsdam ARCHIVE [data/potsdam] [--eroded] [--tolerance N]
+python tools/prepare_data.py potsdam ARCHIVE [data/potsdam] [--bands IRRG] [--eroded] [--tolerance N]
 python tools/prepare_data.py isaid ARCHIVE [data/isaid/tiles]
 
 ARCHIVE is the folder of the unpacked files; how it is divided further does not matter.  Interrupt it when you like: the
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("out", nargs="?", help="folder of tiles (default: where the configs look)")
     parser.add_argument("--size", type=int, help="side of a tile in pixels (default: the paper's, 512 or 896)")
     parser.add_argument("--stride", type=int, help="from one tile to the next (default: the paper's, 320 or 512)")
+    parser.add_argument("--bands", default="RGB", choices=["RGB", "IRRG", "RGBIR"], help="Potsdam: which images")
     parser.add_argument("--eroded", action="store_true", help="Potsdam: labels without object borders (noBoundary)")
     parser.add_argument("--splits", default="data/splits/potsdam", help="Potsdam: folder of train.txt and val.txt")
     parser.add_argument("--tolerance", type=int, default=0, help="largest difference per channel from a known colour")
@@ -39,7 +40,8 @@ def main() -> None:
 
     try:
         potsdam = args.set == "potsdam"
-        pairs = potsdam_pairs(args.archive, args.splits, args.eroded) if potsdam else isaid_pairs(args.archive)
+        options = (args.splits, args.eroded, args.bands)
+        pairs = potsdam_pairs(args.archive, *options) if potsdam else isaid_pairs(args.archive)
         out = args.out or OUT[args.set]
         report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers)
         sys.exit(report.complaint)

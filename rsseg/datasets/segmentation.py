@@ -27,6 +27,8 @@ class TableDataset(BaseSegDataset):
         table: Name of the class table (or path of a ``.json``), see :func:`rsseg.metainfo.load_metainfo`.
         name: What samples of this set are called (``metainfo['dataset_name']``, the key of its head); the table's
             name by default.
+        subset: List of the samples that are used, one name (of the tile, without suffix) a line; unlike that of
+            ``ann_file`` its path does not begin at ``data_root``.  None takes all.
         **kwargs: As in mmseg's ``BaseSegDataset``: ``data_root``, ``data_prefix``, ``ann_file`` (one stem a line),
             ``img_suffix``, ``seg_map_suffix``, ``indices``, ``pipeline`` ...
 
@@ -34,8 +36,8 @@ class TableDataset(BaseSegDataset):
         FileNotFoundError: No image was found, or an image or label of the list is missing.
     """
 
-    def __init__(self, table: str, name: str | None = None, **kwargs: Any) -> None:
-        self.table, self.name = table, name or Path(table).stem
+    def __init__(self, table: str, name: str | None = None, subset: str | None = None, **kwargs: Any) -> None:
+        self.table, self.name, self.subset = table, name or Path(table).stem, subset
         info = load_metainfo(table)
         super().__init__(metainfo={"classes": info.classes, "palette": [list(c) for c in info.palette]}, **kwargs)
         self._metainfo |= {"dataset_name": self.name, "table": table}
@@ -46,6 +48,8 @@ class TableDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict]:
         """Samples with ``dataset_name`` and ``table``; mmseg's own label mapping stays unused."""
         rows = [self.tag(row) for row in self.list_files()]
+        if self.subset is not None:
+            rows = self._listed(rows, Path(self.subset))
         if not rows:
             raise FileNotFoundError(f"{self.name}: no images {self._where()}; see data/README.md for the layout")
         for row in rows:
@@ -54,8 +58,24 @@ class TableDataset(BaseSegDataset):
                     raise FileNotFoundError(f"{self.name}: {row[key]} is listed but missing")
         return rows
 
+    def _listed(self, rows: list[dict], listing: Path) -> list[dict]:
+        if not listing.is_file():
+            raise FileNotFoundError(f"{self.name}: no list {listing}; tools/make_few_labels.py writes such lists")
+        by_name: dict[str, dict] = {row.get("tile") or Path(row["img_path"]).stem: row for row in rows}
+        names = listing.read_text(encoding="utf-8").split()
+        missing = [name for name in names if name not in by_name]
+        if missing:
+            share, example = f"{len(missing)} of {len(names)} names", next(iter(by_name), "nothing")
+            raise FileNotFoundError(
+                f"{self.name}: {share} in {listing} are no sample, for example {missing[0]}; one is called {example}"
+            )
+        return [by_name[name] for name in names]
+
     def list_files(self) -> list[dict]:
-        """``img_path`` and ``seg_map_path`` of every sample; what a new layout of files overrides."""
+        """``img_path`` and ``seg_map_path`` of every sample; what a new layout of files overrides.
+
+        ``tile`` names a sample in lists, where it is not the image's name.
+        """
         folder = Path(self.data_prefix.get("img_path") or "")
         if not folder.is_dir():
             raise FileNotFoundError(f"{self.name}: no folder {folder}; see data/README.md for the layout")
@@ -110,7 +130,8 @@ class ConvertedDataset(TableDataset):
         tile = self.root / "images" / f"{row['tile']}.png"
         if not tile.is_file():
             tile = self._source_root() / row["source"]
-        return {"img_path": str(tile), "seg_map_path": str(self.root / "gray" / f"{row['tile']}.png")}
+        labels = self.root / "gray" / f"{row['tile']}.png"
+        return {"img_path": str(tile), "seg_map_path": str(labels), "tile": row["tile"]}
 
     def _source_root(self) -> Path:
         if self.image_root is None:

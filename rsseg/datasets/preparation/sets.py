@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rsseg.datasets.preparation.tiles import Colour, ColourCode, Layout, Pair, Report, cut_pairs
 
-__all__ = ["SETS", "PreparedSet", "isaid_pairs", "potsdam_pairs", "prepare"]
+__all__ = ["BANDS", "SETS", "PreparedSet", "isaid_pairs", "potsdam_pairs", "prepare"]
 
 _log = logging.getLogger("rsseg")
 _ISAID_LABEL = "_instance_color_RGB.png"
@@ -42,14 +42,18 @@ SETS = {
 }
 """Source: SAMRS paper, appendix A.6; colours as in ISPRS's labels and iSAID's development kit."""
 
+BANDS = {"RGB": "2_Ortho_RGB", "IRRG": "3_Ortho_IRRG", "RGBIR": "4_Ortho_RGBIR"}
+"""Kinds of Potsdam's images and the folders in which they come; the paper uses RGB."""
 
-def potsdam_pairs(root: Path | str, splits: Path | str, eroded: bool = False) -> list[Pair]:
-    """Images ``top_potsdam_<id>_RGB.tif`` and labels ``..._label.tif``, in any sub-folders.
+
+def potsdam_pairs(root: Path | str, splits: Path | str, eroded: bool = False, bands: str = "RGB") -> list[Pair]:
+    """Images ``top_potsdam_<id>_<bands>.tif`` and labels ``..._label.tif``, in any sub-folders.
 
     Args:
         root: Folder of the unpacked archives.
         splits: Folder with ``train.txt`` and ``val.txt``, one id such as ``2_10`` a line.
         eroded: Take ``..._label_noBoundary.tif``, in which pixels at object borders carry no label.
+        bands: One of ``BANDS``; of RGBIR the first three are used.
 
     Raises:
         FileNotFoundError: A list, image or label is missing.
@@ -57,12 +61,13 @@ def potsdam_pairs(root: Path | str, splits: Path | str, eroded: bool = False) ->
     """
     kind = "label_noBoundary" if eroded else "label"
     hint = (
-        f"unpack 2_Ortho_RGB and the {'eroded' if eroded else 'full'} labels there (option --eroded takes eroded ones)"
+        f"unpack {BANDS[bands]} and the {'eroded' if eroded else 'full'} labels there (--bands takes other images, "
+        "--eroded the eroded labels)"
     )
     pairs, files = [], _Files(Path(root))
     for part in ("train", "val"):
         for name in _read_list(Path(splits) / f"{part}.txt"):
-            found = [files.only(f"top_potsdam_{name}_{what}.tif", hint) for what in ("RGB", kind)]
+            found = [files.only(f"top_potsdam_{name}_{what}.tif", hint) for what in (bands, kind)]
             pairs.append(Pair(name, part, *found))
     names = [pair.stem for pair in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -176,7 +176,7 @@ def cut_pairs(pairs: Sequence[Pair], out: Path | str, layout: Layout, code: Colo
         workers: Images that are prepared at the same time, each by a thread (decoding and encoding let others run).
 
     Raises:
-        ValueError: The layout is not possible, or ``out`` holds tiles of another one.
+        ValueError: The layout is not possible, or ``out`` holds tiles of another one or of other kinds of files.
         OSError: A tile cannot be written; the message names it.
     """
     out = Path(out)
@@ -204,8 +204,11 @@ def cut_pairs(pairs: Sequence[Pair], out: Path | str, layout: Layout, code: Colo
     return report
 
 
-def _claim(out: Path, now: dict[str, int], pairs: Iterable[Pair]) -> None:
+def _claim(out: Path, now: dict[str, Any], pairs: Iterable[Pair]) -> None:
     tile_windows((1, 1), now["size"], now["size"] - now["stride"])  # fails here for sizes that are not allowed
+    for kind in ("image", "label"):  # tiles of RGB and IRRG, or of full and eroded labels, must not mix
+        files = {(pair.stem, getattr(pair, kind).name) for pair in pairs}
+        now[kind] = sorted({name.replace(stem, "*") for stem, name in files if stem in name})
     for part in {pair.part for pair in pairs}:
         for kind in ("img_dir", "ann_dir"):
             (out / kind / part).mkdir(parents=True, exist_ok=True)

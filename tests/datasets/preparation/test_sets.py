@@ -18,7 +18,7 @@ COLOURS = {0: (0, 0, 0), 1: (255, 255, 255), 2: (0, 0, 255), 3: (0, 255, 255), 4
 COLOURS[6] = (255, 0, 0)
 
 
-def potsdam(root, name, size=(40, 30), bands=3, label="label"):
+def potsdam(root, name, size=(40, 30), bands=3, label="label", kind="RGB"):
     """One image and label; values go 0..6 in columns, so value = column % 7."""
     rng = np.random.default_rng(0)
     (root / "2_Ortho_RGB").mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def potsdam(root, name, size=(40, 30), bands=3, label="label"):
     pixels = rng.integers(0, 256, (*size, bands), dtype=np.uint8)
     values = np.broadcast_to(np.arange(size[1]) % 7, size)
     coloured = np.array([COLOURS[i] for i in range(7)], np.uint8)[values]
-    Image.fromarray(pixels).save(root / "2_Ortho_RGB" / f"top_potsdam_{name}_RGB.tif")
+    Image.fromarray(pixels).save(root / "2_Ortho_RGB" / f"top_potsdam_{name}_{kind}.tif")
     Image.fromarray(coloured).save(root / "5_Labels_all" / f"top_potsdam_{name}_{label}.tif")
     return pixels, values
 
@@ -84,6 +84,21 @@ def test_a_second_run_writes_what_is_missing(archive):
     assert lost.read_bytes() == before
     with pytest.raises(ValueError, match="holds tiles with"):
         prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=8)
+
+
+def test_infrared_images_and_eroded_labels_get_a_folder_of_their_own(archive):
+    for name in ("2_10", "2_13"):
+        pixels, _ = potsdam(archive / "raw", name, bands=4, kind="RGBIR")
+        potsdam(archive / "raw", name, label="label_noBoundary")
+    prepare("potsdam", pairs_of(archive, bands="RGBIR"), archive / "infrared", size=40, stride=10)
+    with Image.open(archive / "infrared/img_dir/val/2_13__0_0.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels[..., :3])
+    prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
+    for options in (dict(bands="RGBIR"), dict(eroded=True)):
+        with pytest.raises(ValueError, match="holds tiles with"):
+            prepare("potsdam", pairs_of(archive, **options), archive / "out", size=16, stride=10)
+    with pytest.raises(FileNotFoundError, match=r"2_10_IRRG\.tif in it; unpack 3_Ortho_IRRG"):
+        pairs_of(archive, bands="IRRG")
 
 
 def test_an_unknown_colour_is_named_and_the_rest_goes_on(archive):

@@ -1,0 +1,172 @@
+"""Lists of a few per cent of a training set, drawn evenly from its source images.
+
+``<folder>/few_<percent>_seed<seed>.txt`` names one tile a line; ``few.sha256`` holds the lists' checksums for
+``sha256sum --check``.  Lists of one seed contain each other: 1 % is part of 3 %, which is part of 5 %.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rsseg.datasets.preparation.sets import SETS
+from rsseg.datasets.preparation.tiles import tile_names
+from rsseg.structures.writing import replacing
+
+__all__ = ["choose_few", "few_path", "read_few", "training_tiles", "write_few"]
+
+_log = logging.getLogger("rsseg")
+_SUMS = "few.sha256"
+_POTSDAM_SIZE = (6000, 6000)
+_WINDOW = re.compile(r"(__\d+_\d+|(_\d+){4})$")
+"""What follows the source image in the name of a tile, by our tools or by mmseg's converters."""
+_IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
+
+
+def choose_few(tiles: Sequence[str], sources: Sequence[str], percent: float, seed: int) -> list[str]:
+    """A share of the tiles, of each source image as nearly the same share as whole tiles allow.
+
+    Tiles of a source get evenly spaced ranks, in the order of a seeded hash; those with the lowest ranks are taken.  A
+    source with n tiles thus gives floor(n q) or ceil(n q) of them, q the same for all, and a larger share contains
+    a smaller one.
+
+    Args:
+        tiles: T names of tiles; their order changes nothing.
+        sources: Names of the source images they come from, one per tile.
+        percent: Share in (0, 100] of T; the number of tiles is rounded (halves up) and at least 1.
+        seed: Another seed makes another choice.
+
+    Returns:
+        Sorted names.
+
+    Raises:
+        ValueError: The share is not possible, there are no tiles, or a name occurs twice.
+
+    Source: SAMRS paper, tables 5 and 6, which do not say how tiles were drawn; the rule is ours.
+    """
+    if not 0 < percent <= 100:
+        raise ValueError(f"a share of {percent} % is not possible; it must lie in (0, 100]")
+    if not tiles or len(set(tiles)) != len(tiles):
+        raise ValueError(f"{len(tiles)} names of tiles, {len(set(tiles))} of them different; names must differ")
+    own: dict[str, list[str]] = {}
+    for tile, source in zip(tiles, sources, strict=True):
+        own.setdefault(source, []).append(tile)
+    ranked = []
+    for source, names in own.items():
+        names.sort(key=lambda name: (_uniform(seed, "tile", name), name))
+        shift = _uniform(seed, "source", source)
+        ranked += [((place + shift) / len(names), name) for place, name in enumerate(names)]
+    count = max(1, math.floor(len(tiles) * percent / 100 + 0.5))
+    return sorted(name for _, name in sorted(ranked)[:count])
+
+
+def _uniform(seed: int, kind: str, name: str) -> float:
+    """A number in [0, 1), the same on every machine."""
+    digest = hashlib.sha256(f"{seed}:{kind}:{name}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def training_tiles(where: str, splits: Path | str = "data/splits") -> tuple[list[str], list[str]]:
+    """Names of a set's training tiles and of the source images they come from.
+
+    Args:
+        where: A folder of image tiles; a converted set (with ``tiles.csv``, of which split ``train`` counts); a list
+            with one name a line; or ``potsdam``, the tiles of the official training images (no data are needed).
+        splits: Folder of the lists of official images.
+
+    Raises:
+        FileNotFoundError: There is no such folder or list.
+        ValueError: It names no tiles.
+    """
+    path = Path(where)
+    if where == "potsdam":
+        ids = (Path(splits) / "potsdam" / "train.txt").read_text(encoding="utf-8").split()
+        names = [tile for name in ids for tile in tile_names(name, _POTSDAM_SIZE, SETS["potsdam"].layout)]
+    elif (path / "tiles.csv").is_file():
+        with (path / "tiles.csv").open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
+        return _some([row["tile"] for row in rows], path), [row["source"] for row in rows]
+    elif path.is_dir():
+        names = sorted(file.stem for file in path.iterdir() if file.suffix.lower() in _IMAGES)
+    elif path.is_file():
+        names = path.read_text(encoding="utf-8").split()
+    else:
+        raise FileNotFoundError(f"{where}: no folder of tiles, no converted set, no list, and not the word potsdam")
+    return _some(names, path), [_WINDOW.sub("", name) for name in names]
+
+
+def _some(names: list[str], path: Path) -> list[str]:
+    if not names:
+        raise ValueError(f"{path}: no training tiles in it")
+    return names
+
+
+def few_path(folder: Path | str, percent: float, seed: int) -> Path:
+    """Where a list is kept."""
+    return Path(folder) / f"few_{percent:g}_seed{seed}.txt"
+
+
+def write_few(
+    tiles: Sequence[str], sources: Sequence[str], folder: Path | str, percents: Iterable[float], seeds: Iterable[int]
+) -> list[Path]:
+    """Write a list for every share and seed, and the checksums of all lists in the folder.
+
+    Args:
+        tiles: As for :func:`choose_few`.
+        sources: As for :func:`choose_few`.
+        folder: Where to; made where it is missing.
+        percents: As for :func:`choose_few`.
+        seeds: As for :func:`choose_few`.
+
+    Returns:
+        The lists.
+
+    Raises:
+        ValueError: As for :func:`choose_few`; or a list is there with other names, which a new one would replace.
+        OSError: A list cannot be written; the message names it.
+    """
+    folder, seeds = Path(folder), list(seeds)
+    folder.mkdir(parents=True, exist_ok=True)
+    todo = {}
+    for percent in percents:
+        for seed in seeds:
+            path = few_path(folder, percent, seed)
+            names = choose_few(tiles, sources, percent, seed)
+            todo[path] = "".join(f"{name}\n" for name in names).encode()
+            if path.is_file() and path.read_bytes() != todo[path]:
+                raise ValueError(f"{path} names other tiles than these would give; remove it, or write elsewhere")
+            _log.info("%s: %d of %d tiles, %d source images", path, len(names), len(tiles), len(set(sources)))
+    for path, data in todo.items():
+        with replacing(path) as file:
+            file.write(data)
+    lines = [f"{_sum(path)}  {path.name}\n" for path in sorted(folder.glob("few_*.txt"))]
+    with replacing(folder / _SUMS) as file:
+        file.write("".join(lines).encode())
+    return list(todo)
+
+
+def read_few(path: Path | str) -> list[str]:
+    """Names in a list, which is checked against its folder's checksums.
+
+    Raises:
+        FileNotFoundError: There is no such list.
+        ValueError: Its checksum is missing or differs.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such list; write it with tools/make_few_labels.py")
+    sums = path.parent / _SUMS
+    text = sums.read_text(encoding="utf-8") if sums.is_file() else ""
+    known = {name: digest for digest, name in (line.split() for line in text.splitlines())}
+    if known.get(path.name) != _sum(path):
+        raise ValueError(f"{path} is not the list that {sums} knows; write both anew with tools/make_few_labels.py")
+    return path.read_text(encoding="utf-8").split()
+
+
+def _sum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

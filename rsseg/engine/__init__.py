@@ -5,6 +5,7 @@ from rsseg.stack import require_stack
 require_stack()
 
 from rsseg.engine.checkpoint import load_file, load_pretrained  # noqa: E402
+from rsseg.engine.comforts import ResumableBestCheckpoint, ValidationLoss  # noqa: E402
 from rsseg.engine.hooks import (  # noqa: E402
     CompileBackbone,
     LoadPretrained,
@@ -23,9 +24,11 @@ __all__ = [
     "LayerDecayConstructor",
     "LoadPretrained",
     "LoadTested",
+    "ResumableBestCheckpoint",
     "SavePictures",
     "SeedEachIter",
     "ShareBuffers",
+    "ValidationLoss",
     "load_file",
     "load_pretrained",
     "prepare_config",

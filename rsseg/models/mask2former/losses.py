@@ -96,8 +96,7 @@ def match(
     """
     weights = truth.new_ones(1, truth.shape[1]) if counts is None else counts[None]
     inner = truth * weights
-    entropy = functional.softplus(-masks) @ inner.T + functional.softplus(masks) @ (weights - inner).T
-    entropy = entropy / weights.sum().clamp(min=1)
+    entropy = (functional.softplus(masks) @ weights.T - masks @ inner.T) / weights.sum().clamp(min=1)
     shares = masks.sigmoid() * weights
     dice = 1 - (2 * shares @ inner.T + 1) / (shares.sum(1)[:, None] + inner.sum(1) + 1)
     probability = scores.softmax(-1)[:, labels]
@@ -125,8 +124,8 @@ def _uncertain_points(masks: torch.Tensor, settings: LossSettings) -> torch.Tens
     """Points (M, P, 2) for masks (M, H, W): most of them where a mask is near its border, the others anywhere."""
     candidates = torch.rand(len(masks), int(settings.points * settings.oversample), 2, device=masks.device)
     uncertain = int(settings.importance * settings.points)
-    best = (-sample_points(masks, candidates).abs()).topk(uncertain, 1).indices
-    chosen = candidates.gather(1, best[:, :, None].expand(-1, -1, 2))
+    best = (-sample_points(masks, candidates).abs()).topk(uncertain, 1, sorted=False).indices
+    chosen = candidates[torch.arange(len(masks), device=masks.device)[:, None], best]
     others = torch.rand(len(masks), settings.points - uncertain, 2, device=masks.device)
     return torch.cat([chosen, others], 1)
 

@@ -1,0 +1,56 @@
+"""Read every image and label of a segmentation config once and say what would stop or spoil a training.
+
+python tools/check_dataset.py CONFIG [--workers N] [--show N] [--cfg-options key=value ...]
+
+Any config of mmseg: a table of classes with pixels, images and class weights; missing, unreadable and mismatched files;
+values that are no class; labels that look off by one; images in two splits.  Exit status 1 where there are problems.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from rsseg.stack import require_stack_or_exit
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="config file")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: %(default)s)")
+    parser.add_argument("--show", type=int, default=3, help="files to name of each problem (default: %(default)s)")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings: key=value ...")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Check and report."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    require_stack_or_exit()
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from rsseg.reports.dataset_check import check_config
+    from rsseg.reports.dataset_table import describe
+
+    config = Config.fromfile(args.config)
+    config.merge_from_dict(args.cfg_options or {})
+    init_default_scope(config.get("default_scope") or "mmseg")
+    try:
+        check = check_config(config, args.workers)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    logging.getLogger("rsseg").info("%s", describe(check, args.show))
+    sys.exit(1 if check.problems else 0)
+
+
+if __name__ == "__main__":
+    main()

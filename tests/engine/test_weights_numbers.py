@@ -153,7 +153,7 @@ def test_positions_are_resized_without_the_class_token(name, rows):
     state["pos_embed"][0, 1:, 0] = grid.flatten()
     state["pos_embed"][0, 0, 0] = 1000.0
     out, verdict = convert_state(state, backbone=name, settings=dict(img_size=32))
-    assert verdict.ok and verdict.resized == ["pos_embed"]
+    assert verdict.ok and verdict.fitted == ["pos_embed"]
     along = torch.tensor([[-3 + 19, 19, -3, 0], [0, -3, 19, 19 - 3]]) / 32
     places = out["pos_embed"][0, :, 0]
     assert len(places) == rows

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+import rsseg.models  # noqa: F401  (registers them)
 from rsseg.engine.weights import convert_state
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
@@ -61,14 +62,16 @@ def published_name(key, place):
         for pattern, name in OFFICIAL_SWIN:
             key = re.sub(pattern, name, key)
         return key.replace("backbone.", "encoder.", 1)
-    key = key.replace("decode_head.conv_seg.", f"semseghead.{place}.").replace("decode_head.", "decoder.", 1)
+    for layer in ("conv_seg", "cls_embed"):
+        key = key.replace(f"decode_head.{layer}.", f"semseghead.{place}.")
+    key = key.replace("decode_head.", "decoder.", 1)
     for name, (number, _) in SETS.items():
         key = key.replace(f"heads.{name}.", f"semseghead_{number}.{place}.")
     return key
 
 
 def published(model, name):
-    place = 0 if name == "unet_r50" else 1
+    place = {"unet_r50": 0, "mask2former_r50": "cls_embed"}.get(name, 1)
     return {published_name(key, place): value for key, value in empty(model.state_dict()).items()}
 
 
@@ -85,7 +88,7 @@ def test_a_sep_file_is_a_model_of_our_config(repo, name):
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == millions
     converted, verdict = convert_state(state)
     assert verdict.ok and len(verdict.loaded) == keys
-    assert not (verdict.missing or verdict.unexpected or verdict.fresh or verdict.skipped or verdict.resized)
+    assert not (verdict.missing or verdict.unexpected or verdict.fresh or verdict.skipped or verdict.fitted)
     assert shapes(converted) == shapes(model.state_dict())
     assert verdict.model["type"] == "MultiHeadSegmentor" and verdict.model["heads"] == {
         "sota": 18,
@@ -126,7 +129,22 @@ def test_a_key_more_or_less_is_an_error(repo, name):
     assert not verdict.ok and len(verdict.misshapen) == 1
 
 
-def test_names_of_parallel_training_and_of_sets_that_are_not_there(repo):
+def test_mask2former_shares_all_but_the_classifier_of_queries(repo):
+    name = "mask2former_r50"
+    heads = {key: size for key, (_, size) in SETS.items()}
+    model = build(repo, name, type="MultiHeadMask2Former", heads=heads)
+    state = published(model, name)
+    assert len(state["semseghead_1.cls_embed.weight"]) == 19  # one for "none"
+    converted, verdict = convert_state(state)
+    assert verdict.ok and len(verdict.loaded) == len(state) and verdict.model["heads"] == heads
+    assert shapes(converted) == shapes(model.state_dict())
+    assert shapes(hollow(verdict.model).state_dict()) == shapes(converted)
+    tuned = build(repo, name, **{"decode_head.num_classes": 5})
+    converted, verdict = convert_state(published(tuned, name))
+    assert verdict.ok and shapes(converted) == shapes(tuned.state_dict())
+
+
+def test_sets_that_are_not_there_and_decoders_that_are_not_known(repo):
     state = published(sep_model(repo, "unet_r50"), "unet_r50")
     two = {key: value for key, value in state.items() if not key.startswith("semseghead_2")}
     _, verdict = convert_state(two)

@@ -110,10 +110,7 @@ def convert_state(
     verdict = Verdict(
         "", layout.name, model_config(parts, config) if whole else config, "model" if whole else "backbone"
     )
-    _begin(verdict, parts, translation, whole)
-    lost = [translation.origin[key] for key in before if key not in translation.state]
-    if lost:
-        verdict.skipped["indices of another grid"] = lost
+    _begin(verdict, parts, translation, before)
     asked = _rename(parts, translation, state, whole)
     return _load(_build(verdict.model), asked, translation, target, verdict), verdict
 
@@ -140,14 +137,18 @@ def _recognise(parts: Parts) -> Layout:
     raise ValueError(f"not recognised by its {len(keys)} keys ({shown} ...); known are {[x.name for x in _LAYOUTS]}")
 
 
-def _begin(verdict: Verdict, parts: Parts, translation: Translation, whole: bool) -> None:
-    """What can be said before the model is there."""
+def _begin(verdict: Verdict, parts: Parts, translation: Translation, before: State) -> None:
+    """What can be said without the model: ``before`` is the translation as it was until it was fitted to windows."""
     for reasons in (translation.skipped, parts.skipped):
         for reason, keys in reasons.items():
             verdict.skipped.setdefault(reason, []).extend(keys)
     rest = [*(f"decoder.{key}" for key in parts.decoder), *parts.heads]
-    if rest and not whole:
+    if rest and verdict.part == "backbone":
         verdict.skipped.setdefault("decoder and heads", []).extend(rest)
+    lost = [translation.origin[key] for key in before if key not in translation.state]
+    if lost:
+        verdict.skipped["indices of another grid"] = lost
+    verdict.fitted = [key for key, value in translation.state.items() if value.shape != before[key].shape]
     verdict.unexpected += parts.unexpected
 
 
@@ -193,7 +194,7 @@ def _load(model: nn.Module, state: State, translation: Translation, target: Targ
         verdict.misshapen = [line.strip() for line in str(error).splitlines()[1:]]
         return {}
     out = {key: value.clone() for key, value in model.state_dict().items() if key in values}
-    verdict.resized = [key for key, value in out.items() if value.shape != state[key].shape]
+    verdict.fitted += [key for key, value in out.items() if value.shape != state[key].shape]
     return out
 
 

@@ -76,7 +76,7 @@ def _upernet(state: State) -> dict[str, Any]:
     last = state["bottleneck.conv.weight"].shape[1] - scales * width
     laterals = [f"lateral_convs.{i}.conv.weight" for i in range(count(state, r"lateral_convs\.(\d+)\."))]
     inputs = [*(state[key].shape[1] for key in laterals), last]
-    return dict(type="UPerHead", in_channels=inputs, in_index=[0, 1, 2, 3], channels=width, **_CONVOLUTIONS)
+    return dict(type="UPerHead", in_channels=inputs, in_index=[0, 1, 2, 3], channels=width, **_USUAL)
 
 
 def _unet(state: State) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _unet(state: State) -> dict[str, Any]:
     # Only the sum of the two coarsest maps' channels can be seen: they are concatenated.
     coarse = shapes[0][1] - 2 * third if shapes[0][1] > 2 * third else shapes[0][1] - third
     inputs = [second, third, shapes[0][1] - coarse, coarse]
-    return dict(type="UNetHead", in_channels=inputs, decoder_channels=widths, head="released", **_CONVOLUTIONS)
+    return dict(type="UNetHead", in_channels=inputs, decoder_channels=widths, head="released", **_USUAL)
 
 
 def _mask2former(state: State) -> dict[str, Any]:
@@ -107,7 +107,11 @@ def _mask2former(state: State) -> dict[str, Any]:
     )
 
 
-_CONVOLUTIONS: dict[str, Any] = dict(norm_cfg=dict(type="BN"), align_corners=False)
+_USUAL: dict[str, Any] = dict(
+    norm_cfg=dict(type="BN"),
+    align_corners=False,
+    loss_decode=dict(type="CrossEntropyLoss", avg_non_ignore=True),
+)
 _DECODERS = {
     "fpn_bottleneck.conv.weight": _upernet,
     "blocks.3.conv2.0.weight": _unet,

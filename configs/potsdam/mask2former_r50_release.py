@@ -9,7 +9,7 @@ Crops, batch and deviations: as in upernet_swin.py.
 _base_ = [
     "../_base_/models/mask2former_r50_release.py",
     "../_base_/datasets/potsdam.py",
-    "../_base_/schedules/finetune_80k_resnet.py",
+    "../_base_/schedules/finetune_80k_mask2former.py",
     "../_base_/default_runtime.py",
 ]
 

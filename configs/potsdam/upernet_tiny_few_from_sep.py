@@ -1,0 +1,12 @@
+"""A tiny UPerNet on a few per cent of Potsdam, cut into small tiles, from SEP: the few-label grid on a CPU.
+
+    python tools/train.py configs/potsdam/upernet_tiny_few_from_sep.py
+
+The grid's commands and figures: upernet_tiny_few.py; the pre-training: configs/nwpu_vhr10/upernet_tiny_sep.py.
+"""
+
+_base_ = ["./upernet_tiny_few.py"]
+
+checkpoint = "work_dirs/nwpu_vhr10/upernet_tiny_sep/iter_300.pth"
+start = dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
+custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), start]

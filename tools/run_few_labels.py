@@ -1,0 +1,60 @@
+"""Fine-tune with few labels from several initialisations and print the table (SAMRS paper, tables 5 and 6).
+
+python tools/run_few_labels.py data/splits/potsdam work_dirs/few/potsdam --metric mF1 --tta
+    --init IMP configs/potsdam/unet_r50_few.py --init IMP+SEP configs/potsdam/unet_r50_few_from_sep.py
+    [--percent 5 3 1] [--seeds 0 1 2] [--gpus 0 1 | --jobs N] [--cfg-options key=value ...]
+
+LISTS holds what tools/make_few_labels.py wrote.  Each run is tools/train.py, then tools/test.py.  Rows named X+...
+are followed by their difference to X.  Interrupt or kill it when you like: the same command goes on where it stopped.
+OUT gets table.md, table.csv, runs.csv and a folder for each run.  Exit status 1 where a run failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def main() -> None:
+    """Parse the arguments, run the grid, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lists", type=Path, help="folder of the lists")
+    parser.add_argument("out", type=Path, help="folder of the runs and tables")
+    what = "row: its name, its config, and settings for it alone"
+    parser.add_argument(
+        "--init", nargs="+", action="append", required=True, metavar="NAME CONFIG [key=value]", help=what
+    )
+    parser.add_argument("--percent", type=float, nargs="+", default=[5, 3, 1], help="shares (default: 5 3 1)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    parser.add_argument("--metric", default="mIoU", help="the table's score: mIoU, mF1, mAcc, OA (default mIoU)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time (default 1)")
+    parser.add_argument("--gpus", nargs="+", help="one run at a time on each of these GPUs, for example 0 1 2 3")
+    parser.add_argument("--tta", action="store_true", help="test with flips, as the SAMRS release does")
+    parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished runs")
+    parser.add_argument("--cfg-options", nargs="+", default=[], help="settings of all runs: key=value ...")
+    args = parser.parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    from rsseg.reports.few_labels import FewLabels, Init
+
+    if short := [init for init in args.init if len(init) < 2]:
+        parser.error(f"--init {short[0][0]} needs a config")
+    inits = [Init(name, Path(config), tuple(options)) for name, config, *options in args.init]
+    places = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in args.gpus] if args.gpus else [{}] * max(args.jobs, 1)
+    grid = (args.lists, args.out, inits, args.percent, args.seeds, args.metric, args.cfg_options, places)
+    few = FewLabels(Path(__file__).resolve().parents[1], *grid, args.tta, args.keep)
+    try:
+        print(few.run())
+    except (ValueError, OSError, KeyError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    sys.exit(f"{len(few.failures)} runs failed; run the same command again to repeat them" if few.failures else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from mmengine.runner import CheckpointLoader
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 
@@ -50,9 +52,39 @@ def slide_logits(
     return total.div_(count)
 
 
+def _check_pretrained(backbone: Any) -> None:
+    """See that the file of ``init_cfg`` went in: mmengine only warns where it did not, mmseg's Swin says nothing."""
+    config = backbone.init_cfg
+    if not isinstance(config, dict) or config.get("type") != "Pretrained":
+        return
+    content = CheckpointLoader.load_checkpoint(config["checkpoint"], map_location="cpu")
+    state = content.get("state_dict", content)
+    prefix = config.get("prefix") or ("backbone." if any(key.startswith("backbone.") for key in state) else "")
+    file = {key.removeprefix(prefix).lstrip("."): value for key, value in state.items() if key.startswith(prefix)}
+    own = backbone.state_dict()
+    there = sum(k in own and torch.equal(own[k].cpu(), v.to("cpu", own[k].dtype)) for k, v in file.items())
+    if 2 * there < len(file):
+        raise ValueError(
+            f"{config['checkpoint']}: only {there} of its {len(file)} weights went into {type(backbone).__name__}. "
+            "Files of others are converted by tools/convert_weights.py FILE OUT; those of whole models need "
+            "prefix='backbone.'"
+        )
+
+
 @MODELS.register_module()
 class Segmentor(EncoderDecoder):
     """mmseg's ``EncoderDecoder`` with :func:`slide_logits` behind ``test_cfg.mode='slide'``."""
+
+    def init_weights(self) -> None:
+        """Initial weights as in mmseg.
+
+        Raises:
+            ValueError: Most of the weights in the file that ``backbone.init_cfg`` names are not the backbone's.
+        """
+        begun = self.is_init
+        super().init_weights()
+        if not begun:
+            _check_pretrained(self.backbone)
 
     def slide_inference(self, inputs: torch.Tensor, batch_img_metas: list[dict]) -> torch.Tensor:
         """Logits (N, C, H, W) of images (N, 3, H, W), window by window."""

@@ -138,3 +138,39 @@ def test_files_that_do_not_fit_say_what_they_are(repo, tmp_path):
         load_pretrained(vit, tmp_path / "own.pth")
     with pytest.raises(ValueError, match=r"other.pth: holds no state dict; tools/convert_weights.py"):
         load_pretrained(sep, tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("name", ["upernet_swin", "upernet_vit"])
+def test_a_backbone_does_not_start_afresh_in_silence(repo, name, tmp_path):
+    """Unconverted files and forgotten prefixes are errors; a file with more than the backbone's is fine."""
+    cfg = config(repo, name)
+    cfg.decode_head.num_classes = 2
+    sep = build(cfg)
+    state = sep.state_dict()
+    backbone = sep.backbone.state_dict()
+    official = {k.removeprefix("encoder."): v for k, v in published(state, name).items() if k.startswith("encoder.")}
+    torch.save(dict(state_dict=state), tmp_path / "whole.pth")
+    torch.save({**backbone, "head.weight": torch.ones(2)}, tmp_path / "good.pth")
+    torch.save(dict(model=official), tmp_path / "model.pth")
+    torch.save(official, tmp_path / "official.pth")
+
+    def start(file, **options):
+        cfg.backbone.init_cfg = dict(type="Pretrained", checkpoint=str(tmp_path / file), **options)
+        model = MODELS.build(cfg)
+        model.init_weights()
+        assert all(torch.equal(value, backbone[key]) for key, value in model.backbone.state_dict().items())
+        model.backbone.load_state_dict({key: value + 1 for key, value in backbone.items()})
+        model.init_weights()  # once is enough: training has gone on
+
+    start("good.pth")
+    with pytest.raises(ValueError, match=r"model.pth: only 0 of its 1 weights went into .*tools/convert_weights.py"):
+        start("model.pth")
+    if name == "upernet_swin":  # mmseg's Swin takes the prefix off by itself; its names are not the official ones
+        start("whole.pth")
+        with pytest.raises(ValueError, match=r"official.pth: only \d+ of its \d+ weights went into SwinTransformer"):
+            start("official.pth")
+    else:
+        start("whole.pth", prefix="backbone.")
+        start("official.pth")
+        with pytest.raises(ValueError, match=r"whole.pth: only 0 of its \d+ weights went into ViT.*prefix='backbone.'"):
+            start("whole.pth")

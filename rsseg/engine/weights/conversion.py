@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -191,7 +192,8 @@ def _load(model: nn.Module, state: State, translation: Translation, target: Targ
     try:
         model.load_state_dict({**own, **values}, assign=True)
     except RuntimeError as error:
-        verdict.misshapen = [line.strip() for line in str(error).splitlines()[1:]]
+        found = re.findall(r"size mismatch for (\S+): .*?(\[.*?\]).*?(\[.*?\])", str(error))
+        verdict.misshapen = [f"{key} {file} for {model}" for key, file, model in found] or [str(error)]
         return {}
     out = {key: value.clone() for key, value in model.state_dict().items() if key in values}
     verdict.fitted += [key for key, value in out.items() if value.shape != state[key].shape]

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TextIO
 
-__all__ = ["require_stack", "require_stack_or_exit"]
+__all__ = ["require_pretraining", "require_stack", "require_stack_or_exit"]
 
 INSTALL = 'python -m pip install "rsseg[mm]"  (in a checkout: python -m pip install -e ".[mm]")'
 _NEEDS = {"mmcv": (2, 0), "mmengine": (0, 10), "mmseg": (1, 2)}
@@ -61,21 +61,36 @@ def require_stack() -> None:
     for message in _NOISY_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     for name, oldest in _NEEDS.items():
-        try:
-            with _without_noise():
-                module = importlib.import_module(name)
-        except ImportError as error:
-            raise ImportError(
-                f"rsseg needs the MM stack, but {name} does not import ({error}). Run: {INSTALL}"
-            ) from error
-        version = getattr(module, "__version__", "0")
-        found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-        if found < oldest:
-            need = ".".join(map(str, oldest))
-            raise ImportError(f"rsseg needs {name} >= {need}, found {version}. Run: {INSTALL}")
+        _require(name, oldest)
     with _without_noise():
         for name in ("mmseg.datasets", "mmseg.models", "mmseg.evaluation", "mmseg.engine"):
             importlib.import_module(name)
+
+
+def require_pretraining() -> None:
+    """Import mmpretrain as well, which only pre-training without labels needs.
+
+    Raises:
+        ImportError: As for :func:`require_stack`.
+    """
+    require_stack()
+    _require("mmpretrain", (1, 2))
+    with _without_noise():
+        for name in ("mmpretrain.datasets", "mmpretrain.models"):
+            importlib.import_module(name)
+
+
+def _require(name: str, oldest: tuple[int, int]) -> None:
+    try:
+        with _without_noise():
+            module = importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"rsseg needs the MM stack, but {name} does not import ({error}). Run: {INSTALL}") from error
+    version = getattr(module, "__version__", "0")
+    found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if found < oldest:
+        need = ".".join(map(str, oldest))
+        raise ImportError(f"rsseg needs {name} >= {need}, found {version}. Run: {INSTALL}")
 
 
 def require_stack_or_exit() -> None:

@@ -45,3 +45,11 @@ def test_importing_is_quiet_and_real_warnings_still_show(repo, tmp_path):
     assert "real" in result.stderr
     assert "OneDL" not in result.stderr
     assert "MultiScaleDeformableAttention" not in result.stderr
+
+
+def test_mmpretrain_is_asked_for_by_its_runs_alone(repo, tmp_path):
+    code = "import rsseg.models, rsseg.datasets, rsseg.engine; print('done'); import rsseg.engine.pretraining"
+    result = run(repo, tmp_path, code, mmpretrain="raise ImportError('not here')")
+    assert result.stdout == "done\n"
+    assert result.returncode == 1
+    assert "rsseg needs the MM stack, but mmpretrain does not import (not here)" in result.stderr

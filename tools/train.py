@@ -40,9 +40,9 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     apply_arguments(cfg, args)
     if args.amp:
-        cfg.optim_wrapper.type = "AutocastOptimWrapper"
+        cfg.optim_wrapper.type = "mmseg.AutocastOptimWrapper"
     if args.compile:
-        cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="CompileBackbone")]
+        cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmseg.CompileBackbone")]
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume

@@ -4,6 +4,7 @@ from rsseg.stack import require_stack
 
 require_stack()
 
+from rsseg.datasets.crops import CropDataset  # noqa: E402
 from rsseg.datasets.sampling import SeededIndex, SetSampler, allocate, seed_all  # noqa: E402
 from rsseg.datasets.segmentation import (  # noqa: E402
     ConvertedDataset,
@@ -24,6 +25,7 @@ from rsseg.datasets.transforms import (  # noqa: E402
 __all__ = [
     "CentreCrop",
     "ConvertedDataset",
+    "CropDataset",
     "LoadLabels",
     "OpenEarthMapDataset",
     "PadCentred",

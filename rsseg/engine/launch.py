@@ -51,7 +51,7 @@ def prepare_config(cfg: Config) -> None:
         if cfg.get(name) and cfg[name].get("num_workers") == 0:
             cfg[name].persistent_workers = False
     loader = cfg.get("train_dataloader")
-    if loader is not None and loader.get("sampler", {}).get("type") == "SetSampler":
+    if loader is not None and loader.get("sampler", {}).get("type") in ("SetSampler", "mmseg.SetSampler"):
         loader.sampler.batch_size = loader.batch_size
     if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
         _batch_norm_for_cpu(cfg._cfg_dict)

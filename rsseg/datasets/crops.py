@@ -1,0 +1,133 @@
+"""Crops of the images in folders, cut while they are read: for pre-training without labels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from mmengine.dataset import Compose
+from mmengine.registry import DATASETS
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
+from torch.utils.data import Dataset
+
+from rsseg.datasets.detection import SUFFIXES, image_size, read_image
+from rsseg.datasets.sampling import SeededIndex, seed_all
+from rsseg.structures.windows import cut_window, tile_windows
+
+__all__ = ["CropDataset"]
+
+_RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+_THREADS = 16
+
+
+@DATASETS.register_module()
+class CropDataset(Dataset):
+    """Square crops of all images in some folders; the images stay as they are and where they are.
+
+    Each image gives the windows of :func:`rsseg.structures.windows.tile_windows`; a side shorter than the crop gives
+    one window that ends at the border.  A crop costs the decoding of its image, but for GeoTIFFs of 8-bit RGB, where
+    only the window is read; other kinds of pixels become 8-bit RGB as :func:`rsseg.datasets.detection.read_image`
+    converts them.  All images' headers are read at the start.
+
+    It is registered with mmengine itself, so that configs of mmseg and of mmpretrain find it.
+
+    Args:
+        folders: Folders, searched with all below; each a path, or ``dict(images=path, names=file)`` with a list of the
+            stems to take, one a line, such as the ``train.txt`` of a converted set.
+        crop: Side of the crops in pixels.
+        stride: Distance of their left and upper borders in pixels.
+        pipeline: Transforms; they get ``img`` (H, W, 3) uint8 BGR, ``img_path``, ``img_shape``, ``ori_shape`` (those of
+            the crop) and ``window`` (x1, y1, x2, y2).
+
+    Attributes:
+        metainfo: Empty, as there are no classes.
+
+    Raises:
+        FileNotFoundError: A folder or list is missing, has no image, or names one that is not there.
+        ValueError: The stride is not from 1 to the crop, or a listed stem stands for several images.
+        AnnotationError: The header of an image is broken.
+
+    Source: SAMRS paper, appendix A.4 (384 with a stride of 300); its 88,685 training images give exactly the 609,707
+    crops that it counts.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str | Mapping[str, str]],
+        crop: int = 384,
+        stride: int = 300,
+        pipeline: Sequence[Any] = (),
+    ) -> None:
+        if not 0 < stride <= crop:
+            raise ValueError(f"stride={stride}: must be from 1 to crop={crop}, or pixels would be left out")
+        self.paths = [path for folder in folders for path in _find(folder)]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            self.sizes = list(pool.map(image_size, self.paths))
+        self.windows = {size: tile_windows(size, crop, crop - stride) for size in set(self.sizes)}
+        self.ends = np.cumsum([len(self.windows[size]) for size in self.sizes])
+        self.pipeline = Compose(list(pipeline))
+        self.metainfo: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def place(self, index: int) -> tuple[Path, tuple[int, int, int, int]]:
+        """Image and window (x1, y1, x2, y2) of crop ``index``, 0 .. len - 1."""
+        which = int(np.searchsorted(self.ends, index, side="right"))
+        windows = self.windows[self.sizes[which]]
+        x1, y1, x2, y2 = windows[index - self.ends[which]].tolist()
+        return self.paths[which], (x1, y1, x2, y2)
+
+    def __getitem__(self, idx: int) -> Any:
+        """Sample ``idx``; a :class:`SeededIndex` also fixes the augmentations' random numbers."""
+        if isinstance(idx, SeededIndex):
+            seed_all(idx.seed)
+        path, window = self.place(int(idx))
+        pixels = np.ascontiguousarray(_read(path, window)[..., ::-1])
+        shape = pixels.shape[:2]
+        found = dict(img=pixels, img_path=str(path), img_shape=shape, ori_shape=shape, window=window)
+        return self.pipeline({**found, "sample_idx": int(idx)})
+
+
+def _find(folder: str | Mapping[str, str]) -> list[Path]:
+    """Images of a folder by path, or those of a list in its order."""
+    place, names = (Path(folder), None) if isinstance(folder, str) else (Path(folder["images"]), folder.get("names"))
+    if not place.is_dir():
+        raise FileNotFoundError(f"{place}: no such folder; expected images there")
+    paths = [path for path in sorted(place.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if names is None:
+        if not paths:
+            raise FileNotFoundError(f"{place}: no images ({', '.join(SUFFIXES)}) in this folder")
+        return paths
+    by_stem: dict[str, list[Path]] = {}
+    for path in paths:
+        by_stem.setdefault(path.stem, []).append(path)
+    wanted = Path(names).read_text(encoding="utf-8").split()
+    missing = [name for name in wanted if name not in by_stem]
+    if missing or not wanted:
+        shown = ", ".join(missing[:5]) or "it is empty"
+        raise FileNotFoundError(f"{names}: {len(missing)} of its {len(wanted)} images are not in {place}: {shown}")
+    several = [by_stem[name] for name in wanted if len(by_stem[name]) > 1]
+    if several:
+        raise ValueError(f"{names}: {several[0][0].stem} may be {' or '.join(map(str, several[0]))}; rename one")
+    return [by_stem[name][0] for name in wanted]
+
+
+def _read(path: Path, window: tuple[int, int, int, int]) -> NDArray[np.generic]:
+    """Pixels (H, W, 3) uint8 RGB of one window."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as raster:
+                if tuple(raster.colorinterp[:3]) == _RGB and set(raster.dtypes) == {"uint8"}:
+                    x1, y1, x2, y2 = window
+                    return np.moveaxis(raster.read([1, 2, 3], window=Window(x1, y1, x2 - x1, y2 - y1)), 0, -1)
+    return cut_window(read_image(path, "convert"), window)

@@ -1,0 +1,105 @@
+"""``sep_step``: one SEP training step, one pass for all sets against the release's passes for each.
+
+Both take a small UPerNet with three heads through forward, loss and backward on 12 crops of 224 (2, 2 and 8 of the
+sets).  The reference follows the release: the shared part runs three times, features are brought to full resolution
+before dropout and the 1x1 classifier, all in float32.  On a GPU ours runs under bfloat16 autocast, as
+`tools/train.py --amp` does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.entry import Entry, Work
+
+_HEADS = {"sota": 18, "sior": 20, "fast": 37}
+_COUNTS = {"sota": 2, "sior": 2, "fast": 8}
+_CROP = 224
+_DROPOUT = 0.1
+
+
+def _model() -> Any:
+    from mmengine.config import ConfigDict
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    import rsseg.models  # noqa: F401
+
+    init_default_scope("mmseg")
+    norm = dict(type="BN")
+    return MODELS.build(
+        ConfigDict(
+            type="MultiHeadSegmentor",
+            heads=_HEADS,
+            backbone=dict(type="ResNet", depth=18, stem_channels=16, base_channels=16, style="pytorch", norm_cfg=norm),
+            decode_head=dict(
+                type="UPerHead",
+                in_channels=[16, 32, 64, 128],
+                in_index=[0, 1, 2, 3],
+                channels=128,
+                dropout_ratio=_DROPOUT,
+                norm_cfg=norm,
+                align_corners=False,
+            ),
+        )
+    )
+
+
+def _plain_step(model: Any, inputs: Any, targets: dict[str, Any]) -> Any:
+    """Sum of the sets' losses, each from a pass of its own with the classifier at full resolution."""
+    from torch.nn import functional
+
+    losses, first = [], 0
+    for name, target in targets.items():
+        part = inputs[first : first + len(target)]
+        features = model.decode_head._forward_feature(model.extract_feat(part))
+        features = functional.interpolate(features, scale_factor=4, mode="bilinear", align_corners=False)
+        features = functional.dropout2d(features, _DROPOUT, model.training)
+        losses.append(functional.cross_entropy(model.heads[name](features), target, ignore_index=255))
+        first += len(target)
+    return sum(losses)
+
+
+def _setup() -> tuple[Work, Work]:
+    import torch
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = _model().to(device)
+    inputs = torch.randn(sum(_COUNTS.values()), 3, _CROP, _CROP, device=device)
+    targets = {n: torch.randint(0, _HEADS[n], (k, _CROP, _CROP), device=device) for n, k in _COUNTS.items()}
+    samples = []
+    for name, target in targets.items():
+        target[torch.rand(target.shape, device=device) < 0.6] = 255
+        for one in target:
+            samples.append(SegDataSample(metainfo=dict(dataset_name=name)))
+            samples[-1].gt_sem_seg = PixelData(data=one[None])
+
+    def our_loss() -> Any:
+        return sum(value for key, value in model.loss(inputs, samples).items() if key.endswith("loss"))
+
+    def step(loss: Any) -> None:
+        loss.backward()
+        model.zero_grad()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    def ours() -> None:
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+            loss = our_loss()
+        step(loss)
+
+    model.eval()  # without batch statistics both are the same sum
+    with torch.no_grad():
+        torch.testing.assert_close(our_loss(), _plain_step(model, inputs, targets), rtol=1e-3, atol=1e-3)
+    model.train()
+    return ours, lambda: step(_plain_step(model, inputs, targets))
+
+
+SEP_STEP = Entry(
+    "one SEP step (12 crops of 224, three sets) in one pass against a float32 pass per set with full-size classifiers",
+    _setup,
+)

@@ -1,7 +1,7 @@
 """Masked autoencoding of a small ViT on a few of NWPU VHR-10's images: the SAMRS-MAE run (appendix A.4) for a CPU.
 
     python tools/train.py configs/mae/mae_tiny_nwpu.py
-    python tools/convert_weights.py work_dirs/mae/mae_tiny_nwpu/iter_300.pth data/weights/mae_tiny.pth
+    python tools/convert_weights.py work_dirs/mae/mae_tiny_nwpu/iter_200.pth data/weights/mae_tiny.pth
 
 Needs data/nwpu_vhr10/images; another folder: --cfg-options train_dataloader.dataset.folders=[FOLDER].
 """
@@ -13,16 +13,16 @@ model = dict(
     neck=dict(embed_dim=192, decoder_embed_dim=128, decoder_depth=2, decoder_num_heads=4),
 )
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
-    sampler=dict(batch_size=16),
+    sampler=dict(batch_size=8),
     dataset=dict(folders=["data/nwpu_vhr10/images"]),
 )
-auto_scale_lr = dict(base_batch_size=16)
+auto_scale_lr = dict(base_batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-4, begin=0, end=30, by_epoch=False),
-    dict(type="CosineAnnealingLR", T_max=270, eta_min=0.0, begin=30, end=300, by_epoch=False),
+    dict(type="LinearLR", start_factor=1e-4, begin=0, end=20, by_epoch=False),
+    dict(type="CosineAnnealingLR", T_max=180, eta_min=0.0, begin=20, end=200, by_epoch=False),
 ]
-train_cfg = dict(max_iters=300)
-default_hooks = dict(checkpoint=dict(interval=300), logger=dict(interval=20))
+train_cfg = dict(max_iters=200)
+default_hooks = dict(checkpoint=dict(interval=200), logger=dict(interval=20))

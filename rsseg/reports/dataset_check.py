@@ -137,7 +137,9 @@ def _check_pair(part: Part, image: Path, label: Path | None) -> _Found:
             pixels = _pixels(image)
             size = pixels.shape[:2]
             if pixels.min() != pixels.max():
-                found.digest = hashlib.blake2b(repr(size).encode() + pixels.tobytes(), digest_size=16).digest()
+                state = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+                state.update(pixels)
+                found.digest = state.digest()
         except _BROKEN as error:
             found.problems.append(("image cannot be read", _say(image, error)))
     if label is not None and not label.is_file():

@@ -62,7 +62,7 @@ def open_parts(config: Mapping[str, Any]) -> list[Part]:
         for leaf in _leaves(loader["dataset"]) if loader else ():
             try:
                 parts.append(_open(split, leaf))
-            except (OSError, ValueError, AssertionError, KeyError, TypeError) as error:
+            except (OSError, ValueError, AssertionError, LookupError, TypeError, AttributeError) as error:
                 name = str(leaf.get("name") or leaf.get("table") or leaf.get("type"))
                 reason = str(error).strip() or f"{type(error).__name__} in {leaf.get('type')}"
                 parts.append(Part(split, name, failure=reason))

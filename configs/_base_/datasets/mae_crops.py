@@ -1,9 +1,7 @@
 """Crops for masked autoencoding, 384 x 384 with a stride of 300, of which random parts are resized to 224."""
 
 train_pipeline = [
-    dict(
-        type="RandomResizedCrop", scale=224, crop_ratio_range=(0.2, 1.0), backend="pillow", interpolation="bicubic"
-    ),
+    dict(type="RandomResizedCrop", scale=224, crop_ratio_range=(0.2, 1.0), backend="pillow", interpolation="bicubic"),
     dict(type="RandomFlip", prob=0.5),
     dict(type="PackInputs"),
 ]

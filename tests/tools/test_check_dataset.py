@@ -1,0 +1,37 @@
+"""The dataset check as a user runs it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CONFIG = """
+dataset = dict(
+    type="LoveDADataset",
+    data_root="data",
+    data_prefix=dict(img_path="images", seg_map_path="labels"),
+    pipeline=[dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")],
+)
+train_dataloader = dict(dataset=dataset)
+"""
+
+
+def test_a_problem_is_shown_and_is_the_exit_status(
+    tmp_path: Path, run_tool: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    for i, folder in enumerate(("images", "labels")):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        pixels = np.full((4, 4, 3), 7, np.uint8) if i == 0 else np.full((4, 4), 7, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "data" / folder / "a.png")
+    (tmp_path / "config.py").write_text(CONFIG)
+    option = "train_dataloader.dataset.reduce_zero_label=False"
+    result = run_tool("check_dataset", "config.py", "--workers", 2, "--cfg-options", option)
+    assert result.returncode == 1, result.stderr
+    assert "LoveDADataset: train 1 images" in result.stderr
+    assert "value 7 is no class and not ignored (1)" in result.stderr
+    assert "labels may be one higher than stated" in result.stderr
+    assert result.stderr.rstrip().endswith("1 problem(s)")

@@ -22,8 +22,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="config file, for example configs/samrs/convert_sota.py")
     parser.add_argument("--out", help="output folder (default: the config's out_dir)")
-    parser.add_argument("--images", help="image folder (default: the config's source.images)")
-    parser.add_argument("--annotations", help="label folder or file (default: the config's source.annotations)")
+    parser.add_argument("--images", help="image folder (default: the config's source)")
+    parser.add_argument("--annotations", help="label folder or file (default: the config's source)")
     parser.add_argument("--predictor", help="mask model: sam, grabcut, box, truth, or a name in predictors")
     parser.add_argument("--evaluate", action="store_true", help="compare with ground truth: mIOU_I, mIOU_P per class")
     parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
@@ -49,6 +49,8 @@ def main() -> None:
     told = {"out_dir": args.out, "predictor": args.predictor}
     told |= {"source.images": args.images, "source.annotations": args.annotations}
     config.merge_from_dict({key: value for key, value in told.items() if value})
+    if args.images or args.annotations:
+        config.source.parts = None  # these folders themselves, not those of an archive below them
     try:
         shard = shard_of(args.launcher)
         sys.exit(convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard).complaint)

@@ -9,8 +9,7 @@ Expected (paper): 17,480 tiles of 1024 x 1024.  Not run by us.  Cost: about 0.5 
 
 Deviations: tile size is the paper's, overlap 200 and threshold 0.7 are BboxToolkit's defaults (the paper gives
 none).  Unless the preset is set: small images are not padded, and the split goes by source image, not by tile.
-Folders are those of the unpacked archives; in folders of your own set source.parts=None and give --images and
---annotations (horizontal boxes).
+Folders are those of the unpacked archives; for folders of your own give --images and --annotations.
 """
 
 _base_ = "../_base_/convert.py"

@@ -99,7 +99,7 @@ class Pipeline:
         Raises:
             Exception: As :meth:`convert`.
         """
-        while len(self._units) > left or (self._units and self._units[0].done()):
+        while len(self._units) > left or (self._units and _is_written(self._units[0])):
             self._units.popleft().result().result()
             self._committed()
 
@@ -135,6 +135,11 @@ class Pipeline:
         for tile in tiles:
             tile.result()
         return self._writer.submit(_commit, self._store, stem, part, files)
+
+
+def _is_written(unit: Future[Future[None]]) -> bool:
+    """Whether asking for the result would not wait: the image is written, or has failed."""
+    return unit.done() and (unit.exception() is not None or unit.result().done())
 
 
 def _empty_part(unit: LoadedUnit, settings: Settings) -> dict[str, Any]:

@@ -4,8 +4,8 @@
     tools/dist_test.sh configs/potsdam/upernet_swin.py work_dirs/potsdam/upernet_swin/iter_80000.pth 8 --tta
 
 Crops of 512, one image per GPU on 8 GPUs, 80k iterations; on one GPU take train_dataloader.batch_size=8, since batch
-norm needs more than one image.  Tests average over a flip (--tta), as the release does.
-Expected (paper): OA 91.44, mF1 90.88.  Not run by us.
+norm needs more than one image.  Tests average over a flip (--tta), as the release does; what its evaluation would make
+of them: --cfg-options test_evaluator.published_metric=True.  Expected (paper): OA 91.44, mF1 90.88.  Not run by us.
 Deviation: learning rate per iteration instead of per epoch.
 """
 

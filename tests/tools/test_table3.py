@@ -82,7 +82,7 @@ def small(name, root, work_dir):
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.num_workers = 0
         move(loader.dataset, root)
-    cfg.work_dir, cfg.experiment_name = str(work_dir), name
+    cfg.work_dir, cfg.experiment_name, cfg.visualizer.name = str(work_dir), name, name
     prepare_config(cfg)
     return cfg
 

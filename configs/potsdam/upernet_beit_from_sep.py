@@ -3,7 +3,8 @@
     tools/dist_train.sh configs/potsdam/upernet_beit_from_sep.py 8
 
 Expected (paper): OA 88.20, mF1 88.76, inflated by its evaluation (docs/design.md).  Not run by us.
-Other weights: as in upernet_swin_from_sep.py; the published BEiT+SEP file holds a plain ViT, for upernet_vit_from_sep.py.
+Other weights: as in upernet_swin_from_sep.py.  The release's model here is a plain ViT: its file is for
+upernet_vit_from_sep.py.
 """
 
 _base_ = ["./upernet_beit.py"]

@@ -76,6 +76,11 @@ def load_file(path: str | os.PathLike[str], map_location: Any = "cpu", trust: bo
 @CheckpointLoader.register_scheme(prefixes="", force=True)
 def load_from_local(filename: str, map_location: Any) -> Any:
     """Local files in mmengine's loader, resume included, by :func:`load_file` (mmengine's own falls back to code)."""
+    if not Path(filename).expanduser().is_file():
+        raise FileNotFoundError(
+            f"{filename}: no such checkpoint; weights of others are made ready by tools/convert_weights.py FILE OUT, and "
+            "the config says which"
+        )
     return load_file(filename, map_location)
 
 

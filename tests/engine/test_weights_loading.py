@@ -86,16 +86,18 @@ def test_published_weights_start_fine_tuning(repo, name, tmp_path):
     load_pretrained(again, tmp_path / "model.pth")
     assert same(again, state)
 
-    ours = config(repo, name)
-    ours.decode_head.num_classes = 5
-    tuned = MODELS.build(ours)
-    fresh = {
-        key: tuned.state_dict()[key].clone() for key in ("decode_head.conv_seg.weight", "decode_head.conv_seg.bias")
-    }
-    hook = LoadPretrained(str(tmp_path / "model.pth"), new=["decode_head.conv_seg"], unused=["heads"])
-    hook.before_train(SimpleNamespace(iter=0, model=tuned))
-    assert same(tuned, state, [key for key in tuned.state_dict() if key not in fresh])
-    assert same(tuned, fresh, fresh)
+    torch.save(dict(state_dict=state, meta={}), tmp_path / "iter_80000.pth")
+    for file in ("model.pth", "iter_80000.pth"):  # a run of our own needs no conversion
+        ours = config(repo, name)
+        ours.decode_head.num_classes = 5
+        tuned = MODELS.build(ours)
+        fresh = {key: value.clone() for key, value in tuned.state_dict().items() if "conv_seg" in key}
+        hook = LoadPretrained(str(tmp_path / file), new=["decode_head.conv_seg"], unused=["heads"])
+        hook.before_train(SimpleNamespace(iter=0, model=tuned))
+        assert len(fresh) == 2 and same(tuned, fresh, fresh)
+        assert same(tuned, state, [key for key in tuned.state_dict() if key not in fresh])
+        if file == "iter_80000.pth":
+            assert all(torch.equal(value, state[key]) for key, value in tuned.state_dict().items() if key not in fresh)
 
 
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "unet_r50"])

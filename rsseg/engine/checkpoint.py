@@ -78,8 +78,8 @@ def load_from_local(filename: str, map_location: Any) -> Any:
     """Local files in mmengine's loader, resume included, by :func:`load_file` (mmengine's own falls back to code)."""
     if not Path(filename).expanduser().is_file():
         raise FileNotFoundError(
-            f"{filename}: no such checkpoint; weights of others are made ready by tools/convert_weights.py FILE OUT, and "
-            "the config says which"
+            f"{filename}: no such checkpoint; weights of others are made ready by tools/convert_weights.py FILE OUT, "
+            "the config says from which file"
         )
     return load_file(filename, map_location)
 

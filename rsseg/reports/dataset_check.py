@@ -138,7 +138,7 @@ def _check_pair(part: Part, image: Path, label: Path | None) -> _Found:
             size = pixels.shape[:2]
             if pixels.min() != pixels.max():
                 state = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-                state.update(pixels)
+                state.update(pixels.data)
                 found.digest = state.digest()
         except _BROKEN as error:
             found.problems.append(("image cannot be read", _say(image, error)))

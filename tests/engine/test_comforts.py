@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.hooks import EarlyStoppingHook
-from mmengine.model import BaseModel
+from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -52,6 +52,21 @@ def test_the_loss_is_the_mean_over_images_and_then_over_sets() -> None:
     two = run(hook, [sample("a", 0, 1.0), sample("b", 0, 4.0)], [sample("a", 0, 2.0)])
     assert two == {"mIoU": 5.0, "val_loss": 5.5, "a/val_loss": 3.0, "b/val_loss": 8.0}
     assert run(hook) == {"mIoU": 5.0}
+
+
+def test_images_are_padded_as_in_training_unless_the_pipeline_resized_the_image_alone() -> None:
+    told: list[bool] = []
+
+    class Listener(BaseDataPreprocessor):
+        def forward(self, data: Any, training: bool = False) -> Any:
+            told.append(training)
+            return super().forward(data, training)
+
+    runner: Any = SimpleNamespace(model=Doubler(data_preprocessor=Listener()))
+    pixels, data = sample("a", 0, 1.0)
+    for image in (pixels, torch.ones(3, 5, 4)):
+        ValidationLoss().after_val_iter(runner, 0, {"inputs": [image], "data_samples": [data]})
+    assert told == [True, False]
 
 
 def test_validation_without_labels_is_refused() -> None:

@@ -9,7 +9,8 @@ Early stopping is mmengine's own.  Each of the three is switched on by a line of
 
 ``mIoU`` is in percent.  With :class:`ValidationLoss`, ``monitor`` and ``save_best`` may also be ``val_loss`` (then give
 a small ``min_delta``); for other scores, such as OA, say ``rule='greater'``.  mmengine does not store how long it has
-waited: a resumed run counts its patience from 0.
+waited: a resumed run counts its patience from 0.  A run that is stopped early writes no last checkpoint; what is left
+are the best one and the last of the interval.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ class CfgNode(dict):
 
 def test_settings_of_yacs_need_no_yacs(tmp_path, monkeypatch):
     settings = CfgNode(MODEL=CfgNode(TYPE="swin"))
-    settings._immutable = True
+    settings._immutable, settings._deprecated_keys = True, set()
     yacs = ModuleType("yacs.config")
     yacs.CfgNode = CfgNode
     with monkeypatch.context() as patch:
@@ -306,6 +306,8 @@ def test_files_are_not_written_over_themselves(tmp_path):
     torch.save(resnet_file(), file)
     with pytest.raises(ValueError, match="would be overwritten by its own conversion"):
         convert_weights(file, tmp_path / "." / "in.pth")
+    with pytest.raises(ValueError, match=r"out.safetensors: .* give a name that ends in .pth"):
+        convert_weights(file, tmp_path / "out.safetensors")
     with pytest.raises(FileNotFoundError, match="no such checkpoint"):
         convert_weights(tmp_path / "none.pth", tmp_path / "out.pth")
 

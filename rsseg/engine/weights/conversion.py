@@ -51,12 +51,14 @@ def convert_weights(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: ``path`` is ``out``, the file cannot be read or recognised, or a key is unexplained.
+        ValueError: ``out`` is ``path`` or safetensors, the file cannot be read or recognised, or a key is unexplained.
         OSError: Writing failed.
     """
     source, target = Path(path), Path(out)
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"{source}: would be overwritten by its own conversion; give another name to write")
+    if target.suffix == ".safetensors":
+        raise ValueError(f"{target}: what is written has more than tensors; give a name that ends in .pth")
     try:
         state, verdict = convert_state(read_weights(source, trust), to, backbone, settings)
     except ValueError as error:

@@ -1,7 +1,8 @@
-"""Cut the published archives of Potsdam or iSAID into the tiles that fine-tuning reads.
+"""Cut the published archives of Potsdam, iSAID or DeepGlobe (land cover) into the tiles that fine-tuning reads.
 
 python tools/prepare_data.py potsdam ARCHIVE [data/potsdam] [--bands IRRG] [--eroded] [--tolerance N]
 python tools/prepare_data.py isaid ARCHIVE [data/isaid/tiles]
+python tools/prepare_data.py deepglobe ARCHIVE [data/deepglobe]
 
 ARCHIVE is the folder of the unpacked files; how it is divided further does not matter.  Interrupt it when you like: the
 same command goes on where it stopped.  Exit status 1 names the images that could not be prepared; all others are.
@@ -16,7 +17,7 @@ import sys
 
 from rsseg.stack import require_stack_or_exit
 
-OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles"}
+OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles", "deepglobe": "data/deepglobe"}
 
 
 def main() -> None:
@@ -26,8 +27,8 @@ def main() -> None:
     parser.add_argument("set", choices=sorted(OUT))
     parser.add_argument("archive", help="folder of the unpacked files")
     parser.add_argument("out", nargs="?", help="folder of tiles (default: where the configs look)")
-    parser.add_argument("--size", type=int, help="side of a tile in pixels (default: the paper's, 512 or 896)")
-    parser.add_argument("--stride", type=int, help="from one tile to the next (default: the paper's, 320 or 512)")
+    parser.add_argument("--size", type=int, help="side of a tile in pixels (default: 512, 896, 1224)")
+    parser.add_argument("--stride", type=int, help="from one tile to the next (default: 320, 512, 1224)")
     parser.add_argument("--bands", default="RGB", choices=["RGB", "IRRG", "RGBIR"], help="Potsdam: which images")
     parser.add_argument("--eroded", action="store_true", help="Potsdam: labels without object borders (noBoundary)")
     parser.add_argument("--splits", default="data/splits/potsdam", help="Potsdam: folder of train.txt and val.txt")
@@ -36,13 +37,17 @@ def main() -> None:
     args = parser.parse_args()
     require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.datasets.deepglobe import deepglobe_pairs, prepare_deepglobe
     from rsseg.datasets.preparation import isaid_pairs, potsdam_pairs, prepare
 
     try:
+        out = args.out or OUT[args.set]
+        if args.set == "deepglobe":
+            report = prepare_deepglobe(deepglobe_pairs(args.archive), out, args.size, args.stride, args.workers)
+            sys.exit(report.complaint)
         potsdam = args.set == "potsdam"
         options = (args.splits, args.eroded, args.bands)
         pairs = potsdam_pairs(args.archive, *options) if potsdam else isaid_pairs(args.archive)
-        out = args.out or OUT[args.set]
         report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers)
         sys.exit(report.complaint)
     except (ValueError, OSError) as error:

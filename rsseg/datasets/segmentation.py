@@ -14,7 +14,7 @@ from mmseg.registry import DATASETS
 
 from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.sampling import SeededIndex, seed_all
-from rsseg.metainfo import load_metainfo
+from rsseg.metainfo import load_metainfo, load_regions, region_of
 
 __all__ = ["ConvertedDataset", "OpenEarthMapDataset", "ReleasedDataset", "SetsDataset", "TableDataset"]
 
@@ -52,11 +52,15 @@ class TableDataset(BaseSegDataset):
             rows = self._listed(rows, Path(self.subset))
         if not rows:
             raise FileNotFoundError(f"{self.name}: no images {self._where()}; see data/README.md for the layout")
-        for row in rows:
-            for key in ("img_path", "seg_map_path"):
-                if key in row and not Path(row[key]).is_file():
-                    raise FileNotFoundError(f"{self.name}: {row[key]} is listed but missing")
+        files = [row[key] for row in rows for key in ("img_path", "seg_map_path") if key in row]
+        missing = [path for path in files if not Path(path).is_file()]
+        if missing:
+            raise FileNotFoundError(f"{self.name}: {self._explain(missing)}")
         return rows
+
+    def _explain(self, missing: list[str]) -> str:
+        """What to say of files that are not there; a dataset that knows why overrides it."""
+        return f"{missing[0]} is listed but missing"
 
     def _listed(self, rows: list[dict], listing: Path) -> list[dict]:
         if not listing.is_file():
@@ -171,15 +175,50 @@ class ReleasedDataset(TableDataset):
 
 @DATASETS.register_module()
 class OpenEarthMapDataset(TableDataset):
-    """OpenEarthMap: ``<region>/images/<region>_<n>.tif`` and ``<region>/labels/``, listed by file name."""
+    """OpenEarthMap as unpacked: ``<region>/images/<region>_<n>.tif`` and ``<region>/labels/``.
+
+    ``ann_file`` lists images as ``aachen_1.tif`` (the release), ``aachen_1`` or ``aachen/aachen_1`` (the authors' lists
+    for domain adaptation); without one, every image that has a label is a sample.  ``subset`` takes what
+    ``tools/split_openearthmap.py`` writes.
+
+    Raises:
+        FileNotFoundError: The list is missing, or a file it names; the message says what is known of the reason.
+        ValueError: A name has another form.
+    """
+
+    def _where(self) -> str:
+        return f"in {self.ann_file or f'{self.data_root}/<region>/images with a label beside it'}"
 
     def list_files(self) -> list[dict]:
-        """One sample for each file name in ``ann_file``; the region is the name up to the last underscore."""
+        """One sample for each name in ``ann_file``, or for each labelled image."""
+        root = Path(self.data_root or "")
+        if not self.ann_file:
+            labels = [path for path in sorted(root.glob("*/labels/*.tif")) if _image_of(path).is_file()]
+            return [{"img_path": str(_image_of(path)), "seg_map_path": str(path)} for path in labels]
+        if not Path(self.ann_file).is_file():
+            raise FileNotFoundError(f"{self.name}: no list {self.ann_file}; see data/README.md for the layout")
         rows = []
         for name in Path(self.ann_file).read_text(encoding="utf-8").split():
-            folder = Path(self.data_root or "") / name.rpartition("_")[0]
-            rows.append({"img_path": str(folder / "images" / name), "seg_map_path": str(folder / "labels" / name)})
+            file, folder = f"{Path(name).name.removesuffix('.tif')}.tif", root / region_of(name)
+            rows.append({"img_path": str(folder / "images" / file), "seg_map_path": str(folder / "labels" / file)})
         return rows
+
+    def _explain(self, missing: list[str]) -> str:
+        images = [path for path in missing if Path(path).parent.name == "images"]
+        xbd = [path for path in images if (region := load_regions().get(region_of(path))) and region.images_from_xbd]
+        parts = [f"{missing[0]} is listed but missing, as are {len(missing) - 1} other files"]
+        if xbd:
+            parts.append(
+                f"{len(xbd)} of them are images of xBD, which the release leaves out: tools/fill_xbd.py puts them in "
+                "from your xBD folder, tools/split_openearthmap.py --available writes lists without them"
+            )
+        if len(images) < len(missing):
+            parts.append("Labels of the official test list are not public")
+        return ". ".join(parts)
+
+
+def _image_of(label: Path) -> Path:
+    return label.parents[1] / "images" / label.name
 
 
 @DATASETS.register_module()

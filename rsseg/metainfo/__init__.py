@@ -1,5 +1,15 @@
-"""Class tables: one JSON per label set, one class per row, so name, id and colour cannot drift apart."""
+"""Class tables: one JSON per label set, one class per row, so name, id and colour cannot drift apart; and regions."""
 
+from rsseg.metainfo.regions import CONTINENTS, Region, load_regions, region_of
 from rsseg.metainfo.table import IGNORE, ClassTable, list_metainfo, load_metainfo
 
-__all__ = ["IGNORE", "ClassTable", "list_metainfo", "load_metainfo"]
+__all__ = [
+    "CONTINENTS",
+    "IGNORE",
+    "ClassTable",
+    "Region",
+    "list_metainfo",
+    "load_metainfo",
+    "load_regions",
+    "region_of",
+]

@@ -21,6 +21,8 @@ SIZES = {
     "potsdam": 5,
     "openearthmap": 8,
     "loveda": 7,
+    "deepglobe": 6,
+    "chesapeake": 12,
 }
 # Source: SAMRS release, mapping.py: one palette by id for its three subsets.
 SAMRS_PALETTE = """

@@ -118,8 +118,9 @@ def test_what_is_built_holds_tables_configs_and_tools(tmp_path: Path) -> None:
     subprocess.run(command, cwd=REPO, env=env, check=True, capture_output=True)
     for source in (REPO / "rsseg").rglob("*.py"):
         assert (tmp_path / source.relative_to(REPO)).is_file()
-    tables = {path.name for path in (REPO / "rsseg" / "metainfo").glob("*.json")}
-    assert tables and tables == {path.name for path in (tmp_path / "rsseg" / "metainfo").glob("*.json")}
+    for kind in ("*.json", "*.csv"):
+        tables = {path.name for path in (REPO / "rsseg" / "metainfo").glob(kind)}
+        assert tables and tables == {path.name for path in (tmp_path / "rsseg" / "metainfo").glob(kind)}
     mim = tmp_path / "rsseg" / ".mim"
     assert (mim / "model-index.yml").is_file() and (mim / "tools" / "train.py").is_file()
     configs = {path.relative_to(REPO) for path in (REPO / "configs").rglob("*.py")}

@@ -1,0 +1,71 @@
+"""DeepGlobe's land-cover archive to the tiles that training reads.
+
+Only its training part has public labels, so images are divided here, by a seeded hash of their numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+from rsseg.datasets.preparation import ColourCode, Layout, Pair, Report, cut_pairs
+
+__all__ = ["deepglobe_pairs", "prepare_deepglobe"]
+
+_log = logging.getLogger("rsseg")
+_LAYOUT = Layout(1224, 1224)
+"""A quarter of DeepGlobe's 2448 x 2448 images."""
+_HALF = 127
+"""Labels are not pure: the release says to cut every channel at 128, which is this far from 0 and from 255."""
+
+
+def deepglobe_pairs(root: Path | str, val_percent: float = 20, seed: int = 0) -> list[Pair]:
+    """Images ``<number>_sat.jpg`` with labels ``<number>_mask.png``, in any sub-folders.
+
+    Args:
+        root: Folder of the unpacked archive.
+        val_percent: Share of the images that validate; rounded, at least one.
+        seed: Another seed divides otherwise.
+
+    Raises:
+        FileNotFoundError: There are no labels, or a label has no image.
+    """
+    labels = sorted(Path(root).rglob("*_mask.png"))
+    if not labels:
+        raise FileNotFoundError(f"{root}: no *_mask.png in it; unpack DeepGlobe's land-cover training part there")
+    found = {path.name.removesuffix("_mask.png"): path for path in labels}
+    ranked = sorted(found, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
+    val = set(ranked[: max(1, round(len(ranked) * val_percent / 100))])
+    pairs = []
+    for name, label in found.items():
+        image = label.with_name(f"{name}_sat.jpg")
+        if not image.is_file():
+            raise FileNotFoundError(f"{image} is missing, the image of {label}")
+        pairs.append(Pair(name, "val" if name in val else "train", image, label))
+    return pairs
+
+
+def prepare_deepglobe(
+    pairs: list[Pair], out: Path | str, size: int | None = None, stride: int | None = None, workers: int = 1
+) -> Report:
+    """Cut the set into tiles whose labels hold the values of the class table.
+
+    Args:
+        pairs: Its images and labels.
+        out: Folder of the tiles.
+        size: Side of a tile in pixels; 1224 by default.
+        stride: From one tile to the next in pixels; 1224 by default.
+        workers: Threads.
+
+    Raises:
+        ValueError: As for :func:`rsseg.datasets.preparation.cut_pairs`.
+        OSError: As for :func:`rsseg.datasets.preparation.cut_pairs`.
+
+    Source: DeepGlobe land cover release (colours, threshold of 128); tiles and division are ours.
+    """
+    layout = Layout(size or _LAYOUT.size, stride or size or _LAYOUT.stride)
+    report = cut_pairs(pairs, out, layout, ColourCode("deepglobe", {(0, 0, 0): 0}, _HALF), workers)
+    for part, count in sorted(report.parts.items()):
+        _log.info("%s: %d tiles", part, count)
+    return report

@@ -46,16 +46,14 @@ def main() -> None:
 
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})
-    told = {"out_dir": args.out, "predictor": args.predictor}
-    told |= {"source.images": args.images, "source.annotations": args.annotations}
-    config.merge_from_dict({key: value for key, value in told.items() if value})
-    if args.images or args.annotations:
-        config.source.parts = None  # these folders themselves, not those of an archive below them
+    own = {"source.images": args.images, "source.annotations": args.annotations}
+    told = {"out_dir": args.out, "predictor": args.predictor, **own, "source.parts": [] if any(own.values()) else None}
+    config.merge_from_dict({key: value for key, value in told.items() if value is not None})
     try:
-        shard = shard_of(args.launcher)
-        sys.exit(convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard).complaint)
+        report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard_of(args.launcher))
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    sys.exit(report.complaint)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import cv2
-import numpy as np
 import pytest
 
 from rsseg.datasets import OpenEarthMapDataset
@@ -13,18 +11,6 @@ from rsseg.metainfo import CONTINENTS, load_regions, region_of
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
-
-
-def write_image(root, name, value=8, labelled=True, image=True):
-    region = name.rpartition("_")[0]
-    for kind, pixels, wanted in (
-        ("images", np.zeros((4, 6, 3), np.uint8), image),
-        ("labels", np.full((4, 6), value, np.uint8), labelled),
-    ):
-        folder = root / region / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        if wanted:
-            cv2.imwrite(str(folder / f"{name}.tif"), pixels)
 
 
 def open_set(root, **options):
@@ -71,7 +57,7 @@ def test_the_real_lists_agree_with_the_regions(samples):
 
 
 @pytest.mark.parametrize("form", ["{0}.tif", "{0}", "al_qurnah/{0}"])
-def test_every_form_of_list_is_read(tmp_path, form):
+def test_every_form_of_list_is_read(tmp_path, write_image, form):
     write_image(tmp_path, "al_qurnah_5")
     (tmp_path / "list.txt").write_text(form.format("al_qurnah_5") + "\n")
     data = open_set(tmp_path, ann_file="list.txt")
@@ -79,7 +65,7 @@ def test_every_form_of_list_is_read(tmp_path, form):
     assert int(data[0]["gt_seg_map"].min()) == 7
 
 
-def test_without_a_list_every_labelled_image_counts(tmp_path):
+def test_without_a_list_every_labelled_image_counts(tmp_path, write_image):
     for name in ("aachen_2", "aachen_10", "kyoto_1"):
         write_image(tmp_path, name)
     write_image(tmp_path, "kyoto_2", labelled=False)
@@ -89,7 +75,7 @@ def test_without_a_list_every_labelled_image_counts(tmp_path):
     assert stems(open_set(tmp_path, subset=str(tmp_path / "some.txt"))) == ["kyoto_1.tif", "aachen_2.tif"]
 
 
-def test_missing_files_are_explained(tmp_path):
+def test_missing_files_are_explained(tmp_path, write_image):
     write_image(tmp_path, "aachen_1")
     write_image(tmp_path, "houston_1", image=False)
     write_image(tmp_path, "kyoto_1", labelled=False)

@@ -1,0 +1,19 @@
+"""OpenEarthMap's splits, lists and missing images."""
+
+from rsseg.datasets.openearthmap.lists import derived_lists, labelled_images, official_lists, write_lists
+from rsseg.datasets.openearthmap.making import make_lists, new_split
+from rsseg.datasets.openearthmap.splits import Split, choose_split, count_labels, part_sizes, split_regions
+
+__all__ = [
+    "Split",
+    "choose_split",
+    "count_labels",
+    "derived_lists",
+    "labelled_images",
+    "make_lists",
+    "new_split",
+    "official_lists",
+    "part_sizes",
+    "split_regions",
+    "write_lists",
+]

@@ -1,0 +1,176 @@
+"""Lists of OpenEarthMap's images: official, by region, by continent, and shares of the training list."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rsseg.datasets.openearthmap.splits import Split
+from rsseg.metainfo import CONTINENTS, load_regions, region_of
+from rsseg.structures.writing import replacing
+
+__all__ = [
+    "PARTS",
+    "available",
+    "derived_lists",
+    "labelled_images",
+    "official_lists",
+    "write_lists",
+    "write_record",
+    "write_sums",
+]
+
+_log = logging.getLogger("rsseg")
+PARTS = ("train", "val", "test")
+_SUMS = "lists.sha256"
+_XBD = frozenset(name for name, region in load_regions().items() if region.images_from_xbd)
+
+
+def official_lists(root: Path | str) -> dict[str, list[str]]:
+    """The release's three lists, names without suffix.
+
+    Raises:
+        FileNotFoundError: A list is missing.
+        ValueError: A name occurs twice, in one list or in two.
+    """
+    lists = {}
+    for part in PARTS:
+        path = Path(root) / f"{part}.txt"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing, one of the release's lists; --new draws lists of your own")
+        lists[part] = [Path(name).name.removesuffix(".tif") for name in path.read_text(encoding="utf-8").split()]
+    counted = Counter(name for names in lists.values() for name in names)
+    twice = sorted(name for name, count in counted.items() if count > 1)
+    if twice:
+        raise ValueError(f"{root}: {len(twice)} images are listed more than once, for example {twice[0]}")
+    return lists
+
+
+def labelled_images(root: Path | str) -> list[Path]:
+    """Label files ``<region>/labels/<name>.tif`` below ``root`` that have an image.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    labels = sorted(Path(root).glob("*/labels/*.tif"))
+    found = [path for path in labels if (path.parents[1] / "images" / path.name).is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"{root}: {len(labels)} labels <region>/labels/*.tif in it, none of them with its image"
+        )
+    if len(found) < len(labels):
+        _log.info("%d labels have no image (tools/fill_xbd.py) and stay out", len(labels) - len(found))
+    return found
+
+
+def available(lists: Mapping[str, Sequence[str]], root: Path | str) -> dict[str, list[str]]:
+    """The lists without images that are not on disk; how many they were goes to the log.
+
+    Raises:
+        FileNotFoundError: No image is there.
+    """
+    out = {part: [name for name in names if _image(root, name).is_file()] for part, names in lists.items()}
+    for part, names in lists.items():
+        gone = set(names) - set(out[part])
+        xbd = sum(region_of(name) in _XBD for name in gone)
+        _log.info("%s: %d of %d images are there; of the others %d are xBD's", part, len(out[part]), len(names), xbd)
+    if not any(out.values()):
+        raise FileNotFoundError(f"{root}: no image of the lists is in <region>/images/")
+    return out
+
+
+def _image(root: Path | str, name: str) -> Path:
+    return Path(root) / region_of(name) / "images" / f"{name}.tif"
+
+
+def derived_lists(lists: Mapping[str, Sequence[str]], certain: bool = False) -> dict[str, list[str]]:
+    """Lists for domain adaptation.
+
+    Args:
+        lists: Names by part.
+        certain: Leave out of the continents the regions whose continent is uncertain.
+
+    Returns:
+        By path without suffix: ``regional/{source,target}_{train,val,test}``, the images of the 73 source and the 24
+        target regions, and ``continents/<code>_{train,val,test}``; empty ones are left out.  A continent's lists serve
+        as source and as target.
+
+    Raises:
+        ValueError: A region is none of OpenEarthMap's.
+
+    Source: OpenEarthMap paper, section 2.2; the regional lists equal those that the authors published.
+    """
+    regions = load_regions()
+    out: dict[str, list[str]] = {f"regional/{d}_{part}": [] for d in ("source", "target") for part in PARTS}
+    out |= {f"continents/{code}_{part}": [] for code in CONTINENTS for part in PARTS}
+    uncertain: Counter[str] = Counter()
+    for part, names in lists.items():
+        for name in names:
+            region = regions.get(region_of(name))
+            if region is None:
+                raise ValueError(f"{name}: {region_of(name)!r} is no region of OpenEarthMap")
+            out[f"regional/{region.domain}_{part}"].append(name)
+            uncertain[f"{region.name} ({region.continent})"] += not region.certain
+            if region.certain or not certain:
+                out[f"continents/{region.continent}_{part}"].append(name)
+    doubts = ", ".join(f"{name}: {count} images" for name, count in uncertain.items() if count)
+    if doubts:
+        _log.info("continent uncertain, %s: %s", "left out" if certain else "kept (--certain leaves them out)", doubts)
+    return {path: names for path, names in out.items() if names}
+
+
+def write_lists(lists: Mapping[str, Sequence[str]], folder: Path | str) -> list[Path]:
+    """Write lists, one name a line.
+
+    Args:
+        lists: Names by path without suffix.
+        folder: Where to; made where it is missing.
+
+    Raises:
+        ValueError: A list is there with other names, which a new one would replace; nothing is written then.
+        OSError: A list cannot be written; the message names it.
+    """
+    folder, todo = Path(folder), {}
+    for name, rows in lists.items():
+        path = folder / f"{name}.txt"
+        todo[path] = "".join(f"{row}\n" for row in rows).encode()
+        if path.is_file() and path.read_bytes() != todo[path]:
+            raise ValueError(f"{path} names other images than these would be; remove it, or write elsewhere")
+    for path, data in todo.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(data)
+        _log.info("%s: %d images", path, data.count(b"\n"))
+    return list(todo)
+
+
+def write_sums(folder: Path | str) -> Path:
+    """Write ``lists.sha256``, the checksums of all lists below the folder, for ``sha256sum --check``."""
+    folder = Path(folder)
+    paths = sorted(folder.rglob("*.txt"))
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in paths
+    ]
+    with replacing(folder / _SUMS) as file:
+        file.write("".join(lines).encode())
+    return folder / _SUMS
+
+
+def write_record(splits: Mapping[str, Split], trials: int, seed: int, path: Path) -> None:
+    """Write what is known of each region's division: numbers of images, classes, mismatch, seed and trials."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    columns = ["region", *PARTS, "classes", "lost_in_train", "mismatch", "share_distance", "trials", "seed"]
+    writer.writerow(columns)
+    for region, split in splits.items():
+        counts = [int((split.parts == i).sum()) for i in range(3)]
+        writer.writerow(
+            [region, *counts, split.classes, split.lost, split.mismatch, f"{split.distance:.6f}", trials, seed]
+        )
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())

@@ -1,0 +1,54 @@
+"""Write OpenEarthMap's lists: its official ones or a new 6:1:3 split, regions, continents, shares of the training list.
+
+python tools/split_openearthmap.py data/openearthmap [data/splits/openearthmap] [--available] [--percent 10 50]
+python tools/split_openearthmap.py data/openearthmap data/splits/openearthmap_new --new [--trials 10000] [--seed 0]
+
+Writes {train,val,test}.txt; regional/{source,target}_*.txt (73 and 24 regions); continents/<code>_*.txt, each a source
+or a target; few/few_<percent>_seed<seed>.txt; lists.sha256.  --new reads all labels and also writes split.csv.
+A config uses a list by train_dataloader.dataset.subset=LIST train_dataloader.dataset.ann_file=''
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def main() -> None:
+    """Parse the arguments, read or draw the lists, write."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="folder of the unpacked release")
+    parser.add_argument("out", nargs="?", type=Path, default=Path("data/splits/openearthmap"), help="where to")
+    parser.add_argument("--new", action="store_true", help="split all labelled images anew, region by region")
+    parser.add_argument("--trials", type=int, default=10000, help="--new: random divisions per region (default 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="--new: seed of the divisions (default 0)")
+    parser.add_argument("--available", action="store_true", help="leave out images that are not there, such as xBD's")
+    parser.add_argument("--certain", action="store_true", help="no regions of uncertain continent in continents/")
+    parser.add_argument(
+        "--percent", type=float, nargs="+", default=[10], help="shares of the training list (default 10)"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the shares (default 0 1 2)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads that read labels")
+    args = parser.parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.datasets.openearthmap import make_lists, new_split
+
+    lists = (args.root, args.out, args.percent, args.seeds, args.certain)
+    try:
+        if args.new:
+            new_split(*lists, args.trials, args.seed, args.workers)
+        else:
+            make_lists(*lists, args.available)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The images that OpenEarthMap's release leaves out, put in from a user's own xBD folder.
+
+Source: OpenEarthMap release: ``xbd_files.csv`` pairs the names, an image gets the georeferencing of its label.  Unlike
+the release's script this one also serves regions of several words and images whose labels are withheld.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
+
+from rsseg.datasets.detection import read_image
+from rsseg.metainfo import region_of
+from rsseg.structures.progress import Progress
+from rsseg.structures.writing import remove_abandoned, replacing
+
+__all__ = ["Filled", "fill_xbd", "read_pairs", "write_account"]
+
+_log = logging.getLogger("rsseg")
+_LISTING = "xbd_files.csv"
+_ENDING = "_pre_disaster.png"
+
+
+@dataclass
+class Filled:
+    """What became of each pair, by what happened.
+
+    Attributes:
+        rows: OpenEarthMap's name, xBD's name, outcome (``written``, ``found``, ``not in xBD``, ``failed``), detail.
+        unlabelled: Images written without georeferencing, since their label is not there.
+    """
+
+    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+    unlabelled: int = 0
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many pairs had each outcome."""
+        return Counter(row[2] for row in self.rows)
+
+    @property
+    def complaint(self) -> str | None:
+        """What is missing and what to do about it; None where nothing is."""
+        absent = [row for row in self.rows if row[2] == "not in xBD"]
+        failed = [f"{name}: {detail}" for name, _, outcome, detail in self.rows if outcome == "failed"]
+        if not absent and not failed:
+            return None
+        events = Counter(xbd.partition("_")[0] for _, xbd, _, _ in absent)
+        lines = [f"  {event}: {count} images" for event, count in sorted(events.items())]
+        if absent:
+            lines.insert(0, f"{len(absent)} images are not in the xBD folder, for example {absent[0][1]}; by event:")
+            lines.append("xBD comes in four parts (train, tier3, test, hold); unpack the others there as well.")
+        if failed:
+            lines += [f"{len(failed)} images could not be used:", *(f"  {text}" for text in failed[:20])]
+        return "\n".join([*lines, "Run the same command again then; what is there stays."])
+
+
+def read_pairs(root: Path | str) -> list[tuple[str, str]]:
+    """Pairs of the xBD file and the OpenEarthMap file in ``xbd_files.csv`` below ``root``.
+
+    Raises:
+        FileNotFoundError: There is no such table.
+        ValueError: A line is no such pair, or a name of OpenEarthMap is there twice.
+    """
+    path = Path(root) / _LISTING
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; it is part of the release, beside its lists")
+    pairs: list[tuple[str, str]] = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.reader(file), 1):
+            if not row:
+                continue
+            if len(row) != 2 or not row[0].endswith(_ENDING):
+                raise ValueError(
+                    f"{path}, line {number}: expected <event>_<number>{_ENDING},<region>_<n>.tif, got {row}"
+                )
+            region_of(row[1])
+            pairs.append((row[0].strip(), row[1].strip()))
+    twice = [name for name, count in Counter(name for _, name in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f"{path}: {twice[0]} is there more than once")
+    return pairs
+
+
+def fill_xbd(root: Path | str, xbd: Path | str, workers: int = os.cpu_count() or 1, dry: bool = False) -> Filled:
+    """Write the missing images of OpenEarthMap as GeoTIFFs; images that are there stay.
+
+    Args:
+        root: Folder of the unpacked release.
+        xbd: Folder of xBD's images, in any sub-folders.
+        workers: Threads.
+        dry: Write nothing, only say what would be done.
+
+    Raises:
+        FileNotFoundError: ``xbd_files.csv`` or the xBD folder is missing.
+        ValueError: As for :func:`read_pairs`.
+        OSError: An image cannot be written; the message names it.
+    """
+    if not Path(xbd).is_dir():
+        raise FileNotFoundError(f"{xbd}: no such folder; unpack xBD's images there")
+    pairs = read_pairs(root)
+    sources: dict[str, Path] = {}
+    for path in sorted(Path(xbd).rglob(f"*{_ENDING}")):
+        sources.setdefault(path.name, path)
+    folders = [Path(root) / region_of(name) for _, name in pairs]
+    for folder in {folder / "images" for folder in folders}:
+        if not dry:
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(folder)
+    out, progress = Filled(), Progress(len(pairs), "fill")
+    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="filler") as pool:
+        names, files = [name for _, name in pairs], [sources.get(xbd_name) for xbd_name, _ in pairs]
+        try:
+            done = pool.map(partial(_fill, dry=dry), folders, names, files)
+            for (xbd_name, name), (outcome, detail, labelled) in zip(pairs, done, strict=True):
+                out.rows.append((name, xbd_name, outcome, detail))
+                out.unlabelled += outcome == "written" and not labelled
+                progress.step()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    progress.close()
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(out.counts.items()))
+    _log.info("%d images of xBD: %s; %d of them without label", len(pairs), summary, out.unlabelled)
+    return out
+
+
+def _fill(folder: Path, name: str, source: Path | None, dry: bool) -> tuple[str, str, bool]:
+    """Outcome, detail, and whether there is a label."""
+    target, label = folder / "images" / name, folder / "labels" / name
+    if target.is_file():
+        return "found", "", label.is_file()
+    if source is None:
+        return "not in xBD", "", label.is_file()
+    try:
+        pixels = read_image(source)
+        place = _place(label, pixels.shape[:2])
+    except (ValueError, OSError) as error:
+        return "failed", str(error), label.is_file()
+    if not dry:
+        profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "compress": "deflate", "predictor": 2}
+        height, width = pixels.shape[:2]
+        with MemoryFile() as memory:
+            with memory.open(width=width, height=height, photometric="RGB", **profile, **place) as raster:
+                raster.write(pixels.transpose(2, 0, 1))
+            with replacing(target) as file:
+                file.write(memory.getbuffer())
+    return "written", "", label.is_file()
+
+
+def _place(label: Path, size: tuple[int, int]) -> dict[str, Any]:
+    """Georeferencing of a label of the given size (H, W); nothing where there is no label."""
+    if not label.is_file():
+        return {}
+    try:
+        with rasterio.open(label) as raster:
+            if raster.shape != size:
+                raise ValueError(f"{label} is {raster.shape} high and wide, the image {size}")
+            return {"crs": raster.crs, "transform": raster.transform}
+    except RasterioError as error:
+        raise ValueError(f"{label}: cannot be read: {error}") from error
+
+
+def write_account(rows: Sequence[Sequence[str]], path: Path) -> None:
+    """Write the rows of :class:`Filled` as CSV.
+
+    Raises:
+        OSError: The file cannot be written; the message names it.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([("image", "xbd", "outcome", "detail"), *rows])
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())

@@ -1,0 +1,43 @@
+"""Put the images that OpenEarthMap's release leaves out where they belong, from your own xBD folder.
+
+python tools/fill_xbd.py data/openearthmap XBD [--dry-run] [--account xbd.csv]
+
+XBD holds xBD's parts as unpacked (train, tier3, test, hold).  Images become GeoTIFFs with the georeferencing of their
+labels, images of withheld labels without any.  What is there stays; exit status 1 says what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def main() -> None:
+    """Parse the arguments, write the images, give account."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="folder of the unpacked release, with xbd_files.csv")
+    parser.add_argument("xbd", type=Path, help="folder of xBD's images, in any sub-folders")
+    parser.add_argument("--dry-run", action="store_true", help="write no image, only say what would be done")
+    parser.add_argument("--account", type=Path, help="CSV with one line for each image and what became of it")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    args = parser.parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.datasets.openearthmap import fill_xbd, write_account
+
+    try:
+        filled = fill_xbd(args.root, args.xbd, args.workers, args.dry_run)
+        if args.account:
+            write_account(filled.rows, args.account)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    sys.exit(filled.complaint)
+
+
+if __name__ == "__main__":
+    main()

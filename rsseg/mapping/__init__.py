@@ -1,0 +1,23 @@
+"""Maps: rasters of any size in, maps for GIS programs out."""
+
+from rsseg.stack import require_stack
+
+require_stack()
+
+from rsseg.mapping.grid import BLENDS, Grid  # noqa: E402
+from rsseg.mapping.model import SegmentorPredictor, class_table, load_model, views_of, window_of  # noqa: E402
+from rsseg.mapping.runner import MapOptions, map_raster  # noqa: E402
+from rsseg.mapping.source import RasterSource  # noqa: E402
+
+__all__ = [
+    "BLENDS",
+    "Grid",
+    "MapOptions",
+    "RasterSource",
+    "SegmentorPredictor",
+    "class_table",
+    "load_model",
+    "map_raster",
+    "views_of",
+    "window_of",
+]

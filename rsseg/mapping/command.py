@@ -1,0 +1,138 @@
+"""What ``tools/map_raster.py`` does with its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+
+from rsseg.mapping.grid import BLENDS
+from rsseg.mapping.model import SegmentorPredictor, class_table, load_model, views_of, window_of
+from rsseg.mapping.runner import MapOptions, map_raster
+
+__all__ = ["add_arguments", "run", "sources_of"]
+
+_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg"}
+
+
+def _numbers(kind: Any, count: int | None = None) -> Any:
+    def read(text: str) -> tuple:
+        values = tuple(kind(part) for part in text.split(","))
+        if count is not None and len(values) != count:
+            raise ValueError
+        return values
+
+    read.__name__ = f"list of {count or ''} numbers with commas"
+    return read
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add = parser.add_argument
+    add("source", metavar="SRC", help="a raster that GDAL reads, a folder of them, or a .txt with one path a line")
+    add("target", metavar="DST", type=Path, help="the map (.tif); a folder where SRC is a folder or a list")
+    add("--config", required=True, help="the model's config file")
+    add("--checkpoint", required=True, help="the model's weights")
+    add("--bands", type=_numbers(int), help="bands as red,green,blue (default: those that the file calls so)")
+    add("--range", type=_numbers(float, 2), help="values that are black and white, for 16-bit and float, e.g. 0,3000")
+    add("--gsd", type=float, help="metres per pixel to resample to, usually those of the training images")
+    add("--window", type=int, help="side of windows in pixels (default: the config's slide or training crop)")
+    add("--overlap", type=float, default=0.25, help="share of a window that neighbours share (default: %(default)s)")
+    add("--blend", choices=list(BLENDS), default="cosine", help="how windows are blended (default: %(default)s)")
+    add("--batch", type=int, help="windows per batch (default: 4 on a GPU, 1 on a CPU)")
+    add("--tta", action="store_true", help="average over the flips of the config's tta_pipeline")
+    add("--bf16", action="store_true", help="run the model in bfloat16")
+    add("--head", help="label set, for models with several heads")
+    add("--classes", help="class table (a name or a .json), where the config does not say")
+    add("--probabilities", choices=["top", "all"], help="also DST_probabilities.tif: the winner's, or every class's")
+    add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
+    add("--launcher", choices=["none", "pytorch"], default="none", help="set by tools/dist_map.sh")
+    add("--overwrite", action="store_true", help="replace what other settings have made")
+    add("--trust", action="store_true", help="let the checkpoint run code while it loads")
+    add("--cfg-options", nargs="+", action=DictAction, help="override settings of the config: key=value ...")
+
+
+def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
+    """Rasters and their maps: one, those in a folder (sorted), or those of a ``.txt`` list (paths from its folder).
+
+    Raises:
+        ValueError: There are none, or two would have the same map.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = [str(file) for file in sorted(path.iterdir()) if file.suffix.lower() in _SUFFIXES]
+    elif path.suffix == ".txt":
+        found = [str(path.parent / line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    else:
+        return [(source, target / f"{path.stem}_map.tif" if target.is_dir() else target)]
+    maps = [target / f"{Path(file).stem}_map.tif" for file in found]
+    twice = sorted({str(file) for file in maps if maps.count(file) > 1})
+    if not found or twice:
+        raise ValueError(f"{source}: " + (f"two rasters would become {twice[0]}" if twice else "no rasters"))
+    return list(zip(found, maps, strict=True))
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with Path(path).expanduser().open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _shard(launcher: str) -> tuple[int, int]:
+    """(rank, processes) as torchrun tells them."""
+    if launcher == "none":
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def _device(told: str | None) -> str:
+    if told is not None or not torch.cuda.is_available():
+        return told or "cpu"
+    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
+
+
+def run(args: argparse.Namespace) -> None:
+    """Load the model and map every source.
+
+    Raises:
+        ValueError: Arguments, config and checkpoint do not go together.
+        OSError: A file cannot be read or written.
+    """
+    config = Config.fromfile(args.config)
+    config.merge_from_dict(args.cfg_options or {})
+    table = class_table(config, args.head, args.classes)
+    device = _device(args.device)
+    views = views_of(config) if args.tta else ((),)
+    model = load_model(config, args.checkpoint, device, args.trust)
+    predictor = SegmentorPredictor(model, table.num_classes, args.head, views, args.bf16)
+    window = (args.window, args.window) if args.window else window_of(config)
+    options = MapOptions(
+        args.bands,
+        args.range,
+        args.gsd,
+        window,
+        args.overlap,
+        args.blend,
+        args.batch or (1 if device == "cpu" else 4),
+        args.probabilities,
+        args.overwrite,
+    )
+    about = {
+        "config": Path(args.config).name,
+        "config_sha256": hashlib.sha256(config.pretty_text.encode()).hexdigest(),
+        "checkpoint": Path(args.checkpoint).name,
+        "checkpoint_sha256": _sha256(args.checkpoint),
+        "head": args.head,
+        "views": [list(view) for view in views],
+        "bf16": args.bf16,
+        "device": device.partition(":")[0],
+    }
+    for source, target in sources_of(args.source, args.target):
+        map_raster(source, target, predictor, table, options, about, _shard(args.launcher))

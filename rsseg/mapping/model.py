@@ -1,0 +1,173 @@
+"""A trained segmentor as a function from windows to scores."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from numpy.typing import NDArray
+
+from rsseg.engine import load_pretrained
+from rsseg.metainfo import ClassTable, load_metainfo
+
+__all__ = ["SegmentorPredictor", "class_table", "load_model", "views_of", "window_of"]
+
+_AXES = {"horizontal": 3, "vertical": 2}
+
+_DEFAULT_WINDOW = 1024
+
+
+def load_model(config: Config, checkpoint: str, device: str, trust: bool = False) -> Any:
+    """Model of a config in eval mode, with every weight of the checkpoint accounted for.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: The checkpoint does not fit the model.
+    """
+    init_default_scope(config.get("default_scope", "mmseg"))
+    settings = copy.deepcopy(config.model)
+    settings.pop("pretrained", None)
+    model = MODELS.build(settings)
+    load_pretrained(model, checkpoint, trust=trust)
+    return model.to(device).eval()
+
+
+def _datasets(config: Config) -> list[Any]:
+    dataset = (config.get("test_dataloader") or config.get("train_dataloader") or {}).get("dataset") or {}
+    return list(dataset.get("datasets", [dataset]))
+
+
+def class_table(config: Config, head: str | None = None, told: str | None = None) -> ClassTable:
+    """Names and colours of the classes that a model predicts.
+
+    Args:
+        config: The model's config; the table is its dataset's, or the head's of a model with several.
+        head: Name of the label set, for models with several.
+        told: Name or path of a table that is used instead.
+
+    Raises:
+        ValueError: There is no such head, none was named, or the config's dataset has no table.
+    """
+    heads = config.model.get("heads")
+    if heads is not None and head not in heads:
+        raise ValueError(f"the model has the heads {', '.join(heads)}; say which one with --head, not {head!r}")
+    if heads is None and head is not None:
+        raise ValueError(f"--head {head}: the model of this config has a single head")
+    if told is not None:
+        return load_metainfo(told)
+    for dataset in _datasets(config):
+        table = dataset.get("table")
+        if table and (heads is None or head in (dataset.get("name"), Path(table).stem)):
+            return load_metainfo(table)
+    raise ValueError("the config's dataset names no class table; say which one with --classes (a name or a .json)")
+
+
+def window_of(config: Config) -> tuple[int, int]:
+    """(height, width) of windows: those of slide inference, else the training crop's, else 1024."""
+    test = config.model.get("test_cfg") or {}
+    size = test.get("crop_size") if test.get("mode") == "slide" else None
+    if size is None:
+        for step in ((config.get("train_dataloader") or {}).get("dataset") or {}).get("pipeline", ()):
+            size = step.get("crop_size", size) if "Crop" in step.get("type", "") else size
+    height, width = (size, size) if isinstance(size, int) or size is None else size
+    return int(height or _DEFAULT_WINDOW), int(width or _DEFAULT_WINDOW)
+
+
+def views_of(config: Config) -> tuple[tuple[int, ...], ...]:
+    """Test-time augmentation of a config: for each view the axes of (N, C, H, W) that it is flipped along.
+
+    Raises:
+        ValueError: The config's ``tta_pipeline`` does something other than flipping.
+    """
+    steps = [step for step in config.get("tta_pipeline") or () if step["type"] == "TestTimeAug"]
+    if not steps:
+        return (), (3,), (2,)
+    views: list[tuple[int, ...]] = [()]
+    for choices in steps[0]["transforms"]:
+        kinds = {choice["type"] for choice in choices}
+        if kinds == {"RandomFlip"}:
+            flips = [(_AXES[choice.get("direction", "horizontal")],) if choice["prob"] else () for choice in choices]
+            views = [view + flip for view in views for flip in flips]
+        elif not kinds <= {"LoadLabels", "LoadAnnotations", "PackSegInputs"}:
+            raise ValueError(
+                f"test-time augmentation of maps only flips; the config's tta_pipeline has {sorted(kinds)}"
+            )
+    return tuple(views)
+
+
+class SegmentorPredictor:
+    """Scores of windows, computed as mmseg's ``inference_model`` does.
+
+    Args:
+        model: A segmentor in eval mode.
+        classes: Classes per pixel of its scores.
+        head: Label set of a model with several.
+        views: Views whose probabilities are averaged, as in ``SegTTAModel``; see :func:`views_of`.
+        bf16: Run in bfloat16 autocast; scores are float32 anyway.
+
+    Attributes:
+        probabilities: Scores are probabilities already, not logits.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        classes: int,
+        head: str | None = None,
+        views: Sequence[tuple[int, ...]] = ((),),
+        bf16: bool = False,
+    ) -> None:
+        self.model, self.classes, self.views, self.bf16 = model, classes, views, bf16
+        self.probabilities = len(views) > 1
+        self.device = next(model.parameters()).device
+        self._meta = {} if head is None else {"dataset_name": head}
+
+    def prepare(self, windows: Sequence[NDArray[np.generic]]) -> Any:
+        """A batch of (C, h, w) windows of one size as the model's preprocessor makes it; may run in another thread."""
+        shape = windows[0].shape[1:]
+        sizes = {"ori_shape": shape, "img_shape": shape, "pad_shape": shape, "padding_size": [0, 0, 0, 0]}
+        inputs = [torch.from_numpy(np.ascontiguousarray(pixels)) for pixels in windows]
+        samples = [SegDataSample(metainfo={**sizes, **self._meta}) for _ in windows]
+        with torch.inference_mode():
+            return self.model.data_preprocessor({"inputs": inputs, "data_samples": samples}, False)
+
+    def __call__(self, batch: Any) -> torch.Tensor:
+        """Scores (N, C, h, w) float32: logits, or with several views probabilities.
+
+        Raises:
+            ValueError: The model's scores have another number of classes than the table.
+        """
+        metas = [sample.metainfo for sample in batch["data_samples"]]
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            if len(self.views) == 1:
+                return self._scores(batch["inputs"], metas)
+            total: torch.Tensor | None = None
+            for axes in self.views:
+                view = batch["inputs"].flip(axes) if axes else batch["inputs"]
+                scores = self._scores(view, metas)
+                part = (scores.flip(axes) if axes else scores).softmax(dim=1)
+                total = part if total is None else total.add_(part)
+            assert total is not None
+            return total.div_(len(self.views))
+
+    def _scores(self, inputs: torch.Tensor, metas: list[dict]) -> torch.Tensor:
+        height, width = inputs.shape[2:]
+        padded = [{**meta, "img_shape": (height, width)} for meta in metas]
+        scores = self.model.inference(inputs, padded).float()
+        left, right, top, bottom = metas[0].get("img_padding_size", metas[0].get("padding_size", [0] * 4))
+        scores = scores[:, :, top : height - bottom, left : width - right]
+        if scores.shape[1] == 1 and self.classes == 2:  # one score against a threshold
+            limit = torch.tensor(float(self.model.decode_head.threshold)).logit()
+            scores = torch.cat([torch.full_like(scores, float(limit)), scores], dim=1)
+        if scores.shape[1] != self.classes:
+            raise ValueError(f"the model gives {scores.shape[1]} classes, the class table has {self.classes}; "
+                             "say which table fits with --classes")  # fmt: skip
+        return scores

@@ -1,0 +1,256 @@
+"""One raster to one map: plan, strips, files; started again, it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+import rsseg
+from rsseg.mapping.grid import BLENDS, Grid
+from rsseg.mapping.output import Place, sync, write_cog, write_flat
+from rsseg.mapping.source import RasterSource
+from rsseg.mapping.strips import Predictor, Strips
+from rsseg.metainfo import ClassTable
+from rsseg.structures.progress import Progress
+from rsseg.structures.writing import remove_abandoned, replacing
+
+__all__ = ["MapOptions", "map_raster"]
+
+_log = logging.getLogger("rsseg")
+_PLAN = "RSSEG_PLAN"
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How a raster is mapped.
+
+    Attributes:
+        bands: Bands from 1, red first; None takes those that the file calls red, green and blue.
+        value_range: (low, high) values that become 0 and 255; None for 8 bits as they are.
+        gsd: Metres per pixel to resample to, or None.
+        window: (height, width) of windows.
+        overlap: Share of a window that neighbours have in common at least, in [0, 1).
+        blend: How windows are blended, see ``BLENDS``.
+        batch: Windows per batch.
+        probabilities: Also write probabilities: None, ``top`` or ``all``.
+        overwrite: Replace a map or half a map that other settings have made.
+    """
+
+    bands: tuple[int, ...] | None = None
+    value_range: tuple[float, float] | None = None
+    gsd: float | None = None
+    window: tuple[int, int] = (1024, 1024)
+    overlap: float = 0.25
+    blend: str = "cosine"
+    batch: int = 1
+    probabilities: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.blend not in BLENDS:
+            raise ValueError(f"no blend {self.blend!r}; there are {', '.join(BLENDS)}")
+        if not 0 <= self.overlap < 1:
+            raise ValueError(f"the overlap is a share of the window, at least 0 and below 1, not {self.overlap}")
+
+
+@dataclass
+class _Job:
+    target: Path
+    place: Place
+    strips: Strips
+    table: ClassTable
+    plan: dict[str, Any]
+    options: MapOptions
+
+    @property
+    def folder(self) -> Path:
+        return self.strips.folder
+
+    @property
+    def code(self) -> str:
+        return hashlib.sha256(json.dumps(self.plan, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def map_raster(
+    source: str,
+    target: Path,
+    predictor: Predictor,
+    table: ClassTable,
+    options: MapOptions,
+    about: Mapping[str, Any],
+    shard: tuple[int, int] = (0, 1),
+) -> bool:
+    """Map one raster; of several processes each computes its strips, and the last one to end writes the files.
+
+    Args:
+        source: Anything that GDAL opens.
+        target: The map, a ``.tif``.  What is unfinished lies beside it in ``.<name>.parts``.
+        predictor: The model.
+        table: Its classes.
+        options: How.
+        about: What made the scores (config, checkpoint, their hashes ...); goes into the map, and a run with another
+            one does not go on with this one's strips.
+        shard: (rank, number of processes).
+
+    Returns:
+        Whether the map is there now; otherwise other processes still compute their strips.
+
+    Raises:
+        FileExistsError: The map is there, or begun, with other settings.
+        OSError: A file cannot be read or written.
+        ValueError: Source and settings do not go together.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=64, GDAL_PAM_ENABLED="NO"):
+        raster = RasterSource(source, options.bands, options.value_range, options.gsd)
+        try:
+            job = _plan(raster, target, predictor, table, options, about)
+            if _is_done(job):
+                _log.info("%s: is there already", target)
+                return True
+            _prepare(job)
+            with rasterio.Env(GDAL_CACHEMAX=raster.cache_size(job.strips.grid.extent[0])):
+                _compute(job, shard)
+        finally:
+            raster.close()
+        return _finish(job)
+
+
+def _plan(
+    raster: RasterSource, target: Path, predictor: Predictor, table: ClassTable, options: MapOptions, about: Mapping
+) -> _Job:
+    window = options.window
+    overlap = round(window[0] * options.overlap), round(window[1] * options.overlap)
+    grid = Grid(raster.size, window, overlap)
+    file = Path(raster.path)
+    state = file.stat() if file.is_file() else None
+    plan = {
+        "source": file.name if state else raster.path,
+        "source_state": [state.st_size, state.st_mtime_ns] if state else None,
+        "bands": list(raster.bands),
+        "range": options.value_range and list(options.value_range),
+        "gsd": options.gsd,
+        "size": list(raster.size),
+        "window": list(window),
+        "overlap": list(overlap),
+        "blend": options.blend,
+        "batch": options.batch,
+        "probabilities": options.probabilities,
+        "classes": list(table.classes),
+        "version": rsseg.__version__,
+        **about,
+    }
+    folder = target.with_name(f".{target.name}.parts")
+    strips = Strips(raster, predictor, grid, options.blend, folder, options.batch, options.probabilities)
+    return _Job(target, Place(raster.size, raster.crs, raster.transform), strips, table, plan, options)
+
+
+def _is_done(job: _Job) -> bool:
+    """Whether the map is there, made with the same settings."""
+    if not job.target.exists():
+        return False
+    try:
+        with rasterio.open(job.target) as file:
+            found = file.tags().get(_PLAN)
+    except rasterio.errors.RasterioIOError:
+        found = None
+    if found != job.code and not job.options.overwrite:
+        raise FileExistsError(
+            f"{job.target}: exists and was not made with these settings; add --overwrite to replace it"
+        )
+    return found == job.code
+
+
+def _prepare(job: _Job) -> None:
+    """Make the folder of the strips, or see that they belong to this run."""
+    plan = job.folder / "plan.json"
+    text = json.dumps(job.plan, indent=1, sort_keys=True)
+    with _lock(job):
+        if plan.exists() and plan.read_text(encoding="utf-8") != text:
+            before = json.loads(plan.read_text(encoding="utf-8"))
+            changed = sorted(k for k in {*before, *job.plan} if before.get(k) != job.plan.get(k))
+            if not job.options.overwrite:
+                raise FileExistsError(
+                    f"{job.folder}: was begun with another {', '.join(changed)}; finish it with the old settings, "
+                    "or add --overwrite to begin anew"
+                )
+            shutil.rmtree(job.folder)
+        job.folder.mkdir(exist_ok=True)
+        remove_abandoned(job.folder)
+        if not plan.exists():
+            with replacing(plan, "plan") as file:
+                file.write(text.encode())
+
+
+@contextlib.contextmanager
+def _lock(job: _Job) -> Iterator[None]:
+    """Only one process at a time; a killed one lets go."""
+    path = job.target.with_name(f".{job.target.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise OSError(error.errno, f"{job.target}: cannot be written ({error.strerror}: {error.filename})") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _compute(job: _Job, shard: tuple[int, int]) -> None:
+    rank, processes = shard
+    total = len(job.strips.grid.ys)
+    own = range(total * rank // processes, total * (rank + 1) // processes)
+    missing = [number for number in job.strips.missing() if number in own]
+    if len(missing) < len(own):
+        _log.info("%s: %d of %d strips are there already", job.target, len(own) - len(missing), len(own))
+    progress = Progress(len(missing), job.target.name, rank == 0, "strip")
+    job.strips.compute(missing, progress.step)
+    progress.close()
+
+
+def _finish(job: _Job) -> bool:
+    """Write the files, if this is the last process to get here."""
+    with _lock(job):
+        if job.target.exists() and not job.options.overwrite and _is_done(job):
+            return True
+        if job.strips.missing():
+            return False
+        _write(job)
+        shutil.rmtree(job.folder, ignore_errors=True)
+        job.target.with_name(f".{job.target.name}.lock").unlink(missing_ok=True)
+    return True
+
+
+def _write(job: _Job) -> None:
+    told = {
+        f"RSSEG_{key.upper()}": _text(value)
+        for key, value in job.plan.items()
+        if value is not None and key != "source_state"
+    }
+    flat = write_flat(job.strips, job.place, job.table, {**told, _PLAN: job.code}, job.folder)
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    finished = [(job.folder / "map.tif", job.target)]
+    write_cog(flat[0], finished[0][0], "mode", threads)
+    if len(flat) > 1:
+        finished.append(
+            (job.folder / "probabilities.tif", job.target.with_name(f"{job.target.stem}_probabilities.tif"))
+        )
+        write_cog(flat[1], finished[1][0], "average", threads)
+    sync([made for made, _ in finished])
+    for made, final in reversed(finished):  # the map last: where it is, all is
+        os.replace(made, final)
+    _log.info("%s: %d x %d pixels, %d classes", job.target, *reversed(job.place.size), job.table.num_classes)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,108 @@
+"""Maps are what mmseg computes."""
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from mmengine.config import Config
+from mmseg.apis import inference_model
+
+from rsseg.mapping import MapOptions, SegmentorPredictor, map_raster
+from rsseg.mapping.model import views_of
+from rsseg.metainfo import load_metainfo
+
+TABLE = "openearthmap"
+FROM_ARRAY = [dict(type="LoadImageFromFile"), dict(type="PackSegInputs")]
+
+
+@pytest.fixture
+def network(repo, mmseg_scope):
+    """A small UPerNet with random weights."""
+    from mmseg.registry import MODELS
+
+    config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny.py")
+    config.test_pipeline = FROM_ARRAY
+    torch.manual_seed(0)
+    model = MODELS.build(config.model).eval()
+    model.cfg = config
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=0.5)
+    return model
+
+
+def map_of(path, target, model, **options):
+    table = load_metainfo(TABLE)
+    views = options.pop("views", ((),))
+    assert map_raster(str(path), target, SegmentorPredictor(model, 8, views=views), table, MapOptions(**options), {})
+    with rasterio.open(target) as file:
+        return file.read(1)
+
+
+def scene(height, width):
+    """Smooth blobs (3, H, W) uint8."""
+    small = np.random.default_rng(0).integers(0, 256, (3, height // 16 + 1, width // 16 + 1))
+    return small.repeat(16, 1).repeat(16, 2)[:, :height, :width].astype(np.uint8)
+
+
+@pytest.mark.parametrize("blend", ["mean", "cosine", "centre"])
+def test_one_window_is_inference_model_pixel_for_pixel(network, write_raster, tmp_path, blend):
+    pixels = scene(90, 130)
+    expected = inference_model(network, np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))).pred_sem_seg.data[0]
+    found = map_of(write_raster(pixels), tmp_path / "map.tif", network, window=(256, 256), blend=blend)
+    assert len(np.unique(found)) > 2
+    np.testing.assert_array_equal(found, expected.numpy())
+
+
+def test_a_file_gives_what_mmseg_makes_of_it(network, write_raster, tmp_path):
+    path = write_raster(scene(64, 64))
+    found = map_of(path, tmp_path / "map.tif", network, window=(64, 64))
+    np.testing.assert_array_equal(found, inference_model(network, str(path)).pred_sem_seg.data[0].numpy())
+
+
+def test_mean_is_the_slide_inference_of_mmseg(network, write_raster, tmp_path):
+    from mmseg.models.segmentors import EncoderDecoder
+
+    pixels = scene(1100, 1500)
+    batch = network.data_preprocessor({"inputs": [torch.from_numpy(pixels[::-1].copy())], "data_samples": []}, False)
+    network.test_cfg = Config(dict(mode="slide", crop_size=(512, 512), stride=(384, 384)))
+    with torch.inference_mode():
+        scores = EncoderDecoder.slide_inference(network, batch["inputs"], [{}])[0]
+    network.test_cfg = Config(dict(mode="whole"))
+    options = dict(window=(512, 512), overlap=0.25, blend="mean", probabilities="all")
+    found = map_of(write_raster(pixels), tmp_path / "map.tif", network, batch=1, **options)
+    assert len(np.unique(found)) > 2
+    np.testing.assert_array_equal(found, scores.argmax(0).numpy())
+    with rasterio.open(tmp_path / "map_probabilities.tif") as file:
+        assert np.abs(file.read() - scores.softmax(0).numpy() * 254).max() <= 0.5 + 1e-3
+
+
+def test_flips_are_averaged_as_in_tta(network, write_raster, tmp_path):
+    from mmseg.models import SegTTAModel
+    from mmseg.structures import SegDataSample
+
+    assert views_of(network.cfg) == ((), (3,), (2,))
+    pixels = scene(64, 96)
+    bgr = torch.from_numpy(pixels[::-1].copy())
+    turns = [(bgr, None), (bgr.flip(2), "horizontal"), (bgr.flip(1), "vertical")]
+    common = dict(ori_shape=(64, 96), img_shape=(64, 96), img_path="x")
+    samples = [[SegDataSample(metainfo=dict(**common, flip=bool(d), flip_direction=d))] for _, d in turns]
+    tta = SegTTAModel(network)
+    with torch.inference_mode():
+        result = tta.test_step({"inputs": [[view] for view, _ in turns], "data_samples": samples})[0]
+    found = map_of(write_raster(pixels), tmp_path / "map.tif", network, window=(96, 96), views=views_of(network.cfg))
+    np.testing.assert_array_equal(found, result.pred_sem_seg.data[0].numpy())
+
+
+def test_each_colour_is_where_it_was_painted(plain_model, write_raster, tmp_path):
+    """Red is class 0, green 1, blue 2; a swap of channels anywhere shows."""
+    pixels = np.zeros((3, 6, 90), np.uint8)
+    for i in range(3):
+        pixels[i, :, 30 * i : 30 * i + 30] = 255
+    expected = np.repeat([[0, 1, 2]], 30, axis=1).repeat(6, 0)
+    predictor = SegmentorPredictor(plain_model, 3)
+    table = load_metainfo("isaid")
+    for bands, order in ((None, (0, 1, 2)), ((3, 2, 1), (2, 1, 0)), ((2, 3, 1), (2, 0, 1))):
+        path = write_raster(pixels[list(order)], f"{order}.tif")
+        target = tmp_path / f"map{order}.tif"
+        map_raster(str(path), target, predictor, table, MapOptions(bands=bands, window=(16, 16)), {})
+        with rasterio.open(target) as file:
+            np.testing.assert_array_equal(file.read(1), expected)

@@ -120,9 +120,47 @@ def test_it_learns_from_images_of_any_size(size):
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
+def test_the_plain_head_classifies_what_the_last_block_gives():
+    model = head(head="plain").eval()
+    finer = zip(MAPS, (2, 4, 8, 16), strict=True)
+    inputs = [torch.randn(1, channels, 64 // stride, 32 // stride) for channels, stride in finer]
+    assert tuple(model(inputs).shape) == (1, 5, 64, 32)
+    assert model.conv_seg.weight.shape == (5, 4, 3, 3)
+
+
+@torch.no_grad()
+def test_scse_adds_the_map_weighted_by_channel_and_by_place():
+    attention = head(head="plain", attention=True).blocks[0].before
+    x = torch.randn(1, 96, 2, 3)
+    squeeze, grow = attention.channel[1], attention.channel[3]
+    assert squeeze.weight.shape == (6, 96, 1, 1)  # a 16th
+    hidden = (squeeze.weight[..., 0, 0] @ x.mean((2, 3))[0] + squeeze.bias).relu()
+    channel = (grow.weight[..., 0, 0] @ hidden + grow.bias).sigmoid()
+    place = (torch.einsum("c,chw->hw", attention.place.weight[0, :, 0, 0], x[0]) + attention.place.bias).sigmoid()
+    torch.testing.assert_close(attention(x)[0], x[0] * channel[:, None, None] + x[0] * place, rtol=1e-4, atol=1e-5)
+
+
+def test_scse_stands_before_blocks_with_a_skip_and_after_all():
+    full = head(head="plain", attention=True, decoder_channels=(64, 48, 32, 16))
+    inputs = [block.before.place.in_channels if hasattr(block.before, "place") else 0 for block in full.blocks]
+    assert inputs == [64 + 32, 64 + 16, 48 + 8, 0]
+    assert [block.after.place.in_channels for block in full.blocks] == [64, 48, 32, 16]
+    assert [name for name in head(head="plain").state_dict() if "before" in name or "after" in name] == []
+
+
+def test_the_centre_is_two_convolutions_on_the_coarsest_map():
+    names = [name for name in head(centre=True).state_dict() if name.startswith("centre") and "weight" in name]
+    assert names == ["centre.0.0.weight", "centre.0.1.weight", "centre.1.0.weight", "centre.1.1.weight"]
+    assert head(centre=True).centre[0][0].weight.shape == (64, 64, 3, 3)
+    assert [name for name in head().state_dict() if name.startswith("centre")] == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [(dict(head="new"), "head must be 'released' or 'printed'"), (dict(decoder_channels=(8, 4)), "as many blocks")],
+    [
+        (dict(head="new"), "head must be 'released', 'printed' or 'plain'"),
+        (dict(decoder_channels=(8, 4)), "as many blocks"),
+    ],
 )
 def test_what_it_cannot_build_is_named(changes, message):
     with pytest.raises(ValueError, match=message):

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from rsseg.metainfo import ClassTable
 from rsseg.reports.statistics import BUCKETS, FILL_EDGES, SHARE_EDGES, Statistics
 
-__all__ = ["FIGURES", "class_figure", "quality_figure", "size_figure"]
+__all__ = ["FIGURES", "STYLE", "class_figure", "quality_figure", "size_figure"]
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -57,7 +57,7 @@ def _short(value: float) -> str:
 
 def class_figure(statistics: Statistics, table: ClassTable) -> Figure:
     """Pixels of the label maps and instances of every class, on logarithmic axes, with the numbers beside the bars."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         count = len(table.classes)
         height = 1.3 + 0.22 * count
         figure, axes = _figure(9.5, height, 1, 2, f"{table.name}: pixels and instances per class")
@@ -83,7 +83,7 @@ def class_figure(statistics: Statistics, table: ClassTable) -> Figure:
 
 def size_figure(statistics: Statistics, table: ClassTable) -> Figure:
     """Mask areas of all classes, and the shares of small, medium and large masks in every class."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         count = len(table.classes)
         figure, axes = _figure(9.5, max(3.4, 1.6 + 0.22 * count), 1, 2, f"{table.name}: mask sizes")
         _size_histogram(axes[0], statistics.sizes.sum(0))
@@ -137,7 +137,7 @@ def _histogram(axis: Axes, counts: NDArray[np.int64], edges: NDArray[np.float64]
 
 def quality_figure(statistics: Statistics, table: ClassTable) -> Figure:
     """Predicted IoU, stability and mask area / box area of the masks; unlabelled share of the tiles."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _figure(9.5, 5.4, 2, 2, f"{table.name}: quality")
         s = statistics
         _histogram(axes[0], s.ious.sum(0), SHARE_EDGES, "predicted IoU", "masks")

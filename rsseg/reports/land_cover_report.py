@@ -1,0 +1,100 @@
+"""Statistics of land-cover sets as a folder of CSV files and figures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rsseg.reports import land_cover_figures as figures
+from rsseg.reports.land_cover import LabelCounts, count_labels, groups_of, labelled_parts
+from rsseg.reports.land_cover_tables import class_table, write_classes, write_groups, write_images
+from rsseg.reports.tables import csv_writer
+from rsseg.reports.tsne import tsne
+
+__all__ = ["draw_similarity", "report_sets"]
+
+_log = logging.getLogger("rsseg")
+
+
+def report_sets(
+    configs: Sequence[Mapping[str, Any]], out: Path, splits: Sequence[str] = ("train", "val"), workers: int = 1
+) -> list[LabelCounts]:
+    """Count the labels of each config's set and write what there is to see.
+
+    Writes ``classes.csv``, ``class_shares.png`` and ``segments.png`` for all sets, ``images_<set>.csv`` for each, and
+    for sets with OpenEarthMap's regions ``groups_<set>.csv``, ``continents_<set>.png``, ``mix_<kind>_<set>.png``.
+
+    Args:
+        configs: Segmentation configs, one label set each; mmengine's default scope must be set.
+        out: Folder; made where it is missing.
+        splits: Of ``train``, ``val``, ``test``.
+        workers: Threads that read labels.
+
+    Returns:
+        The counts.
+
+    Raises:
+        FileNotFoundError: A set cannot be opened.
+        ValueError: A config has several label sets, or two have the same.
+        OSError: A file cannot be written; the message names it.
+    """
+    parts = [labelled_parts(config, splits) for config in configs]
+    names = [part[0].name for part in parts]
+    if len(set(names)) != len(names):
+        raise ValueError(f"two configs have the same set: {', '.join(names)}")
+    out.mkdir(parents=True, exist_ok=True)
+    sets = []
+    for part in parts:
+        counts = count_labels(part, workers)
+        _log.info("%s", class_table(counts))
+        groups = groups_of(counts.images)
+        write_images(counts, groups, out / f"images_{counts.name}.csv")
+        if groups:
+            write_groups(counts, groups, out / f"groups_{counts.name}.csv")
+            figures.draw_continents(counts, groups, out / f"continents_{counts.name}.png")
+            for kind in ("region", "continent"):
+                figures.draw_mix(counts, groups, kind, out / f"mix_{kind}_{counts.name}.png")
+        sets.append(counts)
+    write_classes(sets, out / "classes.csv")
+    figures.draw_class_shares(sets, out / "class_shares.png")
+    figures.draw_segments(sets, out / "segments.png")
+    return sets
+
+
+def draw_similarity(
+    config: Mapping[str, Any],
+    checkpoint: Path | str,
+    counts: LabelCounts,
+    out: Path,
+    size: int | None = None,
+    device: str = "cpu",
+) -> None:
+    """Write ``regions.csv`` and ``regions.png``: regions in the plane by the similarity of their images' features.
+
+    Args:
+        config: Config of a trained model; its encoder is used.
+        checkpoint: Its weights.
+        counts: A set with OpenEarthMap's regions.
+        out: Folder.
+        size: As for :func:`rsseg.reports.region_features.encoder_features`.
+        device: Where the model runs.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: The set has fewer than 4 regions, or the checkpoint does not fit.
+    """
+    from rsseg.reports.region_features import encoder_features, load_encoder, region_means
+
+    groups = groups_of(counts.images)
+    found = sum(group.kind == "region" for group in groups)
+    if found < 4:
+        raise ValueError(f"{counts.name} has {found} of OpenEarthMap's regions; a map of them needs at least 4")
+    features = encoder_features(load_encoder(config, checkpoint, device), counts.images, size)
+    regions, means = region_means(features, groups)
+    points = tsne(means)
+    with csv_writer(out / "regions.csv", ["region", "continent", "images", "x", "y"]) as write:
+        for group, (x, y) in zip(regions, points.tolist(), strict=True):
+            write([(group.name, group.continent, len(group.rows), round(x, 4), round(y, 4))])
+    figures.draw_points(regions, points, out / "regions.png")

@@ -1,0 +1,185 @@
+"""Land-cover statistics: segments by hand, tables, groups; t-SNE; the command on a small world."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+from scipy.ndimage import label as connected
+
+from rsseg.reports.land_cover import count_labels, count_segments, groups_of, labelled_parts
+from rsseg.reports.land_cover_report import draw_similarity, report_sets
+from rsseg.reports.region_features import encoder_features
+from rsseg.reports.tsne import affinities, tsne
+
+pytestmark = pytest.mark.usefixtures("mmseg_scope")
+REGIONS = ("aachen", "kyoto", "houston", "accra", "tonga", "lima")
+
+
+def test_segments_by_hand():
+    ids = np.array([[0, 0, 0, 1],
+                    [0, 1, 0, 255],
+                    [0, 0, 0, 2],
+                    [1, 0, 2, 1]], np.uint8)  # fmt: skip
+    segments, holes = count_segments(ids, 4)
+    # class 0 is a ring with a tail around one pixel of class 1; the 2s touch at a corner; 255 and class 3 count nothing
+    assert segments.tolist() == [1, 4, 1, 0]
+    assert holes.tolist() == [1, 0, 0, 0]
+
+
+def test_an_island_in_a_hole_is_a_segment():
+    ids = np.zeros((7, 7), np.uint8)
+    ids[1:6, 1:6], ids[2:5, 2:5], ids[3, 3] = 1, 0, 1
+    segments, holes = count_segments(ids, 2)
+    assert (segments.tolist(), holes.tolist()) == ([2, 2], [2, 1])
+
+
+def test_segments_are_connected_components():
+    ids = np.random.default_rng(0).integers(0, 4, (40, 50)).astype(np.uint8)
+    expected = [connected(ids == i, np.ones((3, 3)))[1] for i in range(4)]
+    assert count_segments(ids, 4)[0].tolist() == expected
+
+
+def write_world(root: Path, regions=REGIONS) -> dict:
+    """Two 8 x 8 images a region: upper half rangeland, lower half road, one corner unlabelled; the second all water."""
+    root.mkdir()
+    for i, region in enumerate(regions):
+        for kind in ("images", "labels"):
+            (root / region / kind).mkdir(parents=True)
+        mixed = np.repeat(np.array([2, 4], np.uint8), 4)[:, None].repeat(8, 1)
+        mixed[0, 0] = 0
+        for n, values in enumerate((mixed, np.full((8, 8), 6, np.uint8)), 1):
+            cv2.imwrite(str(root / region / "labels" / f"{region}_{n}.tif"), values)
+            pixels = np.full((8, 8, 3), 30 * i + n, np.uint8)
+            cv2.imwrite(str(root / region / "images" / f"{region}_{n}.tif"), pixels)
+    (root / "train.txt").write_text("".join(f"{region}_{n}.tif\n" for region in regions for n in (1, 2)))
+    load = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+    dataset = dict(type="OpenEarthMapDataset", table="openearthmap", data_root=str(root), ann_file="train.txt")
+    loader = dict(dataset=dict(**dataset, pipeline=load))
+    return dict(train_dataloader=loader, val_dataloader=loader)
+
+
+def rows_of(path: Path) -> list[dict]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_tables_by_hand(tmp_path):
+    config = write_world(tmp_path / "oem")
+    (counts,) = report_sets([config], tmp_path / "out", workers=2)
+    assert len(counts.files) == 12  # the validation set has the same files
+    classes = {row["class"]: row for row in rows_of(tmp_path / "out" / "classes.csv")}
+    # of 63 + 64 labelled pixels per region, 31 are rangeland, 32 road and 64 water
+    found = [
+        (classes[c]["pixels"], classes[c]["percent"], classes[c]["segments"]) for c in ("rangeland", "road", "water")
+    ]
+    assert found == [("186", "24.4094", "6"), ("192", "25.1969", "6"), ("384", "50.3937", "6")]
+    assert classes["bareland"]["pixels_per_segment"] == ""
+    image = rows_of(tmp_path / "out" / "images_openearthmap.csv")[0]
+    assert (image["image"], image["region"], image["continent"]) == ("aachen_1.tif", "aachen", "EU")
+    assert (image["unlabelled"], image["segments"], image["road pixels"]) == ("1", "2", "32")
+    groups = {row["name"]: row for row in rows_of(tmp_path / "out" / "groups_openearthmap.csv")}
+    assert (groups["houston"]["images"], groups["houston"]["images_of_xbd"], groups["houston"]["water %"]) == (
+        "2", "2", "50.3937")  # fmt: skip
+    assert (groups["EU"]["continent"], groups["EU"]["segments_per_image"]) == ("Europe", "1.5")
+    names = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert names == {"class_shares.png", "segments.png", "continents_openearthmap.png", "mix_region_openearthmap.png",
+                     "mix_continent_openearthmap.png"}  # fmt: skip
+    with pytest.raises(ValueError, match="the same set"):
+        report_sets([config, config], tmp_path / "out")
+
+
+def test_broken_labels_are_left_out(tmp_path):
+    config = write_world(tmp_path / "oem")
+    folder = tmp_path / "oem" / "kyoto" / "labels"
+    cv2.imwrite(str(folder / "kyoto_1.tif"), np.full((8, 8), 9, np.uint8))
+    (folder / "kyoto_2.tif").write_bytes(b"II*\0")
+    counts = count_labels(labelled_parts(config, ("train",)))
+    assert len(counts.files) == 10 == len(counts.pixels)
+    assert "kyoto_1.tif: value 9 is no class" in counts.problems[0]
+    assert "kyoto_2.tif: no readable label file" in counts.problems[1]
+
+
+def test_other_names_have_no_groups():
+    assert groups_of([Path("aachen_1.tif"), Path("0.png")]) == []
+    assert groups_of([Path("atlantis_1.tif")]) == []
+
+
+def test_every_row_has_the_perplexity():
+    points = np.random.default_rng(0).normal(size=(40, 5)) * np.array([1, 10, 100, 1, 1])
+    rows = affinities(points, 7.0)
+    np.testing.assert_allclose(rows.sum(1), 1)
+    assert not rows.diagonal().any()
+    entropy = -(rows * np.log2(np.maximum(rows, 1e-300))).sum(1)
+    np.testing.assert_allclose(2**entropy, 7.0, rtol=1e-6)
+
+
+def test_similar_points_lie_together():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(3), 12)
+    points = rng.normal(size=(3, 20))[groups] * 20 + rng.normal(size=(36, 20))
+    out = tsne(points, perplexity=8)
+    np.testing.assert_array_equal(out, tsne(points, perplexity=8))
+    distances = np.linalg.norm(out[:, None] - out[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.argsort(distances, axis=1)[:, :5]
+    assert (groups[nearest] == groups[:, None]).all()
+    with pytest.raises(ValueError, match="4 to 5000 points"):
+        tsne(points[:3])
+
+
+class Mean(torch.nn.Module):
+    """Two maps: the image as it is, and the smaller one that counts, its doubled quarter."""
+
+    def forward(self, inputs):
+        return inputs, 2 * inputs[:, :2, ::2, ::2]
+
+
+def test_features_are_means_of_the_deepest_map(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 4, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), pixels)
+    model = torch.nn.Module()
+    model.backbone = Mean()
+    model.data_preprocessor = MODELS.build(
+        dict(type="SegDataPreProcessor", bgr_to_rgb=True, mean=[1, 2, 3], std=[2, 2, 2])
+    )
+    out = encoder_features(model, [tmp_path / "a.png"])
+    red_green = (pixels[::2, ::2, ::-1].reshape(-1, 3).mean(0) - [1, 2, 3])[:2]
+    np.testing.assert_allclose(out, [red_green], rtol=1e-5)
+
+
+def test_regions_are_drawn_by_a_real_model(tmp_path):
+    head = dict(type="FCNHead", in_channels=8, channels=8, num_convs=1, num_classes=8, in_index=-1, concat_input=False)
+    model = dict(
+        type="EncoderDecoder",
+        data_preprocessor=dict(type="SegDataPreProcessor", mean=[0] * 3, std=[1] * 3, bgr_to_rgb=True),
+        backbone=dict(type="ResNet", depth=18, base_channels=4, stem_channels=4, norm_cfg=dict(type="BN")),
+        decode_head=dict(**head, norm_cfg=dict(type="BN")),
+    )  # fmt: skip
+    model["decode_head"]["in_channels"] = 32
+    torch.save(MODELS.build(model).state_dict(), tmp_path / "model.pth")
+    out = tmp_path / "out"
+    (counts,) = report_sets([write_world(tmp_path / "oem")], out)
+    draw_similarity(Config(dict(model=model)), tmp_path / "model.pth", counts, out, size=32)
+    rows = rows_of(out / "regions.csv")
+    assert [row["region"] for row in rows] == ["accra", "kyoto", "aachen", "houston", "tonga", "lima"]
+    assert len({(row["x"], row["y"]) for row in rows}) == 6 and (out / "regions.png").stat().st_size > 1000
+    (few,) = report_sets([write_world(tmp_path / "few", REGIONS[:3])], out)
+    with pytest.raises(ValueError, match="at least 4"):
+        draw_similarity({}, "x", few, out)
+
+
+def test_as_a_command(tmp_path, run_tool):
+    loader = write_world(tmp_path / "oem")["train_dataloader"]
+    (tmp_path / "config.py").write_text(f"train_dataloader = {loader!r}\n")
+    (tmp_path / "oem" / "lima" / "labels" / "lima_2.tif").write_bytes(b"")
+    done = run_tool("label_statistics", tmp_path / "out", tmp_path / "config.py")
+    assert done.returncode == 1
+    assert "1 labels could not be used" in done.stderr and "lima_2.tif" in done.stderr
+    assert "11 images, 17 segments, 1.5 an image" in done.stderr

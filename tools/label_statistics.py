@@ -1,0 +1,59 @@
+"""Count pixels and connected segments of land-cover labels: OpenEarthMap paper, table 2 and figs. 2-4.
+
+python tools/label_statistics.py OUT configs/_base_/datasets/openearthmap.py [configs/_base_/datasets/loveda.py ...]
+python tools/label_statistics.py OUT CONFIG --encoder CONFIG CHECKPOINT [--size 512] [--device cuda]
+
+Each CONFIG is one set; several are drawn side by side.  For OpenEarthMap also by region and continent, and with
+--encoder a map of its regions (t-SNE of a trained encoder's features).  Exit status 1 names broken labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def main() -> None:
+    """Parse the arguments, count, draw."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    require_stack_or_exit()
+    from mmengine.config import Config, DictAction
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder of the tables and figures")
+    parser.add_argument("configs", nargs="+", metavar="config", help="config of a set")
+    parser.add_argument(
+        "--splits", nargs="+", default=["train", "val"], choices=["train", "val", "test"], help="what to read"
+    )
+    parser.add_argument("--encoder", nargs=2, metavar=("CONFIG", "CHECKPOINT"), help="trained model; for the first set")
+    parser.add_argument("--size", type=int, help="--encoder: resize images to this side first (default: as they are)")
+    parser.add_argument("--device", default="cpu", help="--encoder: where it runs (default: cpu)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="settings of the first set: key=value ...")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from mmengine.registry import init_default_scope
+
+    from rsseg.reports.land_cover_report import draw_similarity, report_sets
+
+    init_default_scope("mmseg")
+    try:
+        configs = [Config.fromfile(path) for path in args.configs]
+        configs[0].merge_from_dict(args.cfg_options or {})
+        sets = report_sets(configs, args.out, args.splits, args.workers)
+        if args.encoder:
+            model = Config.fromfile(args.encoder[0])
+            draw_similarity(model, args.encoder[1], sets[0], args.out, args.size, args.device)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    problems = [problem for counts in sets for problem in counts.problems]
+    sys.exit("\n".join([f"{len(problems)} labels could not be used:", *problems[:20]]) if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

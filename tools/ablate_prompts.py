@@ -37,17 +37,15 @@ def main() -> None:
     require_stack_or_exit()
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from mmengine.config import Config
-
-    from rsseg.conversion import shard_of
+    from rsseg.conversion import load_config, shard_of
     from rsseg.conversion.ablation import PAPER_PROMPTS, ablate_prompts
     from rsseg.reports.ablation import ablation_chart
 
-    config = Config.fromfile(args.config)
-    config.merge_from_dict({**(args.cfg_options or {}), **({"predictor": args.predictor} if args.predictor else {})})
-    config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
+    told = {**(args.cfg_options or {}), **({"predictor": args.predictor} if args.predictor else {})}
     prompts, union = args.prompts or PAPER_PROMPTS, args.published_union
     try:
+        config = load_config(args.config, told)
+        config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
         report = ablate_prompts(config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher))
         if report.result is not None:
             ablation_chart(report.result, report.out_dir / "ablation.png")

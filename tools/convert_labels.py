@@ -40,16 +40,13 @@ def main() -> None:
     require_stack_or_exit()
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from mmengine.config import Config
+    from rsseg.conversion import convert_labels, load_config, shard_of
 
-    from rsseg.conversion import convert_labels, shard_of
-
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options or {})
     own = {"source.images": args.images, "source.annotations": args.annotations}
     told = {"out_dir": args.out, "predictor": args.predictor, **own, "source.parts": [] if any(own.values()) else None}
-    config.merge_from_dict({key: value for key, value in told.items() if value is not None})
+    told = {**(args.cfg_options or {}), **{key: value for key, value in told.items() if value is not None}}
     try:
+        config = load_config(args.config, told)
         report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard_of(args.launcher))
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from rsseg.conversion.predictors import (
 )
 from rsseg.conversion.prompts import PROMPTS, Prompts, make_prompts, parse_prompt
 from rsseg.conversion.runner import Report, convert_labels
-from rsseg.conversion.settings import Settings, shard_of
+from rsseg.conversion.settings import Settings, load_config, shard_of
 from rsseg.conversion.truths import TRUTHS
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Settings",
     "TruthPredictor",
     "convert_labels",
+    "load_config",
     "make_prompts",
     "parse_prompt",
     "shard_of",

@@ -22,7 +22,7 @@ from rsseg.conversion.ablation_unit import measure_unit
 from rsseg.conversion.evaluation import Scores, aligned, figure
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.prompts import parse_prompt
-from rsseg.conversion.settings import Settings
+from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.unit import Step, problem_row
 from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
@@ -108,7 +108,7 @@ def ablate_prompts(
     settings = Settings.from_config(config)
     prompts = _check(settings, prompts, overwrite and world > 1)
     source = settings.open_source(on_error)
-    predictor: Predictor = MODELS.build(settings.predictor_config)
+    predictor: Predictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
     store = _Sums(settings.out_dir)
     if overwrite:
         store.clear()
@@ -177,8 +177,8 @@ def _build_steps(settings: Settings, prompts: Sequence[str]) -> tuple[list[Step]
     if "MakePrompts" not in names:
         raise ValueError(f"pipeline must hold MakePrompts to try prompts; it holds {', '.join(names)}")
     at = names.index("MakePrompts")
-    makers = {kind: TRANSFORMS.build({**settings.pipeline[at], "kind": kind}) for kind in prompts}
-    return [TRANSFORMS.build(dict(step)) for step in settings.pipeline[:at]], makers
+    makers = {kind: build(TRANSFORMS, {**settings.pipeline[at], "kind": kind}, f"pipeline.{at}") for kind in prompts}
+    return [build(TRANSFORMS, step, f"pipeline.{i}") for i, step in enumerate(settings.pipeline[:at])], makers
 
 
 def _unfinished(store: Store, item: SourceItem) -> bool:

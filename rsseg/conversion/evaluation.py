@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,9 @@ from rsseg.conversion.truths import load_truth
 from rsseg.datasets.detection import AnnotationError, DetectionSource
 from rsseg.structures.masks import cut_mask, rle_intersection, to_rle
 
-__all__ = ["Score", "Scores", "aligned", "evaluate", "evaluation_table", "figure"]
+__all__ = ["Score", "Scores", "aligned", "check_truth", "evaluate", "evaluation_table", "figure"]
+
+_log = logging.getLogger("rsseg")
 
 
 @dataclass
@@ -84,6 +87,17 @@ class Scores:
         return {"overall": self._all.as_dict(), "classes": {name: score.as_dict() for name, score in seen.items()}}
 
 
+def check_truth(settings: Settings) -> dict[str, Any]:
+    """The config's ground truth.
+
+    Raises:
+        ValueError: The config names none.
+    """
+    if settings.truth is None:
+        raise ValueError("--evaluate needs ground-truth masks; set truth=dict(kind=...) in the config")
+    return settings.truth
+
+
 def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[str, Any]:
     """Compare all converted instances with their ground truth and write ``evaluation.json``.
 
@@ -97,10 +111,8 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
     Raises:
         ValueError: The config names no ground truth.
     """
-    if settings.truth is None:
-        raise ValueError("--evaluate needs ground-truth masks; set truth=dict(kind=...) in the config")
-    table = settings.table
-    scores = Scores(table.classes, settings.truth.get("published_union", False))
+    wanted, table = check_truth(settings), settings.table
+    scores = Scores(table.classes, wanted.get("published_union", False))
     missing: list[str] = []
     for item in source.items:
         part = store.read_part(item.stem)
@@ -108,10 +120,11 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
             continue
         detections = source.read(item)
         try:
-            masks = load_truth(item, detections, table, settings.truth)
-        except (AnnotationError, OSError):
+            masks = load_truth(item, detections, table, wanted)
+        except (AnnotationError, OSError) as error:
             if source.on_error == "raise":
                 raise
+            _log.warning("no ground truth: %s", error)
             missing.append(part["source"])
             continue
         truth = dict(zip(detections.object_ids, masks, strict=True))

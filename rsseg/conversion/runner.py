@@ -14,12 +14,12 @@ import cv2
 from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion import steps as _steps  # noqa: F401  (registers the steps)
-from rsseg.conversion.evaluation import evaluate, evaluation_table
+from rsseg.conversion.evaluation import check_truth, evaluate, evaluation_table
 from rsseg.conversion.exactness import measure_once
 from rsseg.conversion.merge import merge_parts
 from rsseg.conversion.pipeline import Pipeline
 from rsseg.conversion.predictors import Predictor
-from rsseg.conversion.settings import Settings
+from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.summary import failure_text, summary
 from rsseg.conversion.unit import LoadedUnit, Step, load_unit
@@ -91,16 +91,18 @@ def convert_labels(
     cv2.setNumThreads(1)
     rank, world = shard
     settings = Settings.from_config(config)
+    if with_evaluation:
+        check_truth(settings)
     source = settings.open_source(on_error)
+    predictor: Predictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
+    steps = _build_steps(settings, predictor)
     store = _open_store(settings, overwrite, world)
-    predictor: Predictor = MODELS.build(settings.predictor_config)
     about = predictor.describe()
     store.claim({**settings.as_dict(), "predictor": about, "truth": settings.truth if predictor.needs_truth else None})
     store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
     if rank == 0:
         for error in source.problems:
             _log.warning("skipped: %s", error)
-    steps = _build_steps(settings, predictor)
     about = {**about, **measure_once(predictor, settings, source, steps, store)}
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if not _finished(store, item)]
@@ -182,7 +184,10 @@ def _build_steps(settings: Settings, predictor: Predictor) -> list[Step]:
         "MakePrompts": {"kind": settings.prompt},
         "PredictMasks": {"predictor": predictor},
     }
-    return [TRANSFORMS.build({**defaults.get(step["type"], {}), **step}) for step in settings.pipeline]
+    return [
+        build(TRANSFORMS, {**defaults.get(step["type"], {}), **step}, f"pipeline.{i}")
+        for i, step in enumerate(settings.pipeline)
+    ]
 
 
 def _convert_all(

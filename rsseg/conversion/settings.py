@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
 
 from rsseg.conversion.predictors import PREDICTORS
 from rsseg.conversion.presets import apply_preset
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.splits import BY
+from rsseg.conversion.truths import truth_options
 from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open_parts, open_source
 from rsseg.metainfo import ClassTable, load_metainfo
 
-__all__ = ["Settings", "shard_of"]
+__all__ = ["Settings", "build", "load_config", "shard_of"]
 
 _SOURCE = {"format", "images", "annotations", "classes"}
 _SOURCE_OPTIONS = {"image_mode", "stems", "parts", "shared_labels"}
@@ -61,16 +67,19 @@ class Settings:
     def __post_init__(self) -> None:
         _check_keys("source", self.source, _SOURCE | _SOURCE_OPTIONS, _SOURCE)
         self._check_parts()
+        if self.source.get("image_mode", "strict") not in ("strict", "convert"):
+            raise ValueError(f"source.image_mode must be 'strict' or 'convert', not {self.source['image_mode']!r}")
         if self.tiling is not None:
-            _check_keys("tiling", self.tiling, _TILING, {"size"})
-            if self.tiling.get("box", "qbox") not in ("hbox", "qbox"):
-                raise ValueError(f"tiling.box must be 'hbox' or 'qbox', not {self.tiling['box']!r}")
+            _check_tiling(self.tiling)
         _check_keys("split", self.split, _SPLIT, _SPLIT - {"by"})
         if self.split.get("by", "source") not in BY:
             raise ValueError(f"split.by must be 'source' or 'tile', not {self.split['by']!r}")
-        if not 0 <= self.split["val_fraction"] <= 1:
-            raise ValueError(f"split.val_fraction must lie in 0..1, not {self.split['val_fraction']}")
+        share = self.split["val_fraction"]
+        if not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ValueError(f"split.val_fraction must be a number in 0..1, not {share!r}")
         parse_prompt(self.prompt)
+        if self.truth is not None:
+            truth_options(self.truth)
         known = [*self.predictors, *(name for name in PREDICTORS if name not in self.predictors)]
         if self.predictor not in known:
             raise ValueError(f"no predictor {self.predictor!r}; there are {', '.join(known)}")
@@ -140,6 +149,23 @@ class Settings:
         return {name: getattr(self, name) for name in names}
 
 
+def _check_tiling(tiling: Mapping[str, Any]) -> None:
+    _check_keys("tiling", tiling, _TILING, {"size"})
+    if tiling.get("box", "qbox") not in ("hbox", "qbox"):
+        raise ValueError(f"tiling.box must be 'hbox' or 'qbox', not {tiling['box']!r}")
+    sides = {}
+    for key, least in (("size", 1), ("overlap", 0)):
+        value = tiling.get(key, 0)
+        sides[key] = list(value) if isinstance(value, list | tuple) else [value, value]
+        if len(sides[key]) != 2 or any(type(side) is not int or side < least for side in sides[key]):
+            raise ValueError(f"tiling.{key} must be pixels from {least} on, one number or two, not {value!r}")
+    if any(overlap >= size for overlap, size in zip(sides["overlap"], sides["size"], strict=True)):
+        raise ValueError(f"tiling.overlap must be less than tiling.size, {tiling['size']}, not {tiling['overlap']!r}")
+    share = tiling.get("iof_thr", 0.7)
+    if not isinstance(share, int | float) or not 0 < share <= 1:
+        raise ValueError(f"tiling.iof_thr must be a number above 0 and up to 1, not {share!r}")
+
+
 def _check_keys(what: str, value: Mapping[str, Any], allowed: set[str], needed: set[str]) -> None:
     for key in value:
         if key not in allowed:
@@ -147,6 +173,52 @@ def _check_keys(what: str, value: Mapping[str, Any], allowed: set[str], needed: 
     for key in sorted(needed):
         if key not in value:
             raise ValueError(f"{what}.{key} is missing")
+
+
+def load_config(path: Path | str, options: Mapping[str, Any]) -> Config:
+    """A conversion config from its file, changed by options as they stand on a command line.
+
+    Args:
+        path: The file.
+        options: ``a.b`` -> value, where ``a`` is a setting or another name of the config.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: An option changes nothing that there is.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such config file; see configs/*/convert*.py")
+    config = Config.fromfile(path)
+    known = {*config, *Settings.__dataclass_fields__}
+    for option in options:
+        if option.split(".")[0] not in known:
+            raise ValueError(f"no setting {option!r} in {path}; there are {', '.join(sorted(known))}")
+    try:
+        config.merge_from_dict(dict(options))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot take these options, {', '.join(options)}: {error}") from error
+    return config
+
+
+def build(registry: Registry, config: Mapping[str, Any], what: str) -> Any:
+    """Make what a config describes.
+
+    Args:
+        registry: Where its ``type`` is looked up.
+        config: ``type`` and options.
+        what: The setting, for messages.
+
+    Raises:
+        ValueError: There is no such type, or it has no such option.
+    """
+    kind = config.get("type")
+    made = registry.get(kind) if isinstance(kind, str) else kind
+    if made is None:
+        raise ValueError(f"{what}: there is no type {kind!r}; is the module that registers it in custom_imports?")
+    options = inspect.signature(made).parameters
+    if not any(option.kind is option.VAR_KEYWORD for option in options.values()):
+        _check_keys(f"{what} ({kind})", config, {"type", *options}, set())
+    return registry.build(dict(config))
 
 
 def shard_of(launcher: str) -> tuple[int, int]:

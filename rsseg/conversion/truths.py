@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import inspect
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,16 @@ from PIL import Image, ImageDraw
 from rsseg.datasets.detection import AnnotationError, Detections, SourceItem, image_size, read_image
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_iou
-from rsseg.structures.masks import MaskCrop, crop_mask, rle_to_mask
+from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, rle_to_mask
 
-__all__ = ["TRUTHS", "Truth", "load_truth"]
+__all__ = ["TRUTHS", "Truth", "load_truth", "truth_options"]
 
 Truth = list[MaskCrop | None]
 
 _DOTA_NAMES = {"store_tank": "storage-tank"}
 """iSAID's class names that DOTA spells in another way."""
+_FARTHEST = 1e5
+"""Pixels from the image's corner where a polygon's point is taken for a mistake; drawing it would cost much memory."""
 
 
 def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons: str = "coco") -> Truth:
@@ -35,14 +39,33 @@ def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons:
         raise ValueError(f"truth.polygons must be 'coco' or 'labelme', not {polygons!r}")
     size = detections.size or image_size(item.image)
     out: Truth = []
-    for shape in detections.extra.get("segmentation", []):
-        if not shape:
-            out.append(None)
-        elif polygons == "labelme" and isinstance(shape, list):
-            out.append(_draw(shape, size))
-        else:
-            out.append(rle_to_mask(shape, size))
+    for name, shape in zip(detections.object_ids, detections.extra.get("segmentation", []), strict=False):
+        try:
+            out.append(_coco_mask(shape, size, polygons) if shape else None)
+        except (ValueError, TypeError) as error:
+            reason = f'annotation {name}: "segmentation" {error}'
+            raise AnnotationError(item.annotation, None, str(shape)[:80], reason) from error
     return out
+
+
+def _coco_mask(shape: Any, size: tuple[int, int], polygons: str) -> MaskCrop:
+    if isinstance(shape, dict):
+        counts = shape.get("counts")
+        if shape.get("size") != list(size) or not isinstance(counts, list | str):
+            raise ValueError(f"must be an RLE of the image's size (H, W), {list(size)}")
+        if isinstance(counts, list) and (
+            any(type(n) is not int or n < 0 for n in counts) or sum(counts) != math.prod(size)
+        ):
+            raise ValueError(f"must have counts that add up to the image's {math.prod(size)} pixels")
+        return rle_to_mask(shape, size)
+    numbers = [v for part in shape for v in part] if isinstance(shape, list) else [None]
+    if not all(isinstance(v, int | float) and abs(v) < _FARTHEST for v in numbers) or any(len(p) % 2 for p in shape):
+        raise ValueError("must be an RLE, or a list of polygons [x1, y1, x2, y2, ...] in or near the image")
+    least = 4 if polygons == "labelme" else 6  # what has fewer points encloses nothing
+    parts = [[float(v) for v in part] for part in shape if len(part) >= least]
+    if not parts:
+        return empty_mask()
+    return _draw(parts, size) if polygons == "labelme" else rle_to_mask(parts, size)
 
 
 def _draw(polygons: list[list[float]], size: tuple[int, int]) -> MaskCrop:
@@ -147,6 +170,23 @@ TRUTHS: dict[str, Callable[..., Truth]] = {
 """Kind -> function of (item, detections, class table, **options)."""
 
 
+def truth_options(truth: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Kind of ground truth and the options of that kind, from a config's ``truth``.
+
+    Raises:
+        ValueError: There is no such kind or option.
+    """
+    options = {name: value for name, value in truth.items() if name != "published_union"}
+    kind = options.pop("kind", None)
+    if kind not in TRUTHS:
+        raise ValueError(f"no truth kind {kind!r}; there are {', '.join(TRUTHS)}")
+    allowed = list(inspect.signature(TRUTHS[kind]).parameters)[3:]
+    for name in options:
+        if name not in allowed:
+            raise ValueError(f"truth.{name} means nothing for kind {kind!r}; it takes {', '.join(allowed)}")
+    return kind, options
+
+
 def load_truth(item: SourceItem, detections: Detections, table: ClassTable, truth: dict[str, Any]) -> Truth:
     """Ground-truth masks of the objects of one source image, in their order; ``None`` where there is none.
 
@@ -162,10 +202,7 @@ def load_truth(item: SourceItem, detections: Detections, table: ClassTable, trut
         AnnotationError: A mask file is unusable.
         FileNotFoundError: A mask file is missing.
     """
-    options = {name: value for name, value in truth.items() if name != "published_union"}
-    kind = options.pop("kind", None)
-    if kind not in TRUTHS:
-        raise ValueError(f"no truth kind {kind!r}; there are {', '.join(TRUTHS)}")
+    kind, options = truth_options(truth)
     masks = TRUTHS[kind](item, dataclasses.replace(detections), table, **options)
     if len(masks) != len(detections):
         raise ValueError(f"{item.annotation}: {len(masks)} masks for {len(detections)} objects of {item.image.stem}")

@@ -12,6 +12,8 @@ from PIL import Image
 
 from rsseg.conversion import convert_labels
 from rsseg.conversion.evaluation import Score, evaluation_table
+from rsseg.conversion.truths import load_truth
+from rsseg.datasets.detection import AnnotationError, SourceItem, read_coco
 from rsseg.metainfo import load_metainfo
 
 Make = Callable[..., dict[str, Any]]
@@ -199,3 +201,38 @@ def test_real_isaid_boxes_find_their_masks(make_config: Make, samples: Path) -> 
     result = convert_labels(make_config(source=source, tiling=None, truth=truth), with_evaluation=True).evaluation
     assert result is not None
     assert result["overall"]["instances"] == 175 and result["overall"]["without_truth"] == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "area"),
+    [
+        ([[10, 10, 30, 10, 30, 20, 10, 20, 10, 10]], 200),  # closed
+        ([[10, 10, 30, 10, 30, 20, 10, 20], [5, 5, 7, 7], []], 200),  # parts that enclose nothing
+        ([[5, 5, 7, 7]], 0),
+        ([[5, 5, 7]], None),
+        ([[5, 5, "7", 7, 9, 9]], None),
+        ([[5, 5, 1e9, 5, 9, 9]], None),
+        ([5, 5, 7, 5, 7, 7], None),
+        ({"size": [40, 40], "counts": [0, 1600]}, 1600),
+        ({"size": [40, 40], "counts": [0, 1601]}, None),
+        ({"size": [20, 80], "counts": [0, 1600]}, None),
+        ({"size": [40, 40]}, None),
+        ("none", None),
+    ],
+)
+def test_segmentations_as_they_come(tmp_path: Path, shape: Any, area: int | None) -> None:
+    record = read_coco(_coco(tmp_path / "set", [shape], [[10.0, 10, 20, 10]])["annotations"], load_metainfo("sota"))
+    item = SourceItem("a", tmp_path / "set" / "pictures" / "a.png", tmp_path / "set" / "a.json")
+    if area is None:
+        with pytest.raises(AnnotationError, match=r'a\.json: annotation 10: "segmentation"'):
+            load_truth(item, record["a.png"], load_metainfo("sota"), {"kind": "coco"})
+    else:
+        (mask,) = load_truth(item, record["a.png"], load_metainfo("sota"), {"kind": "coco"})
+        assert mask is not None and mask.area == area
+
+
+def test_images_without_ground_truth_are_said(make_config: Make, tmp_path: Path, caplog: Any) -> None:
+    source = _coco(tmp_path / "set", [[[5, 5, 7]]], BOXES[:1])
+    result = convert_labels(make_config(source=source, tiling=None, truth={"kind": "coco"}), with_evaluation=True)
+    assert result.evaluation is not None and result.evaluation["images_without_truth"] == ["a.png"]
+    assert "no ground truth: " in caplog.text and "annotation 10" in caplog.text

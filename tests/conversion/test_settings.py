@@ -1,11 +1,12 @@
 """Configs are checked at the door."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rsseg.conversion import Settings
+from rsseg.conversion import Settings, convert_labels, load_config
 
 Make = Callable[..., dict[str, Any]]
 
@@ -21,7 +22,14 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
         ({"source": {"format": "dota"}}, r"source\.annotations is missing"),
         ({"tiling": {"size": 4, "stride": 2}}, r"tiling\.stride means nothing"),
         ({"tiling": {"size": 4, "box": "circle"}}, r"tiling\.box"),
+        ({"tiling": {"size": 0}}, r"tiling\.size must be pixels from 1 on, .* not 0"),
+        ({"tiling": {"size": 12.5}}, r"tiling\.size .* not 12\.5"),
+        ({"tiling": {"size": [40, 50], "overlap": 40}}, r"tiling\.overlap must be less than tiling\.size, \[40, 50\]"),
+        ({"tiling": {"size": 4, "iof_thr": "x"}}, r"tiling\.iof_thr must be a number above 0 and up to 1, not 'x'"),
         ({"split": {"val_fraction": 2, "seed": 0}}, r"split\.val_fraction"),
+        ({"split": {"val_fraction": "5 %", "seed": 0}}, r"split\.val_fraction must be a number in 0\.\.1, not '5 %'"),
+        ({"truth": {"kind": "guess"}}, "no truth kind 'guess'; there are coco"),
+        ({"truth": {"kind": "coco", "masks": "x"}}, r"truth\.masks means nothing for kind 'coco'; it takes polygons"),
         ({"split": {"seed": 0}}, r"split\.val_fraction is missing"),
         ({"split": {"val_fraction": 0.1, "seed": 0, "by": "scene"}}, r"split\.by must be 'source' or 'tile'"),
         ({"preset": "improved"}, "no preset 'improved'"),
@@ -80,3 +88,43 @@ def test_a_step_and_a_predictor_of_ones_own(make_config: Make) -> None:
     assert report.manifest is not None and report.manifest["predictor"] == {"name": "Shifted"}
     # P0001: 200 + 400 + 300, of which the last ship covers 100 of the plane; P0002: 900; P0004: 256.
     assert CountPixels.seen == 800 + 900 + 256
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"promt": "cp"}, "no setting 'promt' in .*; there are .*prompt, "),
+        ({"pipeline.9.order": "file"}, "cannot take these options, pipeline.9.order"),
+    ],
+)
+def test_options_that_change_nothing_are_named(options: dict[str, Any], message: str) -> None:
+    config = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "convert.py"
+    assert load_config(config, {"prompt": "cp", "pipeline.4.order": "score", "tiling.size": 9}).tiling.size == 9
+    with pytest.raises(ValueError, match=message):
+        load_config(config, options)
+    with pytest.raises(FileNotFoundError, match=r"missing\.py: no such config file"):
+        load_config("missing.py", {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"pipeline": [{"type": "RefineMasks", "min_iou": 0.5}]},
+            r"pipeline\.0 \(RefineMasks\)\.min_iou means nothing",
+        ),
+        ({"pipeline": [{"type": "RefineMask"}]}, r"pipeline\.0: there is no type 'RefineMask'"),
+        (
+            {"predictors": {"box": {"type": "SAMPredictor", "chekpoint": "x"}}},
+            r"predictors\.box .*chekpoint means nothing",
+        ),
+    ],
+)
+def test_a_mistake_leaves_no_mark_on_the_output_folder(
+    make_config: Make, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        convert_labels(make_config(**changes))
+    with pytest.raises(ValueError, match="--evaluate needs ground-truth masks"):
+        convert_labels(make_config(), with_evaluation=True)
+    assert not (tmp_path / "out").exists()

@@ -161,7 +161,9 @@ def check_inside(detections: Detections, size: tuple[int, int], on_error: OnErro
     """
     check_on_error(on_error)
     if detections.size not in (None, size):
-        reason = f"the label file states another (H, W) than its image has, {size}; pair the right files"
+        reason = (
+            f"the label file states another (H, W) than its image {detections.stem} has, {size}; pair the right files"
+        )
         problem = AnnotationError(detections.path, None, detections.size, reason)
         settle([problem], on_error)
         return replace(detections.select([]), size=size, problems=[*detections.problems, problem])

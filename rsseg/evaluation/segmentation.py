@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
-from rsseg.metainfo import load_metainfo
+from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 from rsseg.structures.pictures import indexed
 from rsseg.structures.writing import Writer
@@ -47,6 +47,9 @@ class SegmentationMetric(BaseMetric):
             predictions, in keys that end in ``_published``.  Its histogram counts every ignored pixel as a correctly
             predicted pixel of the last class where the ignored value follows the last class's: so on Potsdam, where
             clutter lifts car (its other sets ignore 255, which the histogram leaves out).
+        merge: Common table into which classes are merged by name before they are counted, see
+            :func:`rsseg.metainfo.merged_ids`; so a model of one label set is scored on the labels of another.
+        predicted: With ``merge``, class table of what the model predicts; None where it is the set's own.
         **kwargs: As for mmengine's ``BaseMetric``.
     """
 
@@ -58,6 +61,8 @@ class SegmentationMetric(BaseMetric):
         output_dir: str | None = None,
         format_only: bool = False,
         published_metric: bool = False,
+        merge: str | None = None,
+        predicted: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,6 +70,11 @@ class SegmentationMetric(BaseMetric):
             raise ValueError("format_only=True needs an output_dir to write to")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
         self.published_metric = published_metric
+        if predicted is not None and merge is None:
+            raise ValueError(f"predicted={predicted!r} needs merge, the table of the classes that both sets have")
+        if merge is not None and ignore_index != IGNORE:
+            raise ValueError(f"with merge, pixels without a label have the value {IGNORE}, not {ignore_index}")
+        self.merge, self.predicted = merge, predicted
         self._writer: Writer | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -79,6 +89,8 @@ class SegmentationMetric(BaseMetric):
             if not self.format_only:
                 target = _plane(sample["gt_sem_seg"]["data"]).to(pred.device)
                 try:
+                    if self.merge is not None:
+                        pred, target = self._merged(pred, target, sample["table"], self.merge)
                     classes = self._info(name)["classes"]
                     counts = confusion_matrix(pred, target, len(classes), self.ignore_index).numpy()
                 except ValueError as error:
@@ -127,7 +139,22 @@ class SegmentationMetric(BaseMetric):
                 out |= {f"{name}/{key}{suffix}": float(100 * score[key]) for key in _OVERALL}
         return {key: round(value, 2) for key, value in out.items()}
 
+    def _merged(
+        self, pred: torch.Tensor, target: torch.Tensor, table: str, common: str
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both (H, W) in the ids of the common table."""
+        own = self.predicted or table
+        guess = torch.from_numpy(merged_ids(common, own)).to(pred.device)[pred.long()]
+        truth = torch.from_numpy(merged_ids(common, table)).to(pred.device)[target.long()]
+        unused = pred[(guess == IGNORE) & (truth != IGNORE)]
+        if unused.numel():
+            name = load_metainfo(own).classes[int(unused[0])]
+            raise ValueError(f"{own}'s {name} is predicted, which {common} leaves out; say there what becomes of it")
+        return guess, truth
+
     def _info(self, name: str) -> dict[str, Any]:
+        if self.merge is not None:
+            return {"classes": load_metainfo(self.merge).classes, "table": self.merge}
         meta = self.dataset_meta or {}
         return meta.get("sets", {}).get(name, meta)
 
@@ -146,7 +173,7 @@ class SegmentationMetric(BaseMetric):
         MMLogger.get_current_instance().info(f"{name or 'results'}\n{table.get_string()}\n{overall}")
 
     def _write(self, sample: dict, pred: np.ndarray) -> None:
-        table = load_metainfo(sample["table"])
+        table = load_metainfo(self.predicted or sample["table"])
         palette = np.zeros((256, 3), np.uint8)
         palette[table.raw] = table.palette
         folder = Path(self.output_dir or "")

@@ -1,5 +1,6 @@
 """Class tables: one JSON per label set, one class per row, so name, id and colour cannot drift apart; and regions."""
 
+from rsseg.metainfo.merging import merged_ids
 from rsseg.metainfo.regions import CONTINENTS, Region, load_regions, region_of
 from rsseg.metainfo.table import IGNORE, ClassTable, list_metainfo, load_metainfo
 
@@ -11,5 +12,6 @@ __all__ = [
     "list_metainfo",
     "load_metainfo",
     "load_regions",
+    "merged_ids",
     "region_of",
 ]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "ClassTable", "list_metainfo", "load_metainfo"]
+__all__ = ["IGNORE", "ClassTable", "list_metainfo", "load_metainfo", "table_path"]
 
 IGNORE = 255
 """Training id of pixels without a label."""
@@ -126,6 +126,18 @@ def list_metainfo() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
+def table_path(name: str) -> Path:
+    """File of a class table, by name or path.
+
+    Raises:
+        ValueError: There is no such table.
+    """
+    path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
+    if not path.is_file():
+        raise ValueError(f"no class table {name!r}; there are {', '.join(list_metainfo())}, or give a .json path")
+    return path
+
+
 @functools.cache
 def load_metainfo(name: str) -> ClassTable:
     """Class table by file name, or from a path ending in ``.json``.
@@ -136,9 +148,7 @@ def load_metainfo(name: str) -> ClassTable:
     Raises:
         ValueError: There is no such table, or it contradicts itself.
     """
-    path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
-    if not path.is_file():
-        raise ValueError(f"no class table {name!r}; there are {', '.join(list_metainfo())}, or give a .json path")
+    path = table_path(name)
     data = json.loads(path.read_text(encoding="utf-8"))
     rows = data["categories"]
     offset = int(data.get("label_offset", 0))

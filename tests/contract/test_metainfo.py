@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rsseg.metainfo import list_metainfo, load_metainfo
+from rsseg.metainfo import list_metainfo, load_metainfo, merged_ids
 
 FOLDER = Path(__file__).resolve().parents[2] / "rsseg" / "metainfo"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -78,7 +78,7 @@ def test_table_is_well_formed(name: str) -> None:
         assert row["name"] == row["name"].strip()
         assert not re.match(r"\d+ ", row["name"]), f"{row['name']!r} begins with its id"
         assert re.fullmatch(r"#[0-9A-F]{6}", row["color"]), row
-        assert set(row) <= {"id", "name", "color", "raw", "prompts", "to", "scored"}
+        assert set(row) <= {"id", "name", "color", "raw", "prompts", "to", "scored", "from"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -104,6 +104,20 @@ def test_targets_of_merges_exist(name: str) -> None:
     known = {row["name"] for other in NAMES for row in _read(other)["categories"]}
     targets = {row["to"] for row in _read(name)["categories"] if row.get("to")}
     assert targets <= known
+
+
+MERGES = [
+    (name, of) for name in NAMES for of in {of for row in _read(name)["categories"] for of in row.get("from", {})}
+]
+
+
+@pytest.mark.parametrize(("common", "table"), sorted(MERGES))
+def test_common_tables_take_every_class_once(common: str, table: str) -> None:
+    assert (merged_ids(common, table) < 255).sum() <= load_metainfo(table).num_classes
+
+
+def test_there_are_common_tables() -> None:
+    assert {("landcover6", "openearthmap"), ("landcover6", "loveda"), ("landcover6", "chesapeake")} <= set(MERGES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,59 @@
+"""Classes of different label sets, merged by name into common ones.
+
+A common table is a class table whose rows say in ``from`` which classes of which sets they take; classes that a set has
+and no row takes stand in ``unused``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsseg.metainfo.table import IGNORE, load_metainfo, table_path
+
+__all__ = ["merged_ids"]
+
+
+@functools.cache
+def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
+    """Which common class each class of a label set becomes.
+
+    Args:
+        common: Name or path of the common table, for example ``landcover6``.
+        table: Name or path of the set's class table, for example ``openearthmap``.
+
+    Returns:
+        (256,) uint8: training id of the set -> training id of the common table; 255 for classes it does not use and for
+        all other values.
+
+    Raises:
+        ValueError: The common table does not know the set, or takes a class twice or not at all.
+    """
+    path = table_path(common)
+    target, source, key = load_metainfo(common), load_metainfo(table), Path(table).stem
+    data = json.loads(path.read_text(encoding="utf-8"))
+    rows = data["categories"]
+    known = sorted({name for row in rows for name in row.get("from", {})})
+    if key not in known:
+        raise ValueError(
+            f"{path} does not say what becomes of {key}'s classes; it knows {', '.join(known) or 'no set'}"
+        )
+    out = np.full(256, IGNORE, np.uint8)
+    taken: dict[int, str] = {}
+    uses = [(target.classes[row["id"]], row["id"], row.get("from", {}).get(key, ())) for row in rows]
+    for name, train_id, classes in (*uses, ("unused", IGNORE, data.get("unused", {}).get(key, ()))):
+        for one in classes:
+            i = source.index(one)
+            if i in taken:
+                raise ValueError(f"{path}: {key}'s {one} becomes {taken[i]} and {name}")
+            taken[i], out[i] = name, train_id
+    left = [name for i, name in enumerate(source.classes) if i not in taken]
+    if left:
+        raise ValueError(
+            f"{path} does not say what becomes of {key}'s {', '.join(left)}; name them in from or in unused"
+        )
+    return out

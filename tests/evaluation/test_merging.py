@@ -1,0 +1,61 @@
+"""Scores across label sets: a model of one set on the labels of another, in common classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rsseg.evaluation import SegmentationMetric
+from rsseg.metainfo import load_metainfo
+
+
+def evaluate(pred, target, table, **options):
+    metric = SegmentationMetric(**options)
+    metric.dataset_meta = {"classes": load_metainfo(table).classes, "table": table, "dataset_name": table}
+    planes = {"pred_sem_seg": pred, "gt_sem_seg": target}
+    sample = {key: {"data": torch.tensor(value)[None]} for key, value in planes.items()}
+    names = {"dataset_name": table, "table": table, "img_path": "x/1.tif", "seg_map_path": "y/1.png"}
+    metric.process({}, [sample | names])
+    return metric.evaluate(1)
+
+
+def test_an_openearthmap_model_on_loveda_by_hand():
+    # predicted: agriculture, rangeland, developed, road, tree, building; true: agricultural, background, building,
+    # road, forest, unlabelled
+    out = evaluate([[6, 1, 2, 3, 4, 7]], [[6, 0, 1, 2, 5, 255]], "loveda", merge="landcover6", predicted="openearthmap")
+    # other: 2 hits and one building taken for it, IoU 2/3; road and tree 1; building 0/1; means over these four
+    assert out == {"mIoU": 66.67, "mF1": 70.0, "mAcc": 75.0, "OA": 80.0}
+
+
+def test_merging_within_one_set():
+    # rangeland for developed space and agriculture land is right where all three are other
+    plain = evaluate([[1, 1, 3]], [[2, 6, 3]], "openearthmap")
+    merged = evaluate([[1, 1, 3]], [[2, 6, 3]], "openearthmap", merge="landcover6")
+    assert (plain["OA"], merged["OA"], merged["mIoU"]) == (33.33, 100.0, 100.0)
+
+
+def test_a_reference_class_that_stays_out_does_not_count():
+    # LoveDA's background (0) is in no class of this table
+    options = dict(merge="landcover6_urban", predicted="openearthmap")
+    assert evaluate([[2, 6, 5]], [[1, 0, 3]], "loveda", **options)["OA"] == 100.0
+    with pytest.raises(
+        ValueError, match=r"y/1\.png: loveda's background is predicted, which landcover6_urban leaves out"
+    ):
+        evaluate([[0]], [[1]], "loveda", merge="landcover6_urban")
+    assert evaluate([[0, 1]], [[0, 1]], "loveda", merge="landcover6_urban")["OA"] == 100.0
+
+
+def test_predictions_are_written_in_their_own_classes(tmp_path):
+    options = dict(merge="landcover6", predicted="openearthmap", output_dir=str(tmp_path))
+    evaluate([[0, 7]], [[4, 1]], "loveda", **options)
+    with Image.open(tmp_path / "1.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), [[1, 8]])
+
+
+def test_options_that_contradict_each_other():
+    with pytest.raises(ValueError, match="needs merge"):
+        SegmentationMetric(predicted="openearthmap")
+    with pytest.raises(ValueError, match="have the value 255, not 0"):
+        SegmentationMetric(merge="landcover6", ignore_index=0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from mmengine.config import Config
 from PIL import Image
 
 from rsseg.datasets import (
@@ -151,3 +154,20 @@ def test_tones_leave_the_shape_alone():
     assert all(out.shape == image.shape and out.dtype == np.uint8 for out in changed)
     assert any(not np.array_equal(out, image) for out in changed)
     np.testing.assert_array_equal(ShiftTones(prob=0.0)({"img": image})["img"], image)
+
+
+@pytest.mark.parametrize("name", ["test_pipeline", "train_pipeline_512", "sep_pipeline_224"])
+def test_labels_and_images_are_both_read_as_stored(tmp_path, name):
+    """A camera's EXIF orientation turns neither: labels refer to the pixels as stored."""
+    picture = Image.new("RGB", (6, 4))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    Image.new("L", (6, 4)).save(tmp_path / "a.png")
+    base = Config.fromfile(Path(__file__).parents[2] / "configs" / "_base_" / "datasets" / "_segmentation.py")
+    prefix = dict(img_path=".", seg_map_path=".")
+    steps = list(base[name])[:2]
+    data = TableDataset(
+        "potsdam", data_root=str(tmp_path), data_prefix=prefix, img_suffix=".jpg", seg_map_suffix=".png", pipeline=steps
+    )
+    assert data[0]["img"].shape[:2] == data[0]["gt_seg_map"].shape == (4, 6)

@@ -4,12 +4,14 @@ meta_keys = (
     "img_path", "seg_map_path", "ori_shape", "img_shape", "pad_shape", "scale_factor", "flip", "flip_direction",
     "reduce_zero_label", "dataset_name", "table",
 )  # fmt: skip
+# Labels lie on the pixels as stored, so a camera's EXIF orientation must not turn the image.
+load_image = dict(type="LoadImageFromFile", color_type="color_ignore_orientation")
 
 
 def _train(crop):
     """Our own augmentations, for crops of crop x crop pixels."""
     return [
-        dict(type="LoadImageFromFile"),
+        load_image,
         dict(type="LoadLabels"),
         dict(type="RandomScale", low=0.5, high=2.0, prob=0.5),
         dict(type="RandomCrop", crop_size=(crop, crop)),
@@ -25,7 +27,7 @@ def _train(crop):
 def _release(crop, *tones):
     """Augmentations of the SAMRS release; tones for SEP only.  Its quarter turns (0.5) are none in one case of four."""
     return [
-        dict(type="LoadImageFromFile"),
+        load_image,
         dict(type="LoadLabels"),
         dict(type="RandomScale", low=0.5, high=2.0, prob=0.5),
         dict(type="PadCentred", size=(crop, crop)),
@@ -42,7 +44,7 @@ def _flips(*directions):
     """Test-time augmentation: the image as it is, and flipped in each of the directions."""
     flips = [dict(type="RandomFlip", prob=1.0, direction=direction) for direction in directions]
     return [
-        dict(type="LoadImageFromFile"),
+        load_image,
         dict(
             type="TestTimeAug",
             transforms=[
@@ -62,13 +64,13 @@ tones = dict(type="ShiftTones", amount=0.2, prob=0.3, around="black", jitter=(0.
 sep_pipeline_224 = _release(224, tones)
 # the SAMRS paper's table 9: the middle 512 x 512 pixels
 sep_test_pipeline = [
-    dict(type="LoadImageFromFile"),
+    load_image,
     dict(type="LoadLabels"),
     dict(type="CentreCrop", size=(512, 512)),
     dict(type="PackSegInputs", meta_keys=meta_keys),
 ]
 test_pipeline = [
-    dict(type="LoadImageFromFile"),
+    load_image,
     dict(type="LoadLabels"),
     dict(type="PackSegInputs", meta_keys=meta_keys),
 ]

@@ -261,6 +261,7 @@ class PackInstances:
             }
             if rotated[i]:
                 row["rbox"] = _numbers(qbox_to_rbox(corners[i]))
+                row["qbox"] = _numbers(corners[i].ravel())
             packed.append(row)
         results["instances"] = packed
         return results

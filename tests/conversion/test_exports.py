@@ -70,6 +70,17 @@ def test_rotated_prompts_give_the_keys_of_fast(make_config: Make, tmp_path: Path
     assert not (tmp_path / "out/valid.txt").exists()  # beside gray/ the conversion's own lists stand
 
 
+def test_corners_of_the_pickles_are_the_labels_own(make_config: Make, tmp_path: Path, world: Path) -> None:
+    """DOTA's corners are seldom those of a rectangle; they stay as labelled, moved into the tile."""
+    (world / "labelTxt" / "P0004.txt").write_text("20 10.5 33 20 25 31 10 22.3 ship 0\n", encoding="utf-8")
+    convert_labels(make_config(tiling={"size": 48, "overlap": 16, "iof_thr": 0.99}, prompt="rhbox"))
+    export_labels(tmp_path / "out", ["pkl"])
+    (row,) = pickle.loads((tmp_path / "out/ins/P0004__0_0.pkl").read_bytes())
+    assert row["rbox"].tolist() == [[20, 10.5], [33, 20], [25, 31], [10, 22.3]]
+    (item,) = next(tile for tile in open_labels(tmp_path / "out") if tile.name == "P0004__0_0").instances
+    assert item.qbox == (20, 10.5, 33, 20, 25, 31, 10, 22.3)
+
+
 def test_colour_images(converted: Path) -> None:
     export_labels(converted, ["color"])
     label = np.asarray(Image.open(converted / "gray/P0001__0_0.png"))

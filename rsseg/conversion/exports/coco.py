@@ -60,6 +60,7 @@ def _annotation(item: Instance, number: int, image_id: int) -> dict[str, Any]:
         "segmentation": item.rle, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": item.area, "empty": item.area == 0,
         "touches_border": item.touches_border, **known,
         **({} if item.rbox is None else {"rbox": [round(value, 4) for value in item.rbox]}),
+        **({} if item.qbox is None else {"qbox": [round(value, 4) for value in item.qbox]}),
     }  # fmt: skip
 
 

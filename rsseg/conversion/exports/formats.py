@@ -94,6 +94,7 @@ class PickleExport(Export):
         qbox = None
         if self.rotated:
             qbox = hbox_to_qbox(hbox) if item.rbox is None else rbox_to_qbox(item.rbox)
+            qbox = qbox if item.qbox is None else np.array(item.qbox, np.float64).reshape(4, 2)
         return PickledObject(item.rle, self.source.table.classes[item.label], item.label, item.area, hbox, qbox)
 
     def lists(self, tiles: list[tuple[Path, str | None]]) -> dict[Path, str]:

@@ -87,6 +87,7 @@ class ConvertedSet(LabelledSet):
             touches_border=row.get("touches_border", at_border),
             prompt_box=_tuple(row["prompt_box"]),
             rbox=_tuple(row.get("rbox")),
+            qbox=_tuple(row.get("qbox")),
             source_object_id=row["source_object_id"],
         )
 

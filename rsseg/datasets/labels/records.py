@@ -29,6 +29,7 @@ class Instance:
         prompt_box: x1 y1 x2 y2 the model was asked with, not clipped.
         rbox: cx cy w h angle (radians) where the object's box is rotated.
         source_object_id: The object's name in its source, where known.
+        qbox: x1 y1 ... x4 y4, the corners as labelled where there is an ``rbox``, which takes them for a rectangle.
     """
 
     label: int
@@ -42,6 +43,7 @@ class Instance:
     prompt_box: tuple[float, ...] | None
     rbox: tuple[float, ...] | None
     source_object_id: str | None
+    qbox: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class ReleasedSet(LabelledSet):
         folders = [base / "images", self._labels / "images", *sorted(base.glob("JPEGImages*"))]
         self._images = [images] if images else [path for path in folders if path.is_dir()]
         self._lists = {
-            path.name: path.read_text(encoding="utf-8").split()
+            path.name: [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
             for path in (folder / name for folder in (base, self._labels) for name in _LISTS)
             if path.is_file()
         }
@@ -188,5 +188,6 @@ def _instance(item: PickledObject, number: int, box_area: float) -> Instance:
         touches_border=item.area > 0 and (min(x1, y1) == 0 or x2 == width or y2 == height),
         prompt_box=tuple(item.hbox.tolist()),
         rbox=None if item.qbox is None else tuple(qbox_to_rbox(item.qbox).tolist()),
+        qbox=None if item.qbox is None else tuple(item.qbox.ravel().tolist()),
         source_object_id=str(number),
     )

@@ -48,6 +48,15 @@ def test_fast_and_sota_rbb(release: Path) -> None:
     assert rotated.table.name == "SOTA" and next(iter(rotated)).instances[0].rbox is not None
 
 
+def test_names_with_spaces_in_lists(release: Path) -> None:
+    base = release / "dotav2_1024/trainval"
+    for file in (*base.glob("images/P1_0000.*"), *base.glob("*/gray/P1_0000.*"), *base.glob("*/ins/P1_0000.*")):
+        file.rename(file.with_stem("P 1 ü"))
+    (base / "train.txt").write_bytes("\ufeffP 1 ü\r\nP1_0003\r\n\r\n".encode())
+    assert next((tile.name, tile.split) for tile in open_labels(base)) == ("P 1 ü", "train")
+    assert open_labels(base).names_of("train") == ["P 1 ü", "P1_0003"]
+
+
 def test_which_labels_and_classes(release: Path, tmp_path: Path) -> None:
     base = release / "dotav2_1024/trainval"
     for folder in ("gray", "ins"):

@@ -64,7 +64,9 @@ class TableDataset(BaseSegDataset):
 
     def _listed(self, rows: list[dict], listing: Path) -> list[dict]:
         if not listing.is_file():
-            raise FileNotFoundError(f"{self.name}: no list {listing}; tools/make_few_labels.py writes such lists")
+            raise FileNotFoundError(
+                f"{self.name}: no list {listing}; tools/make_few_labels.py and tools/split_openearthmap.py write them"
+            )
         by_name: dict[str, dict] = {row.get("tile") or Path(row["img_path"]).stem: row for row in rows}
         names = listing.read_text(encoding="utf-8").split()
         missing = [name for name in names if name not in by_name]

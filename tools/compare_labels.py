@@ -1,0 +1,55 @@
+"""Compare two folders of labels of the same images: annotator against annotator, or annotator against model.
+
+python tools/compare_labels.py FIRST SECOND OUT --table openearthmap [--list names.txt]
+python tools/compare_labels.py data/openearthmap PREDICTIONS OUT --table openearthmap
+python tools/compare_labels.py FIRST SECOND OUT --table chesapeake --second-table openearthmap --merge landcover6
+
+Prints the share of equal pixels and the IoU of each class; OUT gets classes.csv, confusion.csv, images.csv and
+confusion.png.  PREDICTIONS is what tools/test.py --out wrote.  Files belong together by their name without suffix.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def main() -> None:
+    """Parse the arguments, compare, write."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first", type=Path, help="folder of labels; rows of the confusion matrix")
+    parser.add_argument("second", type=Path, help="folder of labels; columns")
+    parser.add_argument("out", type=Path, help="folder of the tables and the figure")
+    parser.add_argument("--table", required=True, help="class table of the first folder's values, and of the second's")
+    parser.add_argument("--second-table", help="class table of the second folder's values, where it is another")
+    parser.add_argument("--merge", help="common table into which both merge by name, such as landcover6")
+    parser.add_argument("--titles", nargs=2, default=("first", "second"), help="names of the folders in the figure")
+    parser.add_argument("--list", type=Path, help="compare only these files, one name without suffix a line")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    args = parser.parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.reports.agreement import LabelFolder, compare_folders
+    from rsseg.reports.agreement_report import agreement_text, draw_confusion, write_agreement
+
+    first = LabelFolder(args.first, args.table, args.merge)
+    second = LabelFolder(args.second, args.second_table or args.table, args.merge)
+    try:
+        names = args.list.read_text(encoding="utf-8").split() if args.list else None
+        agreement = compare_folders(first, second, names, args.workers)
+        write_agreement(agreement, args.out)
+        draw_confusion(agreement, tuple(args.titles), args.out / "confusion.png")
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    print(agreement_text(agreement))
+    sys.exit(f"{len(agreement.problems)} files could not be compared" if agreement.problems else 0)
+
+
+if __name__ == "__main__":
+    main()

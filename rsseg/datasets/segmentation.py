@@ -183,10 +183,19 @@ class OpenEarthMapDataset(TableDataset):
     for domain adaptation); without one, every image that has a label is a sample.  ``subset`` takes what
     ``tools/split_openearthmap.py`` writes.
 
+    Args:
+        table: As for :class:`TableDataset`.
+        labels: Whether labels are read; False for the official test list, whose labels are not public.
+        **kwargs: As for :class:`TableDataset`.
+
     Raises:
         FileNotFoundError: The list is missing, or a file it names; the message says what is known of the reason.
         ValueError: A name has another form.
     """
+
+    def __init__(self, table: str = "openearthmap", labels: bool = True, **kwargs: Any) -> None:
+        self.labels = labels
+        super().__init__(table, **kwargs)
 
     def _where(self) -> str:
         return f"in {self.ann_file or f'{self.data_root}/<region>/images with a label beside it'}"
@@ -203,7 +212,7 @@ class OpenEarthMapDataset(TableDataset):
         for name in Path(self.ann_file).read_text(encoding="utf-8").split():
             file, folder = f"{Path(name).name.removesuffix('.tif')}.tif", root / region_of(name)
             rows.append({"img_path": str(folder / "images" / file), "seg_map_path": str(folder / "labels" / file)})
-        return rows
+        return rows if self.labels else [{"img_path": row["img_path"]} for row in rows]
 
     def _explain(self, missing: list[str]) -> str:
         images = [path for path in missing if Path(path).parent.name == "images"]

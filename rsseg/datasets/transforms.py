@@ -27,7 +27,8 @@ class LoadLabels(BaseTransform):
     """Read a label file and turn its raw values into training ids by the dataset's class table.
 
     Needs ``seg_map_path`` and ``table`` (set by :class:`TableDataset`); adds ``gt_seg_map`` (H, W) uint8 with 255
-    where there is no label.  Palette PNGs keep their indices.
+    where there is no label.  Palette PNGs keep their indices.  A sample of a set that is read without labels (it has no
+    ``seg_map_path``) stays without, for tests that only write predictions.
 
     Raises:
         FileNotFoundError: The label file is absent or unreadable.
@@ -39,7 +40,9 @@ class LoadLabels(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``gt_seg_map``."""
-        path = results["seg_map_path"]
+        path = results.get("seg_map_path")
+        if path is None:
+            return results
         results["gt_seg_map"] = load_metainfo(results["table"]).encode(self.read(path), str(path))
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results

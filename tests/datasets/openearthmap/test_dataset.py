@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from mmengine.config import Config
+from mmseg.registry import DATASETS
 
 from rsseg.datasets import OpenEarthMapDataset
+from rsseg.datasets.openearthmap import new_split
 from rsseg.metainfo import CONTINENTS, load_regions, region_of
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
@@ -90,3 +93,32 @@ def test_missing_files_are_explained(tmp_path, write_image):
         open_set(tmp_path, ann_file="nowhere.txt")
     with pytest.raises(FileNotFoundError, match=r"no images in .*with a label beside it"):
         open_set(tmp_path / "kyoto")
+
+
+def test_withheld_labels_are_not_asked_for(tmp_path, write_image):
+    write_image(tmp_path, "kyoto_1", labelled=False)
+    (tmp_path / "test.txt").write_text("kyoto_1.tif\n")
+    data = open_set(tmp_path, ann_file="test.txt", labels=False)
+    sample = data[0]
+    assert sample["img"].shape == (4, 6, 3) and "gt_seg_map" not in sample
+    with pytest.raises(FileNotFoundError, match="Labels of the official test list are not public"):
+        open_set(tmp_path, ann_file="test.txt")
+
+
+@pytest.mark.parametrize("name", ["openearthmap_regional", "openearthmap_continents"])
+def test_adaptation_configs_read_the_lists_that_are_written(tmp_path, write_image, repo, monkeypatch, name):
+    root = tmp_path / "data" / "openearthmap"
+    for region in ("aachen", "kyoto", "houston", "chicago"):
+        for n in range(1, 11):
+            write_image(root, f"{region}_{n}", value=1 + n % 2)
+    monkeypatch.chdir(tmp_path)
+    new_split(root, "data/splits/openearthmap", trials=10)
+    config = Config.fromfile(repo / "configs" / "_base_" / "datasets" / f"{name}.py")
+    sizes = {}
+    for split in ("train", "val", "test"):
+        data = DATASETS.build(config[f"{split}_dataloader"]["dataset"])
+        sizes[split] = len(data), {region_of(image) for image in stems(data)}
+    regional = {"train": (12, {"aachen", "houston"}), "val": (2, {"kyoto", "chicago"})}
+    continents = {"train": (6, {"aachen"}), "val": (2, {"houston", "chicago"})}
+    expected = regional if name.endswith("regional") else continents
+    assert sizes == {**expected, "test": expected["val"]}

@@ -6,7 +6,8 @@
         --init scratch configs/potsdam/upernet_tiny_few.py
         --init scratch+SEP configs/potsdam/upernet_tiny_few_from_sep.py
 
-Cost: see the table in README.md.
+Measured on one crop of 512 x 512 (left half trains, right half tests; 5, 3, 1 %; one seed; 60 iterations): mF1 39.59,
+36.70, 43.25; from 200 iterations of SEP on boxes of NWPU VHR-10 34.37, 34.92, 41.08.  Cost: 40 s of one core a run.
 """
 
 _base_ = [

@@ -1,0 +1,12 @@
+"""A tiny UPerNet on a few per cent of NWPU VHR-10's hand-made masks, from SEP on labels made from boxes.
+
+    python tools/train.py configs/nwpu_vhr10/upernet_tiny_few_from_sep.py
+
+The grid's commands and figures: upernet_tiny_few.py.  SEP saw the boxes of all training images.
+"""
+
+_base_ = ["./upernet_tiny_few.py"]
+
+checkpoint = "work_dirs/nwpu_vhr10/upernet_tiny_sep/iter_300.pth"
+start = dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
+custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), start]

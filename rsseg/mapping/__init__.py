@@ -6,6 +6,7 @@ require_stack()
 
 from rsseg.mapping.grid import BLENDS, Grid  # noqa: E402
 from rsseg.mapping.model import SegmentorPredictor, class_table, load_model, views_of, window_of  # noqa: E402
+from rsseg.mapping.products import Products  # noqa: E402
 from rsseg.mapping.runner import MapOptions, map_raster  # noqa: E402
 from rsseg.mapping.source import RasterSource  # noqa: E402
 
@@ -13,6 +14,7 @@ __all__ = [
     "BLENDS",
     "Grid",
     "MapOptions",
+    "Products",
     "RasterSource",
     "SegmentorPredictor",
     "class_table",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ class Blender:
     """Weighted sums of windows' scores.
 
     Windows come row by row, from left to right.  What a row of windows adds below its strip waits in an unnamed
-    temporary file until the next row; memory holds a window and a step to its right.  Sums are taken in the order of
-    the windows, so they do not depend on where a run begins.
+    temporary file until the next row; memory holds two windows.  Sums are taken in the order of the windows, so they do
+    not depend on where a run begins.
 
     Args:
         grid: The windows.
@@ -38,11 +39,12 @@ class Blender:
         self._y = torch.from_numpy(BLENDS[blend](grid.ys, height, rows)).to(device)
         self._x = torch.from_numpy(BLENDS[blend](grid.xs, width, columns)).to(device)
         self._total_y, self._total_x = self._total(self._y, grid.ys, rows), self._total(self._x, grid.xs, columns)
-        self._step = max(high - low for low, high in map(grid.block, range(len(grid.xs))))
-        self._sums = torch.zeros(classes, height, width + self._step, device=device)
-        self._slot = classes * height * self._step * 4
+        # two, so that a finished block can be used while the next window is added to the other
+        self._sums = torch.zeros(2, classes, height, width, device=device)
+        step = max(high - low for low, high in map(grid.block, range(len(grid.xs))))
+        self._slot = classes * height * step * 4
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115, closed by close()
-        self._loaded = self._left = self._right = 0
+        self.begin()
 
     @staticmethod
     def _total(weights: torch.Tensor, starts: NDArray[np.int64], length: int) -> torch.Tensor:
@@ -54,7 +56,8 @@ class Blender:
 
     def begin(self) -> None:
         """Start a row of windows."""
-        self._loaded = self._left = self._right = 0
+        self._right = self._loaded = 0
+        self._blocks: deque[tuple[int, int, torch.Tensor]] = deque()
 
     def add(self, row: int, column: int, scores: torch.Tensor | None, carried: bool) -> torch.Tensor:
         """Add one window.
@@ -66,30 +69,36 @@ class Blender:
             carried: Whether the row above was added before.
 
         Returns:
-            (C, height, width) float32 sums of the block that is finished now, a view until the next call: rows of
-            ``grid.strip(row)``, columns of ``grid.block(column)``.
+            (C, height, width) float32 sums of the block that is finished now: rows of ``grid.strip(row)``, columns of
+            ``grid.block(column)``.  A view that stays as it is until :meth:`shift` was called twice.
         """
-        width = self.grid.extent[1]
-        self._fill(row, int(self.grid.xs[column]) + width, carried)
-        place = self._sums[:, :, :width]
-        y, x = self._y[row], self._x[column]
-        if scores is not None:
-            if bool((y == 1).all()) and bool((x == 1).all()):
-                place += scores
-            else:
-                place.addcmul_(scores, y[:, None] * x)
+        sums, start = self._sums[column % 2], int(self.grid.xs[column])
+        old = max(self._right - start, 0)
+        kept = self._fill(row, start, start + old, sums) if carried else 0
+        y, x = self._y[row][:, None], self._x[column]
+        plain = bool((y == 1).all()) and bool((x == 1).all())
+        new = sums[:, kept:, old:]  # nothing is there yet
+        if scores is None:
+            new.zero_()
+        else:
+            for place, part, weight in (
+                (sums[:, :, :old], scores[:, :, :old], None if plain else y * x[:old]),
+                (sums[:, :kept, old:], scores[:, :kept, old:], None if plain else y[:kept] * x[old:]),
+            ):
+                place.add_(part) if weight is None else place.addcmul_(part, weight)
+            rest = scores[:, kept:, old:]
+            new.copy_(rest) if plain else torch.mul(rest, y[kept:] * x[old:], out=new)
+        self._right = start + sums.shape[2]
         (low, high), (left, right) = self.grid.strip(row), self.grid.block(column)
-        columns = slice(0, right - left)
         if row + 1 < len(self.grid.ys):
-            self._keep(column, self._sums[:, high - low :, columns])
-        return self._sums[:, : high - low, columns]
+            self._keep(column, sums[:, high - low :, : right - left])
+        return sums[:, : high - low, : right - left]
 
     def shift(self, column: int) -> None:
         """Move on to the next window of the row."""
         low, high = self.grid.block(column)
-        rest = self._sums[:, :, high - low : self._right - self._left]
-        self._sums[:, :, : rest.shape[2]] = rest.clone() if rest.shape[2] > high - low else rest
-        self._left = high
+        rest = self._sums[column % 2, :, :, high - low :]
+        self._sums[(column + 1) % 2, :, :, : rest.shape[2]] = rest
 
     def average(self, row: int, column: int, block: torch.Tensor) -> torch.Tensor:
         """Scores of a finished block: its sums over its weights, (C, height, width)."""
@@ -110,18 +119,23 @@ class Blender:
             return x if y is None else y[:, None]  # type: ignore[return-value]
         return y[:, None] * x
 
-    def _fill(self, row: int, until: int, carried: bool) -> None:
-        """Let the sums reach to column ``until`` with what the rows above have added, else with zeros."""
-        while self._right < until:
+    def _fill(self, row: int, start: int, old: int, sums: torch.Tensor) -> int:
+        """Put what the rows above have added into the columns from ``old`` on; returns how many rows that are."""
+        extent = self.grid.extent
+        kept, end = int(self.grid.ys[row - 1]) + extent[0] - int(self.grid.ys[row]), start + extent[1]
+        while kept and (not self._blocks or self._blocks[-1][1] < end):
             low, high = self.grid.block(self._loaded)
-            place = self._sums[:, :, low - self._left : high - self._left]
-            kept = int(self.grid.ys[row - 1]) + self.grid.extent[0] - int(self.grid.ys[row]) if carried else 0
-            if kept:
-                data = np.empty((self.classes, kept, high - low), np.float32)
-                self._pread(data, self._loaded * self._slot)
-                place[:, :kept] = torch.from_numpy(data)
-            place[:, kept:] = 0
-            self._loaded, self._right = self._loaded + 1, high
+            data = np.empty((self.classes, kept, high - low), np.float32)
+            self._pread(data, self._loaded * self._slot)
+            self._blocks.append((low, high, torch.from_numpy(data).to(self.device)))
+            self._loaded += 1
+        for low, high, block in self._blocks:
+            first, last = max(low, old), min(high, end)
+            if first < last:
+                sums[:, :kept, first - start : last - start] = block[:, :, first - low : last - low]
+        while self._blocks and self._blocks[0][1] <= end:
+            self._blocks.popleft()
+        return kept
 
     def _keep(self, column: int, part: torch.Tensor) -> None:
         data = np.ascontiguousarray(part.cpu().numpy()).data.cast("B")

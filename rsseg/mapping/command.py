@@ -12,7 +12,9 @@ import torch
 from mmengine.config import Config, DictAction
 
 from rsseg.mapping.grid import BLENDS
+from rsseg.mapping.layers import LAYERS
 from rsseg.mapping.model import SegmentorPredictor, class_table, load_model, views_of, window_of
+from rsseg.mapping.products import Products
 from rsseg.mapping.runner import MapOptions, map_raster
 
 __all__ = ["add_arguments", "run", "sources_of"]
@@ -50,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--head", help="label set, for models with several heads")
     add("--classes", help="class table (a name or a .json), where the config does not say")
     add("--probabilities", choices=["top", "all"], help="also DST_probabilities.tif: the winner's, or every class's")
+    add(
+        "--vectors",
+        metavar="FILE",
+        help="polygons: a .gpkg or .geojson, or only gpkg or geojson for one beside the map",
+    )
+    add("--min-area", type=float, default=0, help="smallest polygon in square metres (default: all)")
+    add("--simplify", type=float, default=0, metavar="PIXELS", help="how far outlines may move for fewer points")
+    add("--reference", help="labels to compare the map with: IoU, F1, recall per class, OA")
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     add("--launcher", choices=["none", "pytorch"], default="none", help="set by tools/dist_map.sh")
     add("--overwrite", action="store_true", help="replace what other settings have made")
@@ -134,5 +144,9 @@ def run(args: argparse.Namespace) -> None:
         "bf16": args.bf16,
         "device": device.partition(":")[0],
     }
-    for source, target in sources_of(args.source, args.target):
-        map_raster(source, target, predictor, table, options, about, _shard(args.launcher))
+    jobs = sources_of(args.source, args.target)
+    wanted = Products(args.vectors, args.min_area, args.simplify, args.reference)
+    if len(jobs) > 1 and (args.reference or args.vectors not in (None, *LAYERS)):
+        raise ValueError("with several rasters --reference makes no sense, and --vectors is only gpkg or geojson")
+    for source, target in jobs:
+        map_raster(source, target, predictor, table, options, about, _shard(args.launcher), wanted)

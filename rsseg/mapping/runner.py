@@ -19,6 +19,7 @@ import rasterio
 import rsseg
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import Place, sync, write_cog, write_flat
+from rsseg.mapping.products import Products, make_products
 from rsseg.mapping.source import RasterSource
 from rsseg.mapping.strips import Predictor, Strips
 from rsseg.metainfo import ClassTable
@@ -90,6 +91,7 @@ def map_raster(
     options: MapOptions,
     about: Mapping[str, Any],
     shard: tuple[int, int] = (0, 1),
+    wanted: Products = Products(),  # noqa: B008, it is frozen
 ) -> bool:
     """Map one raster; of several processes each computes its strips, and the last one to end writes the files.
 
@@ -102,6 +104,7 @@ def map_raster(
         about: What made the scores (config, checkpoint, their hashes ...); goes into the map, and a run with another
             one does not go on with this one's strips.
         shard: (rank, number of processes).
+        wanted: What to make from the finished map; it is no part of the settings, and can be asked for later.
 
     Returns:
         Whether the map is there now; otherwise other processes still compute their strips.
@@ -117,13 +120,15 @@ def map_raster(
             job = _plan(raster, target, predictor, table, options, about)
             if _is_done(job):
                 _log.info("%s: is there already", target)
-                return True
-            _prepare(job)
-            with rasterio.Env(GDAL_CACHEMAX=raster.cache_size(job.strips.grid.extent[0])):
-                _compute(job, shard)
+                if shard[0]:
+                    return True
+            else:
+                _prepare(job)
+                with rasterio.Env(GDAL_CACHEMAX=raster.cache_size(job.strips.grid.extent[0])):
+                    _compute(job, shard)
         finally:
             raster.close()
-        return _finish(job)
+        return _finish(job, wanted)
 
 
 def _plan(
@@ -218,15 +223,15 @@ def _compute(job: _Job, shard: tuple[int, int]) -> None:
     progress.close()
 
 
-def _finish(job: _Job) -> bool:
+def _finish(job: _Job, wanted: Products) -> bool:
     """Write the files, if this is the last process to get here."""
     with _lock(job):
-        if job.target.exists() and not job.options.overwrite and _is_done(job):
-            return True
-        if job.strips.missing():
-            return False
-        _write(job)
+        if not _is_done(job):
+            if job.strips.missing():
+                return False
+            _write(job)
         shutil.rmtree(job.folder, ignore_errors=True)
+        make_products(job.target, job.table, wanted)
         job.target.with_name(f".{job.target.name}.lock").unlink(missing_ok=True)
     return True
 

@@ -138,12 +138,18 @@ class RasterSource:
         self._file.close()
 
 
+def _scaled(transform: Affine, across: float, down: float) -> tuple[float, ...]:
+    """Coefficients of a transform whose pixels are that many times as wide and high."""
+    a, b, c, d, e, f = transform[:6]
+    return a * across, b * down, c, d * across, e * down, f
+
+
 def _resampled(file: Any, gsd: float, path: str) -> WarpedVRT:
     if file.crs is None:
         raise ValueError(f"{path}: has no CRS, so its pixels have no size in metres; leave --gsd away")
     across, down = metres_per_pixel(file.crs, file.transform, (file.height, file.width))
     width, height = (max(1, math.ceil(n * m / gsd - 1e-6)) for n, m in ((file.width, across), (file.height, down)))
-    transform = file.transform * Affine.scale(gsd / across, gsd / down)
+    transform = Affine(*_scaled(file.transform, gsd / across, gsd / down))
     way = Resampling.average if gsd > 1.01 * min(across, down) else Resampling.bilinear
     plain = all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums)
     masked = any(MaskFlags.nodata in flags or MaskFlags.alpha in flags for flags in file.mask_flag_enums)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from rsseg.mapping.blend import Blender, largest
 from rsseg.mapping.grid import Grid
-from rsseg.structures.writing import Writer, replacing
+from rsseg.structures.writing import replacing
 
 __all__ = ["Predictor", "Strips", "confidence", "read_strip"]
 
@@ -127,15 +128,12 @@ class Strips:
         rows = sorted({r for s in strips for r in range(self.grid.first_row(s), s + 1)})
         wanted, before = set(strips), -2
         reader = _ahead(self._load, self._batches(rows))
-        try:
+        with closing(blender), ThreadPoolExecutor(1, thread_name_prefix="writer") as pool, closing(reader):
             for row in rows:
-                self._row(blender, row, row - 1 == before, reader, row in wanted)
+                self._row(blender, row, row - 1 == before, reader, pool, row in wanted)
                 before = row
                 if row in wanted:
                     done()
-        finally:
-            reader.close()
-            blender.close()
 
     def _batches(self, rows: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         columns = range(len(self.grid.xs))
@@ -153,31 +151,38 @@ class Strips:
                 windows.append(pixels)
         return _Batch(row, columns, valid, self.predictor.prepare(windows) if windows else None)
 
-    def _row(self, blender: Blender, row: int, carried: bool, reader: Iterator[_Batch], wanted: bool) -> None:
-        blender.begin()
+    def _row(
+        self, blender: Blender, row: int, carried: bool, reader: Iterator[_Batch], pool: Executor, wanted: bool
+    ) -> None:
+        blocks = self._blocks(blender, row, carried, reader)
         if not wanted:  # only what it adds to the rows below
-            for _ in self._blocks(blender, row, carried, reader):
-                continue
+            deque(blocks, maxlen=0)
             return
-        writer = Writer(waiting=4)
-        try:
-            with replacing(self.path(row), "strip") as file:
-                for block in self._blocks(blender, row, carried, reader):
-                    writer.submit_checked(file.write, block.data.cast("B"))
-                writer.close_checked()
-        finally:
-            writer.close(cancel=True)
+
+        def finish(column: int, sums: torch.Tensor, mask: NDArray[np.bool_] | None) -> None:
+            file.write(self._planes(blender.average(row, column, sums), mask).data.cast("B"))
+
+        with replacing(self.path(row), "strip") as file:
+            before: Future[None] | None = None
+            for block in blocks:
+                job = pool.submit(finish, *block)
+                if before is not None:  # its sums are written over next
+                    before.result()
+                before = job
+            assert before is not None  # a row has a window
+            before.result()
 
     def _blocks(
         self, blender: Blender, row: int, carried: bool, reader: Iterator[_Batch]
-    ) -> Iterator[NDArray[np.uint8]]:
+    ) -> Iterator[tuple[int, torch.Tensor, NDArray[np.bool_] | None]]:
+        """Column, sums and validity of each block of a row."""
+        blender.begin()
         for _ in range(0, len(self.grid.xs), self.batch):
             batch = next(reader)
             scores = iter(self.predictor(batch.inputs) if batch.inputs is not None else ())
             for column, mask in zip(batch.columns, batch.valid, strict=True):
                 part = next(scores) if mask is None or mask.any() else None
-                sums = blender.add(row, column, part, carried)
-                yield self._planes(blender.average(row, column, sums), mask)
+                yield column, blender.add(row, column, part, carried), mask
                 blender.shift(column)
 
     def _planes(self, scores: torch.Tensor, mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:

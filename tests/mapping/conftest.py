@@ -14,6 +14,8 @@ from affine import Affine
 from mmengine.config import Config
 from torch import nn
 
+from rsseg.metainfo import ClassTable, load_metainfo
+
 UTM = Affine(0.5, 0, 500000, 0, -0.5, 4000000)
 
 
@@ -66,6 +68,18 @@ def noise() -> Callable[..., np.ndarray]:
         return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
     return make
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> ClassTable:
+    """Red, green and blue."""
+    path = tmp_path / "rgb.json"
+    path.write_text(
+        '{"name": "RGB", "source": "test", "categories": ['
+        '{"id": 0, "name": "red", "color": "#FF0000"}, {"id": 1, "name": "green", "color": "#00FF00"}, '
+        '{"id": 2, "name": "blue", "color": "#0000FF"}]}'
+    )
+    return load_metainfo(str(path))
 
 
 class _Identity(nn.Module):

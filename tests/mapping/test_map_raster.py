@@ -12,21 +12,9 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 
 from rsseg.mapping import MapOptions, map_raster
-from rsseg.metainfo import load_metainfo
 
 RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
 SMALL = MapOptions(window=(16, 16), batch=2)
-
-
-@pytest.fixture
-def table(tmp_path):
-    path = tmp_path / "rgb.json"
-    path.write_text(
-        '{"name": "RGB", "source": "test", "categories": ['
-        '{"id": 0, "name": "red", "color": "#FF0000"}, {"id": 1, "name": "green", "color": "#00FF00"}, '
-        '{"id": 2, "name": "blue", "color": "#0000FF"}]}'
-    )
-    return load_metainfo(str(path))
 
 
 def read(path):
@@ -56,7 +44,7 @@ def test_the_map_lies_where_the_raster_lay(crs, transform, stub, table, noise, w
         }  # fmt: skip
         assert [file.tags(1)[f"class_{i}"] for i in range(3)] == ["red", "green", "blue"]
         assert file.tags()["RSSEG_CHECKPOINT"] == "x.pth" and file.tags()["RSSEG_SOURCE"] == "source.tif"
-    assert [p.name for p in target.parent.iterdir()] == ["map.tif"]
+    assert sorted(p.name for p in target.parent.iterdir()) == ["map.tif", "map_areas.csv"]
 
 
 def test_overviews_hold_the_most_frequent_class(stub, table, write_raster, tmp_path):

@@ -1,0 +1,162 @@
+"""What a map says: areas per class, and how well it agrees with reference labels."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from rsseg.mapping.areas import row_areas
+from rsseg.metainfo import IGNORE, ClassTable
+from rsseg.structures.confusion import confusion_matrix, scores
+
+__all__ = ["Accuracy", "AreaTable", "measure_accuracy", "measure_areas"]
+
+_ROWS = 256
+
+
+def _windows(file: Any) -> Iterator[Window]:
+    return (Window(0, y, file.width, min(_ROWS, file.height - y)) for y in range(0, file.height, _ROWS))
+
+
+@dataclass
+class AreaTable:
+    """Area of every class in a map.
+
+    Attributes:
+        classes: Names.
+        pixels: (C,) int64.
+        metres: (C,) float64 square metres, or None where pixels have no size.
+        how: How a pixel's area was found, in words.
+        unmapped: Pixels without data.
+    """
+
+    classes: tuple[str, ...]
+    pixels: NDArray[np.int64]
+    metres: NDArray[np.float64] | None
+    how: str
+    unmapped: int
+
+    def rows(self) -> list[list[str]]:
+        """Header and a row per class: class, pixels, m2, km2, percent of what is mapped."""
+        total = max(int(self.pixels.sum()), 1) if self.metres is None else max(float(self.metres.sum()), 1e-300)
+        out = [["class", "pixels", "m2", "km2", "percent"]]
+        for i, name in enumerate(self.classes):
+            size = int(self.pixels[i]) if self.metres is None else float(self.metres[i])
+            told = ["", ""] if self.metres is None else [f"{size:.2f}", f"{size / 1e6:.6f}"]
+            out.append([name, str(int(self.pixels[i])), *told, f"{100 * size / total:.3f}"])
+        return out
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(self.rows())
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(row[0]) for row in rows)
+        lines = [f"{row[0]:{width}} {row[1]:>14} {row[2]:>18} {row[3]:>14} {row[4]:>8}" for row in rows]
+        return "\n".join([*lines, f"areas: {self.how}; {self.unmapped} pixels without data"])
+
+
+def measure_areas(path: Path, table: ClassTable) -> AreaTable:
+    """Count a class map, a few rows at a time."""
+    with rasterio.open(path) as file:
+        areas, how = row_areas(file.crs, file.transform, file.shape)
+        pixels, metres = np.zeros(table.num_classes, np.int64), np.zeros(table.num_classes)
+        unmapped = 0
+        for window in _windows(file):
+            labels = file.read(1, window=window)
+            counts = np.stack([np.count_nonzero(labels == i, axis=1) for i in range(table.num_classes)])
+            unmapped += labels.size - int(counts.sum())
+            pixels += counts.sum(axis=1)
+            if areas is not None:
+                metres += counts @ areas[window.row_off : window.row_off + window.height]
+    return AreaTable(table.classes, pixels, None if areas is None else metres, how, unmapped)
+
+
+@dataclass
+class Accuracy:
+    """Agreement of a map with reference labels.
+
+    Attributes:
+        classes: Names.
+        confusion: (C, C) int64, rows true, columns mapped.
+        unmapped: Labelled pixels where the map has no data; they do not count.
+    """
+
+    classes: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    unmapped: int
+
+    def rows(self) -> list[list[str]]:
+        """Header, a row per class (IoU, F1, recall in percent, labelled pixels), and the means with OA."""
+        found = scores(self.confusion)
+        out = [["class", "IoU", "F1", "Acc", "pixels"]]
+        for i, name in enumerate(self.classes):
+            out.append([name, *(f"{100 * found[key][i]:.2f}" for key in ("IoU", "F1", "Acc"))])
+            out[-1].append(str(int(self.confusion[i].sum())))
+        means = [f"{100 * float(found[key]):.2f}" for key in ("mIoU", "mF1", "mAcc")]
+        total = str(int(self.confusion.sum()))
+        return [*out, ["mean", *means, total], ["OA", "", "", f"{100 * float(found['OA']):.2f}", total]]
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(self.rows())
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(row[0]) for row in rows)
+        lines = [f"{row[0]:{width}} {row[1]:>7} {row[2]:>7} {row[3]:>7} {row[4]:>14}" for row in rows]
+        left = [f"{self.unmapped} labelled pixels have no map and do not count"] if self.unmapped else []
+        return "\n".join(lines + left)
+
+
+def measure_accuracy(path: Path, reference: str, table: ClassTable) -> Accuracy:
+    """Compare a class map with label values of its class table, a few rows at a time.
+
+    Labels on another grid are taken by nearest neighbour; beyond them, nothing counts.
+
+    Raises:
+        OSError: The labels cannot be read.
+        ValueError: The two have no place in common, or a value is no label of the table.
+    """
+    with rasterio.open(path) as file, _on_grid(reference, file) as labels:
+        confusion, unmapped = np.zeros((table.num_classes,) * 2, np.int64), 0
+        for window in _windows(file):
+            mapped = file.read(1, window=window)
+            values = labels.read(1, window=window)
+            if values.dtype != np.uint8:
+                raise ValueError(f"{reference}: labels are {values.dtype}, not 8 bits")
+            values = np.where(labels.dataset_mask(window=window) > 0, values, IGNORE).astype(np.uint8)
+            truth = table.encode(values, reference)
+            unmapped += int(((mapped == IGNORE) & (truth != IGNORE)).sum())
+            truth[mapped == IGNORE] = IGNORE
+            confusion += confusion_matrix(
+                torch.from_numpy(mapped), torch.from_numpy(truth), table.num_classes, IGNORE
+            ).numpy()
+    if not confusion.any():
+        raise ValueError(f"{reference}: labels no pixel of the map; is it the same place?")
+    return Accuracy(table.classes, confusion, unmapped)
+
+
+def _on_grid(reference: str, file: Any) -> Any:
+    labels = rasterio.open(reference)
+    same = labels.shape == file.shape and labels.crs == file.crs
+    if same and labels.transform.almost_equals(file.transform, precision=1e-6 * abs(file.transform.a)):
+        return labels
+    if labels.crs is None or file.crs is None:
+        raise ValueError(f"{reference}: has {labels.shape} pixels, the map {file.shape}, and no CRS relates them")
+    return WarpedVRT(labels, crs=file.crs, transform=file.transform, width=file.width, height=file.height,
+                     resampling=Resampling.nearest, add_alpha=labels.nodata is None)  # fmt: skip

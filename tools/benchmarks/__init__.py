@@ -6,7 +6,7 @@ from benchmarks.convert_overlap import CONVERT_OVERLAP
 from benchmarks.convert_postprocess import CONVERT_POSTPROCESS
 from benchmarks.entry import Entry, measure
 from benchmarks.metric import METRIC
-from benchmarks.sep_step import SEP_STEP
+from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
 from benchmarks.tiling import TILING
 
 ENTRIES: dict[str, Entry] = {
@@ -16,6 +16,7 @@ ENTRIES: dict[str, Entry] = {
     "convert_overlap": CONVERT_OVERLAP,
     "convert_postprocess": CONVERT_POSTPROCESS,
     "metric": METRIC,
+    "sep_memory": SEP_MEMORY,
     "sep_step": SEP_STEP,
     "tiling": TILING,
 }

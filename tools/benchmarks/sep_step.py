@@ -1,9 +1,9 @@
-"""``sep_step``: one SEP training step, one pass for all sets against the release's passes for each.
+"""``sep_step``, ``sep_memory``: one SEP training step, one pass for all sets against the release's passes for each.
 
 Both take a small UPerNet with three heads through forward, loss and backward on 12 crops of 224 (2, 2 and 8 of the
 sets).  The reference follows the release: the shared part runs three times, features are brought to full resolution
 before dropout and the 1x1 classifier, all in float32.  On a GPU ours runs under bfloat16 autocast, as
-`tools/train.py --amp` does.
+`tools/train.py --amp` does.  Memory is that of the process, in float32 on the CPU.
 """
 
 from __future__ import annotations
@@ -62,12 +62,21 @@ def _plain_step(model: Any, inputs: Any, targets: dict[str, Any]) -> Any:
 
 def _setup() -> tuple[Work, Work]:
     import torch
+
+    return _sides("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _setup_on_cpu() -> tuple[Work, Work]:
+    return _sides("cpu")
+
+
+def _sides(device: str) -> tuple[Work, Work]:
+    import torch
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     model = _model().to(device)
     inputs = torch.randn(sum(_COUNTS.values()), 3, _CROP, _CROP, device=device)
     targets = {n: torch.randint(0, _HEADS[n], (k, _CROP, _CROP), device=device) for n, k in _COUNTS.items()}
@@ -99,7 +108,8 @@ def _setup() -> tuple[Work, Work]:
     return ours, lambda: step(_plain_step(model, inputs, targets))
 
 
-SEP_STEP = Entry(
-    "one SEP step (12 crops of 224, three sets) in one pass against a float32 pass per set with full-size classifiers",
-    _setup,
+_ABOUT = (
+    "one SEP step (12 crops of 224, three sets) in one pass against a float32 pass per set with full-size classifiers"
 )
+SEP_STEP = Entry(_ABOUT, _setup)
+SEP_MEMORY = Entry(f"peak memory of {_ABOUT}", _setup_on_cpu, memory=True)

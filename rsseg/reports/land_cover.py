@@ -21,7 +21,7 @@ from rsseg.metainfo import CONTINENTS, IGNORE, load_regions, region_of
 from rsseg.reports.dataset_parts import UNKNOWN, Part, open_parts
 from rsseg.structures.progress import Progress
 
-__all__ = ["Group", "LabelCounts", "count_labels", "count_segments", "groups_of", "labelled_parts"]
+__all__ = ["Group", "LabelCounts", "count_segments", "count_set", "groups_of", "labelled_parts"]
 
 _log = logging.getLogger("rsseg")
 
@@ -112,7 +112,7 @@ def labelled_parts(config: Mapping[str, Any], splits: Sequence[str]) -> list[Par
     return out
 
 
-def count_labels(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
+def count_set(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
     """Count all labels of a set; the outcome does not depend on the number of threads.
 
     Args:
@@ -145,17 +145,17 @@ def _count(part: Part, label: Path) -> tuple[Ints, Ints, Ints] | str:
     """Pixels, segments and holes of a label file; or why it cannot be used."""
     try:
         values = part.read(str(label))
-        ids = part.meaning[values]
-        unknown = np.unique(values[ids == UNKNOWN])
+        found = np.bincount(values.ravel(), minlength=256)
+        unknown = np.flatnonzero((found > 0) & (part.meaning == UNKNOWN))
         if len(unknown):
             raise ValueError(f"{label}: value {unknown[0]} is no class and not ignored")
     except (OSError, ValueError, SyntaxError) as error:
         text = str(error)
         return text if str(label) in text else f"{label}: {text}"
-    ids = ids.astype(np.uint8)
     count = len(part.classes)
-    pixels = np.bincount(ids.ravel(), minlength=256)
-    return np.append(pixels[:count], pixels[IGNORE]), *count_segments(ids, count)
+    meaning = np.where(part.meaning == UNKNOWN, IGNORE, part.meaning).astype(np.uint8)
+    pixels = np.bincount(meaning, found, 256).astype(np.int64)
+    return np.append(pixels[:count], pixels[IGNORE]), *count_segments(cv2.LUT(values, meaning), count)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.reports import land_cover_figures as figures
-from rsseg.reports.land_cover import LabelCounts, count_labels, groups_of, labelled_parts
+from rsseg.reports.land_cover import LabelCounts, count_set, groups_of, labelled_parts
 from rsseg.reports.land_cover_tables import class_table, write_classes, write_groups, write_images
 from rsseg.reports.tables import csv_writer
 from rsseg.reports.tsne import tsne
@@ -47,7 +47,7 @@ def report_sets(
     out.mkdir(parents=True, exist_ok=True)
     sets = []
     for part in parts:
-        counts = count_labels(part, workers)
+        counts = count_set(part, workers)
         _log.info("%s", class_table(counts))
         groups = groups_of(counts.images)
         write_images(counts, groups, out / f"images_{counts.name}.csv")

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from scipy.ndimage import label as connected
 
-from rsseg.reports.land_cover import count_labels, count_segments, groups_of, labelled_parts
+from rsseg.reports.land_cover import count_segments, count_set, groups_of, labelled_parts
 from rsseg.reports.land_cover_report import draw_similarity, report_sets
 from rsseg.reports.region_features import encoder_features
 from rsseg.reports.tsne import affinities, tsne
@@ -100,7 +100,7 @@ def test_broken_labels_are_left_out(tmp_path):
     folder = tmp_path / "oem" / "kyoto" / "labels"
     cv2.imwrite(str(folder / "kyoto_1.tif"), np.full((8, 8), 9, np.uint8))
     (folder / "kyoto_2.tif").write_bytes(b"II*\0")
-    counts = count_labels(labelled_parts(config, ("train",)))
+    counts = count_set(labelled_parts(config, ("train",)))
     assert len(counts.files) == 10 == len(counts.pixels)
     assert "kyoto_1.tif: value 9 is no class" in counts.problems[0]
     assert "kyoto_2.tif: no readable label file" in counts.problems[1]

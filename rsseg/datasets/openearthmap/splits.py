@@ -48,8 +48,9 @@ def count_labels(labels: Sequence[Path], table: str = "openearthmap", workers: i
     info = load_metainfo(table)
 
     def count(path: Path) -> Ints:
-        ids = info.encode(LoadLabels.read(str(path)), str(path))
-        return np.bincount(ids.ravel(), minlength=256)[: info.num_classes]
+        found = np.bincount(LoadLabels.read(str(path)).ravel(), minlength=256)
+        info.encode(np.flatnonzero(found).astype(np.uint8), str(path))  # refuses values that are no label
+        return np.bincount(info.lut, found, 256).astype(np.int64)[: info.num_classes]
 
     progress, rows = Progress(len(labels), "count"), []
     with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="count") as pool:

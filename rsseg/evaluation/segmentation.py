@@ -46,7 +46,8 @@ class SegmentationMetric(BaseMetric):
         published_metric: Report, beside the right scores, what the SAMRS release's evaluation makes of the same
             predictions, in keys that end in ``_published``.  Its histogram counts every ignored pixel as a correctly
             predicted pixel of the last class where the ignored value follows the last class's: so on Potsdam, where
-            clutter lifts car (its other sets ignore 255, which the histogram leaves out).
+            clutter lifts car (its other sets ignore 255, which the histogram leaves out).  Sets whose class table
+            ignores no such value keep their scores; those without a table count as Potsdam.
         merge: Common table into which classes are merged by name before they are counted, see
             :func:`rsseg.metainfo.merged_ids`; so a model of one label set is scored on the labels of another.
         predicted: With ``merge``, class table of what the model predicts; None where it is the set's own.
@@ -114,7 +115,7 @@ class SegmentationMetric(BaseMetric):
         swallowed: dict[str, int] = {}
         for name, counts, ignored in results:
             totals[name] = totals[name] + counts if name in totals else counts
-            swallowed[name] = swallowed.get(name, 0) + ignored
+            swallowed[name] = swallowed.get(name, 0) + (ignored if self._swallows(name) else 0)
         out = self._overall(totals)
         if self.published_metric:
             for name, confusion in totals.items():
@@ -161,6 +162,11 @@ class SegmentationMetric(BaseMetric):
     def _unscored(self, name: str) -> tuple[int, ...]:
         table = self._info(name).get("table")  # mmseg's own datasets have none
         return load_metainfo(table).unscored if table else ()
+
+    def _swallows(self, name: str) -> bool:
+        """Whether the release would ignore the value that follows the last class's."""
+        table = self._info(name).get("table")
+        return table is None or int(load_metainfo(table).raw[-1]) + 1 in load_metainfo(table).ignore
 
     def _log_table(self, name: str, score: dict[str, np.ndarray], suffix: str) -> None:
         table = PrettyTable(["class", *(f"{key}{suffix}" for key in _PER_CLASS)], align="r")

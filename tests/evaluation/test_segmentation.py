@@ -61,6 +61,15 @@ def test_published_scores_equal_the_releases_histogram():
     assert out["OA_published"] > out["OA"]
 
 
+@pytest.mark.parametrize(("table", "lifted"), [("potsdam", True), ("isaid", False), ("sota", False)])
+def test_only_a_value_after_the_last_class_is_swallowed(table, lifted):
+    """Potsdam's clutter is stored as 6, car as 5; the release ignores 255 in iSAID and its own sets."""
+    meta = {"classes": load_metainfo(table).classes, "table": table}
+    out = evaluate([sample(table, [[1, 2, 1, 1]], [[1, 1, 255, 255]])], meta, published_metric=True)
+    assert out["OA"] == 50.0
+    assert out["OA_published"] == (75.0 if lifted else 50.0)
+
+
 def test_isaid_is_scored_without_background():
     meta = {"classes": load_metainfo("isaid").classes, "table": "isaid"}
     out = evaluate([sample("isaid", [[0, 0, 0, 1, 1, 2]], [[0, 0, 1, 1, 0, 2]])], meta)

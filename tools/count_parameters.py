@@ -1,0 +1,44 @@
+"""Count the parameters and multiply-adds of models, as a Markdown table, without their weights and in a second each.
+
+python tools/count_parameters.py CONFIG.py|TABLE.csv ... [--sizes 512 1024]
+
+A table names configs of its folder and a paper's figures for them, see configs/openearthmap/table3.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+
+from rsseg.stack import require_stack_or_exit
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="+", metavar="CONFIG.py|TABLE.csv", help="what to count")
+    parser.add_argument(
+        "--sizes", nargs="+", type=int, default=[512, 1024], help="sides of the square images (default: 512 1024)"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Count and show."""
+    args = parse_args()
+    require_stack_or_exit()
+    warnings.filterwarnings("ignore", category=UserWarning)  # of mmseg about the losses it builds; none is used
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    from rsseg.reports.complexity import read_rows, table_lines
+
+    try:
+        for line in table_lines(read_rows(args.targets), args.sizes):
+            logging.getLogger("rsseg").info("%s", line)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Maps as a user makes them: a folder with several processes, one head of several, clear errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from mmengine.config import Config
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, repo):
+    """A folder with weights of a two-headed model and two rasters."""
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    init_default_scope("mmseg")
+    root = tmp_path_factory.mktemp("maps")
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_sep.py").model)
+    for head in model.heads.values():
+        torch.nn.init.normal_(head.weight, std=0.5)
+    torch.save({"state_dict": model.state_dict()}, root / "sep.pth")
+    (root / "scenes").mkdir()
+    for name, (height, width) in {"a": (150, 90), "b": (40, 70)}.items():
+        pixels = np.random.default_rng(0).integers(0, 256, (3, height // 8 + 1, width // 8 + 1)).astype(np.uint8)
+        pixels = pixels.repeat(8, 1).repeat(8, 2)[:, :height, :width]
+        profile = dict(driver="GTiff", count=3, dtype="uint8", height=height, width=width, crs="EPSG:32633")
+        where = rasterio.Affine(0.5, 0, 500000, 0, -0.5, 4000000)
+        with rasterio.open(root / "scenes" / f"{name}.tif", "w", transform=where, photometric="RGB", **profile) as file:
+            file.write(pixels)
+    return root
+
+
+@pytest.fixture
+def arguments(world, repo):
+    """Config, weights and windows."""
+    config = repo / "configs" / "scenes" / "upernet_tiny_sep.py"
+    return ["--config", config, "--checkpoint", world / "sep.pth", "--window", "64", "--device", "cpu"]
+
+
+@pytest.mark.slow
+def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_tool):
+    one = run_tool("map_raster", world / "scenes", world / "one", *arguments, "--head", "sior", "--tta")
+    assert one.returncode == 0, one.stderr
+    assert "golffield" in one.stdout + one.stderr and "percent" in one.stdout + one.stderr
+    command = ["bash", repo / "tools" / "dist_map.sh", "2", world / "scenes", world / "two"]
+    path = os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH")]))
+    two = subprocess.run(
+        [*map(str, [*command, *arguments]), "--head", "sior", "--tta"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert two.returncode == 0, two.stderr
+    names = ["a_map.tif", "a_map_areas.csv", "b_map.tif", "b_map_areas.csv"]
+    for folder in ("one", "two"):
+        assert sorted(path.name for path in (world / folder).iterdir()) == names
+    for name in names:
+        assert (world / "one" / name).read_bytes() == (world / "two" / name).read_bytes()
+    with rasterio.open(world / "one" / "a_map.tif") as file:
+        assert file.tags(1)["class_19"] and file.read(1).max() < 20
+
+
+def test_errors_are_one_line(world, arguments, run_tool):
+    result = run_tool("map_raster", world / "scenes" / "a.tif", world / "x.tif", *arguments)
+    assert result.returncode == 1
+    assert "the model has the heads sota, sior, fast; say which one with --head" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,4 +1,8 @@
-"""UPerNet as in the SAMRS release: UPerHead, no auxiliary head; a model's own file adds backbone and channels."""
+"""UPerNet as in the SAMRS release: UPerHead, no auxiliary head; a model's own file adds backbone and channels.
+
+The decoder's initial weights are mmseg's, normal; the release draws them uniformly.  A norm follows each, so that their
+scale does not matter.  Of the classifiers, those of several sets start as in the release, a single one as in mmseg.
+"""
 
 norm_cfg = dict(type="SyncBN", requires_grad=True)
 model = dict(

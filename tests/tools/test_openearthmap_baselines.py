@@ -17,8 +17,11 @@ from mmengine.registry import init_default_scope
 from mmseg.models import SegTTAModel
 from mmseg.registry import DATASETS, MODELS
 
+from rsseg.engine import load_pretrained
+
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "openearthmap"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if "_from_" not in path.stem)
+STARTS = sorted(CONFIGS.parent.glob("*/unet_effb4_from_*.py"))
 CROP = 64
 # Fewer layers and fewer channels of the same kind; what goes from one part to the next stays as it is.
 SMALLER = {
@@ -112,6 +115,7 @@ def run(request, tile):
 
 def test_there_is_a_config_for_every_row():
     assert len(NAMES) == 14 + 4  # and Swin-B / T, K-Net's Swin-B / L, SETR's PUP / MLA, U-Net without scSE
+    assert len(STARTS) == 6  # between three sets
 
 
 def test_every_parameter_is_trained(run):
@@ -130,3 +134,23 @@ def test_is_tested_with_flips(run):
         (sample,) = SegTTAModel(module=model).eval().test_step(pseudo_collate([DATASETS.build(dataset)[0]]))
     assert sample.pred_sem_seg.data.shape == sample.gt_sem_seg.data.shape == (1, 80, CROP)
     assert set(sample.pred_sem_seg.data.unique().tolist()) <= set(range(8))
+
+
+@pytest.mark.parametrize("path", STARTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_fine_tuning_takes_all_but_the_classifier(path, tmp_path):
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    (start,) = (hook for hook in cfg.custom_hooks if hook.type == "LoadPretrained")
+    folder, name, file = Path(start.checkpoint).parts[1:]
+    before = Config.fromfile(CONFIGS.parent / folder / f"{name}.py")
+    assert file == f"iter_{before.train_cfg.max_iters}.pth"
+    old, new = (MODELS.build(config.model).state_dict() for config in (before, cfg))
+    torch.save(old, tmp_path / "old.pth")
+    model = MODELS.build(cfg.model)
+    model.load_state_dict(new)
+    load_pretrained(model, tmp_path / "old.pth", new=start.new)
+    for key, value in model.state_dict().items():
+        kept = key.startswith("decode_head.conv_seg.")
+        assert torch.equal(value, (new if kept else old)[key]), key
+    epochs = cfg.train_cfg.max_iters / cfg.train_cfg.val_interval
+    assert epochs == 20 and cfg.param_scheduler[0].end == cfg.train_cfg.max_iters

@@ -129,8 +129,18 @@ class Settings:
 
         Raises:
             AnnotationError: See :func:`rsseg.datasets.detection.open_source`.
-            FileNotFoundError: A folder is missing.
+            FileNotFoundError: A folder is missing, or no image in it has labels.
         """
+        found = self._open_source(on_error)
+        if not found.items:
+            first = f"; the first problem is {found.problems[0]}" if found.problems else ""
+            raise FileNotFoundError(
+                f"{self.source['images']}: no image with labels in {self.source['annotations']} "
+                f"({len(found.without_annotation)} images without{first}); give --images and --annotations"
+            )
+        return found
+
+    def _open_source(self, on_error: OnError) -> DetectionSource:
         source = self.source
         places = {"format": source["format"], "images": source["images"], "annotations": source["annotations"]}
         shared = bool(source.get("shared_labels"))

@@ -139,7 +139,10 @@ def _cut_image(path: Path, out: Path, size: int, overlap: int, pad: bool) -> tup
                 with replacing(names[window]) as file:
                     file.write(data)
                 written += 1
-    except (RasterioError, ValueError) as error:
+    except RasterioError as error:  # what GDAL said is only in the cause
+        why = error.__cause__ or error
+        return path, written, found, f"image is broken or cut short, replace the file ({why})"
+    except ValueError as error:
         return path, written, found, str(error)
     return path, written, found, None
 

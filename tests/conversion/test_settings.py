@@ -58,6 +58,21 @@ def test_mistakes_in_parts_are_named(make_config: Make, changes: dict[str, Any],
         Settings.from_config({**config, "source": {**config["source"], **changes}})
 
 
+def test_a_source_without_images_or_labels_is_said(make_config: Make, world: Path) -> None:
+    settings = Settings.from_config(make_config())
+    for label in (world / "labelTxt").iterdir():
+        label.rename(label.with_stem(f"other_{label.stem}"))
+    with pytest.raises(
+        FileNotFoundError, match=r"images: no image with labels in .*labelTxt \(4 images without; the first"
+    ):
+        settings.open_source("skip")
+    for folder in ("images", "labelTxt"):
+        for path in (world / folder).iterdir():
+            path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"\(0 images without\); give --images"):
+        settings.open_source("raise")
+
+
 def test_missing_keys_are_named() -> None:
     with pytest.raises(ValueError, match="lacks 'source'"):
         Settings.from_config({})

@@ -120,6 +120,8 @@ def test_unreadable_images_are_named_and_the_rest_goes_on(
     assert result.returncode == 1 and "Traceback" not in result.stderr
     for name in ("b.png", "d.jpg", "float.tif"):
         assert f"{tmp_path / 'in' / name}: " in result.stderr
+    assert f"{tmp_path / 'in/b.png'}: image is broken or cut short, replace the file (" in result.stderr
+    assert "See previous exception" not in result.stderr
     assert "3 image(s) could not be cut" in result.stderr and "1 band(s) of float32" in result.stderr
     assert len(list((tmp_path / "out").glob("[ac]__*.png"))) == 12
     (tmp_path / "in/b.png").write_bytes(good)

@@ -1,12 +1,15 @@
 """Test a checkpoint: per-class IoU, F1 and accuracy, OA, mF1, mIoU, and pictures.
 
 python tools/test.py CONFIG CHECKPOINT [--out DIR] [--show-dir DIR] [--tta] [--launcher pytorch]
+python tools/test.py CONFIG CHECKPOINT --on configs/_base_/datasets/loveda.py --merge landcover6
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
+from typing import Any
 
 from rsseg.stack import require_stack_or_exit
 
@@ -21,8 +24,24 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", help="folder for predictions as palette PNGs, in the values of the label files")
     parser.add_argument("--show-dir", help="folder for pictures: image, truth, prediction side by side")
     parser.add_argument("--tta", action="store_true", help="average over flips (the config's tta_pipeline)")
+    parser.add_argument("--on", metavar="CONFIG", help="test on this config's test set instead, --cfg-options included")
+    parser.add_argument(
+        "--merge", metavar="TABLE", help="--on: common class table in which both label sets meet by name"
+    )
     add_arguments(parser)
     return parser.parse_args()
+
+
+def _use_other_set(cfg: Any, args: argparse.Namespace) -> str | None:
+    """Class table of the predictions, where the test set is another config's."""
+    from rsseg.evaluation import use_dataset
+
+    if args.merge and not args.on:
+        sys.exit("--merge goes with --on CONFIG, the config of the other set")
+    try:
+        return use_dataset(cfg, args.on, args.merge) if args.on else None
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 def main() -> None:
@@ -36,10 +55,11 @@ def main() -> None:
     from rsseg.engine.launch import apply_arguments, start_processes, use_tta
 
     cfg = Config.fromfile(args.config)
+    predicted = _use_other_set(cfg, args)
     apply_arguments(cfg, args)
     cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
     if args.show_dir:
-        cfg.custom_hooks = [*cfg.custom_hooks, dict(type="SavePictures", out_dir=args.show_dir)]
+        cfg.custom_hooks = [*cfg.custom_hooks, dict(type="SavePictures", out_dir=args.show_dir, predicted=predicted)]
     if args.out:
         cfg.test_evaluator.output_dir = args.out
     if args.tta:

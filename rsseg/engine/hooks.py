@@ -121,11 +121,13 @@ class SavePictures(Hook):
         out_dir: Folder.
         limit: Largest number of pictures per process.
         height: Height of the pictures in pixels; larger images are shrunk.
+        predicted: Class table of the predictions, where it is not the set's own.
     """
 
     priority = "LOW"
 
-    def __init__(self, out_dir: str, limit: int = 100000, height: int = 512) -> None:
+    def __init__(self, out_dir: str, limit: int = 100000, height: int = 512, predicted: str | None = None) -> None:
+        self.predicted = predicted
         self.out_dir, self.limit, self.height, self.done = Path(out_dir), limit, height, 0
         self._writer: Writer | None = None
 
@@ -150,16 +152,19 @@ class SavePictures(Hook):
 
     def _save(self, sample: Any, pixels: Any) -> None:
         image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
-        palette = load_metainfo(sample.table).palette
+        palettes = {
+            "truth": load_metainfo(sample.table).palette,
+            "prediction": load_metainfo(self.predicted or sample.table).palette,
+        }
         maps = {"prediction": sample.pred_sem_seg}
         if "gt_sem_seg" in sample:
             maps = {"truth": sample.gt_sem_seg, **maps}
         tinted = []
-        for item in maps.values():
+        for what, item in maps.items():
             labels = item.data.squeeze(0).cpu().numpy()
             if labels.shape != image.shape[:2]:
                 image = np.asarray(Image.fromarray(image).resize(labels.shape[::-1]))
-            tinted.append(blend(image, labels, palette, 0.6))
+            tinted.append(blend(image, labels, palettes[what], 0.6))
         picture = panel([image, *tinted], ["image", *maps], min(self.height, image.shape[0]))
         self.out_dir.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(self.out_dir / f"{sample.dataset_name}_{Path(sample.img_path).stem}.png")

@@ -1,0 +1,63 @@
+"""The model of one config on the test set of another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from PIL import Image
+
+from rsseg.engine import SavePictures
+from rsseg.evaluation import use_dataset
+
+
+def config_of(name):
+    loader = f"test_dataloader = dict(num_workers=3, dataset=dict(type='TableDataset', table='{name}'))"
+    return Config.fromstring(f"{loader}\ntest_evaluator = dict(type='SegmentationMetric')\ntta_pipeline = [1]", ".py")
+
+
+@pytest.fixture
+def bases(repo):
+    return repo / "configs" / "_base_" / "datasets"
+
+
+def test_the_other_set_and_its_common_classes(bases):
+    cfg = config_of("openearthmap")
+    assert use_dataset(cfg, str(bases / "loveda.py"), "landcover6") == "openearthmap"
+    assert (cfg.test_dataloader.dataset.table, cfg.test_dataloader.dataset.data_root) == ("loveda", "data/loveda")
+    assert cfg.test_dataloader.num_workers == 3
+    assert cfg.test_evaluator == dict(type="SegmentationMetric", merge="landcover6", predicted="openearthmap")
+    assert cfg.tta_pipeline[1]["type"] == "TestTimeAug"
+
+
+def test_the_same_classes_need_no_common_ones(bases):
+    cfg = config_of("openearthmap")
+    use_dataset(cfg, str(bases / "openearthmap_regional.py"))
+    assert cfg.test_dataloader.dataset.subset.endswith("target_val.txt")
+    assert "merge" not in cfg.test_evaluator
+
+
+def test_what_does_not_go_together_is_named(bases):
+    with pytest.raises(ValueError, match=r"--merge TABLE names common ones: landcover6, landcover6_urban$"):
+        use_dataset(config_of("openearthmap"), str(bases / "loveda.py"))
+    with pytest.raises(ValueError, match="there is no table that knows both"):
+        use_dataset(config_of("openearthmap"), str(bases / "potsdam.py"))
+    with pytest.raises(ValueError, match="what becomes of deepglobe's classes"):
+        use_dataset(config_of("openearthmap"), str(bases / "deepglobe.py"), "landcover6")
+    with pytest.raises(ValueError, match="one class table is needed, found none"):
+        use_dataset(Config({}), str(bases / "loveda.py"))
+
+
+def test_pictures_show_each_in_its_own_colours(tmp_path):
+    sample = SegDataSample(metainfo=dict(table="loveda", dataset_name="loveda", img_path="a.png"))
+    for key in ("gt_sem_seg", "pred_sem_seg"):
+        setattr(sample, key, PixelData(data=torch.zeros((1, 40, 40), dtype=torch.uint8)))
+    hook = SavePictures(str(tmp_path), predicted="openearthmap")
+    hook._save(sample, torch.zeros((3, 40, 40), dtype=torch.uint8))
+    with Image.open(tmp_path / "loveda_a.png") as image:
+        pixels = np.asarray(image.convert("RGB"))[40]
+    # image, truth, prediction, 40 pixels wide, 4 apart; 0.6 of white background and of dark red bareland
+    assert (pixels[20].tolist(), pixels[64].tolist(), pixels[108].tolist()) == ([0] * 3, [153] * 3, [76, 0, 0])

@@ -116,7 +116,7 @@ def _readable(path: Path) -> Iterator[None]:
     except (AnnotationError, FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except _BROKEN as error:
-        why = isinstance(error, RasterioError) and error.__cause__ or error  # what GDAL said is only in the cause
+        why = (isinstance(error, RasterioError) and error.__cause__) or error  # what GDAL said is only in the cause
         reason = f"image is broken or cut short, replace the file ({why})"
         raise AnnotationError(path, None, path.name, reason) from error
 

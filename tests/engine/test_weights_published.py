@@ -128,6 +128,13 @@ def test_a_key_more_or_less_is_an_error(repo, name):
     assert not verdict.ok and len(verdict.misshapen) == 1
 
 
+def test_shapes_that_make_no_model_are_named(repo):
+    state = published(sep_model(repo, "upernet_swin"), "upernet_swin")
+    state["decoder.bottleneck.conv.weight"] = torch.empty(192, 7, 3, 3, device="meta")  # of 768 + 4 * 192
+    with pytest.raises(ValueError, match=r"in_channels.*does not make a model"):
+        convert_state(state)
+
+
 def test_mask2former_shares_all_but_the_classifier_of_queries(repo):
     name = "mask2former_r50"
     heads = {key: size for key, (_, size) in SETS.items()}

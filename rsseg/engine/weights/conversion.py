@@ -173,10 +173,12 @@ def _build(config: dict[str, Any]) -> nn.Module:
         try:
             with torch.device("meta"):
                 return MODELS.build(config)
-        except RuntimeError:  # a tensor's value is asked for on the way
+        except (RuntimeError, TypeError):  # a tensor's value is asked for on the way
+            pass
+        try:
             return MODELS.build(config)
-        except TypeError as error:
-            raise ValueError(f"{config} does not make a model: {error}") from error
+        except (RuntimeError, TypeError, AssertionError) as error:
+            raise ValueError(f"the weights' shapes ask for {config}, which does not make a model: {error}") from error
 
 
 def _load(model: nn.Module, state: State, translation: Translation, target: Target, verdict: Verdict) -> State:

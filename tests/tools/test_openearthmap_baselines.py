@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,9 @@ from mmseg.registry import DATASETS, MODELS
 from rsseg.engine import load_pretrained
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "openearthmap"
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if "_from_" not in path.stem)
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if not re.search("_(from|few)", path.stem))
 STARTS = sorted(CONFIGS.parent.glob("*/unet_effb4_from_*.py"))
+FEW = sorted(CONFIGS.glob("*_few.py"))
 CROP = 64
 # Fewer layers and fewer channels of the same kind; what goes from one part to the next stays as it is.
 SMALLER = {
@@ -116,6 +118,7 @@ def run(request, tile):
 def test_there_is_a_config_for_every_row():
     assert len(NAMES) == 14 + 4  # and Swin-B / T, K-Net's Swin-B / L, SETR's PUP / MLA, U-Net without scSE
     assert len(STARTS) == 6  # between three sets
+    assert len(FEW) == 4  # rows of table 5
 
 
 def test_every_parameter_is_trained(run):
@@ -154,3 +157,16 @@ def test_fine_tuning_takes_all_but_the_classifier(path, tmp_path):
         assert torch.equal(value, (new if kept else old)[key]), key
     epochs = cfg.train_cfg.max_iters / cfg.train_cfg.val_interval
     assert epochs == 20 and cfg.param_scheduler[0].end == cfg.train_cfg.max_iters
+
+
+@pytest.mark.parametrize("path", FEW, ids=lambda path: path.stem)
+def test_few_labels_differ_in_the_list_and_the_length(path):
+    few, full = (Config.fromfile(file).to_dict() for file in (path, path.with_stem(path.stem.removesuffix("_few"))))
+    dataset = few["train_dataloader"]["dataset"]
+    assert (dataset.pop("subset"), dataset.pop("ann_file")) == ("data/splits/openearthmap/few/few_10_seed0.txt", "")
+    assert full["train_dataloader"]["dataset"].pop("ann_file") == "train.txt"
+    for schedule in (few["train_cfg"], *few["param_scheduler"]):  # a tenth of everything
+        for key in {"max_iters", "begin", "end"} & set(schedule):
+            schedule[key] *= 10
+    few["train_cfg"]["val_interval"] = full["train_cfg"]["val_interval"]
+    assert few == full

@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", help="output folder (default: the config's out_dir)")
     parser.add_argument("--images", help="image folder (default: the config's source)")
     parser.add_argument("--annotations", help="label folder or file (default: the config's source)")
-    parser.add_argument("--predictor", help="mask model: sam, grabcut, box, truth, or a name in predictors")
+    parser.add_argument("--predictor", help="mask model: sam, mobile_sam, sam2, grabcut, box, truth, or your own")
     parser.add_argument("--evaluate", action="store_true", help="compare with ground truth: mIOU_I, mIOU_P per class")
     parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier conversion in the folder first")

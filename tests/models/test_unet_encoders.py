@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmseg.registry import MODELS
 
 import rsseg.models.unet_encoders  # noqa: F401  (registers them)
@@ -61,6 +61,12 @@ def test_resnet_gives_its_stem_before_the_pooling_and_its_stages():
     torch.testing.assert_close(stem, plain.norm1(plain.conv1(x)).relu())
     for own, theirs in zip(stages, plain(x), strict=True):
         torch.testing.assert_close(own, theirs)
+
+
+def test_the_config_normalises_as_the_weights_were_trained(repo):
+    norm = Config.fromfile(repo / "configs" / "openearthmap" / "unet_effb4.py").model.backbone.norm_cfg
+    layers = [layer for layer in build(type="mmpretrain.EfficientNet", arch="b0").modules() if hasattr(layer, "eps")]
+    assert {layer.eps for layer in layers} == {norm.eps}
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ model = dict(
     backbone=dict(
         type="UNetEfficientNet",
         arch="b4",
-        norm_cfg={{_base_.norm_cfg}},
+        norm_cfg=dict(type="SyncBN", eps=1e-3, requires_grad=True),  # the weights were trained with this eps
         init_cfg=dict(type="Pretrained", checkpoint=weights, prefix="backbone."),
     ),
     decode_head=dict(in_channels=[48, 32, 56, 160, 448], attention=True),

@@ -18,7 +18,7 @@ import rasterio
 
 import rsseg
 from rsseg.mapping.grid import BLENDS, Grid
-from rsseg.mapping.output import Place, sync, write_cog, write_flat
+from rsseg.mapping.output import Place, sync, write_cog, write_flat, write_overviews
 from rsseg.mapping.products import Products, make_products
 from rsseg.mapping.source import RasterSource
 from rsseg.mapping.strips import Predictor, Strips
@@ -245,7 +245,8 @@ def _write(job: _Job) -> None:
     flat = write_flat(job.strips, job.place, job.table, {**told, _PLAN: job.code}, job.folder)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     finished = [(job.folder / "map.tif", job.target)]
-    write_cog(flat[0], finished[0][0], "mode", threads)
+    write_overviews(flat[0])
+    write_cog(flat[0], finished[0][0], threads=threads)
     if len(flat) > 1:
         finished.append(
             (job.folder / "probabilities.tif", job.target.with_name(f"{job.target.stem}_probabilities.tif"))

@@ -5,45 +5,87 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
+FILES = ["map.tif", "map_areas.csv", "map.gpkg", "map_probabilities.tif"]
+
+# A process that has imported everything, and forks one that maps for every line it reads.  GDAL has threads in the
+# process of the tests, which therefore cannot fork itself.
+SERVER = """
+import os, sys, time
+from pathlib import Path
+import torch
 from rsseg.mapping import MapOptions, Products, map_raster
+from rsseg.metainfo import load_metainfo
 
-OPTIONS = MapOptions(window=(32, 32), batch=2, probabilities="all")
-FILES = ["map.tif", "map_probabilities.tif", "map_areas.csv", "map.gpkg"]
+class Slow:
+    classes, probabilities, device = 3, False, torch.device("cpu")
 
-
-@pytest.fixture
-def start(stub, table, noise, write_raster, tmp_path):
-    """``start(folder, shard)`` maps in a process of its own, slowly enough to be hit; returns its id."""
-    source = str(write_raster(noise(3, 38, 19).repeat(8, 1).repeat(8, 2)))
-    original = stub.prepare
-
-    def prepare(windows):
+    def prepare(self, windows):
         time.sleep(0.004)
-        return original(windows)
+        return torch.stack([torch.from_numpy(pixels).float() for pixels in windows])
 
-    stub.prepare = prepare
+    def __call__(self, batch):
+        return batch.flip(1)
 
-    def run(folder, shard=(0, 1)):
-        process = os.fork()
-        if process:
-            return process
+options = MapOptions(window=(32, 32), batch=2, probabilities="all")
+torch.set_num_threads(1)
+print("ready", flush=True)
+for line in sys.stdin:
+    word, *rest = line.split()
+    if word == "wait":
+        print(os.waitstatus_to_exitcode(os.waitpid(int(rest[0]), 0)[1]), flush=True)
+        continue
+    process = os.fork()
+    if not process:
         status = 1
         try:
-            target = tmp_path / folder / "map.tif"
-            map_raster(source, target, stub, table, OPTIONS, {}, shard, Products(vectors="gpkg"))
+            source, table, rank, processes = rest
+            shard = int(rank), int(processes)
+            wanted = Products(vectors="gpkg")
+            map_raster(source, Path(word), Slow(), load_metainfo(table), options, {}, shard, wanted)
             status = 0
         finally:
             os._exit(status)
+    print(process, flush=True)
+"""
 
-    return run
+
+@pytest.fixture(scope="module")
+def server(repo):
+    """Asks the process for something."""
+    path = os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH")]))
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen([sys.executable, "-c", SERVER], env={**os.environ, "PYTHONPATH": path}, **pipes)
+
+    def ask(*words):
+        process.stdin.write(" ".join(map(str, words)) + "\n")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    assert "ready" in process.stdout.readline()
+    yield ask
+    process.stdin.close()
+    process.wait()
 
 
-def ended(process):
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+@pytest.fixture
+def start(server, table, noise, write_raster, tmp_path):
+    """``start(folder, rank, processes)`` maps in a process of its own, slowly enough to be hit; returns its id."""
+    source = write_raster(noise(3, 38, 19).repeat(8, 1).repeat(8, 2))
+    return lambda folder, rank=0, processes=1: server(
+        tmp_path / folder / "map.tif", source, tmp_path / "rgb.json", rank, processes
+    )
+
+
+@pytest.fixture
+def ended(server):
+    """Waits for a process; its exit status."""
+    return lambda process: server("wait", process)
 
 
 def contents(folder):
@@ -51,7 +93,7 @@ def contents(folder):
     return [(folder / name).read_bytes() for name in FILES]
 
 
-def test_killed_at_five_random_moments(start, tmp_path):
+def test_killed_at_five_random_moments(start, ended, tmp_path):
     begun = time.monotonic()
     assert ended(start("straight")) == 0
     taken = time.monotonic() - begun
@@ -60,25 +102,25 @@ def test_killed_at_five_random_moments(start, tmp_path):
         process = start("killed")
         time.sleep(share * taken)
         os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+        ended(process)
     assert ended(start("killed")) == 0
     assert contents(tmp_path / "killed") == contents(tmp_path / "straight")
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_side_by_side_are_one(processes, start, tmp_path):
+def test_processes_side_by_side_are_one(processes, start, ended, tmp_path):
     assert ended(start("one")) == 0
-    running = [start("many", (rank, processes)) for rank in range(processes)]
+    running = [start("many", rank, processes) for rank in range(processes)]
     assert [ended(process) for process in running] == [0] * processes
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
 
 
-def test_a_killed_process_of_two_is_made_good_by_one(start, tmp_path):
+def test_a_killed_process_of_two_is_made_good_by_one(start, ended, tmp_path):
     assert ended(start("one")) == 0
-    first, second = start("many", (0, 2)), start("many", (1, 2))
+    first, second = start("many", 0, 2), start("many", 1, 2)
     time.sleep(0.1)
     os.kill(second, signal.SIGKILL)
-    os.waitpid(second, 0)
+    ended(second)
     assert ended(first) == 0
     assert ended(start("many")) == 0
     assert contents(tmp_path / "many") == contents(tmp_path / "one")

@@ -12,6 +12,7 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 
 from rsseg.mapping import MapOptions, map_raster
+from rsseg.mapping.output import halve
 
 RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
 SMALL = MapOptions(window=(16, 16), batch=2)
@@ -58,6 +59,12 @@ def test_overviews_hold_the_most_frequent_class(stub, table, write_raster, tmp_p
         assert (file.read(1)[::2, ::2] == 2).all()
     with rasterio.open(target, overview_level=0) as file:
         assert (file.read(1) == 0).all()
+
+
+def test_half_the_size_keeps_the_most_frequent_class():
+    labels = np.array([[1, 2, 3, 3, 255], [2, 1, 0, 5, 255], [255, 255, 7, 9, 4], [255, 6, 8, 5, 255]], np.uint8)
+    # a tie, a pair, nothing; one of four, four different ones, one of two
+    assert halve(labels).tolist() == [[1, 3, 255], [6, 5, 4]]
 
 
 def nodata_value(pixels):

@@ -52,6 +52,50 @@ def test_one_window_is_inference_model_pixel_for_pixel(network, write_raster, tm
     np.testing.assert_array_equal(found, expected.numpy())
 
 
+def test_padding_of_the_preprocessor_is_cut_off_again(network, write_raster, tmp_path):
+    network.data_preprocessor.test_cfg = dict(size_divisor=64)
+    pixels = scene(90, 130)
+    expected = inference_model(network, np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))).pred_sem_seg.data[0]
+    found = map_of(write_raster(pixels), tmp_path / "map.tif", network, window=(256, 256))
+    np.testing.assert_array_equal(found, expected.numpy())
+
+
+def test_a_model_that_slides_itself_keeps_its_windows(network, write_raster, tmp_path):
+    network.test_cfg = Config(dict(mode="slide", crop_size=(64, 64), stride=(48, 48)))
+    pixels = scene(90, 130)
+    expected = inference_model(network, np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))).pred_sem_seg.data[0]
+    found = map_of(write_raster(pixels), tmp_path / "map.tif", network, window=(256, 256))
+    np.testing.assert_array_equal(found, expected.numpy())
+
+
+def test_bfloat16_gives_float32_scores_close_by(network):
+    windows = [scene(64, 64)]
+    exact, rough = (SegmentorPredictor(network, 8, bf16=bf16) for bf16 in (False, True))
+    first, second = (predictor(predictor.prepare(windows)) for predictor in (exact, rough))
+    assert second.dtype == torch.float32
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(first, second, atol=0.1 * float(first.abs().max()), rtol=0)
+
+
+def test_one_score_per_pixel_is_compared_with_its_threshold(plain_model):
+    head = plain_model.decode_head
+    torch.manual_seed(0)
+    head.conv_seg, head.out_channels, head.threshold = torch.nn.Conv2d(3, 1, 1), 1, 0.3
+    pixels = scene(64, 64)
+    plain_model.cfg = Config(dict(test_pipeline=FROM_ARRAY))
+    expected = inference_model(plain_model, np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))).pred_sem_seg.data[0]
+    predictor = SegmentorPredictor(plain_model, 2)
+    found = predictor(predictor.prepare([pixels[::-1]]))[0].argmax(0)
+    assert 0 < found.sum() < found.numel()
+    assert torch.equal(found, expected.long())
+
+
+def test_another_number_of_classes_is_refused(plain_model):
+    predictor = SegmentorPredictor(plain_model, 8)
+    with pytest.raises(ValueError, match=r"gives 3 classes, the class table has 8; .*--classes"):
+        predictor(predictor.prepare([scene(16, 16)]))
+
+
 def test_a_file_gives_what_mmseg_makes_of_it(network, write_raster, tmp_path):
     path = write_raster(scene(64, 64))
     found = map_of(path, tmp_path / "map.tif", network, window=(64, 64))

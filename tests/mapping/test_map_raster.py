@@ -10,8 +10,9 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp
+from rasterio.shutil import copy
 
-from rsseg.mapping import MapOptions, map_raster
+from rsseg.mapping import MapOptions, SegmentorPredictor, map_raster
 from rsseg.mapping.output import halve
 
 RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
@@ -133,6 +134,33 @@ def test_resampled_to_the_size_of_pixels(crs, step, stub, table, write_raster, t
     assert (found[:, :20] == 0).all() and (found[:, 20:] == 2).all()
     with rasterio.open(tmp_path / "map.tif") as file, rasterio.open(source) as before:
         np.testing.assert_allclose(file.bounds, before.bounds, rtol=1e-2 if crs == "EPSG:4326" else 0)
+
+
+@pytest.mark.parametrize("kind", ["VRT", "JP2", "COG"])
+def test_other_formats_are_read_as_well(kind, stub, table, noise, write_raster, tmp_path):
+    pixels = noise(3, 8, 10).repeat(8, 1).repeat(8, 2)
+    source, other = write_raster(pixels, photometric="RGB"), tmp_path / f"other.{kind.lower()}"
+    options = {"JP2": dict(driver="JP2OpenJPEG", quality="100", reversible="YES", ycc="NO")}.get(
+        kind, dict(driver=kind)
+    )
+    copy(str(source), str(other), **options)
+    map_raster(str(source), tmp_path / "map.tif", stub, table, SMALL, {})
+    map_raster(str(other), tmp_path / "other.tif", stub, table, SMALL, {})
+    np.testing.assert_array_equal(read(tmp_path / "map.tif"), read(tmp_path / "other.tif"))
+
+
+def test_real_samples_are_mapped_whole(samples, plain_model, table, tmp_path):
+    """Alpha, nodata, JPEG in TIFF and degrees, as they come: the brightest channel, and nothing where nothing is."""
+    files = sorted((samples / "geotiff").glob("*.tif")) + sorted((samples / "openearthmap").glob("*/images/*.tif"))
+    assert len(files) >= 6
+    for path in files:
+        target = tmp_path / path.name
+        map_raster(str(path), target, SegmentorPredictor(plain_model, 3), table, MapOptions(window=(200, 200)), {})
+        with rasterio.open(path) as before, rasterio.open(target) as after:
+            assert (after.crs, after.transform, after.shape) == (before.crs, before.transform, before.shape)
+            expected = before.read([1, 2, 3]).argmax(0)
+            expected[before.dataset_mask() == 0] = 255
+            np.testing.assert_array_equal(after.read(1), expected)
 
 
 class Dies(BaseException):

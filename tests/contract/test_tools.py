@@ -19,7 +19,14 @@ def _name(path: Path) -> str:
 def test_the_tools_are_there() -> None:
     expected = {"train.py", "test.py", "convert_labels.py", "make_scenes.py", "benchmark.py", "demo.py"}
     assert expected <= {path.name for path in PYTHON_TOOLS}
-    distributed = {"dist_train.sh", "dist_test.sh", "dist_convert.sh", "dist_map.sh", "slurm_train.sh", "slurm_convert.sh"}
+    distributed = {
+        "dist_train.sh",
+        "dist_test.sh",
+        "dist_convert.sh",
+        "dist_map.sh",
+        "slurm_train.sh",
+        "slurm_convert.sh",
+    }
     assert distributed == {path.name for path in SHELL_TOOLS}
 
 

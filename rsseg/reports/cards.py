@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 import math
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ from rsseg.datasets.detection import AnnotationError, read_image
 from rsseg.datasets.labels import Instance
 from rsseg.datasets.labels.runs import rle_to_crop
 from rsseg.reports.gallery import Choice
+from rsseg.reports.markup import data_address
 from rsseg.reports.statistics import TINY
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.masks import cut_mask
@@ -116,12 +115,6 @@ def _boxes(instance: Instance, origin: NDArray[np.float64], scale: float) -> str
     return "".join(_path((qbox - origin) * scale) for qbox in corners)
 
 
-def _encode(picture: NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="WEBP", quality=_QUALITY, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
 def _card(choice: Choice, image: NDArray[np.uint8] | None) -> Card:
     instance, size = choice.instance, choice.tile.size
     view = view_of(instance, size)
@@ -134,7 +127,8 @@ def _card(choice: Choice, image: NDArray[np.uint8] | None) -> Card:
         path = outline(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0)
     if image is not None:
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        picture = _encode(cv2.resize(np.ascontiguousarray(image[y1:y2, x1:x2]), (width, height), interpolation=how))
+        crop = cv2.resize(np.ascontiguousarray(image[y1:y2, x1:x2]), (width, height), interpolation=how)
+        picture = data_address(Image.fromarray(crop), "WEBP", quality=_QUALITY, method=4)
     boxes = _boxes(instance, np.array([x1, y1], np.float64), scale)
     return Card(choice, flags_of(instance), (height, width), picture, path, boxes)
 

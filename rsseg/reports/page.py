@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 
 import numpy as np
 
 from rsseg.metainfo import ClassTable
 from rsseg.reports.cards import FLAGS, Card
 from rsseg.reports.gallery import KINDS
+from rsseg.reports.markup import about_list, colour_code, number, page, percent, problem_list, totals
 from rsseg.reports.statistics import FILL_EDGES, SIZE_EDGES, Statistics, middle
 
 __all__ = ["render_page"]
 
-_PROBLEMS = 200
 _CHARTS = {
     "sizes": "Mask sizes in pixels",
     "score": "Scores",
@@ -46,31 +45,18 @@ def render_page(
     """
     name = escape(table.name)
     sections = [
-        f"<header><h1>{name} labels</h1>{_about(about)}</header>",
+        f"<header><h1>{name} labels</h1>{about_list(about)}</header>",
         f'<section aria-label="Totals" class="totals">{_totals(statistics)}</section>',
         f"<section><h2>Classes</h2>{_class_table(statistics, table)}</section>",
         _charts(),
         _gallery(statistics, table, cards, score_text),
-        _problems(problems),
+        problem_list(problems),
     ]
-    data = _data(statistics, table)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{name} labels</title>\n'
-        f'<link rel="icon" href="data:,">\n<style>\n{_asset("page.css")}</style>\n</head>\n<body>\n<main>\n'
-        + "\n".join(filter(None, sections))
-        + f'\n</main>\n<script type="application/json" id="data">{data}</script>\n'
-        f"<script>\n{_asset('page.js')}</script>\n</body>\n</html>\n"
-    )
-
-
-def _asset(name: str) -> str:
-    return files("rsseg.reports").joinpath(name).read_text(encoding="utf-8")
+    return page(f"{table.name} labels", sections, _data(statistics, table), ["page.css"], ["page.js"])
 
 
 def _data(statistics: Statistics, table: ClassTable) -> str:
-    """The counts that the charts are drawn from, safe inside a script element."""
+    """The counts that the charts are drawn from."""
     s = statistics
     ious, stable = bool(s.ious.sum()), bool(s.stability.sum())
     scores = s.ious if ious else s.stability
@@ -82,20 +68,7 @@ def _data(statistics: Statistics, table: ClassTable) -> str:
         "fills": s.fills.tolist() if s.fills.sum() else None,
         "unlabelled": s.unlabelled.tolist(),
     }
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u202f")
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.3g}\u202f%"
-
-
-def _about(about: Mapping[str, str]) -> str:
-    rows = "".join(f"<div><dt>{escape(key)}</dt><dd>{escape(text)}</dd></div>" for key, text in about.items() if text)
-    return f'<dl class="about">{rows}</dl>' if rows else ""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _totals(statistics: Statistics) -> str:
@@ -103,21 +76,14 @@ def _totals(statistics: Statistics) -> str:
     shared, mixed = s.overlap_shares
     used = int(np.count_nonzero(s.instances))
     rows = [
-        ("tiles", _number(s.tiles[0]), f"{_number(s.tiles[1])} without objects"),
-        ("instances", _number(s.instances.sum()), f"{used} of {len(s.classes)} classes"),
-        ("empty masks", _number(s.empty.sum()), _percent(s.empty_share) + " of the objects"),
-        ("labelled pixels", _percent(1 - s.unlabelled_share), f"{_percent(s.unlabelled_share)} unlabelled"),
-        ("overlap", _percent(shared), f"of masked pixels under two or more; two classes: {_percent(mixed)}"),
-        ("below 100 px", _number(s.tiny.sum()), f"touching the border: {_number(s.border.sum())}"),
+        ("tiles", number(s.tiles[0]), f"{number(s.tiles[1])} without objects"),
+        ("instances", number(s.instances.sum()), f"{used} of {len(s.classes)} classes"),
+        ("empty masks", number(s.empty.sum()), percent(s.empty_share) + " of the objects"),
+        ("labelled pixels", percent(1 - s.unlabelled_share), f"{percent(s.unlabelled_share)} unlabelled"),
+        ("overlap", percent(shared), f"of masked pixels under two or more; two classes: {percent(mixed)}"),
+        ("below 100 px", number(s.tiny.sum()), f"touching the border: {number(s.border.sum())}"),
     ]
-    return "".join(
-        f'<div class="total"><span class="name">{name}</span><b>{value}</b><span class="note">{note}</span></div>'
-        for name, value, note in rows
-    )
-
-
-def _colour(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+    return totals(rows)
 
 
 def _class_table(statistics: Statistics, table: ClassTable) -> str:
@@ -127,18 +93,18 @@ def _class_table(statistics: Statistics, table: ClassTable) -> str:
     most = [max(int(values.max()), 1) for values in (s.label_pixels[:-1], s.instances)]
     body = []
     for i, name in enumerate(table.classes):
-        colour = _colour(table.palette[i])
+        colour = colour_code(table.palette[i])
         area, fill = middle(s.sizes[i], SIZE_EDGES), middle(s.fills[i], FILL_EDGES)
         cells = [
             f'<th scope="row" data-v="{escape(name)}"><a href="#gallery" data-pick="{i}">'
             f'<i class="dot" style="--c:{colour}"></i>{escape(name)}</a></th>',
             *(
                 f'<td data-v="{value}" class="bar" style="--c:{colour};--w:{100 * value / top:.2f}%">'
-                f"<span>{_number(value)}</span></td>"
+                f"<span>{number(value)}</span></td>"
                 for value, top in zip((int(s.label_pixels[i]), int(s.instances[i])), most, strict=True)
             ),
-            *(_cell(int(value), _number(value)) for value in (s.empty[i], *s.buckets[i])),
-            _cell(area, "" if area is None else _number(area)),
+            *(_cell(int(value), number(value)) for value in (s.empty[i], *s.buckets[i])),
+            _cell(area, "" if area is None else number(area)),
             _cell(fill, "" if fill is None else f"{fill:.2f}"),
         ]
         body.append(f"<tr>{''.join(cells)}</tr>")
@@ -170,7 +136,7 @@ def _gallery(statistics: Statistics, table: ClassTable, cards: Sequence[Card], s
     present = [i for i in range(len(table.classes)) if statistics.instances[i] or statistics.empty[i]]
     chips = "".join(
         f'<button type="button" class="chip" data-class="{i}" aria-pressed="false">'
-        f'<i class="dot" style="--c:{_colour(table.palette[i])}"></i>{escape(table.classes[i])}</button>'
+        f'<i class="dot" style="--c:{colour_code(table.palette[i])}"></i>{escape(table.classes[i])}</button>'
         for i in present
     )
     kinds = "".join(
@@ -203,24 +169,24 @@ def _gallery(statistics: Statistics, table: ClassTable, cards: Sequence[Card], s
     )
 
 
-def _card(number: int, card: Card, table: ClassTable) -> str:
+def _card(position: int, card: Card, table: ClassTable) -> str:
     choice, instance = card.choice, card.choice.instance
-    name, tile = table.classes[instance.label], choice.tile.name
+    name, colour, tile = table.classes[instance.label], colour_code(table.palette[instance.label]), choice.tile.name
     height, width = card.size
     score = "" if choice.score is None else f"{choice.score:.3f}"
     text = f"{choice.kind} {name} in {tile}" + (f", score {score}" if score else "")
     image = f'<img src="{card.picture}" width="{width}" height="{height}" alt="{escape(text)}">' if card.picture else ""
-    shape = f'<path id="m{number}" class="mask" d="{card.outline}"/>' if card.outline else ""
+    shape = f'<path id="m{position}" class="mask" d="{card.outline}"/>' if card.outline else ""
     lines = f'<path class="box" d="{card.boxes}"/>' if card.boxes else ""
     where = tile if instance.source_object_id is None else f"{tile} · {instance.source_object_id}"
-    amount = f"{_number(instance.area)} px"
+    amount = f"{number(instance.area)} px"
     if instance.mask_to_box is not None:
-        amount += f", {_percent(instance.mask_to_box)} of its box"
+        amount += f", {percent(instance.mask_to_box)} of its box"
     marks = "".join(f'<span class="flag">{escape(FLAGS[flag])}</span>' for flag in card.flags)
     return (
         f'<figure class="card" data-class="{instance.label}" data-kind="{choice.kind}" data-score="{score}" '
         f'data-area="{instance.area}" data-flags="{" ".join(card.flags)}">'
-        f'<div class="picture{"" if image else " none"}" style="--c:{_colour(table.palette[instance.label])}">{image}'
+        f'<div class="picture{"" if image else " none"}" style="--c:{colour}">{image}'
         f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{shape}{lines}</svg></div>'
         f'<figcaption><span class="line"><b>{escape(name)}</b><span class="score">{score}</span></span>'
         f'<span class="where" title="tile and object: {escape(where)}">{escape(where)}</span>'
@@ -228,12 +194,3 @@ def _card(number: int, card: Card, table: ClassTable) -> str:
         f'<span class="flags"><span class="kind {choice.kind}">{choice.kind}</span>{marks}</span>'
         "</figcaption></figure>\n"
     )
-
-
-def _problems(problems: Sequence[str]) -> str:
-    if not problems:
-        return ""
-    rows = "".join(f"<li>{escape(problem)}</li>" for problem in problems[:_PROBLEMS])
-    more = len(problems) - _PROBLEMS
-    rows += f"<li>and {more} more</li>" if more > 0 else ""
-    return f'<section id="problems"><h2>Problems ({len(problems)})</h2><ul>{rows}</ul></section>'

@@ -101,9 +101,9 @@ class Blender:
         self._sums[(column + 1) % 2, :, :, : rest.shape[2]] = rest
 
     def average(self, row: int, column: int, block: torch.Tensor) -> torch.Tensor:
-        """Scores of a finished block: its sums over its weights, (C, height, width)."""
+        """Scores of a finished block: its sums over its weights, (C, height, width), in place."""
         y, x = (self._part(total, low, high) for total, (low, high) in self._totals(row, column))
-        return block if y is None and x is None else block / self._product(y, x)
+        return block if y is None and x is None else block.div_(self._product(y, x))
 
     def _totals(self, row: int, column: int) -> list[tuple[torch.Tensor, tuple[int, int]]]:
         return [(self._total_y, self.grid.strip(row)), (self._total_x, self.grid.block(column))]

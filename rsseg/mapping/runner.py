@@ -20,7 +20,7 @@ import rsseg
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import Place, sync, write_cog, write_flat, write_overviews
 from rsseg.mapping.products import Products, make_products
-from rsseg.mapping.source import RasterSource
+from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Predictor, Strips
 from rsseg.metainfo import ClassTable
 from rsseg.structures.progress import Progress
@@ -114,7 +114,7 @@ def map_raster(
         OSError: A file cannot be read or written.
         ValueError: Source and settings do not go together.
     """
-    with rasterio.Env(GDAL_CACHEMAX=64, GDAL_PAM_ENABLED="NO"):
+    with rasterio.Env(GDAL_CACHEMAX=CACHE, GDAL_PAM_ENABLED="NO"):
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
             job = _plan(raster, target, predictor, table, options, about)

@@ -17,10 +17,13 @@ from rasterio.windows import Window
 
 from rsseg.mapping.areas import metres_per_pixel
 
-__all__ = ["RasterSource", "choose_bands"]
+__all__ = ["CACHE", "RasterSource", "choose_bands"]
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-_CACHE, _CACHE_LIMIT = 64, 1024
+CACHE = 32
+"""MiB of GDAL's cache for a file in tiles, and while maps are written."""
+
+_CACHE_LIMIT = 1024
 
 
 def choose_bands(colours: Sequence[ColorInterp], told: Sequence[int] | None, where: str) -> list[int]:
@@ -99,9 +102,9 @@ class RasterSource:
         """MiB that GDAL's cache needs, so that windows of ``rows`` rows do not decode a block of the file twice."""
         height, width = self._file.block_shapes[0]
         if width < self._file.width:  # tiles: neighbours need only a few
-            return _CACHE
+            return CACHE
         size = np.dtype(self._file.dtypes[0]).itemsize * self._file.count
-        return int(min(max(_CACHE, 1.25 * (rows + 2 * height) * width * size / 2**20), _CACHE_LIMIT))
+        return int(min(max(CACHE, 1.25 * (rows + 2 * height) * width * size / 2**20), _CACHE_LIMIT))
 
     def read(self, x1: int, y1: int, x2: int, y2: int) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         """Pixels and validity of a window.

@@ -184,6 +184,7 @@ class Strips:
                 part = next(scores) if mask is None or mask.any() else None
                 yield column, blender.add(row, column, part, carried), mask
                 blender.shift(column)
+            del batch, scores, part  # before the next scores are made
 
     def _planes(self, scores: torch.Tensor, mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
         """Bytes (planes, h, w) of a finished block."""

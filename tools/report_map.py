@@ -1,0 +1,46 @@
+"""One HTML page for a map of tools/map_raster.py: the map, the image beside it, legend, areas, accuracy, provenance.
+
+python tools/report_map.py MAP.tif [--image SRC] [--bands 3,2,1] [--out map.html]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def _bands(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("map", type=Path, help="the map; its _areas.csv and _accuracy.csv are read from beside it")
+    parser.add_argument("--image", metavar="SRC", help="image to show (default: the map's source, if beside the map)")
+    parser.add_argument("--bands", type=_bands, help="bands as red,green,blue (default: those the map was made from)")
+    parser.add_argument("--out", type=Path, help="the page (default: the map's name with .html)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the page."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    args = parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.reports.map_page import report_map
+
+    try:
+        report_map(args.map, args.out or args.map.with_suffix(".html"), args.image, args.bands)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

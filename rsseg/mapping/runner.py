@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -30,6 +31,7 @@ __all__ = ["MapOptions", "map_raster"]
 
 _log = logging.getLogger("rsseg")
 _PLAN = "RSSEG_PLAN"
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD in malloc.h
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def map_raster(
         OSError: A file cannot be read or written.
         ValueError: Source and settings do not go together.
     """
+    _give_memory_back()
     with rasterio.Env(GDAL_CACHEMAX=CACHE, GDAL_PAM_ENABLED="NO"):
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
@@ -129,6 +132,15 @@ def map_raster(
         finally:
             raster.close()
         return _finish(job, wanted)
+
+
+def _give_memory_back() -> None:
+    """Let the C library return large arrays as soon as they are freed, for this process.
+
+    By default glibc learns to keep blocks of up to 32 MiB, one set for each thread: half as much memory again.
+    """
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 4 << 20)
 
 
 def _plan(

@@ -5,8 +5,11 @@ from benchmarks.convert_memory import CONVERT_MEMORY, CONVERT_MEMORY_BOXES
 from benchmarks.convert_overlap import CONVERT_OVERLAP
 from benchmarks.convert_postprocess import CONVERT_POSTPROCESS
 from benchmarks.entry import Entry, measure
+from benchmarks.map_memory import MAP_MEMORY
+from benchmarks.map_throughput import MAP_THROUGHPUT
 from benchmarks.metric import METRIC
 from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
+from benchmarks.slide import SLIDE, SLIDE_MEMORY
 from benchmarks.tiling import TILING
 
 ENTRIES: dict[str, Entry] = {
@@ -15,9 +18,13 @@ ENTRIES: dict[str, Entry] = {
     "convert_memory_boxes": CONVERT_MEMORY_BOXES,
     "convert_overlap": CONVERT_OVERLAP,
     "convert_postprocess": CONVERT_POSTPROCESS,
+    "map_memory": MAP_MEMORY,
+    "map_throughput": MAP_THROUGHPUT,
     "metric": METRIC,
     "sep_memory": SEP_MEMORY,
     "sep_step": SEP_STEP,
+    "slide": SLIDE,
+    "slide_memory": SLIDE_MEMORY,
     "tiling": TILING,
 }
 

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
+from rasterio import Affine
 from rasterio.warp import transform as transform_points
 
 __all__ = ["metres_per_pixel", "row_areas"]

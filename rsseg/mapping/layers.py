@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
+from rasterio import Affine
 
 from rsseg.mapping.vectors import Polygon, twice_area
 from rsseg.metainfo import ClassTable

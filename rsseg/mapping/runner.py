@@ -63,6 +63,8 @@ class MapOptions:
     def __post_init__(self) -> None:
         if self.blend not in BLENDS:
             raise ValueError(f"no blend {self.blend!r}; there are {', '.join(BLENDS)}")
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"the range of values begins with the smaller one, not {self.value_range}")
         if not 0 <= self.overlap < 1:
             raise ValueError(f"the overlap is a share of the window, at least 0 and below 1, not {self.overlap}")
 
@@ -117,7 +119,7 @@ def map_raster(
         ValueError: Source and settings do not go together.
     """
     _give_memory_back()
-    with rasterio.Env(GDAL_CACHEMAX=CACHE, GDAL_PAM_ENABLED="NO"):
+    with rasterio.Env(GDAL_CACHEMAX=CACHE):
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
             job = _plan(raster, target, predictor, table, options, about)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
+from rasterio import Affine
 from rasterio.features import shapes
 
 __all__ = ["Polygon", "polygons", "simplify_polygon"]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from affine import Affine
 from mmengine.config import Config
+from rasterio import Affine
 from torch import nn
 
 from rsseg.metainfo import ClassTable, load_metainfo

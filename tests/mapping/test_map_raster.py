@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
+from rasterio import Affine
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
 
@@ -224,6 +224,19 @@ def test_half_a_map_of_other_settings_is_not_continued(stub, table, noise, write
     with pytest.raises(FileExistsError, match="begun with another checkpoint; "):
         map_raster(source, target, stub, table, SMALL, {"checkpoint": "other.pth"})
     assert map_raster(source, target, stub, table, MapOptions(window=(16, 16), overwrite=True), {"checkpoint": "other"})
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(blend="max"), "there are mean, cosine, centre"),
+        (dict(overlap=1.0), "at least 0 and below 1"),
+        (dict(value_range=(255, 0)), "the smaller one"),
+    ],
+)
+def test_impossible_options_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        MapOptions(**wrong)
 
 
 def test_bad_input_is_one_clear_error(stub, table, noise, write_raster, tmp_path):

@@ -10,7 +10,7 @@ import struct
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
+from rasterio import Affine
 from rasterio.crs import CRS
 
 from rsseg.mapping import Products

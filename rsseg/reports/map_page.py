@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+import rasterio
+
 from rsseg.reports.map_files import MapFiles, open_map, point_at
 from rsseg.reports.map_pictures import image_picture, map_picture
 from rsseg.reports.markup import about_list, colour_code, number, page, percent, problem_list, totals
@@ -18,6 +20,7 @@ __all__ = ["render_map_page", "report_map"]
 
 _log = logging.getLogger("rsseg")
 
+_CACHE = 64 << 20  # bytes: rasterio hands this number to GDALSetCacheMax64
 _HIDDEN = {"plan", "classes", "size", "source"}
 _NAMES = {
     "config_sha256": "SHA-256 of the config",
@@ -44,6 +47,18 @@ def report_map(path: Path, out: Path, image: str | None = None, bands: Sequence[
         OSError: The map or the image given cannot be read, or the page not be written.
         ValueError: The map is no class map, or the image does not go with it.
     """
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_PAM_ENABLED="NO"):
+        text, problems = _page_of(path, image, bands)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as file:
+        file.write(text.encode("utf-8"))
+    for problem in problems:
+        _log.warning("%s", problem)
+    _log.info("%s: %.1f MB", out, len(text) / 1e6)
+
+
+def _page_of(path: Path, image: str | None, bands: Sequence[int] | None) -> tuple[str, list[str]]:
+    """The page, and what is wrong with it."""
     files = open_map(path)
     problems, picture, shown = list(files.problems), None, ""
     source = str(path.parent / Path(files.told.get("source", "")).name) if image is None else image
@@ -56,13 +71,7 @@ def report_map(path: Path, out: Path, image: str | None = None, bands: Sequence[
         if image is not None:
             raise
         problems.append(f"no image is shown; say which with --image ({error})")
-    text = render_map_page(files, map_picture(files), picture, shown, problems)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as file:
-        file.write(text.encode("utf-8"))
-    for problem in problems:
-        _log.warning("%s", problem)
-    _log.info("%s: %.1f MB", out, len(text) / 1e6)
+    return render_map_page(files, map_picture(files), picture, shown, problems), problems
 
 
 def render_map_page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,22 +20,25 @@ from rsseg.structures.pictures import indexed
 
 __all__ = ["choose_bands", "image_picture", "map_picture"]
 
-_SIDES = (1600, 1131, 800, 566)
+_SIDE = 1600
+_SHRINK = (1, 0.7, 0.5, 0.35)
 _MOST = 2_200_000
 _NODATA = 255
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
-def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:
-    scale = min(1.0, side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+def _picture_size(files: MapFiles) -> tuple[int, int]:
+    scale = min(1.0, _SIDE / max(files.size))
+    return max(1, round(files.size[0] * scale)), max(1, round(files.size[1] * scale))
 
 
-def _bounded(size: tuple[int, int], draw: Callable[[tuple[int, int]], str]) -> str:
-    """The largest picture (longer side at most 1600 pixels) whose address has at most 2.2 million characters."""
+def _bounded(picture: Image.Image, how: Image.Resampling, kind: str, **options: Any) -> str:
+    """The address of a picture, shrunk until it has at most 2.2 million characters."""
     address = ""
-    for side in _SIDES:
-        address = draw(_fit(size, side))
+    for scale in _SHRINK:
+        width, height = (max(1, round(length * scale)) for length in picture.size)
+        shown = picture if scale == 1 else picture.resize((width, height), how)
+        address = data_address(shown, kind, **options)
         if len(address) <= _MOST:
             break
     return address
@@ -44,26 +47,24 @@ def _bounded(size: tuple[int, int], draw: Callable[[tuple[int, int]], str]) -> s
 def map_picture(files: MapFiles) -> str:
     """A class map in its colours as the address of a PNG, transparent where there is no data.
 
-    It is read through the overviews; of the pixels that become one the most frequent class is shown.
+    It is read through the overviews; of the pixels that become one the most frequent class is shown.  Its longer side
+    has at most 1600 pixels.
 
     Raises:
         OSError: The map cannot be read.
     """
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(files.palette)] = files.palette
-
-    def draw(size: tuple[int, int]) -> str:
-        try:
-            with rasterio.open(files.path) as file:
-                whole = max(file.shape) <= 2 * _SIDES[0] or file.overviews(1)
-                how = Resampling.mode if whole else Resampling.nearest
-                labels = file.read(1, out_shape=size, resampling=how)
-        except RasterioError as error:
-            raise OSError(f"{files.path}: is damaged ({error})") from error
-        labels[labels >= len(files.classes)] = _NODATA
-        return data_address(indexed(labels, colours), "PNG", optimize=True, transparency=_NODATA)
-
-    return _bounded(files.size, draw)
+    try:
+        with rasterio.open(files.path) as file:
+            small = max(file.shape) <= 2 * _SIDE or file.overviews(1)
+            how = Resampling.mode if small else Resampling.nearest
+            labels = file.read(1, out_shape=_picture_size(files), resampling=how)
+    except RasterioError as error:
+        raise OSError(f"{files.path}: is damaged ({error})") from error
+    labels[labels >= len(files.classes)] = _NODATA
+    picture = indexed(labels, colours)
+    return _bounded(picture, Image.Resampling.NEAREST, "PNG", optimize=True, transparency=_NODATA)
 
 
 def choose_bands(colours: Sequence[ColorInterp], told: Sequence[int] | None, where: str) -> list[int]:
@@ -102,16 +103,11 @@ def image_picture(files: MapFiles, path: str, bands: Sequence[int] | None) -> tu
         OSError: The image cannot be read.
         ValueError: Bands are not known, or image and map have no ground in common.
     """
-    note = ""
-
-    def draw(size: tuple[int, int]) -> str:
-        nonlocal note
-        pixels, valid, note = _pixels(files, path, bands, size)
-        rgba = np.dstack([*(pixels if len(pixels) == 3 else pixels.repeat(3, 0)), np.where(valid, 255, 0)])
-        picture = Image.fromarray(rgba.astype(np.uint8))
-        return data_address(picture if not valid.all() else picture.convert("RGB"), "WEBP", quality=80, method=4)
-
-    return _bounded(files.size, draw), note
+    pixels, valid, note = _pixels(files, path, bands, _picture_size(files))
+    rgba = np.dstack([*(pixels if len(pixels) == 3 else pixels.repeat(3, 0)), np.where(valid, 255, 0)])
+    picture = Image.fromarray(rgba.astype(np.uint8))
+    picture = picture.convert("RGB") if valid.all() else picture
+    return _bounded(picture, Image.Resampling.BOX, "WEBP", quality=80, method=4), note
 
 
 def _pixels(

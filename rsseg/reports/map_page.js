@@ -33,6 +33,7 @@
     at.z = Math.min(Math.max(at.z, 1), 32);
     for (const axis of ["x", "y"]) at[axis] = Math.min(Math.max(at[axis], 1 - at.z), 0);
     for (const key of ["x", "y", "z"]) panes.style.setProperty(`--${key}`, at[key]);
+    panes.classList.toggle("zoomed", at.z > 1);
     panes.classList.toggle("near", at.z > 3);
     root.dataset.zoom = at.z.toFixed(2);
   };
@@ -48,7 +49,7 @@
     "wheel",
     (event) => {
       const box = ground(event.target);
-      if (!box || event.ctrlKey) return;
+      if (!box || event.ctrlKey || (at.z === 1 && event.deltaY > 0)) return; // the page scrolls
       event.preventDefault();
       const factor = Math.exp(-Math.sign(event.deltaY) * 0.2);
       zoom(factor, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def light_model() -> Any:
 def folder() -> Path:
     """A folder for this process, deleted at its end."""
     root = Path(tempfile.mkdtemp(prefix="rsseg-benchmark-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    Finalize(None, shutil.rmtree, (root, True), exitpriority=0)  # multiprocessing skips atexit
     return root
 
 

@@ -20,10 +20,10 @@ from rsseg.mapping.areas import metres_per_pixel
 __all__ = ["CACHE", "RasterSource", "choose_bands"]
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-CACHE = 32
-"""MiB of GDAL's cache for a file in tiles, and while maps are written."""
+CACHE = 32 << 20
+"""Bytes of GDAL's cache for a file in tiles, and while maps are written (rasterio takes bytes, not MiB)."""
 
-_CACHE_LIMIT = 1024
+_CACHE_LIMIT = 1 << 30
 
 
 def choose_bands(colours: Sequence[ColorInterp], told: Sequence[int] | None, where: str) -> list[int]:
@@ -99,12 +99,12 @@ class RasterSource:
         self._opaque = gsd is None and all(MaskFlags.all_valid in flags[band - 1] for band in self.bands)
 
     def cache_size(self, rows: int) -> int:
-        """MiB that GDAL's cache needs, so that windows of ``rows`` rows do not decode a block of the file twice."""
+        """Bytes that GDAL's cache needs, so that windows of ``rows`` rows do not decode a block of the file twice."""
         height, width = self._file.block_shapes[0]
         if width < self._file.width:  # tiles: neighbours need only a few
             return CACHE
         size = np.dtype(self._file.dtypes[0]).itemsize * self._file.count
-        return int(min(max(CACHE, 1.25 * (rows + 2 * height) * width * size / 2**20), _CACHE_LIMIT))
+        return int(min(max(CACHE, 1.25 * (rows + 2 * height) * width * size), _CACHE_LIMIT))
 
     def read(self, x1: int, y1: int, x2: int, y2: int) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         """Pixels and validity of a window.

@@ -81,7 +81,7 @@ def make_raster(path: Path, side: int) -> Path:
     rows = np.random.default_rng(0).integers(0, 256, (3, 32, side // 16 + 1)).astype(np.uint8)
     rows = rows.repeat(16, 1).repeat(16, 2)[:, :, :side]
     place = rasterio.Affine(0.5, 0, 500000, 0, -0.5, 4000000)
-    with rasterio.Env(GDAL_CACHEMAX=16), rasterio.open(
+    with rasterio.Env(GDAL_CACHEMAX=16 << 20), rasterio.open(
         path, "w", driver="GTiff", width=side, height=side, count=3, dtype="uint8", crs="EPSG:32633", transform=place,
         tiled=True, blockxsize=512, blockysize=512, photometric="RGB", interleave="pixel",
     ) as file:  # fmt: skip

@@ -30,6 +30,7 @@ class LoadedUnit:
         image: (H, W, 3) uint8 RGB, or ``None`` where there is nothing to convert or ``failure`` says why not.
         truth: N masks where the predictor needs them.
         failure: Why the image cannot be converted.
+        tiles: What :func:`tiles_of` says, where it was asked ahead of time.
     """
 
     item: SourceItem
@@ -37,6 +38,7 @@ class LoadedUnit:
     image: NDArray[np.uint8] | None = None
     truth: Truth | None = None
     failure: AnnotationError | None = None
+    tiles: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
 
 
 def problem_row(error: AnnotationError) -> dict[str, Any]:
@@ -79,7 +81,9 @@ def load_unit(item: SourceItem, source: DetectionSource, settings: Settings, nee
             path = error.filename or item.image
             error = AnnotationError(path, None, item.stem, f"file cannot be read ({error.strerror or error})")
         return LoadedUnit(item, detections, failure=error)
-    return LoadedUnit(item, detections, image, truth)
+    unit = LoadedUnit(item, detections, image, truth)
+    unit.tiles = tiles_of(unit, settings)
+    return unit
 
 
 def cut_tiles(unit: LoadedUnit, settings: Settings, part: dict[str, Any] | None = None) -> Iterator[Results]:
@@ -92,7 +96,7 @@ def cut_tiles(unit: LoadedUnit, settings: Settings, part: dict[str, Any] | None 
     """
     if unit.image is None:
         return
-    windows, kept = tiles_of(unit, settings)
+    windows, kept = unit.tiles or tiles_of(unit, settings)
     part = {"empty_tiles": []} if part is None else part
     part["unassigned"] = [unit.detections.object_ids[i] for i in np.flatnonzero(~kept.any(axis=1))]
     for j, window in enumerate(windows):

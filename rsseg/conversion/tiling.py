@@ -9,8 +9,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,14 +31,12 @@ from rsseg.datasets.detection import SUFFIXES
 from rsseg.structures.pictures import indexed
 from rsseg.structures.progress import Progress
 from rsseg.structures.windows import cut_window, tile_windows
-from rsseg.structures.writing import remove_abandoned, replacing
+from rsseg.structures.writing import remove_abandoned, replacing, run_threads
 
 __all__ = ["TilingReport", "cut_images"]
 
 _log = logging.getLogger("rsseg")
 _RECORD = ".tiling.json"
-
-Cut = Callable[[Path], tuple[Path, int, int, "str | None"]]
 
 
 @dataclass
@@ -110,7 +107,7 @@ def cut_images(
     cut = partial(_cut_image, out=Path(out), size=size, overlap=overlap, pad=pad)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        for path, written, found, failure in _run(cut, paths, workers):
+        for path, (written, found, failure) in run_threads(cut, paths, workers):
             report.written += written
             report.found += found
             if failure is not None:
@@ -124,8 +121,8 @@ def cut_images(
     return report
 
 
-def _cut_image(path: Path, out: Path, size: int, overlap: int, pad: bool) -> tuple[Path, int, int, str | None]:
-    """The path, the numbers of tiles written and found, and why the image could not be cut to its end."""
+def _cut_image(path: Path, out: Path, size: int, overlap: int, pad: bool) -> tuple[int, int, str | None]:
+    """The numbers of tiles written and found, and why the image could not be cut to its end."""
     written = found = 0
     try:
         with _opened(path) as raster:
@@ -141,10 +138,10 @@ def _cut_image(path: Path, out: Path, size: int, overlap: int, pad: bool) -> tup
                 written += 1
     except RasterioError as error:  # what GDAL said is only in the cause
         why = error.__cause__ or error
-        return path, written, found, f"image is broken or cut short, replace the file ({why})"
+        return written, found, f"image is broken or cut short, replace the file ({why})"
     except ValueError as error:
-        return path, written, found, str(error)
-    return path, written, found, None
+        return written, found, str(error)
+    return written, found, None
 
 
 def _find(folder: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -171,16 +168,6 @@ def _claim(out: Path, now: dict[str, Any]) -> None:
         raise ValueError(f"{out} holds tiles with {before}, not {now}; choose another folder or remove it")
     with replacing(path) as file:
         file.write(json.dumps(now).encode())
-
-
-def _run(cut: Cut, paths: list[Path], workers: int) -> Iterator[tuple[Path, int, int, str | None]]:
-    with ThreadPoolExecutor(workers, thread_name_prefix="tiler") as pool:
-        jobs = [pool.submit(cut, path) for path in paths]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Jpeg:

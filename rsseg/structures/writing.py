@@ -8,13 +8,16 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-__all__ = ["Writer", "remove_abandoned", "replacing"]
+__all__ = ["Writer", "remove_abandoned", "replacing", "run_threads"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _ABANDONED_SECONDS = 3600.0
 """A temporary file of another machine that nobody wrote to for so long has no owner any more."""
@@ -73,6 +76,27 @@ class Writer:
     def close(self, cancel: bool = False) -> None:
         """Wait for the threads; ``cancel`` drops jobs that have not begun."""
         self._pool.shutdown(wait=True, cancel_futures=cancel)
+
+
+def run_threads(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
+    """Each item with ``work(item)``, as they get ready; jobs that have not begun are dropped when one fails.
+
+    Args:
+        work: What to do; decoding, encoding and writing let other threads run.
+        items: What to do it with.
+        workers: How many at a time.
+
+    Raises:
+        Exception: Whatever ``work`` raised.
+        ValueError: ``workers`` is not allowed.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool:
+        jobs = {pool.submit(work, item): item for item in items}
+        try:
+            for job in as_completed(jobs):
+                yield jobs[job], job.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

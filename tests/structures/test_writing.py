@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
-from rsseg.structures.writing import Writer
+from rsseg.structures.writing import Writer, run_threads
 
 
 def test_jobs_run_in_order_and_are_done_after_closing():
@@ -36,3 +37,21 @@ def test_submitting_waits_when_too_much_waits():
     gate.set()
     blocked.join()
     writer.close()
+
+
+def test_threads_give_each_item_with_its_result():
+    assert sorted(run_threads(lambda value: value * 2, [3, 1, 2], workers=2)) == [(1, 2), (2, 4), (3, 6)]
+
+
+def test_jobs_that_have_not_begun_are_dropped_when_one_fails():
+    begun: list[str] = []
+
+    def work(text: str) -> int:
+        begun.append(text)
+        if text != "x":
+            time.sleep(0.1)  # long enough for the failure to be seen
+        return int(text)
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(run_threads(work, ["x", *map(str, range(50))], workers=1))
+    assert len(begun) < 51

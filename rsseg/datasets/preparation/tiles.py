@@ -10,9 +10,9 @@ import json
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.pictures import indexed
 from rsseg.structures.progress import Progress
 from rsseg.structures.windows import cut_window, tile_windows
-from rsseg.structures.writing import remove_abandoned, replacing
+from rsseg.structures.writing import remove_abandoned, replacing, run_threads
 
 __all__ = ["Colour", "ColourCode", "Layout", "Pair", "Report", "cut_pairs", "tile_names"]
 
@@ -183,20 +183,15 @@ def cut_pairs(pairs: Sequence[Pair], out: Path | str, layout: Layout, code: Colo
     _claim(out, {"size": layout.size, "stride": layout.stride, "tolerance": code.tolerance}, pairs)
     cv2.setNumThreads(1)
     report, progress = Report(images=len(pairs)), Progress(len(pairs), "prepare")
-    with ThreadPoolExecutor(workers, thread_name_prefix="preparer") as pool:
-        jobs = {pool.submit(_cut, pair, out, layout, code): pair for pair in pairs}
-        try:
-            for job in as_completed(jobs):
-                written, found, failure = job.result()
-                part = jobs[job].part
-                report.written, report.found = report.written + written, report.found + found
-                report.parts[part] = report.parts.get(part, 0) + written + found
-                if failure is not None:
-                    report.failures.append(failure)
-                    _log.warning("left out: %s", failure)
-                progress.step()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    for pair, (written, found, failure) in run_threads(
+        partial(_cut, out=out, layout=layout, code=code), pairs, workers
+    ):
+        report.written, report.found = report.written + written, report.found + found
+        report.parts[pair.part] = report.parts.get(pair.part, 0) + written + found
+        if failure is not None:
+            report.failures.append(failure)
+            _log.warning("left out: %s", failure)
+        progress.step()
     seconds = progress.close()
     report.failures.sort()
     counts = report.images, report.written, report.found, len(report.failures), seconds

@@ -23,8 +23,8 @@ DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary")}
 # Import names of the packages in requirements/, and of those that these bring along.
 RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
-OPTIONAL = {"safetensors", "segment_anything", "sam2"}
-TESTING = {"pytest", "packaging", "setuptools", "yaml"}
+OPTIONAL = {"safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow"}
+TESTING = {"pytest", "packaging", "setuptools", "yaml", "sklearn"}
 
 
 def _requirements(name: str) -> list[Requirement]:

@@ -3,7 +3,7 @@
     python tools/train.py configs/deepglobe/unet_effb4_from_openearthmap.py
 
 Encoder and decoder transfer, the classifier is new.  First: configs/openearthmap/unet_effb4.py; other weights:
---cfg-options custom_hooks.2.checkpoint=FILE.  A validation ends every epoch.  Not run by us.
+--cfg-options default_hooks.start.checkpoint=FILE.  A validation ends every epoch.  Not run by us.
 Expected (paper): figure 9a, without numbers.  Three runs, as in the paper: --cfg-options randomness.seed=...
 """
 
@@ -14,5 +14,4 @@ epoch = 321  # four tiles of each of 642 images in batches of 8
 param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=0.0, begin=0, end=20 * epoch, by_epoch=False)]
 train_cfg = dict(max_iters=20 * epoch, val_interval=epoch)
 checkpoint = "work_dirs/openearthmap/unet_effb4/iter_80000.pth"
-start = dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"])
-custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), start]
+default_hooks = dict(start=dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"]))

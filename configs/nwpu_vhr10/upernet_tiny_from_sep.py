@@ -7,13 +7,11 @@ Measured on the 166 validation images: mIoU 10.82, mF1 13.21, OA 89.38.
 
 _base_ = ["./upernet_tiny.py"]
 
-custom_hooks = [
-    dict(type="SeedEachIter"),
-    dict(type="ShareBuffers"),
-    dict(
+default_hooks = dict(
+    start=dict(
         type="LoadPretrained",
         checkpoint="work_dirs/nwpu_vhr10/upernet_tiny_sep/iter_300.pth",
         new=["decode_head.conv_seg"],
         unused=["heads"],
-    ),
-]
+    )
+)

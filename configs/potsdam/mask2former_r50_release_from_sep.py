@@ -10,5 +10,6 @@ _base_ = ["./mask2former_r50_release.py"]
 
 model = dict(backbone=dict(init_cfg=None))
 checkpoint = "work_dirs/samrs/mask2former_r50_release_sep/iter_80000.pth"
-start = dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.cls_embed"], unused=["heads"])
-custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), start]
+default_hooks = dict(
+    start=dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.cls_embed"], unused=["heads"])
+)

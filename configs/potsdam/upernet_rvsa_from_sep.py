@@ -10,5 +10,6 @@ _base_ = ["./upernet_rvsa.py"]
 
 model = dict(backbone=dict(init_cfg=None))
 checkpoint = "work_dirs/samrs/upernet_rvsa_sep/iter_80000.pth"
-start = dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
-custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), start]
+default_hooks = dict(
+    start=dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
+)

@@ -2,7 +2,7 @@
 
     tools/dist_train.sh configs/potsdam/upernet_swin_from_sep.py 8
 
-Other weights: ... --cfg-options custom_hooks.2.checkpoint=FILE.  Published weights are converted first,
+Other weights: ... --cfg-options default_hooks.start.checkpoint=FILE.  Published weights are converted first,
 `python tools/convert_weights.py PUBLISHED.pth data/weights/upernet_swin_sep.pth`, and given in the same way.
 Expected (paper): OA 91.88, mF1 92.23, inflated by its evaluation (docs/design.md).  Not run by us.
 """
@@ -11,5 +11,6 @@ _base_ = ["./upernet_swin.py"]
 
 model = dict(backbone=dict(init_cfg=None))
 checkpoint = "work_dirs/samrs/upernet_swin_sep/iter_80000.pth"
-start = dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
-custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), start]
+default_hooks = dict(
+    start=dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
+)

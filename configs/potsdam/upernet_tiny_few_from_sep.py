@@ -8,5 +8,6 @@ The grid's commands and figures: upernet_tiny_few.py; the pre-training: configs/
 _base_ = ["./upernet_tiny_few.py"]
 
 checkpoint = "work_dirs/nwpu_vhr10/upernet_tiny_sep/iter_300.pth"
-start = dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
-custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), start]
+default_hooks = dict(
+    start=dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
+)

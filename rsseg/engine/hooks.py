@@ -76,7 +76,7 @@ class LoadPretrained(Hook):
             if not Path(self.checkpoint).is_file():
                 raise FileNotFoundError(
                     f"{self.checkpoint}: no such checkpoint. Pre-train first (see the config's docstring), or name "
-                    "yours: --cfg-options custom_hooks.2.checkpoint=PATH"
+                    "yours: --cfg-options default_hooks.start.checkpoint=PATH"
                 )
             load_pretrained(_bare(runner.model), self.checkpoint, self.new, self.unused)
 

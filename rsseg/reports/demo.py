@@ -116,7 +116,7 @@ class Demo:
     def _fine_tuning(self, title: str) -> list[object]:
         options = [f"train_dataloader.dataset.indices={self.few}"]
         if title == "SEP":
-            options.append(f"custom_hooks.2.checkpoint={WORK / 'sep' / f'iter_{self.iters}.pth'}")
+            options.append(f"default_hooks.start.checkpoint={WORK / 'sep' / f'iter_{self.iters}.pth'}")
         return self._training(RUNS[title], title, *options)
 
     def _test(self) -> Rows:

@@ -206,7 +206,7 @@ def _without_start(part: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("path", ROWS, ids=_name)
 def test_a_start_from_sep_names_what_sep_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = _load(path, monkeypatch)
-    starts = [hook for hook in config["custom_hooks"] if hook["type"] == "LoadPretrained"]
+    starts = [hook for hook in config["default_hooks"].values() if hook["type"] == "LoadPretrained"]
     assert len(starts) == path.stem.endswith("_from_sep")
     for start in starts:
         found = re.fullmatch(r"work_dirs/samrs/(\w+)/iter_80000\.pth", start["checkpoint"])

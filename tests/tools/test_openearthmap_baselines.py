@@ -143,7 +143,7 @@ def test_is_tested_with_flips(run):
 def test_fine_tuning_takes_all_but_the_classifier(path, tmp_path):
     cfg = Config.fromfile(path)
     init_default_scope(cfg.default_scope)
-    (start,) = (hook for hook in cfg.custom_hooks if hook.type == "LoadPretrained")
+    start = cfg.default_hooks.start
     folder, name, file = Path(start.checkpoint).parts[1:]
     before = Config.fromfile(CONFIGS.parent / folder / f"{name}.py")
     assert file == f"iter_{before.train_cfg.max_iters}.pth"

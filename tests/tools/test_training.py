@@ -151,7 +151,7 @@ def test_fine_tuning_starts_from_the_shared_part(straight, world, repo, run_tool
     result = run_tool("train", derived, "--amp", "--cfg-options", *options, cwd=world)
     assert result.returncode != 0
     assert "Pre-train first" in result.stderr
-    options.append(f"custom_hooks.2.checkpoint={straight[0] / 'iter_6.pth'}")
+    options.append(f"default_hooks.start.checkpoint={straight[0] / 'iter_6.pth'}")
     log = check(run_tool("train", derived, "--amp", "--cfg-options", *options, cwd=world))
     assert "start afresh (decode_head.conv_seg), 6 of the file unused" in log
     tuned = world / "work_dirs" / "scenes" / "upernet_tiny_from_sep" / "iter_1.pth"

@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
-from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
+from rsseg.metainfo import IGNORE, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 from rsseg.structures.pictures import indexed
 from rsseg.structures.writing import Writer
@@ -49,7 +49,8 @@ class SegmentationMetric(BaseMetric):
             clutter lifts car (its other sets ignore 255, which the histogram leaves out).  Sets whose class table
             ignores no such value keep their scores; those without a table count as Potsdam.
         merge: Common table into which classes are merged by name before they are counted, see
-            :func:`rsseg.metainfo.merged_ids`; so a model of one label set is scored on the labels of another.
+            :func:`rsseg.metainfo.merged_ids`; so a model of one label set is scored on the labels of another.  Common
+            classes that one of the two sets has nothing for stay out of the means and of ``OA``.
         predicted: With ``merge``, class table of what the model predicts; None where it is the set's own.
         **kwargs: As for mmengine's ``BaseMetric``.
     """
@@ -156,12 +157,19 @@ class SegmentationMetric(BaseMetric):
     def _info(self, name: str) -> dict[str, Any]:
         if self.merge is not None:
             return {"classes": load_metainfo(self.merge).classes, "table": self.merge}
+        return self._own_info(name)
+
+    def _own_info(self, name: str) -> dict[str, Any]:
         meta = self.dataset_meta or {}
         return meta.get("sets", {}).get(name, meta)
 
     def _unscored(self, name: str) -> tuple[int, ...]:
         table = self._info(name).get("table")  # mmseg's own datasets have none
-        return load_metainfo(table).unscored if table else ()
+        unscored = load_metainfo(table).unscored if table else ()
+        if self.merge is not None:
+            own = self._own_info(name)["table"]
+            unscored = tuple({*unscored, *unmatched_ids(self.merge, own, self.predicted or own)})
+        return unscored
 
     def _swallows(self, name: str) -> bool:
         """Whether the release would ignore the value that follows the last class's."""

@@ -1,6 +1,6 @@
 """Class tables: one JSON per label set, one class per row, so name, id and colour cannot drift apart; and regions."""
 
-from rsseg.metainfo.merging import merged_ids
+from rsseg.metainfo.merging import merged_ids, unmatched_ids
 from rsseg.metainfo.regions import CONTINENTS, Region, load_regions, region_of
 from rsseg.metainfo.table import IGNORE, ClassTable, list_metainfo, load_metainfo
 
@@ -14,4 +14,5 @@ __all__ = [
     "load_regions",
     "merged_ids",
     "region_of",
+    "unmatched_ids",
 ]

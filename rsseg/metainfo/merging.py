@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rsseg.metainfo.table import IGNORE, load_metainfo, table_path
 
-__all__ = ["merged_ids"]
+__all__ = ["merged_ids", "unmatched_ids"]
 
 
 @functools.cache
@@ -57,3 +57,17 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
             f"{path} does not say what becomes of {key}'s {', '.join(left)}; name them in from or in unused"
         )
     return out
+
+
+def unmatched_ids(common: str, *tables: str) -> tuple[int, ...]:
+    """Ids of the common classes that one of the label sets has nothing for, so that it can never be right about them.
+
+    Args:
+        common: As for :func:`merged_ids`.
+        *tables: Class tables of the sets.
+
+    Raises:
+        ValueError: As for :func:`merged_ids`.
+    """
+    held = [set(merged_ids(common, table).tolist()) for table in tables]
+    return tuple(i for i in range(load_metainfo(common).num_classes) if not all(i in ids for ids in held))

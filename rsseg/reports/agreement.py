@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsseg.datasets import LoadLabels
-from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
+from rsseg.metainfo import IGNORE, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 from rsseg.structures.progress import Progress
 
@@ -81,7 +81,9 @@ class Agreement:
         classes: Names of the classes.
         names: N compared files, without suffix.
         confusions: (N, C, C) int64 pixels by class in the first and in the second folder.
-        unlabelled: Pixels that at least one hand left unlabelled; they do not count.
+        unscored: Ids of common classes that one of the label sets has nothing for; the means leave them out.
+        unlabelled: Pixels that at least one hand left unlabelled, or gave a class that the common table leaves out; they
+            do not count.
         alone: Files that only the first and only the second folder has.
         problems: Files that could not be compared, with the reason.
     """
@@ -89,6 +91,7 @@ class Agreement:
     classes: tuple[str, ...]
     names: list[str] = field(default_factory=list)
     confusions: Ints = field(default_factory=lambda: np.zeros((0, 0, 0), np.int64))
+    unscored: tuple[int, ...] = ()
     unlabelled: int = 0
     alone: tuple[int, int] = (0, 0)
     problems: list[str] = field(default_factory=list)
@@ -113,7 +116,7 @@ class Agreement:
     @property
     def scores(self) -> dict[str, NDArray[np.float64]]:
         """As :func:`rsseg.structures.confusion.scores`; IoU and F1 do not depend on which folder is the first."""
-        return scores(self.confusion)
+        return scores(self.confusion, self.unscored)
 
 
 def compare_folders(
@@ -124,12 +127,12 @@ def compare_folders(
     Args:
         first: One hand; the rows of the confusion matrix.
         second: The other; its columns.
-        names: Files to compare, without suffix; None takes all that both have.
+        names: Files to compare, with or without suffix and folders; None takes all that both have.
         workers: Threads.
 
     Raises:
         FileNotFoundError: A folder has no labels, or lacks one of ``names``.
-        ValueError: The classes differ (name a common table), or no file is in both folders.
+        ValueError: The classes differ (name a common table), no file is in both folders, or ``names`` is empty.
     """
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
     tables = [load_metainfo(folder.common or folder.table) for folder in (first, second)]
@@ -139,14 +142,11 @@ def compare_folders(
         )
     files = first.files(), second.files()
     both = sorted(files[0].keys() & files[1].keys())
-    out = Agreement(tables[0].classes, alone=(len(files[0]) - len(both), len(files[1]) - len(both)))
+    unscored = unmatched_ids(first.common, first.table, second.table) if first.common else ()
+    alone = len(files[0]) - len(both), len(files[1]) - len(both)
+    out = Agreement(tables[0].classes, unscored=unscored, alone=alone)
     if names is not None:
-        missing = [name for name in names if name not in set(both)]
-        if missing:
-            raise FileNotFoundError(
-                f"{len(missing)} of {len(names)} names are not in both folders, such as {missing[0]}"
-            )
-        both = sorted(names)
+        both = _chosen(names, both)
     if not both:
         examples = next(iter(files[0])), next(iter(files[1]))
         raise ValueError(
@@ -167,6 +167,18 @@ def compare_folders(
     count = len(out.classes)
     out.confusions = np.array(rows, np.int64).reshape(-1, count, count)
     return out
+
+
+def _chosen(names: Sequence[str], both: Sequence[str]) -> list[str]:
+    """The stems of ``names``, each once and sorted."""
+    stems = [path.stem if path.suffix.lower() in _SUFFIXES else path.name for path in map(Path, names)]
+    known = set(both)
+    missing = [stem for stem in stems if stem not in known]
+    if missing:
+        raise FileNotFoundError(f"{len(missing)} of {len(stems)} names are not in both folders, such as {missing[0]}")
+    if not stems:
+        raise ValueError("the list of files to compare is empty")
+    return sorted(set(stems))
 
 
 def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) -> tuple[Ints, int] | str:

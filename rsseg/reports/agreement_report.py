@@ -26,8 +26,9 @@ def agreement_text(agreement: Agreement) -> str:
     for i, name in enumerate(agreement.classes):
         shares = (100 * confusion[i].sum() / total, 100 * confusion[:, i].sum() / total)
         found = (100 * score[key][i] for key in ("IoU", "F1"))
+        shown = f"({name}, not scored)" if i in agreement.unscored else name
         table.add_row(
-            [name, *("-" if np.isnan(value) else f"{value:.2f}" for value in found), *map("{:.2f}".format, shares)]
+            [shown, *("-" if np.isnan(value) else f"{value:.2f}" for value in found), *map("{:.2f}".format, shares)]
         )
     mean = 100 * float(score["mIoU"])
     lines = [

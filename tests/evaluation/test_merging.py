@@ -47,6 +47,18 @@ def test_a_reference_class_that_stays_out_does_not_count():
     assert evaluate([[0, 1]], [[0, 1]], "loveda", merge="landcover6_urban")["OA"] == 100.0
 
 
+def test_a_class_that_one_set_has_nothing_for_is_not_scored():
+    # predicted: rangeland (1), agriculture (6), tree (4), water (5); LoveDA, which has no rangeland, says agricultural
+    # (6) twice, forest (5), water (3): agriculture 1/2, forest and water 1; F1 2/3, 1, 1; 3 of 4 pixels
+    options = dict(merge="landcover6_urban", predicted="openearthmap")
+    out = evaluate([[1, 6, 4, 5]], [[6, 6, 5, 3]], "loveda", **options)
+    assert out == {"mIoU": 83.33, "mF1": 88.89, "mAcc": 83.33, "OA": 75.0}
+    # the other way round: of OpenEarthMap's rangeland (1), agriculture (6), tree (4), LoveDA's agricultural (6) twice and
+    # forest (5); agriculture 1/2 for the rangeland taken for it, forest 1; rangeland's pixel is not in OA
+    out = evaluate([[6, 6, 5]], [[1, 6, 4]], "openearthmap", merge="landcover6_urban", predicted="loveda")
+    assert out == {"mIoU": 75.0, "mF1": 83.33, "mAcc": 100.0, "OA": 100.0}
+
+
 def test_predictions_are_written_in_their_own_classes(tmp_path):
     options = dict(merge="landcover6", predicted="openearthmap", output_dir=str(tmp_path))
     evaluate([[0, 7]], [[4, 1]], "loveda", **options)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rsseg.metainfo import load_metainfo, merged_ids
+from rsseg.metainfo import load_metainfo, merged_ids, unmatched_ids
 
 
 def test_openearthmap_and_loveda_meet_in_six_classes():
@@ -20,6 +20,13 @@ def test_openearthmap_and_loveda_meet_in_six_classes():
 def test_a_class_may_stay_out():
     # LoveDA's background may be anything that DeepGlobe names
     assert merged_ids("landcover6_urban", "loveda")[:7].tolist() == [255, 0, 0, 4, 5, 3, 1]
+
+
+def test_classes_that_a_set_has_nothing_for():
+    # LoveDA has no rangeland (2); OpenEarthMap and DeepGlobe have all six
+    assert unmatched_ids("landcover6_urban", "loveda", "openearthmap") == (2,)
+    assert unmatched_ids("landcover6_urban", "openearthmap", "deepglobe") == ()
+    assert unmatched_ids("landcover6", "openearthmap", "loveda", "chesapeake") == ()
 
 
 def write(path, rows, **extra):

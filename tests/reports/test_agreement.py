@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rsseg.reports.agreement import LabelFolder, compare_folders
-from rsseg.reports.agreement_report import write_agreement
+from rsseg.reports.agreement_report import agreement_text, write_agreement
 
 
 def write(folder: Path, **files) -> Path:
@@ -68,6 +68,28 @@ def test_sets_of_other_classes_meet_in_common_ones(tmp_path):
         compare_folders(LabelFolder(first, "loveda"), LabelFolder(second, "openearthmap"))
 
 
+def test_a_common_class_that_one_set_lacks_is_not_scored(tmp_path):
+    # LoveDA (no rangeland): agricultural, agricultural, forest, background; OpenEarthMap: rangeland, agriculture, tree, tree
+    first = write(tmp_path / "first", a=[[7, 7, 6, 1]])
+    second = write(tmp_path / "second", a=[[2, 7, 5, 5]])
+    tables = ("loveda", "openearthmap")
+    folders = [
+        LabelFolder(path, table, "landcover6_urban") for path, table in zip((first, second), tables, strict=True)
+    ]
+    found = compare_folders(*folders)
+    # LoveDA's background stays out: agriculture 1/2, forest 1
+    assert (found.unlabelled, found.unscored, float(found.scores["mIoU"])) == (1, (2,), 0.75)
+    assert found.equal == pytest.approx(2 / 3)
+    assert "(rangeland, not scored)" in agreement_text(found)
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.tif", "kyoto/{}.tif", "{}.png"])
+def test_every_form_of_list_is_taken_once(hands, form):
+    # a: 3 of 4 labelled pixels are equal
+    found = compare_folders(*hands, names=[form.format("a")] * 2)
+    assert (found.names, found.equal) == (["a"], 3 / 4)
+
+
 def test_the_release_against_predictions(tmp_path):
     """Images lie beside labels in the release; predictions are PNGs in one folder."""
     root = write(tmp_path / "oem", **{"kyoto/labels/kyoto_1": [[1, 2]], "kyoto/images/kyoto_1": [[9, 9]]})
@@ -87,6 +109,8 @@ def test_what_cannot_be_compared_is_named(hands, tmp_path):
     assert "value 9 is no label of OpenEarthMap" in compare_folders(first, second).problems[0]
     with pytest.raises(FileNotFoundError, match="1 of 2 names are not in both folders, such as only"):
         compare_folders(first, second, ["a", "only"])
+    with pytest.raises(ValueError, match="list of files to compare is empty"):
+        compare_folders(first, second, [])
     with pytest.raises(ValueError, match="share no file name; they hold a and z"):
         compare_folders(first, LabelFolder(write(tmp_path / "third", z=[[1]]), "openearthmap"))
     with pytest.raises(FileNotFoundError, match="no label files"):

@@ -82,8 +82,8 @@ class Agreement:
         names: N compared files, without suffix.
         confusions: (N, C, C) int64 pixels by class in the first and in the second folder.
         unscored: Ids of common classes that one of the label sets has nothing for; the means leave them out.
-        unlabelled: Pixels that at least one hand left unlabelled, or gave a class that the common table leaves out; they
-            do not count.
+        unlabelled: Pixels that at least one hand left unlabelled, or gave a class that the common table leaves out;
+            they do not count.
         alone: Files that only the first and only the second folder has.
         problems: Files that could not be compared, with the reason.
     """

@@ -53,7 +53,7 @@ def test_a_class_that_one_set_has_nothing_for_is_not_scored():
     options = dict(merge="landcover6_urban", predicted="openearthmap")
     out = evaluate([[1, 6, 4, 5]], [[6, 6, 5, 3]], "loveda", **options)
     assert out == {"mIoU": 83.33, "mF1": 88.89, "mAcc": 83.33, "OA": 75.0}
-    # the other way round: of OpenEarthMap's rangeland (1), agriculture (6), tree (4), LoveDA's agricultural (6) twice and
+    # the other way round: OpenEarthMap's rangeland (1), agriculture (6), tree (4) become agricultural (6) twice and
     # forest (5); agriculture 1/2 for the rangeland taken for it, forest 1; rangeland's pixel is not in OA
     out = evaluate([[6, 6, 5]], [[1, 6, 4]], "openearthmap", merge="landcover6_urban", predicted="loveda")
     assert out == {"mIoU": 75.0, "mF1": 83.33, "mAcc": 100.0, "OA": 100.0}

@@ -69,7 +69,8 @@ def test_sets_of_other_classes_meet_in_common_ones(tmp_path):
 
 
 def test_a_common_class_that_one_set_lacks_is_not_scored(tmp_path):
-    # LoveDA (no rangeland): agricultural, agricultural, forest, background; OpenEarthMap: rangeland, agriculture, tree, tree
+    # LoveDA, without rangeland: agricultural, agricultural, forest, background
+    # OpenEarthMap: rangeland, agriculture, tree, tree
     first = write(tmp_path / "first", a=[[7, 7, 6, 1]])
     second = write(tmp_path / "second", a=[[2, 7, 5, 5]])
     tables = ("loveda", "openearthmap")

@@ -1,0 +1,153 @@
+"""Class names as texts, their tokens, and their features, which are computed once for as long as they hold."""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from rsseg.metainfo import load_metainfo
+from rsseg.models.gsnet.clip import CLIP
+
+__all__ = ["TEMPLATE", "TextCache", "Vocabulary", "text_embeddings"]
+
+TEMPLATE = "A photo of a {} in the scene"
+"""What a class name is put into.  Source: GSNet release."""
+
+_KEPT = 16
+"""Vocabularies whose features a cache keeps, the latest ones."""
+
+
+@functools.cache
+def _tokenizer() -> Any:
+    try:
+        from open_clip.tokenizer import SimpleTokenizer
+    except ImportError as error:
+        raise ImportError('texts need the tokenizer of open_clip: pip install "rsseg[optional]"') from error
+    return SimpleTokenizer()
+
+
+class Vocabulary:
+    """Names of classes, as CLIP reads them.
+
+    Args:
+        names: One for each class, as it shall be read.  Of synonyms that are separated by ``", "`` the first is read.
+        template: Text with ``{}`` where the name goes.
+        context: Most tokens that the model reads.
+
+    Attributes:
+        names: As given.
+        prompts: The texts.
+
+    Raises:
+        ValueError: There is no name, a name is empty or twice, or ``template`` has no place for it.
+
+    Source: GSNet release (template, synonyms).
+    """
+
+    def __init__(self, names: Sequence[str], template: str = TEMPLATE, context: int = 77) -> None:
+        if isinstance(names, str):
+            raise ValueError(f"names={names!r}: must be a list of names")
+        self.names = tuple(names)
+        self.context = context
+        if template.count("{}") != 1:
+            raise ValueError(f"template={template!r}: must have one {{}} where the name goes")
+        read = [name.split(", ")[0].strip() for name in self.names]
+        twice = sorted({name for name in read if read.count(name) > 1})
+        if not read or not all(read) or twice:
+            raise ValueError(f"names {list(names)}: must be one or more, none of them empty or twice (twice: {twice})")
+        self.prompts = tuple(template.format(name) for name in read)
+
+    @classmethod
+    def of(cls, names: str | Sequence[str], template: str = TEMPLATE, context: int = 77) -> Vocabulary:
+        """Vocabulary of names, or of a class table by its name: the first prompt of each class, else its name.
+
+        Raises:
+            ValueError: See :class:`Vocabulary`, or there is no such table.
+        """
+        if isinstance(names, str):
+            table = load_metainfo(names)
+            prompts = table.prompts or ((),) * table.num_classes
+            names = [own[0] if own else name for own, name in zip(prompts, table.classes, strict=True)]
+        return cls(names, template, context)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What the features depend on, besides the model."""
+        return self.prompts
+
+    @functools.cached_property
+    def tokens(self) -> torch.Tensor:
+        """(N, L) int64 on the CPU: each text between its marks of start and end, then zeros; L is the longest.
+
+        Raises:
+            ImportError: open_clip is not installed.
+            ValueError: A text has more tokens than the model reads.
+        """
+        tokenizer = _tokenizer()
+        rows = [
+            [tokenizer.sot_token_id, *tokenizer.encode(prompt), tokenizer.eot_token_id] for prompt in self.prompts
+        ]
+        for prompt, row in zip(self.prompts, rows, strict=True):
+            if len(row) > self.context:
+                raise ValueError(f"{prompt!r} has {len(row)} tokens: CLIP reads at most {self.context}; shorten it")
+        out = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+        for i, row in enumerate(rows):
+            out[i, : len(row)] = torch.tensor(row)
+        return out
+
+
+def text_embeddings(clip: CLIP, vocabulary: Vocabulary) -> torch.Tensor:
+    """Features (N, embed) of a vocabulary, each of length 1, computed anew."""
+    return functional.normalize(clip.encode_text(vocabulary.tokens), dim=-1)
+
+
+class TextCache:
+    """Features of vocabularies, kept in evaluation without gradients until a weight of the text tower changes.
+
+    Weights are compared by the sum of their bits, so that no way of changing them goes unseen: optimizers, loaded files,
+    averaged weights swapped in through ``.data``, edits in place.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Any, torch.Tensor] = OrderedDict()
+        self._weights: Any = None
+
+    def embeddings(self, clip: CLIP, vocabulary: Vocabulary) -> torch.Tensor:
+        """Features (N, embed) of a vocabulary, each of length 1, on the model's device.
+
+        Args:
+            clip: The model.  While it is in training mode, or gradients are on, nothing is kept or taken from what was.
+            vocabulary: The texts.
+        """
+        if clip.training or torch.is_grad_enabled():
+            return text_embeddings(clip, vocabulary)
+        weights = _fingerprint(clip)
+        if weights != self._weights:
+            self._kept.clear()
+            self._weights = weights
+        if vocabulary.key not in self._kept:
+            self._kept[vocabulary.key] = text_embeddings(clip, vocabulary)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(vocabulary.key)
+        return self._kept[vocabulary.key]
+
+
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def _fingerprint(clip: CLIP) -> Any:
+    """What the features of texts depend on, besides the texts: weights, their type and place, autocast."""
+    weights = [value.detach() for value in clip.text_parameters()]
+    sums = torch.stack([w.view(_INTEGERS[w.element_size()]).sum(dtype=torch.int64) for w in weights]).tolist()
+    device = weights[0].device
+    cast = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
+    return device, cast, [weight.dtype for weight in weights], sums

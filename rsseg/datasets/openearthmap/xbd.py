@@ -39,12 +39,15 @@ class Filled:
     """What became of each pair, by what happened.
 
     Attributes:
-        rows: OpenEarthMap's name, xBD's name, outcome (``written``, ``found``, ``not in xBD``, ``failed``), detail.
-        unlabelled: Images written without georeferencing, since their label is not there.
+        rows: OpenEarthMap's name, xBD's name, outcome (``written``, in a dry run ``can be written``, ``found``,
+            ``not in xBD``, ``failed``), detail.
+        unlabelled: Images written, or to be written, without georeferencing, since their label is not there.
+        other_suffix: One of the images that the xBD folder has, but not as PNG; None where there is none.
     """
 
     rows: list[tuple[str, str, str, str]] = field(default_factory=list)
     unlabelled: int = 0
+    other_suffix: Path | None = None
 
     @property
     def counts(self) -> Counter[str]:
@@ -63,6 +66,8 @@ class Filled:
         if absent:
             lines.insert(0, f"{len(absent)} images are not in the xBD folder, for example {absent[0][1]}; by event:")
             lines.append("xBD comes in four parts (train, tier3, test, hold); unpack the others there as well.")
+        if self.other_suffix is not None:
+            lines.append(f"{self.other_suffix} is one of them, but xBD's PNGs are needed.")
         if failed:
             lines += [f"{len(failed)} images could not be used:", *(f"  {text}" for text in failed[:20])]
         return "\n".join([*lines, "Run the same command again then; what is there stays."])
@@ -79,16 +84,17 @@ def read_pairs(root: Path | str) -> list[tuple[str, str]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; it is part of the release, beside its lists")
     pairs: list[tuple[str, str]] = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            if not row:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for number, fields in enumerate(csv.reader(file), 1):
+            row = [Path(field.strip()).name for field in fields]
+            if not any(row):
                 continue
             if len(row) != 2 or not row[0].endswith(_ENDING):
                 raise ValueError(
                     f"{path}, line {number}: expected <event>_<number>{_ENDING},<region>_<n>.tif, got {row}"
                 )
             region_of(row[1])
-            pairs.append((row[0].strip(), row[1].strip()))
+            pairs.append((row[0], f"{row[1].removesuffix('.tif')}.tif"))
     twice = [name for name, count in Counter(name for _, name in pairs).items() if count > 1]
     if twice:
         raise ValueError(f"{path}: {twice[0]} is there more than once")
@@ -112,9 +118,7 @@ def fill_xbd(root: Path | str, xbd: Path | str, workers: int = os.cpu_count() or
     if not Path(xbd).is_dir():
         raise FileNotFoundError(f"{xbd}: no such folder; unpack xBD's images there")
     pairs = read_pairs(root)
-    sources: dict[str, Path] = {}
-    for path in sorted(Path(xbd).rglob(f"*{_ENDING}")):
-        sources.setdefault(path.name, path)
+    sources = _sources(Path(xbd))
     folders = [Path(root) / region_of(name) for _, name in pairs]
     for folder in {folder / "images" for folder in folders}:
         if not dry:
@@ -127,14 +131,27 @@ def fill_xbd(root: Path | str, xbd: Path | str, workers: int = os.cpu_count() or
             done = pool.map(partial(_fill, dry=dry), folders, names, files)
             for (xbd_name, name), (outcome, detail, labelled) in zip(pairs, done, strict=True):
                 out.rows.append((name, xbd_name, outcome, detail))
-                out.unlabelled += outcome == "written" and not labelled
+                out.unlabelled += outcome in ("written", "can be written") and not labelled
                 progress.step()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     progress.close()
+    absent = {Path(row[1]).stem for row in out.rows if row[2] == "not in xBD"}
+    out.other_suffix = next((path for path in _other_suffixes(Path(xbd)) if path.stem in absent), None)
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(out.counts.items()))
     _log.info("%d images of xBD: %s; %d of them without label", len(pairs), summary, out.unlabelled)
     return out
+
+
+def _sources(xbd: Path) -> dict[str, Path]:
+    """xBD's images by name; of several with the same name, such as masks, that in a folder ``images``."""
+    found = sorted(xbd.rglob(f"*{_ENDING}"), key=lambda path: (path.parent.name != "images", path))
+    return {path.name: path for path in reversed(found)}
+
+
+def _other_suffixes(xbd: Path) -> list[Path]:
+    """Images as xBD calls them, but no PNGs."""
+    return [path for path in sorted(xbd.rglob(f"*{_ENDING.removesuffix('.png')}.*")) if path.suffix != ".png"]
 
 
 def _fill(folder: Path, name: str, source: Path | None, dry: bool) -> tuple[str, str, bool]:
@@ -157,7 +174,7 @@ def _fill(folder: Path, name: str, source: Path | None, dry: bool) -> tuple[str,
                 raster.write(pixels.transpose(2, 0, 1))
             with replacing(target) as file:
                 file.write(memory.getbuffer())
-    return "written", "", label.is_file()
+    return "can be written" if dry else "written", "", label.is_file()
 
 
 def _place(label: Path, size: tuple[int, int]) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def test_images_keep_pixels_and_get_their_labels_place(release, tmp_path, run_to
 
 def test_a_second_run_leaves_what_is_there(release):
     root, xbd = release
-    fill_xbd(root, xbd, dry=True)
+    planned = fill_xbd(root, xbd, dry=True)
+    assert planned.counts == {"can be written": 2, "not in xBD": 1, "failed": 1} and planned.unlabelled == 1
     assert not (root / "el_rodeo" / "images").exists()
     fill_xbd(root, xbd)
     path = root / "el_rodeo" / "images" / "el_rodeo_1.tif"
@@ -69,6 +70,30 @@ def test_a_second_run_leaves_what_is_there(release):
     assert again.counts == {"found": 2, "not in xBD": 1, "failed": 1}
     assert path.stat().st_mtime_ns == before
     assert not [file for file in root.rglob(".tmp-*")]
+
+
+def test_masks_of_the_same_name_are_no_images(release):
+    root, xbd = release
+    for folder in ("annotations", "train/masks"):
+        (xbd / folder).mkdir()
+        Image.fromarray(255 - PIXELS).save(xbd / folder / "hurricane-harvey_1_pre_disaster.png")
+    fill_xbd(root, xbd)
+    with rasterio.open(root / "houston" / "images" / "houston_1.tif") as raster:
+        np.testing.assert_array_equal(raster.read(), PIXELS.transpose(2, 0, 1))
+
+
+def test_images_that_are_no_png_are_named(release):
+    root, xbd = release
+    Image.fromarray(PIXELS).save(xbd / "nepal-flooding_3_pre_disaster.tif")
+    assert "nepal-flooding_3_pre_disaster.tif is one of them, but xBD's PNGs are needed" in str(
+        fill_xbd(root, xbd).complaint
+    )
+
+
+def test_a_table_that_an_editor_saved_is_read(tmp_path):
+    text = " a_pre_disaster.png , houston/images/houston_1.tif\r\n\r\n , \r\nb_pre_disaster.png,les_cayes_2\r\n"
+    (tmp_path / "xbd_files.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_pairs(tmp_path) == [("a_pre_disaster.png", "houston_1.tif"), ("b_pre_disaster.png", "les_cayes_2.tif")]
 
 
 def test_nothing_missing_is_no_complaint(release):

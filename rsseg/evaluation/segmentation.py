@@ -52,6 +52,7 @@ class SegmentationMetric(BaseMetric):
             :func:`rsseg.metainfo.merged_ids`; so a model of one label set is scored on the labels of another.  Common
             classes that one of the two sets has nothing for stay out of the means and of ``OA``.
         predicted: With ``merge``, class table of what the model predicts; None where it is the set's own.
+        only_true: Leave classes without true pixels out of the means also where they are predicted.
         **kwargs: As for mmengine's ``BaseMetric``.
     """
 
@@ -65,9 +66,11 @@ class SegmentationMetric(BaseMetric):
         published_metric: bool = False,
         merge: str | None = None,
         predicted: str | None = None,
+        only_true: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.only_true = only_true
         if format_only and output_dir is None:
             raise ValueError("format_only=True needs an output_dir to write to")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
@@ -132,7 +135,7 @@ class SegmentationMetric(BaseMetric):
 
     def _overall(self, totals: dict[str, np.ndarray], suffix: str = "") -> dict[str, float]:
         """Means and OA in percent of (C, C) confusion matrices, over all sets and, where there are several, of each."""
-        values = {name: scores(confusion, self._unscored(name)) for name, confusion in totals.items()}
+        values = {name: scores(confusion, self._unscored(name), self.only_true) for name, confusion in totals.items()}
         for name, score in values.items():
             self._log_table(name, score, suffix)
         out = {f"{key}{suffix}": float(np.nanmean([100 * score[key] for score in values.values()])) for key in _OVERALL}

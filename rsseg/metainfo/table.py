@@ -2,7 +2,8 @@
 
 A table states once how the values stored in label files become training ids: a class with id ``i`` is stored as
 ``i + label_offset`` (or as the values in its ``raw`` list), the values in ``ignore`` and 255 carry no label, and
-any other value is an error.  A class with ``"scored": false`` is trained, but stays out of scores.
+any other value is an error.  A class with ``"scored": false`` is trained, but stays out of scores.  One with
+``"raw": []`` stands in no label; models that are asked with words are asked for it all the same.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class ClassTable:
         source: Where names, order and colours come from.
         classes: Class names.
         palette: RGB colours, 0-255.
-        raw_values: For each class the values (0-255) that stand for it in label files; the first is written.
+        raw_values: For each class the values (0-255) that stand for it in label files; the first is written.  A class
+            without any is in no label, and written as id + ``label_offset``.
         ignore: Values (0-255) in label files that carry no label; 255 is always one unless a class claims it.
         label_offset: Stored value minus training id where a row has no ``raw`` list.
         prompts: Per class the texts for open-vocabulary models; empty where the table has none.
@@ -93,7 +95,14 @@ class ClassTable:
     @property
     def raw(self) -> NDArray[np.uint8]:
         """(num_classes,) uint8: training id -> the value written to label files."""
-        return np.array([values[0] for values in self.raw_values], np.uint8)
+        pairs = enumerate(self.raw_values)
+        return np.array([values[0] if values else i + self.label_offset for i, values in pairs], np.uint8)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What open-vocabulary models are asked with: each class's first prompt, its name where it has none."""
+        prompts = self.prompts or ((),) * self.num_classes
+        return tuple(own[0] if own else name for own, name in zip(prompts, self.classes, strict=True))
 
     def encode(self, raw: NDArray[np.uint8], where: str = "label") -> NDArray[np.uint8]:
         """Training ids of raw values.

@@ -86,24 +86,30 @@ def _check(name: str, wrong: list[int], num_classes: int, ignore_index: int) -> 
         raise ValueError(f"{name} holds the value {wrong[0]}; allowed are {allowed}")
 
 
-def scores(confusion: NDArray[np.int64], unscored: Sequence[int] = ()) -> dict[str, NDArray[np.float64]]:
+def scores(
+    confusion: NDArray[np.int64], unscored: Sequence[int] = (), only_true: bool = False
+) -> dict[str, NDArray[np.float64]]:
     """Per-class and overall scores of a confusion matrix.
 
     Args:
         confusion: (C, C) int64, rows true, columns predicted.
         unscored: Classes that the means and ``OA`` leave out; a pixel of another class that is predicted as one of them
             is still wrong.
+        only_true: Means leave out classes without true pixels, also where they are predicted.
 
     Returns:
         ``IoU``, ``F1``, ``Acc`` (recall): (C,) float64 in 0..1, NaN where a class has neither true nor predicted pixels
         (for ``Acc``: no true pixels).  ``OA``, ``mIoU``, ``mF1``, ``mAcc``: 0-d arrays; means leave NaN classes out.
 
-    Source: the definitions; unscored classes as in the SAMRS release, which scores iSAID over classes 1..15.
+    Source: the definitions; unscored classes as in the SAMRS release, which scores iSAID over classes 1..15;
+    ``only_true`` as in detectron2's evaluator, by which the GSNet paper's tables were made.
     """
     counts = np.asarray(confusion, dtype=np.float64)
     hit, true, guessed = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     counted = np.ones(len(counts), bool)
     counted[list(unscored)] = False
+    if only_true:
+        counted &= true > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         out = {
             "IoU": hit / (true + guessed - hit),

@@ -23,6 +23,11 @@ SIZES = {
     "loveda": 7,
     "deepglobe": 6,
     "chesapeake": 12,
+    "landdiscover": 40,
+    "flair": 12,
+    "flair_prepared": 12,
+    "floodnet": 10,
+    "potsdam_prepared": 5,
 }
 # Source: SAMRS release, mapping.py: one palette by id for its three subsets.
 SAMRS_PALETTE = """
@@ -78,7 +83,7 @@ def test_table_is_well_formed(name: str) -> None:
         assert row["name"] == row["name"].strip()
         assert not re.match(r"\d+ ", row["name"]), f"{row['name']!r} begins with its id"
         assert re.fullmatch(r"#[0-9A-F]{6}", row["color"]), row
-        assert set(row) <= {"id", "name", "color", "raw", "prompts", "to", "scored", "from"}
+        assert set(row) <= {"id", "name", "color", "raw", "prompts", "to", "scored", "from", "code", "images"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,7 +134,7 @@ def test_the_loaded_table_says_what_the_file_says(name: str) -> None:
     for i, row in enumerate(data["categories"]):
         assert "#{:02X}{:02X}{:02X}".format(*table.palette[i]) == row["color"]
         assert table.index(row["name"]) == i
-        assert table.lut[table.raw[i]] == i
+        assert table.lut[table.raw[i]] == (i if row.get("raw", True) else 255)
     assert all(table.lut[v] == 255 for v in {*data.get("ignore", []), 255} - claimed)
 
 
@@ -157,3 +162,10 @@ def test_palette_agrees_with_mmseg(name: str, dataset: str) -> None:
     table = load_metainfo(name)
     assert [list(c) for c in table.palette] == [list(c) for c in theirs["palette"]]
     assert [c.lower() for c in table.classes] == [c.lower() for c in theirs["classes"]]
+
+
+@pytest.mark.parametrize(("prepared", "name"), [("flair_prepared", "flair"), ("potsdam_prepared", "potsdam")])
+def test_two_ways_to_store_labels_have_the_same_classes(prepared: str, name: str) -> None:
+    first, second = load_metainfo(prepared), load_metainfo(name)
+    assert (first.classes, first.palette, first.texts) == (second.classes, second.palette, second.texts)
+    assert first.raw_values != second.raw_values

@@ -47,7 +47,21 @@ def test_unknown_names_list_the_allowed():
 @pytest.mark.parametrize("name", list_metainfo())
 def test_raw_and_encode_are_inverse(name):
     table = load_metainfo(name)
-    np.testing.assert_array_equal(table.encode(table.raw), np.arange(table.num_classes))
+    expected = [i if values else 255 for i, values in enumerate(table.raw_values)]
+    np.testing.assert_array_equal(table.encode(table.raw), expected)
+
+
+def test_a_class_that_no_label_holds_is_asked_for_all_the_same():
+    table = load_metainfo("floodnet")
+    assert (table.num_classes, table.texts[:2], table.unscored) == (10, ("Background", "building-flooded"), (0,))
+    assert table.encode(np.arange(10, dtype=np.uint8)).tolist() == [255, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert int(table.raw[0]) == 0
+
+
+def test_texts_are_prompts_or_names():
+    assert load_metainfo("potsdam").texts == ("impervious surface", "building", "low vegetation", "tree", "car")
+    assert load_metainfo("fast").texts == load_metainfo("fast").classes
+    assert load_metainfo("landdiscover").texts[32] == "expresswalltoll station"
 
 
 @pytest.mark.parametrize(

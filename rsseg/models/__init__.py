@@ -5,12 +5,19 @@ from rsseg.stack import require_stack
 require_stack()
 
 from rsseg.models import backbones, mask2former  # noqa: E402
+from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
+from rsseg.models.inception_v2 import InceptionV2  # noqa: E402
 from rsseg.models.multihead import MultiHeadSegmentor, set_loss  # noqa: E402
+from rsseg.models.scnn import SCNN  # noqa: E402
 from rsseg.models.segmentor import Segmentor, slide_logits  # noqa: E402
 from rsseg.models.unet import UNetHead  # noqa: E402
 from rsseg.models.unetformer import UNetFormerHead  # noqa: E402
 
 __all__ = [
+    "SCNN",
+    "DINOHead",
+    "DINOPretraining",
+    "InceptionV2",
     "MultiHeadSegmentor",
     "Segmentor",
     "UNetFormerHead",

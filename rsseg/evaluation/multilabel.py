@@ -1,0 +1,161 @@
+"""Scores of several labels per image: averaged over images as in BigEarthNet's paper, over labels, and over classes.
+
+Importing this needs mmpretrain; only configs with ``_base_/default_runtime_cls.py`` do.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from numpy.typing import NDArray
+from prettytable import PrettyTable
+
+from rsseg.stack import require_pretraining
+from rsseg.structures.writing import replacing
+
+require_pretraining()
+
+from mmpretrain.registry import METRICS  # noqa: E402
+
+__all__ = ["MultiLabelMetric", "average_precision", "class_counts", "prf", "sample_scores"]
+
+_KEYS = ("P", "R", "F1", "F2")
+
+Bools = NDArray[np.bool_]
+
+
+def prf(hits: Any, predicted: Any, labelled: Any) -> dict[str, NDArray[np.float64]]:
+    """Precision, recall, F1 and F2, each 0 where it would be 0 / 0.
+
+    Args:
+        hits: (...) number of labels that are predicted and true.
+        predicted: (...) number of predicted labels.
+        labelled: (...) number of true labels.
+
+    Returns:
+        ``P``, ``R``, ``F1``, ``F2``, each (...) in 0 .. 1.
+    """
+    hits, predicted, labelled = (np.asarray(value, np.float64) for value in (hits, predicted, labelled))
+    out = {"P": hits / np.maximum(predicted, 1), "R": hits / np.maximum(labelled, 1)}
+    for beta in (1, 2):
+        # (1 + b^2) P R / (b^2 P + R), with P and R written out
+        out[f"F{beta}"] = (1 + beta**2) * hits / np.maximum(beta**2 * labelled + predicted, 1)
+    return out
+
+
+def class_counts(truth: Bools, predicted: Bools, axis: int | None) -> tuple[Any, Any, Any]:
+    """Labels that are both, predicted, and true, of (N, C) bool: per class (axis 0), per image (1) or in all (None)."""
+    return (truth & predicted).sum(axis), predicted.sum(axis), truth.sum(axis)
+
+
+def sample_scores(truth: Bools, predicted: Bools) -> dict[str, float]:
+    """Precision, recall, F1 and F2 of each image, averaged over images.
+
+    Args:
+        truth: (N, C) bool.
+        predicted: (N, C) bool.
+
+    Returns:
+        ``P``, ``R``, ``F1``, ``F2`` in 0 .. 1; an image without predicted labels has precision 0.
+
+    Source: table 4 of the paper; the averaging is that of the authors' code (scikit-learn's ``average="samples"``).
+    """
+    return {key: float(value.mean()) for key, value in prf(*class_counts(truth, predicted, 1)).items()}
+
+
+def average_precision(truth: Bools, scores: NDArray[np.floating]) -> float:
+    """Area under the steps of the precision-recall curve of one class; images of equal score count together.
+
+    Args:
+        truth: (N,) bool.
+        scores: (N,) higher where the label is more likely.
+
+    Returns:
+        0 .. 1, NaN where no image has the label.  It is scikit-learn's ``average_precision_score``.
+    """
+    if not truth.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.nonzero(np.diff(scores[order]))[0], len(order) - 1)
+    hits = np.cumsum(truth[order])[last]
+    return float(np.sum(np.diff(hits, prepend=0) * hits / (last + 1)) / hits[-1])
+
+
+_Result = tuple[str, Bools, NDArray[np.float32]]
+"""Name of an image, its true labels, the probabilities of its classes."""
+
+
+@METRICS.register_module()
+class MultiLabelMetric(BaseMetric):
+    """Precision, recall, F1 and F2 at a threshold, and average precision.
+
+    Results in percent: ``P``, ``R``, ``F1``, ``F2`` are means over images, as in the paper; ``micro/...`` count all
+    labels together; ``macro/...`` are means over classes, 0 / 0 counting as 0; ``mAP`` is the mean over the classes
+    that occur, ``micro/AP`` that of all labels together.  The table of all classes goes to the log.
+
+    Args:
+        threshold: Probability from which a label counts as predicted.
+        output_dir: Folder for ``predictions.csv``: each image with its true and predicted labels and the probability of
+            every class; None writes none.
+        **kwargs: As for mmengine's ``BaseMetric``.
+    """
+
+    default_prefix = ""
+
+    def __init__(self, threshold: float = 0.5, output_dir: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold, self.output_dir = threshold, output_dir
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep probabilities and labels of each image."""
+        for sample in data_samples:
+            scores = sample["pred_score"].float().cpu().numpy()
+            truth = np.zeros(len(scores), bool)
+            truth[sample["gt_label"].cpu().numpy().astype(np.int64)] = True
+            name = sample.get("patch") or sample.get("img_path") or sample.get("sample_idx", "")
+            self.results.append((str(name), truth, scores))
+
+    def compute_metrics(self, results: list[_Result]) -> dict[str, float]:
+        """Scores in percent; the table of classes goes to the log."""
+        truth, scores = (np.stack([row[i] for row in results]) for i in (1, 2))
+        predicted = scores >= self.threshold
+        classes = list((self.dataset_meta or {}).get("classes") or map(str, range(truth.shape[1])))
+        each = prf(*class_counts(truth, predicted, 0))
+        each["AP"] = np.array([average_precision(truth[:, i], scores[:, i]) for i in range(truth.shape[1])])
+        out: dict[str, float] = {}
+        out |= sample_scores(truth, predicted)
+        out |= {f"micro/{key}": float(value) for key, value in prf(*class_counts(truth, predicted, None)).items()}
+        out |= {f"macro/{key}": float(each[key].mean()) for key in _KEYS}
+        out["mAP"] = float(np.nanmean(each["AP"])) if truth.any() else float("nan")
+        out["micro/AP"] = average_precision(truth.ravel(), scores.ravel())
+        out = {key: round(100 * value, 2) for key, value in out.items()}
+        self._log(classes, each, truth.sum(0), out)
+        if self.output_dir is not None:
+            self._write(Path(self.output_dir), classes, results, predicted)
+        return out
+
+    def _log(self, classes: list[str], each: dict[str, Any], images: NDArray[Any], out: dict[str, float]) -> None:
+        table = PrettyTable(["class", *each, "images"], align="r")
+        table.align["class"] = "l"
+        for i, name in enumerate(classes):
+            table.add_row([name, *(f"{100 * value[i]:.2f}" for value in each.values()), int(images[i])])
+        overall = "  ".join(f"{key} {value:.2f}" for key, value in out.items())
+        MMLogger.get_current_instance().info(f"per class\n{table.get_string()}\n{overall}")
+
+    def _write(self, folder: Path, classes: list[str], results: list[_Result], predicted: Bools) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / "predictions.csv"
+        with replacing(target, "predictions") as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["patch", "labels", "predicted", *classes])
+            for (name, truth, scores), found in zip(results, predicted, strict=True):
+                names = ["; ".join(classes[i] for i in np.nonzero(mask)[0]) for mask in (truth, found)]
+                rows.writerow([name, *names, *(f"{value:.4f}" for value in scores)])
+        MMLogger.get_current_instance().info(f"predictions written to {target}")

@@ -1,5 +1,7 @@
-"""Class tables: one JSON per label set, one class per row, so name, id and colour cannot drift apart; and regions."""
+"""Class tables: one JSON per label set, one class per row, so name, id and colour cannot drift apart; regions, bands."""
 
+from rsseg.metainfo.bands import Band, band_statistics, load_bands
+from rsseg.metainfo.corine import LabelSet, load_label_set
 from rsseg.metainfo.merging import merged_ids, unmatched_ids
 from rsseg.metainfo.regions import CONTINENTS, Region, load_regions, region_of
 from rsseg.metainfo.table import IGNORE, ClassTable, list_metainfo, load_metainfo
@@ -7,9 +9,14 @@ from rsseg.metainfo.table import IGNORE, ClassTable, list_metainfo, load_metainf
 __all__ = [
     "CONTINENTS",
     "IGNORE",
+    "Band",
     "ClassTable",
+    "LabelSet",
     "Region",
+    "band_statistics",
     "list_metainfo",
+    "load_bands",
+    "load_label_set",
     "load_metainfo",
     "load_regions",
     "merged_ids",

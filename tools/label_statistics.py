@@ -40,15 +40,16 @@ def main() -> None:
     from mmengine.registry import init_default_scope
 
     from rsseg.reports.land_cover_report import draw_similarity, report_sets
+    from rsseg.reports.region_features import load_encoder
 
     init_default_scope("mmseg")
     try:
         configs = [Config.fromfile(path) for path in args.configs]
         configs[0].merge_from_dict(args.cfg_options or {})
+        model = load_encoder(Config.fromfile(args.encoder[0]), args.encoder[1], args.device) if args.encoder else None
         sets = report_sets(configs, args.out, args.splits, args.workers)
-        if args.encoder:
-            model = Config.fromfile(args.encoder[0])
-            draw_similarity(model, args.encoder[1], sets[0], args.out, args.size, args.device)
+        if model is not None:
+            draw_similarity(model, sets[0], args.out, args.size)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     problems = [problem for counts in sets for problem in counts.problems]

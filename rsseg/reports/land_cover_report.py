@@ -10,6 +10,7 @@ from typing import Any
 from rsseg.reports import land_cover_figures as figures
 from rsseg.reports.land_cover import LabelCounts, count_set, groups_of, labelled_parts
 from rsseg.reports.land_cover_tables import class_table, write_classes, write_groups, write_images
+from rsseg.reports.region_features import encoder_features, region_means
 from rsseg.reports.tables import csv_writer
 from rsseg.reports.tsne import tsne
 
@@ -63,35 +64,29 @@ def report_sets(
     return sets
 
 
-def draw_similarity(
-    config: Mapping[str, Any],
-    checkpoint: Path | str,
-    counts: LabelCounts,
-    out: Path,
-    size: int | None = None,
-    device: str = "cpu",
-) -> None:
+def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None = None) -> None:
     """Write ``regions.csv`` and ``regions.png``: regions in the plane by the similarity of their images' features.
 
+    Images that are not there, such as xBD's, stay out; how many they are goes to the log.
+
     Args:
-        config: Config of a trained model; its encoder is used.
-        checkpoint: Its weights.
+        model: From :func:`rsseg.reports.region_features.load_encoder`.
         counts: A set with OpenEarthMap's regions.
         out: Folder.
         size: As for :func:`rsseg.reports.region_features.encoder_features`.
-        device: Where the model runs.
 
     Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: The set has fewer than 4 regions, or the checkpoint does not fit.
+        ValueError: The set has images of fewer than 4 regions, or an image cannot be read.
     """
-    from rsseg.reports.region_features import encoder_features, load_encoder, region_means
-
-    groups = groups_of(counts.images)
+    images = [path for path in counts.images if path.is_file()]
+    if len(images) < len(counts.images):
+        gone = len(counts.images) - len(images)
+        _log.warning("%d of %d images are not there (xBD's: tools/fill_xbd.py); left out", gone, len(counts.images))
+    groups = groups_of(images)
     found = sum(group.kind == "region" for group in groups)
     if found < 4:
-        raise ValueError(f"{counts.name} has {found} of OpenEarthMap's regions; a map of them needs at least 4")
-    features = encoder_features(load_encoder(config, checkpoint, device), counts.images, size)
+        raise ValueError(f"{counts.name} has images of {found} of OpenEarthMap's regions; a map needs at least 4")
+    features = encoder_features(model, images, size)
     regions, means = region_means(features, groups)
     points = tsne(means)
     with csv_writer(out / "regions.csv", ["region", "continent", "images", "x", "y"]) as write:

@@ -31,8 +31,10 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It does not fit the model.
+        ValueError: It does not fit the model, or the config has none.
     """
+    if "model" not in config:
+        raise ValueError("the encoder's config has no model; give the config that the checkpoint was trained with")
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"{checkpoint}: no such checkpoint")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag

@@ -15,7 +15,7 @@ from scipy.ndimage import label as connected
 
 from rsseg.reports.land_cover import count_segments, count_set, groups_of, labelled_parts
 from rsseg.reports.land_cover_report import draw_similarity, report_sets
-from rsseg.reports.region_features import encoder_features
+from rsseg.reports.region_features import encoder_features, load_encoder
 from rsseg.reports.tsne import affinities, tsne
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
@@ -154,7 +154,7 @@ def test_features_are_means_of_the_deepest_map(tmp_path):
     np.testing.assert_allclose(out, [red_green], rtol=1e-5)
 
 
-def test_regions_are_drawn_by_a_real_model(tmp_path):
+def test_regions_are_drawn_by_a_real_model(tmp_path, caplog):
     head = dict(type="FCNHead", in_channels=8, channels=8, num_convs=1, num_classes=8, in_index=-1, concat_input=False)
     model = dict(
         type="EncoderDecoder",
@@ -166,13 +166,24 @@ def test_regions_are_drawn_by_a_real_model(tmp_path):
     torch.save(MODELS.build(model).state_dict(), tmp_path / "model.pth")
     out = tmp_path / "out"
     (counts,) = report_sets([write_world(tmp_path / "oem")], out)
-    draw_similarity(Config(dict(model=model)), tmp_path / "model.pth", counts, out, size=32)
+    encoder = load_encoder(Config(dict(model=model)), tmp_path / "model.pth")
+    draw_similarity(encoder, counts, out, size=32)
     rows = rows_of(out / "regions.csv")
     assert [row["region"] for row in rows] == ["accra", "kyoto", "aachen", "houston", "tonga", "lima"]
     assert len({(row["x"], row["y"]) for row in rows}) == 6 and (out / "regions.png").stat().st_size > 1000
     (few,) = report_sets([write_world(tmp_path / "few", REGIONS[:3])], out)
-    with pytest.raises(ValueError, match="at least 4"):
-        draw_similarity({}, "x", few, out)
+    with pytest.raises(ValueError, match="has images of 3 of OpenEarthMap's regions"):
+        draw_similarity(encoder, few, out)
+    with pytest.raises(ValueError, match="config has no model"):
+        load_encoder({}, tmp_path / "model.pth")
+    # as the release comes, without xBD's images
+    for path in (tmp_path / "oem" / "houston" / "images").iterdir():
+        path.unlink()
+    (tmp_path / "oem" / "lima" / "images" / "lima_2.tif").unlink()
+    draw_similarity(encoder, counts, out, size=32)
+    found = [(row["region"], row["images"]) for row in rows_of(out / "regions.csv")]
+    assert found == [("accra", "2"), ("kyoto", "2"), ("aachen", "2"), ("tonga", "2"), ("lima", "1")]
+    assert "3 of 12 images are not there" in caplog.text
 
 
 def test_as_a_command(tmp_path, run_tool):

@@ -4,7 +4,9 @@ from rsseg.stack import require_stack
 
 require_stack()
 
+from rsseg.datasets.bigearthnet import BigEarthNet, LoadBands  # noqa: E402
 from rsseg.datasets.crops import CropDataset  # noqa: E402
+from rsseg.datasets.pairs import PairsDataset  # noqa: E402
 from rsseg.datasets.sampling import SeededIndex, SetSampler, allocate, seed_all  # noqa: E402
 from rsseg.datasets.segmentation import (  # noqa: E402
     ConvertedDataset,
@@ -16,6 +18,7 @@ from rsseg.datasets.segmentation import (  # noqa: E402
 from rsseg.datasets.tones import ShiftTones  # noqa: E402
 from rsseg.datasets.transforms import (  # noqa: E402
     CentreCrop,
+    LoadFirstBands,
     LoadLabels,
     PadCentred,
     RandomRotate90,
@@ -23,12 +26,16 @@ from rsseg.datasets.transforms import (  # noqa: E402
 )
 
 __all__ = [
+    "BigEarthNet",
     "CentreCrop",
     "ConvertedDataset",
     "CropDataset",
+    "LoadBands",
+    "LoadFirstBands",
     "LoadLabels",
     "OpenEarthMapDataset",
     "PadCentred",
+    "PairsDataset",
     "RandomRotate90",
     "RandomScale",
     "ReleasedDataset",

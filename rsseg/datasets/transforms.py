@@ -1,25 +1,61 @@
-"""Transforms that mmseg and mmcv lack: labels through the class table, turns, scale, centred pads and crops."""
+"""Transforms that mmseg and mmcv lack: first bands of many, labels by the class table, turns, scale, pads, crops."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
+import rasterio
+from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmseg.registry import TRANSFORMS
 from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rsseg.metainfo import load_metainfo
 
-__all__ = ["CentreCrop", "LoadLabels", "PadCentred", "RandomRotate90", "RandomScale"]
+__all__ = ["CentreCrop", "LoadFirstBands", "LoadLabels", "PadCentred", "RandomRotate90", "RandomScale"]
 
 
 def _resize(plane: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
     """(H, W) or (H, W, C) at the size (H, W), whatever the number of bands."""
     height, width = size
     return cv2.resize(plane, (width, height), interpolation=interpolation).reshape(height, width, *plane.shape[2:])
+
+
+@TRANSFORMS.register_module()
+class LoadFirstBands(LoadImageFromFile):
+    """Read an image as mmcv does, and of a TIFF its first three bands, red, green and blue, however many it has.
+
+    Adds ``img`` (H, W, 3) uint8 in OpenCV's order, blue first.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A TIFF cannot be read, has fewer than three bands, or other values than uint8.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Add ``img``, ``img_shape`` and ``ori_shape``."""
+        path = Path(results["img_path"])
+        if path.suffix.lower() not in (".tif", ".tiff"):
+            return super().transform(results)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such image")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                with rasterio.open(path) as raster:
+                    if raster.count < 3 or set(raster.dtypes[:3]) != {"uint8"}:
+                        found = f"{raster.count} band(s) of {'/'.join(sorted(set(raster.dtypes)))}"
+                        raise ValueError(f"{path}: expected red, green and blue of uint8, found {found}")
+                    bands = raster.read([3, 2, 1])
+        except RasterioError as error:
+            raise ValueError(f"{path}: cannot be read: {error.__cause__ or error}") from error
+        results["img"] = np.ascontiguousarray(np.moveaxis(bands, 0, -1))
+        results["img_shape"] = results["ori_shape"] = bands.shape[1:]
+        return results
 
 
 @TRANSFORMS.register_module()

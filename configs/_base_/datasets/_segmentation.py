@@ -40,6 +40,20 @@ def _release(crop, *tones):
     ]
 
 
+def _squash(*jitter):
+    """Augmentations of the GSNet release, whose resizing leaves square images nothing to crop; or with a jitter."""
+    return [
+        load_image,
+        dict(type="LoadLabels"),
+        *(jitter or [dict(type="Resize", scale=(1333, 384), keep_ratio=True, backend="pillow")]),
+        dict(type="RandomCrop", crop_size=(384, 384)),
+        dict(type="PhotoMetricDistortion"),
+        dict(type="RandomFlip", prob=0.5, direction="horizontal"),
+        dict(type="Pad", size=(384, 384), pad_val=dict(img=128, seg=255)),
+        dict(type="PackSegInputs", meta_keys=meta_keys),
+    ]
+
+
 def _flips(*directions):
     """Test-time augmentation: the image as it is, and flipped in each of the directions."""
     flips = [dict(type="RandomFlip", prob=1.0, direction=direction) for direction in directions]
@@ -62,6 +76,9 @@ train_pipeline_512 = _release(512)
 train_pipeline_896 = _release(896)
 tones = dict(type="ShiftTones", amount=0.2, prob=0.3, around="black", jitter=(0.07, 0.07, 0.1, 0.1))
 sep_pipeline_224 = _release(224, tones)
+squash_pipeline_384 = _squash()
+# from the scale of the release's training to that of the whole image, so to those of its tests as well
+jitter_pipeline_384 = _squash(dict(type="RandomScale", low=0.375, high=1.25, prob=1.0))
 # the SAMRS paper's table 9: the middle 512 x 512 pixels
 sep_test_pipeline = [
     load_image,
@@ -72,6 +89,12 @@ sep_test_pipeline = [
 test_pipeline = [
     load_image,
     dict(type="LoadLabels"),
+    dict(type="PackSegInputs", meta_keys=meta_keys),
+]
+vocabulary_pipeline = [
+    dict(type="LoadFirstBands", color_type="color_ignore_orientation"),
+    dict(type="Resize", scale=(2560, 640), keep_ratio=True, backend="pillow"),
+    dict(type="LoadLabels"),  # after resizing: labels keep their size, and scores are counted there
     dict(type="PackSegInputs", meta_keys=meta_keys),
 ]
 tta_pipeline = _flips("horizontal", "vertical")

@@ -1,0 +1,18 @@
+"""LandDiscover50K, built by tools/build_landdiscover.py or as published; all of it trains, four other sets test."""
+
+_base_ = ["./_segmentation.py"]
+
+train_dataloader = dict(
+    batch_size=4,
+    sampler=dict(batch_size=4),
+    dataset=dict(
+        type="PairsDataset",
+        table="landdiscover",
+        data_root="data/landdiscover",
+        layouts=[dict(images="**/TR_Image/*", labels="**/GT_ID/*.png")],
+        hint="LD50KSplit.zip is one archive in parts: put it and .z01 to .z13 in one folder, 7z x LD50KSplit.zip",
+        pipeline={{_base_.squash_pipeline_384}},
+    ),
+)
+val_dataloader = None
+test_dataloader = None

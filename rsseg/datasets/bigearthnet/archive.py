@@ -1,0 +1,234 @@
+"""Where BigEarthNet's archives keep patches, and what they say of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsseg.structures.progress import Progress
+
+__all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
+
+_ROOTS = {
+    ("v1", "S2"): ("BigEarthNet-v1.0", "BigEarthNet-S2-v1.0", "BigEarthNet-S2", "."),
+    ("v1", "S1"): ("BigEarthNet-S1-v1.0", "BigEarthNet-S1", "."),
+    ("v2", "S2"): ("BigEarthNet-S2",),
+    ("v2", "S1"): ("BigEarthNet-S1",),
+    ("v2", "maps"): ("Reference_Maps",),
+}
+_THREADS = 16
+_SEASONS = ("winter", "spring", "summer", "autumn")
+_DATE = re.compile(r"_(\d{4})(\d{2})(\d{2})T")
+
+
+@dataclass(frozen=True)
+class PatchInfo:
+    """What the archive says of one patch.
+
+    Attributes:
+        name: Name of its Sentinel-2 folder.
+        labels: Names of its classes, of level 3 in v1 and of the 19 in v2.
+        date: Day of acquisition, ``2017-06-17``.
+        country: In v2; empty where nothing says it.
+        split: ``train``, ``val`` or ``test`` of v2; empty elsewhere.
+        s1: Name of the Sentinel-1 patch of the same place; empty where nothing says it.
+        excluded: Whether v2 calls it snowy, cloudy or shaded.
+        projection: Its coordinate system as WKT, in v1.
+        corner: Easting and northing of its upper left corner in metres, in v1.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    date: str
+    country: str = ""
+    split: str = ""
+    s1: str = ""
+    excluded: bool = False
+    projection: str = ""
+    corner: tuple[float, float] | None = None
+
+
+def archive_folder(root: Path, version: str, what: str = "S2") -> Path:
+    """Folder below which patches lie.
+
+    Args:
+        root: Where the archive was unpacked.
+        version: ``v1`` or ``v2``.
+        what: ``S2``, ``S1``, or ``maps`` (v2).
+
+    Raises:
+        FileNotFoundError: It is not there; the message names the places that were looked at.
+        ValueError: That version has no such part.
+    """
+    names = _ROOTS.get((version, what))
+    if names is None:
+        raise ValueError(f"BigEarthNet {version} has no {what}")
+    for name in names:
+        if (root / name).is_dir() and (name != "." or next(root.glob(f"{what}?_*"), None)):
+            return root / name
+    looked = ", ".join(str(root / name) for name in names)
+    raise FileNotFoundError(f"no {what} patches of BigEarthNet {version}; looked for {looked} (see data/README.md)")
+
+
+def patch_folder(base: Path | str, version: str, name: str) -> str:
+    """Folder of a patch below the archive's folder; in v2 patches of one acquisition share a folder."""
+    if version == "v1":
+        return f"{base}/{name}"
+    parts = name.rsplit("_", 3 if name.startswith("S1") else 2)
+    return f"{base}/{parts[0]}/{name}"
+
+
+def find_patches(root: Path, version: str) -> list[str]:
+    """Sorted names of all Sentinel-2 patches of an archive; only folders' names are read.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    base = archive_folder(root, version)
+    folders = [base] if version == "v1" else [Path(entry.path) for entry in os.scandir(base) if entry.is_dir()]
+    names = [e.name for folder in folders for e in os.scandir(folder) if e.name.startswith("S2") and e.is_dir()]
+    if not names:
+        raise FileNotFoundError(f"{base}: no patches (folders whose names begin with S2)")
+    return sorted(names)
+
+
+def season_of(date: str) -> str:
+    """``winter`` (December to February), ``spring``, ``summer`` or ``autumn`` of a day like ``2017-06-17``."""
+    return _SEASONS[int(date[5:7]) % 12 // 3]
+
+
+def date_of(name: str) -> str:
+    """Day of acquisition in a patch's name, whatever its time looks like; empty where it has none."""
+    found = _DATE.search(name)
+    return "-".join(found.groups()) if found else ""
+
+
+def read_json(folder: str, name: str) -> PatchInfo:
+    """What ``<name>_labels_metadata.json`` says.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no JSON, or has no labels.
+    """
+    path = f"{folder}/{name}_labels_metadata.json"
+    try:
+        with open(path, "rb") as file:
+            data = json.load(file)
+        labels, corner = tuple(data["labels"]), data.get("coordinates")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"patch {name}: no file {path}; see data/README.md for the layout") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"patch {name}: {path} is no labels file ({error}); unpack it again") from error
+    return PatchInfo(
+        name,
+        labels,
+        (data.get("acquisition_date") or data.get("acquisition_time") or date_of(name))[:10],
+        projection=data.get("projection", ""),
+        corner=(float(corner["ulx"]), float(corner["uly"])) if corner else None,
+    )
+
+
+def read_jsons(base: Path, names: Sequence[str], what: str = "read labels") -> Iterator[PatchInfo]:
+    """:func:`read_json` of many patches of v1, in their order, by threads and with progress."""
+    progress = Progress(len(names), what, unit="patch")
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="labels") as pool:
+        for start in range(0, len(names), 4096):  # a bounded number of futures
+            block = names[start : start + 4096]
+            for info in pool.map(lambda name: read_json(f"{base}/{name}", name), block):
+                progress.step()
+                yield info
+    progress.close()
+
+
+def read_parquet(path: Path) -> list[PatchInfo]:
+    """Rows of v2's ``metadata.parquet``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: pyarrow is not installed.
+        ValueError: It is no such table.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ImportError("BigEarthNet v2's tables need pyarrow: pip install 'rsseg[optional]'") from error
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such table; v2's metadata.parquet comes beside its archives")
+    try:
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    except pyarrow.ArrowInvalid as error:
+        raise ValueError(f"{path}: no parquet table ({error}); download it again") from error
+    if rows and not {"patch_id", "labels"} <= set(rows[0]):
+        raise ValueError(f"{path}: columns are {', '.join(rows[0])}, but patch_id and labels are needed")
+    return [
+        PatchInfo(
+            row["patch_id"],
+            tuple(row["labels"]),
+            date_of(row["patch_id"]),
+            row.get("country") or "",
+            (row.get("split") or "").replace("validation", "val"),
+            row.get("s1_name") or "",
+            bool(row.get("contains_seasonal_snow") or row.get("contains_cloud_or_shadow")),
+        )
+        for row in rows
+    ]
+
+
+COLUMNS = ("patch", "labels", "date", "country", "split", "s1", "excluded")
+
+
+def write_index(path: Path, infos: Iterable[PatchInfo]) -> None:
+    """Write ``patches.csv``, from which a data set starts without reading a file per patch."""
+    from rsseg.structures.writing import replacing
+
+    with replacing(path) as file:
+        file.write((",".join(COLUMNS) + "\n").encode())
+        for info in infos:
+            row = (info.name, "|".join(info.labels), info.date, info.country, info.split, info.s1, str(info.excluded))
+            file.write((";".join(row) + "\n").encode())
+
+
+def read_index(path: Path) -> list[PatchInfo]:
+    """What :func:`write_index` wrote."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            PatchInfo(row[0], tuple(row[1].split("|")) if row[1] else (), *row[2:6], row[6] == "True")
+            for row in list(csv.reader(file, delimiter=";"))[1:]
+        ]
+
+
+def read_infos(root: Path, version: str, names: Sequence[str] | None = None) -> list[PatchInfo]:
+    """What the archive says of patches, from ``patches.csv``, ``metadata.parquet`` or a JSON file for each.
+
+    Args:
+        root: Where the archive was unpacked.
+        version: ``v1`` or ``v2``.
+        names: Which patches, and their order; by default all.
+
+    Raises:
+        FileNotFoundError: A file, or a patch of ``names``, is missing.
+        ValueError: A file is broken.
+    """
+    index = root / "patches.csv"
+    if index.is_file():
+        infos = read_index(index)
+    elif version == "v2":
+        infos = read_parquet(root / "metadata.parquet")
+    else:
+        return list(read_jsons(archive_folder(root, version), find_patches(root, version) if names is None else names))
+    if names is None:
+        return infos
+    by_name = {info.name: info for info in infos}
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        where = index if index.is_file() else root / "metadata.parquet"
+        raise FileNotFoundError(f"{where}: {len(missing)} patches of the list are not in it, such as {missing[0]}")
+    return [by_name[name] for name in names]

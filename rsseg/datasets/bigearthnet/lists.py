@@ -1,0 +1,142 @@
+"""Lists of patches: snow and clouds, splits that the user has, and one drawn where there is none."""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rsseg.structures.writing import replacing
+
+__all__ = ["EXCLUDED", "PARTS", "draw_split", "read_list", "split_names"]
+
+_log = logging.getLogger("rsseg")
+
+PARTS = ("train", "val", "test")
+EXCLUDED = ("patches_with_seasonal_snow", "patches_with_cloud_and_shadow")
+"""The authors' lists of patches covered by snow, and by clouds or their shadow."""
+_SUFFIXES = (".csv", ".txt", ".csv.bz2")
+_SHARES = (0.6, 0.2)
+
+
+def find_list(folder: Path, name: str) -> Path | None:
+    """File ``name`` with one of the suffixes that lists have, or None."""
+    return next((path for path in (folder / f"{name}{suffix}" for suffix in _SUFFIXES) if path.is_file()), None)
+
+
+def read_list(path: Path) -> list[tuple[str, str]]:
+    """Patches of a list: plain text or the authors' CSV files, also compressed (``.bz2``).
+
+    Args:
+        path: One patch a line; in a CSV file a second column may name the Sentinel-1 patch.  A header is skipped.
+
+    Returns:
+        Names of Sentinel-2 patches, and of their Sentinel-1 patches or an empty string.
+
+    Raises:
+        ValueError: A line holds no patch, or a patch stands in the list twice.
+    """
+    data = path.read_bytes()
+    text = (bz2.decompress(data) if path.suffix == ".bz2" else data).decode("utf-8-sig")
+    rows: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        cells = [cell.strip().strip('"') for cell in line.split(",")]
+        found = [cell for cell in cells if cell[:2] in ("S1", "S2")]
+        if not found:
+            if number == 1 or not line.strip():
+                continue
+            raise ValueError(f"{path}, line {number}: {line!r} names no patch (S2..., or S1... and S2...)")
+        name = next((cell for cell in found if cell.startswith("S2")), "")
+        if not name or name in rows:
+            raise ValueError(
+                f"{path}, line {number}: {line!r} " + ("stands there twice" if name else "has no S2 patch")
+            )
+        rows[name] = next((cell for cell in found if cell.startswith("S1")), "")
+    return list(rows.items())
+
+
+def draw_split(names: Iterable[str], seed: int = 0) -> dict[str, list[str]]:
+    """Divide patches at random 60:20:20.
+
+    Args:
+        names: Patches; their order makes no difference.
+        seed: Another seed draws another split.
+
+    Returns:
+        Sorted names of ``train``, ``val`` and ``test``; 519,339 patches give 311,603, 103,868 and 103,868.
+
+    Source: BigEarthNet paper, section 4; its own split is not published.
+    """
+    order = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    train, val = (round(share * len(order)) for share in _SHARES)
+    parts = order[:train], order[train : train + val], order[train + val :]
+    return {part: sorted(found) for part, found in zip(PARTS, parts, strict=True)}
+
+
+def excluded_patches(folder: Path) -> set[str]:
+    """Patches of the lists of snow and clouds in a folder; says when there are none."""
+    found = {name: find_list(folder, name) for name in EXCLUDED}
+    out = {patch for path in found.values() if path is not None for patch, _ in read_list(path)}
+    missing = [f"{name}.csv" for name, path in found.items() if path is None]
+    if missing:
+        _log.warning("%s has no %s: such patches stay in (the paper leaves them out)", folder, " and no ".join(missing))
+    return out
+
+
+def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0) -> list[tuple[str, str]]:
+    """Patches of one part of a split, and their Sentinel-1 patches as far as the list says.
+
+    The lists ``train``, ``val`` and ``test`` (``.csv``, ``.txt`` or ``.csv.bz2``) of ``folder`` decide.  Where there is
+    none of them, :func:`draw_split` divides ``patches``, and the lists are written with ``splits.sha256`` beside them.
+    Snow and clouds are left out either way.
+
+    Args:
+        folder: Where the lists are.
+        split: ``train``, ``val`` or ``test``.
+        patches: Patches that there are.
+        seed: Of a new split.
+
+    Raises:
+        FileNotFoundError: Some lists are there, but not this one.
+        ValueError: There is no such part, a list is broken, or is not what ``splits.sha256`` says.
+    """
+    if split not in PARTS:
+        raise ValueError(f"split must be one of {', '.join(PARTS)}, not {split!r}")
+    excluded = excluded_patches(folder)
+    lists = {part: find_list(folder, part) for part in PARTS}
+    if not any(lists.values()):
+        kept = [name for name in patches if name not in excluded]
+        drawn = draw_split(kept, seed)
+        _write_split(folder, drawn)
+        sizes = ", ".join(f"{len(names)} {part}" for part, names in drawn.items())
+        _log.info("%s: drew a split of %d patches with seed %d: %s", folder, len(kept), seed, sizes)
+        return [(name, "") for name in drawn[split]]
+    path = lists[split]
+    if path is None:
+        have = ", ".join(str(found) for found in lists.values() if found)
+        raise FileNotFoundError(f"{folder}: no list of {split} ({split}.csv or {split}.txt), but {have}")
+    _check_sum(path)
+    return [row for row in read_list(path) if row[0] not in excluded]
+
+
+def _write_split(folder: Path, parts: dict[str, list[str]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = []
+    for part, names in reversed(parts.items()):  # train last: where it stands, the others do
+        data = "".join(f"{name}\n" for name in names).encode()
+        sums.append(f"{hashlib.sha256(data).hexdigest()}  {part}.txt\n")
+        with replacing(folder / f"{part}.txt") as file:
+            file.write(data)
+    with replacing(folder / "splits.sha256") as file:
+        file.write("".join(reversed(sums)).encode())
+
+
+def _check_sum(path: Path) -> None:
+    sums = path.parent / "splits.sha256"
+    if not sums.is_file():
+        return
+    known = {line.split()[1]: line.split()[0] for line in sums.read_text(encoding="utf-8").splitlines() if line.strip()}
+    if path.name in known and known[path.name] != hashlib.sha256(path.read_bytes()).hexdigest():
+        raise ValueError(f"{path} is not the list that {sums} was written for; delete both for a new split, or restore")

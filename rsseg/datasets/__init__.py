@@ -4,7 +4,6 @@ from rsseg.stack import require_stack
 
 require_stack()
 
-from rsseg.datasets.bigearthnet import BigEarthNet, LoadBands  # noqa: E402
 from rsseg.datasets.crops import CropDataset  # noqa: E402
 from rsseg.datasets.pairs import PairsDataset  # noqa: E402
 from rsseg.datasets.sampling import SeededIndex, SetSampler, allocate, seed_all  # noqa: E402
@@ -26,11 +25,9 @@ from rsseg.datasets.transforms import (  # noqa: E402
 )
 
 __all__ = [
-    "BigEarthNet",
     "CentreCrop",
     "ConvertedDataset",
     "CropDataset",
-    "LoadBands",
     "LoadFirstBands",
     "LoadLabels",
     "OpenEarthMapDataset",

@@ -1,4 +1,4 @@
-"""Class tables: one JSON per label set, one class per row, so name, id and colour cannot drift apart; regions, bands."""
+"""Class tables: one JSON per label set, a row per class, so name, id and colour cannot drift apart; regions; bands."""
 
 from rsseg.metainfo.bands import Band, band_statistics, load_bands
 from rsseg.metainfo.corine import LabelSet, load_label_set

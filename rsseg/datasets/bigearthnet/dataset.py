@@ -64,7 +64,8 @@ class BigEarthNet(MultiLabelDataset):
         split: ``train``, ``val`` or ``test``; None takes all patches.
         bands: Names of the bands, in the order that they have in ``img``.
         labels: ``level3`` (43 classes), ``level2`` (15), ``level1`` (5) or ``nineteen``; v2 has only the last.
-        lists: Folder of the lists of snow, clouds and splits, see :func:`split_names`; ``<data_root>/splits`` by default.
+        lists: Folder of the lists of snow, clouds and splits, see :func:`split_names`; by default
+            ``<data_root>/splits``.
         seed: Of the split that is drawn where there are no lists.
         pipeline: Transforms, of which :class:`LoadBands` comes first.
         **kwargs: As in mmpretrain's ``BaseDataset``: ``indices``, ``test_mode`` ...

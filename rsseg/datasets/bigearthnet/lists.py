@@ -50,9 +50,8 @@ def read_list(path: Path) -> list[tuple[str, str]]:
             raise ValueError(f"{path}, line {number}: {line!r} names no patch (S2..., or S1... and S2...)")
         name = next((cell for cell in found if cell.startswith("S2")), "")
         if not name or name in rows:
-            raise ValueError(
-                f"{path}, line {number}: {line!r} " + ("stands there twice" if name else "has no S2 patch")
-            )
+            problem = "stands there twice" if name else "names no Sentinel-2 patch"
+            raise ValueError(f"{path}, line {number}: {line!r} {problem}")
         rows[name] = next((cell for cell in found if cell.startswith("S1")), "")
     return list(rows.items())
 

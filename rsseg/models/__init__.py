@@ -4,8 +4,9 @@ from rsseg.stack import require_stack
 
 require_stack()
 
-from rsseg.models import backbones, mask2former  # noqa: E402
+from rsseg.models import backbones, gsnet, mask2former  # noqa: E402
 from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
+from rsseg.models.gsnet.dino import DINO  # noqa: E402
 from rsseg.models.inception_v2 import InceptionV2  # noqa: E402
 from rsseg.models.multihead import MultiHeadSegmentor, set_loss  # noqa: E402
 from rsseg.models.scnn import SCNN  # noqa: E402
@@ -14,6 +15,7 @@ from rsseg.models.unet import UNetHead  # noqa: E402
 from rsseg.models.unetformer import UNetFormerHead  # noqa: E402
 
 __all__ = [
+    "DINO",
     "SCNN",
     "DINOHead",
     "DINOPretraining",
@@ -23,6 +25,7 @@ __all__ = [
     "UNetFormerHead",
     "UNetHead",
     "backbones",
+    "gsnet",
     "mask2former",
     "set_loss",
     "slide_logits",

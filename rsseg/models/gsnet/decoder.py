@@ -1,0 +1,151 @@
+"""RIPD: two stages that double the grid, each with intermediate features of both image streams beside the classes.
+
+Shapes: B images, T classes, C channels, h x w places of the coarse grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.registry import MODELS
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["DecoderStage", "ResidualDecoder"]
+
+_AT_ONCE = 32
+"""Maps of single classes that are decoded together without gradients: they stay in the cache, and memory is bounded."""
+
+
+class _DoubleConv(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        groups = max(out // 16, 1)
+        self.double_conv = nn.Sequential(
+            nn.Conv2d(channels, out, 3, padding=1, bias=False),
+            nn.GroupNorm(groups, out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, padding=1, bias=False),
+            nn.GroupNorm(groups, out),
+            nn.ReLU(),
+        )
+
+
+class DecoderStage(nn.Module):
+    """Doubles the grid, appends the guidance and applies two 3 x 3 convolutions.
+
+    The guidance is the same for all classes of an image, so its part of the first convolution is computed once.
+
+    Args:
+        channels: Channels before; a guidance map's are taken off by the doubling.
+        guidance: Channels of one stream's guidance.
+        streams: Number of streams.
+        out: Channels after.
+    """
+
+    def __init__(self, channels: int, guidance: int, streams: int, out: int) -> None:
+        super().__init__()
+        self.own = channels - guidance
+        self.up = nn.ConvTranspose2d(channels, self.own, 2, stride=2)
+        self.conv = _DoubleConv(self.own + guidance * streams, out)
+
+    def of_guidance(self, guidance: torch.Tensor) -> torch.Tensor:
+        """The guidance's part of the first convolution: (B, streams * C, 2h, 2w) -> (B, out, 2h, 2w)."""
+        return functional.conv2d(guidance, self.conv.double_conv[0].weight[:, self.own :], padding=1)
+
+    def forward(self, x: torch.Tensor, added: torch.Tensor | None) -> torch.Tensor:
+        """Maps of twice the size.
+
+        Args:
+            x: (B, T, C, h, w).
+            added: What :meth:`of_guidance` gave; None without streams.
+        """
+        b, t = x.shape[:2]
+        first, *rest = self.conv.double_conv
+        x = functional.conv2d(self.up(x.flatten(0, 1)), first.weight[:, : self.own], padding=1)
+        if added is not None:
+            x = (x.unflatten(0, (b, t)) + added[:, None]).flatten(0, 1)
+        for step in rest:
+            x = step(x)
+        return x.unflatten(0, (b, t))
+
+
+def _projections(channels: Sequence[int], out: Sequence[int]) -> nn.ModuleList:
+    return nn.ModuleList(
+        nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.ReLU())
+        for before, after in zip(channels, out, strict=True)
+    )
+
+
+@MODELS.register_module()
+class ResidualDecoder(nn.Module):
+    """Logits of every class at four times the coarse grid.
+
+    Args:
+        channels: Channels of the classes' embedding.
+        widths: Channels after the two stages.
+        guidance: Streams whose intermediate features take part: any of "clip" and "dino", in the release's order.
+        guidance_in: Channels of a stream's maps at the two stages.
+        guidance_channels: Channels that they are projected to.
+
+    Raises:
+        ValueError: A stream is unknown, or named twice.
+
+    Source: GSNet release; names of parameters are the release's.  The paper's equations 5 and 6 have a convolution more.
+    """
+
+    def __init__(
+        self,
+        channels: int = 128,
+        widths: Sequence[int] = (64, 32),
+        guidance: Sequence[str] = ("clip", "dino"),
+        guidance_in: Sequence[int] = (256, 128),
+        guidance_channels: Sequence[int] = (32, 16),
+    ) -> None:
+        super().__init__()
+        if set(guidance) - {"clip", "dino"} or len(set(guidance)) != len(guidance):
+            raise ValueError(f"guidance={tuple(guidance)}: allowed are 'clip' and 'dino', each once")
+        self.guidance = tuple(guidance)
+        if "clip" in guidance:
+            self.CLIP_decoder_guidance_projection = _projections(guidance_in, guidance_channels)
+        if "dino" in guidance:
+            self.DINO_decoder_guidance_projection = _projections(guidance_in, guidance_channels)
+        self.Fusiondecoder1 = DecoderStage(channels, guidance_channels[0], len(self.guidance), widths[0])
+        self.Fusiondecoder2 = DecoderStage(widths[0], guidance_channels[1], len(self.guidance), widths[1])
+        self.head = nn.Conv2d(widths[1], 1, 3, padding=1)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        clip: Sequence[torch.Tensor] | None = None,
+        dino: Sequence[torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Logits (B, T, 4h, 4w).
+
+        Args:
+            x: Embedding of the classes (B, T, channels, h, w).
+            clip: CLIP's two guidance maps: at twice and four times the grid; not used without "clip".
+            dino: The specialist's, likewise.
+        """
+        added = self._of_guidance({"clip": clip, "dino": dino})
+        if torch.is_grad_enabled():
+            return self._decode(x, added)
+        parts = x.split(max(_AT_ONCE // x.shape[0], 1), dim=1)
+        return torch.cat([self._decode(part, added) for part in parts], dim=1)
+
+    def _of_guidance(self, maps: dict[str, Sequence[torch.Tensor] | None]) -> list[torch.Tensor | None]:
+        stages: list[torch.Tensor | None] = []
+        for i, stage in enumerate((self.Fusiondecoder1, self.Fusiondecoder2)):
+            given = []
+            for name in self.guidance:
+                own = maps[name]
+                if own is None:
+                    raise ValueError(f"the decoder takes guidance of {name!r}, but the model has no such stream")
+                given.append(getattr(self, f"{name.upper()}_decoder_guidance_projection")[i](own[i]))
+            stages.append(stage.of_guidance(torch.cat(given, dim=1)) if given else None)
+        return stages
+
+    def _decode(self, x: torch.Tensor, added: Sequence[torch.Tensor | None]) -> torch.Tensor:
+        x = self.Fusiondecoder2(self.Fusiondecoder1(x, added[0]), added[1])
+        return self.head(x.flatten(0, 1))[:, 0].unflatten(0, x.shape[:2])

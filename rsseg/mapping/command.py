@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from rsseg.mapping.runner import MapOptions, map_raster
 
 __all__ = ["add_arguments", "run", "sources_of"]
 
+_log = logging.getLogger("rsseg")
 _SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg"}
 
 
@@ -70,16 +72,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
     """Rasters and their maps: one, those in a folder (sorted), or those of a ``.txt`` list (paths from its folder).
 
+    A folder may be its own target: the maps in it are no sources.
+
     Raises:
-        ValueError: There are none, or two would have the same map.
+        ValueError: There are none, two would have the same map, or the name of a single map does not end in .tif.
     """
     path = Path(source)
     if path.is_dir():
-        found = [str(file) for file in sorted(path.iterdir()) if file.suffix.lower() in _SUFFIXES]
+        files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".")]
+        made = {target.resolve() / f"{file.stem}_map{end}.tif" for file in files for end in ("", "_probabilities")}
+        found = [str(file) for file in files if file.resolve() not in made]
     elif path.suffix == ".txt":
-        found = [str(path.parent / line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    else:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found = [str(path.parent / line.strip()) for line in lines if line.strip()]
+    elif target.is_dir() or target.suffix.lower() in (".tif", ".tiff"):
         return [(source, target / f"{path.stem}_map.tif" if target.is_dir() else target)]
+    else:
+        raise ValueError(f"{target}: a map's name ends in .tif; or make the folder {target} first")
     maps = [target / f"{Path(file).stem}_map.tif" for file in found]
     twice = sorted({str(file) for file in maps if maps.count(file) > 1})
     if not found or twice:
@@ -148,5 +157,17 @@ def run(args: argparse.Namespace) -> None:
     wanted = Products(args.vectors, args.min_area, args.simplify, args.reference)
     if len(jobs) > 1 and (args.reference or args.vectors not in (None, *LAYERS)):
         raise ValueError("with several rasters --reference makes no sense, and --vectors is only gpkg or geojson")
+    failed = []
     for source, target in jobs:
-        map_raster(source, target, predictor, table, options, about, _shard(args.launcher), wanted)
+        try:
+            map_raster(source, target, predictor, table, options, about, _shard(args.launcher), wanted)
+        except (ValueError, OSError) as error:
+            if len(jobs) == 1:
+                raise
+            _log.error("%s", error)
+            failed.append(source)
+    if failed:
+        raise ValueError(
+            f"{len(failed)} of {len(jobs)} rasters have no map, see above; the same command does only what is missing: "
+            + ", ".join(failed)
+        )

@@ -55,3 +55,18 @@ def test_flips_are_those_of_the_config():
     scaled = dict(type="TestTimeAug", transforms=[[dict(type="Resize", scale_factor=0.5)]])
     with pytest.raises(ValueError, match="only flips"):
         views_of(Config(dict(tta_pipeline=[scaled])))
+
+
+def test_a_folder_may_hold_its_own_maps(tmp_path):
+    for name in ("a.tif", "._a.tif", "a_map.tif", "a_map_probabilities.tif", "b_map.tif"):
+        (tmp_path / name).write_text("")
+    # b_map.tif is the map of no raster here, so it is one itself
+    expected = [(tmp_path / "a.tif", "a_map.tif"), (tmp_path / "b_map.tif", "b_map_map.tif")]
+    assert sources_of(str(tmp_path), tmp_path) == [(str(path), tmp_path / name) for path, name in expected]
+    assert len(sources_of(str(tmp_path), tmp_path / "elsewhere")) == 4
+
+
+def test_a_single_map_is_a_tif_or_goes_into_a_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"out: a map's name ends in \.tif"):
+        sources_of("scene.jp2", tmp_path / "out")
+    assert sources_of("scene.jp2", tmp_path) == [("scene.jp2", tmp_path / "scene_map.tif")]

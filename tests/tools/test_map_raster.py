@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 import numpy as np
@@ -73,3 +74,14 @@ def test_errors_are_one_line(world, arguments, run_tool):
     assert result.returncode == 1
     assert "the model has the heads sota, sior, fast; say which one with --head" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_broken_rasters_do_not_stop_the_others(world, arguments, run_tool, tmp_path):
+    (tmp_path / "a.tif").write_text("no raster")
+    shutil.copy(world / "scenes" / "b.tif", tmp_path)
+    for _ in range(2):  # the second time in the folder that has a map
+        result = run_tool("map_raster", tmp_path, tmp_path, *arguments, "--head", "fast")
+        assert result.returncode == 1
+        assert "a.tif: not a raster that GDAL can open" in result.stdout + result.stderr
+        assert "1 of 2 rasters have no map" in result.stderr and "Traceback" not in result.stderr
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif", "b_map.tif", "b_map_areas.csv"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rasterio import Affine
+from rasterio._err import CPLE_BaseError  # errors of GDAL that rasterio lets through as they are
 from rasterio.warp import transform as transform_points
 
 __all__ = ["metres_per_pixel", "row_areas"]
@@ -30,9 +31,14 @@ def _places(crs: Any, transform: Affine, columns: Floats, rows: Floats) -> tuple
     """Longitude and latitude in radians of points given in pixels."""
     x = transform.a * columns + transform.b * rows + transform.c
     y = transform.d * columns + transform.e * rows + transform.f
-    if not crs.is_geographic:
-        x, y = (np.asarray(axis) for axis in transform_points(crs, "EPSG:4326", x.tolist(), y.tolist())[:2])
-    return np.radians(x), np.radians(y)
+    if crs.is_geographic:
+        unit = crs.units_factor[1]  # degrees, or the grads of old maps
+        return x * unit, y * unit
+    try:
+        lon, lat = transform_points(crs, "EPSG:4326", x.tolist(), y.tolist())[:2]
+    except CPLE_BaseError:  # beyond what the projection can do, or no CRS of the Earth
+        lon = lat = [math.nan] * len(x)
+    return np.radians(lon), np.radians(lat)
 
 
 def _steps(crs: Any, transform: Affine, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
@@ -49,7 +55,7 @@ def _steps(crs: Any, transform: Affine, columns: Floats, rows: Floats) -> tuple[
 
 def _planar(crs: Any, transform: Affine) -> tuple[float, float, float]:
     """Length to the right, length down (metres) and area (square metres) of a pixel in the plane of a projected CRS."""
-    unit = crs.linear_units_factor[1] if crs is not None else 1.0
+    unit = crs.units_factor[1] if crs is not None else 1.0
     across, down = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
     return across * unit, down * unit, abs(transform.determinant) * unit**2
 
@@ -84,7 +90,7 @@ def row_areas(crs: Any, transform: Affine, size: tuple[int, int]) -> tuple[Float
     if not crs.is_geographic:
         planar = _planar(crs, transform)[2]
         middle = _on_ellipsoid(crs, transform, np.array([size[0] / 2]), size[1])[0]
-        if not np.isfinite(middle) or abs(planar / middle - 1) <= _DISTORTED:
+        if not np.isfinite(middle) or not middle or abs(planar / middle - 1) <= _DISTORTED:
             return np.full(size[0], planar), "in the plane of the projected CRS"
     return _on_ellipsoid(crs, transform, rows, size[1]), "on the WGS 84 ellipsoid"
 

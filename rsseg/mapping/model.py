@@ -23,6 +23,8 @@ __all__ = ["SegmentorPredictor", "class_table", "load_model", "views_of", "windo
 _AXES = {"horizontal": 3, "vertical": 2}
 
 _DEFAULT_WINDOW = 1024
+_SMALLEST = 64
+"""Windows with a smaller side that a model cannot take are enlarged to this by repeating their last pixels."""
 
 
 def load_model(config: Config, checkpoint: str, device: str, trust: bool = False) -> Any:
@@ -131,8 +133,14 @@ class SegmentorPredictor:
         self._meta = {} if head is None else {"dataset_name": head}
 
     def prepare(self, windows: Sequence[NDArray[np.generic]]) -> Any:
-        """A batch of (C, h, w) windows of one size as the model's preprocessor makes it; may run in another thread."""
-        shape = windows[0].shape[1:]
+        """A batch of (C, h, w) windows of one size as the model's preprocessor makes it; may run in another thread.
+
+        Raises:
+            ValueError: The windows have another number of bands than the model takes.
+        """
+        shape, mean = windows[0].shape[1:], getattr(self.model.data_preprocessor, "mean", None)
+        if mean is not None and len(mean) != len(windows[0]):  # a single band would become all of them in silence
+            raise ValueError(f"the model takes {len(mean)} bands, not {len(windows[0])}; name as many with --bands")
         sizes = {"ori_shape": shape, "img_shape": shape, "pad_shape": shape, "padding_size": [0, 0, 0, 0]}
         inputs = [torch.from_numpy(np.ascontiguousarray(pixels)) for pixels in windows]
         samples = [SegDataSample(metainfo={**sizes, **self._meta}) for _ in windows]
@@ -161,7 +169,7 @@ class SegmentorPredictor:
     def _scores(self, inputs: torch.Tensor, metas: list[dict]) -> torch.Tensor:
         height, width = inputs.shape[2:]
         padded = [{**meta, "img_shape": (height, width)} for meta in metas]
-        scores = self.model.inference(inputs, padded).float()
+        scores = self._inference(inputs, padded).float()
         left, right, top, bottom = metas[0].get("img_padding_size", metas[0].get("padding_size", [0] * 4))
         scores = scores[:, :, top : height - bottom, left : width - right]
         if scores.shape[1] == 1 and self.classes == 2:  # one score against a threshold
@@ -171,3 +179,15 @@ class SegmentorPredictor:
             raise ValueError(f"the model gives {scores.shape[1]} classes, the class table has {self.classes}; "
                              "say which table fits with --classes")  # fmt: skip
         return scores
+
+    def _inference(self, inputs: torch.Tensor, metas: list[dict]) -> torch.Tensor:
+        height, width = inputs.shape[2:]
+        more = max(0, _SMALLEST - height), max(0, _SMALLEST - width)
+        try:
+            return self.model.inference(inputs, metas)
+        except RuntimeError:  # several models' layers need a few pixels
+            if not any(more):
+                raise
+        inputs = torch.nn.functional.pad(inputs, (0, more[1], 0, more[0]), mode="replicate")
+        sizes = dict.fromkeys(("ori_shape", "img_shape", "pad_shape"), inputs.shape[2:])
+        return self.model.inference(inputs, [{**meta, **sizes} for meta in metas])[:, :, :height, :width]

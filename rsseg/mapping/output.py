@@ -36,11 +36,13 @@ class Place:
         size: (H, W) in pixels.
         crs: Coordinate reference system, or None.
         transform: Pixel to coordinate.
+        gcps: Ground control points, where there is no transform.
     """
 
     size: tuple[int, int]
     crs: Any
     transform: Affine
+    gcps: Sequence[Any] = ()
 
 
 def write_flat(strips: Strips, place: Place, table: ClassTable, tags: Mapping[str, str], folder: Path) -> list[Path]:
@@ -65,7 +67,9 @@ def write_flat(strips: Strips, place: Place, table: ClassTable, tags: Mapping[st
     common = dict(driver="GTiff", dtype="uint8", nodata=NODATA, height=place.size[0], width=place.size[1])
     if place.crs is not None:
         common["crs"] = place.crs
-    if place.transform != Affine.identity():
+    if place.gcps:
+        common["gcps"] = list(place.gcps)
+    elif place.transform != Affine.identity():
         common["transform"] = place.transform
     paths = [folder / name for name in names]
     try:

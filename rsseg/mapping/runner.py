@@ -10,12 +10,14 @@ import json
 import logging
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
 from rsseg.mapping.grid import BLENDS, Grid
@@ -67,6 +69,8 @@ class MapOptions:
             raise ValueError(f"the range of values begins with the smaller one, not {self.value_range}")
         if not 0 <= self.overlap < 1:
             raise ValueError(f"the overlap is a share of the window, at least 0 and below 1, not {self.overlap}")
+        if self.batch < 1 or (self.gsd is not None and not self.gsd > 0):
+            raise ValueError(f"batch {self.batch} and gsd {self.gsd} must be positive")
 
 
 @dataclass
@@ -116,10 +120,13 @@ def map_raster(
     Raises:
         FileExistsError: The map is there, or begun, with other settings.
         OSError: A file cannot be read or written.
-        ValueError: Source and settings do not go together.
+        ValueError: Source and settings do not go together, or the map would take the source's place.
     """
     _give_memory_back()
-    with rasterio.Env(GDAL_CACHEMAX=CACHE):
+    if target.exists() and Path(source).exists() and target.samefile(source):
+        raise ValueError(f"{target}: is the source; give the map another name")
+    with rasterio.Env(GDAL_CACHEMAX=CACHE), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the areas say so
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
             job = _plan(raster, target, predictor, table, options, about)
@@ -171,7 +178,8 @@ def _plan(
     }
     folder = target.with_name(f".{target.name}.parts")
     strips = Strips(raster, predictor, grid, options.blend, folder, options.batch, options.probabilities)
-    return _Job(target, Place(raster.size, raster.crs, raster.transform), strips, table, plan, options)
+    place = Place(raster.size, raster.crs, raster.transform, raster.gcps)
+    return _Job(target, place, strips, table, plan, options)
 
 
 def _is_done(job: _Job) -> bool:

@@ -44,6 +44,9 @@ def choose_bands(colours: Sequence[ColorInterp], told: Sequence[int] | None, whe
         return list(told)
     found = [[i for i, colour in enumerate(colours, start=1) if colour == wanted] for wanted in _COLOURS]
     if any(len(numbers) != 1 for numbers in found):
+        if list(colours) == [ColorInterp.palette]:
+            raise ValueError(f"{where}: holds numbers of colours, not colours; gdal_translate -expand rgb makes a copy "
+                             "with colours")  # fmt: skip
         names = ", ".join(colour.name for colour in colours)
         raise ValueError(
             f"{where}: does not say which of its bands are red, green and blue ({names}); "
@@ -65,6 +68,7 @@ class RasterSource:
         size: (H, W) in pixels, after resampling.
         crs: Coordinate reference system, or None.
         transform: Pixel to coordinate, after resampling.
+        gcps: Ground control points of a file that has no transform; such a map has them too.
 
     Raises:
         OSError: GDAL cannot open the file.
@@ -87,6 +91,7 @@ class RasterSource:
             raise ValueError(f"{path}: has no bands of its own; name one of {', '.join(self._file.subdatasets[:4])}")
         self.bands = choose_bands(self._file.colorinterp, bands, path)
         dtypes = {self._file.dtypes[band - 1] for band in self.bands}
+        self._mixed = np.result_type(*dtypes) if len(dtypes) > 1 else None
         if dtypes != {"uint8"} and value_range is None:
             raise ValueError(
                 f"{path}: holds {', '.join(sorted(dtypes))}, not 8 bits; say which values are black and white, "
@@ -94,9 +99,12 @@ class RasterSource:
             )
         self._data: Any = self._file if gsd is None else _resampled(self._file, gsd, path)
         self.size = self._data.height, self._data.width
-        self.crs, self.transform = self._file.crs, self._data.transform
+        gcps, crs = self._file.gcps
+        self.gcps = gcps if self._file.crs is None else []
+        self.crs, self.transform = self._file.crs or crs, self._data.transform
         flags = self._file.mask_flag_enums
         self._opaque = gsd is None and all(MaskFlags.all_valid in flags[band - 1] for band in self.bands)
+        self._alpha = next((i for i, c in enumerate(self._data.colorinterp, 1) if c == ColorInterp.alpha), None)
 
     def cache_size(self, rows: int) -> int:
         """Bytes that GDAL's cache needs, so that windows of ``rows`` rows do not decode a block of the file twice."""
@@ -120,10 +128,12 @@ class RasterSource:
         window = Window(x1, y1, x2 - x1, y2 - y1)
         order = self.bands[::-1] if len(self.bands) == 3 else self.bands
         try:
-            pixels = self._data.read(order, window=window)
-            valid = None if self._opaque else self._data.dataset_mask(window=window) > 0
+            pixels = self._pixels(order, window)
+            valid = None if self._opaque else self._valid(pixels, order, window)
         except RasterioIOError as error:
-            raise OSError(f"{self.path}: cannot be read at columns {x1}..{x2}, rows {y1}..{y2}: {error}") from error
+            raise OSError(
+                f"{self.path}: cannot be read at columns {x1}..{x2}, rows {y1}..{y2}: {error.__cause__ or error}"
+            ) from error
         if pixels.dtype.kind == "f":
             finite = np.isfinite(pixels).all(axis=0)
             if not finite.all():
@@ -133,6 +143,28 @@ class RasterSource:
             low, high = self._range
             pixels = np.clip((pixels.astype(np.float32) - low) * (255 / (high - low)), 0, 255).astype(np.float32)
         return pixels, None if valid is None or valid.all() else valid
+
+    def _pixels(self, order: Sequence[int], window: Window) -> NDArray[np.generic]:
+        if self._mixed is None:
+            return self._data.read(order, window=window)
+        return np.stack([self._data.read(band, window=window).astype(self._mixed) for band in order])
+
+    def _valid(self, pixels: NDArray[np.generic], order: Sequence[int], window: Window) -> NDArray[np.bool_]:
+        """Validity (h, w) by all that the file has: GDAL itself lets a mask or alpha hide nodata values.
+
+        A pixel of integers is invalid where all bands have the nodata value, as black may be a colour; one of floats
+        where any has.
+        """
+        valid = self._data.dataset_mask(window=window) > 0
+        if MaskFlags.per_dataset in self._data.mask_flag_enums[order[0] - 1]:
+            valid &= self._data.read_masks(order[0], window=window) > 0
+        if self._alpha is not None:
+            valid &= self._data.read(self._alpha, window=window) > 0
+        values = [self._data.nodatavals[band - 1] for band in order]
+        if None not in values:
+            empty = np.stack([band == value for band, value in zip(pixels, values, strict=True)])
+            valid &= ~(empty.any(axis=0) if pixels.dtype.kind == "f" else empty.all(axis=0))
+        return valid
 
     def close(self) -> None:
         """Close the file."""

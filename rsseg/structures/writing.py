@@ -116,6 +116,8 @@ def replacing(path: Path, tag: str = "file") -> Iterator[IO[bytes]]:
             yield file
         os.replace(temporary, path)
     except OSError as error:
+        if error.errno is None:  # not from writing, and says itself what is wrong
+            raise
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)

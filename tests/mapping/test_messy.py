@@ -1,0 +1,170 @@
+"""Rasters as they come: several masks at once, bands of several types, units other than degrees, no pixels to spare."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from mmengine.config import Config
+from rasterio import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+
+from rsseg.mapping import MapOptions, RasterSource, SegmentorPredictor, map_raster
+from rsseg.mapping.areas import row_areas
+
+RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+SMALL = MapOptions(window=(16, 16), batch=2)
+
+
+def mapped(source, folder, stub, table, options=SMALL):
+    map_raster(str(source), folder / "map.tif", stub, table, options, {})
+    with rasterio.open(folder / "map.tif") as file:
+        return file.read(1)
+
+
+def test_a_mask_and_alpha_and_nodata_all_count(stub, table, noise, write_raster, tmp_path):
+    pixels = noise(3, 40, 50) // 2 + 20
+    pixels[:, 20:23] = 7
+    pixels[0, 30] = 7  # the nodata value in one band only: a colour
+    solid, mask = np.full((1, 40, 50), 255, np.uint8), np.full((40, 50), 255, np.uint8)
+    solid[:, :5], mask[-5:] = 0, 0
+    expected = pixels.astype(int).argmax(0)
+    expected[:5] = expected[-5:] = expected[20:23] = 255
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        four = np.concatenate([pixels, solid])
+        source = write_raster(four, colorinterp=[*RGB, ColorInterp.alpha], mask=mask, nodata=7)
+    np.testing.assert_array_equal(mapped(source, tmp_path, stub, table), expected)
+
+
+def test_a_float_is_invalid_where_any_band_has_the_nodata_value(stub, table, noise, write_raster, tmp_path):
+    pixels = noise(3, 20, 30).astype(np.float32)
+    expected = pixels.argmax(0)
+    pixels[1, :4], expected[:4] = -9999, 255
+    source = write_raster(pixels, colorinterp=RGB, nodata=-9999)
+    options = MapOptions(value_range=(0, 255), window=(16, 16))
+    np.testing.assert_array_equal(mapped(source, tmp_path, stub, table, options), expected)
+
+
+def test_bands_of_several_types_are_read_as_one(stub, table, noise, write_raster, tmp_path):
+    pixels = noise(3, 20, 30)
+    bands = ""
+    for i, (kind, name) in enumerate((("Byte", "Red"), ("UInt16", "Green"), ("Byte", "Blue"))):
+        part = pixels[i : i + 1]
+        write_raster(part.astype(np.uint16) if kind == "UInt16" else part, f"{name}.tif")
+        file = f'<SourceFilename relativeToVRT="1">{name}.tif</SourceFilename><SourceBand>1</SourceBand>'
+        bands += (
+            f'<VRTRasterBand dataType="{kind}" band="{i + 1}"><ColorInterp>{name}</ColorInterp>'
+            f"<SimpleSource>{file}</SimpleSource></VRTRasterBand>"
+        )
+    source = tmp_path / "all.vrt"
+    source.write_text(f'<VRTDataset rasterXSize="30" rasterYSize="20">{bands}</VRTDataset>')
+    options = MapOptions(value_range=(0, 255), window=(16, 16))
+    np.testing.assert_array_equal(mapped(source, tmp_path, stub, table, options), pixels.argmax(0))
+    (tmp_path / "Green.tif").unlink()
+    with pytest.raises(OSError, match=r"^\S*all\.vrt: cannot be read at columns 0\.\.16.*Green\.tif: No such file"):
+        map_raster(str(source), tmp_path / "other.tif", stub, table, options, {})
+
+
+def test_numbers_of_colours_are_no_colours(write_raster):
+    source = write_raster(np.zeros((1, 4, 4), np.uint8), photometric="palette", colorinterp=[ColorInterp.palette])
+    with pytest.raises(ValueError, match="gdal_translate -expand rgb"):
+        RasterSource(str(source))
+
+
+def test_control_points_are_kept(stub, table, noise, write_raster, tmp_path):
+    corners = [(0, 0), (0, 30), (20, 0), (20, 30)]
+    points = [GroundControlPoint(row, column, 500000 + column, 4000000 - row) for row, column in corners]
+    source = write_raster(noise(3, 20, 30), transform=None, gcps=points)
+    mapped(source, tmp_path, stub, table)
+    with rasterio.open(tmp_path / "map.tif") as file:
+        found, crs = file.gcps
+    assert crs.to_epsg() == 32633
+    assert [(p.row, p.col, p.x, p.y) for p in found] == [(p.row, p.col, p.x, p.y) for p in points]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 90), (90, 1), (3, 5)])
+def test_a_few_pixels_are_a_map_too(size, stub, table, noise, write_raster, tmp_path):
+    pixels = noise(3, *size)
+    source = write_raster(pixels, "Über die Wälder.tif")
+    np.testing.assert_array_equal(mapped(source, tmp_path, stub, table), pixels.argmax(0))
+
+
+def test_a_model_that_needs_more_pixels_gets_them(plain_model):
+    class Needs(torch.nn.Module):
+        def forward(self, x):
+            if min(x.shape[2:]) < 40:
+                raise RuntimeError("kernel size can't be greater than actual input size")
+            return (x,)
+
+    plain_model.backbone = Needs()
+    predictor = SegmentorPredictor(plain_model, 3)
+    window = np.arange(3 * 2 * 50, dtype=np.uint8).reshape(3, 2, 50)
+    scores = predictor(predictor.prepare([window]))[0]
+    # the model is the identity on normalised red, green, blue
+    np.testing.assert_allclose(scores.numpy(), (window[::-1].astype(np.float32) - 120) / 60, rtol=1e-6)
+    plain_model.cfg = Config({})
+    plain_model.backbone.forward = lambda x: (_ for _ in ()).throw(RuntimeError("out of memory"))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        predictor(predictor.prepare([np.zeros((3, 64, 64), np.uint8)]))
+
+
+@pytest.mark.parametrize("bands", [(1,), (1, 2), (1, 2, 3, 1)])
+def test_another_number_of_bands_than_the_models_is_refused(bands, plain_model, table, noise, write_raster, tmp_path):
+    options = MapOptions(bands=bands, window=(16, 16))
+    with pytest.raises(ValueError, match=f"the model takes 3 bands, not {len(bands)}; .*--bands"):
+        mapped(write_raster(noise(3, 20, 20)), tmp_path, SegmentorPredictor(plain_model, 3), table, options)
+
+
+def test_a_map_never_takes_the_place_of_its_source(stub, table, noise, write_raster):
+    source = write_raster(noise(3, 20, 20))
+    before = source.read_bytes()
+    with pytest.raises(ValueError, match=r"source\.tif: is the source"):
+        map_raster(str(source), source, stub, table, MapOptions(overwrite=True), {})
+    assert source.read_bytes() == before
+
+
+def test_a_folder_that_may_not_be_written_to(stub, table, noise, write_raster):
+    root = Path(tempfile.mkdtemp())
+    source = shutil.copy(write_raster(noise(3, 20, 20)), root)
+    root.chmod(0o555)
+    user = os.geteuid()
+    try:
+        if user == 0:  # root may write anywhere
+            os.seteuid(65534)
+        with pytest.raises(OSError, match=r"map\.tif: cannot be written \(Permission denied"):
+            map_raster(str(source), root / "map.tif", stub, table, SMALL, {})
+    finally:
+        os.seteuid(user)
+        root.chmod(0o755)
+        shutil.rmtree(root)
+
+
+def test_grads_are_no_degrees():
+    # NTF (Paris) in grads, 50 grads are 45 degrees: radii 6367382 m and 6388838 m there
+    areas, how = row_areas(CRS.from_epsg(4807), Affine(1e-5, 0, 2, 0, -1e-5, 50), (1, 1))
+    step = 1e-5 * np.pi / 200
+    assert areas[0] == pytest.approx(6367382 * step * 6388838 * np.cos(np.pi / 4) * step, rel=1e-5)
+    assert "ellipsoid" in how
+
+
+@pytest.mark.parametrize(
+    "crs, corner",
+    [(CRS.from_epsg(32633), 1e9), (CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]'), 0), (CRS.from_epsg(4978), 0)],
+)
+def test_places_that_are_nowhere_on_earth_count_in_their_plane(crs, corner):
+    areas, how = row_areas(crs, Affine(2, 0, corner, 0, -3, corner), (2, 2))
+    assert areas.tolist() == [6, 6] and "plane" in how
+
+
+@pytest.mark.parametrize("wrong", [dict(batch=-1), dict(gsd=0.0), dict(gsd=-1.0)])
+def test_sizes_are_positive(wrong):
+    with pytest.raises(ValueError, match="must be positive"):
+        MapOptions(**wrong)

@@ -1,7 +1,7 @@
 """CLIP for dense prediction: a vision transformer whose last block keeps the places apart, and the tower for texts.
 
-Names of parameters are OpenAI's, except that the fused projections of the attention are three, as in GSNet's release, so
-that queries and values can be trained and keys kept.
+Names of parameters are OpenAI's, except that the attention's fused projection is three, as in GSNet's release, so that
+queries and values can be trained and keys kept.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def _random(*shape: int, std: float) -> nn.Parameter:
 class _Visual(nn.Module):
     """The tower for images; ``grid`` is the side of the table of positions."""
 
-    def __init__(
-        self, width: int, layers: int, heads: int, patch: int, grid: int, embed: int, activation: str
-    ) -> None:
+    def __init__(self, width: int, layers: int, heads: int, patch: int, grid: int, embed: int, activation: str) -> None:
         super().__init__()
         self.grid = grid
         self.class_embedding = _random(width, std=width**-0.5)
@@ -155,12 +153,12 @@ def _to_map(tokens: torch.Tensor, side: int) -> torch.Tensor:
 class CLIP(BaseModule):
     """CLIP with a map instead of a vector for each image; the defaults are ViT-B/16.
 
-    In the last block of the image tower no token looks at another: each gives its own value, and the residual is the row
-    of the class token for all.  That block's queries and keys are there for the files' sake and get no gradient.
+    In the last block of the image tower no token looks at another: each gives its own value, and the residual is the
+    class token's row for all.  That block's queries and keys are there for the files' sake and get no gradient.
 
     Args:
-        visual: What differs in the tower for images from ``width=768, layers=12, heads=12, patch=16, grid=14``; ``grid``
-            is the side of the table of positions, that is of the patches in pre-training.
+        visual: What differs in the tower for images from ``width=768, layers=12, heads=12, patch=16, grid=14``;
+            ``grid`` is the side of the table of positions, that is of the patches in pre-training.
         text: What differs in the tower for texts from ``width=512, layers=12, heads=8, vocabulary=49408, context=77``.
         embed: Channels that both towers end in.
         resolution: Side in pixels to which images are brought, a multiple of ``patch``.

@@ -2,13 +2,159 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
-__all__ = ["read_clip"]
+from rsseg.models.gsnet.torchscript import is_torchscript, read_torchscript
+from rsseg.structures.checkpoints import load_file
+
+__all__ = ["misfits", "read_clip", "read_state"]
+
+State = dict[str, torch.Tensor]
+
+_OPENAI = "https://openaipublic.azureedge.net/clip/models"
+_SOURCES = {
+    16: ("ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f"),
+    32: ("ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"),
+}
+"""OpenAI's files and their SHA-256, by the side of the patches.  Source: OpenAI's and open_clip's lists."""
+
+_WRAPPERS = ("state_dict", "model", "teacher")
+_UNUSED = re.compile(r"input_resolution|context_length|vocab_size|(.+\.)?attn_mask")
+"""What files have besides weights."""
+
+_TIMM = (
+    (r"cls_token$", "class_embedding"),
+    (r"pos_embed$", "positional_embedding"),
+    (r"patch_embed\.proj\.weight$", "conv1.weight"),
+    (r"norm_pre\.", "ln_pre."),
+    (r"norm\.", "ln_post."),
+    (r"head\.weight$", "proj"),
+    (r"blocks\.(\d+)\.norm([12])\.", r"transformer.resblocks.\1.ln_\2."),
+    (r"blocks\.(\d+)\.attn\.qkv\.", r"transformer.resblocks.\1.attn.in_proj_"),
+    (r"blocks\.(\d+)\.attn\.proj\.", r"transformer.resblocks.\1.attn.out_proj."),
+    (r"blocks\.(\d+)\.mlp\.fc1\.", r"transformer.resblocks.\1.mlp.c_fc."),
+    (r"blocks\.(\d+)\.mlp\.fc2\.", r"transformer.resblocks.\1.mlp.c_proj."),
+)
+_TIMM_MARK = "patch_embed.proj.weight"
 
 
-def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:
-    """Weights of a CLIP model, from a file."""
-    raise ValueError(f"{files}: not readable yet")
+def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> State:
+    """Weights of a CLIP model, float32, by the names of the model here.
+
+    Args:
+        files: A file, or several of which each gives what those before it lack.  OpenAI's TorchScript archive (of which
+            no program is run), a state dict of OpenAI's or open_clip's (RemoteCLIP's too), ``.safetensors``, or timm's
+            tower for images, which needs another file for the texts.
+        wanted: Shapes of the model's weights by name.
+
+    Raises:
+        FileNotFoundError: There is no such file; the message says where to get it.
+        ValueError: A file cannot be read, weights are missing or left over, or have another shape than the model's.
+    """
+    patch = wanted["visual.conv1.weight"][-1]
+    paths = [Path(files)] if isinstance(files, str) else [Path(file) for file in files]
+    out: State = {}
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file with CLIP's weights. {_advice(patch, path)}")
+        out = _translate(read_state(path), path) | out
+    names = ", ".join(map(str, paths))
+    if all(key.startswith("visual.") for key in out):
+        raise ValueError(
+            f"{names}: has the tower for images alone; name a file with the texts' beside it, weights=[FILE, OTHER]. "
+            f"{_advice(patch, paths[0])}"
+        )
+    problems = misfits(out, wanted)
+    if problems:
+        raise ValueError(f"{names}: does not fit this CLIP: {problems}. {_advice(patch, paths[0])}")
+    return {key: out[key].float() for key in wanted}
+
+
+def misfits(state: State, wanted: Mapping[str, torch.Size]) -> str:
+    """What keeps ``state`` from being all weights of the shapes ``wanted`` and nothing else; empty where it fits."""
+    both = [key for key in wanted if key in state]
+    problems = {
+        "missing": [key for key in wanted if key not in state],
+        "left over": [key for key in state if key not in wanted],
+        "of another shape": [
+            f"{key} {tuple(state[key].shape)} for {tuple(wanted[key])}"
+            for key in both
+            if state[key].shape != wanted[key]
+        ],
+    }
+    shown = {kind: f"{', '.join(keys[:4])}{' ...' if len(keys) > 4 else ''}" for kind, keys in problems.items()}
+    return "; ".join(f"{len(keys)} {kind}: {shown[kind]}" for kind, keys in problems.items() if keys)
+
+
+def _advice(patch: int, path: Path) -> str:
+    """Where files with weights are to be had, and by what command."""
+    if patch not in _SOURCES:
+        return "Give a file of the model that the config describes"
+    name, digest = _SOURCES[patch]
+    target = path.with_name(name)
+    lines = [
+        f"OpenAI's {name} (SHA-256 {digest}): "
+        f"mkdir -p {target.parent} && curl -L -o {target} {_OPENAI}/{digest}/{name}",
+        f"or open_clip's {name[:-3]}, pretrained='openai', from the hub timm/vit_base_patch{patch}_clip_224.openai, "
+        "file open_clip_model.safetensors",
+    ]
+    if patch == 32:
+        lines.append("or RemoteCLIP-ViT-B-32.pt from the hub chendelong/RemoteCLIP (activation='gelu')")
+    return "; ".join(lines)
+
+
+def read_state(path: Path) -> State:
+    """Weights by name as a file has them, without ``module.`` of parallel training.
+
+    Args:
+        path: TorchScript archive, or what :func:`rsseg.structures.checkpoints.load_file` reads, with the weights at its
+            top or under ``state_dict``, ``model`` or ``teacher``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, would run code to load, or holds no weights by name.
+    """
+    content = read_torchscript(path) if is_torchscript(path) else load_file(path)
+    for key in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise ValueError(f"{path}: holds no weights by name; they are looked for at the top and in {_WRAPPERS}")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def _translate(state: State, path: Path) -> State:
+    """OpenAI's names, with three projections instead of one, of whatever names a file has."""
+    if _TIMM_MARK in state:
+        state = _from_timm(state, path)
+    out: State = {}
+    for key, value in state.items():
+        name = key.removeprefix("text.")
+        if _UNUSED.fullmatch(name):
+            continue
+        if name.endswith("attn.in_proj_weight"):
+            parts = zip("qkv", value.chunk(3), strict=True)
+            out.update({f"{name.removesuffix('in_proj_weight')}{part}_proj_weight": own for part, own in parts})
+        else:
+            out[name] = value
+    return out
+
+
+def _from_timm(state: State, path: Path) -> State:
+    out: State = {}
+    for key, value in state.items():
+        if key == "head.bias":
+            if value.any():
+                raise ValueError(f"{path}: its head has a bias, which CLIP has no place for")
+            continue
+        name = key
+        for pattern, replacement in _TIMM:
+            name = re.sub(f"^{pattern}", replacement, name)
+        out[name] = value
+    shapes = {"class_embedding": torch.flatten, "positional_embedding": torch.squeeze, "proj": torch.t}
+    return {f"visual.{name}": shapes[name](value) if name in shapes else value for name, value in out.items()}

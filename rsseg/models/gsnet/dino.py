@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from mmcv.cnn.bricks import DropPath
@@ -13,8 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from rsseg.models.gsnet.clip import fit_image
+from rsseg.models.gsnet.clip_files import State, misfits, read_state
 
-__all__ = ["DINO"]
+__all__ = ["DINO", "read_dino"]
 
 _EPS = 1e-6
 _OFFSET = 0.1
@@ -70,7 +72,7 @@ class DINO(BaseModule):
         resolution: Side in pixels to which :meth:`forward` brings images, a multiple of ``patch``.
         taps: Blocks, counted from 0, whose outputs :meth:`forward` gives.
         drop_path: Stochastic depth of the last block, rising linearly from 0 at the first.
-        weights: File to start from, read by :meth:`init_weights`; None starts at random.
+        weights: File to start from, read by :meth:`init_weights`, see :func:`read_dino`; None starts at random.
         frozen: Never train, and run in evaluation mode always.
 
     Raises:
@@ -120,6 +122,12 @@ class DINO(BaseModule):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
+    def init_weights(self) -> None:
+        """Take the weights of the file, if there is one; a runner calls this before it trains."""
+        if self.weights is not None:
+            own = {key: value.shape for key, value in self.state_dict().items()}
+            self.load_state_dict(read_dino(self.weights, own))
+
     def train(self, mode: bool = True) -> DINO:
         """Training or evaluation mode; always the latter where frozen."""
         return super().train(mode and not self.frozen)
@@ -163,3 +171,28 @@ class DINO(BaseModule):
         for block in self.blocks:
             x = block(x)
         return self.norm(x[:, 0])
+
+
+def read_dino(file: str, wanted: Mapping[str, torch.Size]) -> State:
+    """Weights of a DINO transformer by the names of the model here; of two networks the teacher's.
+
+    Args:
+        file: DINO's own file (``teacher``; its head is left out), one of pre-training with rsseg, or a state dict.
+        wanted: Shapes of the model's weights by name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file cannot be read, weights are missing or left over, or have another shape than the model's.
+    """
+    path = Path(file)
+    advice = "Pre-train one: python tools/train.py configs/dino/vit_b8_landdiscover.py, or take GSNet's (key 'teacher')"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file with DINO's weights. {advice}")
+    state = read_state(path)
+    of_teacher = {key.removeprefix("teacher."): value for key, value in state.items() if key.startswith("teacher.")}
+    bare = {key.replace("module.", "").replace("backbone.", ""): value for key, value in (of_teacher or state).items()}
+    plain = {key: value for key, value in bare.items() if not key.startswith("head.")}
+    problems = misfits(plain, wanted)
+    if problems:
+        raise ValueError(f"{path}: does not fit this DINO: {problems}. {advice}")
+    return plain

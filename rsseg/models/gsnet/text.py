@@ -92,9 +92,7 @@ class Vocabulary:
             ValueError: A text has more tokens than the model reads.
         """
         tokenizer = _tokenizer()
-        rows = [
-            [tokenizer.sot_token_id, *tokenizer.encode(prompt), tokenizer.eot_token_id] for prompt in self.prompts
-        ]
+        rows = [[tokenizer.sot_token_id, *tokenizer.encode(prompt), tokenizer.eot_token_id] for prompt in self.prompts]
         for prompt, row in zip(self.prompts, rows, strict=True):
             if len(row) > self.context:
                 raise ValueError(f"{prompt!r} has {len(row)} tokens: CLIP reads at most {self.context}; shorten it")
@@ -112,8 +110,8 @@ def text_embeddings(clip: CLIP, vocabulary: Vocabulary) -> torch.Tensor:
 class TextCache:
     """Features of vocabularies, kept in evaluation without gradients until a weight of the text tower changes.
 
-    Weights are compared by the sum of their bits, so that no way of changing them goes unseen: optimizers, loaded files,
-    averaged weights swapped in through ``.data``, edits in place.
+    Weights are compared by sums over their bits, so that no way of changing them goes unseen: an optimizer, a loaded
+    file, averaged weights swapped in through ``.data``, an edit in place.
     """
 
     def __init__(self) -> None:
@@ -141,13 +139,17 @@ class TextCache:
         return self._kept[vocabulary.key]
 
 
-_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
 def _fingerprint(clip: CLIP) -> Any:
     """What the features of texts depend on, besides the texts: weights, their type and place, autocast."""
     weights = [value.detach() for value in clip.text_parameters()]
-    sums = torch.stack([w.view(_INTEGERS[w.element_size()]).sum(dtype=torch.int64) for w in weights]).tolist()
     device = weights[0].device
     cast = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
-    return device, cast, [weight.dtype for weight in weights], sums
+    return device, cast, [weight.dtype for weight in weights], torch.stack([*map(_sum_of_bits, weights)]).tolist()
+
+
+def _sum_of_bits(weight: torch.Tensor) -> torch.Tensor:
+    """Sum of a tensor's memory read as int64, the fastest that changes with any element; bytes where that can't be."""
+    flat = weight.contiguous().flatten()
+    start, length = flat.storage_offset() * flat.element_size(), flat.numel() * flat.element_size()
+    whole = torch.uint8 if start % 8 or length % 8 else torch.int64
+    return flat.view(whole).sum(dtype=torch.int64)

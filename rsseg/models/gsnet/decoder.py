@@ -92,7 +92,7 @@ class ResidualDecoder(nn.Module):
     Raises:
         ValueError: A stream is unknown, or named twice.
 
-    Source: GSNet release; names of parameters are the release's.  The paper's equations 5 and 6 have a convolution more.
+    Source: GSNet release; names of parameters are the release's.  Equations 5 and 6 have a convolution more.
     """
 
     def __init__(

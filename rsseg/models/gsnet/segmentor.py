@@ -24,16 +24,13 @@ __all__ = ["GSNet", "Streams", "vocabulary_loss"]
 _TRAINED = ("attn.q_proj_weight", "attn.v_proj_weight")
 
 
-def vocabulary_loss(
-    logits: torch.Tensor, target: torch.Tensor, background: int | None = None, ignore_background: bool = False
-) -> torch.Tensor:
+def vocabulary_loss(logits: torch.Tensor, target: torch.Tensor, ignore_background: bool = False) -> torch.Tensor:
     """Mean binary cross-entropy of every class at every pixel.
 
     Args:
         logits: (B, N, H, W).
-        target: (B, H, W) int64 class ids; 255 and ``background`` are no class.
-        background: Id of a class that is in the vocabulary, but whose pixels are no example of it.
-        ignore_background: Leave pixels of no class out.  Else they are examples against every class, as in the release.
+        target: (B, H, W) int64 class ids, 255 where there is no label.
+        ignore_background: Leave pixels without a label out.  Else they are examples against every class.
 
     Returns:
         Scalar in float32; 0 with a zero gradient where no pixel counts.
@@ -41,12 +38,10 @@ def vocabulary_loss(
     Raises:
         ValueError: A pixel holds another value.
 
-    Source: GSNet paper, "implementation details"; release for the pixels of no class (its value for them is 0).
+    Source: GSNet release, where "background" is a class of the vocabulary whose pixels count as not labelled.
     """
     logits = logits.float()
     labelled = target != IGNORE
-    if background is not None:
-        labelled &= target != background
     wrong = target[labelled & ((target < 0) | (target >= logits.shape[1]))]
     if wrong.numel():
         raise ValueError(f"label {int(wrong[0])}: the vocabulary has the classes 0 to {logits.shape[1] - 1}; "
@@ -89,13 +84,13 @@ class GSNet(BaseSegmentor):
         vocabulary: Name of a class table, or one prompt for each class.
         dino: Config of the specialist; None for a model without.
         template: Text with ``{}`` where a prompt goes.
-        background: Class that no pixel is an example of in training; see :func:`vocabulary_loss`.
-        ignore_background_in_loss: Leave pixels of no class out of the loss.
+        ignore_background_in_loss: Leave pixels without a label out of the loss; else, as in the release, they are
+            examples against every class.
         data_preprocessor: Config; ``AnySizePreprocessor`` allows test batches of images of several sizes.
         train_cfg: Not used.
-        test_cfg: ``mode``: "five_view" (with ``size``, ``overlap``; the release's protocol), "slide" (with ``crop_size``,
-            ``stride``; windows at the image's own resolution) or "whole"; ``threshold``: pixels whose best probability is
-            below become 255.
+        test_cfg: ``mode``: "five_view" (with ``size``, ``overlap``; the release's protocol), "slide" (with
+            ``crop_size``, ``stride``; windows at the image's own resolution) or "whole"; ``threshold``: pixels whose
+            best probability is below become 255.
         init_cfg: As everywhere.
 
     Attributes:
@@ -119,7 +114,6 @@ class GSNet(BaseSegmentor):
         vocabulary: str | Sequence[str],
         dino: dict[str, Any] | None = None,
         template: str = TEMPLATE,
-        background: int | None = None,
         ignore_background_in_loss: bool = False,
         data_preprocessor: dict[str, Any] | None = None,
         train_cfg: dict[str, Any] | None = None,
@@ -140,7 +134,7 @@ class GSNet(BaseSegmentor):
             raise ValueError("decoder.guidance names 'dino', but the model has no dino")
         grid, width, embed = self.clip.grid, self.clip.channels, self.clip.embed
         self.encoder = StreamProjections(grid, width, embed, guidance=guidance, **known)
-        self.template, self.background, self.ignore_background = template, background, ignore_background_in_loss
+        self.template, self.ignore_background = template, ignore_background_in_loss
         self.train_cfg, self.test_cfg = train_cfg, dict(test_cfg or dict(mode="five_view"))
         if self.test_cfg.get("mode") not in ("five_view", "slide", "whole"):
             raise ValueError(f"test_cfg.mode={self.test_cfg.get('mode')!r}: allowed are 'five_view', 'slide', 'whole'")
@@ -202,7 +196,7 @@ class GSNet(BaseSegmentor):
         """
         target = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long()
         logits = resized(self._forward(inputs).float(), target.shape[1:])
-        loss = vocabulary_loss(logits, target, self.background, self.ignore_background)
+        loss = vocabulary_loss(logits, target, self.ignore_background)
         return {"loss": loss + 0.0 * self._unused()}
 
     def _unused(self) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsseg.datasets.bigearthnet.lists import read_list
 from rsseg.structures.progress import Progress
+from rsseg.structures.writing import replacing
 
 __all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
 
@@ -85,17 +88,17 @@ def patch_folder(base: Path | str, version: str, name: str) -> str:
     return f"{base}/{parts[0]}/{name}"
 
 
-def find_patches(root: Path, version: str) -> list[str]:
-    """Sorted names of all Sentinel-2 patches of an archive; only folders' names are read.
+def find_patches(root: Path, version: str, what: str = "S2") -> list[str]:
+    """Sorted names of all patches of Sentinel-2 (or ``S1``) of an archive; only folders' names are read.
 
     Raises:
         FileNotFoundError: There are none.
     """
-    base = archive_folder(root, version)
+    base = archive_folder(root, version, what)
     folders = [base] if version == "v1" else [Path(entry.path) for entry in os.scandir(base) if entry.is_dir()]
-    names = [e.name for folder in folders for e in os.scandir(folder) if e.name.startswith("S2") and e.is_dir()]
+    names = [e.name for folder in folders for e in os.scandir(folder) if e.name.startswith(what) and e.is_dir()]
     if not names:
-        raise FileNotFoundError(f"{base}: no patches (folders whose names begin with S2)")
+        raise FileNotFoundError(f"{base}: no patches (folders whose names begin with {what})")
     return sorted(names)
 
 
@@ -111,7 +114,7 @@ def date_of(name: str) -> str:
 
 
 def read_json(folder: str, name: str) -> PatchInfo:
-    """What ``<name>_labels_metadata.json`` says.
+    """What ``<name>_labels_metadata.json`` says; for a Sentinel-1 patch ``s1`` is the Sentinel-2 patch of its place.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -130,6 +133,7 @@ def read_json(folder: str, name: str) -> PatchInfo:
         name,
         labels,
         (data.get("acquisition_date") or data.get("acquisition_time") or date_of(name))[:10],
+        s1=data.get("corresponding_s2_patch", ""),
         projection=data.get("projection", ""),
         corner=(float(corner["ulx"]), float(corner["uly"])) if corner else None,
     )
@@ -182,53 +186,87 @@ def read_parquet(path: Path) -> list[PatchInfo]:
     ]
 
 
-COLUMNS = ("patch", "labels", "date", "country", "split", "s1", "excluded")
+INDEX = "patches.csv"
+_COLUMNS = ("patch", "labels", "date", "country", "split", "s1", "excluded")
 
 
 def write_index(path: Path, infos: Iterable[PatchInfo]) -> None:
     """Write ``patches.csv``, from which a data set starts without reading a file per patch."""
-    from rsseg.structures.writing import replacing
-
     with replacing(path) as file:
-        file.write((",".join(COLUMNS) + "\n").encode())
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(_COLUMNS)
         for info in infos:
-            row = (info.name, "|".join(info.labels), info.date, info.country, info.split, info.s1, str(info.excluded))
-            file.write((";".join(row) + "\n").encode())
+            labels = "|".join(info.labels)
+            writer.writerow((info.name, labels, info.date, info.country, info.split, info.s1, info.excluded))
+        text.detach()
 
 
 def read_index(path: Path) -> list[PatchInfo]:
     """What :func:`write_index` wrote."""
     with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        if tuple(next(reader, ())) != _COLUMNS:
+            raise ValueError(f"{path}: its first line must be {','.join(_COLUMNS)}; delete the file or write it anew")
         return [
-            PatchInfo(row[0], tuple(row[1].split("|")) if row[1] else (), *row[2:6], row[6] == "True")
-            for row in list(csv.reader(file, delimiter=";"))[1:]
+            PatchInfo(row[0], tuple(row[1].split("|")) if row[1] else (), *row[2:6], row[6] == "True") for row in reader
         ]
 
 
-def read_infos(root: Path, version: str, names: Sequence[str] | None = None) -> list[PatchInfo]:
-    """What the archive says of patches, from ``patches.csv``, ``metadata.parquet`` or a JSON file for each.
+def known_infos(root: Path, version: str, packed: Path | None = None) -> dict[str, PatchInfo]:
+    """Patches that one table tells of, by name: ``patches.csv`` or v2's ``metadata.parquet``; none for plain v1.
+
+    Args:
+        root: Where the archive was unpacked.
+        version: ``v1`` or ``v2``.
+        packed: Folder of the packed file, whose ``patches.csv`` comes first.
+
+    Raises:
+        FileNotFoundError: v2 has neither table.
+        ValueError: A table is broken.
+    """
+    for folder in (packed, root):
+        if folder is not None and (folder / INDEX).is_file():
+            return {info.name: info for info in read_index(folder / INDEX)}
+    return {info.name: info for info in read_parquet(root / "metadata.parquet")} if version == "v2" else {}
+
+
+def read_infos(
+    root: Path, version: str, names: Sequence[str] | None = None, packed: Path | None = None
+) -> list[PatchInfo]:
+    """What the archive says of patches: from one table, or in v1 from a JSON file for each.
 
     Args:
         root: Where the archive was unpacked.
         version: ``v1`` or ``v2``.
         names: Which patches, and their order; by default all.
+        packed: As for :func:`known_infos`.
 
     Raises:
         FileNotFoundError: A file, or a patch of ``names``, is missing.
         ValueError: A file is broken.
     """
-    index = root / "patches.csv"
-    if index.is_file():
-        infos = read_index(index)
-    elif version == "v2":
-        infos = read_parquet(root / "metadata.parquet")
-    else:
+    known = known_infos(root, version, packed)
+    if not known:
         return list(read_jsons(archive_folder(root, version), find_patches(root, version) if names is None else names))
-    if names is None:
-        return infos
-    by_name = {info.name: info for info in infos}
-    missing = [name for name in names if name not in by_name]
+    missing = [name for name in names or () if name not in known]
     if missing:
-        where = index if index.is_file() else root / "metadata.parquet"
-        raise FileNotFoundError(f"{where}: {len(missing)} patches of the list are not in it, such as {missing[0]}")
-    return [by_name[name] for name in names]
+        raise FileNotFoundError(f"{root}: no labels of {len(missing)} patches of the list, such as {missing[0]}")
+    return list(known.values()) if names is None else [known[name] for name in names]
+
+
+def pair_radar(root: Path, mapping: Path | None) -> dict[str, str]:
+    """Sentinel-1 patch of each Sentinel-2 patch of v1: from a list of both, or from the Sentinel-1 JSON files.
+
+    Args:
+        root: Where the archive was unpacked.
+        mapping: List with both names in a line, such as the authors' ``s1_s2_mapping.csv``.
+
+    Raises:
+        FileNotFoundError: There is no Sentinel-1 archive.
+        ValueError: A file is broken.
+    """
+    if mapping is not None:
+        return dict(read_list(mapping))
+    base, names = archive_folder(root, "v1", "S1"), find_patches(root, "v1", "S1")
+    return {info.s1: info.name for info in read_jsons(base, names, "pair Sentinel-1")}

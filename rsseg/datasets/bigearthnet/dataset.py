@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,18 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.datasets import MultiLabelDataset
 
-from rsseg.datasets.bigearthnet.archive import PatchInfo, archive_folder, find_patches, patch_folder, read_infos
+from rsseg.datasets.bigearthnet.archive import (
+    PatchInfo,
+    archive_folder,
+    find_patches,
+    known_infos,
+    pair_radar,
+    patch_folder,
+    read_infos,
+)
 from rsseg.datasets.bigearthnet.bands import SIDE, check_bands, read_bands, stack_bands
-from rsseg.datasets.bigearthnet.lists import split_names
+from rsseg.datasets.bigearthnet.lists import find_list, has_lists, split_names
+from rsseg.datasets.bigearthnet.packed import missing_patches, read_packed
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.metainfo import load_label_set
 
@@ -27,7 +37,7 @@ __all__ = ["BigEarthNet", "LoadBands"]
 class LoadBands(BaseTransform):
     """Read the bands of a patch: adds ``img`` (120, 120, C), ``img_shape`` and ``ori_shape``.
 
-    Which bands, and from where, is said by :class:`BigEarthNet`: ``patch``, ``folders``, ``bands``.
+    Which bands, and from where, is said by :class:`BigEarthNet`: ``bands``, ``patches``, ``folders`` and ``packed``.
 
     Args:
         dtype: Type of ``img``: ``float32``, or ``uint16``, which rounds what is interpolated (not for Sentinel-1).
@@ -43,12 +53,11 @@ class LoadBands(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img``."""
-        bands, folders = results["bands"], results["folders"]
-        s2, s1 = ([band for band in bands if band.radar == radar] for radar in (False, True))
-        planes = {b.name: p for b, p in zip(s2, read_bands(folders[0], results["patch"], s2), strict=True)}
-        if s1:
-            name = Path(folders[1]).name
-            planes |= {b.name: p for b, p in zip(s1, read_bands(folders[1], name, s1), strict=True)}
+        bands, read = results["bands"], read_packed if results["packed"] else read_bands
+        planes: dict[str, Any] = {}
+        for place, (patch, folder) in enumerate(zip(results["patches"], results["folders"], strict=True)):
+            own = [band for band in bands if band.radar == place]
+            planes.update(zip((band.name for band in own), read(folder, patch, own), strict=True))
         results["img"] = stack_bands([planes[band.name] for band in bands], self.dtype)
         results["img_shape"] = results["ori_shape"] = (SIDE, SIDE)
         return results
@@ -64,6 +73,7 @@ class BigEarthNet(MultiLabelDataset):
         split: ``train``, ``val`` or ``test``; None takes all patches.
         bands: Names of the bands, in the order that they have in ``img``.
         labels: ``level3`` (43 classes), ``level2`` (15), ``level1`` (5) or ``nineteen``; v2 has only the last.
+        packed: Folder that ``tools/pack_bigearthnet.py`` or rico-hdl wrote; patches are read from there.
         lists: Folder of the lists of snow, clouds and splits, see :func:`split_names`; by default
             ``<data_root>/splits``.
         seed: Of the split that is drawn where there are no lists.
@@ -82,6 +92,7 @@ class BigEarthNet(MultiLabelDataset):
         split: str | None = "train",
         bands: Sequence[str] = ("B02", "B03", "B04"),
         labels: str = "level3",
+        packed: str | None = None,
         lists: str | None = None,
         seed: int = 0,
         pipeline: Sequence[Any] = (),
@@ -91,6 +102,7 @@ class BigEarthNet(MultiLabelDataset):
             raise ValueError(f"labels={labels!r}: v2 has the 19 classes only; set labels='nineteen'")
         self.version, self.split, self.seed = version, split, seed
         self.bands, self.label_set = check_bands(bands), load_label_set(labels)
+        self.packed = Path(packed) if packed else None
         self.lists = Path(lists) if lists else Path(data_root) / "splits"
         info = {"classes": self.label_set.classes}
         super().__init__(ann_file="", metainfo=info, data_root=data_root, pipeline=pipeline, **kwargs)
@@ -99,40 +111,59 @@ class BigEarthNet(MultiLabelDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """One row for each patch of the split that has a label of the set."""
         root = Path(self.data_root)
-        base = archive_folder(root, self.version)
-        radar = archive_folder(root, self.version, "S1") if any(band.radar for band in self.bands) else None
+        places = [self._place(root, "S2")]
+        if any(band.radar for band in self.bands):
+            places.append(self._place(root, "S1"))
         rows = []
-        for info, s1 in self._patches(root):
+        for info in self._infos(root, radar=len(places) > 1):
             labels = self.label_set.ids(info.labels, f"patch {info.name}")
-            if not labels:
-                continue
-            folders = [patch_folder(base, self.version, info.name)]
-            if radar is not None:
-                if not s1:
-                    raise ValueError(f"patch {info.name}: nothing says which Sentinel-1 patch belongs to it")
-                folders.append(patch_folder(radar, self.version, s1))
-            rows.append({"patch": info.name, "img_path": folders[0], "folders": folders, "gt_label": labels})
+            names = (info.name, info.s1)[: len(places)]
+            if labels:
+                folders = [
+                    place if self.packed else patch_folder(place, self.version, name)
+                    for place, name in zip(places, names, strict=True)
+                ]
+                rows.append({"img_path": folders[0], "patches": names, "folders": folders, "gt_label": labels})
         if not rows:
-            raise FileNotFoundError(f"{root}: no patch of split {self.split!r} has a label")
+            raise FileNotFoundError(f"{root}: no patch of split {self.split!r} has a label of {self.label_set.name}")
+        if self.packed:
+            missing = missing_patches(self.packed, [name for row in rows for name in row["patches"]])
+            if missing:
+                raise FileNotFoundError(f"{self.packed}: {len(missing)} patches are not packed, such as {missing[0]}")
         return rows
 
-    def _patches(self, root: Path) -> list[tuple[PatchInfo, str]]:
-        """Patches of the split, with the names of their Sentinel-1 patches."""
-        if self.version == "v2":
-            infos = [info for info in read_infos(root, "v2") if not info.excluded]
-            if self.split is not None and any(info.split for info in infos):
-                infos = [info for info in infos if info.split == self.split]
-                return [(info, info.s1) for info in infos]
-            if self.split is None:
-                return [(info, info.s1) for info in infos]
+    def _place(self, root: Path, what: str) -> str:
+        return str(self.packed or archive_folder(root, self.version, what))
+
+    def _infos(self, root: Path, radar: bool) -> list[PatchInfo]:
+        """Patches of the split, with their Sentinel-1 patches where those are read."""
+        known = known_infos(root, self.version, self.packed)
+        kept = [info for info in known.values() if not info.excluded]
+        listed: dict[str, str] = {}
         if self.split is None:
-            return [(info, info.s1) for info in read_infos(root, self.version)]
-        listed = dict(split_names(self.lists, self.split, find_patches(root, self.version), self.seed))
-        return [(info, listed[info.name] or info.s1) for info in read_infos(root, self.version, list(listed))]
+            infos = kept if known else read_infos(root, self.version)
+        elif any(info.split for info in kept) and not has_lists(self.lists):
+            infos = [info for info in kept if info.split == self.split]
+        else:
+            names = [info.name for info in kept] if known else find_patches(root, self.version)
+            listed = dict(split_names(self.lists, self.split, names, self.seed))
+            infos = read_infos(root, self.version, list(listed), self.packed)
+        if not radar:
+            return infos
+        infos = [replace(info, s1=info.s1 or listed.get(info.name, "")) for info in infos]
+        if self.version == "v1" and not all(info.s1 for info in infos):
+            pairs = pair_radar(root, find_list(self.lists, "s1_s2_mapping"))
+            infos = [replace(info, s1=info.s1 or pairs.get(info.name, "")) for info in infos]
+        lonely = [info.name for info in infos if not info.s1]
+        if lonely:
+            raise ValueError(
+                f"{root}: nothing says which Sentinel-1 patch belongs to {lonely[0]} ({len(lonely)} patches)"
+            )
+        return infos
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Row ``idx`` with the bands to read."""
-        return {**super().get_data_info(idx), "bands": self.bands}
+        return {**super().get_data_info(idx), "bands": self.bands, "packed": self.packed is not None}
 
     def __getitem__(self, idx: int) -> Any:
         """Sample ``idx``; a :class:`SeededIndex` also fixes the augmentations' random numbers."""

@@ -26,6 +26,11 @@ def find_list(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / f"{name}{suffix}" for suffix in _SUFFIXES) if path.is_file()), None)
 
 
+def has_lists(folder: Path) -> bool:
+    """Whether a folder has a list of any part of a split."""
+    return any(find_list(folder, part) for part in PARTS)
+
+
 def read_list(path: Path) -> list[tuple[str, str]]:
     """Patches of a list: plain text or the authors' CSV files, also compressed (``.bz2``).
 

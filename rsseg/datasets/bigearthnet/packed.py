@@ -1,0 +1,265 @@
+"""Patches in one LMDB file: written once, read many times faster than GeoTIFFs.
+
+A key is the name of a Sentinel-2 or Sentinel-1 patch, its value safetensors with one array per band, as it was stored.
+rico-hdl writes the same, so that either can read what the other wrote.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rsseg.datasets.bigearthnet.archive import (
+    INDEX,
+    archive_folder,
+    find_patches,
+    patch_folder,
+    read_infos,
+    write_index,
+)
+from rsseg.datasets.bigearthnet.bands import check_plane, read_bands
+from rsseg.metainfo import Band, load_bands
+from rsseg.structures.progress import Progress
+
+__all__ = ["Packing", "missing_patches", "pack_archive", "read_packed", "verify_packed"]
+
+_log = logging.getLogger("rsseg")
+
+_BATCH = 512
+"""Patches that are committed at once; so many are read again after a kill."""
+_FIRST_SIZE = 1 << 30
+_DTYPES = {"U16": np.dtype("<u2"), "F32": np.dtype("<f4")}
+
+
+def _lmdb() -> Any:
+    try:
+        import lmdb
+    except ImportError as error:
+        raise ImportError("packed BigEarthNet needs lmdb: pip install 'rsseg[optional]'") from error
+    return lmdb
+
+
+_readers: dict[tuple[str, int], Any] = {}
+_lock = threading.Lock()
+
+
+def _open(folder: str | Path) -> Any:
+    """Environment for reading: one per process and folder, as LMDB wants it; a forked process has its own."""
+    key = str(folder), os.getpid()
+    found = _readers.get(key)
+    if found is not None:
+        return found
+    with _lock:
+        if key not in _readers:
+            if not Path(folder, "data.mdb").is_file():
+                raise FileNotFoundError(
+                    f"{folder}: no packed patches (data.mdb); tools/pack_bigearthnet.py writes them"
+                )
+            try:
+                _readers[key] = _lmdb().open(str(folder), readonly=True, lock=False, readahead=False, max_spare_txns=16)
+            except _lmdb().Error as error:
+                raise ValueError(f"{folder}: no readable LMDB ({error}); pack the archive again") from error
+        return _readers[key]
+
+
+def _close(folder: str | Path) -> None:
+    """Give up reading in this process, so that it may write."""
+    with _lock:
+        environment = _readers.pop((str(folder), os.getpid()), None)
+    if environment is not None:
+        environment.close()
+
+
+@functools.lru_cache(maxsize=256)
+def _layout(header: bytes) -> dict[str, tuple[int, int, tuple[int, ...], np.dtype]]:
+    """Offset, count, shape and type of every band, from the header of safetensors; patches share few of them."""
+    out = {}
+    for name, about in json.loads(header).items():
+        if name != "__metadata__":
+            dtype = _DTYPES[about["dtype"]]
+            start, end = about["data_offsets"]
+            out[name] = start, (end - start) // dtype.itemsize, tuple(about["shape"]), dtype
+    return out
+
+
+def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[NDArray[Any]]:
+    """Several bands of a patch as they are stored, without copies.
+
+    Args:
+        folder: Folder of the LMDB.
+        patch: Name of a Sentinel-2 or Sentinel-1 patch.
+        bands: Which bands.
+
+    Returns:
+        Arrays (side, side), uint16 or float32, that must not be written to.
+
+    Raises:
+        FileNotFoundError: There is no LMDB, no such patch in it, or no such band in the patch.
+        ValueError: What is stored is damaged, or has another size or type.
+    """
+    with _open(folder).begin() as transaction:
+        value = transaction.get(patch.encode())
+    if value is None:
+        raise FileNotFoundError(f"patch {patch}: not in {folder}; run tools/pack_bigearthnet.py again")
+    try:
+        start = 8 + int.from_bytes(value[:8], "little")
+        layout = _layout(value[8:start])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"patch {patch}: {folder} holds no safetensors for it ({error}); pack it again") from error
+    planes = []
+    for band in bands:
+        if band.name not in layout:
+            raise FileNotFoundError(f"patch {patch}, band {band.name}: {folder} has {', '.join(sorted(layout))} only")
+        offset, count, shape, dtype = layout[band.name]
+        if start + offset + count * dtype.itemsize > len(value):
+            raise ValueError(f"patch {patch}, band {band.name}: {folder} holds only part of it; pack it again")
+        plane = np.frombuffer(value, dtype, count, start + offset).reshape(shape)
+        check_plane(plane, band, patch)
+        planes.append(plane)
+    return planes
+
+
+def missing_patches(folder: str | Path, names: Sequence[str]) -> list[str]:
+    """Those of some patches that a packed file does not hold."""
+    with _open(folder).begin(buffers=True) as transaction:
+        cursor = transaction.cursor()
+        return [name for name in names if not cursor.set_key(name.encode())]
+
+
+@dataclass
+class Packing:
+    """What :func:`pack_archive` did.
+
+    Attributes:
+        packed: Patches that it wrote.
+        found: Patches that were there already.
+        problems: What could not be read, a line each.
+    """
+
+    packed: int = 0
+    found: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def _sources(root: Path, version: str, radar: bool) -> list[tuple[str, str, tuple[Band, ...]]]:
+    """Key, folder and bands of all patches, sorted by key."""
+    optical = tuple(band for band in load_bands().values() if not band.radar)
+    base = archive_folder(root, version)
+    sources = [(name, patch_folder(base, version, name), optical) for name in find_patches(root, version)]
+    if radar:
+        bands, base = tuple(band for band in load_bands().values() if band.radar), archive_folder(root, version, "S1")
+        names = find_patches(root, version, "S1")
+        sources = [(name, patch_folder(base, version, name), bands) for name in names] + sources
+    return sources
+
+
+def _value(source: tuple[str, str, tuple[Band, ...]]) -> bytes | str:
+    """The value of a patch, or what is wrong with it."""
+    from safetensors.numpy import save
+
+    name, folder, bands = source
+    try:
+        return save({b.name: plane for b, plane in zip(bands, read_bands(folder, name, bands), strict=True)})
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+def _put(environment: Any, items: Sequence[tuple[str, bytes]]) -> None:
+    """Write patches in one transaction; the map doubles when it is full."""
+    while True:
+        try:
+            with environment.begin(write=True) as transaction:
+                for name, value in items:
+                    transaction.put(name.encode(), value)
+            return
+        except _lmdb().MapFullError:
+            environment.set_mapsize(2 * environment.info()["map_size"])
+
+
+def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False, workers: int = 2) -> Packing:
+    """Write all patches of an archive into one LMDB, and ``patches.csv`` with their labels beside it.
+
+    Interrupted, even killed, it goes on where it stopped: every transaction is whole or absent.
+
+    Args:
+        root: Where the archive was unpacked.
+        out: Folder of the LMDB (``data.mdb``); made where it is missing.
+        version: ``v1`` or ``v2``.
+        radar: Whether Sentinel-1 is packed as well.
+        workers: Threads that read.
+
+    Raises:
+        FileNotFoundError: There is no such archive.
+        OSError: Writing failed, for example on a full disk.
+    """
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    lmdb, sources = _lmdb(), _sources(root, version, radar)
+    out.mkdir(parents=True, exist_ok=True)
+    _close(out)
+    result = Packing()
+    try:
+        with lmdb.open(str(out), map_size=_FIRST_SIZE) as environment:
+            with environment.begin(buffers=True) as transaction:
+                cursor = transaction.cursor()
+                left = [source for source in sources if not cursor.set_key(source[0].encode())]
+            result.found = len(sources) - len(left)
+            for items, problems in _batches(left, _value, workers, "pack"):
+                _put(environment, items)
+                result.packed += len(items)
+                result.problems += problems
+    except lmdb.Error as error:
+        raise OSError(f"cannot write {out}: {error}") from error
+    write_index(out / INDEX, read_infos(root, version))
+    _log.info("%s: %d patches packed, %d were there", out, result.packed, result.found)
+    return result
+
+
+def _batches(
+    sources: Sequence[Any], work: Callable[[Any], bytes | str], workers: int, what: str
+) -> Iterator[tuple[list[tuple[str, bytes]], list[str]]]:
+    """Results of ``work``, some hundred at a time: values by name, and the problems."""
+    progress = Progress(len(sources), what, unit="patch")
+    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix=what) as pool:
+        for start in range(0, len(sources), _BATCH):
+            block, items, problems = sources[start : start + _BATCH], [], []
+            for source, value in zip(block, pool.map(work, block), strict=True):
+                problems.append(value) if isinstance(value, str) else items.append((source[0], value))
+                progress.step()
+            yield items, problems
+    progress.close()
+
+
+def verify_packed(root: Path, out: Path, version: str = "v1", radar: bool = False, workers: int = 2) -> list[str]:
+    """Compare every band of every patch with its GeoTIFF, bit by bit.
+
+    Returns:
+        What is missing or differs, a line each; empty when all is well.
+    """
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+    def compare(source: tuple[str, str, tuple[Band, ...]]) -> bytes | str:
+        name, folder, bands = source
+        try:
+            for band, packed, plane in zip(
+                bands, read_packed(out, name, bands), read_bands(folder, name, bands), strict=True
+            ):
+                if not np.array_equal(packed, plane, equal_nan=band.radar):
+                    return f"patch {name}, band {band.name}: what is packed differs from {folder}"
+        except (OSError, ValueError) as error:
+            return str(error)
+        return b""
+
+    sources = _sources(root, version, radar)
+    return [problem for _, problems in _batches(sources, compare, workers, "verify") for problem in problems]

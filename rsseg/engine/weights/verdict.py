@@ -45,8 +45,8 @@ class Verdict:
 
     def __str__(self) -> str:
         """The account in a few lines."""
-        backbone = self.model.get("backbone", self.model)
-        settings = ", ".join(f"{key}={value!r}" for key, value in backbone.items())
+        name = "model" if self.part == "model" and "backbone" not in self.model else "backbone"
+        settings = ", ".join(f"{key}={value!r}" for key, value in self.model.get("backbone", self.model).items())
         lines = [
             f"{self.file}: {self.layout}, for a {self.part} ({self.model['type']})",
             f"  loaded             {len(self.loaded)}",
@@ -59,7 +59,7 @@ class Verdict:
             lines.insert(2, f"  of these fitted    {_names(self.fitted)}")
         if self.misshapen:
             lines.append(f"  of another shape   {_names(self.misshapen)}")
-        return "\n".join([*lines, f"  backbone           dict({settings})"])
+        return "\n".join([*lines, f"  {name:<19}dict({settings})"])
 
 
 def _groups(groups: dict[str, list[str]]) -> str:

@@ -1,0 +1,86 @@
+"""GSNet's release, a whole model with both towers, and DINO's files: ViT with patches of 8 pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+from typing import Any
+
+from rsseg.engine.weights.layouts import Layout, State, Target, count
+
+__all__ = ["LAYOUTS", "TARGETS"]
+
+_PATCH = "patch_embed.proj.weight"
+_HEAD_WIDTH = 64
+_TRANSFORMER = r"sem_seg_head\.predictor\.transformer\."
+
+
+def _small_patches(state: State) -> bool:
+    """Whether it is DINO's: other plain transformers here have patches of 16."""
+    return _PATCH in state and state[_PATCH].shape[-1] == 8
+
+
+LAYOUTS = [
+    Layout(
+        "GSNet, official names",
+        r"sem_seg_head\.predictor\.clip_model\.visual\.proj",
+        ("gsnet",),
+        (
+            (r"sem_seg_head\.predictor\.clip_model\.", "clip."),
+            (r"dino_model\.", "dino."),
+            (r"(upsample[12]|dino_decod_proj[12]|dino_down_sample)\.", r"encoder.\1."),
+            (rf"{_TRANSFORMER}(conv[12]|fusion_corr)\.", r"fusion.\1."),
+            (rf"{_TRANSFORMER}(guidance_projection|text_guidance_projection|layers)\.", r"aggregator.\1."),
+            (_TRANSFORMER, "decoder."),
+        ),
+        unused={r"(clip_)?pixel_(mean|std)$": "normalisation of images"},
+    ),
+    Layout(
+        "DINO, official names",
+        r"blocks\.0\.attn\.qkv\.bias",
+        ("dino",),
+        unused={r"head\.": "classifier or head of pre-training"},
+        when=_small_patches,
+    ),
+]
+
+
+def _tower(state: Mapping[str, Any], prefix: str, width: int) -> dict[str, int]:
+    layers = count(state, rf"{prefix}transformer\.resblocks\.(\d+)\.")
+    return dict(width=width, layers=layers, heads=max(width // _HEAD_WIDTH, 1))
+
+
+def _dino(state: State, prefix: str = "") -> dict[str, Any]:
+    width, _, patch, _ = state[prefix + _PATCH].shape
+    layers = count(state, rf"{prefix}blocks\.(\d+)\.")
+    places = state[f"{prefix}pos_embed"].shape[1] - 1
+    return dict(width=width, layers=layers, heads=max(width // _HEAD_WIDTH, 1), patch=patch, grid=isqrt(places))
+
+
+def _gsnet(state: State) -> dict[str, Any]:
+    """The towers' sizes, and from the windows' masks the grid and so the images' size; the rest is as published."""
+    windows, places = state["aggregator.layers.0.swin_block.block_2.attn_mask"].shape[:2]
+    grid = isqrt(windows) * isqrt(places)
+    conv, proj = state["clip.visual.conv1.weight"], state["clip.visual.proj"]
+    words, context = state["clip.token_embedding.weight"], len(state["clip.positional_embedding"])
+    table = isqrt(len(state["clip.visual.positional_embedding"]) - 1)
+    specialist = _dino(state, "dino.")
+    side = grid * state["encoder.dino_down_sample.weight"].shape[-1] * specialist["patch"]
+    clip = dict(
+        type="CLIP",
+        visual=dict(_tower(state, "clip.visual.", len(conv)), patch=conv.shape[-1], grid=table),
+        text=dict(_tower(state, "clip.", words.shape[1]), vocabulary=len(words), context=context),
+        embed=proj.shape[1],
+        resolution=grid * conv.shape[-1],
+    )
+    return dict(
+        clip=clip,
+        dino=dict(type="DINOViT", **specialist, resolution=side),
+        fusion=dict(type="QueryGuidedFusion"),
+        aggregator=dict(type="Aggregator", layers=count(state, r"aggregator\.layers\.(\d+)\.")),
+        decoder=dict(type="ResidualDecoder"),
+        vocabulary="landdiscover",
+    )
+
+
+TARGETS = {"gsnet": Target("GSNet", _gsnet, whole=True), "dino": Target("DINOViT", _dino)}

@@ -24,7 +24,7 @@ require_pretraining()
 
 from mmpretrain.registry import METRICS  # noqa: E402
 
-__all__ = ["MultiLabelMetric", "average_precision", "class_counts", "prf", "sample_scores"]
+__all__ = ["LabelScores", "average_precision", "class_counts", "prf", "sample_scores"]
 
 _KEYS = ("P", "R", "F1", "F2")
 
@@ -93,7 +93,7 @@ _Result = tuple[str, Bools, NDArray[np.float32]]
 
 
 @METRICS.register_module()
-class MultiLabelMetric(BaseMetric):
+class LabelScores(BaseMetric):
     """Precision, recall, F1 and F2 at a threshold, and average precision.
 
     Results in percent: ``P``, ``R``, ``F1``, ``F2`` are means over images, as in the paper; ``micro/...`` count all

@@ -14,17 +14,35 @@ from torch.nn import functional
 
 from rsseg.models.inception_v2 import InceptionV2
 from rsseg.models.scnn import SCNN
+from rsseg.models.segmentor import check_pretrained
 from rsseg.stack import require_pretraining
 
 require_pretraining()
 
+from mmpretrain.models.classifiers import ImageClassifier  # noqa: E402
 from mmpretrain.models.heads import MultiLabelClsHead  # noqa: E402
 from mmpretrain.registry import MODELS  # noqa: E402
 
-__all__ = ["HiddenMultiLabelHead", "MeanSigmoidLoss"]
+__all__ = ["Classifier", "HiddenMultiLabelHead", "MeanSigmoidLoss"]
 
 for _backbone in (SCNN, InceptionV2):
     MODELS.register_module(module=_backbone)
+
+
+@MODELS.register_module()
+class Classifier(ImageClassifier):
+    """mmpretrain's ``ImageClassifier``, whose backbone does not start afresh in silence."""
+
+    def init_weights(self) -> None:
+        """Initial weights as in mmpretrain.
+
+        Raises:
+            ValueError: Most of the weights in the file that ``backbone.init_cfg`` names are not the backbone's.
+        """
+        begun = self.is_init
+        super().init_weights()
+        if not begun:
+            check_pretrained(self.backbone)
 
 
 @MODELS.register_module()

@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 
 from rsseg.structures.windows import tile_windows
 
-__all__ = ["Segmentor", "slide_logits"]
+__all__ = ["Segmentor", "check_pretrained", "slide_logits"]
 
 
 def slide_logits(
@@ -52,8 +52,15 @@ def slide_logits(
     return total.div_(count)
 
 
-def _check_pretrained(backbone: Any) -> None:
-    """See that the file of ``init_cfg`` went in: mmengine only warns where it did not, mmseg's Swin says nothing."""
+def check_pretrained(backbone: Any) -> None:
+    """See that the file of ``init_cfg`` went in: mmengine only warns where it did not, mmseg's Swin says nothing.
+
+    Args:
+        backbone: A module of mmengine after ``init_weights``.
+
+    Raises:
+        ValueError: Most of the weights in the file are not the backbone's.
+    """
     config = backbone.init_cfg
     if not isinstance(config, dict) or config.get("type") != "Pretrained":
         return
@@ -84,7 +91,7 @@ class Segmentor(EncoderDecoder):
         begun = self.is_init
         super().init_weights()
         if not begun:
-            _check_pretrained(self.backbone)
+            check_pretrained(self.backbone)
 
     def slide_inference(self, inputs: torch.Tensor, batch_img_metas: list[dict]) -> torch.Tensor:
         """Logits (N, C, H, W) of images (N, 3, H, W), window by window."""

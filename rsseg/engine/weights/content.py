@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rsseg.engine.checkpoint import load_file
@@ -15,7 +17,7 @@ from rsseg.engine.weights.layouts import State, explain
 
 __all__ = ["Parts", "read_weights", "split_parts"]
 
-_WRAPPERS = ("state_dict", "model", "model_state", "state_dict_ema", "model_ema")
+_WRAPPERS = ("state_dict", "model", "model_state", "state_dict_ema", "model_ema", "teacher")
 """Where training programs put the weights, the most usual first."""
 
 _OUR_REST = {
@@ -24,6 +26,9 @@ _OUR_REST = {
     r"neck\.": "neck of pre-training",
     r"data_preprocessor\.": "normalisation of images",
     r"target_generator\.": "targets of pre-training",
+    r"teacher\.head\.": "classifier or head of pre-training",
+    r"student\.": "student of self-distillation",
+    r"centre$": "centre of self-distillation",
 }
 _RELEASE_REST = {
     r"decoder\.|semseghead(_\d+)?\.": "decoder and heads",
@@ -56,14 +61,15 @@ def read_weights(path: str | os.PathLike[str], trust: bool = False) -> State:
     """Weights of a file by name, without ``module.`` of parallel training.
 
     Args:
-        path: A file of ``torch.save`` or safetensors: names to tensors, or that under one of the usual keys.
+        path: A file of ``torch.save`` or safetensors: names to tensors, or that under one of the usual keys; or one of
+            ``numpy.savez`` with an array for each name.
         trust: See :func:`rsseg.engine.load_file`.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is damaged, would run code to load, or holds no weights by name.
     """
-    content: Any = load_file(path, trust=trust)
+    content: Any = _load_arrays(Path(path)) if Path(path).suffix == ".npz" else load_file(path, trust=trust)
     for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -74,6 +80,14 @@ def read_weights(path: str | os.PathLike[str], trust: bool = False) -> State:
     return {re.sub(r"^((?:encoder|decoder|semseghead(?:_\d+)?)\.)?module\.", r"\1", k): v for k, v in content.items()}
 
 
+def _load_arrays(path: Path) -> State:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    except (ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not loaded, since it is damaged or holds more than arrays ({error})") from error
+
+
 def split_parts(state: State) -> Parts:
     """Cut a file's weights into backbone, decoder, heads and the rest.
 
@@ -81,8 +95,10 @@ def split_parts(state: State) -> Parts:
         state: Weights by name.  ``encoder.`` is the SAMRS release's and some masked autoencoders' prefix, ``backbone.``
             that of mmseg and mmpretrain; without either, all is the backbone's.
     """
+    distilled = "teacher.backbone."
     has_encoder = any(re.match(r"encoder\.(?!layers\.encoder_layer_|pos_embedding$|ln\.)", key) for key in state)
-    prefix = "encoder." if has_encoder else "backbone." if any(k.startswith("backbone.") for k in state) else ""
+    prefixes = ["encoder."] if has_encoder else [distilled, "backbone."]
+    prefix = next((p for p in prefixes if any(key.startswith(p) for key in state)), "")
     parts = Parts(prefix, {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
     for key in (key for key in state if not key.startswith(prefix)):
         reason = explain(key, _RELEASE_REST if prefix == "encoder." else _OUR_REST)

@@ -15,7 +15,7 @@ from mmengine.utils import import_modules_from_strings
 from mmseg.registry import MODELS
 from torch import nn
 
-from rsseg.engine.weights import internimage, resnet, swin, vit, vitae
+from rsseg.engine.weights import gsnet, inception, internimage, resnet, swin, vit, vitae
 from rsseg.engine.weights.content import Parts, read_weights, split_parts
 from rsseg.engine.weights.decoders import model_config, translate_rest
 from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
@@ -24,7 +24,7 @@ from rsseg.structures.writing import replacing
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
 
-_FAMILIES = (resnet, swin, vitae, internimage, vit)
+_FAMILIES = (resnet, swin, vitae, internimage, inception, gsnet, vit)
 _LAYOUTS = [layout for family in _FAMILIES for layout in family.LAYOUTS]
 TARGETS: dict[str, Target] = {name: target for family in _FAMILIES for name, target in family.TARGETS.items()}
 """Backbones that weights can be for, by the name to ask for them."""
@@ -109,12 +109,11 @@ def convert_state(
     except KeyError as error:
         raise ValueError(f"looks like {layout.name}, but holds no {error}; another model, or a part of one") from error
     config = dict(type=target.type, **chosen)
-    whole = to == "model" or (to is None and bool(parts.decoder) and bool(parts.heads))
-    verdict = Verdict(
-        "", layout.name, model_config(parts, config) if whole else config, "model" if whole else "backbone"
-    )
+    joined = not target.whole and (to == "model" or (to is None and bool(parts.decoder) and bool(parts.heads)))
+    part = "model" if joined or target.whole else "backbone"
+    verdict = Verdict("", layout.name, model_config(parts, config) if joined else config, part)
     _begin(verdict, parts, translation, before)
-    asked = _rename(parts, translation, state, whole)
+    asked = _rename(parts, translation, state, joined)
     return _load(_build(verdict.model), asked, translation, target, verdict), verdict
 
 
@@ -155,9 +154,9 @@ def _begin(verdict: Verdict, parts: Parts, translation: Translation, before: Sta
     verdict.unexpected += parts.unexpected
 
 
-def _rename(parts: Parts, translation: Translation, state: State, whole: bool) -> State:
-    """Weights by the keys of the model, which is a backbone or a whole one."""
-    if not whole:
+def _rename(parts: Parts, translation: Translation, state: State, joined: bool) -> State:
+    """Weights by the keys of the model, which may be joined from a backbone and a decoder."""
+    if not joined:
         return translation.state
     rest = translate_rest(parts)
     translation.origin = {f"backbone.{key}": name for key, name in translation.origin.items()} | rest

@@ -1,4 +1,4 @@
-"""How files and models name weights: a layout is a way of naming, a target a backbone with what it can do without."""
+"""How files and models name weights: a layout is a way of naming, a target a model with what it can do without."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Layout:
         unused: Regular expressions of the file's own keys that no backbone needs, with the reason.
         rewrite: The value that the model wants, of the model's key and the file's value.
         prepare: What to do with the file's weights first, where a key's name and value are not enough.
+        when: What else has to hold, where names are not enough to know a file.
     """
 
     name: str
@@ -36,10 +37,11 @@ class Layout:
     unused: Mapping[str, str] = field(default_factory=dict)
     rewrite: Callable[[str, torch.Tensor], torch.Tensor] | None = None
     prepare: Callable[[State], State] | None = None
+    when: Callable[[State], bool] | None = None
 
-    def fits(self, keys: Iterable[str]) -> bool:
-        """Whether any key is this layout's mark."""
-        return any(re.fullmatch(self.mark, key) for key in keys)
+    def fits(self, state: State) -> bool:
+        """Whether any key is this layout's mark, and what else has to hold does."""
+        return any(re.fullmatch(self.mark, key) for key in state) and (self.when is None or self.when(state))
 
     def translate(self, state: State, prefix: str = "") -> Translation:
         """Weights by the model's names, and what they were in the file.
@@ -81,7 +83,9 @@ class Target:
         fresh: Regular expressions of its keys that a file need not have, with the reason; of the keys of one expression
             a file has all or none.
         unused: Regular expressions of keys that it has no use for, with the reason.
-        fit: Weights with tables for the model's windows, given its settings.
+        fit: Weights with tables for the model's windows, given its settings, or with other channels; it takes from the
+            settings what is for it and not for the model.
+        whole: It is no backbone but a whole model.
     """
 
     type: str
@@ -89,6 +93,7 @@ class Target:
     fresh: Mapping[str, str] = field(default_factory=dict)
     unused: Mapping[str, str] = field(default_factory=dict)
     fit: Callable[[State, dict[str, Any]], State] | None = None
+    whole: bool = False
 
 
 def explain(key: str, reasons: Mapping[str, str]) -> str | None:

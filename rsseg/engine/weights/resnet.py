@@ -1,9 +1,10 @@
-"""ResNet: torchvision's names are mmseg's."""
+"""ResNet: torchvision's names are mmseg's and mmpretrain's."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from rsseg.engine.weights.channels import fit_channels
 from rsseg.engine.weights.layouts import Layout, State, Target, count
 
 __all__ = ["LAYOUTS", "TARGETS"]
@@ -31,5 +32,15 @@ def _settings(state: State) -> dict[str, Any]:
     )
 
 
+def _fit(state: State, settings: dict[str, Any]) -> State:
+    """The first convolution for ``in_channels``, or for the old channels in ``take``, which leaves the settings."""
+    take = settings.pop("take", None)
+    first = state["conv1.weight"]
+    if take is not None:
+        settings["in_channels"] = len(take)
+        return {**state, "conv1.weight": fit_channels(first, take=take)}
+    return {**state, "conv1.weight": fit_channels(first, settings["in_channels"])}
+
+
 LAYOUTS = [Layout("ResNet", r"layer1\.0\.conv1\.weight", ("resnet",), unused={r"fc\.": "classifier"})]
-TARGETS = {"resnet": Target("ResNet", _settings, fresh={r".*\.num_batches_tracked$": "counters of batches"})}
+TARGETS = {"resnet": Target("ResNet", _settings, fresh={r".*\.num_batches_tracked$": "counters of batches"}, fit=_fit)}

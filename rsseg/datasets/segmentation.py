@@ -63,12 +63,8 @@ class TableDataset(BaseSegDataset):
         return f"{missing[0]} is listed but missing"
 
     def _listed(self, rows: list[dict], listing: Path) -> list[dict]:
-        if not listing.is_file():
-            raise FileNotFoundError(
-                f"{self.name}: no list {listing}; tools/make_few_labels.py and tools/split_openearthmap.py write them"
-            )
         by_name: dict[str, dict] = {row.get("tile") or Path(row["img_path"]).stem: row for row in rows}
-        names = listing.read_text(encoding="utf-8").split()
+        names = self._names(listing)
         missing = [name for name in names if name not in by_name]
         if missing:
             share, example = f"{len(missing)} of {len(names)} names", next(iter(by_name), "nothing")
@@ -76,6 +72,13 @@ class TableDataset(BaseSegDataset):
                 f"{self.name}: {share} in {listing} are no sample, for example {missing[0]}; one is called {example}"
             )
         return [by_name[name] for name in names]
+
+    def _names(self, listing: Path) -> list[str]:
+        if not listing.is_file():
+            raise FileNotFoundError(
+                f"{self.name}: no list {listing}; tools/make_few_labels.py and tools/split_openearthmap.py write them"
+            )
+        return listing.read_text(encoding="utf-8").split()
 
     def list_files(self) -> list[dict]:
         """``img_path`` and ``seg_map_path`` of every sample; what a new layout of files overrides.
@@ -179,13 +182,13 @@ class ReleasedDataset(TableDataset):
 class OpenEarthMapDataset(TableDataset):
     """OpenEarthMap as unpacked: ``<region>/images/<region>_<n>.tif`` and ``<region>/labels/``.
 
-    ``ann_file`` lists images as ``aachen_1.tif`` (the release), ``aachen_1`` or ``aachen/aachen_1`` (the authors' lists
-    for domain adaptation); without one, every image that has a label is a sample.  ``subset`` takes what
-    ``tools/split_openearthmap.py`` writes.
+    ``ann_file`` and ``subset`` list images as ``aachen_1.tif`` (the release), ``aachen_1`` (what
+    ``tools/split_openearthmap.py`` writes) or ``aachen/aachen_1`` (the authors' lists for domain adaptation); without
+    either, every image that has a label is a sample, with ``labels=False`` every image.
 
     Args:
         table: As for :class:`TableDataset`.
-        labels: Whether labels are read; False for the official test list, whose labels are not public.
+        labels: Whether labels are read; False for the official test list and its parts, whose labels are not public.
         **kwargs: As for :class:`TableDataset`.
 
     Raises:
@@ -198,21 +201,30 @@ class OpenEarthMapDataset(TableDataset):
         super().__init__(table, **kwargs)
 
     def _where(self) -> str:
-        return f"in {self.ann_file or f'{self.data_root}/<region>/images with a label beside it'}"
+        return f"in {self.ann_file or self.subset or f'{self.data_root}/<region>/images with a label beside it'}"
+
+    def _listed(self, rows: list[dict], listing: Path) -> list[dict]:
+        return super()._listed(rows, listing) if self.ann_file else rows
+
+    def _names(self, listing: Path) -> list[str]:
+        return [Path(name).name.removesuffix(".tif") for name in super()._names(listing)]
 
     def list_files(self) -> list[dict]:
-        """One sample for each name in ``ann_file``, or for each labelled image."""
+        """One sample for each name in ``ann_file``, else in ``subset``, else for each labelled image."""
         root = Path(self.data_root or "")
-        if not self.ann_file:
-            labels = [path for path in sorted(root.glob("*/labels/*.tif")) if _image_of(path).is_file()]
-            return [{"img_path": str(_image_of(path)), "seg_map_path": str(path)} for path in labels]
-        if not Path(self.ann_file).is_file():
+        if not self.ann_file and self.subset is None:
+            images = [
+                path for path in sorted(root.glob("*/images/*.tif")) if not self.labels or _label_of(path).is_file()
+            ]
+            return [self._row(path) for path in images]
+        if self.ann_file and not Path(self.ann_file).is_file():
             raise FileNotFoundError(f"{self.name}: no list {self.ann_file}; see data/README.md for the layout")
-        rows = []
-        for name in Path(self.ann_file).read_text(encoding="utf-8").split():
-            file, folder = f"{Path(name).name.removesuffix('.tif')}.tif", root / region_of(name)
-            rows.append({"img_path": str(folder / "images" / file), "seg_map_path": str(folder / "labels" / file)})
-        return rows if self.labels else [{"img_path": row["img_path"]} for row in rows]
+        names = self._names(Path(self.ann_file or self.subset or ""))
+        return [self._row(root / region_of(name) / "images" / f"{name}.tif") for name in names]
+
+    def _row(self, image: Path) -> dict[str, str]:
+        row = {"img_path": str(image)}
+        return {**row, "seg_map_path": str(_label_of(image))} if self.labels else row
 
     def _explain(self, missing: list[str]) -> str:
         images = [path for path in missing if Path(path).parent.name == "images"]
@@ -228,8 +240,8 @@ class OpenEarthMapDataset(TableDataset):
         return ". ".join(parts)
 
 
-def _image_of(label: Path) -> Path:
-    return label.parents[1] / "images" / label.name
+def _label_of(image: Path) -> Path:
+    return image.parents[1] / "labels" / image.name
 
 
 @DATASETS.register_module()

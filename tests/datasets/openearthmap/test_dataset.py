@@ -76,6 +76,27 @@ def test_without_a_list_every_labelled_image_counts(tmp_path, write_image):
     assert stems(open_set(tmp_path)) == ["aachen_10.tif", "aachen_2.tif", "kyoto_1.tif"]
     (tmp_path / "some.txt").write_text("kyoto_1\naachen_2\n")
     assert stems(open_set(tmp_path, subset=str(tmp_path / "some.txt"))) == ["kyoto_1.tif", "aachen_2.tif"]
+    found = stems(open_set(tmp_path, labels=False))
+    assert found == ["aachen_10.tif", "aachen_2.tif", "kyoto_1.tif", "kyoto_2.tif"]
+
+
+def test_a_subset_is_explained_as_the_lists_are(tmp_path, write_image):
+    write_image(tmp_path, "aachen_1")
+    write_image(tmp_path, "houston_1", image=False)
+    write_image(tmp_path, "kyoto_1", labelled=False)
+    listing = tmp_path / "target.txt"
+    listing.write_text("kyoto/kyoto_1\naachen_1.tif\n")  # as the authors published it, and as the release
+    assert stems(open_set(tmp_path, subset=str(listing), labels=False)) == ["kyoto_1.tif", "aachen_1.tif"]
+    with pytest.raises(FileNotFoundError, match="Labels of the official test list are not public"):
+        open_set(tmp_path, subset=str(listing))
+    listing.write_text("aachen_1\nhouston_1\n")
+    with pytest.raises(FileNotFoundError, match="1 of them are images of xBD"):
+        open_set(tmp_path, subset=str(listing))
+    (tmp_path / "train.txt").write_text("aachen_1.tif\n")
+    with pytest.raises(FileNotFoundError, match="are no sample, for example houston_1; one is called aachen_1"):
+        open_set(tmp_path, ann_file="train.txt", subset=str(listing))
+    with pytest.raises(FileNotFoundError, match=r"no list .*nowhere\.txt; .*tools/split_openearthmap\.py"):
+        open_set(tmp_path, subset=str(tmp_path / "nowhere.txt"))
 
 
 def test_missing_files_are_explained(tmp_path, write_image):

@@ -1,0 +1,152 @@
+"""Testing an open-vocabulary model on sets whose classes it is asked for: the row of GSNet's table 2."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+from rsseg.structures.writing import replacing
+
+__all__ = ["VOCABULARY_SETS", "check_sets", "keep_scores", "score_table", "use_vocabulary", "vocabulary_configs"]
+
+VOCABULARY_SETS = {
+    "flair": ("flair.py", 20.00),
+    "fast": ("fast_vocabulary.py", 16.61),
+    "potsdam": ("potsdam_vocabulary.py", 45.75),
+    "floodnet": ("floodnet.py", 42.63),
+}
+"""Sets of the table: file in ``configs/_base_/datasets``, and GSNet's mIoU.
+
+Source: GSNet paper, table 2.
+"""
+
+
+def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) -> None:
+    """Test on another config's set, with its classes as vocabulary, in place.
+
+    Args:
+        cfg: Config of the model.
+        path: Config of the dataset.
+        data_root: Its folder, where that is not the config's.
+
+    Raises:
+        ValueError: The model has no vocabulary, or the dataset's config no test set of one class table.
+    """
+    if "vocabulary" not in cfg.model:
+        raise ValueError(f"the classes of a {cfg.model.type} are fixed; a model with a vocabulary is needed")
+    other = Config.fromfile(path)
+    dataset = (other.get("test_dataloader") or {}).get("dataset", {})
+    if not isinstance(dataset.get("table"), str):
+        raise ValueError(f"{path}: a test set of one class table is needed")
+    if data_root is not None:
+        dataset.data_root = data_root
+    cfg.model.vocabulary = dataset.table
+    cfg.test_dataloader = other.test_dataloader
+    cfg.test_cfg = dict(type="TestLoop")
+    # means over the classes that occur, as in detectron2's evaluator
+    cfg.test_evaluator = dict(type="SegmentationMetric", only_true=True)
+
+
+def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Sequence[str] = ()) -> dict[str, Config]:
+    """A model's config for each set.
+
+    Args:
+        config: The model's config.
+        folder: That of the sets' configs, ``configs/_base_/datasets``.
+        sets: Of ``VOCABULARY_SETS``.
+        roots: Folders of sets, each ``set=folder``, that are not where the configs look.
+
+    Raises:
+        ValueError: A folder is given for no set, or as for :func:`use_vocabulary`.
+    """
+    where = {name: root for name, _, root in (text.partition("=") for text in roots)}
+    wrong = sorted(name for name, root in where.items() if name not in VOCABULARY_SETS or not root)
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: must be SET=DIR with a SET of {', '.join(VOCABULARY_SETS)}")
+    out = {}
+    for name in sets:
+        out[name] = Config.fromfile(config)
+        use_vocabulary(out[name], folder / VOCABULARY_SETS[name][0], where.get(name))
+    return out
+
+
+def check_sets(configs: Mapping[str, Config]) -> None:
+    """See that all sets are there before the first is tested.
+
+    Args:
+        configs: Configs after :func:`use_vocabulary`, by the name of the set.
+
+    Raises:
+        FileNotFoundError: Sets are missing or not whole; the message says which and why.
+    """
+    missing = []
+    for name, cfg in configs.items():
+        init_default_scope(cfg.get("default_scope", "mmseg"))
+        try:
+            DATASETS.build(cfg.test_dataloader.dataset)
+        except (FileNotFoundError, ValueError) as error:
+            missing.append(f"{name}: {error}")
+    if missing:
+        raise FileNotFoundError(
+            "\n".join([*missing, "--sets names those to test on, --data-root SET=DIR where one is"])
+        )
+
+
+def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[str, float]) -> dict[str, float]:
+    """Enter scores into a CSV file with one row for each config and checkpoint; what is there already stays.
+
+    Args:
+        path: The file; made where it is missing.
+        config: Name of the config.
+        checkpoint: Name of the checkpoint.
+        scores: mIoU in percent, by the name of the set.
+
+    Returns:
+        All scores of that row.
+
+    Raises:
+        ValueError: The file has other columns.
+        OSError: It cannot be written; the message names it.
+    """
+    path = Path(path)
+    columns = ["config", "checkpoint", *VOCABULARY_SETS, "average"]
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames != columns:
+                raise ValueError(f"{path}: has the columns {reader.fieldnames}, not {columns}; name another file")
+            rows = {(row["config"], row["checkpoint"]): row for row in reader}
+    row = rows.setdefault((config, checkpoint), {**dict.fromkeys(columns, ""), "config": config})
+    row |= {"checkpoint": checkpoint, **{name: f"{value:.2f}" for name, value in scores.items()}}
+    out = {name: float(row[name]) for name in VOCABULARY_SETS if row[name]}
+    row["average"] = _average(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as binary:
+        text = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows.values())
+        text.detach()
+    return out
+
+
+def _average(scores: Mapping[str, float]) -> str:
+    return f"{sum(scores.values()) / len(scores):.2f}" if scores.keys() == VOCABULARY_SETS.keys() else ""
+
+
+def score_table(name: str, scores: Mapping[str, float]) -> str:
+    """The row of table 2 in Markdown, above GSNet's of the paper; sets that were not tested stay empty."""
+    published: dict[str, Any] = {key: value for key, (_, value) in VOCABULARY_SETS.items()}
+    rows = [["mIoU", "FLAIR", "FAST", "Potsdam", "FloodNet", "average"], ["---", *["---:"] * 5]]
+    for label, own in ((name, scores), ("GSNet (paper)", published)):
+        cells = [f"{own[key]:.2f}" if key in own else "" for key in VOCABULARY_SETS]
+        rows.append([label, *cells, _average(own)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

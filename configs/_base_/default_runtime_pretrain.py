@@ -3,7 +3,7 @@
 _base_ = ["./default_runtime.py"]
 
 default_scope = "mmpretrain"
-custom_imports = dict(imports=["rsseg.datasets", "rsseg.engine", "rsseg.engine.pretraining"])
+custom_imports = dict(imports=["rsseg.datasets", "rsseg.models", "rsseg.engine", "rsseg.engine.pretraining"])
 custom_hooks = [dict(type="mmseg.SeedEachIter")]
 visualizer = dict(type="UniversalVisualizer")
 tta_model = None

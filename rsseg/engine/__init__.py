@@ -17,6 +17,7 @@ from rsseg.engine.hooks import (  # noqa: E402
 from rsseg.engine.launch import prepare_config, start_processes  # noqa: E402
 from rsseg.engine.layer_decay import LayerDecayConstructor  # noqa: E402
 from rsseg.engine.optim import AutocastOptimWrapper  # noqa: E402
+from rsseg.engine.self_distillation import SelfDistillation  # noqa: E402
 
 __all__ = [
     "AutocastOptimWrapper",
@@ -27,6 +28,7 @@ __all__ = [
     "ResumableBestCheckpoint",
     "SavePictures",
     "SeedEachIter",
+    "SelfDistillation",
     "ShareBuffers",
     "ValidationLoss",
     "load_file",

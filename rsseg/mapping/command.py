@@ -14,9 +14,11 @@ from mmengine.config import Config, DictAction
 
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.layers import LAYERS
-from rsseg.mapping.model import SegmentorPredictor, class_table, load_model, views_of, window_of
+from rsseg.mapping.model import SegmentorPredictor, load_model, table_name, views_of, window_of
 from rsseg.mapping.products import Products
+from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
+from rsseg.metainfo import load_metainfo
 
 __all__ = ["add_arguments", "run", "sources_of"]
 
@@ -62,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min-area", type=float, default=0, help="smallest polygon in square metres (default: all)")
     add("--simplify", type=float, default=0, metavar="PIXELS", help="how far outlines may move for fewer points")
     add("--reference", help="labels to compare the map with: IoU, F1, recall per class, OA")
+    add("--reference-classes", metavar="TABLE", help="class table of the labels, where it is not the map's")
+    add("--merge", metavar="TABLE", help="common table in which map and labels meet, e.g. landcover6")
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     add("--launcher", choices=["none", "pytorch"], default="none", help="set by tools/dist_map.sh")
     add("--overwrite", action="store_true", help="replace what other settings have made")
@@ -117,6 +121,13 @@ def _device(told: str | None) -> str:
     return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
 
 
+def _products(args: argparse.Namespace, table: str) -> Products:
+    if args.reference is None and (args.reference_classes or args.merge):
+        raise ValueError("--reference-classes and --merge say how to compare with the labels of --reference")
+    against = args.reference and Reference(args.reference, args.reference_classes, args.merge, table)
+    return Products(args.vectors, args.min_area, args.simplify, against)
+
+
 def run(args: argparse.Namespace) -> None:
     """Load the model and map every source.
 
@@ -126,7 +137,8 @@ def run(args: argparse.Namespace) -> None:
     """
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})
-    table = class_table(config, args.head, args.classes)
+    name = table_name(config, args.head, args.classes)
+    table, wanted = load_metainfo(name), _products(args, name)
     device = _device(args.device)
     views = views_of(config) if args.tta else ((),)
     model = load_model(config, args.checkpoint, device, args.trust)
@@ -154,7 +166,6 @@ def run(args: argparse.Namespace) -> None:
         "device": device.partition(":")[0],
     }
     jobs = sources_of(args.source, args.target)
-    wanted = Products(args.vectors, args.min_area, args.simplify, args.reference)
     if len(jobs) > 1 and (args.reference or args.vectors not in (None, *LAYERS)):
         raise ValueError("with several rasters --reference makes no sense, and --vectors is only gpkg or geojson")
     failed = []

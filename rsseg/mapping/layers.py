@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,32 @@ CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL UNIQUE, column_name
 CREATE TABLE classes (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POLYGON, class_id INTEGER NOT NULL,
     class TEXT NOT NULL, area DOUBLE NOT NULL);
 """
+_INDEX = """
+CREATE TABLE gpkg_extensions (table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL, definition TEXT NOT NULL,
+    scope TEXT NOT NULL, CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
+INSERT INTO gpkg_extensions VALUES ('classes', 'geom', 'gpkg_rtree_index',
+    'http://www.geopackage.org/spec120/#extension_rtree', 'write-only');
+CREATE VIRTUAL TABLE rtree_classes_geom USING rtree(id, minx, maxx, miny, maxy);
+"""
+_THERE, _GONE = "(NEW.geom NOTNULL AND NOT ST_IsEmpty(NEW.geom))", "(NEW.geom ISNULL OR ST_IsEmpty(NEW.geom))"
+_ENTER = (
+    "INSERT OR REPLACE INTO rtree_classes_geom VALUES (NEW.fid, ST_MinX(NEW.geom), ST_MaxX(NEW.geom), "
+    "ST_MinY(NEW.geom), ST_MaxY(NEW.geom));"
+)
+_LEAVE = "DELETE FROM rtree_classes_geom WHERE id = OLD.fid;"
+_TRIGGERS = {
+    "insert": ("INSERT", _THERE, _ENTER),
+    "update1": ("UPDATE OF geom", f"OLD.fid = NEW.fid AND {_THERE}", _ENTER),
+    "update2": ("UPDATE OF geom", f"OLD.fid = NEW.fid AND {_GONE}", _LEAVE),
+    "update3": ("UPDATE", f"OLD.fid != NEW.fid AND {_THERE}", f"{_LEAVE} {_ENTER}"),
+    "update4": (
+        "UPDATE",
+        f"OLD.fid != NEW.fid AND {_GONE}",
+        "DELETE FROM rtree_classes_geom WHERE id IN (OLD.fid, NEW.fid);",
+    ),
+    "delete": ("DELETE", "OLD.geom NOTNULL", _LEAVE),
+}
+"""What keeps the index right when a GIS program edits the layer; the functions are the program's."""
 _UNDEFINED = [
     ("Undefined cartesian SRS", -1, "NONE", -1, "undefined", None),
     ("Undefined geographic SRS", 0, "NONE", 0, "undefined", None),
@@ -106,11 +132,18 @@ def _reference(crs: Any) -> tuple[int, list[tuple]]:
     return number, rows
 
 
-def _rows(found: Iterable[Polygon], table: ClassTable, transform: Affine, srs: int, box: Points) -> Iterator[tuple]:
-    for polygon in found:
+def _fill(base: sqlite3.Connection, found: Iterable[Polygon], table: ClassTable, transform: Affine, srs: int) -> Points:
+    """Write the polygons and their spatial index; returns the box (2, 2) around all of them."""
+    box = np.array([[np.inf, np.inf], [-np.inf, -np.inf]])
+    for number, polygon in enumerate(found, start=1):
         rings = _outlines(polygon, transform)
-        box[0], box[1] = np.minimum(box[0], rings[0].min(axis=0)), np.maximum(box[1], rings[0].max(axis=0))
-        yield _blob(rings, srs), polygon.label, table.classes[polygon.label], polygon.area
+        low, high = rings[0].min(axis=0), rings[0].max(axis=0)
+        box[0], box[1] = np.minimum(box[0], low), np.maximum(box[1], high)
+        row = (number, _blob(rings, srs), polygon.label, table.classes[polygon.label], polygon.area)
+        base.execute("INSERT INTO classes VALUES (?, ?, ?, ?, ?)", row)
+        entry = (number, *(float(v) for v in (low[0], high[0], low[1], high[1])))
+        base.execute("INSERT INTO rtree_classes_geom VALUES (?, ?, ?, ?, ?)", entry)
+    return box
 
 
 def write_geopackage(path: Path, found: Iterable[Polygon], table: ClassTable, crs: Any, transform: Affine) -> int:
@@ -122,23 +155,24 @@ def write_geopackage(path: Path, found: Iterable[Polygon], table: ClassTable, cr
     Raises:
         OSError: Writing failed.
 
-    Source: OGC 12-128r18, GeoPackage 1.3, clauses 1.1 and 2.1.
+    Source: OGC 12-128r18, GeoPackage 1.3, clauses 1.1 and 2.1, annex F.3 (the index).
     """
     path.unlink(missing_ok=True)
     srs, systems = _reference(crs)
-    box = np.array([[np.inf, np.inf], [-np.inf, -np.inf]])
     try:
         with contextlib.closing(sqlite3.connect(path)) as base:
-            base.executescript(f"PRAGMA application_id = {0x47504B47}; PRAGMA user_version = 10300; {_TABLES}")
+            base.executescript(f"PRAGMA application_id = {0x47504B47}; PRAGMA user_version = 10300; {_TABLES} {_INDEX}")
             base.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?, ?, ?, ?, ?, ?)", systems)
-            insert = "INSERT INTO classes (geom, class_id, class, area) VALUES (?, ?, ?, ?)"
-            base.executemany(insert, _rows(found, table, transform, srs, box))
+            box = _fill(base, found, table, transform, srs)
             count = int(base.execute("SELECT COUNT(*) FROM classes").fetchone()[0])
             corners = [float(v) for v in box.ravel()] if count else [None] * 4
             # always the same moment, so that the same map gives the same bytes
             content = ("classes", "features", "classes", "", "2000-01-01T00:00:00.000Z", *corners, srs)
             base.execute("INSERT INTO gpkg_contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", content)
             base.execute("INSERT INTO gpkg_geometry_columns VALUES ('classes', 'geom', 'POLYGON', ?, 0, 0)", (srs,))
+            for name, (when, where, what) in _TRIGGERS.items():
+                base.execute(f"CREATE TRIGGER rtree_classes_geom_{name} AFTER {when} ON classes WHEN {where} "
+                             f"BEGIN {what} END")  # fmt: skip
             base.commit()
     except sqlite3.Error as error:
         raise OSError(f"cannot write {path}: {error}") from error

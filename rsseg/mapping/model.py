@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rsseg.engine import load_pretrained
 from rsseg.metainfo import ClassTable, load_metainfo
 
-__all__ = ["SegmentorPredictor", "class_table", "load_model", "views_of", "window_of"]
+__all__ = ["SegmentorPredictor", "class_table", "load_model", "table_name", "views_of", "window_of"]
 
 _AXES = {"horizontal": 3, "vertical": 2}
 
@@ -48,7 +48,12 @@ def _datasets(config: Config) -> list[Any]:
 
 
 def class_table(config: Config, head: str | None = None, told: str | None = None) -> ClassTable:
-    """Names and colours of the classes that a model predicts.
+    """Names and colours of the classes that a model predicts; arguments and errors as in :func:`table_name`."""
+    return load_metainfo(table_name(config, head, told))
+
+
+def table_name(config: Config, head: str | None = None, told: str | None = None) -> str:
+    """Name or path of the table of the classes that a model predicts.
 
     Args:
         config: The model's config; the table is its dataset's, or the head's of a model with several.
@@ -64,11 +69,11 @@ def class_table(config: Config, head: str | None = None, told: str | None = None
     if heads is None and head is not None:
         raise ValueError(f"--head {head}: the model of this config has a single head")
     if told is not None:
-        return load_metainfo(told)
+        return told
     for dataset in _datasets(config):
         table = dataset.get("table")
         if table and (heads is None or head in (dataset.get("name"), Path(table).stem)):
-            return load_metainfo(table)
+            return str(table)
     raise ValueError("the config's dataset names no class table; say which one with --classes (a name or a .json)")
 
 

@@ -44,6 +44,11 @@ class Place:
     transform: Affine
     gcps: Sequence[Any] = ()
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The size, as rasterio calls it."""
+        return self.size
+
 
 def write_flat(strips: Strips, place: Place, table: ClassTable, tags: Mapping[str, str], folder: Path) -> list[Path]:
     """Join strips to uncompressed GeoTIFFs in a folder: ``classes.tif`` and, where they were kept, ``shares.tif``.

@@ -7,16 +7,17 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import rasterio
 
 from rsseg.mapping.areas import row_areas
 from rsseg.mapping.layers import LAYERS
-from rsseg.mapping.results import measure_accuracy, measure_areas
+from rsseg.mapping.results import Reference, check_reference, measure_accuracy, measure_areas
 from rsseg.mapping.vectors import polygons
 from rsseg.metainfo import ClassTable
 
-__all__ = ["Products", "make_products"]
+__all__ = ["Products", "check_products", "make_products"]
 
 _log = logging.getLogger("rsseg")
 
@@ -30,12 +31,15 @@ class Products:
         min_area: Smallest polygon in square metres (pixels, where they have no size).
         tolerance: Pixels by which outlines may be moved to need fewer points.
         reference: Labels to compare the map with.
+
+    Raises:
+        ValueError: There is no such format of polygons.
     """
 
     vectors: str | None = None
     min_area: float = 0
     tolerance: float = 0
-    reference: str | None = None
+    reference: Reference | None = None
 
     def __post_init__(self) -> None:
         if self.vectors is not None and self.vectors.rpartition(".")[2] not in LAYERS:
@@ -46,6 +50,25 @@ class Products:
         if self.vectors is None:
             return None
         return target.with_name(f"{target.stem}.{self.vectors}") if self.vectors in LAYERS else Path(self.vectors)
+
+
+def check_products(target: Path, wanted: Products, grid: Any) -> None:
+    """See before the work whether the products of a map can be made.
+
+    Args:
+        target: The map.
+        wanted: What to make.
+        grid: Has the map's ``shape``, ``crs`` and ``transform``.
+
+    Raises:
+        OSError: The folder of the polygons is not there, or the reference cannot be read.
+        ValueError: The reference does not go with the map.
+    """
+    layer = wanted.layer(target)
+    if layer is not None and layer.parent != target.parent and not layer.parent.is_dir():
+        raise FileNotFoundError(f"{layer}: there is no folder {layer.parent}")
+    if wanted.reference is not None:
+        check_reference(wanted.reference.path, grid)
 
 
 def make_products(target: Path, table: ClassTable, wanted: Products) -> None:
@@ -61,7 +84,7 @@ def make_products(target: Path, table: ClassTable, wanted: Products) -> None:
     if wanted.reference is not None:
         accuracy = measure_accuracy(target, wanted.reference, table)
         _replace(target.with_name(f"{target.stem}_accuracy.csv"), accuracy.write)
-        _log.info("%s against %s\n%s", target, wanted.reference, accuracy)
+        _log.info("%s against %s\n%s", target, wanted.reference.path, accuracy)
     layer = wanted.layer(target)
     if layer is not None:
         _write_layer(target, layer, table, wanted)

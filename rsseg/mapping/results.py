@@ -13,16 +13,19 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioIOError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from rsseg.mapping.areas import row_areas
-from rsseg.metainfo import IGNORE, ClassTable
+from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 
-__all__ = ["Accuracy", "AreaTable", "measure_accuracy", "measure_areas"]
+__all__ = ["Accuracy", "AreaTable", "Reference", "check_reference", "measure_accuracy", "measure_areas"]
 
 _ROWS = 256
+
+Bytes = NDArray[np.uint8]
 
 
 def _windows(file: Any) -> Iterator[Window]:
@@ -85,6 +88,52 @@ def measure_areas(path: Path, table: ClassTable) -> AreaTable:
     return AreaTable(table.classes, pixels, None if areas is None else metres, how, unmapped)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """Labels to compare a map with.
+
+    Attributes:
+        path: A raster of one 8-bit band.
+        labels: Class table (name or path) of its values; None for the map's.
+        merge: Common table (name or path) in which both label sets meet; None where they have the same classes.
+        mapped: With ``merge``, class table (name or path) of the map.
+
+    Raises:
+        ValueError: The classes differ and there is no common table, or it does not know both sets.
+    """
+
+    path: str
+    labels: str | None = None
+    merge: str | None = None
+    mapped: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is None and self.merge is None:
+            return
+        if self.mapped is None:
+            raise ValueError("labels of another class table are compared by the name of the map's own")
+        if self.merge is not None:
+            unmatched_ids(self.merge, self.mapped, self.labels or self.mapped)
+        elif load_metainfo(self.labels or "").classes != load_metainfo(self.mapped).classes:
+            raise ValueError(
+                f"the map has {self.mapped}'s classes, the reference {self.labels}'s; name a table in which they meet "
+                "with --merge, for example landcover6"
+            )
+
+    def common(self, table: ClassTable) -> tuple[ClassTable, tuple[int, ...]]:
+        """The table in which a map of ``table`` is compared, and which of its classes stay out of the means."""
+        if self.merge is None or self.mapped is None:
+            return table, table.unscored
+        return load_metainfo(self.merge), unmatched_ids(self.merge, self.mapped, self.labels or self.mapped)
+
+    def ids(self, mapped: Bytes, values: Bytes, table: ClassTable) -> tuple[Bytes, Bytes]:
+        """Class ids of the map and of label values, both in the common table."""
+        truth = (load_metainfo(self.labels) if self.labels else table).encode(values, self.path)
+        if self.merge is None or self.mapped is None:
+            return mapped, truth
+        return merged_ids(self.merge, self.mapped)[mapped], merged_ids(self.merge, self.labels or self.mapped)[truth]
+
+
 @dataclass
 class Accuracy:
     """Agreement of a map with reference labels.
@@ -92,16 +141,18 @@ class Accuracy:
     Attributes:
         classes: Names.
         confusion: (C, C) int64, rows true, columns mapped.
-        unmapped: Labelled pixels where the map has no data; they do not count.
+        unmapped: Labelled pixels where the map has no data, or a class that no common one takes; they do not count.
+        unscored: Ids of classes that stay out of the means.
     """
 
     classes: tuple[str, ...]
     confusion: NDArray[np.int64]
     unmapped: int
+    unscored: tuple[int, ...] = ()
 
     def rows(self) -> list[list[str]]:
         """Header, a row per class (IoU, F1, recall in percent, labelled pixels), and the means with OA."""
-        found = scores(self.confusion)
+        found = scores(self.confusion, self.unscored)
         out = [["class", "IoU", "F1", "Acc", "pixels"]]
         for i, name in enumerate(self.classes):
             out.append([name, *(f"{100 * found[key][i]:.2f}" for key in ("IoU", "F1", "Acc"))])
@@ -120,39 +171,60 @@ class Accuracy:
         width = max(len(row[0]) for row in rows)
         lines = [f"{row[0]:{width}} {row[1]:>7} {row[2]:>7} {row[3]:>7} {row[4]:>14}" for row in rows]
         left = [f"{self.unmapped} labelled pixels have no map and do not count"] if self.unmapped else []
-        return "\n".join(lines + left)
+        names = ", ".join(self.classes[i] for i in self.unscored)
+        out = [f"mean and OA leave out {names}"] if names else []
+        return "\n".join(lines + left + out)
 
 
-def measure_accuracy(path: Path, reference: str, table: ClassTable) -> Accuracy:
-    """Compare a class map with label values of its class table, a few rows at a time.
+def check_reference(reference: str, grid: Any) -> None:
+    """See that labels can be read on a grid.
+
+    Args:
+        reference: The labels.
+        grid: Has ``shape`` (H, W), ``crs`` and ``transform``.
+
+    Raises:
+        OSError: They cannot be opened.
+        ValueError: They are not of 8 bits, or nothing relates the two.
+    """
+    _on_grid(reference, grid).close()
+
+
+def measure_accuracy(path: Path, reference: Reference, table: ClassTable) -> Accuracy:
+    """Compare a class map with reference labels, a few rows at a time.
 
     Labels on another grid are taken by nearest neighbour; beyond them, nothing counts.
 
     Raises:
         OSError: The labels cannot be read.
-        ValueError: The two have no place in common, or a value is no label of the table.
+        ValueError: The two have no place in common, or a value is no label of its table.
     """
-    with rasterio.open(path) as file, _on_grid(reference, file) as labels:
-        confusion, unmapped = np.zeros((table.num_classes,) * 2, np.int64), 0
+    common, unscored = reference.common(table)
+    with rasterio.open(path) as file, _on_grid(reference.path, file) as labels:
+        confusion, unmapped = np.zeros((common.num_classes,) * 2, np.int64), 0
         for window in _windows(file):
-            mapped = file.read(1, window=window)
             values = labels.read(1, window=window)
-            if values.dtype != np.uint8:
-                raise ValueError(f"{reference}: labels are {values.dtype}, not 8 bits")
-            values = np.where(labels.dataset_mask(window=window) > 0, values, IGNORE).astype(np.uint8)
-            truth = table.encode(values, reference)
+            unlabelled = labels.dataset_mask(window=window) == 0
+            values[unlabelled] = IGNORE  # every table allows it
+            mapped, truth = reference.ids(file.read(1, window=window), values, table)
+            truth[unlabelled] = IGNORE
             unmapped += int(((mapped == IGNORE) & (truth != IGNORE)).sum())
             truth[mapped == IGNORE] = IGNORE
             confusion += confusion_matrix(
-                torch.from_numpy(mapped), torch.from_numpy(truth), table.num_classes, IGNORE
+                torch.from_numpy(mapped), torch.from_numpy(truth), common.num_classes, IGNORE
             ).numpy()
     if not confusion.any():
-        raise ValueError(f"{reference}: labels no pixel of the map; is it the same place?")
-    return Accuracy(table.classes, confusion, unmapped)
+        raise ValueError(f"{reference.path}: labels no pixel of the map; is it the same place?")
+    return Accuracy(common.classes, confusion, unmapped, unscored)
 
 
 def _on_grid(reference: str, file: Any) -> Any:
-    labels = rasterio.open(reference)
+    try:
+        labels = rasterio.open(reference)
+    except RasterioIOError as error:
+        raise OSError(f"{reference}: not a raster that GDAL can open ({error})") from error
+    if labels.dtypes[0] != "uint8":
+        raise ValueError(f"{reference}: labels are {labels.dtypes[0]}, not 8 bits")
     same = labels.shape == file.shape and labels.crs == file.crs
     if same and labels.transform.almost_equals(file.transform, precision=1e-6 * abs(file.transform.a)):
         return labels

@@ -22,7 +22,7 @@ from rasterio.errors import NotGeoreferencedWarning
 import rsseg
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import Place, sync, write_cog, write_flat, write_overviews
-from rsseg.mapping.products import Products, make_products
+from rsseg.mapping.products import Products, check_products, make_products
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Predictor, Strips
 from rsseg.metainfo import ClassTable
@@ -130,6 +130,7 @@ def map_raster(
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
             job = _plan(raster, target, predictor, table, options, about)
+            check_products(target, wanted, job.place)
             if _is_done(job):
                 _log.info("%s: is there already", target)
                 if shard[0]:

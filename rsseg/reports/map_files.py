@@ -65,7 +65,8 @@ class MapFiles:
         palette: RGB of every class.
         told: How the map was made, as its metadata say: lower-case name -> text.
         areas: One per class.
-        accuracy: One row per class, then ``mean`` and ``OA``; empty where no reference was given.
+        accuracy: One row per class (of the map, or common with the reference), then ``mean`` and ``OA``; empty where
+            no reference was given.
         others: Names of the other files of this map.
         problems: What is missing or damaged.
     """
@@ -125,9 +126,7 @@ def open_map(path: Path) -> MapFiles:
         areas = _count(path, len(classes))
         if not beside.exists():
             problems.append(f"{beside.name} is not there: pixels are counted from the map, areas are not known")
-    scores = _read(
-        path.with_name(f"{path.stem}_accuracy.csv"), _ACCURACY, problems, lambda rows: _scores(rows, classes)
-    )
+    scores = _read(path.with_name(f"{path.stem}_accuracy.csv"), _ACCURACY, problems, lambda rows: _scores(rows))
     others = sorted(p.name for end in ("_*.*", ".g*") for p in path.parent.glob(f"{_literal(path.stem)}{end}"))
     own = [name for name in others if Path(name).suffix in (".csv", ".tif", ".gpkg", ".geojson")]
     return MapFiles(path, size, crs, transform, classes, palette, told, areas, scores or [], own, problems)
@@ -158,9 +157,9 @@ def _areas(rows: list[list[str]], classes: tuple[str, ...]) -> list[ClassArea]:
     return [ClassArea(int(n), float(m2) if m2 else None, float(share) / 100) for _, n, m2, _, share in rows]
 
 
-def _scores(rows: list[list[str]], classes: tuple[str, ...]) -> list[Score]:
-    if tuple(row[0] for row in rows) != (*classes, "mean", "OA"):
-        raise ValueError("its classes are not those of the map")
+def _scores(rows: list[list[str]]) -> list[Score]:
+    if [row[0] for row in rows[-2:]] != ["mean", "OA"]:  # the classes may be those in which map and labels meet
+        raise ValueError("its last rows are not mean and OA")
     return [Score(name, tuple(float(v) if v else None for v in values), int(n)) for name, *values, n in rows]
 
 

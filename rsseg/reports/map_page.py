@@ -232,10 +232,11 @@ def _score(value: float | None) -> str:
 def _accuracy(files: MapFiles) -> str:
     if not files.accuracy:
         return ""
-    rows = []
-    for i, score in enumerate(files.accuracy):
-        iou, colour = score.values[0], colour_code(files.palette[i]) if i < len(files.classes) else "var(--accent)"
-        dot = f'<i class="dot" style="--c:{colour}"></i>' if i < len(files.classes) else ""
+    rows, palette = [], dict(zip(files.classes, files.palette, strict=True))
+    for score in files.accuracy:
+        own = palette.get(score.name)
+        iou, colour = score.values[0], "var(--accent)" if own is None else colour_code(own)
+        dot = "" if own is None else f'<i class="dot" style="--c:{colour}"></i>'
         wide = 0.0 if iou is None or math.isnan(iou) else iou
         rows.append(
             f'<tr><th scope="row">{dot}{escape(_MEANS.get(score.name, score.name))}</th>'

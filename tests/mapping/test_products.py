@@ -13,11 +13,12 @@ import rasterio
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from rsseg.mapping import Products
+from rsseg.mapping import MapOptions, Products, Reference, map_raster
 from rsseg.mapping.areas import metres_per_pixel, row_areas
 from rsseg.mapping.products import make_products
 from rsseg.mapping.results import measure_accuracy
 from rsseg.mapping.vectors import _cross, _fewer, polygons, simplify_polygon
+from rsseg.metainfo import load_metainfo
 
 # 0 with a hole of 1, a 0 that touches it by a corner only, nothing at the right
 MAP = np.array(
@@ -120,6 +121,18 @@ def test_geopackage_holds_what_the_standard_asks_for(finished, table, tmp_path):
         content = base.execute("SELECT table_name, data_type, min_x, max_y, srs_id FROM gpkg_contents").fetchall()
         assert content == [("classes", "features", 500000.0, 4000000.0, 32633)]
         systems = dict(base.execute("SELECT srs_id, definition FROM gpkg_spatial_ref_sys"))
+        index = base.execute("SELECT fid, minx, maxx, miny, maxy FROM rtree_classes_geom JOIN classes ON id = fid "
+                             "WHERE class_id = 1").fetchall()  # fmt: skip
+        assert [row[1:] for row in index] == [(500000.5, 500001.0, 3999999.0, 3999999.5)]
+        assert base.execute("SELECT COUNT(*) FROM rtree_classes_geom").fetchone() == (5,)
+        extension = base.execute(
+            "SELECT table_name, column_name, extension_name, scope FROM gpkg_extensions"
+        ).fetchall()
+        assert extension.fetchall() == [("classes", "geom", "gpkg_rtree_index", "write-only")]
+        triggers = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+        assert triggers == {
+            f"rtree_classes_geom_{n}" for n in ("insert", "update1", "update2", "update3", "update4", "delete")
+        }
         assert set(systems) == {-1, 0, 4326, 32633} and CRS.from_wkt(systems[32633]).to_epsg() == 32633
         assert CRS.from_wkt(systems[4326]).to_epsg() == 4326
         rows = base.execute("SELECT geom, class, area FROM classes WHERE class_id = 1").fetchall()
@@ -172,7 +185,7 @@ def test_accuracy_against_labels_on_the_same_and_on_another_grid(finished, table
     common = dict(driver="GTiff", count=1, dtype="uint8")
     with rasterio.open(reference, "w", height=4, width=5, **common, **where) as file:
         file.write(truth, 1)
-    found = measure_accuracy(finished, str(reference), table)
+    found = measure_accuracy(finished, Reference(str(reference)), table)
     assert found.confusion.tolist() == [[7, 0, 0], [0, 1, 0], [1, 0, 6]]
     assert found.unmapped == 1
     assert found.rows()[-1] == ["OA", "", "", "93.33", "15"]
@@ -180,13 +193,66 @@ def test_accuracy_against_labels_on_the_same_and_on_another_grid(finished, table
     where["transform"] = Affine(0.25, 0, 500000, 0, -0.25, 4000000)
     with rasterio.open(reference, "w", height=4, width=4, **common, **where) as file:
         file.write(truth[:2, :2].repeat(2, 0).repeat(2, 1), 1)
-    assert measure_accuracy(finished, str(reference), table).confusion.tolist() == [[2, 0, 0], [0, 1, 0], [1, 0, 0]]
+    found = measure_accuracy(finished, Reference(str(reference)), table)
+    assert found.confusion.tolist() == [[2, 0, 0], [0, 1, 0], [1, 0, 0]]
     with rasterio.open(reference, "w", height=4, width=4, **common) as file:
         file.write(truth[:, :4], 1)
     with pytest.raises(ValueError, match="no CRS relates them"):
-        measure_accuracy(finished, str(reference), table)
+        measure_accuracy(finished, Reference(str(reference)), table)
 
 
 def test_unknown_vector_formats_are_refused():
     with pytest.raises(ValueError, match="gpkg or geojson"):
         Products(vectors="out.shp")
+
+
+def write_labels(path, labels):
+    profile = dict(driver="GTiff", count=1, height=labels.shape[0], width=labels.shape[1], dtype=labels.dtype)
+    where = dict(crs="EPSG:32633", transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000))
+    with rasterio.open(path, "w", **profile, **where) as f:
+        f.write(labels, 1)
+    return str(path)
+
+
+def test_accuracy_where_label_sets_meet(tmp_path):
+    """OpenEarthMap's map against LoveDA's labels in six common classes."""
+    oem, land = load_metainfo("openearthmap"), load_metainfo("loveda")
+    names = [["tree", "tree", "road"], ["rangeland", "building", "agriculture land"]]
+    truth = [["forest", "building", "road"], ["background", "building", None]]
+    write_labels(tmp_path / "map.tif", np.array([[oem.index(n) for n in row] for row in names], np.uint8))
+    raw = np.array([[0 if n is None else land.raw[land.index(n)] for n in row] for row in truth], np.uint8)
+    reference = Reference(write_labels(tmp_path / "labels.tif", raw), "loveda", "landcover6", "openearthmap")
+    found = measure_accuracy(tmp_path / "map.tif", reference, oem)
+    assert found.classes == ("bareland", "other", "road", "tree", "water", "building")
+    expected = np.zeros((6, 6), int)
+    expected[3, 3] = expected[5, 3] = expected[2, 2] = expected[1, 1] = expected[5, 5] = 1
+    assert found.confusion.tolist() == expected.tolist()
+    assert found.rows()[-1] == ["OA", "", "", "80.00", "5"]
+    assert found.unscored == ()
+    with pytest.raises(ValueError, match=r"the reference loveda's; .*--merge"):
+        Reference(reference.path, "loveda", None, "openearthmap")
+    with pytest.raises(ValueError, match="does not say what becomes of isaid's classes"):
+        Reference(reference.path, "isaid", "landcover6", "openearthmap")
+
+
+def test_classes_without_scores_stay_out_of_the_means(tmp_path):
+    table = load_metainfo("floodnet")
+    assert table.unscored == (0,)
+    write_labels(tmp_path / "map.tif", np.array([[1, 2, 0, 1]], np.uint8))
+    reference = Reference(write_labels(tmp_path / "labels.tif", np.array([[1, 2, 1, 1]], np.uint8)))
+    found = measure_accuracy(tmp_path / "map.tif", reference, table)
+    assert found.unscored == (0,) and "leave out background" in str(found)
+    assert found.rows()[-2][1] == f"{(200 / 3 + 100) / 2:.2f}"  # IoU of 2 of 3 and of 1 of 1
+
+
+def test_products_that_cannot_be_made_are_known_before_the_work(stub, table, noise, write_raster, tmp_path):
+    source = write_raster(noise(3, 20, 20))
+    wide = write_labels(tmp_path / "wide.tif", np.zeros((20, 20), np.uint16))
+    for wanted, error, message in (
+        (Products(reference=Reference("nothing.tif")), OSError, "nothing.tif: not a raster"),
+        (Products(reference=Reference(wide)), ValueError, "labels are uint16, not 8 bits"),
+        (Products(vectors=str(tmp_path / "no" / "out.gpkg")), OSError, "there is no folder"),
+    ):
+        with pytest.raises(error, match=message):
+            map_raster(str(source), tmp_path / "map.tif", stub, table, MapOptions(window=(16, 16)), {}, wanted=wanted)
+    assert not stub.batches and not (tmp_path / "map.tif").exists()

@@ -303,3 +303,17 @@ def test_in_a_browser_without_an_image(look, tmp_path):
     report_map(write_map(tmp_path, tables=False), tmp_path / "map.html")
     state, _ = look(tmp_path / "map.html", "#swipe")
     assert state == {"zoom": "1.00", "images": "1", "broken": "0"}
+
+
+def test_accuracy_in_classes_common_with_the_reference(tmp_path):
+    path = write_map(tmp_path)
+    rows = [["water", 50, 66.67, 50, 4], ["land", 25, 40, 100, 1], ["mean", 37.5, 53.33, 75, 5]]
+    rows = [["class", "IoU", "F1", "Acc", "pixels"], *rows, ["OA", "", "", 60, 5]]
+    with (tmp_path / "place_map_accuracy.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    assert not open_map(path).problems
+    report_map(path, tmp_path / "map.html")
+    html = (tmp_path / "map.html").read_text(encoding="utf-8")
+    table = html[html.index('id="accuracy"') :]
+    assert table.count('class="dot"') == 1  # only water is a class of the map and has its colour
+    assert "land</th>" in table and "60.00" in table

@@ -209,7 +209,8 @@ def read_index(path: Path) -> list[PatchInfo]:
         if tuple(next(reader, ())) != _COLUMNS:
             raise ValueError(f"{path}: its first line must be {','.join(_COLUMNS)}; delete the file or write it anew")
         return [
-            PatchInfo(row[0], tuple(row[1].split("|")) if row[1] else (), *row[2:6], row[6] == "True") for row in reader
+            PatchInfo(name, tuple(labels.split("|")) if labels else (), date, country, split, s1, excluded == "True")
+            for name, labels, date, country, split, s1, excluded in reader
         ]
 
 

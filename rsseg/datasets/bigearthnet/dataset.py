@@ -114,7 +114,7 @@ class BigEarthNet(MultiLabelDataset):
         places = [self._place(root, "S2")]
         if any(band.radar for band in self.bands):
             places.append(self._place(root, "S1"))
-        rows = []
+        rows: list[dict[str, Any]] = []
         for info in self._infos(root, radar=len(places) > 1):
             labels = self.label_set.ids(info.labels, f"patch {info.name}")
             names = (info.name, info.s1)[: len(places)]

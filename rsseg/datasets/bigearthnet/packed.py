@@ -40,7 +40,7 @@ _log = logging.getLogger("rsseg")
 _BATCH = 512
 """Patches that are committed at once; so many are read again after a kill."""
 _FIRST_SIZE = 1 << 30
-_DTYPES = {"U16": np.dtype("<u2"), "F32": np.dtype("<f4")}
+_DTYPES: dict[str, np.dtype[Any]] = {"U16": np.dtype("<u2"), "F32": np.dtype("<f4")}
 
 
 def _lmdb() -> Any:
@@ -51,41 +51,45 @@ def _lmdb() -> Any:
     return lmdb
 
 
-_readers: dict[tuple[str, int], Any] = {}
+_readers: dict[str, tuple[int, Any]] = {}
 _lock = threading.Lock()
 
 
 def _open(folder: str | Path) -> Any:
-    """Environment for reading: one per process and folder, as LMDB wants it; a forked process has its own."""
-    key = str(folder), os.getpid()
-    found = _readers.get(key)
-    if found is not None:
-        return found
+    """Environment for reading: one per process and folder, as LMDB wants it."""
+    key = str(folder)
+    process, environment = _readers.get(key, (0, None))
+    if process == os.getpid():
+        return environment
     with _lock:
-        if key not in _readers:
+        process, environment = _readers.get(key, (0, None))
+        if process != os.getpid():
+            if environment is not None:  # a forked process must not use its parent's
+                environment.close()
             if not Path(folder, "data.mdb").is_file():
                 raise FileNotFoundError(
                     f"{folder}: no packed patches (data.mdb); tools/pack_bigearthnet.py writes them"
                 )
             try:
-                _readers[key] = _lmdb().open(str(folder), readonly=True, lock=False, readahead=False, max_spare_txns=16)
+                environment = _lmdb().open(key, readonly=True, lock=False, readahead=False, max_spare_txns=16)
             except _lmdb().Error as error:
                 raise ValueError(f"{folder}: no readable LMDB ({error}); pack the archive again") from error
-        return _readers[key]
+            _readers[key] = os.getpid(), environment
+        return environment
 
 
 def _close(folder: str | Path) -> None:
-    """Give up reading in this process, so that it may write."""
+    """Give up reading, so that this process may write."""
     with _lock:
-        environment = _readers.pop((str(folder), os.getpid()), None)
+        _, environment = _readers.pop(str(folder), (0, None))
     if environment is not None:
         environment.close()
 
 
 @functools.lru_cache(maxsize=256)
-def _layout(header: bytes) -> dict[str, tuple[int, int, tuple[int, ...], np.dtype]]:
+def _layout(header: bytes) -> dict[str, tuple[int, int, tuple[int, ...], np.dtype[Any]]]:
     """Offset, count, shape and type of every band, from the header of safetensors; patches share few of them."""
-    out = {}
+    out: dict[str, tuple[int, int, tuple[int, ...], np.dtype[Any]]] = {}
     for name, about in json.loads(header).items():
         if name != "__metadata__":
             dtype = _DTYPES[about["dtype"]]

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--second-table", help="class table of the second folder's values, where it is another")
     parser.add_argument("--merge", help="common table into which both merge by name, such as landcover6")
     parser.add_argument("--titles", nargs=2, default=("first", "second"), help="names of the folders in the figure")
-    parser.add_argument("--list", type=Path, help="compare only these files, one name without suffix a line")
+    parser.add_argument("--list", type=Path, help="compare only these files, one name a line")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     args = parser.parse_args()
     require_stack_or_exit()
@@ -41,7 +41,7 @@ def main() -> None:
     first = LabelFolder(args.first, args.table, args.merge)
     second = LabelFolder(args.second, args.second_table or args.table, args.merge)
     try:
-        names = args.list.read_text(encoding="utf-8").split() if args.list else None
+        names = args.list.read_text(encoding="utf-8-sig").split() if args.list else None
         agreement = compare_folders(first, second, names, args.workers)
         write_agreement(agreement, args.out)
         draw_confusion(agreement, tuple(args.titles), args.out / "confusion.png")

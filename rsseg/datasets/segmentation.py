@@ -78,7 +78,7 @@ class TableDataset(BaseSegDataset):
             raise FileNotFoundError(
                 f"{self.name}: no list {listing}; tools/make_few_labels.py and tools/split_openearthmap.py write them"
             )
-        return listing.read_text(encoding="utf-8").split()
+        return listing.read_text(encoding="utf-8-sig").split()
 
     def list_files(self) -> list[dict]:
         """``img_path`` and ``seg_map_path`` of every sample; what a new layout of files overrides.

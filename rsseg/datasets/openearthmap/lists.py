@@ -43,7 +43,7 @@ def official_lists(root: Path | str) -> dict[str, list[str]]:
         path = Path(root) / f"{part}.txt"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing, one of the release's lists; --new draws lists of your own")
-        lists[part] = [Path(name).name.removesuffix(".tif") for name in path.read_text(encoding="utf-8").split()]
+        lists[part] = [Path(name).name.removesuffix(".tif") for name in path.read_text(encoding="utf-8-sig").split()]
     counted = Counter(name for names in lists.values() for name in names)
     twice = sorted(name for name, count in counted.items() if count > 1)
     if twice:

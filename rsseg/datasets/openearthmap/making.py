@@ -50,6 +50,7 @@ def make_lists(
         ValueError: A name or a share is not possible; or ``out`` holds other lists.
         OSError: A list cannot be written; the message names it.
     """
+    percents = _possible(percents)
     lists = official_lists(root)
     if only_available:
         lists = available(lists, root)
@@ -84,9 +85,12 @@ def new_split(
 
     Raises:
         FileNotFoundError: There are no labelled images.
-        ValueError: As for :func:`make_lists`; or a label holds a value that is no class.
+        ValueError: As for :func:`make_lists`; there are no trials; or a label holds a value that is no class.
         OSError: As for :func:`make_lists`.
     """
+    percents = _possible(percents)
+    if trials < 1:
+        raise ValueError(f"{trials} trials choose nothing; it takes at least 1")
     labels = labelled_images(root)
     lists, splits = split_regions([path.stem for path in labels], count_labels(labels, workers=workers), trials, seed)
     _write(lists, Path(out), percents, seeds, certain)
@@ -96,6 +100,14 @@ def new_split(
     _log.info("%d regions; a class never trains in: %s", len(splits), ", ".join(lost) or "none")
     _log.info("training and test classes differ in: %s", ", ".join(unlike) or "none")
     return splits
+
+
+def _possible(percents: Iterable[float]) -> list[float]:
+    percents = list(percents)
+    for percent in percents:
+        if not 0 < percent <= 100:
+            raise ValueError(f"a share of {percent} % is not possible; it must lie in (0, 100]")
+    return percents
 
 
 def _write(

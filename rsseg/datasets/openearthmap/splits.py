@@ -64,21 +64,21 @@ def count_labels(labels: Sequence[Path], table: str = "openearthmap", workers: i
 def part_sizes(images: Mapping[str, int]) -> dict[str, tuple[int, int, int]]:
     """How many images of each region train, validate and test.
 
-    A region of n images gives round(0.6 n) and round(0.1 n), at least one each, and the rest tests.  Then the regions
+    A region of n images gives round(0.6 n) and round(0.1 n), at least one each, and the rest tests.  Small regions do
+    without validation: of three images two train and one tests, of two one each, one alone trains.  Then the regions
     with the most images give up or take one each until the totals are 6:1:3 as well.
 
     Args:
         images: Number of images of each region.
 
     Returns:
-        Training, validation and test images of each region; of two images one trains and one tests, one alone trains.
+        Training, validation and test images of each region.
 
     Source: reproduces the official lists' numbers in all 97 regions; the rule as such is ours.
     """
     sizes = {}
     for region, n in images.items():
-        train = max(1, round(0.6 * n))
-        val = max(1, round(0.1 * n)) if n > 2 else 0
+        train, val = max(1, round(0.6 * n)), max(1, round(0.1 * n)) if n > 3 else 0
         sizes[region] = [train, val, n - train - val] if n > 2 else [1, 0, n - 1]
     total = sum(images.values())
     largest = sorted(images, key=lambda region: (-images[region], region))

@@ -62,7 +62,7 @@ def test_the_real_lists_agree_with_the_regions(samples):
 @pytest.mark.parametrize("form", ["{0}.tif", "{0}", "al_qurnah/{0}"])
 def test_every_form_of_list_is_read(tmp_path, write_image, form):
     write_image(tmp_path, "al_qurnah_5")
-    (tmp_path / "list.txt").write_text(form.format("al_qurnah_5") + "\n")
+    (tmp_path / "list.txt").write_bytes(f"\ufeff{form.format('al_qurnah_5')}\r\n\r\n".encode())
     data = open_set(tmp_path, ann_file="list.txt")
     assert stems(data) == ["al_qurnah_5.tif"]
     assert int(data[0]["gt_seg_map"].min()) == 7

@@ -40,6 +40,7 @@ def test_numbers_by_hand():
     assert part_sizes({"a": 10, "b": 4}) == {"a": (6, 1, 3), "b": (2, 1, 1)}
     assert part_sizes({"a": 1}) == {"a": (1, 0, 0)}
     assert part_sizes({"a": 2}) == {"a": (1, 0, 1)}
+    assert part_sizes({"a": 3}) == {"a": (2, 0, 1)}
     # 11 gives 7 (6.6), twice 14 of 13.2 wanted: the first of the largest gives one up
     assert part_sizes({"a": 11, "b": 11}) == {"a": (6, 1, 4), "b": (7, 1, 3)}
 
@@ -165,6 +166,22 @@ def test_only_what_is_there(tmp_path, write_image, caplog):
     (root / "val.txt").unlink()
     with pytest.raises(FileNotFoundError, match="--new draws lists of your own"):
         make_lists(root, tmp_path / "more")
+
+
+def test_impossible_wishes_are_refused_before_anything_is_read(tmp_path):
+    for options in (dict(percents=[10, 0]), dict(percents=[101]), dict(trials=0)):
+        with pytest.raises(ValueError, match=r"not possible; it must lie|choose nothing"):
+            new_split(tmp_path / "nowhere", tmp_path / "lists", **options)
+    with pytest.raises(ValueError, match="a share of 0 % is not possible"):
+        make_lists(tmp_path / "nowhere", tmp_path / "lists", percents=[0])
+
+
+def test_lists_that_an_editor_saved(tmp_path):
+    for part, name in (("train", "aachen_1.tif"), ("val", "kyoto_1.tif"), ("test", "kyoto/kyoto_2")):
+        (tmp_path / f"{part}.txt").write_bytes(f"\ufeff\r\n{name}\r\n\r\n".encode())
+    lists = make_lists(tmp_path, tmp_path / "lists")
+    assert lists == {"train": ["aachen_1"], "val": ["kyoto_1"], "test": ["kyoto_2"]}
+    assert (tmp_path / "lists" / "train.txt").read_bytes() == b"aachen_1\n"
 
 
 def test_no_list_is_replaced(tmp_path):

@@ -19,7 +19,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry, init_default_scope
 
 from rsseg.conversion.settings import Settings
-from rsseg.metainfo import load_metainfo
+from rsseg.metainfo import load_label_set, load_metainfo
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = REPO / "configs"
@@ -84,6 +84,8 @@ def _class_counts(dataset: dict[str, Any]) -> dict[str, int]:
     for _, node in _walk(dataset):
         if "table" in node:
             counts[node.get("name") or Path(node["table"]).stem] = load_metainfo(node["table"]).num_classes
+        elif node.get("type") == "BigEarthNet":
+            counts["BigEarthNet"] = len(load_label_set(node.get("labels", "level3")).classes)
         elif str(node.get("type", "")).endswith("Dataset") and not {"datasets", "dataset"} & set(node):
             metainfo = mmseg.registry.DATASETS.get(node["type"]).METAINFO
             counts[node["type"]] = len(metainfo["classes"])

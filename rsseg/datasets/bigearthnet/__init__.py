@@ -4,13 +4,16 @@ from rsseg.datasets.bigearthnet.archive import PatchInfo, find_patches, read_inf
 from rsseg.datasets.bigearthnet.bands import read_bands, read_tif, stack_bands
 from rsseg.datasets.bigearthnet.dataset import BigEarthNet, LoadBands
 from rsseg.datasets.bigearthnet.lists import draw_split, read_list, split_names
+from rsseg.datasets.bigearthnet.maps import BigEarthNetMaps, LoadReferenceMap, read_reference_map
 from rsseg.datasets.bigearthnet.packed import pack_archive, read_packed, verify_packed
 from rsseg.datasets.bigearthnet.preprocessing import BandPreprocessor, SegBandPreprocessor
 
 __all__ = [
     "BandPreprocessor",
     "BigEarthNet",
+    "BigEarthNetMaps",
     "LoadBands",
+    "LoadReferenceMap",
     "PatchInfo",
     "SegBandPreprocessor",
     "draw_split",
@@ -20,6 +23,7 @@ __all__ = [
     "read_infos",
     "read_list",
     "read_packed",
+    "read_reference_map",
     "read_tif",
     "season_of",
     "split_names",

@@ -1,4 +1,4 @@
-"""Test a checkpoint: per-class IoU, F1 and accuracy, OA, mF1, mIoU, and pictures.
+"""Test a checkpoint: per-class IoU, F1 and accuracy, OA, mF1, mIoU, and pictures; P, R, F1, F2 and mAP of image labels.
 
 python tools/test.py CONFIG CHECKPOINT [--out DIR] [--show-dir DIR] [--tta] [--launcher pytorch]
 python tools/test.py CONFIG CHECKPOINT --on configs/_base_/datasets/loveda.py --merge landcover6
@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
-    parser.add_argument("--out", help="folder for predictions as palette PNGs, in the values of the label files")
+    parser.add_argument("--out", help="folder for predictions: palette PNGs in the values of the label files, or a CSV")
     parser.add_argument("--show-dir", help="folder for pictures: image, truth, prediction side by side")
     parser.add_argument("--tta", action="store_true", help="average over flips (the config's tta_pipeline)")
     parser.add_argument("--on", metavar="CONFIG", help="test on this config's test set instead, --cfg-options included")
@@ -44,6 +44,15 @@ def _use_other_set(cfg: Any, args: argparse.Namespace) -> str | None:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
+def _check_options(cfg: Any, args: argparse.Namespace) -> None:
+    """End where an option is for maps and the config is of labels per image."""
+    if cfg.get("default_scope") == "mmpretrain":
+        for name in ("show_dir", "tta", "on", "merge"):
+            if getattr(args, name):
+                option = name.replace("_", "-")
+                sys.exit(f"--{option} is for maps, {args.config} of image labels; --out writes what is predicted")
+
+
 def main() -> None:
     """Build the runner and test."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -55,11 +64,13 @@ def main() -> None:
     from rsseg.engine.launch import apply_arguments, start_processes, use_tta
 
     cfg = Config.fromfile(args.config)
+    _check_options(cfg, args)
     predicted = _use_other_set(cfg, args)
     apply_arguments(cfg, args)
-    cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
+    cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmseg.LoadTested", checkpoint=args.checkpoint)]
     if args.show_dir:
-        cfg.custom_hooks = [*cfg.custom_hooks, dict(type="SavePictures", out_dir=args.show_dir, predicted=predicted)]
+        pictures = dict(type="mmseg.SavePictures", out_dir=args.show_dir, predicted=predicted)
+        cfg.custom_hooks = [*cfg.custom_hooks, pictures]
     if args.out:
         cfg.test_evaluator.output_dir = args.out
     if args.tta:

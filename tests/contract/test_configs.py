@@ -82,7 +82,9 @@ def _class_counts(dataset: dict[str, Any]) -> dict[str, int]:
     """Number of classes of every set in a (nested) dataset config, by the name of the set."""
     counts: dict[str, int] = {}
     for _, node in _walk(dataset):
-        if "table" in node:
+        if node.get("type") == "BigEarthNet":
+            counts[node["type"]] = len(load_label_set(node["labels"]).classes)
+        elif "table" in node:
             counts[node.get("name") or Path(node["table"]).stem] = load_metainfo(node["table"]).num_classes
         elif node.get("type") == "BigEarthNet":
             counts["BigEarthNet"] = len(load_label_set(node.get("labels", "level3")).classes)
@@ -179,6 +181,17 @@ def test_heads_fit_the_class_tables(path: Path, monkeypatch: pytest.MonkeyPatch)
     for split in ("val_dataloader", "test_dataloader"):
         if config.get(split):
             assert set(_class_counts(config[split]["dataset"]).values()) == set(heads), split
+
+
+@pytest.mark.parametrize("path", [path for path in EXPERIMENTS if path.parent.name == "bigearthnet"], ids=_name)
+def test_models_statistics_and_sets_have_the_same_bands(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _load(path, monkeypatch)
+    parts = [config[key] for key in config if key.endswith("dataloader")]
+    parts.append(config.get("data_preprocessor") or config["model"]["data_preprocessor"])
+    bands = {tuple(node["bands"]) for _, node in _walk(parts) if "bands" in node}
+    assert len(bands) == 1, "data preprocessor and sets name different bands"
+    backbone = config["model"]["backbone"]
+    assert len(bands.pop()) == backbone.get("in_channels", 3)
 
 
 @functools.cache

@@ -14,11 +14,10 @@ _base_ = [
     "../_base_/default_runtime.py",
 ]
 
-custom_imports = dict(imports=[*{{_base_.custom_imports.imports}}, "rsseg.datasets.bigearthnet"])
+imports = ["rsseg.datasets", "rsseg.datasets.bigearthnet", "rsseg.models", "rsseg.evaluation", "rsseg.engine"]
+custom_imports = dict(imports=imports)
 model = dict(
-    data_preprocessor=dict(
-        _delete_=True, type="BandPreprocessor", bands={{_base_.bands}}, version="v2", seg_pad_val=255
-    ),
+    data_preprocessor=dict(_delete_=True, type="BandPreprocessor", bands={{_base_.bands}}, version="v2", seg_pad_val=255),
     backbone=dict(in_channels=12, init_cfg=None),
     decode_head=dict(num_classes=19),
 )

@@ -294,8 +294,8 @@ def test_models_that_are_not_here_say_so():
         convert_state(
             {"levels.0.blocks.0.dcn.offset.weight": PATCH, "patch_embed.conv2.weight": torch.ones(80, 40, 3, 3)}
         )
-    file = vit_file() | {"patch_embed.proj.weight": torch.ones(64, 3, 8, 8)}
-    with pytest.raises(ValueError, match="patches of 8 pixels; the models here have 16"):
+    file = vit_file() | {"patch_embed.proj.weight": torch.ones(64, 3, 14, 14)}
+    with pytest.raises(ValueError, match="patches of 14 pixels; the models here have 16"):
         convert_state(file)
     with pytest.raises(ValueError, match=r"no ResNet has \(1, 1, 1, 1\) blocks"):
         convert_state({f"layer{i}.0.conv1.weight": PATCH for i in range(1, 5)})

@@ -54,6 +54,10 @@ class Attention(nn.Module):
         ValueError: ``heads`` does not divide ``width``.
     """
 
+    q_proj_weight: nn.Parameter
+    k_proj_weight: nn.Parameter
+    v_proj_weight: nn.Parameter
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         if width % heads:
@@ -67,7 +71,7 @@ class Attention(nn.Module):
     def forward(self, x: torch.Tensor, causal: bool) -> torch.Tensor:
         """Tokens (B, L, C) to (B, L, C); with ``causal`` a token sees itself and those before it."""
         weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        projected = map(functional.linear, [x] * 3, weights, self.in_proj_bias.chunk(3))
+        projected = [functional.linear(x, *own) for own in zip(weights, self.in_proj_bias.chunk(3), strict=True)]
         q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in projected)
         out = functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
         return self.out_proj(out.transpose(1, 2).flatten(2))
@@ -136,12 +140,12 @@ class _Visual(nn.Module):
         tokens = torch.cat([self.class_embedding.expand(len(images), 1, -1), patches.flatten(2).transpose(1, 2)], 1)
         x = self.ln_pre(tokens + self._positions(side))
         tapped = {}
-        *blocks, last = self.transformer.resblocks
-        for i, block in enumerate(blocks):
+        blocks: list[Any] = list(self.transformer.resblocks)
+        for i, block in enumerate(blocks[:-1]):
             x = block(x)
             if i in taps:
                 tapped[i] = _to_map(x[:, 1:], side)
-        dense = self.ln_post(last.dense(x)) @ self.proj
+        dense = self.ln_post(blocks[-1].dense(x)) @ self.proj
         return _to_map(dense, side), [tapped[i] for i in taps]
 
 

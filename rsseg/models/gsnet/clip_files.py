@@ -11,7 +11,7 @@ import torch
 from rsseg.models.gsnet.torchscript import is_torchscript, read_torchscript
 from rsseg.structures.checkpoints import load_file
 
-__all__ = ["misfits", "read_clip", "read_state"]
+__all__ = ["misfits", "read_clip", "read_state", "translate"]
 
 State = dict[str, torch.Tensor]
 
@@ -61,7 +61,7 @@ def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> S
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file with CLIP's weights. {_advice(patch, path)}")
-        out = _translate(read_state(path), path) | out
+        out = translate(read_state(path), path) | out
     names = ", ".join(map(str, paths))
     if all(key.startswith("visual.") for key in out):
         raise ValueError(
@@ -128,10 +128,18 @@ def read_state(path: Path) -> State:
     return {key.removeprefix("module."): value for key, value in content.items()}
 
 
-def _translate(state: State, path: Path) -> State:
-    """OpenAI's names, with three projections instead of one, of whatever names a file has."""
+def translate(state: State, file: str | Path) -> State:
+    """Weights by OpenAI's names, with three projections instead of one, of those by OpenAI's, open_clip's or timm's.
+
+    Args:
+        state: Weights by the names of a file.
+        file: Its name, for the message.
+
+    Raises:
+        ValueError: A head of timm's has a bias.
+    """
     if _TIMM_MARK in state:
-        state = _from_timm(state, path)
+        state = _from_timm(state, file)
     out: State = {}
     for key, value in state.items():
         name = key.removeprefix("text.")
@@ -145,16 +153,20 @@ def _translate(state: State, path: Path) -> State:
     return out
 
 
-def _from_timm(state: State, path: Path) -> State:
+def _from_timm(state: State, file: str | Path) -> State:
     out: State = {}
     for key, value in state.items():
         if key == "head.bias":
             if value.any():
-                raise ValueError(f"{path}: its head has a bias, which CLIP has no place for")
+                raise ValueError(f"{file}: its head has a bias, which CLIP has no place for")
             continue
         name = key
         for pattern, replacement in _TIMM:
             name = re.sub(f"^{pattern}", replacement, name)
         out[name] = value
-    shapes = {"class_embedding": torch.flatten, "positional_embedding": torch.squeeze, "proj": torch.t}
-    return {f"visual.{name}": shapes[name](value) if name in shapes else value for name, value in out.items()}
+    out["class_embedding"], out["positional_embedding"] = (
+        out["class_embedding"].flatten(),
+        out["positional_embedding"][0],
+    )
+    out["proj"] = out["proj"].T
+    return {f"visual.{name}": value for name, value in out.items()}

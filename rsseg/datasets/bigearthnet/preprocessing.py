@@ -7,6 +7,7 @@ from typing import Any
 
 import mmpretrain.registry
 import mmseg.registry
+import torch
 from mmpretrain.models import ClsDataPreprocessor
 from mmseg.models import SegDataPreProcessor
 
@@ -39,4 +40,7 @@ class SegBandPreprocessor(SegDataPreProcessor):
 
     def __init__(self, bands: Sequence[str], version: str = "v2", **kwargs: Any) -> None:
         mean, std = band_statistics(bands, version)
-        super().__init__(mean=mean, std=std, **kwargs)
+        super().__init__(**kwargs)  # which takes one or three values only
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+        self._enable_normalize = True

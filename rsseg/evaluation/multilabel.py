@@ -97,8 +97,8 @@ class LabelScores(BaseMetric):
     """Precision, recall, F1 and F2 at a threshold, and average precision.
 
     Results in percent: ``P``, ``R``, ``F1``, ``F2`` are means over images, as in the paper; ``micro/...`` count all
-    labels together; ``macro/...`` are means over classes, 0 / 0 counting as 0; ``mAP`` is the mean over the classes
-    that occur, ``micro/AP`` that of all labels together.  The table of all classes goes to the log.
+    labels together; ``macro/...`` and ``mAP`` are means over the classes that occur, 0 / 0 counting as 0; ``micro/AP``
+    is the average precision of all labels together.  The table of all classes goes to the log.
 
     Args:
         threshold: Probability from which a label counts as predicted.
@@ -132,8 +132,9 @@ class LabelScores(BaseMetric):
         out: dict[str, float] = {}
         out |= sample_scores(truth, predicted)
         out |= {f"micro/{key}": float(value) for key, value in prf(*class_counts(truth, predicted, None)).items()}
-        out |= {f"macro/{key}": float(each[key].mean()) for key in _KEYS}
-        out["mAP"] = float(np.nanmean(each["AP"])) if truth.any() else float("nan")
+        there = truth.any(0)
+        means = {f"macro/{key}": each[key] for key in _KEYS} | {"mAP": each["AP"]}
+        out |= {key: float(values[there].mean()) if there.any() else float("nan") for key, values in means.items()}
         out["micro/AP"] = average_precision(truth.ravel(), scores.ravel())
         out = {key: round(100 * value, 2) for key, value in out.items()}
         self._log(classes, each, truth.sum(0), out)
@@ -145,7 +146,8 @@ class LabelScores(BaseMetric):
         table = PrettyTable(["class", *each, "images"], align="r")
         table.align["class"] = "l"
         for i, name in enumerate(classes):
-            table.add_row([name, *(f"{100 * value[i]:.2f}" for value in each.values()), int(images[i])])
+            shown = (f"{100 * value[i]:.2f}" if images[i] else "-" for value in each.values())
+            table.add_row([name, *shown, int(images[i])])
         overall = "  ".join(f"{key} {value:.2f}" for key, value in out.items())
         MMLogger.get_current_instance().info(f"per class\n{table.get_string()}\n{overall}")
 

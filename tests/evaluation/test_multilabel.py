@@ -97,7 +97,7 @@ def test_classes_that_do_not_occur_and_the_threshold():
     truth, scores = np.array([[T, F], [F, F]]), np.array([[0.5, 0.1], [0.2, 0.6]], np.float32)
     out = evaluate(truth, scores)
     assert out["mAP"] == 100.0  # of the first class; the second has no image
-    assert out["macro/P"] == 50.0 and out["P"] == 50.0  # a probability of 0.5 counts
+    assert out["macro/P"] == 100.0 and out["P"] == 50.0  # a probability of 0.5 counts
     assert evaluate(truth, scores, threshold=0.7)["micro/P"] == 0.0
 
 

@@ -6,7 +6,7 @@ python tools/train.py configs/dino/vit_tiny_nwpu.py
 _base_ = ["./vit_b8_landdiscover.py"]
 
 model = dict(
-    backbone=dict(width=128, layers=6, heads=4, grid=8, resolution=128, taps=(1, 3, 5)),
+    backbone=dict(width=128, layers=6, heads=2, grid=8, resolution=128, taps=(1, 3, 5)),
     head=dict(in_channels=128, out_channels=1024, hidden_channels=256, bottleneck_channels=64),
 )
 train_dataloader = dict(

@@ -51,10 +51,13 @@ def _tower(state: Mapping[str, Any], prefix: str, width: int) -> dict[str, int]:
 
 
 def _dino(state: State, prefix: str = "") -> dict[str, Any]:
+    """Settings by the shapes; heads and taps, which they do not tell, in the published proportions."""
     width, _, patch, _ = state[prefix + _PATCH].shape
     layers = count(state, rf"{prefix}blocks\.(\d+)\.")
     places = state[f"{prefix}pos_embed"].shape[1] - 1
-    return dict(width=width, layers=layers, heads=max(width // _HEAD_WIDTH, 1), patch=patch, grid=isqrt(places))
+    taps = tuple(max(layers * third // 3 - 1, 0) for third in (1, 2, 3))  # 3, 7, 11 of the published twelve
+    heads = max(width // _HEAD_WIDTH, 1)
+    return dict(width=width, layers=layers, heads=heads, patch=patch, grid=isqrt(places), taps=taps)
 
 
 def _gsnet(state: State) -> dict[str, Any]:

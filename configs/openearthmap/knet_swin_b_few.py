@@ -11,7 +11,7 @@ _base_ = ["./knet_swin_b.py"]
 
 train_dataloader = dict(dataset=dict(ann_file="", subset="data/splits/openearthmap/few/few_10_seed0.txt"))
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-6, begin=0, end=150, by_epoch=False),
-    dict(type="PolyLR", power=1.0, eta_min=0.0, begin=150, end=8000, by_epoch=False),
+    dict(type="LinearLR", start_factor=1e-3, begin=0, end=100, by_epoch=False),
+    dict(type="MultiStepLR", milestones=[6000, 7200], begin=100, end=8000, by_epoch=False),
 ]
 train_cfg = dict(max_iters=8000, val_interval=400)

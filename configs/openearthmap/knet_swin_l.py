@@ -29,3 +29,7 @@ model = dict(
     test_cfg=dict(mode="slide", crop_size=(512, 512), stride=(342, 342)),
 )
 optim_wrapper = dict(optimizer=dict(weight_decay=5e-4), clip_grad=dict(max_norm=1, norm_type=2))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-3, begin=0, end=1000, by_epoch=False),
+    dict(type="MultiStepLR", milestones=[60000, 72000], begin=1000, end=80000, by_epoch=False),
+]

@@ -159,6 +159,14 @@ def test_fine_tuning_takes_all_but_the_classifier(path, tmp_path):
     assert epochs == 20 and cfg.param_scheduler[0].end == cfg.train_cfg.max_iters
 
 
+def test_k_net_learns_in_steps():
+    """As mmsegmentation's K-Net with Swin, unlike its other transformers."""
+    for name in ("knet_swin_b", "knet_swin_l"):
+        warm_up, steps = Config.fromfile(CONFIGS / f"{name}.py").param_scheduler
+        assert (warm_up.type, warm_up.end, steps.type) == ("LinearLR", steps.begin, "MultiStepLR")
+        assert steps.milestones == [60000, 72000]
+
+
 @pytest.mark.parametrize("path", FEW, ids=lambda path: path.stem)
 def test_few_labels_differ_in_the_list_and_the_length(path):
     few, full = (Config.fromfile(file).to_dict() for file in (path, path.with_stem(path.stem.removesuffix("_few"))))
@@ -168,5 +176,7 @@ def test_few_labels_differ_in_the_list_and_the_length(path):
     for schedule in (few["train_cfg"], *few["param_scheduler"]):  # a tenth of everything
         for key in {"max_iters", "begin", "end"} & set(schedule):
             schedule[key] *= 10
+        if "milestones" in schedule:
+            schedule["milestones"] = [10 * step for step in schedule["milestones"]]
     few["train_cfg"]["val_interval"] = full["train_cfg"]["val_interval"]
     assert few == full

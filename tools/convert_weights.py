@@ -2,7 +2,8 @@
 
 python tools/convert_weights.py FILE OUT [--to backbone|model] [--backbone NAME] [--set img_size=512] [--trust]
 
-FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT.
+FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
+(its teacher); GSNet (the whole model).
 OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,
 nothing is written.
 """

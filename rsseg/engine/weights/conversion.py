@@ -42,7 +42,7 @@ def convert_weights(
 
     Args:
         path: The file: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain and the models' authors;
-            RSP; MAE and BEiT.
+            RSP; MAE, BEiT and DINO; GSNet.
         out: File to write: ``state_dict`` and ``meta`` (layout, model, SHA-256 of the source).
         to: See :func:`convert_state`.
         backbone: See :func:`convert_state`.

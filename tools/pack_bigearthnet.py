@@ -1,0 +1,47 @@
+"""Pack BigEarthNet into one file (LMDB of safetensors, as rico-hdl writes it), many times faster to read than GeoTIFFs.
+
+python tools/pack_bigearthnet.py data/bigearthnet_v1 OUT [--version v1] [--s1] [--workers 8] [--verify]
+
+Interrupt it when you like: the same command goes on where it stopped.  OUT also gets patches.csv with labels and dates.
+Training reads it with train_dataloader.dataset.packed=OUT.  About 157 KB a patch: 93 GB for the 590,326 of v1.
+--verify compares every band with its GeoTIFF afterwards.  Exit status 1 names what could not be read or differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def main() -> None:
+    """Parse the arguments, pack, verify."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="where the archive was unpacked")
+    parser.add_argument("out", type=Path, help="folder of the packed file")
+    parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
+    parser.add_argument("--s1", action="store_true", help="pack Sentinel-1 as well")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    parser.add_argument("--verify", action="store_true", help="compare what is packed with the GeoTIFFs")
+    args = parser.parse_args()
+    require_stack_or_exit()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.datasets.bigearthnet import pack_archive, verify_packed
+
+    try:
+        problems = pack_archive(args.root, args.out, args.version, args.s1, args.workers).problems
+        if args.verify:
+            problems += verify_packed(args.root, args.out, args.version, args.s1, args.workers)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    what = f"{len(problems)} problems; what is all right is packed, and the same command tries the rest again:"
+    sys.exit("\n".join([what, *problems[:20]]) if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

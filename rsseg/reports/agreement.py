@@ -6,6 +6,7 @@ Source: OpenEarthMap paper, sections 2.2 (share of equal pixels) and 3.4 (IoU be
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import rasterio
 import torch
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 
 from rsseg.datasets import LoadLabels
-from rsseg.metainfo import IGNORE, load_metainfo, merged_ids, unmatched_ids
+from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 from rsseg.structures.progress import Progress
 
@@ -63,14 +66,31 @@ class LabelFolder:
         return out
 
     def read(self, path: Path) -> NDArray[np.uint8]:
-        """Class ids (H, W) of a file, 255 where there is no label.
+        """Class ids (H, W) of a label file, or of a map by ``tools/map_raster.py``; 255 where there is no label.
 
         Raises:
-            FileNotFoundError: It cannot be read.
-            ValueError: It holds a value that the table does not allow.
+            OSError: It cannot be read.
+            ValueError: It holds a value that the table does not allow, or is a map of other classes.
         """
-        ids = load_metainfo(self.table).encode(LoadLabels.read(str(path)), str(path))
+        table = load_metainfo(self.table)
+        ids = None if path.suffix.lower() == ".png" else _map_ids(path, table)
+        if ids is None:
+            ids = table.encode(LoadLabels.read(str(path)), str(path))
         return ids if self.common is None else merged_ids(self.common, self.table)[ids]
+
+
+def _map_ids(path: Path, table: ClassTable) -> NDArray[np.uint8] | None:
+    """The values of a map, which names its classes and holds their ids; None for a label file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as file:
+            named = {key[6:]: name for key, name in file.tags(1).items() if key.startswith("class_")}
+            if not named:
+                return None
+            if named != {str(i): name for i, name in enumerate(table.classes)}:
+                raise ValueError(f"{path} is a map of {', '.join(named.values())}, not of {table.name}'s classes")
+            ids: NDArray[np.uint8] = file.read(1)
+            return ids
 
 
 @dataclass

@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import rasterio
 
+from rsseg.metainfo import load_metainfo
 from rsseg.reports.agreement import LabelFolder, compare_folders
 from rsseg.reports.agreement_report import agreement_text, write_agreement
 
@@ -99,6 +101,19 @@ def test_the_release_against_predictions(tmp_path):
     cv2.imwrite(str(predictions / "kyoto_1.png"), np.array([[1, 1]], np.uint8))
     found = compare_folders(LabelFolder(root, "openearthmap"), LabelFolder(predictions, "openearthmap"))
     assert found.equal == 1 / 2
+
+
+def test_a_map_holds_ids_and_says_so(tmp_path):
+    """Values of label files begin with 1, those of maps with 0."""
+    folder = write(tmp_path / "maps", a=[[0, 255, 3]])
+    first = LabelFolder(write(tmp_path / "first", a=[[1, 2, 5]]), "openearthmap")
+    with rasterio.open(folder / "a.tif", "r+") as file:
+        file.update_tags(1, **{f"class_{i}": name for i, name in enumerate(load_metainfo("openearthmap").classes)})
+    found = compare_folders(first, LabelFolder(folder, "openearthmap"))
+    # bareland both, unlabelled on the map, tree for road
+    assert (found.confusion[0, 0], found.confusion[4, 3], found.confusion.sum(), found.unlabelled) == (1, 1, 2, 1)
+    found = compare_folders(LabelFolder(folder, "loveda"), LabelFolder(folder, "loveda"))
+    assert "a.tif is a map of bareland, rangeland" in found.problems[0] and "not of LoveDA's" in found.problems[0]
 
 
 def test_what_cannot_be_compared_is_named(hands, tmp_path):

@@ -139,26 +139,44 @@ def read_json(folder: str, name: str) -> PatchInfo:
     )
 
 
-def read_jsons(base: Path, names: Sequence[str], what: str = "read labels") -> Iterator[PatchInfo]:
-    """:func:`read_json` of many patches of v1, in their order, by threads and with progress."""
+def read_jsons(
+    base: Path, names: Sequence[str], what: str = "read labels", problems: list[str] | None = None
+) -> Iterator[PatchInfo]:
+    """:func:`read_json` of many patches of v1, in their order, by threads and with progress.
+
+    Args:
+        base: Folder of the patches' folders.
+        names: Patches.
+        what: What the progress is called.
+        problems: Gets a line for each patch that cannot be read, which is left out; by default such a one is an error.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is broken.
+    """
+
+    def read(name: str) -> PatchInfo | str:
+        try:
+            return read_json(f"{base}/{name}", name)
+        except (OSError, ValueError) as error:
+            if problems is None:
+                raise
+            return str(error)
+
     progress = Progress(len(names), what, unit="patch")
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="labels") as pool:
         for start in range(0, len(names), 4096):  # a bounded number of futures
             block = names[start : start + 4096]
-            for info in pool.map(lambda name: read_json(f"{base}/{name}", name), block):
+            for info in pool.map(read, block):
                 progress.step()
-                yield info
+                if isinstance(info, PatchInfo):
+                    yield info
+                elif problems is not None:
+                    problems.append(info)
     progress.close()
 
 
-def read_parquet(path: Path) -> list[PatchInfo]:
-    """Rows of v2's ``metadata.parquet``.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ImportError: pyarrow is not installed.
-        ValueError: It is no such table.
-    """
+def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -172,6 +190,17 @@ def read_parquet(path: Path) -> list[PatchInfo]:
         raise ValueError(f"{path}: no parquet table ({error}); download it again") from error
     if rows and not {"patch_id", "labels"} <= set(rows[0]):
         raise ValueError(f"{path}: columns are {', '.join(rows[0])}, but patch_id and labels are needed")
+    return rows
+
+
+def read_parquet(path: Path) -> list[PatchInfo]:
+    """Patches of v2's ``metadata.parquet``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: pyarrow is not installed.
+        ValueError: It is no such table.
+    """
     return [
         PatchInfo(
             row["patch_id"],
@@ -182,7 +211,7 @@ def read_parquet(path: Path) -> list[PatchInfo]:
             row.get("s1_name") or "",
             bool(row.get("contains_seasonal_snow") or row.get("contains_cloud_or_shadow")),
         )
-        for row in rows
+        for row in _rows(path)
     ]
 
 
@@ -254,6 +283,11 @@ def read_infos(
     if missing:
         raise FileNotFoundError(f"{root}: no labels of {len(missing)} patches of the list, such as {missing[0]}")
     return list(known.values()) if names is None else [known[name] for name in names]
+
+
+def read_countries(path: Path) -> dict[str, str]:
+    """Country of the patches of v1 that v2 kept, by their names in v1 (``s2v1_name`` of ``metadata.parquet``)."""
+    return {row["s2v1_name"]: row["country"] for row in _rows(path) if row.get("s2v1_name") and row.get("country")}
 
 
 def pair_radar(root: Path, mapping: Path | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ python tools/compare_labels.py data/openearthmap PREDICTIONS OUT --table openear
 python tools/compare_labels.py FIRST SECOND OUT --table chesapeake --second-table openearthmap --merge landcover6
 
 Prints the share of equal pixels and the IoU of each class; OUT gets classes.csv, confusion.csv, images.csv and
-confusion.png.  PREDICTIONS is what tools/test.py --out or tools/map_raster.py wrote.  Files belong together by their name
+confusion.png.  PREDICTIONS: what tools/test.py --out or tools/map_raster.py wrote.  Files belong together by their name
 without suffix.
 """
 

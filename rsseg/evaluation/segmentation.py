@@ -50,7 +50,8 @@ class SegmentationMetric(BaseMetric):
             ignores no such value keep their scores; those without a table count as Potsdam.
         merge: Common table into which classes are merged by name before they are counted, see
             :func:`rsseg.metainfo.merged_ids`; so a model of one label set is scored on the labels of another.  Common
-            classes that one of the two sets has nothing for stay out of the means and of ``OA``.
+            classes that one of the two sets has nothing for stay out of the means and of ``OA``.  Pixels of a class
+            that the table leaves out, true or predicted, do not count; how many were so predicted goes to the log.
         predicted: With ``merge``, class table of what the model predicts; None where it is the set's own.
         only_true: Leave classes without true pixels out of the means also where they are predicted.
         **kwargs: As for mmengine's ``BaseMetric``.
@@ -90,18 +91,18 @@ class SegmentationMetric(BaseMetric):
             if self.output_dir is not None:
                 self._writer = self._writer or Writer()
                 self._writer.submit_checked(self._write, sample, pred.cpu().numpy())
-            counts, ignored = None, 0
+            counts, ignored, left = None, 0, 0
             if not self.format_only:
                 target = _plane(sample["gt_sem_seg"]["data"]).to(pred.device)
                 try:
                     if self.merge is not None:
-                        pred, target = self._merged(pred, target, sample["table"], self.merge)
+                        pred, target, left = self._merged(pred, target, sample["table"], self.merge)
                     classes = self._info(name)["classes"]
                     counts = confusion_matrix(pred, target, len(classes), self.ignore_index).numpy()
                 except ValueError as error:
                     raise ValueError(f"{sample.get('seg_map_path', 'sample')}: {error}") from error
                 ignored = target.numel() - int(counts.sum())
-            self.results.append((name, counts, ignored))
+            self.results.append((name, counts, ignored, left))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Wait until all predictions are on disk, then gather the ``size`` samples of all processes and score."""
@@ -117,9 +118,15 @@ class SegmentationMetric(BaseMetric):
             return {}
         totals: dict[str, np.ndarray] = {}
         swallowed: dict[str, int] = {}
-        for name, counts, ignored in results:
+        for name, counts, ignored, _ in results:
             totals[name] = totals[name] + counts if name in totals else counts
             swallowed[name] = swallowed.get(name, 0) + (ignored if self._swallows(name) else 0)
+        left, counted = sum(row[3] for row in results), sum(int(total.sum()) for total in totals.values())
+        if left:
+            MMLogger.get_current_instance().warning(
+                f"{left} labelled pixels ({100 * left / (left + counted):.2f} %) are predicted as classes that "
+                f"{self.merge} leaves out; they do not count"
+            )
         out = self._overall(totals)
         if self.published_metric:
             for name, confusion in totals.items():
@@ -146,16 +153,14 @@ class SegmentationMetric(BaseMetric):
 
     def _merged(
         self, pred: torch.Tensor, target: torch.Tensor, table: str, common: str
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both (H, W) in the ids of the common table."""
+    ) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """Both (H, W) in the ids of the common table, and labelled pixels that it leaves out as they are predicted."""
         own = self.predicted or table
         guess = torch.from_numpy(merged_ids(common, own)).to(pred.device)[pred.long()]
         truth = torch.from_numpy(merged_ids(common, table)).to(pred.device)[target.long()]
-        unused = pred[(guess == IGNORE) & (truth != IGNORE)]
-        if unused.numel():
-            name = load_metainfo(own).classes[int(unused[0])]
-            raise ValueError(f"{own}'s {name} is predicted, which {common} leaves out; say there what becomes of it")
-        return guess, truth
+        unused = (guess == IGNORE) & (truth != IGNORE)
+        truth[unused] = IGNORE
+        return guess, truth, int(unused.sum())
 
     def _info(self, name: str) -> dict[str, Any]:
         if self.merge is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from PIL import Image
 
 from rsseg.evaluation import SegmentationMetric
@@ -40,11 +41,19 @@ def test_a_reference_class_that_stays_out_does_not_count():
     # LoveDA's background (0) is in no class of this table
     options = dict(merge="landcover6_urban", predicted="openearthmap")
     assert evaluate([[2, 6, 5]], [[1, 0, 3]], "loveda", **options)["OA"] == 100.0
-    with pytest.raises(
-        ValueError, match=r"y/1\.png: loveda's background is predicted, which landcover6_urban leaves out"
-    ):
-        evaluate([[0]], [[1]], "loveda", merge="landcover6_urban")
     assert evaluate([[0, 1]], [[0, 1]], "loveda", merge="landcover6_urban")["OA"] == 100.0
+
+
+def test_a_predicted_class_that_stays_out_does_not_count_but_is_told(monkeypatch):
+    said = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), "warning", said.append)
+    # LoveDA's background (0) is predicted on OpenEarthMap's building (7), water (5) and an unlabelled pixel; road (3)
+    # and building are hit
+    options = dict(merge="landcover6_urban", predicted="loveda")
+    out = evaluate([[0, 0, 0, 2, 1]], [[7, 5, 255, 3, 7]], "openearthmap", **options)
+    assert (out["mIoU"], out["OA"]) == (100.0, 100.0)
+    assert len(said) == 1
+    assert "2 labelled pixels (50.00 %) are predicted as classes that landcover6_urban leaves out" in said[0]
 
 
 def test_a_class_that_one_set_has_nothing_for_is_not_scored():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import pickle
@@ -54,14 +55,20 @@ def load_file(path: str | os.PathLike[str], map_location: Any = "cpu", trust: bo
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such checkpoint")
     if file.suffix == ".safetensors":
+        from safetensors import SafetensorError
         from safetensors.torch import load_file as load_tensors
 
-        return load_tensors(str(file))
+        try:
+            return load_tensors(str(file))
+        except SafetensorError as error:
+            raise ValueError(f"{file}: not loaded, since it is damaged ({error})") from error
     trusted = trust or os.environ.get(TRUST_VARIABLE) == "1"
     try:
         with torch.serialization.safe_globals(_safe_globals()):
             return torch.load(file, map_location=map_location, weights_only=not trusted)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which torch says of some cut files
+            raise
         reason = str(error).partition("WeightsUnpickler error:")[2] or str(error) or type(error).__name__
         reason = reason.strip().splitlines()[0]
         raise ValueError(

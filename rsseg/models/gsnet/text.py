@@ -57,7 +57,8 @@ class Vocabulary:
         if template.count("{}") != 1:
             raise ValueError(f"template={template!r}: must have one {{}} where the name goes")
         read = [name.split(", ")[0].strip() for name in self.names]
-        twice = sorted({name for name in read if read.count(name) > 1})
+        small = [name.lower() for name in read]  # as the tokenizer sees them
+        twice = sorted({name for name in small if small.count(name) > 1})
         if not read or not all(read) or twice:
             raise ValueError(f"names {list(names)}: must be one or more, none of them empty or twice (twice: {twice})")
         self.prompts = tuple(template.format(name) for name in read)

@@ -274,6 +274,14 @@ def test_files_that_do_not_fit(reference, tmp_path, what):
         loaded(str(tmp_path / "clip.pt"))
 
 
+@pytest.mark.parametrize("name", ["clip.pt", "clip.safetensors"])
+def test_damaged_files(reference, tmp_path, name):
+    WRITERS["safetensors" if name.endswith("s") else "half precision"](reference.state_dict(), tmp_path / "clip.pt")
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:5000])
+    with pytest.raises(ValueError, match=rf"{name}: not loaded, since it is damaged"):
+        loaded(str(tmp_path / name))
+
+
 class _Touch:
     def __init__(self, mark):
         self.mark = mark

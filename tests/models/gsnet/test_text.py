@@ -81,7 +81,7 @@ def test_class_tables_give_their_prompts(tmp_path):
     [
         ([], "{}", "must be one or more"),
         (["a", " "], "{}", "none of them empty"),
-        (["a", "b", "a"], "{}", r"twice: \['a'\]"),
+        (["A", "b", "a"], "{}", r"twice: \['a'\]"),
         (["a"], "a photo", "must have one {} where the name goes"),
         ("potsdam", "{}", "must be a list of names"),
     ],

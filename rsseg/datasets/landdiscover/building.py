@@ -161,8 +161,10 @@ def _write(item: Item, out: Path, copy: bool) -> tuple[NDArray[np.int64], int] |
             counts.append(_count(LoadLabels.read(str(places[name][1]))))
         ids = _ids(item) if todo else None
         pixels = _pixels(item) if todo and (copy or item.coloured) else None
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:
         return str(error)
+    except OSError as error:
+        return f"{item.label} or its image cannot be read ({error})"
     for name in todo:
         assert ids is not None
         (image, label), window = places[name], item.pairs[name]
@@ -188,11 +190,8 @@ def _ids(item: Item) -> NDArray[np.uint8]:
     """(H, W) uint8 ids of the common table, 0 where there is no label."""
     table, where = load_metainfo(SOURCES[item.source].table), str(item.label)
     if item.coloured:
-        try:
-            with Image.open(item.label) as opened:
-                raw = _colours().encode(np.asarray(opened.convert("RGB")), where)[0]
-        except OSError as error:
-            raise ValueError(f"{where}: cannot be read ({error})") from error
+        with Image.open(item.label) as opened:
+            raw = _colours().encode(np.asarray(opened.convert("RGB")), where)[0]
     else:
         raw = LoadLabels.read(where)
     with Image.open(item.image) as opened:

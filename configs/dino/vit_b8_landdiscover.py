@@ -1,15 +1,17 @@
 """DINO pre-training of GSNet's specialist, ViT-B/8 from scratch, on LandDiscover50K's images (GSNet paper, section 3).
 
     tools/dist_train.sh configs/dino/vit_b8_landdiscover.py 8 --amp
+    python tools/convert_weights.py work_dirs/dino/vit_b8_landdiscover/iter_60600.pth data/weights/gsnet_dino.pth
 
-Needs data/landdiscover (tools/build_landdiscover.py); labels are not read.  For other images
+The second command takes the teacher out, for configs/landdiscover/gsnet_vitb16.py.  Needs data/landdiscover/TR_Image
+(tools/build_landdiscover.py); labels are not read.  For other images
 --cfg-options train_dataloader.dataset.folders=[FOLDER].
-Batch 32 per GPU on 8 GPUs, 300 epochs.  Expected: the specialist that configs/landdiscover/gsnet_vitb16.py starts from.
-Not run by us.
+Batch 32 per GPU on 8 GPUs, 300 epochs.  Cost: 1.86 TFLOP per image and epoch, 29 EFLOP in all.  Expected: no
+figure of its own; GSNet's table 2 rests on it.  Not run by us.
 
-Deviations: GSNet tells neither epochs nor batch, so they and all else are the DINO paper's and its release's, with a
-batch of 256, not 1024: the rate follows it, and the authors advise
-default_hooks.self_distillation.momentum=[0.9995,1.0] for it.  bfloat16, where they train patches of 8 in float32.
+Deviations: GSNet tells neither epochs nor batch; these and all else are the DINO paper's and its release's, but for a
+batch of 256, not 1024.  The rate follows the batch; for 256 images the authors advise
+default_hooks.self_distillation.momentum=[0.9995,1.0].  bfloat16, where they train patches of 8 in float32.
 """
 
 _base_ = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import torch
@@ -51,8 +51,8 @@ def distillation_loss(student: Tensor, targets: Tensor, temperature: float = 0.1
     """
     log_probabilities = (student / temperature).log_softmax(-1)
     pairs = -torch.einsum("gbk,cbk->gc", targets, log_probabilities) / student.shape[1]
-    different = ~torch.eye(*pairs.shape, dtype=torch.bool, device=pairs.device)
-    return pairs[different].mean()
+    same = pairs.diagonal()
+    return (pairs.sum() - same.sum()) / (pairs.numel() - same.numel())
 
 
 @torch.no_grad()
@@ -75,7 +75,7 @@ class DINOHead(nn.Module):
 
     Args:
         in_channels: Channels of the backbone's class token.
-        out_channels: K.
+        out_channels: K; kept as an attribute.
         hidden_channels: Of the first two layers.
         bottleneck_channels: Of the third.
         norm_last_layer: Keep the last layer's weight vectors at length 1; otherwise their lengths are learnt.
@@ -92,17 +92,14 @@ class DINOHead(nn.Module):
         norm_last_layer: bool = True,
     ) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(in_channels, hidden_channels),
-            nn.GELU(),
-            nn.Linear(hidden_channels, hidden_channels),
-            nn.GELU(),
-            nn.Linear(hidden_channels, bottleneck_channels),
-        )
-        for layer in self.mlp[::2]:
+        widths = (in_channels, hidden_channels, hidden_channels, bottleneck_channels)
+        layers = [nn.Linear(before, after) for before, after in pairwise(widths)]
+        for layer in layers:
             nn.init.trunc_normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
+        self.mlp = nn.Sequential(layers[0], nn.GELU(), layers[1], nn.GELU(), layers[2])
         self.last_layer = _UnitLinear(bottleneck_channels, out_channels, norm_last_layer)
+        self.out_channels = out_channels
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, K) float32 of features (N, in_channels)."""
@@ -127,7 +124,7 @@ class _UnitLinear(nn.Module):
 class _Network(BaseModule):
     """Backbone and head: logits (C * B, K) of C crops, each (B, 3, H, W), in one pass per run of equal sizes."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(self, backbone: Any, head: DINOHead) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -171,10 +168,10 @@ class DINOPretraining(BaseModel):
         self.student_temperature, self.centre_momentum = student_temperature, centre_momentum
         self.temperature = 0.04
         self.centre: Tensor
-        self.register_buffer("centre", torch.zeros(self.student.head.last_layer.weight_g.shape[0]))
+        self.register_buffer("centre", torch.zeros(self.student.head.out_channels))
 
     @property
-    def backbone(self) -> nn.Module:
+    def backbone(self) -> Any:
         """The student's backbone, which ``--compile`` compiles."""
         return self.student.backbone
 

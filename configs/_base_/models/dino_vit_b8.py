@@ -1,4 +1,7 @@
-"""DINO with ViT-B/8 and 65,536 outputs: student and teacher (Caron et al. 2021; settings of their release)."""
+"""DINO with ViT-B/8 and 65,536 outputs, student and teacher (Caron et al. 2021; settings of their release).
+
+Images are normalised by ImageNet's mean and deviation, as there; GSNet shows its specialist images by CLIP's.
+"""
 
 model = dict(
     type="mmseg.DINOPretraining",

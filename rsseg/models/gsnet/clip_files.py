@@ -39,7 +39,7 @@ _TIMM = (
     (r"blocks\.(\d+)\.mlp\.fc1\.", r"transformer.resblocks.\1.mlp.c_fc."),
     (r"blocks\.(\d+)\.mlp\.fc2\.", r"transformer.resblocks.\1.mlp.c_proj."),
 )
-_TIMM_MARK = "patch_embed.proj.weight"
+_TIMM_MARKS = {"cls_token", "pos_embed", "patch_embed.proj.weight"}
 
 
 def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> State:
@@ -138,7 +138,7 @@ def translate(state: State, file: str | Path) -> State:
     Raises:
         ValueError: A head of timm's has a bias.
     """
-    if _TIMM_MARK in state:
+    if _TIMM_MARKS <= state.keys():
         state = _from_timm(state, file)
     out: State = {}
     for key, value in state.items():
@@ -164,9 +164,7 @@ def _from_timm(state: State, file: str | Path) -> State:
         for pattern, replacement in _TIMM:
             name = re.sub(f"^{pattern}", replacement, name)
         out[name] = value
-    out["class_embedding"], out["positional_embedding"] = (
-        out["class_embedding"].flatten(),
-        out["positional_embedding"][0],
-    )
-    out["proj"] = out["proj"].T
+    out["class_embedding"], out["positional_embedding"] = out["class_embedding"].flatten(), out["positional_embedding"][0]
+    if "proj" in out:
+        out["proj"] = out["proj"].T
     return {f"visual.{name}": value for name, value in out.items()}

@@ -138,7 +138,7 @@ def translate(state: State, file: str | Path) -> State:
     Raises:
         ValueError: A head of timm's has a bias.
     """
-    if _TIMM_MARKS <= state.keys():
+    if state.keys() >= _TIMM_MARKS:
         state = _from_timm(state, file)
     out: State = {}
     for key, value in state.items():
@@ -164,7 +164,8 @@ def _from_timm(state: State, file: str | Path) -> State:
         for pattern, replacement in _TIMM:
             name = re.sub(f"^{pattern}", replacement, name)
         out[name] = value
-    out["class_embedding"], out["positional_embedding"] = out["class_embedding"].flatten(), out["positional_embedding"][0]
+    out["class_embedding"] = out["class_embedding"].flatten()
+    out["positional_embedding"] = out["positional_embedding"][0]
     if "proj" in out:
         out["proj"] = out["proj"].T
     return {f"visual.{name}": value for name, value in out.items()}

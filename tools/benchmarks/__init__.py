@@ -1,10 +1,12 @@
 """The benchmark entries by name, and how they are measured."""
 
+from benchmarks.bigearthnet import BEN_PACKED, BEN_SAMPLE, BEN_TIF
 from benchmarks.convert_image import CONVERT_IMAGE
 from benchmarks.convert_memory import CONVERT_MEMORY, CONVERT_MEMORY_BOXES
 from benchmarks.convert_overlap import CONVERT_OVERLAP
 from benchmarks.convert_postprocess import CONVERT_POSTPROCESS
 from benchmarks.entry import Entry, measure
+from benchmarks.gsnet import GSNET
 from benchmarks.map_memory import MAP_MEMORY
 from benchmarks.map_throughput import MAP_THROUGHPUT
 from benchmarks.metric import METRIC
@@ -13,11 +15,15 @@ from benchmarks.slide import SLIDE, SLIDE_MEMORY
 from benchmarks.tiling import TILING
 
 ENTRIES: dict[str, Entry] = {
+    "ben_packed": BEN_PACKED,
+    "ben_sample": BEN_SAMPLE,
+    "ben_tif": BEN_TIF,
     "convert_image": CONVERT_IMAGE,
     "convert_memory": CONVERT_MEMORY,
     "convert_memory_boxes": CONVERT_MEMORY_BOXES,
     "convert_overlap": CONVERT_OVERLAP,
     "convert_postprocess": CONVERT_POSTPROCESS,
+    **GSNET,
     "map_memory": MAP_MEMORY,
     "map_throughput": MAP_THROUGHPUT,
     "metric": METRIC,

@@ -1,12 +1,15 @@
 """The cost aggregator of CAT-Seg that GSNet keeps: attention within windows, then over the classes of each place.
 
-Shapes: B images, T classes, C channels, h x w places, S = h * w, H heads, D = C / H.
+Shapes: B images, T classes, C channels, S places (h x w, row by row), D channels of a head.
 
 Attention over the classes pads them to a fixed number with a learned token.  All padding tokens are equal at every
 place, so their share of the sums over keys is a single term times their number; nothing else of them is needed.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import torch
 from mmseg.registry import MODELS
@@ -16,6 +19,14 @@ from torch.nn import functional
 __all__ = ["Aggregator", "AggregatorLayer", "ClassAttention", "SwinBlock", "linear_attention", "shift_mask"]
 
 _EPS = 1e-6
+
+_CLASSES_AT_ONCE, _PLACES_AT_ONCE = 4, 64
+"""Without gradients the work is done in parts that stay in a processor's cache, and memory is bounded."""
+
+
+def _parts(x: torch.Tensor, dim: int, length: int) -> Sequence[torch.Tensor]:
+    """Parts of (B, T, S, C) along one axis, of some ``length`` all in all; all of it where gradients are kept."""
+    return [x] if torch.is_grad_enabled() else x.split(max(length // len(x), 1), dim)
 
 
 def shift_mask(grid: int, window: int, shift: int) -> torch.Tensor:
@@ -28,22 +39,23 @@ def shift_mask(grid: int, window: int, shift: int) -> torch.Tensor:
     """
     place = torch.arange(grid)
     part = (place >= grid - window).long() + (place >= grid - shift).long()
-    region = (3 * part[:, None] + part)[None, :, :, None]
-    cells = _windows(region, window).flatten(1)
+    cells = _cells(3 * part[:, None] + part, window)
     return torch.where(cells[:, :, None] == cells[:, None], 0.0, -100.0)
 
 
-def _windows(x: torch.Tensor, window: int) -> torch.Tensor:
-    """(N, h, w, C) -> (N * windows, window * window, C)."""
-    n, h, w, c = x.shape
-    x = x.view(n, h // window, window, w // window, window, c)
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window * window, c)
+def window_order(grid: int, window: int, shift: int) -> torch.Tensor:
+    """Places of a grid, counted row by row, in the order of its shifted windows: window by window, row by row in each.
+
+    Returns:
+        (grid * grid,) int64.
+    """
+    places = torch.arange(grid * grid).view(grid, grid).roll((-shift, -shift), (0, 1))
+    return _cells(places, window).flatten()
 
 
-def _from_windows(x: torch.Tensor, window: int, h: int, w: int) -> torch.Tensor:
-    """(N * windows, window * window, C) -> (N, h, w, C)."""
-    x = x.view(-1, h // window, w // window, window, window, x.shape[-1])
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, h, w, x.shape[-1])
+def _cells(grid: torch.Tensor, window: int) -> torch.Tensor:
+    """(h, w) -> (windows, window * window)."""
+    return grid.unfold(0, window, window).unfold(1, window, window).reshape(-1, window * window)
 
 
 class _GuidedProjections(nn.Module):
@@ -95,6 +107,8 @@ class SwinBlock(nn.Module):
     """
 
     attn_mask: torch.Tensor | None
+    order: torch.Tensor
+    back: torch.Tensor
 
     def __init__(self, channels: int, heads: int, grid: int, window: int, shift: int) -> None:
         super().__init__()
@@ -103,38 +117,37 @@ class SwinBlock(nn.Module):
         self.attn = _WindowAttention(channels)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = _Mlp(channels, 4 * channels)
-        if shift:
-            self.register_buffer("attn_mask", shift_mask(grid, window, shift))
-        else:
-            self.attn_mask = None
+        self.register_buffer("attn_mask", shift_mask(grid, window, shift) if shift else None)
+        order = window_order(grid, window, shift)
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("back", order.argsort(), persistent=False)
 
-    def forward(self, x: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
+    def of_guidance(self, guidance: torch.Tensor) -> torch.Tensor:
+        """The guidance's part of queries and keys in the order of windows: (B, S, C) -> (B, 1, S, 2 C)."""
+        return self.attn.of_guidance(guidance[:, self.order])[:, None]
+
+    def forward(self, x: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
         """Features of the same shape.
 
         Args:
-            x: (B, T, h, w, C).
-            guidance: (B, h, w, C), the same for all classes.
+            x: (B, T, S, C).
+            added: What :meth:`of_guidance` gave, the same for all classes.
         """
-        x = x + self.attn.proj(self._attend(self.norm1(x), guidance))
-        return x + self.mlp(self.norm2(x))
+        x = x[:, :, self.order]  # all but the attention looks at single places: their order is free
+        x = x + self.attn.proj(self._attend(self.norm1(x), added))
+        x = x + self.mlp(self.norm2(x))
+        return x[:, :, self.back]
 
-    def _attend(self, x: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
-        b, t, h, w, c = x.shape
+    def _attend(self, x: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
+        b, t, s, c = x.shape
         qkv = self.attn.of_tokens(x)
-        added = self.attn.of_guidance(guidance)[:, None]
-        qkv = torch.cat([qkv[..., : 2 * c] + added, qkv[..., 2 * c :]], dim=-1).flatten(0, 1)
-        if self.shift:
-            qkv = qkv.roll((-self.shift, -self.shift), (1, 2))
-        cells = _windows(qkv, self.window)
-        q, k, v = cells.view(b * t, -1, cells.shape[1], 3, self.heads, c // self.heads).permute(3, 0, 1, 4, 2, 5)
-        mask = None if self.attn_mask is None else self.attn_mask.to(q.dtype)[None, :, None]
+        qkv[..., : 2 * c] += added
+        parts = qkv.view(b * t, s // self.window**2, self.window**2, 3, self.heads, c // self.heads)
+        q, k, v = parts.permute(3, 0, 1, 4, 2, 5).flatten(1, 2)
+        mask = self.attn_mask
         if mask is not None:
-            mask = mask.expand(b * t, -1, self.heads, -1, -1).flatten(0, 1)
-        out = functional.scaled_dot_product_attention(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), mask)
-        out = _from_windows(out.transpose(1, 2).flatten(2), self.window, h, w)
-        if self.shift:
-            out = out.roll((self.shift, self.shift), (1, 2))
-        return out.unflatten(0, (b, t))
+            mask = mask.to(q.dtype)[None, :, None].expand(b * t, -1, self.heads, -1, -1).flatten(0, 1)
+        return functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).reshape(b, t, s, c)
 
 
 class _SwinPair(nn.Module):
@@ -146,7 +159,9 @@ class _SwinPair(nn.Module):
 
     def forward(self, x: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
         guidance = self.guidance_norm(guidance)
-        return self.block_2(self.block_1(x, guidance), guidance)
+        first, second = self.block_1.of_guidance(guidance), self.block_2.of_guidance(guidance)
+        parts = _parts(x, 1, _CLASSES_AT_ONCE)
+        return torch.cat([self.block_2(self.block_1(part, first), second) for part in parts], dim=1)
 
 
 def linear_attention(
@@ -172,6 +187,11 @@ def linear_attention(
     return (q @ sums) / ((q @ total.transpose(-1, -2)) + _EPS)
 
 
+def _positive(x: torch.Tensor) -> torch.Tensor:
+    """``elu(x) + 1``, in less time."""
+    return x.clamp(max=0).exp() + x.relu()
+
+
 class ClassAttention(nn.Module):
     """Linear attention over the classes of each place with the text as guidance, then an MLP.
 
@@ -190,43 +210,49 @@ class ClassAttention(nn.Module):
         self.padding_tokens = nn.Parameter(torch.zeros(1, 1, channels))
         self.padding_guidance = nn.Parameter(torch.zeros(1, 1, channels))
         self.attention = _GuidedProjections(channels)
-        self.MLP = nn.Sequential(nn.Linear(channels, 4 * channels), nn.ReLU(), nn.Linear(4 * channels, channels))
+        self.MLP = nn.Sequential(
+            nn.Linear(channels, 4 * channels), nn.ReLU(inplace=True), nn.Linear(4 * channels, channels)
+        )
         self.norm1 = nn.LayerNorm(channels)
         self.norm2 = nn.LayerNorm(channels)
 
     def forward(self, x: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
-        """``x`` plus what its classes say of each other, (B, T, h, w, C).
+        """``x`` plus what its classes say of each other.
 
         Args:
-            x: (B, T, h, w, C).
+            x: (B, T, S, C); in training of a square grid, row by row.
             guidance: (T, C), of the text.
         """
         if not self.training or self.pooling == 1:
-            return x + self._mix(x, guidance)
-        b, t, h, w, _ = x.shape
-        maps = functional.avg_pool2d(x.flatten(0, 1).permute(0, 3, 1, 2), self.pooling)
-        mixed = self._mix(maps.permute(0, 2, 3, 1).unflatten(0, (b, t)), guidance)
-        maps = functional.interpolate(
-            mixed.flatten(0, 1).permute(0, 3, 1, 2), (h, w), mode="bilinear", align_corners=True
-        )
-        return x + maps.permute(0, 2, 3, 1).unflatten(0, (b, t))
+            return torch.cat([part + self._mix(part, guidance) for part in _parts(x, 2, _PLACES_AT_ONCE)], dim=2)
+        b, t, places, _ = x.shape
+        maps = x.flatten(0, 1).transpose(1, 2).unflatten(2, (math.isqrt(places),) * 2)
+        pooled = functional.avg_pool2d(maps, self.pooling)
+        mixed = self._mix(pooled.flatten(2).transpose(1, 2).unflatten(0, (b, t)), guidance)
+        mixed = mixed.flatten(0, 1).transpose(1, 2).unflatten(2, pooled.shape[2:])
+        mixed = functional.interpolate(mixed, maps.shape[2:], mode="bilinear", align_corners=True)
+        return x + mixed.flatten(2).transpose(1, 2).unflatten(0, (b, t))
 
     def _mix(self, x: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
-        b, t, h, w, c = x.shape
-        attention = self.attention
-        qkv = attention.of_tokens(self.norm1(x)).flatten(2, 3)
-        added = attention.of_guidance(guidance)[None, :, None]
-        qk, v = functional.elu(qkv[..., : 2 * c] + added) + 1, qkv[..., 2 * c :]
-        q, k, v = (part.unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1, 4) for part in (*qk.split(c, -1), v))
-        extra = None
-        if t < self.length:
-            own = attention.of_tokens(self.norm1(self.padding_tokens[0, 0]))
-            own_k = functional.elu(own[c : 2 * c] + attention.of_guidance(self.padding_guidance[0, 0])[c:]) + 1
-            key, value = (part.unflatten(-1, (self.heads, 1, -1)) for part in (own_k, own[2 * c :]))
-            extra = key, value, self.length - t
-        out = linear_attention(q, k, v, extra)
-        x = x + out.permute(0, 3, 1, 2, 4).reshape(b, t, h, w, c)
+        c, attention = x.shape[-1], self.attention
+        qkv = attention.of_tokens(self.norm1(x))
+        qk, v = qkv[..., : 2 * c] + attention.of_guidance(guidance)[None, :, None], qkv[..., 2 * c :]
+        q, k, v = (
+            part.unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1, 4) for part in (*_positive(qk).split(c, -1), v)
+        )
+        out = linear_attention(q, k, v, self._padding(x.shape[1]))
+        x = x + out.permute(0, 3, 1, 2, 4).flatten(3)
         return x + self.MLP(self.norm2(x))
+
+    def _padding(self, classes: int) -> tuple[torch.Tensor, torch.Tensor, int] | None:
+        """Key and value (heads, 1, D) of a padding token, and the number of them."""
+        if classes >= self.length:
+            return None
+        attention, c = self.attention, self.padding_tokens.shape[-1]
+        qkv = attention.of_tokens(self.norm1(self.padding_tokens[0, 0]))
+        key = _positive(qkv[c : 2 * c] + attention.of_guidance(self.padding_guidance[0, 0])[c:])
+        key, value = (part.view(self.heads, 1, -1) for part in (key, qkv[2 * c :]))
+        return key, value, self.length - classes
 
 
 class AggregatorLayer(nn.Module):
@@ -238,7 +264,7 @@ class AggregatorLayer(nn.Module):
         self.attention = ClassAttention(channels, heads, length, pooling)
 
     def forward(self, x: torch.Tensor, image: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Features (B, T, h, w, C), with the guidance of the image (B, h, w, C) and of the text (T, C)."""
+        """Features (B, T, S, C), with the guidance of the image (B, S, C) and of the text (T, C)."""
         return self.attention(self.swin_block(x, image), text)
 
 
@@ -290,9 +316,9 @@ class Aggregator(nn.Module):
             clip: CLIP's features (B, embed, grid, grid), not normalised.
             text: Embeddings of the prompts (T, embed).
         """
-        image = self.guidance_projection(clip).permute(0, 2, 3, 1)
+        image = self.guidance_projection(clip).flatten(2).transpose(1, 2)
         texts = self.text_guidance_projection(functional.normalize(text, dim=-1))
-        x = x.permute(0, 1, 3, 4, 2)
+        tokens = x.flatten(3).transpose(2, 3)
         for layer in self.layers:
-            x = layer(x, image, texts)
-        return x.permute(0, 1, 4, 2, 3)
+            tokens = layer(tokens, image, texts)
+        return tokens.transpose(2, 3).unflatten(3, x.shape[3:])

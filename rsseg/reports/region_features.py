@@ -31,7 +31,7 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It does not fit the model, or the config has none.
+        ValueError: It does not fit the model, the config has none, or the device is not there.
     """
     if "model" not in config:
         raise ValueError("the encoder's config has no model; give the config that the checkpoint was trained with")
@@ -40,7 +40,10 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
     model: torch.nn.Module = MODELS.build(config["model"])
     load_pretrained(model, checkpoint)
-    return model.to(device).eval()
+    try:
+        return model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:  # torch built without it, no such number, or no such word
+        raise ValueError(f"device {device!r} is not there: {str(error).splitlines()[0]}") from error
 
 
 @torch.inference_mode()

@@ -176,6 +176,8 @@ def test_regions_are_drawn_by_a_real_model(tmp_path, caplog):
         draw_similarity(encoder, few, out)
     with pytest.raises(ValueError, match="config has no model"):
         load_encoder({}, tmp_path / "model.pth")
+    with pytest.raises(ValueError, match="device 'fpga:9' is not there"):
+        load_encoder(Config(dict(model=model)), tmp_path / "model.pth", "fpga:9")
     # as the release comes, without xBD's images
     for path in (tmp_path / "oem" / "houston" / "images").iterdir():
         path.unlink()

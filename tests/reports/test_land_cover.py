@@ -188,6 +188,42 @@ def test_regions_are_drawn_by_a_real_model(tmp_path, caplog):
     assert "3 of 12 images are not there" in caplog.text
 
 
+TRAINED = """
+_base_ = ["{bases}/datasets/openearthmap.py", "{bases}/default_runtime.py"]
+norm = dict(type="SyncBN")
+model = dict(
+    type="Segmentor",
+    data_preprocessor=dict(type="SegDataPreProcessor", mean=[99] * 3, std=[50] * 3, bgr_to_rgb=True, size_divisor=1),
+    backbone=dict(type="ResNet", depth=18, base_channels=4, stem_channels=4, norm_cfg=norm),
+    decode_head=dict(
+        type="FCNHead", in_channels=32, channels=4, num_convs=1, num_classes=8, concat_input=False, norm_cfg=norm
+    ),
+    test_cfg=dict(mode="whole"),
+)
+set = dict(data_root="{root}", pipeline={{{{_base_.train_pipeline_128}}}})
+train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, sampler=dict(batch_size=2), dataset=set)
+val_dataloader, val_cfg, val_evaluator = None, None, None
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.1))
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=2)
+"""
+
+
+def test_a_map_of_regions_by_a_model_trained_here(tmp_path, run_tool, repo):
+    write_world(tmp_path / "oem")
+    config, work = tmp_path / "config.py", tmp_path / "work"
+    config.write_text(TRAINED.format(bases=repo / "configs" / "_base_", root=tmp_path / "oem"))
+    done = run_tool("train", config, "--work-dir", work)
+    assert done.returncode == 0, done.stderr
+    encoder = ("--encoder", config, work / "iter_2.pth", "--size", 32)
+    done = run_tool("label_statistics", tmp_path / "out", config, "--splits", "train", *encoder)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "out" / "regions.csv")
+    assert len(rows) == 6 and (tmp_path / "out" / "regions.png").is_file()
+    gone = run_tool("label_statistics", tmp_path / "gone", config, "--encoder", config, work / "iter_3.pth")
+    assert gone.returncode == 1 and "iter_3.pth: no such checkpoint" in gone.stderr
+    assert not (tmp_path / "gone").exists()  # before anything is counted
+
+
 def test_as_a_command(tmp_path, run_tool):
     loader = write_world(tmp_path / "oem")["train_dataloader"]
     (tmp_path / "config.py").write_text(f"train_dataloader = {loader!r}\n")

@@ -102,3 +102,11 @@ def test_the_release_defect_is_not_ours():
     out = scores(confusion_matrix(pred, target, 5, ignore_index=5).numpy())
     np.testing.assert_allclose(out["F1"][4], 2 * 1 / (2 + 1))
     np.testing.assert_allclose(out["OA"], 0.5)
+
+
+def test_classes_without_true_pixels_may_stay_out_of_the_means():
+    confusion = np.array([[2, 1, 1], [0, 4, 0], [0, 0, 0]])  # the last is predicted once, but never true
+    assert scores(confusion)["mIoU"] == pytest.approx((2 / 4 + 4 / 5 + 0) / 3)
+    only = scores(confusion, only_true=True)
+    assert only["mIoU"] == pytest.approx((2 / 4 + 4 / 5) / 2)
+    assert only["OA"] == pytest.approx(6 / 8)

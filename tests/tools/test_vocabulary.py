@@ -1,0 +1,137 @@
+"""The row of table 2: a small GSNet on small trees in the real layouts; the table of results."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+from PIL import Image
+
+from rsseg.evaluation import check_sets, keep_scores, score_table, use_vocabulary, vocabulary_configs
+
+_TOWER = "width=32, layers=3, heads=2"
+CONFIG = f"""
+_base_ = "{{repo}}/configs/landdiscover/gsnet_vitb16.py"
+_tower = dict({_TOWER})
+model = dict(
+    clip=dict(weights=None, visual=dict(**_tower, grid=4), text=_tower, embed=16, resolution=64, taps=(0, 1)),
+    dino=dict(weights=None, **_tower, grid=8, resolution=64, taps=(0, 1, 2)),
+    fusion=dict(channels=16, kernel=3),
+    aggregator=dict(channels=16, window=4),
+    decoder=dict(channels=16, widths=(16, 16), guidance_channels=(4, 4)),
+    test_cfg=dict(size=106),
+)
+"""
+
+
+def pair(image, label, classes, size=(40, 60)):
+    """A picture and a label in stripes of the values that are allowed."""
+    for path in (image, label):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(len(classes))
+    pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    values = np.broadcast_to(np.array(classes, np.uint8)[np.arange(size[1]) % len(classes)], size)
+    Image.fromarray(pixels).save(image)
+    Image.fromarray(np.ascontiguousarray(values)).save(label)
+    return pixels, values
+
+
+def write_sets(root):
+    """The four sets as their providers publish them; FAST and Potsdam as they are made here."""
+    pixels, values = pair(root / "x.png", root / "y.png", range(1, 20))
+    for folder, kind, bands in (
+        ("aerial", "img/IMG", [*np.moveaxis(pixels, -1, 0)] * 2),
+        ("labels", "msk/MSK", [values]),
+    ):
+        path = root / f"flair/flair_{folder}_test/D012_2019/Z1_UU" / f"{kind}_061946.tif"
+        path.parent.mkdir(parents=True)
+        with rasterio.open(
+            path, "w", driver="GTiff", dtype="uint8", count=min(len(bands), 5), height=40, width=60
+        ) as file:
+            file.write(np.stack(bands[:5]))
+    for part in ("val", "test"):
+        folder = root / f"floodnet/FloodNet-Supervised_v1.0/{part}"
+        pair(folder / f"{part}-org-img/{part}1.jpg", folder / f"{part}-label-img/{part}1_lab.png", range(10))
+    pair(root / "samrs/fast/images/valid_0__0__0.png", root / "samrs/fast/gray/valid_0__0__0.png", [*range(37), 255])
+    pair(root / "potsdam/img_dir/val/2_13__0_0.png", root / "potsdam/ann_dir/val/2_13__0_0.png", range(7))
+
+
+@pytest.fixture
+def small(tmp_path, repo):
+    """Config and checkpoint of a small GSNet."""
+    pytest.importorskip("open_clip")
+    path = tmp_path / "small.py"
+    path.write_text(CONFIG.format(repo=repo))
+    cfg = Config.fromfile(path)
+    torch.manual_seed(0)
+    torch.save({"state_dict": MODELS.build(cfg.model).state_dict()}, tmp_path / "small.pth")
+    return path, tmp_path / "small.pth"
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.usefixtures("mmseg_scope")
+def test_four_sets_in_one_command(small, tmp_path, run_tool):
+    write_sets(tmp_path / "data")
+    roots = [f"{name}={tmp_path / 'data' / folder}" for name, folder in
+             dict(flair="flair", fast="samrs", potsdam="potsdam", floodnet="floodnet").items()]  # fmt: skip
+    options = ["--data-root", *roots, "--cfg-options", "test_dataloader.num_workers=0"]
+    result = run_tool("test_vocabulary", *small, *options)
+    assert result.returncode == 0, result.stderr[-3000:]
+    (row,) = rows_of(tmp_path / f"work_dirs/{tmp_path.name}/small/table2.csv")
+    scores = [float(row[name]) for name in ("flair", "fast", "potsdam", "floodnet")]
+    assert all(0 <= score < 50 for score in scores)
+    assert float(row["average"]) == pytest.approx(sum(scores) / 4, abs=0.006)
+    shown = result.stdout.splitlines()[-4:]
+    assert shown[2] == f"| small | {' | '.join(f'{score:.2f}' for score in scores)} | {row['average']} |"
+    assert shown[3] == "| GSNet (paper) | 20.00 | 16.61 | 45.75 | 42.63 | 31.25 |"
+
+
+def test_what_is_not_there_is_said_before_anything_is_tested(repo, tmp_path, monkeypatch):
+    pair(tmp_path / "data/potsdam/img_dir/val/1.png", tmp_path / "data/potsdam/ann_dir/val/1.png", [1])
+    config, bases = str(repo / "configs/landdiscover/gsnet_vitb16.py"), repo / "configs/_base_/datasets"
+    configs = vocabulary_configs(config, bases, ["potsdam", "flair", "floodnet"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="flair: nothing in data/flair") as error:
+        check_sets(configs)
+    assert "floodnet: nothing in" in str(error.value) and "--sets names those" in str(error.value)
+    assert "potsdam:" not in str(error.value)
+
+
+def test_rows_of_several_calls_meet(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    assert keep_scores(path, "a.py", "1.pth", {"flair": 10, "fast": 20}) == {"flair": 10, "fast": 20}
+    keep_scores(path, "b.py", "1.pth", {"flair": 1.234})
+    assert keep_scores(path, "a.py", "1.pth", {"potsdam": 30, "floodnet": 41}) == {
+        "flair": 10, "fast": 20, "potsdam": 30, "floodnet": 41
+    }  # fmt: skip
+    first, second = rows_of(path)
+    assert (first["config"], first["average"]) == ("a.py", "25.25")
+    assert (second["flair"], second["fast"], second["average"]) == ("1.23", "", "")
+    assert score_table("own", {"fast": 1.5}).splitlines()[2] == "| own |  | 1.50 |  |  |  |"
+    path.write_text("config,other\n")
+    with pytest.raises(ValueError, match="has the columns"):
+        keep_scores(path, "a.py", "1.pth", {"flair": 10})
+
+
+def test_a_set_brings_its_words(repo):
+    bases = repo / "configs/_base_/datasets"
+    configs = vocabulary_configs(str(repo / "configs/landdiscover/gsnet_vitb16.py"), bases, ["fast"], ["fast=/disks/x"])
+    cfg = configs["fast"]
+    assert (cfg.model.vocabulary, cfg.test_dataloader.dataset.data_root) == ("fast", "/disks/x")
+    assert cfg.test_evaluator == dict(type="SegmentationMetric", only_true=True)
+    with pytest.raises(ValueError, match="iasid: must be SET=DIR with a SET of flair"):
+        vocabulary_configs(str(repo / "configs/landdiscover/gsnet_vitb16.py"), bases, ["fast"], ["iasid=/disks/x"])
+    fixed = Config.fromfile(repo / "configs/potsdam/unet_r50.py")
+    with pytest.raises(ValueError, match="classes of a Segmentor are fixed"):
+        use_vocabulary(fixed, bases / "flair.py")
+    with pytest.raises(ValueError, match="a test set of one class table is needed"):
+        use_vocabulary(Config(dict(model=dict(vocabulary=["a"]))), bases / "landdiscover.py")

@@ -17,7 +17,7 @@ from rsseg.mapping import MapOptions, Products, Reference, map_raster
 from rsseg.mapping.areas import metres_per_pixel, row_areas
 from rsseg.mapping.products import make_products
 from rsseg.mapping.results import measure_accuracy
-from rsseg.mapping.vectors import _cross, _fewer, polygons, simplify_polygon
+from rsseg.mapping.vectors import polygons
 from rsseg.metainfo import load_metainfo
 
 # 0 with a hole of 1, a 0 that touches it by a corner only, nothing at the right
@@ -128,7 +128,7 @@ def test_geopackage_holds_what_the_standard_asks_for(finished, table, tmp_path):
         extension = base.execute(
             "SELECT table_name, column_name, extension_name, scope FROM gpkg_extensions"
         ).fetchall()
-        assert extension.fetchall() == [("classes", "geom", "gpkg_rtree_index", "write-only")]
+        assert extension == [("classes", "geom", "gpkg_rtree_index", "write-only")]
         triggers = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
         assert triggers == {
             f"rtree_classes_geom_{n}" for n in ("insert", "update1", "update2", "update3", "update4", "delete")
@@ -145,36 +145,6 @@ def test_geopackage_holds_what_the_standard_asks_for(finished, table, tmp_path):
     first = path.read_bytes()
     make_products(finished, table, Products(vectors=str(path)))
     assert path.read_bytes() == first
-
-
-def test_stairs_become_a_line():
-    stairs = np.array([[0, 0], [1, 0], [1, 1], [2, 1], [2, 2], [3, 2], [3, 3], [0, 3], [0, 0]])
-    assert _fewer(stairs, 0.75).tolist() == [[0, 0], [3, 3], [0, 3], [0, 0]]
-    (ring,) = simplify_polygon([stairs], 0.75)
-    assert len(ring) == 4
-    assert simplify_polygon([stairs], 0.4)[0] is stairs
-
-
-def test_crossing_and_touching_outlines_are_found():
-    square = np.array([[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]])
-    assert not _cross([square])
-    assert not _cross([square, np.array([[1, 1], [1, 2], [2, 2], [1, 1]])])
-    assert not _cross([square, np.array([[0, 0], [1, 2], [2, 2], [0, 0]])])  # a common corner
-    assert _cross([square, np.array([[3, 3], [5, 3], [3, 2], [3, 3]])])
-    assert _cross([np.array([[0, 0], [4, 4], [4, 0], [0, 4], [0, 0]])])  # a bow
-    assert _cross([np.array([[0, 0], [4, 0], [2, 0], [2, 3], [0, 0]])])  # there and back
-    assert _cross([square, np.array([[4, 1], [2, 1], [2, 2], [4, 1]])])  # a corner on an edge
-
-
-def test_polygons_of_noise_stay_valid_when_simplified(tmp_path):
-    labels = np.random.default_rng(0).integers(0, 3, (40, 40)).astype(np.uint8).repeat(3, 0).repeat(3, 1)
-    path = tmp_path / "map.tif"
-    with rasterio.open(path, "w", driver="GTiff", count=1, height=120, width=120, dtype="uint8", nodata=255) as file:
-        file.write(labels, 1)
-    found = list(polygons(path, None, tolerance=2.5))
-    assert sum(p.area for p in found) == 120 * 120
-    assert not any(_cross(p.rings) for p in found)
-    assert sum(len(r) for p in found for r in p.rings) < sum(len(r) for p in polygons(path, None) for r in p.rings)
 
 
 def test_accuracy_against_labels_on_the_same_and_on_another_grid(finished, table, tmp_path):

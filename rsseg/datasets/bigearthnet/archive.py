@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ _SEASONS = ("winter", "spring", "summer", "autumn")
 _DATE = re.compile(r"_(\d{4})(\d{2})(\d{2})T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PatchInfo:
     """What the archive says of one patch.
 
@@ -124,7 +125,7 @@ def read_json(folder: str, name: str) -> PatchInfo:
     try:
         with open(path, "rb") as file:
             data = json.load(file)
-        labels, corner = tuple(data["labels"]), data.get("coordinates")
+        labels, corner = tuple(map(sys.intern, data["labels"])), data.get("coordinates")
     except FileNotFoundError:
         raise FileNotFoundError(f"patch {name}: no file {path}; see data/README.md for the layout") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -176,7 +177,8 @@ def read_jsons(
     progress.close()
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a parquet table of v2, a block at a time."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -185,12 +187,13 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such table; v2's metadata.parquet comes beside its archives")
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        table = parquet.read_table(path)
     except pyarrow.ArrowInvalid as error:
         raise ValueError(f"{path}: no parquet table ({error}); download it again") from error
-    if rows and not {"patch_id", "labels"} <= set(rows[0]):
-        raise ValueError(f"{path}: columns are {', '.join(rows[0])}, but patch_id and labels are needed")
-    return rows
+    if not {"patch_id", "labels"} <= set(table.column_names):
+        raise ValueError(f"{path}: columns are {', '.join(table.column_names)}, but patch_id and labels are needed")
+    for block in table.to_batches(max_chunksize=8192):
+        yield from block.to_pylist()
 
 
 def read_parquet(path: Path) -> list[PatchInfo]:
@@ -204,7 +207,7 @@ def read_parquet(path: Path) -> list[PatchInfo]:
     return [
         PatchInfo(
             row["patch_id"],
-            tuple(row["labels"]),
+            tuple(map(sys.intern, row["labels"])),
             date_of(row["patch_id"]),
             row.get("country") or "",
             (row.get("split") or "").replace("validation", "val"),

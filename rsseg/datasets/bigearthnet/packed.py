@@ -11,9 +11,9 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.bigearthnet.archive import (
     INDEX,
+    PatchInfo,
     archive_folder,
     find_patches,
+    pair_radar,
     patch_folder,
     read_infos,
     write_index,
@@ -225,7 +227,11 @@ def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False
                 result.problems += problems
     except lmdb.Error as error:
         raise OSError(f"cannot write {out}: {error}") from error
-    write_index(out / INDEX, read_infos(root, version))
+    infos: Iterable[PatchInfo] = read_infos(root, version)
+    if radar and version == "v1":
+        pairs = pair_radar(root, None)
+        infos = (replace(info, s1=pairs.get(info.name, "")) for info in infos)
+    write_index(out / INDEX, infos)
     _log.info("%s: %d patches packed, %d were there", out, result.packed, result.found)
     return result
 

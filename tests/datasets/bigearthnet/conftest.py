@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_origin
+from rasterio import Affine
 
 SIDES = dict.fromkeys(("B02", "B03", "B04", "B08"), 120) | dict.fromkeys(("B01", "B09"), 20)
 SIDES |= dict.fromkeys(("B05", "B06", "B07", "B8A", "B11", "B12"), 60)
@@ -19,9 +20,9 @@ UTM_29 = 'PROJCS["WGS 84 / UTM zone 29N",GEOGCS["WGS 84"],AUTHORITY["EPSG","3262
 def write_tif(path: Path, values: np.ndarray) -> None:
     """A GeoTIFF with one band, in UTM zone 29."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    side = len(values)
-    about = dict(driver="GTiff", dtype=values.dtype.name, count=1, width=side, height=side, crs="EPSG:32629")
-    with rasterio.open(path, "w", transform=from_origin(600000, 5800000, 1200 / side, 1200 / side), **about) as file:
+    height, side = values.shape
+    about = dict(driver="GTiff", dtype=values.dtype.name, count=1, width=side, height=height, crs="EPSG:32629")
+    with rasterio.open(path, "w", transform=Affine(1200 / side, 0, 600000, 0, -1200 / side, 5800000), **about) as file:
         file.write(values, 1)
 
 
@@ -37,6 +38,12 @@ def write_radar(folder: Path, name: str, seed: int) -> None:
     rng = np.random.default_rng(1000 + seed)
     for band in ("VV", "VH"):
         write_tif(folder / name / f"{name}_{band}.tif", rng.normal(-15, 4, (120, 120)).astype(np.float32))
+
+
+@pytest.fixture
+def writers() -> SimpleNamespace:
+    """``sides`` of the bands, ``bands(folder, name, seed)`` and ``tif(path, values)``."""
+    return SimpleNamespace(sides=SIDES, bands=write_bands, tif=write_tif)
 
 
 @pytest.fixture

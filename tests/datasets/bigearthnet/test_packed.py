@@ -1,0 +1,123 @@
+"""BigEarthNet in one LMDB: what is packed is what was stored, however often packing was interrupted."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from rsseg.datasets.bigearthnet import find_patches, pack_archive, packed, read_bands, read_packed, verify_packed
+from rsseg.datasets.bigearthnet.bands import check_bands
+from rsseg.metainfo import load_bands
+
+lmdb = pytest.importorskip("lmdb")
+safetensors = pytest.importorskip("safetensors.numpy")
+OPTICAL = [name for name, band in load_bands().items() if not band.radar]
+
+
+def _content(folder):
+    with lmdb.open(str(folder), readonly=True, lock=False) as environment, environment.begin() as transaction:
+        return {key.decode(): safetensors.load(value) for key, value in transaction.cursor()}
+
+
+def test_keys_and_values_are_those_of_rico_hdl(archive_v2, tmp_path):
+    root = archive_v2([(["Pastures"], "train", False), (["Mixed forest"], "test", False)])
+    done = pack_archive(root, tmp_path / "packed", "v2", radar=True)
+    assert (done.packed, done.found, done.problems) == (4, 0, [])
+    content = _content(tmp_path / "packed")
+    optical, radar = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP", "S1A_IW_GRDH_1SDV_20170613T165043"
+    assert sorted(content) == [f"{radar}_33UUP_26_0", f"{radar}_33UUP_26_1", f"{optical}_26_0", f"{optical}_26_1"]
+    assert sorted(content[f"{optical}_26_1"]) == sorted(OPTICAL)
+    assert {b: p.dtype.name for b, p in content[f"{radar}_33UUP_26_0"].items()} == {"VV": "float32", "VH": "float32"}
+    folder = root / "BigEarthNet-S2" / optical / f"{optical}_26_1"
+    for name, plane in zip(OPTICAL, read_bands(folder, folder.name, check_bands(OPTICAL)), strict=True):
+        assert np.array_equal(content[folder.name][name], plane)
+    assert verify_packed(root, tmp_path / "packed", "v2", radar=True) == []
+    lines = (tmp_path / "packed" / "patches.csv").read_text().splitlines()
+    assert lines[0] == "patch,labels,date,country,split,s1,excluded"
+    assert lines[1] == f"{optical}_26_0,Pastures,2017-06-13,Austria,train,{radar}_33UUP_26_0,False"
+
+
+def test_what_was_written_by_others_is_read(tmp_path):
+    planes = {name: np.full((band.side,) * 2, i, np.uint16) for i, (name, band) in enumerate(load_bands().items())}
+    with lmdb.open(str(tmp_path), map_size=1 << 22) as environment, environment.begin(write=True) as transaction:
+        transaction.put(b"S2A_x_0_0", safetensors.save({name: planes[name] for name in OPTICAL}, {"made": "by hand"}))
+    read = read_packed(tmp_path, "S2A_x_0_0", check_bands(["B8A", "B02"]))
+    assert [int(plane[0, 0]) for plane in read] == [8, 1] and read[0].shape == (60, 60)
+
+
+def test_a_second_run_packs_what_is_new_or_was_broken(archive_v1, tmp_path, monkeypatch):
+    monkeypatch.setattr(packed, "_FIRST_SIZE", 1 << 18)  # less than two patches: the map has to grow
+    root, out = archive_v1([["Pastures"]] * 4), tmp_path / "packed"
+    broken = root / "BigEarthNet-v1.0" / "S2A_MSIL2A_20170617T113321_0_2" / "S2A_MSIL2A_20170617T113321_0_2_B05.tif"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:500])
+    first = pack_archive(root, out)
+    assert first.packed == 3 and len(first.problems) == 1
+    assert "patch S2A_MSIL2A_20170617T113321_0_2, band B05" in first.problems[0]
+    broken.write_bytes(whole)
+    second = pack_archive(root, out)
+    assert (second.packed, second.found, second.problems) == (1, 3, [])
+    assert sorted(_content(out)) == find_patches(root, "v1")
+    assert verify_packed(root, out) == []
+
+
+@pytest.mark.parametrize(("when", "left"), [("before", 2), ("within", 2), ("after", 3)])
+def test_killed_at_any_moment(archive_v1, tmp_path, monkeypatch, when, left):
+    root, out = archive_v1([["Pastures"]] * 5), tmp_path / "packed"
+    monkeypatch.setattr(packed, "_BATCH", 1)
+    put, calls = packed._put, []
+
+    def kill(environment, items):
+        calls.append(items)
+        if len(calls) == 3 and when == "within":
+            transaction = environment.begin(write=True)
+            transaction.put(items[0][0].encode(), items[0][1])
+        elif len(calls) < 3 or when == "after":
+            put(environment, items)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(packed, "_put", kill)
+    process = multiprocessing.get_context("fork").Process(target=pack_archive, args=(root, out))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    monkeypatch.setattr(packed, "_put", put)
+    done = pack_archive(root, out)
+    assert (done.found, done.packed) == (left, 5 - left)
+    assert verify_packed(root, out) == []
+
+
+def test_verification_finds_what_differs(archive_v1, writers, tmp_path):
+    root, out = archive_v1([["Pastures"]] * 2), tmp_path / "packed"
+    pack_archive(root, out)
+    name = "S2A_MSIL2A_20170617T113321_0_0"
+    writers.tif(root / "BigEarthNet-v1.0" / name / f"{name}_B02.tif", np.zeros((120, 120), np.uint16))
+    assert len(found := verify_packed(root, out)) == 1
+    assert f"patch {name}, band B02: what is packed differs" in found[0]
+
+
+def test_damage_is_named(tmp_path):
+    half = safetensors.save({"B02": np.zeros((120, 120), np.uint16)})[:-100]
+    values = {b"noise": b"\xff" * 50, b"half": half, b"small": safetensors.save({"B02": np.zeros((9, 9), np.uint16)})}
+    with lmdb.open(str(tmp_path), map_size=1 << 22) as environment, environment.begin(write=True) as transaction:
+        for key, value in values.items():
+            transaction.put(key, value)
+    messages = {
+        "noise": "patch noise: .* holds no safetensors for it",
+        "half": "patch half, band B02: .* holds only part of it",
+        "small": r"patch small, band B02: uint16 of shape \(9, 9\), but must be 120 x 120",
+    }
+    for name, message in messages.items():
+        with pytest.raises(ValueError, match=message):
+            read_packed(tmp_path, name, check_bands(["B02"]))
+    with pytest.raises(FileNotFoundError, match=r"patch other: not in .*; run tools/pack_bigearthnet.py again"):
+        read_packed(tmp_path, "other", check_bands(["B02"]))
+    with pytest.raises(FileNotFoundError, match=r"patch small, band B03: .* has B02 only"):
+        read_packed(tmp_path, "small", check_bands(["B03"]))
+    with pytest.raises(FileNotFoundError, match=r"no packed patches \(data.mdb\)"):
+        read_packed(tmp_path / "nowhere", "other", check_bands(["B02"]))

@@ -76,7 +76,8 @@ class TableDataset(BaseSegDataset):
     def _names(self, listing: Path) -> list[str]:
         if not listing.is_file():
             raise FileNotFoundError(
-                f"{self.name}: no list {listing}; tools/make_few_labels.py and tools/split_openearthmap.py write them"
+                f"{self.name}: no list {listing}; tools/make_few_labels.py, tools/split_openearthmap.py and "
+                "tools/build_landdiscover.py write them"
             )
         return listing.read_text(encoding="utf-8-sig").split()
 

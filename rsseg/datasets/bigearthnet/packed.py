@@ -28,7 +28,8 @@ from rsseg.datasets.bigearthnet.archive import (
     find_patches,
     pair_radar,
     patch_folder,
-    read_infos,
+    read_jsons,
+    read_parquet,
     write_index,
 )
 from rsseg.datasets.bigearthnet.bands import check_plane, read_bands
@@ -227,13 +228,26 @@ def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False
                 result.problems += problems
     except lmdb.Error as error:
         raise OSError(f"cannot write {out}: {error}") from error
-    infos: Iterable[PatchInfo] = read_infos(root, version)
-    if radar and version == "v1":
-        pairs = pair_radar(root, None)
-        infos = (replace(info, s1=pairs.get(info.name, "")) for info in infos)
-    write_index(out / INDEX, infos)
+    _write_labels(root, out, version, radar, result.problems)
     _log.info("%s: %d patches packed, %d were there", out, result.packed, result.found)
     return result
+
+
+def _write_labels(root: Path, out: Path, version: str, radar: bool, problems: list[str]) -> None:
+    """Write ``patches.csv``; patches of v1 whose labels cannot be read are left out of it."""
+    table = root / "metadata.parquet"
+    infos: Iterable[PatchInfo]
+    if version == "v1":
+        infos = read_jsons(archive_folder(root, "v1"), find_patches(root, "v1"), problems=problems)
+        if radar:
+            pairs = pair_radar(root, None)
+            infos = (replace(info, s1=pairs.get(info.name, "")) for info in infos)
+    elif table.is_file():
+        infos = read_parquet(table)
+    else:
+        _log.warning("%s is missing, so there is no %s: training needs the one or the other", table, out / INDEX)
+        return
+    write_index(out / INDEX, infos)
 
 
 def _batches(

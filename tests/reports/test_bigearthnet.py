@@ -1,0 +1,109 @@
+"""Statistics of a BigEarthNet archive, by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from rsseg.datasets.bigearthnet import PatchInfo, season_of
+from rsseg.reports.bigearthnet import count_archive, report_archive, summary
+
+ZONE = 'PROJCS["WGS 84 / UTM zone {}N",GEOGCS["WGS 84"]]'
+
+
+def _info(name, labels, date, zone=29, corner=(643200.0, 5798040.0), **more):
+    return PatchInfo(name, tuple(labels), date, projection=ZONE.format(zone), corner=corner, **more)
+
+
+PATCHES = [
+    _info("a", ["Pastures"], "2017-06-17"),  # Ireland
+    _info("b", ["Pastures", "Water bodies"], "2017-12-21", corner=(567180.0, 4358040.0)),  # Portugal
+    _info("c", ["Airports"], "2018-02-01", 35, (649200.0, 6965220.0)),  # Finland; none of the 19
+    _info("d", ["Pastures", "Rice fields", "Vineyards"], "2018-05-02", 34, (551580.0, 4883220.0)),  # Serbia
+    _info("e", ["Sea and ocean"], "2017-09-14", country="Lithuania"),
+]
+
+
+def _table(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_counts_by_hand():
+    counts = count_archive(iter(PATCHES), countries={"a": "Kosovo"})
+    assert counts.images == 5
+    assert dict(counts.classes["level3"]) == {17: 3, 39: 1, 5: 1, 13: 1, 14: 1, 42: 1}
+    assert dict(counts.classes["level1"]) == {1: 3, 4: 2, 0: 1}
+    assert counts.unlabelled["nineteen"] == 1 and counts.unlabelled["level3"] == 0
+    assert dict(counts.labels) == {1: 3, 2: 1, 3: 1}
+    assert counts.seasons == {"autumn": 1, "winter": 2, "spring": 1, "summer": 1}
+    assert dict(counts.countries) == {"Kosovo": 1, "Portugal": 1, "Finland": 1, "Serbia": 1, "Lithuania": 1}
+    told = summary(counts, "v1")
+    assert (told["labels_per_image"], told["most_labels"], told["share_with_at_most_5"]) == (1.6, 3, 1.0)
+    assert (told["first_date"], told["last_date"]) == ("2017-06-17", "2018-05-02")
+
+
+@pytest.mark.parametrize(
+    ("month", "season"),
+    [(12, "winter"), (2, "winter"), (3, "spring"), (5, "spring"), (6, "summer"), (9, "autumn"), (11, "autumn")],
+)
+def test_seasons(month, season):
+    assert season_of(f"2017-{month:02d}-30") == season
+
+
+def test_the_six_real_patches(samples, tmp_path):
+    report_archive(samples / "bigearthnet_v1", tmp_path)
+    classes = {row["class"]: row for row in _table(tmp_path / "classes.csv") if row["labels"] == "level3"}
+    assert len(classes) == 43
+    assert classes["Broad-leaved forest"]["images"] == "5"
+    assert (classes["Pastures"]["images"], classes["Pastures"]["paper"], classes["Pastures"]["code"]) == (
+        "2",
+        "103554",
+        "231",
+    )
+    assert sum(row["labels"] == "nineteen" for row in _table(tmp_path / "classes.csv")) == 19
+    assert {row["country"]: row["images"] for row in _table(tmp_path / "countries.csv")} == {
+        "Finland": "1",
+        "Ireland": "2",
+        "Portugal": "1",
+        "Serbia": "2",
+    }
+    assert [(row["season"], row["images"]) for row in _table(tmp_path / "seasons.csv")] == [
+        ("autumn", "2"),
+        ("winter", "1"),
+        ("spring", "2"),
+        ("summer", "1"),
+    ]
+    assert [row["images"] for row in _table(tmp_path / "labels_per_image.csv")] == ["0", "0", "2", "2", "2"]
+    assert len(_table(tmp_path / "dates.csv")) == 6
+    for name in ("classes", "labels_per_image", "dates", "countries"):
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 5000
+
+
+def test_unreadable_labels_are_listed(tmp_path):
+    folder = tmp_path / "BigEarthNet-v1.0"
+    for name, text in (("S2A_x_20170617T1_0_0", '{"labels": ["Pastures"]}'), ("S2A_x_20170617T1_0_1", "{")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / f"{name}_labels_metadata.json").write_text(text)
+    counts = report_archive(tmp_path, tmp_path / "out")
+    assert counts.images == 1 and dict(counts.dates) == {"2017-06-17": 1} and dict(counts.countries) == {"unknown": 1}
+    assert len(counts.problems) == 1 and "patch S2A_x_20170617T1_0_1" in counts.problems[0]
+    assert json.loads((tmp_path / "out" / "totals.json").read_text())["problems"] == counts.problems
+
+
+def test_v2_by_its_tables(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    name = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_{}"
+    row = {"patch_id": name.format(1), "labels": ["Pastures"], "country": "Austria", "s2v1_name": "S2A_x_1"}
+    parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "metadata.parquet")
+    snow = {**row, "patch_id": name.format(2), "contains_seasonal_snow": True, "country": "Finland"}
+    path = tmp_path / "metadata_for_patches_with_snow_cloud_or_shadow.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([snow]), path)
+    counts = report_archive(tmp_path, tmp_path / "out", "v2")
+    assert dict(counts.countries) == {"Austria": 1, "Finland": 1}
+    assert {row["labels"] for row in _table(tmp_path / "out" / "classes.csv")} == {"nineteen"}
+    assert _table(tmp_path / "out" / "dates.csv") == [{"date": "2017-06-13", "season": "summer", "images": "2"}]

@@ -1,0 +1,57 @@
+"""tools/pack_bigearthnet.py and tools/bigearthnet_statistics.py as a user calls them."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from rsseg.metainfo import load_bands
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Three patches of v1, of which the last has a broken band."""
+    for i in range(3):
+        name = f"S2A_MSIL2A_20170617T113321_0_{i}"
+        folder = tmp_path / "archive" / "BigEarthNet-v1.0" / name
+        folder.mkdir(parents=True)
+        (folder / f"{name}_labels_metadata.json").write_text(json.dumps({"labels": ["Pastures"]}))
+        for band in load_bands().values():
+            if not band.radar:
+                cv2.imwrite(str(folder / f"{name}_{band.name}.tif"), np.full((band.side, band.side), i, np.uint16))
+    (folder / f"{name}_B09.tif").write_bytes(b"II*\0")
+    return tmp_path / "archive"
+
+
+def test_pack_then_mend_then_verify(run_tool, archive, tmp_path):
+    pytest.importorskip("lmdb")
+    first = run_tool("pack_bigearthnet", archive, tmp_path / "packed", "--workers", 2)
+    assert first.returncode == 1, first.stderr
+    assert "2 patches packed, 0 were there" in first.stderr and "pack 3/3" in first.stderr
+    assert "1 problems" in first.stderr and "patch S2A_MSIL2A_20170617T113321_0_2, band B09" in first.stderr
+    path = next(archive.glob("*/*_2/*_B09.tif"))
+    cv2.imwrite(str(path), np.full((20, 20), 2, np.uint16))
+    second = run_tool("pack_bigearthnet", archive, tmp_path / "packed", "--verify")
+    assert second.returncode == 0, second.stderr
+    assert "1 patches packed, 2 were there" in second.stderr and "verify 3/3" in second.stderr
+    assert len((tmp_path / "packed" / "patches.csv").read_text().splitlines()) == 4
+
+
+def test_statistics(run_tool, archive, tmp_path):
+    done = run_tool("bigearthnet_statistics", archive, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "images                   3" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "classes.csv",
+        "countries.csv",
+        "dates.csv",
+        "figures",
+        "labels_per_image.csv",
+        "seasons.csv",
+        "totals.json",
+    ]
+    wrong = run_tool("bigearthnet_statistics", tmp_path / "nowhere", tmp_path / "out")
+    assert wrong.returncode == 1 and "no S2 patches of BigEarthNet v1; looked for" in wrong.stderr

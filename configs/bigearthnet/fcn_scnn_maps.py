@@ -16,7 +16,7 @@ _base_ = [
 imports = ["rsseg.datasets", "rsseg.datasets.bigearthnet", "rsseg.models", "rsseg.evaluation", "rsseg.engine"]
 custom_imports = dict(imports=imports)
 model = dict(
-    data_preprocessor=dict(type="BandPreprocessor", bands={{_base_.bands}}, seg_pad_val=255),
+    data_preprocessor=dict(type="BandPreprocessor", bands={{_base_.bands}}, size_divisor=1),
     backbone=dict(in_channels=12),
     decode_head=dict(num_classes=19),
 )

@@ -119,8 +119,7 @@ class LabelScores(BaseMetric):
             scores = sample["pred_score"].float().cpu().numpy()
             truth = np.zeros(len(scores), bool)
             truth[sample["gt_label"].cpu().numpy().astype(np.int64)] = True
-            name = sample.get("patch") or sample.get("img_path") or sample.get("sample_idx", "")
-            self.results.append((str(name), truth, scores))
+            self.results.append((Path(sample.get("img_path", "")).name, truth, scores))
 
     def compute_metrics(self, results: list[_Result]) -> dict[str, float]:
         """Scores in percent; the table of classes goes to the log."""
@@ -156,7 +155,7 @@ class LabelScores(BaseMetric):
         target = folder / "predictions.csv"
         with replacing(target, "predictions") as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(["patch", "labels", "predicted", *classes])
+            rows.writerow(["image", "labels", "predicted", *classes])
             for (name, truth, scores), found in zip(results, predicted, strict=True):
                 names = ["; ".join(classes[i] for i in np.nonzero(mask)[0]) for mask in (truth, found)]
                 rows.writerow([name, *names, *(f"{value:.4f}" for value in scores)])

@@ -32,7 +32,7 @@ def evaluate(truth, scores, **options):
     evaluator = Evaluator(LabelScores(**options))
     evaluator.dataset_meta = {"classes": tuple(f"class {i}" for i in range(truth.shape[1]))}
     samples = [
-        dict(pred_score=torch.from_numpy(s), gt_label=torch.from_numpy(np.nonzero(t)[0]), patch=f"p{i}")
+        dict(pred_score=torch.from_numpy(s), gt_label=torch.from_numpy(np.nonzero(t)[0]), img_path=f"somewhere/p{i}")
         for i, (t, s) in enumerate(zip(truth, scores, strict=True))
     ]
     evaluator.metrics[0].process({}, samples)
@@ -107,7 +107,7 @@ def test_predictions_are_written(tmp_path):
     )
     with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["patch", "labels", "predicted", "class 0", "class 1"]
+    assert rows[0] == ["image", "labels", "predicted", "class 0", "class 1"]
     assert rows[1] == ["p0", "class 0", "class 0; class 1", "0.9000", "0.6000"]
     assert rows[2] == ["p1", "class 0; class 1", "", "0.2000", "0.1000"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import logging
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from rsseg.mapping.model import SegmentorPredictor, load_model, table_name, view
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
-from rsseg.metainfo import load_metainfo
+from rsseg.mapping.vocabulary import MODES, ask, mapping_window
+from rsseg.metainfo import ClassTable, load_metainfo
+from rsseg.models.gsnet.text import TEMPLATE
 
-__all__ = ["add_arguments", "run", "sources_of"]
+__all__ = ["add_arguments", "add_options", "run", "sources_of"]
 
 _log = logging.getLogger("rsseg")
-_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg"}
+_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
+_MADE = (".tif", ".png", "_probabilities.tif", "_overlay.png")
 
 
 def _numbers(kind: Any, count: int | None = None) -> Any:
@@ -33,15 +37,21 @@ def _numbers(kind: Any, count: int | None = None) -> Any:
             raise ValueError
         return values
 
-    read.__name__ = f"list of {count or ''} numbers with commas"
+    read.__name__ = f"{count} numbers with a comma" if count else "list of numbers with commas"
     return read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add source, target and options of ``tools/map_raster.py``."""
     add = parser.add_argument
     add("source", metavar="SRC", help="a raster that GDAL reads, a folder of them, or a .txt with one path a line")
-    add("target", metavar="DST", type=Path, help="the map (.tif); a folder where SRC is a folder or a list")
+    add("target", metavar="DST", type=Path, help="the map (.tif, or .png); a folder where SRC is a folder or a list")
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what ``tools/map_raster.py`` and ``tools/segment.py`` have in common."""
+    add = parser.add_argument
     add("--config", required=True, help="the model's config file")
     add("--checkpoint", required=True, help="the model's weights")
     add("--bands", type=_numbers(int), help="bands as red,green,blue (default: those that the file calls so)")
@@ -55,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--bf16", action="store_true", help="run the model in bfloat16")
     add("--head", help="label set, for models with several heads")
     add("--classes", help="class table (a name or a .json), where the config does not say")
+    add("--vocabulary", metavar="WORDS", help="open-vocabulary models: the classes, with commas between them (a name "
+        'with a comma in double quotes); or a class table (name, .json), or a .txt with a class a line')  # fmt: skip
+    add("--template", help="open-vocabulary models: text with {} where a class goes (default: the config's)")
+    add("--mode", choices=MODES, help="open-vocabulary models: what the model sees: windows at the raster's resolution "
+        "(slide), or all of it: the published five views, or once")  # fmt: skip
+    add("--threshold", type=float, help="pixels whose best class is less probable get no class (255)")
     add("--probabilities", choices=["top", "all"], help="also DST_probabilities.tif: the winner's, or every class's")
     add(
         "--vectors",
@@ -79,20 +95,20 @@ def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
     A folder may be its own target: the maps in it are no sources.
 
     Raises:
-        ValueError: There are none, two would have the same map, or the name of a single map does not end in .tif.
+        ValueError: There are none, two would have the same map, or a single map's name ends in neither .tif nor .png.
     """
     path = Path(source)
     if path.is_dir():
         files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".")]
-        made = {target.resolve() / f"{file.stem}_map{end}.tif" for file in files for end in ("", "_probabilities")}
+        made = {target.resolve() / f"{file.stem}_map{end}" for file in files for end in _MADE}
         found = [str(file) for file in files if file.resolve() not in made]
     elif path.suffix == ".txt":
         lines = path.read_text(encoding="utf-8").splitlines()
         found = [str(path.parent / line.strip()) for line in lines if line.strip()]
-    elif target.is_dir() or target.suffix.lower() in (".tif", ".tiff"):
+    elif target.is_dir() or target.suffix.lower() in (".tif", ".tiff", ".png"):
         return [(source, target / f"{path.stem}_map.tif" if target.is_dir() else target)]
     else:
-        raise ValueError(f"{target}: a map's name ends in .tif; or make the folder {target} first")
+        raise ValueError(f"{target}: a map's name ends in .tif or .png; or make the folder {target} first")
     maps = [target / f"{Path(file).stem}_map.tif" for file in found]
     twice = sorted({str(file) for file in maps if maps.count(file) > 1})
     if not found or twice:
@@ -121,41 +137,20 @@ def _device(told: str | None) -> str:
     return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
 
 
-def _products(args: argparse.Namespace, table: str) -> Products:
+def _products(args: argparse.Namespace, table: str | ClassTable) -> Products:
     if args.reference is None and (args.reference_classes or args.merge):
         raise ValueError("--reference-classes and --merge say how to compare with the labels of --reference")
     against = args.reference and Reference(args.reference, args.reference_classes, args.merge, table)
     return Products(args.vectors, args.min_area, args.simplify, against)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Load the model and map every source.
-
-    Raises:
-        ValueError: Arguments, config and checkpoint do not go together.
-        OSError: A file cannot be read or written.
-    """
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options or {})
-    name = table_name(config, args.head, args.classes)
-    table, wanted = load_metainfo(name), _products(args, name)
-    device = _device(args.device)
-    views = views_of(config) if args.tta else ((),)
-    model = load_model(config, args.checkpoint, device, args.trust)
-    predictor = SegmentorPredictor(model, table.num_classes, args.head, views, args.bf16)
-    window = (args.window, args.window) if args.window else window_of(config)
-    options = MapOptions(
-        args.bands,
-        args.range,
-        args.gsd,
-        window,
-        args.overlap,
-        args.blend,
-        args.batch or (1 if device == "cpu" else 4),
-        args.probabilities,
-        args.overwrite,
-    )
-    about = {
+def _about(args: argparse.Namespace, config: Config, views: Sequence[tuple[int, ...]], device: str) -> dict[str, Any]:
+    """What makes the scores; a map made with something else is another one."""
+    own = config.model.get("vocabulary")
+    asked = {} if own is None else {
+        "vocabulary": list(own), "template": config.model.get("template", TEMPLATE), "mode": args.mode or MODES[0]
+    }  # fmt: skip
+    return {
         "config": Path(args.config).name,
         "config_sha256": hashlib.sha256(config.pretty_text.encode()).hexdigest(),
         "checkpoint": Path(args.checkpoint).name,
@@ -164,14 +159,64 @@ def run(args: argparse.Namespace) -> None:
         "views": [list(view) for view in views],
         "bf16": args.bf16,
         "device": device.partition(":")[0],
+        **asked,
     }
-    jobs = sources_of(args.source, args.target)
+
+
+def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, MapOptions, dict[str, Any], Products]:
+    """Read the config and the model."""
+    config = Config.fromfile(args.config)
+    config.merge_from_dict(args.cfg_options or {})
+    asked = ask(config, args.vocabulary, args.template, args.mode)
+    if asked is not None and (args.classes or args.head):
+        raise ValueError("an open-vocabulary model has the classes of --vocabulary, not of --classes or --head")
+    name = table_name(config, args.head, args.classes) if asked is None else asked[1]
+    table = load_metainfo(name) if isinstance(name, str) else name
+    wanted, device = _products(args, name), _device(args.device)
+    views = views_of(config) if args.tta else ((),)
+    model = load_model(config, args.checkpoint, device, args.trust)
+    predictor = SegmentorPredictor(model, table.num_classes, args.head, views, args.bf16)
+    window = window_of(config) if asked is None else mapping_window(model, args.mode)
+    options = MapOptions(
+        args.bands,
+        args.range,
+        args.gsd,
+        (args.window, args.window) if args.window else window,
+        args.overlap,
+        args.blend,
+        args.batch or (1 if device == "cpu" else 4),
+        args.probabilities,
+        args.overwrite,
+        (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,
+    )
+    return predictor, table, options, _about(args, config, views, device), wanted
+
+
+def run(
+    args: argparse.Namespace,
+    jobs: Sequence[tuple[str, Path]] | None = None,
+    finished: Callable[[str, Path], None] = lambda source, target: None,
+) -> None:
+    """Load the model and map every source.
+
+    Args:
+        args: As :func:`add_arguments` has them; without ``source`` and ``target`` where there are jobs.
+        jobs: Sources and their maps; None for those that the arguments name.
+        finished: Called with source and map once that is there.
+
+    Raises:
+        ValueError: Arguments, config and checkpoint do not go together.
+        OSError: A file cannot be read or written.
+    """
+    jobs = sources_of(args.source, args.target) if jobs is None else jobs
     if len(jobs) > 1 and (args.reference or args.vectors not in (None, *LAYERS)):
         raise ValueError("with several rasters --reference makes no sense, and --vectors is only gpkg or geojson")
+    predictor, table, options, about, wanted = _setting(args)
     failed = []
     for source, target in jobs:
         try:
-            map_raster(source, target, predictor, table, options, about, _shard(args.launcher), wanted)
+            if map_raster(source, target, predictor, table, options, about, _shard(args.launcher), wanted):
+                finished(source, target)
         except (ValueError, OSError) as error:
             if len(jobs) == 1:
                 raise

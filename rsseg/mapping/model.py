@@ -133,7 +133,8 @@ class SegmentorPredictor:
         bf16: bool = False,
     ) -> None:
         self.model, self.classes, self.views, self.bf16 = model, classes, views, bf16
-        self.probabilities = len(views) > 1
+        self._given = bool(getattr(model, "probabilities", False))
+        self.probabilities = self._given or len(views) > 1
         self.device = next(model.parameters()).device
         self._meta = {} if head is None else {"dataset_name": head}
 
@@ -153,7 +154,7 @@ class SegmentorPredictor:
             return self.model.data_preprocessor({"inputs": inputs, "data_samples": samples}, False)
 
     def __call__(self, batch: Any) -> torch.Tensor:
-        """Scores (N, C, h, w) float32: logits, or with several views probabilities.
+        """Scores (N, C, h, w) float32: logits; probabilities with several views, and of models that give them.
 
         Raises:
             ValueError: The model's scores have another number of classes than the table.
@@ -166,7 +167,8 @@ class SegmentorPredictor:
             for axes in self.views:
                 view = batch["inputs"].flip(axes) if axes else batch["inputs"]
                 scores = self._scores(view, metas)
-                part = (scores.flip(axes) if axes else scores).softmax(dim=1)
+                part = scores.flip(axes) if axes else scores
+                part = part if self._given else part.softmax(dim=1)
                 total = part if total is None else total.add_(part)
             assert total is not None
             return total.div_(len(self.views))

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from rsseg.mapping.strips import LEVELS, NODATA, Strips, read_strip
 from rsseg.metainfo import ClassTable
 
-__all__ = ["Place", "halve", "sync", "write_cog", "write_flat", "write_overviews"]
+__all__ = ["Place", "halve", "sync", "write_cog", "write_flat", "write_overviews", "write_png"]
 
 _BLOCK = 512
 # level 5 takes half the time of the usual 6 and makes maps a fifth larger
@@ -172,6 +172,21 @@ def write_cog(flat: Path, path: Path, overviews: str | None = None, threads: int
         temporary.unlink(missing_ok=True)
         raise OSError(f"cannot write {path}: {error}") from error
     os.replace(temporary, path)
+
+
+def write_png(flat: Path, path: Path) -> None:
+    """Copy of a class map as a PNG of mode P, transparent where there is no data; its metadata become text in it.
+
+    Raises:
+        OSError: Writing failed, for example on a full disk.
+    """
+    try:
+        with rasterio.Env(GDAL_PAM_ENABLED="NO"):  # no second file beside it
+            copy(str(flat), str(path), driver="PNG", WRITE_METADATA_AS_TEXT="YES")
+            with rasterio.open(path) as file:  # the last row, which a full disk would have cut off
+                file.read(1, window=Window(0, file.height - 1, file.width, 1))
+    except RasterioError as error:
+        raise OSError(f"cannot write {path}: {error}") from error
 
 
 def sync(paths: Sequence[Path]) -> None:

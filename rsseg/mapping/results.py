@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,8 @@ class AreaTable:
         pixels: (C,) int64.
         metres: (C,) float64 square metres, or None where pixels have no size.
         how: How a pixel's area was found, in words.
-        unmapped: Pixels without data.
+        unmapped: Pixels without a class.
+        why: Why they have none.
     """
 
     classes: tuple[str, ...]
@@ -49,6 +51,7 @@ class AreaTable:
     metres: NDArray[np.float64] | None
     how: str
     unmapped: int
+    why: str = "without data"
 
     def rows(self) -> list[list[str]]:
         """Header and a row per class: class, pixels, m2, km2, percent of what is mapped."""
@@ -69,7 +72,7 @@ class AreaTable:
         rows = self.rows()
         width = max(len(row[0]) for row in rows)
         lines = [f"{row[0]:{width}} {row[1]:>14} {row[2]:>18} {row[3]:>14} {row[4]:>8}" for row in rows]
-        return "\n".join([*lines, f"areas: {self.how}; {self.unmapped} pixels without data"])
+        return "\n".join([*lines, f"areas: {self.how}; {self.unmapped} pixels {self.why}"])
 
 
 def measure_areas(path: Path, table: ClassTable) -> AreaTable:
@@ -85,7 +88,8 @@ def measure_areas(path: Path, table: ClassTable) -> AreaTable:
             pixels += counts.sum(axis=1)
             if areas is not None:
                 metres += counts @ areas[window.row_off : window.row_off + window.height]
-    return AreaTable(table.classes, pixels, None if areas is None else metres, how, unmapped)
+        why = "without data" + (" or below the threshold" if "RSSEG_THRESHOLD" in file.tags() else "")
+    return AreaTable(table.classes, pixels, None if areas is None else metres, how, unmapped, why)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ class Reference:
         path: A raster of one 8-bit band.
         labels: Class table (name or path) of its values; None for the map's.
         merge: Common table (name or path) in which both label sets meet; None where they have the same classes.
-        mapped: With ``merge``, class table (name or path) of the map.
+        mapped: Class table (name or path) of the map; or the classes themselves, where they are only words: those are
+            compared with the labels' classes of the same name or first prompt, and the other labels do not count.
 
     Raises:
         ValueError: The classes differ and there is no common table, or it does not know both sets.
@@ -105,14 +110,20 @@ class Reference:
     path: str
     labels: str | None = None
     merge: str | None = None
-    mapped: str | None = None
+    mapped: str | ClassTable | None = None
 
     def __post_init__(self) -> None:
-        if self.labels is None and self.merge is None:
+        if isinstance(self.mapped, ClassTable):
+            if self.labels is None or self.merge is not None:
+                raise ValueError("labels are compared with words by --reference-classes, without --merge")
+            if (self._named == IGNORE).all():
+                raise ValueError(f"none of {', '.join(self.mapped.classes)} is a class of {self.labels}; it has "
+                                 f"{', '.join(load_metainfo(self.labels).classes)}")  # fmt: skip
+        elif self.labels is None and self.merge is None:
             return
-        if self.mapped is None:
+        elif self.mapped is None:
             raise ValueError("labels of another class table are compared by the name of the map's own")
-        if self.merge is not None:
+        elif self.merge is not None:
             unmatched_ids(self.merge, self.mapped, self.labels or self.mapped)
         elif load_metainfo(self.labels or "").classes != load_metainfo(self.mapped).classes:
             raise ValueError(
@@ -122,6 +133,9 @@ class Reference:
 
     def common(self, table: ClassTable) -> tuple[ClassTable, tuple[int, ...]]:
         """The table in which a map of ``table`` is compared, and which of its classes stay out of the means."""
+        if isinstance(self.mapped, ClassTable):
+            held = set(self._named.tolist())
+            return table, tuple(i for i in range(table.num_classes) if i not in held)
         if self.merge is None or self.mapped is None:
             return table, table.unscored
         return load_metainfo(self.merge), unmatched_ids(self.merge, self.mapped, self.labels or self.mapped)
@@ -129,9 +143,22 @@ class Reference:
     def ids(self, mapped: Bytes, values: Bytes, table: ClassTable) -> tuple[Bytes, Bytes]:
         """Class ids of the map and of label values, both in the common table."""
         truth = (load_metainfo(self.labels) if self.labels else table).encode(values, self.path)
+        if isinstance(self.mapped, ClassTable):
+            return mapped, self._named[truth]
         if self.merge is None or self.mapped is None:
             return mapped, truth
         return merged_ids(self.merge, self.mapped)[mapped], merged_ids(self.merge, self.labels or self.mapped)[truth]
+
+    @functools.cached_property
+    def _named(self) -> Bytes:
+        """(256,) id of a label -> id of the word that it is called by; 255 where there is none."""
+        assert isinstance(self.mapped, ClassTable) and self.labels is not None
+        labels, out = load_metainfo(self.labels), np.full(256, IGNORE, np.uint8)
+        words = {name.lower(): i for i, name in enumerate(self.mapped.classes)}
+        for i, (name, text) in enumerate(zip(labels.classes, labels.texts, strict=True)):
+            for one in (name, name.replace("-", " ").replace("_", " "), text):
+                out[i] = words.get(one.lower(), out[i])
+        return out
 
 
 @dataclass

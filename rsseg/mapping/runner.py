@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
+from rasterio import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
 from rsseg.mapping.grid import BLENDS, Grid
-from rsseg.mapping.output import Place, sync, write_cog, write_flat, write_overviews
+from rsseg.mapping.output import Place, sync, write_cog, write_flat, write_overviews, write_png
 from rsseg.mapping.products import Products, check_products, make_products
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Predictor, Strips
@@ -50,6 +51,7 @@ class MapOptions:
         batch: Windows per batch.
         probabilities: Also write probabilities: None, ``top`` or ``all``.
         overwrite: Replace a map or half a map that other settings have made.
+        threshold: Pixels whose most probable class is less probable than this are 255; None for none.
     """
 
     bands: tuple[int, ...] | None = None
@@ -61,6 +63,7 @@ class MapOptions:
     batch: int = 1
     probabilities: str | None = None
     overwrite: bool = False
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.blend not in BLENDS:
@@ -69,6 +72,8 @@ class MapOptions:
             raise ValueError(f"the range of values begins with the smaller one, not {self.value_range}")
         if not 0 <= self.overlap < 1:
             raise ValueError(f"the overlap is a share of the window, at least 0 and below 1, not {self.overlap}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"the threshold is a probability, not {self.threshold}")
         if self.batch < 1 or (self.gsd is not None and not self.gsd > 0):
             raise ValueError(f"batch {self.batch} and gsd {self.gsd} must be positive")
 
@@ -105,7 +110,8 @@ def map_raster(
 
     Args:
         source: Anything that GDAL opens.
-        target: The map, a ``.tif``.  What is unfinished lies beside it in ``.<name>.parts``.
+        target: The map, a ``.tif``; or a ``.png`` for a picture that lies nowhere.  What is unfinished lies beside it
+            in ``.<name>.parts``.
         predictor: The model.
         table: Its classes.
         options: How.
@@ -173,13 +179,17 @@ def _plan(
         "blend": options.blend,
         "batch": options.batch,
         "probabilities": options.probabilities,
+        "threshold": options.threshold,
         "classes": list(table.classes),
         "version": rsseg.__version__,
         **about,
     }
     folder = target.with_name(f".{target.name}.parts")
-    strips = Strips(raster, predictor, grid, options.blend, folder, options.batch, options.probabilities)
+    kept = options.probabilities, options.threshold
+    strips = Strips(raster, predictor, grid, options.blend, folder, options.batch, *kept)
     place = Place(raster.size, raster.crs, raster.transform, raster.gcps)
+    if target.suffix.lower() == ".png" and (place.crs is not None or place.transform != Affine.identity()):
+        raise ValueError(f"{target}: a PNG cannot say where it lies, and {raster.path} does; name the map .tif")
     return _Job(target, place, strips, table, plan, options)
 
 
@@ -204,6 +214,10 @@ def _prepare(job: _Job) -> None:
     plan = job.folder / "plan.json"
     text = json.dumps(job.plan, indent=1, sort_keys=True)
     with _lock(job):
+        remove_abandoned(job.folder)
+        begun = any(job.folder.glob("*.strip")) or any(job.folder.glob(".tmp-strip-*"))
+        if plan.exists() and not begun:  # the run before failed at once: nothing to keep, whatever its settings
+            plan.unlink()
         if plan.exists() and plan.read_text(encoding="utf-8") != text:
             before = json.loads(plan.read_text(encoding="utf-8"))
             changed = sorted(k for k in {*before, *job.plan} if before.get(k) != job.plan.get(k))
@@ -214,7 +228,6 @@ def _prepare(job: _Job) -> None:
                 )
             shutil.rmtree(job.folder)
         job.folder.mkdir(exist_ok=True)
-        remove_abandoned(job.folder)
         if not plan.exists():
             with replacing(plan, "plan") as file:
                 file.write(text.encode())
@@ -267,9 +280,12 @@ def _write(job: _Job) -> None:
     }
     flat = write_flat(job.strips, job.place, job.table, {**told, _PLAN: job.code}, job.folder)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    finished = [(job.folder / "map.tif", job.target)]
-    write_overviews(flat[0])
-    write_cog(flat[0], finished[0][0], threads=threads)
+    finished = [(job.folder / f"map{job.target.suffix}", job.target)]
+    if job.target.suffix.lower() == ".png":
+        write_png(flat[0], finished[0][0])
+    else:
+        write_overviews(flat[0])
+        write_cog(flat[0], finished[0][0], threads=threads)
     if len(flat) > 1:
         finished.append(
             (job.folder / "probabilities.tif", job.target.with_name(f"{job.target.stem}_probabilities.tif"))

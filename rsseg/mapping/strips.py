@@ -18,7 +18,7 @@ from rsseg.mapping.blend import Blender, largest
 from rsseg.mapping.grid import Grid
 from rsseg.structures.writing import replacing
 
-__all__ = ["Predictor", "Strips", "confidence", "read_strip"]
+__all__ = ["Predictor", "Strips", "confidence", "read_strip", "top_share"]
 
 NODATA = 255
 LEVELS = 254
@@ -66,6 +66,12 @@ def confidence(scores: torch.Tensor, kind: str, probabilities: bool) -> torch.Te
     return shares.mul(LEVELS).round_().clamp_(0, LEVELS).to(torch.uint8)
 
 
+def top_share(scores: torch.Tensor, probabilities: bool) -> torch.Tensor:
+    """Probability (H, W) of the most probable class, of scores (C, H, W); see :func:`confidence`."""
+    best = scores.amax(dim=0)
+    return best if probabilities else (best - scores.logsumexp(dim=0)).exp_()
+
+
 @dataclass
 class _Batch:
     row: int
@@ -88,6 +94,7 @@ class Strips:
         folder: Where the files go.
         batch: Windows per batch; a batch never reaches over two rows.
         kind: Probabilities to keep: None, ``top`` or ``all``.
+        threshold: Pixels whose most probable class is less probable than this are 255; None for none.
     """
 
     def __init__(
@@ -99,7 +106,9 @@ class Strips:
         folder: Path,
         batch: int = 1,
         kind: str | None = None,
+        threshold: float | None = None,
     ) -> None:
+        self.threshold = threshold
         self.source, self.predictor, self.grid, self.blend = source, predictor, grid, blend
         self.folder, self.batch, self.kind = folder, batch, kind
 
@@ -189,6 +198,8 @@ class Strips:
     def _planes(self, scores: torch.Tensor, mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
         """Bytes (planes, h, w) of a finished block."""
         planes = largest(scores)[None]
+        if self.threshold is not None:
+            planes[0][top_share(scores, self.predictor.probabilities) < self.threshold] = NODATA
         if self.kind is not None:
             planes = torch.cat([planes, confidence(scores, self.kind, self.predictor.probabilities)])
         out = planes.cpu().numpy()

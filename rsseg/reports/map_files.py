@@ -110,6 +110,7 @@ def open_map(path: Path) -> MapFiles:
     try:
         with rasterio.open(path) as file:
             names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
+            names = names or dict(enumerate(json.loads(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
             if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
                 raise ValueError(f"{path}: is no class map of tools/map_raster.py (one 8-bit band with class names)")
             colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}

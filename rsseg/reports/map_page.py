@@ -135,9 +135,10 @@ def _totals(files: MapFiles) -> list[tuple[str, str, str]]:
     metres = [area.metres for area in files.areas if area.metres is not None]
     whole = files.size[0] * files.size[1]
     used = [i for i, area in enumerate(files.areas) if area.pixels]
+    below = " or below the threshold" if "threshold" in files.told else ""
     rows = [("mapped", _ground(sum(metres)), f"{number(pixels)} pixels")] if metres else []
     rows += [
-        ("mapped pixels", percent(pixels / whole), f"{number(whole - pixels)} pixels without data"),
+        ("mapped pixels", percent(pixels / whole), f"{number(whole - pixels)} pixels without data{below}"),
         ("classes", str(len(used)), f"of {len(files.classes)} in the map"),
     ]
     if used:

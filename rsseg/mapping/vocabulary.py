@@ -1,0 +1,162 @@
+"""Classes in the user's own words: what stands behind ``--vocabulary``, and what it does to a model's config."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsseg.metainfo import IGNORE, ClassTable, list_metainfo, load_metainfo
+
+__all__ = ["MODES", "ask", "mapping_window", "read_vocabulary", "word_table"]
+
+MODES = ("slide", "five_view", "whole")
+"""How an open-vocabulary model sees a raster; see :func:`ask`."""
+
+_LARGEST = 4096
+_KNOWN = ("openearthmap", "landdiscover")
+_CLOSE = 60.0
+_LEVELS = (0, 60, 120, 180, 240)
+# black, white and what is never told apart from them; the eye sees green best and blue worst
+_TAKEN = [(0, 0, 0), (255, 255, 255)]
+_EYE = np.array([0.9, 1.2, 0.7])
+
+
+def read_vocabulary(text: str) -> ClassTable:
+    """Classes of what a user writes.
+
+    Args:
+        text: The name of a class table; a ``.json`` with a class table or a list of words; a ``.txt`` with one class a
+            line (empty lines and those that begin with # do not count); or words with commas between them.  A class
+            whose name has a comma stands in double quotes: ``runway, "road, paved"``.  In files nothing is quoted.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: There are no classes, one is empty or twice, or there are more than 255.
+    """
+    kind, path = Path(text).suffix.lower(), Path(text).expanduser()
+    if kind in (".txt", ".json") and not path.is_file():
+        raise FileNotFoundError(f"{text}: no such file with a vocabulary; tables that come with rsseg are "
+                                f"{', '.join(list_metainfo())}")  # fmt: skip
+    if _is_table(text):
+        return load_metainfo(text)
+    if kind == ".txt":
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        return word_table([line for line in lines if line and not line.startswith("#")], text)
+    if kind == ".json":
+        data = _json(path)
+        if not isinstance(data, list) or not all(isinstance(word, str) for word in data):
+            raise ValueError(f"{text}: holds neither a class table nor a list of words")
+        return word_table(data, text)
+    rows = list(csv.reader([text], skipinitialspace=True, strict=True)) if text.strip() else [[]]
+    return word_table(rows[0], "the command line")
+
+
+def word_table(words: Sequence[str], source: str) -> ClassTable:
+    """A class table of words, each with a colour that is easily told from the others'.
+
+    Words that OpenEarthMap or LandDiscover50K have as classes get the colours that they have there.
+
+    Raises:
+        ValueError: There are no words, one is empty or twice, or there are more than 255.
+    """
+    names = tuple(word.strip() for word in words)
+    small = [name.lower() for name in names]
+    twice = sorted({name for name in small if small.count(name) > 1})
+    if not all(names) or twice or not 0 < len(names) <= IGNORE:
+        raise ValueError(f"the vocabulary of {source}: must be 1 to {IGNORE} classes, none of them empty or twice; it "
+                         f"has {len(names)}" + (f", and twice {', '.join(twice)}" if twice else ""))  # fmt: skip
+    return ClassTable(
+        name="vocabulary",
+        source=source,
+        classes=names,
+        palette=_colours(names),
+        raw_values=tuple((i,) for i in range(len(names))),
+    )
+
+
+def _colours(names: Sequence[str]) -> tuple[tuple[int, int, int], ...]:
+    chosen: dict[int, tuple[int, int, int]] = {}
+
+    def distance(colours: Any) -> Any:
+        """Smallest distance of each colour (K, 3) to those that are taken."""
+        taken = np.array([*_TAKEN, *chosen.values()], float)
+        return np.linalg.norm((np.array(colours, float)[:, None] - taken) * _EYE, axis=2).min(axis=1)
+
+    for table in map(load_metainfo, _KNOWN):
+        own = {key.lower(): colour for key, colour in zip(table.classes, table.palette, strict=True)}
+        for i, name in enumerate(names):
+            colour = own.get(name.lower())
+            if i not in chosen and colour is not None and distance([colour])[0] >= _CLOSE:
+                chosen[i] = colour
+    # greys say nothing on a photograph
+    free = [colour for colour in product(_LEVELS, repeat=3) if max(colour) - min(colour) >= 120]
+    for i in range(len(names)):
+        if i not in chosen:
+            r, g, b = free[int(distance(free).argmax())]
+            chosen[i] = (r, g, b)
+    return tuple(chosen[i] for i in range(len(names)))
+
+
+def _is_table(text: str) -> bool:
+    path = Path(text).expanduser()
+    return text in list_metainfo() or (path.suffix.lower() == ".json" and isinstance(_json(path), dict))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"{path}: is no JSON ({error})") from error
+
+
+def ask(
+    config: Any, vocabulary: str | None, template: str | None = None, mode: str | None = None
+) -> tuple[ClassTable, str | ClassTable] | None:
+    """Let the model of a config segment the classes of a vocabulary.
+
+    Args:
+        config: The model's config; it is changed, so its text tells one vocabulary from another.
+        vocabulary: See :func:`read_vocabulary`; None for the config's own.
+        template: Text with ``{}`` where a class goes; None for the config's.
+        mode: ``slide`` gives the model windows of the size that it sees, at the raster's resolution; ``five_view``
+            is the released protocol on each window, ``whole`` squeezes each to what the model sees.
+
+    Returns:
+        The classes, and the name or path of their class table (themselves, where they are only words); None for a model
+        whose classes are fixed.
+
+    Raises:
+        FileNotFoundError: There is no such file with a vocabulary.
+        ValueError: The vocabulary makes no sense, or the model has none.
+    """
+    model = config.model
+    if model.get("vocabulary") is None:
+        if vocabulary is not None or template is not None or mode is not None:
+            raise ValueError(f"--vocabulary, --template and --mode are for open-vocabulary models, such as those of "
+                             f"configs/landdiscover; the classes of {model.type} are fixed")  # fmt: skip
+        return None
+    own = model.vocabulary
+    told = own if vocabulary is None else vocabulary
+    table = read_vocabulary(told) if isinstance(told, str) else word_table(told, "the config")
+    model.vocabulary = list(table.texts)
+    if template is not None:
+        model.template = template
+    model.test_cfg = {**(model.get("test_cfg") or {}), "mode": "whole" if mode in (None, "slide") else mode}
+    return table, told if isinstance(told, str) and _is_table(told) else table
+
+
+def mapping_window(model: Any, mode: str | None) -> tuple[int, int]:
+    """(height, width) of an open-vocabulary model's windows.
+
+    Args:
+        model: The model.
+        mode: See :func:`ask`; with another one than ``slide`` a window is all of a raster, up to 4096 pixels.
+    """
+    side = model.clip.resolution if mode in (None, "slide") else _LARGEST
+    return side, side

@@ -226,6 +226,15 @@ def test_half_a_map_of_other_settings_is_not_continued(stub, table, noise, write
     assert map_raster(source, target, stub, table, MapOptions(window=(16, 16), overwrite=True), {"checkpoint": "other"})
 
 
+def test_settings_that_failed_at_once_are_forgotten(stub, table, noise, write_raster, tmp_path):
+    source, target = str(write_raster(noise(3, 60, 30))), tmp_path / "map.tif"
+    stub.prepare = lambda windows: (_ for _ in ()).throw(ValueError("too few classes"))
+    with pytest.raises(ValueError, match="too few classes"):
+        map_raster(source, target, stub, table, SMALL, {"head": "wrong"})
+    del stub.prepare
+    assert map_raster(source, target, stub, table, SMALL, {"head": "right"})
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [

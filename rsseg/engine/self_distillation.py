@@ -118,6 +118,8 @@ class SelfDistillation(Hook):
 
     def _check_epoch(self, runner: Runner) -> None:
         loader = runner.train_dataloader
+        if loader.batch_size is None:  # batches are drawn by a sampler of its own
+            return
         iterations = len(loader.dataset) / (loader.batch_size * runner.world_size)
         if abs(self.epoch - iterations) > max(1.0, _TOLERANCE * iterations):
             runner.logger.warning(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -130,8 +130,13 @@ class _Network(BaseModule):
         self.head = head
 
     def forward(self, crops: Sequence[Tensor]) -> Tensor:
-        same = [torch.cat(list(group)) for _, group in groupby(crops, lambda crop: crop.shape[-2:])]
-        return self.head(torch.cat([self.backbone.features(images) for images in same]))
+        runs: list[list[Tensor]] = []
+        for crop in crops:
+            if runs and runs[-1][0].shape == crop.shape:
+                runs[-1].append(crop)
+            else:
+                runs.append([crop])
+        return self.head(torch.cat([self.backbone.features(torch.cat(run)) for run in runs]))
 
 
 @MODELS.register_module()
@@ -171,9 +176,9 @@ class DINOPretraining(BaseModel):
         self.register_buffer("centre", torch.zeros(self.student.head.out_channels))
 
     @property
-    def backbone(self) -> Any:
-        """The student's backbone, which ``--compile`` compiles."""
-        return self.student.backbone
+    def backbone(self) -> nn.Module:
+        """What ``--compile`` compiles: the student with its head."""
+        return self.student
 
     def init_weights(self) -> None:
         """Both networks start from the same weights."""

@@ -1,4 +1,4 @@
-"""DINO pre-training: loss, centre, moving average and schedules by hand, and one step on one and on two processes."""
+"""DINO pre-training: loss, centre, moving average and schedules by hand, and in a run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.distributed
-import torch.multiprocessing
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -19,7 +17,6 @@ from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from rsseg.engine.self_distillation import SelfDistillation, clip_each, cosine, warm_up
@@ -160,6 +157,14 @@ def test_crops_keep_their_order() -> None:
     torch.testing.assert_close(together, torch.cat([student([crop]) for crop in (first, third, second)]))
 
 
+def test_the_student_compiles_in_one_piece() -> None:
+    model = build().eval()
+    given = crops(2)
+    expected = model.student(given)
+    model.backbone.compile(backend="eager", fullgraph=True)
+    torch.testing.assert_close(model.student(given), expected)
+
+
 def test_teacher_starts_equal_and_never_drops_paths() -> None:
     model = build(drop_path=0.5)
     model.init_weights()
@@ -206,7 +211,7 @@ class Watch(Hook):
         self.seen[-1]["after"] = copy.deepcopy(runner.model.state_dict())
 
 
-def train(folder: Path, iterations: int, **hook: Any) -> list[dict[str, Any]]:
+def train(folder: Path, iterations: int, wrapper: str = "OptimWrapper", **hook: Any) -> list[dict[str, Any]]:
     """What :class:`Watch` has seen of a run with one batch of three images an iteration, by plain descent."""
     images = [dict(inputs=[crop[0] for crop in crops(1, seed)]) for seed in range(3 * iterations)]
     watch = Watch()
@@ -215,7 +220,7 @@ def train(folder: Path, iterations: int, **hook: Any) -> list[dict[str, Any]]:
             model=build(),
             work_dir=str(folder),
             train_dataloader=DataLoader(images, batch_size=3),  # type: ignore[arg-type]
-            optim_wrapper=dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=1.0)),
+            optim_wrapper=dict(type=wrapper, optimizer=dict(type="SGD", lr=1.0)),
             train_cfg=dict(by_epoch=False, max_iters=iterations),
             default_hooks=dict(
                 self_distillation=dict(type="SelfDistillation", **hook), checkpoint=None, logger=None, sampler_seed=None
@@ -254,36 +259,17 @@ def test_last_layer_is_frozen_and_gradients_are_clipped(tmp_path: Path) -> None:
     assert max(size for sizes in steps.values() for size in sizes) > 0.0099
 
 
+def test_autocast_leaves_weights_and_centre_in_float32(tmp_path: Path) -> None:
+    (plain,), (half,) = (
+        train(tmp_path / wrapper, 1, wrapper, epoch=1, frozen_epochs=0)
+        for wrapper in ("OptimWrapper", "AutocastOptimWrapper")
+    )
+    assert {value.dtype for value in half["after"].values()} == {torch.float32}
+    assert not torch.equal(half["after"]["centre"], plain["after"]["centre"])
+    torch.testing.assert_close(half["after"], plain["after"], atol=0.02, rtol=0.02)
+
+
 def test_a_broken_loss_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DINOPretraining, "loss", lambda self, crops: {"loss": self.student(crops).sum() * math.nan})
     with pytest.raises(FloatingPointError, match="nan at iteration 1"):
         train(tmp_path, 2, epoch=2)
-
-
-def step(rank: int, processes: int, address: str, out: str) -> None:
-    """One iteration of one of several processes on its part of six images; the first writes the model."""
-    if processes > 1:
-        torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=processes)
-    torch.set_num_threads(1)
-    model: Any = build()
-    wrapped = DistributedDataParallel(model) if processes > 1 else model
-    part = [crop.chunk(processes)[rank] for crop in crops(6)]
-    optimizer = torch.optim.SGD([value for value in model.parameters() if value.requires_grad], 0.1)
-    for _ in range(2):
-        optimizer.zero_grad()
-        wrapped(part, mode="loss")["loss"].backward()
-        optimizer.step()
-        model.move_teacher(0.9)
-    if rank == 0:
-        torch.save(model.state_dict(), out)
-    if processes > 1:
-        torch.distributed.destroy_process_group()
-
-
-def test_two_processes_are_one_with_the_whole_batch(tmp_path: Path) -> None:
-    address = (tmp_path / "meet").as_uri()
-    torch.multiprocessing.start_processes(step, (2, address, str(tmp_path / "two.pth")), 2, start_method="fork")
-    step(0, 1, "", str(tmp_path / "one.pth"))
-    one, two = (torch.load(tmp_path / f"{name}.pth") for name in ("one", "two"))
-    assert one["centre"].any()
-    torch.testing.assert_close(two, one, atol=1e-5, rtol=1e-4)

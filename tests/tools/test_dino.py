@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
@@ -61,7 +60,6 @@ def straight(world: Path, repo: Path) -> Path:
         command(repo, "straight"), cwd=world, env=environment(repo), capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
-    assert "an epoch is 2 iterations" not in result.stdout + result.stderr  # 5 images in batches of 2
     assert "OneDL" not in result.stdout + result.stderr
     return world / "straight"
 
@@ -124,11 +122,12 @@ def test_killed_and_resumed_is_as_never_stopped(straight: Path, world: Path, rep
     torch.testing.assert_close(weights(world / "killed"), weights(straight), rtol=0, atol=0)
 
 
-def test_two_processes(world: Path, repo: Path) -> None:
-    options = [*SHORT, "train_cfg.max_iters=2", "train_dataloader.batch_size=1"]
-    script = ["bash", str(repo / "tools" / "dist_train.sh"), command(repo, "")[2], "2"]
-    result = subprocess.run(
-        [*script, "--work-dir", "two", "--cfg-options", *options],
+def test_two_processes_are_one_with_the_whole_batch(world: Path, repo: Path, run_tool: Run) -> None:
+    options = [*SHORT, "model.backbone.drop_path=0.0", "train_cfg.max_iters=3"]  # each process drops its own paths
+    config = str(repo / "configs" / "dino" / "vit_tiny_nwpu.py")
+    script = ["bash", str(repo / "tools" / "dist_train.sh"), config, "2", "--work-dir", "two", "--cfg-options"]
+    two = subprocess.run(
+        [*script, *options, "train_dataloader.batch_size=1"],
         cwd=world,
         env=environment(repo),
         capture_output=True,
@@ -136,30 +135,29 @@ def test_two_processes(world: Path, repo: Path) -> None:
         check=False,
         timeout=300,
     )
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
-    assert "an epoch is 2 iterations" not in result.stdout + result.stderr  # 5 images in batches of 2
-    assert [row["teacher_momentum"] for row in rows(world / "two").values()] == pytest.approx([0.996, 0.998])
-    state = load_file(world / "two" / "iter_2.pth")["state_dict"]
-    assert state["centre"].any() and not any(key.startswith("module.") for key in state)
+    one = run_tool("train", config, "--work-dir", "one", "--cfg-options", *options, cwd=world)
+    for result in (two, one):
+        assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+        assert "an epoch is 2 iterations" not in result.stdout + result.stderr  # 5 images in batches of 2
+    found, expected = (load_file(world / name / "iter_3.pth")["state_dict"] for name in ("two", "one"))
+    torch.testing.assert_close(found["centre"], expected["centre"], atol=1e-5, rtol=1e-4)
+    assert found.keys() == expected.keys() and found["centre"].any()
+    for key in ("student.head.mlp.0.weight", "student.backbone.blocks.0.mlp.fc1.weight"):
+        near = torch.isclose(found[key], expected[key], atol=1e-4, rtol=0)  # Adam turns noise into steps of 5e-4
+        assert near.float().mean() > 0.99
 
 
 @torch.no_grad()
-def test_the_teacher_is_gsnets_specialist(
-    straight: Path, world: Path, repo: Path, run_tool: Run, mmseg_scope: None
-) -> None:
+def test_the_teacher_is_gsnets_specialist(straight: Path, world: Path, mmseg_scope: None) -> None:
     file, out = straight / f"iter_{ITERATIONS}.pth", world / "specialist.pth"
-    result = run_tool("convert_weights", file, out)
-    assert result.returncode == 0, result.stdout + result.stderr
-    config = Config.fromfile(repo / "configs" / "dino" / "vit_tiny_nwpu.py").model.backbone
-    size = dict(width=64, heads=1, layers=3, taps=(0, 1, 2), grid=config.grid, resolution=96)
+    verdict = convert_weights(file, out)
+    assert verdict.model == dict(type="DINOViT", width=64, layers=3, heads=1, patch=8, grid=8, taps=(0, 1, 2))
+    assert not verdict.missing and not verdict.unexpected
     teacher = {key[17:]: value for key, value in weights(straight).items() if key.startswith("teacher.backbone.")}
     images = torch.randn(2, 3, 80, 100)
     for weights_of in (file, out):
-        specialist = MODELS.build(dict(type="DINOViT", **size, weights=str(weights_of)))
+        specialist = MODELS.build({**verdict.model, "resolution": 96, "weights": str(weights_of)})
         specialist.init_weights()
         state = specialist.state_dict()
         assert state.keys() == teacher.keys() and all(torch.equal(state[key], teacher[key]) for key in state)
         assert [tuple(tap.shape) for tap in specialist(images)] == [(2, 64, 12, 12)] * 3
-    verdict = convert_weights(file, out)
-    assert verdict.model == dict(type="DINOViT", width=64, layers=3, heads=1, patch=8, grid=8, taps=(0, 1, 2))
-    assert not verdict.missing and not verdict.unexpected

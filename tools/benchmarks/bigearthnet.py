@@ -21,7 +21,7 @@ Planes = list[Any]
 def _write(root: Path, name: str, rng: np.random.Generator) -> None:
     """One patch in the layout of v1, its files uncompressed as in the archive."""
     import rasterio
-    from rasterio.transform import from_origin
+    from rasterio import Affine
 
     from rsseg.metainfo import load_bands
 
@@ -29,7 +29,7 @@ def _write(root: Path, name: str, rng: np.random.Generator) -> None:
     folder.mkdir(parents=True)
     for band in (band for band in load_bands().values() if not band.radar):
         values = rng.normal(band.mean, band.std, (band.side, band.side)).clip(0, 65535).astype(np.uint16)
-        place = from_origin(600000, 5800000, 1200 / band.side, 1200 / band.side)
+        place = Affine(1200 / band.side, 0, 600000, 0, -1200 / band.side, 5800000)
         about = dict(driver="GTiff", dtype="uint16", count=1, width=band.side, height=band.side, crs="EPSG:32629")
         with rasterio.open(folder / f"{name}_{band.name}.tif", "w", transform=place, **about) as file:
             file.write(values, 1)

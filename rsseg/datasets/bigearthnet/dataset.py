@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ import mmpretrain.registry  # noqa: E402
 from mmpretrain.datasets import MultiLabelDataset  # noqa: E402
 
 __all__ = ["BigEarthNet", "LoadBands"]
+
+_log = logging.getLogger("rsseg")
 
 
 @TRANSFORMS.register_module()
@@ -101,14 +104,17 @@ class BigEarthNet(MultiLabelDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One row for each patch of the split that has a label of the set."""
-        rows = []
+        rows, left_out = [], 0
         for info, row in self.selection.rows():
             labels = self.label_set.ids(info.labels, f"patch {info.name}")
+            left_out += not labels
             if labels:
                 rows.append({**row, "img_path": f"{row['folders'][0]}/{info.name}", "gt_label": labels})
         if not rows:
             where = f"{self.selection.root}: no patch of split {self.selection.split!r}"
             raise FileNotFoundError(f"{where} has a label of {self.label_set.name}")
+        if left_out:
+            _log.info("%d patches without a label of %s are left out", left_out, self.label_set.name)
         return rows
 
     def get_data_info(self, idx: int) -> dict[str, Any]:

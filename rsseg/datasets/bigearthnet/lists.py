@@ -19,6 +19,7 @@ EXCLUDED = ("patches_with_seasonal_snow", "patches_with_cloud_and_shadow")
 """The authors' lists of patches covered by snow, and by clouds or their shadow."""
 _SUFFIXES = (".csv", ".txt", ".csv.bz2")
 _SHARES = (0.6, 0.2)
+_SUMS = "splits.sha256"
 
 
 def find_list(folder: Path, name: str) -> Path | None:
@@ -109,38 +110,45 @@ def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0)
     if split not in PARTS:
         raise ValueError(f"split must be one of {', '.join(PARTS)}, not {split!r}")
     excluded = excluded_patches(folder)
-    lists = {part: find_list(folder, part) for part in PARTS}
-    if not any(lists.values()):
-        kept = [name for name in patches if name not in excluded]
-        drawn = draw_split(kept, seed)
-        _write_split(folder, drawn)
-        sizes = ", ".join(f"{len(names)} {part}" for part, names in drawn.items())
-        _log.info("%s: drew a split of %d patches with seed %d: %s", folder, len(kept), seed, sizes)
-        return [(name, "") for name in drawn[split]]
-    path = lists[split]
+    sums = _sums(folder)
+    if not has_lists(folder) or not all((folder / name).is_file() for name in sums):
+        _write_split(folder, [name for name in patches if name not in excluded], seed, sums)
+    path = find_list(folder, split)
     if path is None:
-        have = ", ".join(str(found) for found in lists.values() if found)
+        have = ", ".join(str(found) for part in PARTS if (found := find_list(folder, part)))
         raise FileNotFoundError(f"{folder}: no list of {split} ({split}.csv or {split}.txt), but {have}")
-    _check_sum(path)
+    if sums.get(path.name, "") not in ("", hashlib.sha256(path.read_bytes()).hexdigest()):
+        raise ValueError(
+            f"{path} is not the list that {folder / _SUMS} was written for; restore it, or delete all of them"
+        )
     return [row for row in read_list(path) if row[0] not in excluded]
 
 
-def _write_split(folder: Path, parts: dict[str, list[str]]) -> None:
+def _sums(folder: Path) -> dict[str, str]:
+    """Checksums of the lists that were drawn, by their files' names."""
+    path = folder / _SUMS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {line.split()[1]: line.split()[0] for line in lines if line.strip()}
+
+
+def _write_split(folder: Path, patches: Sequence[str], seed: int, sums: dict[str, str]) -> None:
+    """Draw a split and write it, or what is missing of the one that ``sums`` tell of.
+
+    The checksums come first: other processes, or the next run after a kill, complete the same lists.
+    """
+    drawn = draw_split(patches, seed)
+    data = {f"{part}.txt": "".join(f"{name}\n" for name in names).encode() for part, names in drawn.items()}
+    found = {name: hashlib.sha256(text).hexdigest() for name, text in data.items()}
+    if sums and sums != found:
+        raise ValueError(
+            f"{folder}: a list is missing, and seed {seed} does not give the split of {_SUMS} for these patches; "
+            "restore the list, or delete all of them"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    sums = []
-    for part, names in reversed(parts.items()):  # train last: where it stands, the others do
-        data = "".join(f"{name}\n" for name in names).encode()
-        sums.append(f"{hashlib.sha256(data).hexdigest()}  {part}.txt\n")
-        with replacing(folder / f"{part}.txt") as file:
-            file.write(data)
-    with replacing(folder / "splits.sha256") as file:
-        file.write("".join(reversed(sums)).encode())
-
-
-def _check_sum(path: Path) -> None:
-    sums = path.parent / "splits.sha256"
-    if not sums.is_file():
-        return
-    known = {line.split()[1]: line.split()[0] for line in sums.read_text(encoding="utf-8").splitlines() if line.strip()}
-    if path.name in known and known[path.name] != hashlib.sha256(path.read_bytes()).hexdigest():
-        raise ValueError(f"{path} is not the list that {sums} was written for; delete both for a new split, or restore")
+    data = {_SUMS: "".join(f"{value}  {name}\n" for name, value in found.items()).encode(), **data}
+    for name, text in data.items():
+        if not (folder / name).is_file():
+            with replacing(folder / name) as file:
+                file.write(text)
+    sizes = ", ".join(f"{len(names)} {part}" for part, names in drawn.items())
+    _log.info("%s: drew a split of %d patches with seed %d: %s", folder, len(patches), seed, sizes)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
+from mmpretrain.structures import DataSample
+from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader
 
 from rsseg.datasets import SeededIndex
@@ -145,6 +149,17 @@ def test_augmentations_do_the_same_to_all_bands(archive_v1, transform):
     assert torch.allclose(one[:3], three, atol=0.01)
     untouched = BigEarthNet(str(root), split=None, bands=every, pipeline=PACK)[0]["inputs"]
     assert one.shape != untouched.shape or not torch.equal(one, untouched)
+
+
+@pytest.mark.parametrize("scope", ["mmpretrain", "mmseg"])
+def test_preprocessors_know_mean_and_deviation(scope):
+    registry = importlib.import_module(f"{scope}.registry").MODELS
+    more = dict(size_divisor=1) if scope == "mmseg" else {}
+    preprocessor = registry.build(dict(type="BandPreprocessor", bands=["B12", "VV"], version="v1", **more))
+    image = torch.tensor([1009.3273 + 818.8675, -12.62 - 5.12]).view(2, 1, 1).expand(2, 8, 8)
+    sample = SegDataSample() if scope == "mmseg" else DataSample()
+    found = preprocessor({"inputs": [image.contiguous()], "data_samples": [sample]})["inputs"]
+    assert torch.allclose(found[0], torch.tensor([1.0, -1.0]).view(2, 1, 1).expand(2, 8, 8), atol=1e-5)
 
 
 def test_what_is_missing_is_named(archive_v1, tmp_path):

@@ -69,6 +69,12 @@ def test_a_drawn_split_is_written_with_checksums(tmp_path):
         told, name = line.split()
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == told
     assert split_names(folder, "val", [*NAMES, LATE], seed=7) == [(name, "") for name in parts["val"]]
+    (folder / "val.txt").unlink()  # as after a kill
+    assert split_names(folder, "train", NAMES) == [(name, "") for name in parts["train"]]
+    assert [name for name, _ in split_names(folder, "val", NAMES)] == parts["val"]
+    (folder / "val.txt").unlink()
+    with pytest.raises(ValueError, match=r"seed 1 does not give the split of splits.sha256 for these patches"):
+        split_names(folder, "train", NAMES, seed=1)
     (folder / "val.txt").write_text(f"{NAMES[0]}\n")
     with pytest.raises(ValueError, match=r"val\.txt is not the list that .*splits\.sha256 was written for"):
         split_names(folder, "val", NAMES)

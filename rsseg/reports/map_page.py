@@ -13,7 +13,7 @@ import rasterio
 
 from rsseg.reports.map_files import MapFiles, open_map, point_at
 from rsseg.reports.map_pictures import image_picture, map_picture
-from rsseg.reports.markup import about_list, colour_code, number, page, percent, problem_list, totals
+from rsseg.reports.markup import about_list, colour_code, ground_area, number, page, percent, problem_list, totals
 from rsseg.structures.writing import replacing
 
 __all__ = ["render_map_page", "report_map"]
@@ -101,18 +101,6 @@ def render_map_page(
     return page(title, sections, data, ["page.css", "map_page.css"], ["map_page.js"])
 
 
-def _ground(metres: float) -> str:
-    """An area with a unit that suits it."""
-    for limit, unit in ((1e6, "km²"), (1e4, "ha")):
-        if metres >= limit:
-            return f"{_brief(metres / limit)}\u202f{unit}"
-    return f"{_brief(metres)}\u202fm²"
-
-
-def _brief(value: float) -> str:
-    return number(value) if value >= 100 else f"{value:.3g}"
-
-
 def _crs_name(files: MapFiles) -> str:
     if files.crs is None:
         return "no CRS"
@@ -136,7 +124,7 @@ def _totals(files: MapFiles) -> list[tuple[str, str, str]]:
     whole = files.size[0] * files.size[1]
     used = [i for i, area in enumerate(files.areas) if area.pixels]
     below = " or below the threshold" if "threshold" in files.told else ""
-    rows = [("mapped", _ground(sum(metres)), f"{number(pixels)} pixels")] if metres else []
+    rows = [("mapped", ground_area(sum(metres)), f"{number(pixels)} pixels")] if metres else []
     rows += [
         ("mapped pixels", percent(pixels / whole), f"{number(whole - pixels)} pixels without data{below}"),
         ("classes", str(len(used)), f"of {len(files.classes)} in the map"),

@@ -18,7 +18,7 @@ from rsseg.reports.map_files import MapFiles, point_at
 from rsseg.reports.markup import data_address
 from rsseg.structures.pictures import indexed
 
-__all__ = ["choose_bands", "image_picture", "map_picture"]
+__all__ = ["choose_bands", "image_picture", "image_pixels", "map_labels", "map_picture"]
 
 _SIDE = 1600
 _SHRINK = (1, 0.7, 0.5, 0.35)
@@ -30,6 +30,25 @@ _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 def _picture_size(files: MapFiles) -> tuple[int, int]:
     scale = min(1.0, _SIDE / max(files.size))
     return max(1, round(files.size[0] * scale)), max(1, round(files.size[1] * scale))
+
+
+def map_labels(files: MapFiles) -> NDArray[np.uint8]:
+    """Class ids (h, w) of a map, 255 where it has none; its longer side has at most 1600 pixels.
+
+    They are read through the overviews; of the pixels that become one the most frequent class is taken.
+
+    Raises:
+        OSError: The map cannot be read.
+    """
+    try:
+        with rasterio.open(files.path) as file:
+            small = max(file.shape) <= 2 * _SIDE or file.overviews(1)
+            how = Resampling.mode if small else Resampling.nearest
+            labels = file.read(1, out_shape=_picture_size(files), resampling=how)
+    except RasterioError as error:
+        raise OSError(f"{files.path}: is damaged ({error})") from error
+    labels[labels >= len(files.classes)] = _NODATA
+    return labels
 
 
 def _bounded(picture: Image.Image, how: Image.Resampling, kind: str, **options: Any) -> str:
@@ -45,25 +64,14 @@ def _bounded(picture: Image.Image, how: Image.Resampling, kind: str, **options: 
 
 
 def map_picture(files: MapFiles) -> str:
-    """A class map in its colours as the address of a PNG, transparent where there is no data.
-
-    It is read through the overviews; of the pixels that become one the most frequent class is shown.  Its longer side
-    has at most 1600 pixels.
+    """A class map in its colours as the address of a PNG, transparent where there is no data; see :func:`map_labels`.
 
     Raises:
         OSError: The map cannot be read.
     """
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(files.palette)] = files.palette
-    try:
-        with rasterio.open(files.path) as file:
-            small = max(file.shape) <= 2 * _SIDE or file.overviews(1)
-            how = Resampling.mode if small else Resampling.nearest
-            labels = file.read(1, out_shape=_picture_size(files), resampling=how)
-    except RasterioError as error:
-        raise OSError(f"{files.path}: is damaged ({error})") from error
-    labels[labels >= len(files.classes)] = _NODATA
-    picture = indexed(labels, colours)
+    picture = indexed(map_labels(files), colours)
     return _bounded(picture, Image.Resampling.NEAREST, "PNG", optimize=True, transparency=_NODATA)
 
 
@@ -103,17 +111,22 @@ def image_picture(files: MapFiles, path: str, bands: Sequence[int] | None) -> tu
         OSError: The image cannot be read.
         ValueError: Bands are not known, or image and map have no ground in common.
     """
-    pixels, valid, note = _pixels(files, path, bands, _picture_size(files))
+    pixels, valid, note = image_pixels(files, path, bands)
     rgba = np.dstack([*(pixels if len(pixels) == 3 else pixels.repeat(3, 0)), np.where(valid, 255, 0)])
     picture = Image.fromarray(rgba.astype(np.uint8))
     picture = picture.convert("RGB") if valid.all() else picture
     return _bounded(picture, Image.Resampling.BOX, "WEBP", quality=80, method=4), note
 
 
-def _pixels(
-    files: MapFiles, path: str, told: Sequence[int] | None, size: tuple[int, int]
+def image_pixels(
+    files: MapFiles, path: str, told: Sequence[int] | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], str]:
-    """(1 or 3, h, w) values, (h, w) validity, and how values were stretched."""
+    """The ground of a map in an image, as large as :func:`map_labels`; arguments and errors as in image_picture.
+
+    Returns:
+        (1 or 3, h, w) values, (h, w) validity, and what was done to the values.
+    """
+    size = _picture_size(files)
     try:
         with rasterio.open(path) as image:
             of_map = files.setting("bands")

@@ -11,7 +11,17 @@ from typing import Any
 
 from PIL import Image
 
-__all__ = ["about_list", "colour_code", "data_address", "number", "page", "percent", "problem_list", "totals"]
+__all__ = [
+    "about_list",
+    "colour_code",
+    "data_address",
+    "ground_area",
+    "number",
+    "page",
+    "percent",
+    "problem_list",
+    "totals",
+]
 
 _PROBLEMS = 200
 
@@ -46,6 +56,18 @@ def _asset(name: str) -> str:
 def number(value: float) -> str:
     """A whole number with thin spaces between thousands."""
     return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def ground_area(metres: float) -> str:
+    """An area in square metres with a unit that suits it."""
+    for limit, unit in ((1e6, "km²"), (1e4, "ha")):
+        if metres >= limit:
+            return f"{_brief(metres / limit)}\u202f{unit}"
+    return f"{_brief(metres)}\u202fm²"
+
+
+def _brief(value: float) -> str:
+    return number(value) if value >= 100 else f"{value:.3g}"
 
 
 def percent(share: float) -> str:

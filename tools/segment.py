@@ -1,0 +1,49 @@
+r"""Segment pictures and rasters by classes in your own words, with an open-vocabulary model.
+
+    python tools/segment.py IMAGE_OR_TIF --vocabulary "runway, solar panel, flooded road" \
+        --config configs/landdiscover/gsnet_vitb16.py --checkpoint FILE [--threshold 0.3] [--out DIR]
+
+Writes into DIR for each image: NAME_map.tif, a GeoTIFF where the image was; for a PNG or JPEG that lies nowhere
+NAME_map.png, whose pixels are class ids (255 for none); NAME_map_overlay.png to look at, with a legend; and
+NAME_map_areas.csv.  A class whose name has a comma stands in double quotes: 'runway, "road, paved"'; of names that are
+separated by a comma and a blank within one class the model reads the first.  Plain pictures are seen by the published
+five views, all others through sliding windows at their own resolution (see --mode), in memory that does not grow with
+them.  Interrupt it when you like: the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rsseg.stack import require_stack_or_exit
+
+
+def main() -> None:
+    """Load the model, segment every image, draw every overlay."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    require_stack_or_exit()
+    from rsseg.mapping.segmenting import add_arguments, run_segmentation
+    from rsseg.reports.overlay import write_overlay
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    def show(image: str, target: Path) -> None:
+        path = target.with_name(f"{target.stem}_overlay.png")
+        write_overlay(target, image, path)
+        logging.getLogger("rsseg").info("%s", path)
+
+    try:
+        run_segmentation(args, show)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """``gsnet_*``: GSNet's fast forms against its plain ones (``gsnet_plain.py``), with the same random weights.
 
 Full size: CLIP ViT-B/16, DINO ViT-B/8, views of 384 x 384.  Texts are embedded beforehand on both sides.
+``gsnet_bf16`` and ``gsnet_step`` run on a GPU where there is one; images/s are the images of a run over its seconds.
 """
 
 from __future__ import annotations
@@ -113,6 +114,76 @@ def _five_views() -> tuple[Work, Work]:
     return ours, reference
 
 
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _finish() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _on_device(images: int) -> tuple[Any, Any]:
+    """The model and a batch of views, on the GPU where there is one."""
+    import torch
+
+    torch.set_num_threads(1)
+    model = _model(40)
+    text = model.embed_text().to(_device())
+    model.embed_text = lambda: text
+    side = model.clip.resolution
+    return model.to(_device()), torch.randn(images, 3, side, side, device=_device())
+
+
+def _half() -> tuple[Work, Work]:
+    import torch
+
+    model, images = _on_device(4)
+
+    def run(half: bool) -> None:
+        with torch.inference_mode(), torch.autocast(_device(), torch.bfloat16, enabled=half):
+            model(images)
+        _finish()
+
+    return partial(run, True), partial(run, False)
+
+
+def _step() -> tuple[Work, Work]:
+    import torch
+    from torch.nn import functional
+
+    from benchmarks import gsnet_plain
+    from rsseg.models.gsnet import vocabulary_loss
+
+    model, images = _on_device(2)
+    model.train()
+    target = torch.randint(0, 40, (len(images), *images.shape[2:]), device=_device())
+
+    def our_loss() -> Any:
+        logits = functional.interpolate(model(images), images.shape[2:], mode="bilinear")
+        return vocabulary_loss(logits, target)
+
+    def plain_loss() -> Any:
+        logits = gsnet_plain.view(model, images, model.embed_text())
+        logits = functional.interpolate(logits, images.shape[2:], mode="bilinear")
+        hot = functional.one_hot(target, 40).permute(0, 3, 1, 2).float()
+        return functional.binary_cross_entropy_with_logits(logits, hot)
+
+    def step(loss: Any) -> Any:
+        value = loss()
+        value.backward()
+        model.zero_grad()
+        _finish()
+        return value.detach()
+
+    _check(step(our_loss), step(plain_loss))
+    return partial(step, our_loss), partial(step, plain_loss)
+
+
 _DECODER = "GSNet from the two streams to logits at 96 x 96, {} classes, against the plain forms; equal to 1e-4"
 GSNET: dict[str, Entry] = {
     "gsnet_decoder_5": Entry(_DECODER.format(5), partial(_decoder, 5)),
@@ -123,4 +194,6 @@ GSNET: dict[str, Entry] = {
         _five_views,
         memory=True,
     ),
+    "gsnet_bf16": Entry("GSNet on four views, 40 classes, in bfloat16 autocast against float32, both ours", _half),
+    "gsnet_step": Entry("forward, loss and backward of two views, 40 classes, without the texts, against plain", _step),
 }

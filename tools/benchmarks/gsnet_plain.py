@@ -99,7 +99,8 @@ def _swin_block(block: Any, x: Tensor, guidance: Tensor) -> Tensor:
     mask = None
     if block.attn_mask is not None:
         mask = block.attn_mask.repeat(n, 1, 1)[:, None]
-    mixed, _ = _softmax_attention(*(_heads(part, block.heads) for part in (q, k, v)), mask)
+    q, k, v = (_heads(part, block.heads) for part in (q, k, v))
+    mixed, _ = _softmax_attention(q, k, v, mask)
     mixed = attention.proj(mixed).reshape(n, side // window, side // window, window, window, c).transpose(2, 3)
     mixed = mixed.reshape(n, side, side, c)
     if shift:

@@ -6,6 +6,7 @@ Shapes: B images, T classes, C channels, h x w places of the coarse grid.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmseg.registry import MODELS
@@ -25,10 +26,10 @@ class _DoubleConv(nn.Module):
         self.double_conv = nn.Sequential(
             nn.Conv2d(channels, out, 3, padding=1, bias=False),
             nn.GroupNorm(groups, out),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(out, out, 3, padding=1, bias=False),
             nn.GroupNorm(groups, out),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
 
 
@@ -52,7 +53,8 @@ class DecoderStage(nn.Module):
 
     def of_guidance(self, guidance: torch.Tensor) -> torch.Tensor:
         """The guidance's part of the first convolution: (B, streams * C, 2h, 2w) -> (B, out, 2h, 2w)."""
-        return functional.conv2d(guidance, self.conv.double_conv[0].weight[:, self.own :], padding=1)
+        first: Any = self.conv.double_conv[0]
+        return functional.conv2d(guidance, first.weight[:, self.own :], padding=1)
 
     def forward(self, x: torch.Tensor, added: torch.Tensor | None) -> torch.Tensor:
         """Maps of twice the size.
@@ -62,11 +64,11 @@ class DecoderStage(nn.Module):
             added: What :meth:`of_guidance` gave; None without streams.
         """
         b, t = x.shape[:2]
-        first, *rest = self.conv.double_conv
+        first: Any = self.conv.double_conv[0]
         x = functional.conv2d(self.up(x.flatten(0, 1)), first.weight[:, : self.own], padding=1)
         if added is not None:
             x = (x.unflatten(0, (b, t)) + added[:, None]).flatten(0, 1)
-        for step in rest:
+        for step in self.conv.double_conv[1:]:
             x = step(x)
         return x.unflatten(0, (b, t))
 

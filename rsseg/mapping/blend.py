@@ -34,7 +34,7 @@ class Blender:
     """
 
     def __init__(self, grid: Grid, blend: str, classes: int, device: torch.device, folder: Path) -> None:
-        self.grid, self.classes, self.device = grid, classes, device
+        self.grid, self.classes, self.device, self.folder = grid, classes, device, folder
         (height, width), (rows, columns) = grid.extent, grid.size
         self._y = torch.from_numpy(BLENDS[blend](grid.ys, height, rows)).to(device)
         self._x = torch.from_numpy(BLENDS[blend](grid.xs, width, columns)).to(device)
@@ -141,7 +141,12 @@ class Blender:
         data = np.ascontiguousarray(part.cpu().numpy()).data.cast("B")
         at = column * self._slot
         while data:
-            written = os.pwrite(self._file.fileno(), data, at)
+            try:
+                written = os.pwrite(self._file.fileno(), data, at)
+            except OSError as error:
+                raise OSError(
+                    error.errno, f"cannot write a temporary file in {self.folder}: {error.strerror}"
+                ) from error
             data, at = data[written:], at + written
 
     def _pread(self, out: NDArray[np.float32], at: int) -> None:

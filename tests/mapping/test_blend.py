@@ -60,6 +60,15 @@ def test_a_run_may_begin_at_any_strip(blend, strip, tmp_path):
     assert torch.equal(part[:, begin:], all_of_it[:, begin:])
 
 
+def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    with pytest.raises(OSError, match=f"cannot write into {tmp_path}: No space left"):
+        blended(GRID, "mean", tmp_path)
+
+
 def test_the_largest_is_that_of_argmax_and_the_first_of_equals():
     scores = torch.randint(-3, 4, (9, 150, 7), generator=torch.Generator().manual_seed(0)).float()
     assert torch.equal(largest(scores).long(), scores.argmax(0))

@@ -144,9 +144,7 @@ class Blender:
             try:
                 written = os.pwrite(self._file.fileno(), data, at)
             except OSError as error:
-                raise OSError(
-                    error.errno, f"cannot write a temporary file in {self.folder}: {error.strerror}"
-                ) from error
+                raise OSError(error.errno, f"cannot write into {self.folder}: {error.strerror}") from error
             data, at = data[written:], at + written
 
     def _pread(self, out: NDArray[np.float32], at: int) -> None:

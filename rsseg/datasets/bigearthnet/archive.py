@@ -21,8 +21,8 @@ from rsseg.structures.writing import replacing
 __all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
 
 _ROOTS = {
-    ("v1", "S2"): ("BigEarthNet-v1.0", "BigEarthNet-S2-v1.0", "BigEarthNet-S2", "."),
-    ("v1", "S1"): ("BigEarthNet-S1-v1.0", "BigEarthNet-S1", "."),
+    ("v1", "S2"): ("BigEarthNet-v1.0", "BigEarthNet-S2-v1.0", "."),
+    ("v1", "S1"): ("BigEarthNet-S1-v1.0", "."),
     ("v2", "S2"): ("BigEarthNet-S2",),
     ("v2", "S1"): ("BigEarthNet-S1",),
     ("v2", "maps"): ("Reference_Maps",),

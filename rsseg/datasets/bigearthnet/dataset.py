@@ -40,16 +40,21 @@ class LoadBands(BaseTransform):
 
     Raises:
         FileNotFoundError: A band is missing.
-        ValueError: A band is broken, or has another size or type; both name patch and band.
+        ValueError: A band is broken, or has another size or type (both name patch and band), or the type of ``img``
+            does not do.
     """
 
     def __init__(self, dtype: str = "float32") -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV 5 warns of every GeoTIFF tag
+        if dtype not in ("float32", "uint16"):
+            raise ValueError(f"LoadBands: dtype must be float32 or uint16, not {dtype!r}")
         self.dtype = np.dtype(dtype)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img``."""
         bands, read = results["bands"], read_packed if results["packed"] else read_bands
+        if len(results["folders"]) > 1 and self.dtype.kind == "u":
+            raise ValueError("LoadBands: Sentinel-1 is in decibels, below zero; use dtype='float32'")
         planes: dict[str, Any] = {}
         for radar, (patch, folder) in enumerate(zip(results["patches"], results["folders"], strict=True)):
             own = [band for band in bands if band.radar == radar]

@@ -72,6 +72,9 @@ def test_bands_in_their_order_with_radar(archive_v1):
     b12, b02 = read_bands(optical / s2, s2, check_bands(["B12", "B02"]))
     vh, vv = read_bands(radar / s1, s1, check_bands(["VH", "VV"]))
     assert np.array_equal(sample["img"], stack_bands([b12, vh, b02, vv]))
+    data = BigEarthNet(str(root), split=None, bands=bands, pipeline=[dict(type="LoadBands", dtype="uint16")])
+    with pytest.raises(ValueError, match="Sentinel-1 is in decibels"):
+        data[1]
     assert sample["img_path"].endswith(s2) and sample["img_shape"] == (120, 120)
 
 
@@ -95,8 +98,15 @@ def test_v2_splits_by_its_table_and_leaves_snow_out(archive_v2):
     for split, labels in expected.items():
         data = BigEarthNet(str(root), "v2", split, bands=["B02", "VV"], labels="nineteen", pipeline=LOAD)
         assert [data.get_data_info(i)["gt_label"] for i in range(len(data))] == labels
-    assert data[2]["img"].shape == (120, 120, 2)
+    image = data[2]["img"]
+    assert image.shape == (120, 120, 2)
     assert not (root / "splits").exists()
+    pack_archive(root, root / "packed", "v2", radar=True)
+    (root / "packed" / "patches.csv").unlink()  # as rico-hdl leaves it
+    for part in ("BigEarthNet-S1", "BigEarthNet-S2"):
+        (root / part).rename(root / f"no {part}")
+    more = dict(packed=str(root / "packed"), bands=["B02", "VV"], labels="nineteen", pipeline=LOAD)
+    assert np.array_equal(BigEarthNet(str(root), "v2", None, **more)[2]["img"], image)
     with pytest.raises(ValueError, match="v2 has the 19 classes only"):
         BigEarthNet(str(root), "v2")
     (root / "metadata.parquet").unlink()

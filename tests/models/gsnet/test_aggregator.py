@@ -19,7 +19,9 @@ def _module() -> Aggregator:
 
 def _inputs(classes: int) -> tuple[torch.Tensor, ...]:
     torch.manual_seed(classes)
-    return torch.rand(2, classes, CHANNELS, GRID, GRID), torch.randn(2, EMBED, GRID, GRID), torch.randn(classes, EMBED)
+    images = 2 if classes < 100 else 1
+    x, clip = torch.rand(images, classes, CHANNELS, GRID, GRID), torch.randn(images, EMBED, GRID, GRID)
+    return x, clip, torch.randn(classes, EMBED)
 
 
 def test_windows_come_one_after_the_other() -> None:

@@ -106,3 +106,32 @@ def test_distributed_training_misses_no_gradient(build, tmp_path) -> None:
             model(torch.randn(1, 3, 64, 64), torch.randint(0, 3, (1, 64, 64))).backward()
     finally:
         distributed.destroy_process_group()
+
+
+def test_a_resumed_run_repeats_an_uninterrupted_one(build, toy_config, converted_set, repo, tmp_path) -> None:
+    """Three iterations at once, or two and one after a resume."""
+    from mmengine.runner import Runner
+
+    converted_set(tmp_path / "set", 18)
+    config = Config.fromfile(repo / "configs/_base_/default_runtime.py")
+    schedule = Config.fromfile(repo / "configs/_base_/schedules/gsnet_30k.py")
+    pipeline = [dict(type="LoadImageFromFile"), dict(type="LoadLabels"), dict(type="PackSegInputs")]
+    sampler = dict(type="SetSampler", batch_size=2)
+    train = dict(type="ConvertedDataset", table="sota", data_root=str(tmp_path / "set"), pipeline=pipeline)
+    for name in ("val_cfg", "val_evaluator", "test_cfg", "test_evaluator"):
+        config[name] = None
+    config.model = {**toy_config, "vocabulary": "sota", "data_preprocessor": dict(size_divisor=1)}
+    config.model["data_preprocessor"]["type"] = "AnySizePreprocessor"
+    config.train_dataloader = dict(batch_size=2, num_workers=0, sampler=sampler, dataset=train)
+    config.merge_from_dict({**schedule.to_dict(), "env_cfg.dist_cfg.backend": "gloo"})
+    config.default_hooks.checkpoint.interval = 2
+    weights = {}
+    for name, steps in (("once", [3]), ("twice", [2, 3])):
+        for until in steps:
+            config.work_dir, config.experiment_name = str(tmp_path / name), f"{name}{until}"
+            config.train_cfg.max_iters, config.resume = until, until > steps[0]
+            runner = Runner.from_cfg(config.copy())
+            runner.train()
+        weights[name] = {key: value.clone() for key, value in runner.model.state_dict().items()}
+    for key, value in weights["once"].items():
+        assert torch.equal(value, weights["twice"][key]), key

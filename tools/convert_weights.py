@@ -3,7 +3,7 @@
 python tools/convert_weights.py FILE OUT [--to backbone|model] [--backbone NAME] [--set img_size=512] [--trust]
 
 FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
-(its teacher); GSNet (the whole model).
+(its teacher); GSNet (the whole model); Inception-v2 of pretrained-models or TF-slim.
 OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,
 nothing is written.
 """
@@ -29,13 +29,20 @@ def _setting(text: str) -> tuple[str, object]:
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", help="file with weights, .pth or .safetensors")
+    parser.add_argument("file", help="file with weights, .pth, .safetensors or .npz")
     parser.add_argument("out", help="file to write")
     parser.add_argument("--to", choices=("backbone", "model"), help="what to take (default: what the file has)")
     parser.add_argument(
         "--backbone", help="where a file serves for several: vit (default), rvsa or vit_adapter for ViT"
     )
-    parser.add_argument("--set", nargs="+", type=_setting, default=[], help="other settings of the backbone")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        type=_setting,
+        default=[],
+        help="other settings of the backbone; of a ResNet, in_channels=12 inflates the first convolution, take=[3,2,1] "
+        "makes one of filters for these old channels",
+    )
     parser.add_argument("--trust", action="store_true", help="let the file run code while it loads")
     return parser.parse_args()
 

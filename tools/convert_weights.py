@@ -4,6 +4,7 @@ python tools/convert_weights.py FILE OUT [--to backbone|model] [--backbone NAME]
 
 FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
 (its teacher); GSNet (the whole model); Inception-v2 of pretrained-models or TF-slim.
+--set in_channels=12 inflates a ResNet's first convolution, take=[3,2,1] makes it of those for these old channels.
 OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,
 nothing is written.
 """
@@ -35,14 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--backbone", help="where a file serves for several: vit (default), rvsa or vit_adapter for ViT"
     )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        type=_setting,
-        default=[],
-        help="other settings of the backbone; of a ResNet, in_channels=12 inflates the first convolution, take=[3,2,1] "
-        "makes one of filters for these old channels",
-    )
+    parser.add_argument("--set", nargs="+", type=_setting, default=[], help="other settings of the backbone (see above)")
     parser.add_argument("--trust", action="store_true", help="let the file run code while it loads")
     return parser.parse_args()
 

@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--backbone", help="where a file serves for several: vit (default), rvsa or vit_adapter for ViT"
     )
-    parser.add_argument("--set", nargs="+", type=_setting, default=[], help="other settings of the backbone (see above)")
+    parser.add_argument("--set", nargs="+", type=_setting, default=[], help="other settings of the backbone, see above")
     parser.add_argument("--trust", action="store_true", help="let the file run code while it loads")
     return parser.parse_args()
 

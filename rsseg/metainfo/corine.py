@@ -17,8 +17,8 @@ __all__ = ["LABEL_SETS", "LabelSet", "load_label_set"]
 LABEL_SETS = ("level3", "level2", "level1", "nineteen")
 """The 43 classes of level 3, the 15 of level 2, the 5 of level 1, and the 19."""
 
-_UNLABELLED = (0, 335, 999)
-"""Codes in reference maps that are no class of the 43: no data, glaciers, unclassified."""
+_UNLABELLED = (0, 335, 990, 995, 999)
+"""Codes in reference maps that are no class of the 43: no data, glaciers, unclassified land, unclassified water, no data."""
 _DIGITS = {"level3": 3, "level2": 2, "level1": 1}
 
 
@@ -68,7 +68,8 @@ class LabelSet:
             where: What to name in an error.
 
         Returns:
-            (...) uint8 ids, 255 for codes that the set drops, and for 0, 335 (glaciers) and 999 (unclassified).
+            (...) uint8 ids, 255 for codes that the set drops, and for 335 (glaciers), 990 and 995
+            (unclassified), 0 and 999 (no data).
 
         Raises:
             ValueError: A code is no code of CLC.

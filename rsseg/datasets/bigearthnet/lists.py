@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import hashlib
 import logging
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,7 +19,8 @@ _log = logging.getLogger("rsseg")
 PARTS = ("train", "val", "test")
 EXCLUDED = ("patches_with_seasonal_snow", "patches_with_cloud_and_shadow")
 """The authors' lists of patches covered by snow, and by clouds or their shadow."""
-_SUFFIXES = (".csv", ".txt", ".csv.bz2")
+_SUFFIXES = (".csv", ".txt", ".csv.gz", ".csv.bz2")
+_UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 _SHARES = (0.6, 0.2)
 _SUMS = "splits.sha256"
 
@@ -33,7 +36,7 @@ def has_lists(folder: Path) -> bool:
 
 
 def read_list(path: Path) -> list[tuple[str, str]]:
-    """Patches of a list: plain text or the authors' CSV files, also compressed (``.bz2``).
+    """Patches of a list: plain text or the authors' CSV files, also compressed (``.gz``, ``.bz2``).
 
     Args:
         path: One patch a line; in a CSV file a second column may name the Sentinel-1 patch.  A header is skipped.
@@ -45,7 +48,10 @@ def read_list(path: Path) -> list[tuple[str, str]]:
         ValueError: A line holds no patch, or a patch stands in the list twice.
     """
     data = path.read_bytes()
-    text = (bz2.decompress(data) if path.suffix == ".bz2" else data).decode("utf-8-sig")
+    try:
+        text = _UNPACK.get(path.suffix, bytes)(data).decode("utf-8-sig")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ValueError(f"{path}: no readable list ({error}); download it again") from error
     rows: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         cells = [cell.strip().strip('"') for cell in line.split(",")]
@@ -93,9 +99,9 @@ def excluded_patches(folder: Path) -> set[str]:
 def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0) -> list[tuple[str, str]]:
     """Patches of one part of a split, and their Sentinel-1 patches as far as the list says.
 
-    The lists ``train``, ``val`` and ``test`` (``.csv``, ``.txt`` or ``.csv.bz2``) of ``folder`` decide.  Where there is
-    none of them, :func:`draw_split` divides ``patches``, and the lists are written with ``splits.sha256`` beside them.
-    Snow and clouds are left out either way.
+    The lists ``train``, ``val`` and ``test`` (``.csv``, also compressed, or ``.txt``) of ``folder`` decide.  Where
+    there is none of them, :func:`draw_split` divides ``patches``, and the lists are written with ``splits.sha256``
+    beside them.  Snow and clouds are left out either way.
 
     Args:
         folder: Where the lists are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import hashlib
 
 import pytest
@@ -27,8 +28,9 @@ LATE = "S2B_MSIL2A_20170924T93020_41_73"  # the archive's name without a leading
 def test_lists_are_read(tmp_path, name, text, expected):
     (tmp_path / name).write_text(text)
     assert read_list(tmp_path / name) == expected
-    (tmp_path / f"{name}.bz2").write_bytes(bz2.compress(text.encode()))
-    assert read_list(tmp_path / f"{name}.bz2") == expected
+    for suffix, module in (("bz2", bz2), ("gz", gzip)):
+        (tmp_path / f"{name}.{suffix}").write_bytes(module.compress(text.encode()))
+        assert read_list(tmp_path / f"{name}.{suffix}") == expected
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,14 @@ def test_broken_lists_are_refused(tmp_path, text, message):
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_list(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("name", ["list.csv.gz", "list.csv.bz2", "list.csv"])
+def test_cut_lists_are_named(tmp_path, name):
+    packed = {".gz": gzip.compress, ".bz2": bz2.compress}.get(name[8:], lambda text: b"\xff" + text)(b"S2A_x\n" * 99)
+    (tmp_path / name).write_bytes(packed[:-12])
+    with pytest.raises(ValueError, match=rf"{name}: no readable list \(.*\); download it again"):
+        read_list(tmp_path / name)
 
 
 def test_the_sizes_of_the_paper():

@@ -18,7 +18,7 @@ LABEL_SETS = ("level3", "level2", "level1", "nineteen")
 """The 43 classes of level 3, the 15 of level 2, the 5 of level 1, and the 19."""
 
 _UNLABELLED = (0, 335, 990, 995, 999)
-"""Codes in reference maps that are no class of the 43: no data, glaciers, unclassified land, unclassified water, no data."""
+"""Codes in reference maps that are none of the 43: no data, glaciers, unclassified land and water, no data."""
 _DIGITS = {"level3": 3, "level2": 2, "level1": 1}
 
 

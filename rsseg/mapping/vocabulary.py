@@ -53,8 +53,11 @@ def read_vocabulary(text: str) -> ClassTable:
         if not isinstance(data, list) or not all(isinstance(word, str) for word in data):
             raise ValueError(f"{text}: holds neither a class table nor a list of words")
         return word_table(data, text)
-    rows = list(csv.reader([text], skipinitialspace=True, strict=True)) if text.strip() else [[]]
-    return word_table(rows[0], "the command line")
+    try:
+        words = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise ValueError(f"the vocabulary {text}: {error}; double quotes stand around a whole class") from error
+    return word_table(words, "the command line")
 
 
 def word_table(words: Sequence[str], source: str) -> ClassTable:
@@ -147,7 +150,9 @@ def ask(
     model.vocabulary = list(table.texts)
     if template is not None:
         model.template = template
-    model.test_cfg = {**(model.get("test_cfg") or {}), "mode": "whole" if mode in (None, "slide") else mode}
+    left_out = ("mode", "crop_size", "stride")  # of windows that the model would make itself
+    kept = {key: value for key, value in (model.get("test_cfg") or {}).items() if key not in left_out}
+    model.test_cfg = {**kept, "mode": "whole" if mode in (None, "slide") else mode}
     return table, told if isinstance(told, str) and _is_table(told) else table
 
 

@@ -102,7 +102,7 @@ def build_for_counting(model: dict[str, Any], classes: int | None = None) -> nn.
             built = MODELS.build(config)
     except RuntimeError:  # some read a value while they are built, such as the rates of stochastic depth
         built = MODELS.build(config).to("meta")
-    built.train(False)
+    built.train(False).requires_grad_(False)  # what counts multiply-adds can't follow weights that are views
     return built
 
 

@@ -1,5 +1,6 @@
 """GSNet: two image streams, a vocabulary of texts, and a score for each text at each pixel."""
 
+from rsseg.models.gsnet.ablations import ConcatFusion, CostEmbedding, FusionQuery, SpecialistGSNet
 from rsseg.models.gsnet.aggregator import Aggregator
 from rsseg.models.gsnet.clip import CLIP
 from rsseg.models.gsnet.decoder import ResidualDecoder
@@ -15,10 +16,14 @@ __all__ = [
     "DINO",
     "Aggregator",
     "AnySizePreprocessor",
+    "ConcatFusion",
+    "CostEmbedding",
     "FiveViews",
+    "FusionQuery",
     "GSNet",
     "QueryGuidedFusion",
     "ResidualDecoder",
+    "SpecialistGSNet",
     "StreamProjections",
     "Vocabulary",
     "cost_volume",

@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["QueryGuidedFusion", "cost_volume"]
+__all__ = ["QueryGuidedFusion", "cost_volume", "embed_costs"]
 
 
 def cost_volume(features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
@@ -27,6 +27,11 @@ def cost_volume(features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
     """
     features, text = functional.normalize(features, dim=1), functional.normalize(text, dim=-1)
     return torch.einsum("bchw,tc->bthw", features, text)
+
+
+def embed_costs(conv: nn.Conv2d, costs: torch.Tensor) -> torch.Tensor:
+    """A convolution of every class's map alone: (B, T, h, w) -> (B * T, C, h, w)."""
+    return conv(costs.flatten(0, 1)[:, None].contiguous(memory_format=torch.channels_last))
 
 
 @MODELS.register_module()
@@ -57,12 +62,7 @@ class QueryGuidedFusion(nn.Module):
             dino: The specialist's features (B, C, h, w).
             text: Embeddings of the prompts (T, C).
         """
-        general = self._embed(self.conv1, cost_volume(clip, text))
-        special = self._embed(self.conv2, cost_volume(dino, text))
+        general = embed_costs(self.conv1, cost_volume(clip, text)).sigmoid()
+        special = embed_costs(self.conv2, cost_volume(dino, text)).sigmoid()
         fused = self.fusion_corr(torch.cat([general, special], dim=1)).sigmoid() + general
         return fused.unflatten(0, (clip.shape[0], text.shape[0]))
-
-    @staticmethod
-    def _embed(conv: nn.Conv2d, costs: torch.Tensor) -> torch.Tensor:
-        maps = costs.flatten(0, 1)[:, None].contiguous(memory_format=torch.channels_last)
-        return conv(maps).sigmoid()

@@ -126,7 +126,7 @@ class TextCache:
             clip: The model.  While it is in training mode, or gradients are on, nothing is kept or taken from what was.
             vocabulary: The texts.
         """
-        if clip.training or torch.is_grad_enabled():
+        if clip.training or torch.is_grad_enabled() or clip.token_embedding.weight.is_meta:
             return text_embeddings(clip, vocabulary)
         weights = _fingerprint(clip)
         if weights != self._weights:

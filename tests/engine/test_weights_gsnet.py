@@ -107,6 +107,15 @@ def release(seen=768, read=512, embed=512, words=49408, places=14, special=768, 
     return parts | layers
 
 
+def catseg(**widths):
+    """Names and shapes of CAT-Seg's checkpoints: one stream less, and other names in the decoder."""
+    of_dino = ("dino_", f"{HEAD}conv2", f"{HEAD}fusion_corr", f"{HEAD}DINO")
+    shapes = {key: shape for key, shape in release(**widths).items() if not key.startswith(of_dino)}
+    shapes[f"{HEAD}Fusiondecoder1.conv.double_conv.0.weight"] = (64, 128, 3, 3)
+    shapes[f"{HEAD}Fusiondecoder2.conv.double_conv.0.weight"] = (32, 64, 3, 3)
+    return {key.replace("Fusiondecoder", "decoder").replace("CLIP_", ""): shape for key, shape in shapes.items()}
+
+
 SMALL = dict(seen=64, read=64, embed=32, words=60, places=2, special=64, grid=4)
 
 
@@ -152,6 +161,24 @@ def test_a_checkpoint_of_detectron2_becomes_a_model(tmp_path):
     }.items():
         assert torch.equal(own[ours], weights[theirs]), ours
     assert sorted(own) == sorted(verdict.loaded)
+
+
+def test_catseg_is_gsnet_with_one_stream():
+    with torch.device("meta"):
+        state, verdict = convert_state({key: torch.empty(shape) for key, shape in catseg().items()})
+    assert len(state) == len(verdict.loaded) == 484 and verdict.ok and verdict.layout == "CAT-Seg, official names"
+    assert sum(value.numel() for key, value in state.items() if "attn_mask" not in key) == 154_289_378
+    assert {key.split(".")[0] for key in state} == {"clip", "encoder", "fusion", "aggregator", "decoder"}
+    assert not (verdict.skipped or verdict.fresh or verdict.fitted)
+    assert verdict.model["clip"]["resolution"] == 384 and verdict.model["decoder"]["guidance"] == ("clip",)
+    weights = values(catseg(**SMALL))
+    state, _ = convert_state(weights)
+    for ours, theirs in {
+        "decoder.Fusiondecoder2.up.bias": f"{HEAD}decoder2.up.bias",
+        "decoder.CLIP_decoder_guidance_projection.0.0.bias": f"{HEAD}decoder_guidance_projection.0.0.bias",
+        "fusion.conv1.weight": f"{HEAD}conv1.weight",
+    }.items():
+        assert torch.equal(state[ours], weights[theirs]), ours
 
 
 def test_mistakes_are_named(tmp_path):

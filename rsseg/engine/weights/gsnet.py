@@ -1,4 +1,4 @@
-"""GSNet's release, a whole model with both towers, and DINO's files: ViT with patches of 8 pixels."""
+"""GSNet's and CAT-Seg's releases, whole models, and DINO's files: ViT with patches of 8 pixels."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def _small_patches(state: State) -> bool:
     return _PATCH in state and state[_PATCH].shape[-1] == 8
 
 
+_RENAME = (
+    (r"sem_seg_head\.predictor\.clip_model\.", "clip."),
+    (r"dino_model\.", "dino."),
+    (r"(upsample[12]|dino_decod_proj[12]|dino_down_sample)\.", r"encoder.\1."),
+    (rf"{_TRANSFORMER}(conv[12]|fusion_corr)\.", r"fusion.\1."),
+    (rf"{_TRANSFORMER}(guidance_projection|text_guidance_projection|layers)\.", r"aggregator.\1."),
+    (rf"{_TRANSFORMER}decoder([12])\.", r"decoder.Fusiondecoder\1."),
+    (rf"{_TRANSFORMER}decoder_guidance_projection\.", "decoder.CLIP_decoder_guidance_projection."),
+    (_TRANSFORMER, "decoder."),
+)
+_UNUSED = {r"(clip_)?pixel_(mean|std)$": "normalisation of images"}
+
 LAYOUTS = [
-    Layout(
-        "GSNet, official names",
-        r"sem_seg_head\.predictor\.clip_model\.visual\.proj",
-        ("gsnet",),
-        (
-            (r"sem_seg_head\.predictor\.clip_model\.", "clip."),
-            (r"dino_model\.", "dino."),
-            (r"(upsample[12]|dino_decod_proj[12]|dino_down_sample)\.", r"encoder.\1."),
-            (rf"{_TRANSFORMER}(conv[12]|fusion_corr)\.", r"fusion.\1."),
-            (rf"{_TRANSFORMER}(guidance_projection|text_guidance_projection|layers)\.", r"aggregator.\1."),
-            (_TRANSFORMER, "decoder."),
-        ),
-        unused={r"(clip_)?pixel_(mean|std)$": "normalisation of images"},
-    ),
+    Layout("CAT-Seg, official names", rf"{_TRANSFORMER}decoder1\.up\.weight", ("catseg",), _RENAME, _UNUSED),
+    Layout("GSNet, official names", r"sem_seg_head\.predictor\.clip_model\.visual\.proj", ("gsnet",), _RENAME, _UNUSED),
     Layout(
         "DINO, official names",
         r"blocks\.0\.attn\.qkv\.bias",
@@ -60,30 +60,42 @@ def _dino(state: State, prefix: str = "") -> dict[str, Any]:
     return dict(width=width, layers=layers, heads=heads, patch=patch, grid=isqrt(places), taps=taps)
 
 
-def _gsnet(state: State) -> dict[str, Any]:
-    """The towers' sizes, and from the windows' masks the grid and so the images' size; the rest is as published."""
+def _catseg(state: State) -> dict[str, Any]:
+    """The tower's size, and from the windows' masks the grid and so the images' size; the rest is as published."""
     windows, places = state["aggregator.layers.0.swin_block.block_2.attn_mask"].shape[:2]
-    grid = isqrt(windows) * isqrt(places)
     conv, proj = state["clip.visual.conv1.weight"], state["clip.visual.proj"]
     words, context = state["clip.token_embedding.weight"], len(state["clip.positional_embedding"])
     table = isqrt(len(state["clip.visual.positional_embedding"]) - 1)
-    specialist = _dino(state, "dino.")
-    side = grid * state["encoder.dino_down_sample.weight"].shape[-1] * specialist["patch"]
     clip = dict(
         type="CLIP",
         visual=dict(_tower(state, "clip.visual.", len(conv)), patch=conv.shape[-1], grid=table),
         text=dict(_tower(state, "clip.", words.shape[1]), vocabulary=len(words), context=context),
         embed=proj.shape[1],
-        resolution=grid * conv.shape[-1],
+        resolution=isqrt(windows) * isqrt(places) * conv.shape[-1],
     )
     return dict(
         clip=clip,
-        dino=dict(type="DINOViT", **specialist, resolution=side),
-        fusion=dict(type="QueryGuidedFusion"),
+        fusion=dict(type="CostEmbedding"),
         aggregator=dict(type="Aggregator", layers=count(state, r"aggregator\.layers\.(\d+)\.")),
-        decoder=dict(type="ResidualDecoder"),
+        decoder=dict(type="ResidualDecoder", guidance=("clip",)),
         vocabulary="landdiscover",
     )
 
 
-TARGETS = {"gsnet": Target("GSNet", _gsnet, whole=True), "dino": Target("DINOViT", _dino)}
+def _gsnet(state: State) -> dict[str, Any]:
+    """Those of CAT-Seg with a specialist, whose images' size follows from CLIP's grid."""
+    out, specialist = _catseg(state), _dino(state, "dino.")
+    grid = out["clip"]["resolution"] // out["clip"]["visual"]["patch"]
+    side = grid * state["encoder.dino_down_sample.weight"].shape[-1] * specialist["patch"]
+    return out | dict(
+        dino=dict(type="DINOViT", **specialist, resolution=side),
+        fusion=dict(type="QueryGuidedFusion"),
+        decoder=dict(type="ResidualDecoder"),
+    )
+
+
+TARGETS = {
+    "catseg": Target("GSNet", _catseg, whole=True),
+    "gsnet": Target("GSNet", _gsnet, whole=True),
+    "dino": Target("DINOViT", _dino),
+}

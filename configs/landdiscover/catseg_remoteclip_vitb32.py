@@ -7,10 +7,17 @@ Expected (paper; mIoU): FLAIR 14.36, FAST 10.79, Potsdam 24.54, FloodNet 29.83, 
 Not in the paper: the image size and the recipe; see gsnet_remoteclip_vitb32.py and catseg_vitb16.py.
 """
 
-_base_ = "./gsnet_remoteclip_vitb32.py"
+_base_ = "./gsnet_vitb16.py"
 
 model = dict(
+    clip=dict(
+        visual=dict(patch=32, grid=7),
+        resolution=768,
+        activation="gelu",
+        weights="data/weights/RemoteCLIP-ViT-B-32.pt",
+    ),
     dino=None,
     fusion=dict(type="CostEmbedding"),
     decoder=dict(guidance=("clip",)),
+    test_cfg=dict(crop_size=384),
 )

@@ -8,7 +8,12 @@ Expected (GSNet paper; mIoU): FLAIR 18.94, FAST 15.23, Potsdam 36.01, FloodNet 4
 Not in the paper: which model it starts from, and the recipe; here catseg_vitb16.py's.
 """
 
-_base_ = "./catseg_vitb16.py"
+_base_ = "./gsnet_vitb16.py"
 
-model = dict(clip=dict(weights=None))
+model = dict(
+    clip=dict(weights=None),
+    dino=None,
+    fusion=dict(type="CostEmbedding"),
+    decoder=dict(guidance=("clip",)),
+)
 default_hooks = dict(start=dict(type="LoadPretrained", checkpoint="data/weights/catseg_vitb16_coco.pth"))

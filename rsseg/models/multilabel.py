@@ -64,7 +64,7 @@ class MeanSigmoidLoss(nn.Module):
 
     def forward(self, scores: torch.Tensor, targets: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """Loss of logits (N, C) and targets (N, C) in 0 .. 1; what else mmpretrain's heads say is not needed."""
-        return self.loss_weight * functional.binary_cross_entropy_with_logits(scores, targets.to(scores.dtype))
+        return self.loss_weight * functional.binary_cross_entropy_with_logits(scores.float(), targets.float())
 
 
 @MODELS.register_module()

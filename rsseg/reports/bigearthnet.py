@@ -68,7 +68,8 @@ class ArchiveCounts:
         """Images by season."""
         out = dict.fromkeys(SEASONS, 0)
         for date, count in self.dates.items():
-            out[season_of(date)] += count
+            if date:
+                out[season_of(date)] += count
         return out
 
 

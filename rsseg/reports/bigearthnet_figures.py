@@ -73,7 +73,7 @@ def label_figure(tables: Tables) -> Figure:
 def date_figure(tables: Tables) -> Figure:
     """Images by month, and their sums by season in the legend."""
     months: Counter[str] = Counter()
-    for date, _, images in tables["dates"][1]:
+    for date, _, images in (row for row in tables["dates"][1] if row[0]):
         months[date[:7]] += images
     season = {date[:7]: name for date, name, _ in tables["dates"][1]}
     totals = {row[0]: row[1] for row in tables["seasons"][1]}

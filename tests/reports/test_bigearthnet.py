@@ -84,11 +84,16 @@ def test_the_six_real_patches(samples, tmp_path):
 
 def test_unreadable_labels_are_listed(tmp_path):
     folder = tmp_path / "BigEarthNet-v1.0"
-    for name, text in (("S2A_x_20170617T1_0_0", '{"labels": ["Pastures"]}'), ("S2A_x_20170617T1_0_1", "{")):
+    for name, text in (
+        ("S2A_x_20170617T1_0_0", '{"labels": ["Pastures"]}'),
+        ("S2A_x_20170617T1_0_1", "{"),
+        ("S2A_undated", '{"labels": []}'),
+    ):
         (folder / name).mkdir(parents=True)
         (folder / name / f"{name}_labels_metadata.json").write_text(text)
     counts = report_archive(tmp_path, tmp_path / "out")
-    assert counts.images == 1 and dict(counts.dates) == {"2017-06-17": 1} and dict(counts.countries) == {"unknown": 1}
+    assert counts.images == 2 and dict(counts.countries) == {"unknown": 2}
+    assert dict(counts.dates) == {"2017-06-17": 1, "": 1} and counts.seasons["summer"] == 1
     assert len(counts.problems) == 1 and "patch S2A_x_20170617T1_0_1" in counts.problems[0]
     assert json.loads((tmp_path / "out" / "totals.json").read_text())["problems"] == counts.problems
 

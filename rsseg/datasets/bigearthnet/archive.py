@@ -104,8 +104,8 @@ def find_patches(root: Path, version: str, what: str = "S2") -> list[str]:
 
 
 def season_of(date: str) -> str:
-    """``winter`` (December to February), ``spring``, ``summer`` or ``autumn`` of a day like ``2017-06-17``."""
-    return _SEASONS[int(date[5:7]) % 12 // 3]
+    """``winter`` (December to February), ``spring``, ``summer`` or ``autumn`` of ``2017-06-17``; "" where no day is."""
+    return _SEASONS[int(date[5:7]) % 12 // 3] if date else ""
 
 
 def date_of(name: str) -> str:

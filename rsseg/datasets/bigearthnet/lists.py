@@ -86,12 +86,12 @@ def draw_split(names: Iterable[str], seed: int = 0) -> dict[str, list[str]]:
     return {part: sorted(found) for part, found in zip(PARTS, parts, strict=True)}
 
 
-def excluded_patches(folder: Path) -> set[str]:
-    """Patches of the lists of snow and clouds in a folder; says when there are none."""
+def excluded_patches(folder: Path, drawing: bool) -> set[str]:
+    """Patches of the lists of snow and clouds in a folder; says what is missing where a split is to be drawn."""
     found = {name: find_list(folder, name) for name in EXCLUDED}
     out = {patch for path in found.values() if path is not None for patch, _ in read_list(path)}
     missing = [f"{name}.csv" for name, path in found.items() if path is None]
-    if missing:
+    if missing and drawing:
         _log.warning("%s has no %s: such patches stay in (the paper leaves them out)", folder, " and no ".join(missing))
     return out
 
@@ -115,9 +115,10 @@ def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0)
     """
     if split not in PARTS:
         raise ValueError(f"split must be one of {', '.join(PARTS)}, not {split!r}")
-    excluded = excluded_patches(folder)
     sums = _sums(folder)
-    if not has_lists(folder) or not all((folder / name).is_file() for name in sums):
+    drawing = not has_lists(folder) or not all((folder / name).is_file() for name in sums)
+    excluded = excluded_patches(folder, drawing)
+    if drawing:
         _write_split(folder, [name for name in patches if name not in excluded], seed, sums)
     path = find_list(folder, split)
     if path is None:

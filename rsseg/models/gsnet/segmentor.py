@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.structures import PixelData
-from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.nn import functional
@@ -15,8 +13,9 @@ from torch.nn import functional
 from rsseg.metainfo import IGNORE
 from rsseg.models.gsnet.clip import fit_image
 from rsseg.models.gsnet.encoder import StreamProjections
-from rsseg.models.gsnet.inference import FiveViews, resized, stored_image
-from rsseg.models.gsnet.text import TEMPLATE, TextCache, Vocabulary
+from rsseg.models.gsnet.inference import FiveViews, resized
+from rsseg.models.gsnet.text import TEMPLATE
+from rsseg.models.gsnet.vocabulary_segmentor import VocabularySegmentor
 from rsseg.models.segmentor import slide_logits
 
 __all__ = ["GSNet", "Streams", "vocabulary_loss"]
@@ -71,7 +70,7 @@ class Streams(NamedTuple):
 
 
 @MODELS.register_module()
-class GSNet(BaseSegmentor):
+class GSNet(VocabularySegmentor):
     """A score for every prompt at every pixel; prompts may change at any time, nothing depends on their number.
 
     Trained are queries and values of CLIP's two towers and all that is not a tower.
@@ -93,17 +92,13 @@ class GSNet(BaseSegmentor):
             best probability is below become 255.
         init_cfg: As everywhere.
 
-    Attributes:
-        probabilities: :meth:`inference` gives probabilities, not logits.
-
     Raises:
         ValueError: ``test_cfg`` has no such mode, or a part does not fit the others.
 
     Source: GSNet paper (AAAI 2025) and release.
     """
 
-    probabilities = True
-    align_corners = False
+    modes = ("five_view", "slide", "whole")
 
     def __init__(
         self,
@@ -120,8 +115,7 @@ class GSNet(BaseSegmentor):
         test_cfg: dict[str, Any] | None = None,
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        self.clip = MODELS.build(clip)
+        super().__init__(clip, vocabulary, template, data_preprocessor, test_cfg, init_cfg)
         self.dino = None if dino is None else MODELS.build(dino)
         for name, value in self.clip.named_parameters():
             value.requires_grad_(name.endswith(_TRAINED))
@@ -134,30 +128,7 @@ class GSNet(BaseSegmentor):
             raise ValueError("decoder.guidance names 'dino', but the model has no dino")
         grid, width, embed = self.clip.grid, self.clip.channels, self.clip.embed
         self.encoder = StreamProjections(grid, width, embed, guidance=guidance, **known)
-        self.template, self.ignore_background = template, ignore_background_in_loss
-        self.train_cfg, self.test_cfg = train_cfg, dict(test_cfg or dict(mode="five_view"))
-        if self.test_cfg.get("mode") not in ("five_view", "slide", "whole"):
-            raise ValueError(f"test_cfg.mode={self.test_cfg.get('mode')!r}: allowed are 'five_view', 'slide', 'whole'")
-        self._texts = TextCache()
-        self.set_vocabulary(vocabulary)
-
-    def set_vocabulary(self, names: str | Sequence[str]) -> None:
-        """Segment these classes from now on.
-
-        Args:
-            names: One prompt for each class, or the name of a class table.
-
-        Raises:
-            ValueError: There is none, or one is empty or twice; or there is no such table.
-        """
-        self.vocabulary = Vocabulary.of(names, self.template, self.clip.context)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes of the vocabulary."""
-        return len(self.vocabulary)
-
-    out_channels = num_classes
+        self.ignore_background, self.train_cfg = ignore_background_in_loss, train_cfg
 
     def extract_feat(self, inputs: torch.Tensor) -> Streams:
         """What both streams give for images (B, 3, H, W)."""
@@ -175,10 +146,6 @@ class GSNet(BaseSegmentor):
         x = self.fusion(streams.clip, streams.dino, text)
         x = self.aggregator(x, streams.clip, text)
         return self.decoder(x, streams.clip_guidance, streams.dino_guidance)
-
-    def embed_text(self) -> torch.Tensor:
-        """Embeddings (N, embed) of the vocabulary, of length 1; computed once where nothing is trained."""
-        return self._texts.embeddings(self.clip, self.vocabulary)
 
     def _forward(self, inputs: torch.Tensor, data_samples: Any = None) -> torch.Tensor:
         return self.decode(self.extract_feat(inputs), self.embed_text())
@@ -207,37 +174,6 @@ class GSNet(BaseSegmentor):
             if self.num_classes >= attention.length:
                 unused += [attention.padding_tokens, attention.padding_guidance]
         return torch.stack([value.sum() for value in unused]).sum()
-
-    def inference(self, inputs: torch.Tensor, batch_img_metas: list[dict] | None = None) -> torch.Tensor:
-        """Probabilities (B, N, H, W) of images (B, 3, H, W) at their size, as ``test_cfg.mode`` says."""
-        return torch.stack(self._scores(list(inputs), [image.shape[-2:] for image in inputs]))
-
-    def predict(
-        self, inputs: torch.Tensor | Sequence[torch.Tensor], data_samples: list[SegDataSample] | None = None
-    ) -> list[SegDataSample]:
-        """Predictions: ``pred_sem_seg`` (1, H, W) and ``seg_logits`` (N, H, W), which are probabilities.
-
-        Args:
-            inputs: (B, 3, h, w) normalised images, or a list of them; they may differ in size.
-            data_samples: One for each image; results have its ``ori_shape``.
-        """
-        samples = [SegDataSample() for _ in inputs] if data_samples is None else data_samples
-        images = [stored_image(image, s.metainfo) for image, s in zip(inputs, samples, strict=True)]
-        sizes = [s.metainfo.get("ori_shape", i.shape[-2:])[:2] for i, s in zip(images, samples, strict=True)]
-        for sample, scores in zip(samples, self._scores(images, sizes), strict=True):
-            if sample.metainfo.get("flip"):
-                scores = scores.flip(2 if sample.metainfo["flip_direction"] == "horizontal" else 1)
-            sample.set_data({
-                "seg_logits": PixelData(data=scores),
-                "pred_sem_seg": PixelData(data=self.labels_of(scores)[None]),
-            })  # fmt: skip
-        return samples
-
-    def labels_of(self, scores: torch.Tensor) -> torch.Tensor:
-        """Class ids (H, W) int64 of probabilities (N, H, W), 255 where the best one is below the threshold."""
-        best, labels = scores.max(0)
-        threshold = self.test_cfg.get("threshold")
-        return labels if threshold is None else labels.where(best >= threshold, IGNORE)
 
     def _scores(self, images: Sequence[torch.Tensor], sizes: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         """Probabilities (N, *size) of images (3, H, W)."""

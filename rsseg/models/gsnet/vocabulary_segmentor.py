@@ -1,0 +1,120 @@
+"""What segments images into the classes of a vocabulary that may change at any time."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import BaseSegmentor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from rsseg.metainfo import IGNORE
+from rsseg.models.gsnet.inference import stored_image
+from rsseg.models.gsnet.text import TEMPLATE, TextCache, Vocabulary
+
+__all__ = ["VocabularySegmentor"]
+
+
+class VocabularySegmentor(BaseSegmentor):
+    """A segmentor with CLIP, whose classes are texts; what it gives for an image are probabilities.
+
+    Args:
+        clip: Config of CLIP.
+        vocabulary: Name of a class table, or one prompt for each class.
+        template: Text with ``{}`` where a prompt goes.
+        data_preprocessor: Config; ``AnySizePreprocessor`` allows test batches of images of several sizes.
+        test_cfg: ``mode``, one of ``modes``, the first by default, and what it needs; ``threshold``: pixels whose best
+            probability is below become 255.
+        init_cfg: As everywhere.
+
+    Attributes:
+        probabilities: :meth:`inference` gives probabilities, not logits.
+        modes: What ``test_cfg.mode`` may be.
+
+    Raises:
+        ValueError: ``test_cfg`` has no such mode.
+    """
+
+    probabilities = True
+    align_corners = False
+    modes: ClassVar[tuple[str, ...]] = ("whole", "slide")
+
+    def __init__(
+        self,
+        clip: dict[str, Any],
+        vocabulary: str | Sequence[str],
+        template: str = TEMPLATE,
+        data_preprocessor: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.clip = MODELS.build(clip)
+        self.template = template
+        self.test_cfg = dict(test_cfg or dict(mode=self.modes[0]))
+        if self.test_cfg.get("mode") not in self.modes:
+            allowed = ", ".join(map(repr, self.modes))
+            raise ValueError(f"test_cfg.mode={self.test_cfg.get('mode')!r}: allowed are {allowed}")
+        self._texts = TextCache()
+        self.set_vocabulary(vocabulary)
+
+    def set_vocabulary(self, names: str | Sequence[str]) -> None:
+        """Segment these classes from now on.
+
+        Args:
+            names: One prompt for each class, or the name of a class table.
+
+        Raises:
+            ValueError: There is none, or one is empty or twice; or there is no such table.
+        """
+        self.vocabulary = Vocabulary.of(names, self.template, self.clip.context)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the vocabulary."""
+        return len(self.vocabulary)
+
+    out_channels = num_classes
+
+    def embed_text(self) -> torch.Tensor:
+        """Embeddings (N, embed) of the vocabulary, of length 1; computed once where nothing is trained."""
+        return self._texts.embeddings(self.clip, self.vocabulary)
+
+    def inference(self, inputs: torch.Tensor, batch_img_metas: list[dict] | None = None) -> torch.Tensor:
+        """Probabilities (B, N, H, W) of images (B, 3, H, W) at their size, as ``test_cfg.mode`` says."""
+        return torch.stack(self._scores(list(inputs), [image.shape[-2:] for image in inputs]))
+
+    def predict(
+        self, inputs: torch.Tensor | Sequence[torch.Tensor], data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Predictions: ``pred_sem_seg`` (1, H, W) and ``seg_logits`` (N, H, W), which are probabilities.
+
+        Args:
+            inputs: (B, 3, h, w) normalised images, or a list of them; they may differ in size.
+            data_samples: One for each image; results have its ``ori_shape``.
+        """
+        samples = [SegDataSample() for _ in inputs] if data_samples is None else data_samples
+        images = [stored_image(image, s.metainfo) for image, s in zip(inputs, samples, strict=True)]
+        sizes = [s.metainfo.get("ori_shape", i.shape[-2:])[:2] for i, s in zip(images, samples, strict=True)]
+        for sample, scores in zip(samples, self._scores(images, sizes), strict=True):
+            if sample.metainfo.get("flip"):
+                scores = scores.flip(2 if sample.metainfo["flip_direction"] == "horizontal" else 1)
+            sample.set_data({
+                "seg_logits": PixelData(data=scores),
+                "pred_sem_seg": PixelData(data=self.labels_of(scores)[None]),
+            })  # fmt: skip
+        return samples
+
+    def labels_of(self, scores: torch.Tensor) -> torch.Tensor:
+        """Class ids (H, W) int64 of probabilities (N, H, W), 255 where the best one is below the threshold."""
+        best, labels = scores.max(0)
+        threshold = self.test_cfg.get("threshold")
+        return labels if threshold is None else labels.where(best >= threshold, IGNORE)
+
+    @abstractmethod
+    def _scores(self, images: Sequence[torch.Tensor], sizes: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+        """Probabilities (N, *size) of images (3, H, W), as ``test_cfg`` says."""

@@ -8,7 +8,8 @@ The file is that of pretrained-models (bninception).  For TF-slim's, see configs
 Expected (paper): P 48.23, R 56.79, F1 49.88, F2 53.01, averaged over images.  Not run by us on the archive.
 
 Deviations: those of scnn_all.py.  The paper does not say how patches become what the network was trained on: here each
-band gets mean and deviation of ImageNet's channel, and the patch keeps its 120 x 120 pixels.
+band gets mean and deviation of ImageNet's channel, and the patch keeps its 120 x 120 pixels, with which pretrained-
+models' own code cannot join the maps of 15 x 15: poolings there get a row more (rsseg/models/inception_v2.py).
 """
 
 _base_ = [

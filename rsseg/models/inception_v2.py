@@ -106,6 +106,7 @@ class InceptionV2(BaseModule):
             width = self._add_block(block, width)
         self.out_channels = width
         self.requires_grad_(not frozen)
+        self.train()
 
     def _add(self, name: str, before: int, after: int, side: int) -> None:
         self.add_module(name, nn.Conv2d(before, after, side, bias=self.release == "caffe"))

@@ -195,7 +195,10 @@ def test_caffe_gives_the_releases_map(tmp_path):
     )
     verdict = convert_weights(tmp_path / "bn.pth", tmp_path / "caffe.pth")
     assert verdict.skipped == {"classifier": ["last_linear.weight", "last_linear.bias"]}
-    assert len(verdict.loaded) == len(state) == 414
+    assert len(verdict.loaded) == len(state) == 414 and not verdict.fitted
+    torch.save(InceptionV2("caffe").state_dict(), tmp_path / "new.pth")  # with counters of batches
+    again = convert_weights(tmp_path / "new.pth", tmp_path / "out.pth")
+    assert len(again.loaded) == 483 and not again.fitted
     pixels = torch.rand(3, 128, 96, generator=torch.Generator().manual_seed(1))
     image = 255 * pixels.flip(0) - torch.tensor([104.0, 117.0, 128.0]).view(3, 1, 1)
     found = load(tmp_path / "caffe.pth")(((pixels - MEAN) / STD)[None])[0]
@@ -220,7 +223,8 @@ def test_a_key_more_or_less_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("release", ["caffe", "slim"])
 def test_frozen_means_no_gradients_and_no_new_statistics(release):
-    model = InceptionV2(release).train()
+    model = InceptionV2(release)
+    assert not any(module.training for module in (model, *model.train().modules()))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     found = model(torch.randn(2, 3, 64, 64))[0]
     assert found.shape == (2, 1024, 2, 2) and not found.requires_grad

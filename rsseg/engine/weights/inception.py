@@ -72,7 +72,7 @@ def _from_tensorflow(key: str, value: torch.Tensor) -> torch.Tensor:
 
 def _flat_norms(key: str, value: torch.Tensor) -> torch.Tensor:
     """The older of the two files of pretrained-models has norms of (1, C)."""
-    return value.flatten() if "_bn." in key else value
+    return value.flatten() if "_bn." in key and value.ndim == 2 else value
 
 
 LAYOUTS = [

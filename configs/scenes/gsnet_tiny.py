@@ -1,0 +1,29 @@
+"""Open-vocabulary segmentation of procedural scenes: GSNet with small towers from scratch, on a CPU.
+
+    python tools/train.py configs/scenes/gsnet_tiny.py
+
+Needs data/scenes/landcover, which `make demo` writes (tools/make_scenes.py landcover).
+"""
+
+_base_ = [
+    "../_base_/models/gsnet_vitb16.py",
+    "../_base_/datasets/scenes_landcover.py",
+    "../_base_/schedules/cpu_300.py",
+    "../_base_/default_runtime.py",
+]
+
+_tower = dict(width=64, layers=4, heads=4)
+model = dict(
+    clip=dict(weights=None, visual=dict(**_tower, grid=8), text=_tower, embed=64, resolution=128, taps=(0, 1)),
+    dino=dict(weights=None, **_tower, grid=16, resolution=128, taps=(0, 1, 3), frozen=False),
+    fusion=dict(channels=32, kernel=3),
+    aggregator=dict(channels=32, window=4),
+    decoder=dict(channels=32, widths=(32, 16), guidance_channels=(16, 8)),
+    vocabulary="openearthmap",
+    ignore_background_in_loss=True,
+    test_cfg=dict(mode="slide", crop_size=(128, 128), stride=(96, 96), size=213),
+)
+train_dataloader = dict(batch_size=8, num_workers=1)
+val_dataloader = dict(num_workers=1)
+test_dataloader = dict(num_workers=1)
+default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))

@@ -1,0 +1,112 @@
+"""Segmentation in the user's own words, as a user does it: one command, its files, and clear errors."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import subprocess
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+WORDS = 'roof, "road, paved", water'
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, repo):
+    """Weights of a small GSNet, a raster that lies somewhere and pictures that do not."""
+    pytest.importorskip("open_clip")
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    init_default_scope("mmseg")
+    root = tmp_path_factory.mktemp("segment")
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py").model)
+    torch.save({"state_dict": model.state_dict()}, root / "tiny.pth")
+    (root / "images").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 10, 13)).astype(np.uint8).repeat(16, 1).repeat(16, 2)
+    where = rasterio.Affine(0.5, 0, 500000, 0, -0.5, 4000000)
+    profile = dict(driver="GTiff", count=3, dtype="uint8", height=160, width=208, crs="EPSG:32633", photometric="RGB")
+    with rasterio.open(root / "images" / "scene.tif", "w", transform=where, **profile) as file:
+        file.write(pixels)
+    Image.fromarray(pixels.transpose(1, 2, 0)[:90, :120].copy()).save(root / "images" / "photo.jpg")
+    Image.fromarray(pixels[0]).save(root / "grey.png")
+    return root
+
+
+@pytest.fixture
+def arguments(world, repo):
+    return ["--config", repo / "configs" / "scenes" / "gsnet_tiny.py", "--checkpoint", world / "tiny.pth",
+            "--device", "cpu"]  # fmt: skip
+
+
+def test_a_folder_becomes_maps_pictures_and_areas(world, arguments, run_tool, tmp_path):
+    result = run_tool("segment", world / "images", "--vocabulary", WORDS, "--out", tmp_path / "out", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "road, paved" in result.stdout + result.stderr and "photo_map_overlay.png" in result.stdout + result.stderr
+    ends = ("_map.{}", "_map_areas.csv", "_map_overlay.png")
+    names = sorted(name + end.format(kind) for name, kind in (("photo", "png"), ("scene", "tif")) for end in ends)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    with rasterio.open(tmp_path / "out" / "scene_map.tif") as file:
+        assert (file.crs.to_epsg(), file.transform.c, file.shape, file.nodata) == (32633, 500000, (160, 208), 255)
+        assert file.tags(1)["class_1"] == "road, paved" and file.tags()["RSSEG_MODE"] == "slide"
+        assert file.colormap(1)[2] == (0, 69, 255, 255)  # water, as in OpenEarthMap
+    with Image.open(tmp_path / "out" / "photo_map.png") as picture:
+        assert (picture.mode, picture.size, picture.text["RSSEG_MODE"]) == ("P", (120, 90), "five_view")
+    with (tmp_path / "out" / "scene_map_areas.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == ["roof", "road, paved", "water"]
+    assert sum(float(row["m2"]) for row in rows) == pytest.approx(160 * 208 / 4)
+    assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
+    with (tmp_path / "out" / "photo_map_areas.csv").open() as file:
+        assert {row["m2"] for row in csv.DictReader(file)} == {""}
+    for name, (width, height) in {"photo": (720, 540), "scene": (624, 480)}.items():
+        with Image.open(tmp_path / "out" / f"{name}_map_overlay.png") as picture:
+            assert picture.width > width and picture.height == height
+
+
+@pytest.mark.slow
+def test_by_two_processes_as_by_one(world, arguments, repo, run_tool, tmp_path):
+    asked = ["--vocabulary", WORDS, "--threshold", "0.3", "--tta", "--batch", "2"]
+    one = run_tool("map_raster", world / "images" / "scene.tif", tmp_path / "one" / "map.tif", *asked, *arguments)
+    assert one.returncode == 0, one.stderr
+    source, target = world / "images" / "scene.tif", tmp_path / "two" / "map.tif"
+    command = ["bash", repo / "tools" / "dist_map.sh", "2", source, target]
+    path = os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH")]))
+    two = subprocess.run([*map(str, [*command, *asked, *arguments])], env={**os.environ, "PYTHONPATH": path},
+                         capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
+    assert two.returncode == 0, two.stderr
+    for name in ("map.tif", "map_areas.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "source, options, message",
+    [
+        ("grey.png", ["--vocabulary", "roof"], "say it with --bands"),
+        ("nowhere.tif", ["--vocabulary", "roof"], "not a raster that GDAL can open"),
+        ("grey.png", ["--vocabulary", "roof, roof"], "none of them empty or twice"),
+        ("grey.png", ["--vocabulary", "roof", "--template", "a photo"], "must have one {} where the name goes"),
+    ],
+)
+def test_errors_are_one_line(source, options, message, world, arguments, tmp_path, capsys, caplog):
+    from rsseg.mapping.segmenting import add_arguments, run_segmentation
+
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args([*map(str, [world / source, "--out", tmp_path, *options, *arguments])])
+    with pytest.raises((ValueError, OSError), match=message.replace("{}", r"\{\}")):
+        run_segmentation(args, lambda source, target: None)
+
+
+def test_grey_pictures_are_told_how(world, arguments, run_tool, tmp_path):
+    result = run_tool("segment", world / "grey.png", world / "images" / "broken.tif", "--out", tmp_path, "--vocabulary",
+                      "roof, water", "--bands", "1,1,1", *arguments)  # fmt: skip
+    assert result.returncode == 1 and "broken.tif" in result.stderr and "Traceback" not in result.stderr
+    assert (tmp_path / "grey_map.png").is_file() and (tmp_path / "grey_map_overlay.png").is_file()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
@@ -17,11 +17,11 @@ NAMES = ["inception_v2_rgb", "resnet50_all", "resnet50_s1s2", "scnn_all_level2",
 def test_a_step(name, monkeypatch):
     monkeypatch.chdir(REPO)
     config = Config.fromfile(f"configs/bigearthnet/{name}.py")
-    init_default_scope("mmpretrain")
     if "init_cfg" in config.model.backbone:
         config.model.backbone.init_cfg = None  # its file is made of another's
     torch.manual_seed(0)
-    model = MODELS.build(dict(config.model, data_preprocessor=config.data_preprocessor)).train()
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        model = MODELS.build(dict(config.model, data_preprocessor=config.data_preprocessor)).train()
     bands, classes = len(config.bands), config.model.head.num_classes
     pixels = torch.randint(0, 4000, (2, bands, 120, 120)).to(torch.uint16)
     samples = [DataSample().set_gt_label([0, 2]), DataSample().set_gt_label([classes - 1])]

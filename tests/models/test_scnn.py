@@ -4,7 +4,7 @@ import mmpretrain.registry
 import mmseg.registry
 import pytest
 import torch
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 from torch.nn import functional
 
@@ -13,7 +13,8 @@ from rsseg.models import SCNN, multilabel  # noqa: F401  (registers its parts)
 
 @pytest.fixture(autouse=True)
 def mmpretrain_scope():
-    init_default_scope("mmpretrain")
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        yield
 
 
 def classifier(bands, classes=43, **backbone):
@@ -69,8 +70,9 @@ def test_images_of_another_size_are_named():
 
 
 def test_maps_for_segmentation():
-    init_default_scope("mmseg")
-    model = mmseg.registry.MODELS.build(dict(type="SCNN", in_channels=4, channels=(2, 3, 5), out_indices=(0, 1, 2)))
+    config = dict(type="SCNN", in_channels=4, channels=(2, 3, 5), out_indices=(0, 1, 2))
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        model = mmseg.registry.MODELS.build(config)
     maps = model(torch.zeros(1, 4, 24, 20))
     assert [tuple(m.shape) for m in maps] == [(1, 2, 24, 20), (1, 3, 12, 10), (1, 5, 6, 5)]
     with pytest.raises(ValueError, match="do not fit 3 convolutions"):

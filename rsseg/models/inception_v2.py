@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModule
+from mmengine.runner import CheckpointLoader
 from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
@@ -123,6 +124,29 @@ class InceptionV2(BaseModule):
         self._add(f"{stem}double_3x3_1", *block.doubles, 3)
         self._add(f"{stem}double_3x3_2", block.doubles[1], block.doubles[1], 3)
         return block.out_channels + (0 if block.single else before)
+
+    def init_weights(self) -> None:
+        """Weights of the file that ``init_cfg`` names, all of them.
+
+        Raises:
+            ValueError: The file has not all weights, or those of the other release.
+        """
+        config = self.init_cfg
+        if not self.is_init and isinstance(config, dict) and config.get("type") == "Pretrained":
+            content = CheckpointLoader.load_checkpoint(config["checkpoint"], map_location="cpu")
+            prefix = config.get("prefix", "").rstrip(".")
+            state = content.get("state_dict", content)
+            shapes = {key.removeprefix(prefix).lstrip("."): value.shape for key, value in state.items()}
+            own = {key: value.shape for key, value in self.state_dict().items() if value.ndim}
+            wrong = [key for key, shape in own.items() if shapes.get(key) != shape]
+            if wrong:
+                release = "slim" if "conv1_7x7_s2_depthwise.weight" in shapes else "caffe"
+                raise ValueError(
+                    f"{config['checkpoint']}: {len(wrong)} of {len(own)} weights are missing or of another shape, such "
+                    f"as {wrong[0]}. The model is release={self.release!r}, the file looks like {release!r}; "
+                    "tools/convert_weights.py FILE OUT makes one of a file of others and says what it is"
+                )
+        super().init_weights()
 
     def train(self, mode: bool = True) -> InceptionV2:
         """Training mode; a frozen network keeps the batch statistics of its file."""

@@ -178,6 +178,20 @@ def test_slim_gives_the_releases_map(tmp_path, size):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_the_other_releases_file_is_refused(tmp_path):
+    torch.save(dict(state_dict=InceptionV2("slim").state_dict()), tmp_path / "caffe.pth")
+    with pytest.raises(ValueError, match=r"caffe.pth: \d+ of 414 weights .* the file looks like 'slim'"):
+        load(tmp_path / "caffe.pth")
+    state = {f"backbone.{key}": value for key, value in InceptionV2("slim").state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / "slim.pth")
+    with pytest.raises(ValueError, match=r"slim.pth: 346 of 346"):
+        load(tmp_path / "slim.pth")
+    start = dict(type="Pretrained", checkpoint=str(tmp_path / "slim.pth"), prefix="backbone.")
+    model = InceptionV2("slim", init_cfg=start)
+    model.init_weights()
+    assert all(torch.equal(value, state[f"backbone.{key}"]) for key, value in model.state_dict().items())
+
+
 def caffe_file():
     torch.manual_seed(0)
     model = InceptionV2("caffe")

@@ -222,12 +222,12 @@ def test_lists_of_sources_and_shares(folders, tmp_path, repo):
 def test_training_sees_it_as_the_release_does(folders, tmp_path, repo):
     out = tmp_path / "out"
     build_landdiscover(folders, out)
-    for name in ("landdiscover", "landdiscover_crop"):
+    for name, side in (("landdiscover", 384), ("landdiscover_crop", 384), ("landdiscover_640", 640)):
         cfg = Config.fromfile(repo / f"configs/_base_/datasets/{name}.py").train_dataloader.dataset
         data = DATASETS.build({**cfg, "data_root": str(out)})
         assert len(data) == 8
         for sample in data:
-            assert sample["inputs"].shape == (3, 384, 384)
+            assert sample["inputs"].shape == (3, side, side)
             values = set(np.unique(sample["data_samples"].gt_sem_seg.data))
             assert 0 not in values and values <= {255, *range(1, 40)}
     labels = load_metainfo("landdiscover").encode(label_of(out, "loveda__1366"))

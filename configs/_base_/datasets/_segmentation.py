@@ -40,16 +40,16 @@ def _release(crop, *tones):
     ]
 
 
-def _squash(*jitter):
+def _squash(*jitter, crop=384):
     """Augmentations of the GSNet release, whose resizing leaves square images nothing to crop; or with a jitter."""
     return [
         load_image,
         dict(type="LoadLabels"),
-        *(jitter or [dict(type="Resize", scale=(1333, 384), keep_ratio=True, backend="pillow")]),
-        dict(type="RandomCrop", crop_size=(384, 384)),
+        *(jitter or [dict(type="Resize", scale=(1333, crop), keep_ratio=True, backend="pillow")]),
+        dict(type="RandomCrop", crop_size=(crop, crop)),
         dict(type="PhotoMetricDistortion"),
         dict(type="RandomFlip", prob=0.5, direction="horizontal"),
-        dict(type="Pad", size=(384, 384), pad_val=dict(img=128, seg=255)),
+        dict(type="Pad", size=(crop, crop), pad_val=dict(img=128, seg=255)),
         dict(type="PackSegInputs", meta_keys=meta_keys),
     ]
 
@@ -79,6 +79,9 @@ sep_pipeline_224 = _release(224, tones)
 squash_pipeline_384 = _squash()
 # from the scale of the release's training to that of the whole image, so to those of its tests as well
 jitter_pipeline_384 = _squash(dict(type="RandomScale", low=0.375, high=1.25, prob=1.0))
+# SAN's: the shorter side 0.5 to 1.5 times the crop's
+edge = dict(type="RandomChoiceResize", scales=[*range(320, 961, 64)], resize_type="ResizeShortestEdge", max_size=2560)
+jitter_pipeline_640 = _squash(edge, crop=640)
 # the SAMRS paper's table 9: the middle 512 x 512 pixels
 sep_test_pipeline = [
     load_image,

@@ -68,12 +68,18 @@ class Attention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: torch.Tensor, causal: bool) -> torch.Tensor:
-        """Tokens (B, L, C) to (B, L, C); with ``causal`` a token sees itself and those before it."""
+    def forward(self, x: torch.Tensor, causal: bool, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """Tokens (B, L, C) to (B, L, C).
+
+        Args:
+            x: The tokens.
+            causal: A token sees itself and those before it.
+            bias: What is added to the scores before the softmax, (B, heads, L, L); not beside ``causal``.
+        """
         weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         projected = [functional.linear(x, *own) for own in zip(weights, self.in_proj_bias.chunk(3), strict=True)]
         q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in projected)
-        out = functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        out = functional.scaled_dot_product_attention(q, k, v, bias, is_causal=causal)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
     def values(self, x: torch.Tensor) -> torch.Tensor:
@@ -92,8 +98,8 @@ class _Block(nn.Module):
         self.mlp = nn.Sequential(OrderedDict(c_fc=fc, gelu=_ACTIVATIONS[activation](), c_proj=proj))
         self.ln_2 = nn.LayerNorm(width)
 
-    def forward(self, x: torch.Tensor, causal: bool = False) -> torch.Tensor:
-        x = x + self.attn(self.ln_1(x), causal)
+    def forward(self, x: torch.Tensor, causal: bool = False, bias: torch.Tensor | None = None) -> torch.Tensor:
+        x = x + self.attn(self.ln_1(x), causal, bias)
         return x + self.mlp(self.ln_2(x))
 
     def dense(self, x: torch.Tensor) -> torch.Tensor:
@@ -133,12 +139,16 @@ class _Visual(nn.Module):
             own = functional.interpolate(square, (side, side), mode="bicubic", align_corners=False)[0].flatten(1).T
         return torch.cat([self.positional_embedding[:1], own])
 
+    def tokens(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, 3, S, S) to what the first block sees: the class token and the places row by row."""
+        patches = self.conv1(images)
+        tokens = torch.cat([self.class_embedding.expand(len(images), 1, -1), patches.flatten(2).transpose(1, 2)], 1)
+        return self.ln_pre(tokens + self._positions(patches.shape[2]))
+
     def forward(self, images: torch.Tensor, taps: Sequence[int]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Images (B, 3, S, S) to maps (B, embed, h, w) and, after each block in ``taps``, (B, width, h, w)."""
-        patches = self.conv1(images)
-        side = patches.shape[2]
-        tokens = torch.cat([self.class_embedding.expand(len(images), 1, -1), patches.flatten(2).transpose(1, 2)], 1)
-        x = self.ln_pre(tokens + self._positions(side))
+        x = self.tokens(images)
+        side = math.isqrt(x.shape[1] - 1)
         tapped = {}
         blocks: list[Any] = list(self.transformer.resblocks)
         for i, block in enumerate(blocks[:-1]):

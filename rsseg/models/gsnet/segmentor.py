@@ -10,12 +10,11 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.nn import functional
 
-from rsseg.metainfo import IGNORE
 from rsseg.models.gsnet.clip import fit_image
 from rsseg.models.gsnet.encoder import StreamProjections
 from rsseg.models.gsnet.inference import FiveViews, resized
 from rsseg.models.gsnet.text import TEMPLATE
-from rsseg.models.gsnet.vocabulary_segmentor import VocabularySegmentor
+from rsseg.models.gsnet.vocabulary_segmentor import VocabularySegmentor, check_labels
 from rsseg.models.segmentor import slide_logits
 
 __all__ = ["GSNet", "Streams", "vocabulary_loss"]
@@ -40,11 +39,7 @@ def vocabulary_loss(logits: torch.Tensor, target: torch.Tensor, ignore_backgroun
     Source: GSNet release, where "background" is a class of the vocabulary whose pixels count as not labelled.
     """
     logits = logits.float()
-    labelled = target != IGNORE
-    wrong = target[labelled & ((target < 0) | (target >= logits.shape[1]))]
-    if wrong.numel():
-        raise ValueError(f"label {int(wrong[0])}: the vocabulary has the classes 0 to {logits.shape[1] - 1}; "
-                         f"pixels without a label have {IGNORE}")  # fmt: skip
+    labelled = check_labels(target, logits.shape[1])
     own = logits.gather(1, target.where(labelled, 0)[:, None])[:, 0] * labelled
     against = functional.softplus(logits)
     if not ignore_background:

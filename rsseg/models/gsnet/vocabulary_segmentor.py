@@ -16,7 +16,30 @@ from rsseg.metainfo import IGNORE
 from rsseg.models.gsnet.inference import stored_image
 from rsseg.models.gsnet.text import TEMPLATE, TextCache, Vocabulary
 
-__all__ = ["VocabularySegmentor"]
+__all__ = ["VocabularySegmentor", "check_labels"]
+
+
+def check_labels(target: torch.Tensor, classes: int) -> torch.Tensor:
+    """Which pixels have a label.
+
+    Args:
+        target: (B, H, W) int64 class ids, 255 where there is no label.
+        classes: Number of classes of the vocabulary.
+
+    Returns:
+        (B, H, W) bool.
+
+    Raises:
+        ValueError: A pixel holds another value.
+    """
+    labelled = target != IGNORE
+    wrong = target[labelled & ((target < 0) | (target >= classes))]
+    if wrong.numel():
+        raise ValueError(
+            f"label {int(wrong[0])}: the vocabulary has the classes 0 to {classes - 1}; "
+            f"pixels without a label have {IGNORE}"
+        )
+    return labelled
 
 
 class VocabularySegmentor(BaseSegmentor):

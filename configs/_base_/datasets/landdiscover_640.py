@@ -1,0 +1,9 @@
+"""LandDiscover50K with crops of 640 x 640 at SAN's scales."""
+
+_base_ = ["./landdiscover.py"]
+
+train_dataloader = dict(
+    batch_size=8,
+    sampler=dict(batch_size=8),
+    dataset=dict(pipeline={{_base_.jitter_pipeline_640}}),
+)

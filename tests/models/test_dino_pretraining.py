@@ -26,10 +26,13 @@ BACKBONE = dict(type="DINOViT", width=16, layers=2, heads=2, grid=4, resolution=
 HEAD = dict(type="DINOHead", in_channels=16, out_channels=12, hidden_channels=16, bottleneck_channels=8)
 
 
-def build(**backbone: Any) -> DINOPretraining:
-    torch.manual_seed(0)
+HEAD_16 = dict(type="DINOHead", in_channels=32, out_channels=16, hidden_channels=64, bottleneck_channels=16)
+
+
+def build(head: dict[str, Any] = HEAD, seed: int = 0, **backbone: Any) -> DINOPretraining:
+    torch.manual_seed(seed)
     with DefaultScope.overwrite_default_scope("mmseg"):
-        return MODELS.build(dict(type="DINOPretraining", backbone={**BACKBONE, **backbone}, head=HEAD))
+        return MODELS.build(dict(type="DINOPretraining", backbone={**BACKBONE, **backbone}, head=head))
 
 
 def crops(images: int, seed: int = 0) -> list[Tensor]:
@@ -191,6 +194,30 @@ def test_wrong_use_is_refused(given: list[int], mode: str) -> None:
         build()([crops(1)[i] for i in given], mode=mode)
     with pytest.raises(ValueError, match="at least 1"):
         SelfDistillation(epoch=0)
+
+
+def test_kinds_of_images_get_outputs_of_their_own() -> None:
+    """Four textures in noise: no label says which is which, and the teacher ends up with four clear answers."""
+    model = build(HEAD_16, width=32, grid=3, resolution=24)
+    model.train()
+    model.temperature = 0.02
+    textures = torch.randn(4, 3, 8, 8)
+
+    def views(size: int) -> Tensor:
+        clean = textures.repeat(8, 1, 3, 3)[..., :size, :size]
+        return clean * torch.empty(32, 1, 1, 1).uniform_(0.7, 1.3) + 0.5 * torch.randn_like(clean)
+
+    optimizer = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], 3e-4)
+    for step in range(100):
+        optimizer.zero_grad()
+        losses = model([views(24), views(24), views(16), views(16)], mode="loss")
+        losses["loss"].backward()
+        optimizer.step()
+        model.move_teacher(cosine(step, 100, 0.99, 1.0))
+    with torch.no_grad():
+        answers = sharpen(model.teacher([textures.repeat(1, 1, 3, 3)]), model.centre, model.temperature)
+    assert len(set(answers.argmax(1).tolist())) == 4
+    assert answers.amax(1).min() > 0.9 and losses["loss"] < 0.1
 
 
 class Watch(Hook):

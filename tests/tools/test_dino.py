@@ -34,6 +34,9 @@ SHORT = [
     "train_dataloader.batch_size=2",
     "train_dataloader.num_workers=0",
     "default_hooks.self_distillation.epoch=2",
+    "default_hooks.self_distillation.temperature=[0.04,0.07]",
+    "default_hooks.self_distillation.temperature_epochs=4",
+    "default_hooks.self_distillation.momentum=[0.996,1.0]",
     "default_hooks.logger.interval=1",
     "default_hooks.checkpoint.interval=2",
     "param_scheduler.0.end=2",
@@ -94,7 +97,7 @@ def test_log_and_schedules(straight: Path) -> None:
     assert all(np.isfinite(row["loss"]) and row["teacher_entropy"] > 0 for row in logged.values())
     expected = 1 - 0.004 * (1 + np.cos(np.pi * np.arange(ITERATIONS) / ITERATIONS)) / 2
     np.testing.assert_allclose([row["teacher_momentum"] for row in logged.values()], expected, atol=1e-4)
-    temperatures = [0.04, 0.04, 0.05, 0.05, 0.06, 0.06]  # three epochs of the four that the config warms up
+    temperatures = [0.04, 0.04, 0.05, 0.05, 0.06, 0.06]  # three epochs of four
     np.testing.assert_allclose([row["teacher_temperature"] for row in logged.values()], temperatures, atol=1e-4)
     state = weights(straight)
     assert state["centre"].any()

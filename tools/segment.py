@@ -6,9 +6,9 @@ r"""Segment pictures and rasters by classes in your own words, with an open-voca
 Writes into DIR for each image: NAME_map.tif, a GeoTIFF where the image was; for a PNG or JPEG that lies nowhere
 NAME_map.png, whose pixels are class ids (255 for none); NAME_map_overlay.png to look at, with a legend; and
 NAME_map_areas.csv.  A class whose name has a comma stands in double quotes: 'runway, "road, paved"'; of names that are
-separated by a comma and a blank within one class the model reads the first.  Plain pictures are seen by the published
-five views, all others through sliding windows at their own resolution (see --mode), in memory that does not grow with
-them.  Interrupt it when you like: the same command goes on where it stopped.
+separated by a comma and a blank within one class the model reads the first.  Plain pictures are seen as the config
+tests (by the published five views, for GSNet), all others through sliding windows at their own resolution, in memory
+that does not grow with them; --mode chooses.  Interrupt it when you like: the same command goes on where it stopped.
 """
 
 from __future__ import annotations

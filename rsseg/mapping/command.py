@@ -19,7 +19,7 @@ from rsseg.mapping.model import SegmentorPredictor, load_model, table_name, view
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
-from rsseg.mapping.vocabulary import MODES, ask, mapping_window
+from rsseg.mapping.vocabulary import MODES, Question, ask, mapping_window
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.models.gsnet.text import TEMPLATE
 
@@ -69,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         'with a comma in double quotes); or a class table (name, .json), or a .txt with a class a line')  # fmt: skip
     add("--template", help="open-vocabulary models: text with {} where a class goes (default: the config's)")
     add("--mode", choices=MODES, help="open-vocabulary models: what the model sees: windows at the raster's resolution "
-        "(slide), or all of it: the published five views, or once")  # fmt: skip
+        "(slide), all of it by the published five views or once (whole), or as the config tests")  # fmt: skip
     add("--threshold", type=float, help="pixels whose best class is less probable get no class (255)")
     add("--probabilities", choices=["top", "all"], help="also DST_probabilities.tif: the winner's, or every class's")
     add(
@@ -144,12 +144,14 @@ def _products(args: argparse.Namespace, table: str | ClassTable) -> Products:
     return Products(args.vectors, args.min_area, args.simplify, against)
 
 
-def _about(args: argparse.Namespace, config: Config, views: Sequence[tuple[int, ...]], device: str) -> dict[str, Any]:
+def _about(
+    args: argparse.Namespace, config: Config, asked: Question | None, views: Sequence[tuple[int, ...]], device: str
+) -> dict[str, Any]:
     """What makes the scores; a map made with something else is another one."""
-    own = config.model.get("vocabulary")
-    asked = {} if own is None else {
-        "vocabulary": list(own), "template": config.model.get("template", TEMPLATE), "mode": args.mode or MODES[0]
-    }  # fmt: skip
+    words: dict[str, Any] = {}
+    if asked is not None:
+        words = {"vocabulary": list(asked.table.texts), "template": config.model.get("template", TEMPLATE)}
+        words["mode"] = asked.mode
     return {
         "config": Path(args.config).name,
         "config_sha256": hashlib.sha256(config.pretty_text.encode()).hexdigest(),
@@ -159,7 +161,7 @@ def _about(args: argparse.Namespace, config: Config, views: Sequence[tuple[int, 
         "views": [list(view) for view in views],
         "bf16": args.bf16,
         "device": device.partition(":")[0],
-        **asked,
+        **words,
     }
 
 
@@ -170,13 +172,13 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, 
     asked = ask(config, args.vocabulary, args.template, args.mode)
     if asked is not None and (args.classes or args.head):
         raise ValueError("an open-vocabulary model has the classes of --vocabulary, not of --classes or --head")
-    name = table_name(config, args.head, args.classes) if asked is None else asked[1]
+    name = table_name(config, args.head, args.classes) if asked is None else asked.name
     table = load_metainfo(name) if isinstance(name, str) else name
     wanted, device = _products(args, name), _device(args.device)
     views = views_of(config) if args.tta else ((),)
     model = load_model(config, args.checkpoint, device, args.trust)
     predictor = SegmentorPredictor(model, table.num_classes, args.head, views, args.bf16)
-    window = window_of(config) if asked is None else mapping_window(model, args.mode)
+    window = window_of(config) if asked is None else mapping_window(model, asked.mode)
     options = MapOptions(
         args.bands,
         args.range,
@@ -189,7 +191,7 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, 
         args.overwrite,
         (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,
     )
-    return predictor, table, options, _about(args, config, views, device), wanted
+    return predictor, table, options, _about(args, config, asked, views, device), wanted
 
 
 def run(

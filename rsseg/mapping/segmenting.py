@@ -59,7 +59,7 @@ def _is_picture(source: str) -> bool:
 
 
 def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], None]) -> None:
-    """Segment every image; plain pictures by the published five views, all others by sliding windows.
+    """Segment every image; plain pictures as the config tests, all others by sliding windows.
 
     Args:
         args: As :func:`add_arguments` has them.
@@ -72,7 +72,7 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
     jobs = segmentation_jobs(args.source, args.out)
     pictures = [job for job in jobs if job[1].suffix == ".png"]
     others = [job for job in jobs if job[1].suffix != ".png"]
-    groups = {args.mode: jobs} if args.mode else {"five_view": pictures, "slide": others}
+    groups = {args.mode: jobs} if args.mode else {"config": pictures, "slide": others}
     failed = []
     for mode, group in groups.items():
         if not group:

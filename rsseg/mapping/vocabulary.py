@@ -7,15 +7,15 @@ import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rsseg.metainfo import IGNORE, ClassTable, list_metainfo, load_metainfo
 
-__all__ = ["MODES", "ask", "mapping_window", "read_vocabulary", "word_table"]
+__all__ = ["MODES", "Question", "ask", "mapping_window", "read_vocabulary", "word_table"]
 
-MODES = ("slide", "five_view", "whole")
+MODES = ("slide", "five_view", "whole", "config")
 """How an open-vocabulary model sees a raster; see :func:`ask`."""
 
 _LARGEST = 4096
@@ -118,9 +118,21 @@ def _json(path: Path) -> Any:
         raise ValueError(f"{path}: is no JSON ({error})") from error
 
 
-def ask(
-    config: Any, vocabulary: str | None, template: str | None = None, mode: str | None = None
-) -> tuple[ClassTable, str | ClassTable] | None:
+class Question(NamedTuple):
+    """What an open-vocabulary model is asked.
+
+    Attributes:
+        table: The classes.
+        name: Name or path of their class table; the table itself, where they are only words.
+        mode: How rasters are seen: ``slide``, ``five_view`` or ``whole``.
+    """
+
+    table: ClassTable
+    name: str | ClassTable
+    mode: str
+
+
+def ask(config: Any, vocabulary: str | None, template: str | None = None, mode: str | None = None) -> Question | None:
     """Let the model of a config segment the classes of a vocabulary.
 
     Args:
@@ -128,11 +140,11 @@ def ask(
         vocabulary: See :func:`read_vocabulary`; None for the config's own.
         template: Text with ``{}`` where a class goes; None for the config's.
         mode: ``slide`` gives the model windows of the size that it sees, at the raster's resolution; ``five_view``
-            is the released protocol on each window, ``whole`` squeezes each to what the model sees.
+            is the released protocol on each window, ``whole`` squeezes each to what the model sees, ``config`` is what
+            the config's ``test_cfg`` does; None is ``slide``.
 
     Returns:
-        The classes, and the name or path of their class table (themselves, where they are only words); None for a model
-        whose classes are fixed.
+        What is asked; None for a model whose classes are fixed.
 
     Raises:
         FileNotFoundError: There is no such file with a vocabulary.
@@ -150,18 +162,21 @@ def ask(
     model.vocabulary = list(table.texts)
     if template is not None:
         model.template = template
+    tested = model.get("test_cfg") or {}
+    mode = tested.get("mode", "slide") if mode == "config" else mode or "slide"
     left_out = ("mode", "crop_size", "stride")  # of windows that the model would make itself
-    kept = {key: value for key, value in (model.get("test_cfg") or {}).items() if key not in left_out}
-    model.test_cfg = {**kept, "mode": "whole" if mode in (None, "slide") else mode}
-    return table, told if isinstance(told, str) and _is_table(told) else table
+    kept = {key: value for key, value in tested.items() if key not in left_out}
+    model.test_cfg = {**kept, "mode": "whole" if mode == "slide" else mode}
+    return Question(table, told if isinstance(told, str) and _is_table(told) else table, mode)
 
 
-def mapping_window(model: Any, mode: str | None) -> tuple[int, int]:
+def mapping_window(model: Any, mode: str) -> tuple[int, int]:
     """(height, width) of an open-vocabulary model's windows.
 
     Args:
         model: The model.
         mode: See :func:`ask`; with another one than ``slide`` a window is all of a raster, up to 4096 pixels.
     """
-    side = model.clip.resolution if mode in (None, "slide") else _LARGEST
+    seen = getattr(model, "adapter", model.clip).resolution  # SAN's CLIP sees less than its adapter
+    side = seen if mode == "slide" else _LARGEST
     return side, side

@@ -124,13 +124,18 @@ def test_colours_are_known_ones_or_far_from_the_others():
 
 def test_the_config_asks_for_the_words(repo):
     config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
-    table, name = ask(config, TEXT, "a satellite image of {}", "five_view")
+    table, name, mode = ask(config, TEXT, "a satellite image of {}", "five_view")
+    assert mode == "five_view"
     assert name is table and list(table.classes) == config.model.vocabulary == WORDS
     assert (config.model.template, config.model.test_cfg.mode) == ("a satellite image of {}", "five_view")
-    table, name = ask(Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py"), "landdiscover")
+    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
+    config.model.test_cfg = dict(mode="five_view", crop_size=(8, 8), size=9)
+    table, name, mode = ask(config, "landdiscover", mode="config")
+    assert (mode, config.model.test_cfg) == ("five_view", dict(mode="five_view", size=9))
     assert name == "landdiscover" and table.texts[32] == "expresswalltoll station"
     config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
-    assert ask(config, None)[1] == "openearthmap"
+    assert ask(config, None)[1:] == ("openearthmap", "slide")
+    assert config.model.test_cfg.mode == "whole"  # in each of the map's windows
     config.model.vocabulary = ["road, street", "tree"]
     assert ask(config, None)[0].classes == ("road, street", "tree")
 
@@ -313,5 +318,8 @@ def test_what_becomes_of_which_image(write_raster, tmp_path):
     located = write_raster(scene(8, 8), "d.tif")
     names = [target.name for _, target in segmentation_jobs([str(folder), str(located)], tmp_path / "out")]
     assert names == ["a_map.png", "b_map.png", "c_map.tif", "d_map.tif"]
+    for made in ("a_map.png", "a_map_overlay.png", "c_map.tif"):
+        (folder / made).write_text("")
+    assert [target.name for _, target in segmentation_jobs([str(folder)], folder)] == names[:3]
     with pytest.raises(ValueError, match=r"two images would become .*d_map"):
         segmentation_jobs([str(located), str(located)], tmp_path / "out")

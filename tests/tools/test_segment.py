@@ -47,7 +47,8 @@ def arguments(world, repo):
 
 
 def test_a_folder_becomes_maps_pictures_and_areas(world, arguments, run_tool, tmp_path):
-    result = run_tool("segment", world / "images", "--vocabulary", WORDS, "--out", tmp_path / "out", *arguments)
+    result = run_tool("segment", world / "images", "--vocabulary", WORDS, "--out", tmp_path / "out", *arguments,
+                      "--cfg-options", "model.test_cfg.mode=five_view")  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "road, paved" in result.stdout + result.stderr and "photo_map_overlay.png" in result.stdout + result.stderr
     ends = ("_map.{}", "_map_areas.csv", "_map_overlay.png")

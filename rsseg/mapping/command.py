@@ -27,6 +27,7 @@ __all__ = ["add_arguments", "add_options", "run", "sources_of"]
 
 _log = logging.getLogger("rsseg")
 _SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
+_MANY = 2048  # pixels: larger windows come one by one
 _MADE = (".tif", ".png", "_probabilities.tif", "_overlay.png")
 
 
@@ -60,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--window", type=int, help="side of windows in pixels (default: the config's slide or training crop)")
     add("--overlap", type=float, default=0.25, help="share of a window that neighbours share (default: %(default)s)")
     add("--blend", choices=list(BLENDS), default="cosine", help="how windows are blended (default: %(default)s)")
-    add("--batch", type=int, help="windows per batch (default: 4 on a GPU, 1 on a CPU)")
+    add("--batch", type=int, help="windows per batch (default: 4 on a GPU; 1 on a CPU, and of large ones)")
     add("--tta", action="store_true", help="average over the flips of the config's tta_pipeline")
     add("--bf16", action="store_true", help="run the model in bfloat16")
     add("--head", help="label set, for models with several heads")
@@ -179,14 +180,15 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, 
     model = load_model(config, args.checkpoint, device, args.trust)
     predictor = SegmentorPredictor(model, table.num_classes, args.head, views, args.bf16)
     window = window_of(config) if asked is None else mapping_window(model, asked.mode)
+    window = (args.window, args.window) if args.window else window
     options = MapOptions(
         args.bands,
         args.range,
         args.gsd,
-        (args.window, args.window) if args.window else window,
+        window,
         args.overlap,
         args.blend,
-        args.batch or (1 if device == "cpu" else 4),
+        args.batch or (1 if device == "cpu" or max(window) > _MANY else 4),
         args.probabilities,
         args.overwrite,
         (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,

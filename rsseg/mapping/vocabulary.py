@@ -44,7 +44,10 @@ def read_vocabulary(text: str) -> ClassTable:
         raise FileNotFoundError(f"{text}: no such file with a vocabulary; tables that come with rsseg are "
                                 f"{', '.join(list_metainfo())}")  # fmt: skip
     if _is_table(text):
-        return load_metainfo(text)
+        try:
+            return load_metainfo(text)
+        except KeyError as error:
+            raise ValueError(f"{text}: is no class table, it has no {error}; a list of words is one in [ ]") from error
     if kind == ".txt":
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         return word_table([line for line in lines if line and not line.startswith("#")], text)

@@ -46,11 +46,12 @@ def main() -> None:
     from rsseg.datasets.landdiscover import build_landdiscover, list_pairs, write_subsets
 
     try:
-        complaint = build_landdiscover(folders, args.out, args.copy, args.workers).complaint if folders else None
-        write_subsets(list_pairs(args.out), args.out / "lists", args.subsets, args.seeds)
+        built = build_landdiscover(folders, args.out, args.copy, args.workers) if folders else None
+        if built is None or built.pairs:
+            write_subsets(list_pairs(args.out), args.out / "lists", args.subsets, args.seeds)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(complaint)
+    sys.exit(built.complaint if built else None)
 
 
 if __name__ == "__main__":

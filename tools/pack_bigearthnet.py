@@ -4,7 +4,8 @@ python tools/pack_bigearthnet.py data/bigearthnet_v1 OUT [--version v1] [--s1] [
 
 Interrupt it when you like: the same command goes on where it stopped.  OUT also gets patches.csv with labels and dates.
 Training reads it with train_dataloader.dataset.packed=OUT.  About 157 KB a patch: 93 GB for the 590,326 of v1.
---verify compares every band with its GeoTIFF afterwards.  Exit status 1 names what could not be read or differs.
+--verify compares every band with its GeoTIFF afterwards, and takes out what differs; run it again to pack that anew.
+Exit status 1 names what could not be read or differs.
 """
 
 from __future__ import annotations

@@ -77,8 +77,27 @@ def _open(folder: str | Path) -> Any:
                 environment = _lmdb().open(key, readonly=True, lock=False, readahead=False, max_spare_txns=16)
             except _lmdb().Error as error:
                 raise ValueError(f"{folder}: no readable LMDB ({error}); pack the archive again") from error
+            _check_whole(environment, folder)
             _readers[key] = os.getpid(), environment
         return environment
+
+
+def _check_whole(environment: Any, folder: str | Path) -> None:
+    """Refuse a file that was cut off: reading behind its end would kill the process."""
+    wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    size = Path(folder, "data.mdb").stat().st_size
+    if size < wanted:
+        environment.close()
+        raise ValueError(f"{folder}: data.mdb has {size} of {wanted} bytes; copy it again, or delete it and pack anew")
+
+
+def _begin(environment: Any, **options: Any) -> Any:
+    """A transaction, also where another process made the file larger."""
+    try:
+        return environment.begin(**options)
+    except _lmdb().MapResizedError:
+        environment.set_mapsize(0)  # as large as it is now
+        return environment.begin(**options)
 
 
 def _close(folder: str | Path) -> None:
@@ -116,8 +135,11 @@ def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[N
         FileNotFoundError: There is no LMDB, no such patch in it, or no such band in the patch.
         ValueError: What is stored is damaged, or has another size or type.
     """
-    with _open(folder).begin() as transaction:
-        value = transaction.get(patch.encode())
+    try:
+        with _begin(_open(folder)) as transaction:
+            value = transaction.get(patch.encode())
+    except _lmdb().Error as error:
+        raise ValueError(f"patch {patch}: {folder} is damaged ({error}); delete it and pack anew") from error
     if value is None:
         raise FileNotFoundError(f"patch {patch}: not in {folder}; run tools/pack_bigearthnet.py again")
     try:
@@ -140,7 +162,7 @@ def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[N
 
 def missing_patches(folder: str | Path, names: Sequence[str]) -> list[str]:
     """Those of some patches that a packed file does not hold."""
-    with _open(folder).begin(buffers=True) as transaction:
+    with _begin(_open(folder), buffers=True) as transaction:
         cursor = transaction.cursor()
         return [name for name in names if not cursor.set_key(name.encode())]
 
@@ -187,7 +209,7 @@ def _put(environment: Any, items: Sequence[tuple[str, bytes]]) -> None:
     """Write patches in one transaction; the map doubles when it is full."""
     while True:
         try:
-            with environment.begin(write=True) as transaction:
+            with _begin(environment, write=True) as transaction:
                 for name, value in items:
                     transaction.put(name.encode(), value)
             return
@@ -198,7 +220,7 @@ def _put(environment: Any, items: Sequence[tuple[str, bytes]]) -> None:
 def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False, workers: int = 2) -> Packing:
     """Write all patches of an archive into one LMDB, and ``patches.csv`` with their labels beside it.
 
-    Interrupted, even killed, it goes on where it stopped: every transaction is whole or absent.
+    Interrupted, even killed, it goes on where it stopped: every transaction is whole or absent.  Two at once may do it.
 
     Args:
         root: Where the archive was unpacked.
@@ -210,6 +232,7 @@ def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False
     Raises:
         FileNotFoundError: There is no such archive.
         OSError: Writing failed, for example on a full disk.
+        ValueError: The LMDB that is there was cut off.
     """
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     lmdb, sources = _lmdb(), _sources(root, version, radar)
@@ -218,7 +241,8 @@ def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False
     result = Packing()
     try:
         with lmdb.open(str(out), map_size=_FIRST_SIZE) as environment:
-            with environment.begin(buffers=True) as transaction:
+            _check_whole(environment, out)
+            with _begin(environment, buffers=True) as transaction:
                 cursor = transaction.cursor()
                 left = [source for source in sources if not cursor.set_key(source[0].encode())]
             result.found = len(sources) - len(left)
@@ -268,22 +292,51 @@ def _batches(
 def verify_packed(root: Path, out: Path, version: str = "v1", radar: bool = False, workers: int = 2) -> list[str]:
     """Compare every band of every patch with its GeoTIFF, bit by bit.
 
+    What is damaged or differs is taken out of the LMDB, so that :func:`pack_archive` packs it again.
+
     Returns:
         What is missing or differs, a line each; empty when all is well.
+
+    Raises:
+        FileNotFoundError: There is no such archive.
+        OSError: Damaged patches could not be taken out.
     """
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+    bad: list[str] = []
 
     def compare(source: tuple[str, str, tuple[Band, ...]]) -> bytes | str:
         name, folder, bands = source
         try:
-            for band, packed, plane in zip(
-                bands, read_packed(out, name, bands), read_bands(folder, name, bands), strict=True
-            ):
-                if not np.array_equal(packed, plane, equal_nan=band.radar):
-                    return f"patch {name}, band {band.name}: what is packed differs from {folder}"
+            stored = read_packed(out, name, bands)
+        except (OSError, ValueError) as error:
+            bad.append(name)
+            return str(error)
+        try:
+            planes = read_bands(folder, name, bands)
         except (OSError, ValueError) as error:
             return str(error)
+        for band, packed, plane in zip(bands, stored, planes, strict=True):
+            if not np.array_equal(packed, plane, equal_nan=band.radar):
+                bad.append(name)
+                return f"patch {name}, band {band.name}: what is packed differs from {folder}"
         return b""
 
     sources = _sources(root, version, radar)
-    return [problem for _, problems in _batches(sources, compare, workers, "verify") for problem in problems]
+    problems = [problem for _, found in _batches(sources, compare, workers, "verify") for problem in found]
+    _remove(out, bad)
+    return problems
+
+
+def _remove(out: Path, names: Sequence[str]) -> None:
+    """Take patches out of the LMDB."""
+    if not names or not (out / "data.mdb").is_file():
+        return
+    _close(out)
+    lmdb = _lmdb()
+    try:
+        with lmdb.open(str(out)) as environment, _begin(environment, write=True) as transaction:
+            for name in names:
+                transaction.delete(name.encode())
+    except lmdb.Error as error:
+        raise OSError(f"cannot take damaged patches out of {out} ({error}); delete it and pack anew") from error

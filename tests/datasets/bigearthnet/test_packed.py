@@ -99,6 +99,57 @@ def test_verification_finds_what_differs(archive_v1, writers, tmp_path):
     writers.tif(root / "BigEarthNet-v1.0" / name / f"{name}_B02.tif", np.zeros((120, 120), np.uint16))
     assert len(found := verify_packed(root, out)) == 1
     assert f"patch {name}, band B02: what is packed differs" in found[0]
+    again = pack_archive(root, out)  # it was taken out, so that it is packed anew
+    assert (again.packed, again.found) == (1, 1)
+    assert verify_packed(root, out) == []
+
+
+def test_a_cut_file_is_named(archive_v1, tmp_path):
+    root, out = archive_v1([["Pastures"]] * 2), tmp_path / "packed"
+    pack_archive(root, out)
+    size = (out / "data.mdb").stat().st_size
+    os.truncate(out / "data.mdb", size // 2)
+    message = rf"packed: data.mdb has {size // 2} of {size} bytes; copy it again, or delete it"
+    with pytest.raises(ValueError, match=message):
+        read_packed(out, find_patches(root, "v1")[0], check_bands(["B02"]))
+    with pytest.raises(ValueError, match=message):
+        pack_archive(root, out)
+
+
+def test_another_process_makes_the_file_larger(archive_v1, tmp_path, monkeypatch):
+    monkeypatch.setattr(packed, "_FIRST_SIZE", 1 << 18)  # less than two patches
+    monkeypatch.setattr(packed, "_BATCH", 1)
+    root, out = archive_v1([["Pastures"]] * 6), tmp_path / "packed"
+    fork = multiprocessing.get_context("fork")
+    both = fork.Barrier(2)
+
+    def pack():
+        both.wait(60)  # neither finds what the other packs
+        assert pack_archive(root, out).problems == []
+
+    processes = [fork.Process(target=pack) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert sorted(_content(out)) == find_patches(root, "v1")
+    names = find_patches(root, "v1")
+    opened = fork.Event()
+    grow = fork.Process(target=_append, args=(out, opened))
+    grow.start()
+    read_packed(out, names[0], check_bands(["B02"]))
+    opened.set()
+    grow.join(60)
+    assert grow.exitcode == 0
+    assert read_packed(out, names[0], check_bands(["B02"]))[0].shape == (120, 120)
+
+
+def _append(out, opened):
+    assert opened.wait(60)
+    with lmdb.open(str(out), map_size=1 << 26) as environment, environment.begin(write=True) as transaction:
+        for i in range(40):
+            transaction.put(f"other {i}".encode(), bytes(200_000))
 
 
 def test_damage_is_named(tmp_path):

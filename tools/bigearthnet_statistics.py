@@ -1,9 +1,10 @@
 """Count BigEarthNet: images per class, labels per image, seasons, dates, countries (paper, table 2 and fig. 2).
 
-python tools/bigearthnet_statistics.py data/bigearthnet_v1 OUT [--version v1] [--metadata metadata.parquet]
+python tools/bigearthnet_statistics.py data/bigearthnet_v1 OUT [--version v1] [--metadata FILE]
 
 Reads each JSON file once, with progress; v2's tables at once.  Writes CSV tables, totals.json and figures/.
-Countries of v1 come from v2's metadata.parquet where that knows a patch, else from its place (rough near borders).
+Countries of v1 come from FILE (v2's metadata.parquet, or the authors' s1_s2_name_country_season.csv.bz2) where that
+knows a patch, else from its place (rough near borders).
 Exit status 1 names patches that could not be read; all others are counted.
 """
 
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="where the archive was unpacked")
     parser.add_argument("out", type=Path, help="folder of the tables and figures")
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
-    parser.add_argument("--metadata", type=Path, help="v2's metadata.parquet, for the countries of v1")
+    parser.add_argument("--metadata", type=Path, help="file with the countries of v1's patches")
     args = parser.parse_args()
     require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

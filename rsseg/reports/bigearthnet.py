@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.errors import CRSError
 from rasterio.warp import transform
 
 from rsseg.datasets.bigearthnet.archive import (
@@ -83,24 +84,28 @@ def count_archive(
         sets: Label sets to count in.
         countries: Country of patches by name, where it is known better than from their place.
 
-    Raises:
-        ValueError: A label is of no such set.
+    Returns:
+        The counts; a patch with a label of no such set is not counted, but among the problems.
     """
     counts, known = ArchiveCounts(), countries or {}
     label_sets = [load_label_set(name) for name in sets]
     places: dict[str, list[tuple[float, float]]] = {}
     for info in patches:
+        try:
+            found = [one.ids(info.labels, f"patch {info.name}") for one in label_sets]
+        except ValueError as error:
+            counts.problems.append(str(error))
+            continue
         counts.images += 1
         counts.labels[len(info.labels)] += 1
         counts.dates[info.date] += 1
-        for one in label_sets:
-            ids = one.ids(info.labels, f"patch {info.name}")
+        for one, ids in zip(label_sets, found, strict=True):
             counts.classes[one.name].update(ids)
             counts.unlabelled[one.name] += not ids
         country = info.country or known.get(info.name)
         if country:
             counts.countries[country] += 1
-        elif info.corner is None:
+        elif info.corner is None or not info.projection:
             counts.countries["unknown"] += 1
         else:
             places.setdefault(info.projection, []).append(info.corner)
@@ -110,13 +115,17 @@ def count_archive(
 
 
 def _countries(projection: str, corners: list[tuple[float, float]]) -> Counter[str]:
-    """Countries of the middles of patches whose upper left corners are given in metres."""
+    """Countries of the middles of patches whose upper left corners are given in metres; unknown in no known system."""
     zone = _ZONE.search(projection)
     system = f"EPSG:{326 if zone[2] == 'N' else 327}{int(zone[1]):02d}" if zone else projection
     found: Counter[str] = Counter()
     for start in range(0, len(corners), 8192):
         middles = np.array(corners[start : start + 8192]) + _TO_MIDDLE
-        found.update(countries_at(np.stack(transform(system, "EPSG:4326", middles[:, 0], middles[:, 1])[:2], 1)))
+        try:
+            places = np.stack(transform(system, "EPSG:4326", middles[:, 0], middles[:, 1])[:2], 1)
+        except CRSError:
+            return Counter(unknown=len(corners))
+        found.update(countries_at(places))
     return found
 
 
@@ -128,7 +137,7 @@ def report_archive(root: Path, out: Path, version: str = "v1", metadata: Path | 
         root: Where the archive was unpacked.
         out: Folder of the report; made where it is missing.
         version: ``v1`` (one JSON file per patch is read) or ``v2`` (its tables are).
-        metadata: v2's ``metadata.parquet``, which knows the countries of v1's patches as well.
+        metadata: What knows the countries of v1's patches, see :func:`read_countries`.
 
     Raises:
         FileNotFoundError: There is no such archive or table.
@@ -145,7 +154,7 @@ def report_archive(root: Path, out: Path, version: str = "v1", metadata: Path | 
         base, names = archive_folder(root, version), find_patches(root, version)
         known = read_countries(metadata) if metadata else None
         counts = count_archive(read_jsons(base, names, "count", problems), countries=known)
-    counts.problems = problems
+    counts.problems = problems = [*problems, *counts.problems]
     (out / "figures").mkdir(parents=True, exist_ok=True)
     for name, (columns, rows) in tables(counts).items():
         with csv_writer(out / f"{name}.csv", columns) as add_rows:

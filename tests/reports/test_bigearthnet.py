@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
-from rsseg.datasets.bigearthnet import PatchInfo, season_of
+from rsseg.datasets.bigearthnet import PatchInfo, read_infos, season_of
 from rsseg.reports.bigearthnet import count_archive, report_archive, summary
 
 ZONE = 'PROJCS["WGS 84 / UTM zone {}N",GEOGCS["WGS 84"]]'
@@ -82,20 +84,49 @@ def test_the_six_real_patches(samples, tmp_path):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 5000
 
 
+def test_countries_of_the_authors_list(tmp_path):
+    folder = tmp_path / "BigEarthNet-v1.0" / "S2A_x_20170617T1_0_0"
+    folder.mkdir(parents=True)
+    (folder / f"{folder.name}_labels_metadata.json").write_text('{"labels": ["Pastures"]}')
+    path = tmp_path / "s1_s2_name_country_season.csv.bz2"
+    path.write_bytes(bz2.compress(f"s1_name,s2_name,country,season\nS1A_y,{folder.name},Kosovo,Summer\n".encode()))
+    assert dict(report_archive(tmp_path, tmp_path / "out", metadata=path).countries) == {"Kosovo": 1}
+    path.write_bytes(bz2.compress(b"s1_name,s2_name\nS1A_y,S2A_x\n"))
+    with pytest.raises(ValueError, match="columns are s1_name, s2_name, but s2_name and country are needed"):
+        report_archive(tmp_path, tmp_path / "out", metadata=path)
+
+
 def test_unreadable_labels_are_listed(tmp_path):
     folder = tmp_path / "BigEarthNet-v1.0"
     for name, text in (
         ("S2A_x_20170617T1_0_0", '{"labels": ["Pastures"]}'),
         ("S2A_x_20170617T1_0_1", "{"),
         ("S2A_undated", '{"labels": []}'),
+        ("S2A_x_20170617T1_0_2", '{"labels": ["Lava"]}'),
     ):
         (folder / name).mkdir(parents=True)
         (folder / name / f"{name}_labels_metadata.json").write_text(text)
     counts = report_archive(tmp_path, tmp_path / "out")
     assert counts.images == 2 and dict(counts.countries) == {"unknown": 2}
     assert dict(counts.dates) == {"2017-06-17": 1, "": 1} and counts.seasons["summer"] == 1
-    assert len(counts.problems) == 1 and "patch S2A_x_20170617T1_0_1" in counts.problems[0]
+    assert len(counts.problems) == 2 and "patch S2A_x_20170617T1_0_1" in counts.problems[0]
+    assert "patch S2A_x_20170617T1_0_2: 'Lava' is no label" in counts.problems[1]
     assert json.loads((tmp_path / "out" / "totals.json").read_text())["problems"] == counts.problems
+
+
+@pytest.mark.parametrize(("said", "country"), [({}, "Ireland"), ({"projection": None}, "unknown")])
+@pytest.mark.parametrize("date", [20170617, "17.06.2017", None, "2017-6-17 9:30"])
+def test_odd_dates_and_places(tmp_path, date, said, country):
+    name = "S2B_MSIL2A_20170924T93020_41_73"  # without the zero of its hour, as one of the archive's is
+    about = {"labels": ["Pastures"], "coordinates": {"ulx": 643200, "uly": 5798040}, "acquisition_date": date}
+    folder = tmp_path / "BigEarthNet-v1.0" / name
+    folder.mkdir(parents=True)
+    (folder / f"{name}_labels_metadata.json").write_text(json.dumps({**about, "projection": ZONE.format(29), **said}))
+    (info,) = read_infos(tmp_path, "v1")
+    counts = count_archive([info])
+    assert dict(counts.dates) == {"2017-09-24": 1} and counts.seasons["autumn"] == 1  # by its name
+    assert dict(counts.countries) == {country: 1}
+    assert dict(count_archive([replace(info, projection="no system")]).countries) == {"unknown": 1}
 
 
 def test_v2_by_its_tables(tmp_path):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsseg.datasets.bigearthnet.lists import read_list
+from rsseg.datasets.bigearthnet.lists import read_lines, read_list
 from rsseg.structures.progress import Progress
 from rsseg.structures.writing import replacing
 
@@ -30,6 +30,7 @@ _ROOTS = {
 _THREADS = 16
 _SEASONS = ("winter", "spring", "summer", "autumn")
 _DATE = re.compile(r"_(\d{4})(\d{2})(\d{2})T")
+_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-\d{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +120,18 @@ def read_json(folder: str, name: str) -> PatchInfo:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no JSON, or has no labels.
+        ValueError: It is no JSON, has no list of labels, or half a place.
     """
     path = f"{folder}/{name}_labels_metadata.json"
     try:
         with open(path, "rb") as file:
             data = json.load(file)
-        labels, corner = tuple(map(sys.intern, data["labels"])), data.get("coordinates")
+        labels, corner = data["labels"], data.get("coordinates")
+        if not isinstance(labels, list):
+            raise TypeError(f"its labels are {labels!r}, not a list")
+        labels = tuple(map(sys.intern, labels))
+        place = (float(corner["ulx"]), float(corner["uly"])) if corner else None
+        date = str(data.get("acquisition_date") or data.get("acquisition_time"))[:10]
     except FileNotFoundError:
         raise FileNotFoundError(f"patch {name}: no file {path}; see data/README.md for the layout") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -133,10 +139,10 @@ def read_json(folder: str, name: str) -> PatchInfo:
     return PatchInfo(
         name,
         labels,
-        (data.get("acquisition_date") or data.get("acquisition_time") or date_of(name))[:10],
+        date if _DAY.fullmatch(date) else date_of(name),
         s1=data.get("corresponding_s2_patch", ""),
-        projection=data.get("projection", ""),
-        corner=(float(corner["ulx"]), float(corner["uly"])) if corner else None,
+        projection=data.get("projection") or "",
+        corner=place,
     )
 
 
@@ -289,8 +295,22 @@ def read_infos(
 
 
 def read_countries(path: Path) -> dict[str, str]:
-    """Country of the patches of v1 that v2 kept, by their names in v1 (``s2v1_name`` of ``metadata.parquet``)."""
-    return {row["s2v1_name"]: row["country"] for row in _rows(path) if row.get("s2v1_name") and row.get("country")}
+    """Country of patches of v1 by their names.
+
+    Args:
+        path: v2's ``metadata.parquet`` (``s2v1_name``, those that v2 kept), or the authors' list of all,
+            ``s1_s2_name_country_season.csv``, also compressed.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such table.
+    """
+    if path.suffix == ".parquet":
+        return {row["s2v1_name"]: row["country"] for row in _rows(path) if row.get("s2v1_name") and row.get("country")}
+    rows = csv.DictReader(read_lines(path))
+    if not {"s2_name", "country"} <= set(rows.fieldnames or ()):
+        raise ValueError(f"{path}: columns are {', '.join(rows.fieldnames or ())}, but s2_name and country are needed")
+    return {row["s2_name"]: row["country"] for row in rows if row["country"]}
 
 
 def pair_radar(root: Path, mapping: Path | None) -> dict[str, str]:
@@ -298,7 +318,7 @@ def pair_radar(root: Path, mapping: Path | None) -> dict[str, str]:
 
     Args:
         root: Where the archive was unpacked.
-        mapping: List with both names in a line, such as the authors' ``s1_s2_mapping.csv``.
+        mapping: List with both names in a line, such as the authors' (``PAIRS``).
 
     Raises:
         FileNotFoundError: There is no Sentinel-1 archive.

@@ -22,9 +22,11 @@ def check_bands(names: Sequence[str]) -> tuple[Band, ...]:
     """The bands of these names.
 
     Raises:
-        ValueError: There is no such band, one is named twice, or none is.
+        ValueError: There is no such band, one is named twice, none is, or they are one string.
     """
     known = load_bands()
+    if isinstance(names, str):
+        raise ValueError(f"bands={names!r}: a list of names is needed, such as {names.split(',')}")
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"no band {unknown[0]!r} in BigEarthNet; there are {', '.join(known)}")

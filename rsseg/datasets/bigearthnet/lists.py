@@ -12,27 +12,43 @@ from pathlib import Path
 
 from rsseg.structures.writing import replacing
 
-__all__ = ["EXCLUDED", "PARTS", "draw_split", "read_list", "split_names"]
+__all__ = ["EXCLUDED", "PAIRS", "PARTS", "draw_split", "read_list", "split_names"]
 
 _log = logging.getLogger("rsseg")
 
 PARTS = ("train", "val", "test")
 EXCLUDED = ("patches_with_seasonal_snow", "patches_with_cloud_and_shadow")
 """The authors' lists of patches covered by snow, and by clouds or their shadow."""
+PAIRS = ("s1_s2_mapping", "s1_s2_name_country_season")
+"""The authors' lists of Sentinel-1 and Sentinel-2 patches of the same places."""
 _SUFFIXES = (".csv", ".txt", ".csv.gz", ".csv.bz2")
 _UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 _SHARES = (0.6, 0.2)
 _SUMS = "splits.sha256"
 
 
-def find_list(folder: Path, name: str) -> Path | None:
-    """File ``name`` with one of the suffixes that lists have, or None."""
-    return next((path for path in (folder / f"{name}{suffix}" for suffix in _SUFFIXES) if path.is_file()), None)
+def find_list(folder: Path, *names: str) -> Path | None:
+    """The first file of these names with one of the suffixes that lists have, or None."""
+    places = (folder / f"{name}{suffix}" for name in names for suffix in _SUFFIXES)
+    return next((path for path in places if path.is_file()), None)
 
 
 def has_lists(folder: Path) -> bool:
     """Whether a folder has a list of any part of a split."""
     return any(find_list(folder, part) for part in PARTS)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a list, which may be compressed.
+
+    Raises:
+        ValueError: It cannot be unpacked, or is no text.
+    """
+    data = path.read_bytes()
+    try:
+        return _UNPACK.get(path.suffix, bytes)(data).decode("utf-8-sig").splitlines()
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ValueError(f"{path}: no readable list ({error}); download it again") from error
 
 
 def read_list(path: Path) -> list[tuple[str, str]]:
@@ -47,13 +63,8 @@ def read_list(path: Path) -> list[tuple[str, str]]:
     Raises:
         ValueError: A line holds no patch, or a patch stands in the list twice.
     """
-    data = path.read_bytes()
-    try:
-        text = _UNPACK.get(path.suffix, bytes)(data).decode("utf-8-sig")
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise ValueError(f"{path}: no readable list ({error}); download it again") from error
     rows: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         cells = [cell.strip().strip('"') for cell in line.split(",")]
         found = [cell for cell in cells if cell[:2] in ("S1", "S2")]
         if not found:
@@ -111,6 +122,7 @@ def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0)
 
     Raises:
         FileNotFoundError: Some lists are there, but not this one.
+        OSError: A drawn split cannot be written, as where the folder may only be read.
         ValueError: There is no such part, a list is broken, or is not what ``splits.sha256`` says.
     """
     if split not in PARTS:
@@ -151,11 +163,17 @@ def _write_split(folder: Path, patches: Sequence[str], seed: int, sums: dict[str
             f"{folder}: a list is missing, and seed {seed} does not give the split of {_SUMS} for these patches; "
             "restore the list, or delete all of them"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     data = {_SUMS: "".join(f"{value}  {name}\n" for name, value in found.items()).encode(), **data}
-    for name, text in data.items():
-        if not (folder / name).is_file():
-            with replacing(folder / name) as file:
-                file.write(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in data.items():
+            if not (folder / name).is_file():
+                with replacing(folder / name) as file:
+                    file.write(text)
+    except OSError as error:
+        raise OSError(
+            f"{folder}: the drawn split cannot be written there ({error}); with dataset.lists (of train, val and test) "
+            "name another folder for it"
+        ) from error
     sizes = ", ".join(f"{len(names)} {part}" for part, names in drawn.items())
     _log.info("%s: drew a split of %d patches with seed %d: %s", folder, len(patches), seed, sizes)

@@ -17,7 +17,7 @@ from rsseg.datasets.bigearthnet.archive import (
     read_infos,
 )
 from rsseg.datasets.bigearthnet.bands import check_bands
-from rsseg.datasets.bigearthnet.lists import find_list, has_lists, split_names
+from rsseg.datasets.bigearthnet.lists import PAIRS, find_list, has_lists, split_names
 from rsseg.datasets.bigearthnet.packed import missing_patches
 from rsseg.metainfo import Band
 
@@ -105,7 +105,7 @@ class Selection:
     def _paired(self, infos: list[PatchInfo], listed: dict[str, str]) -> list[PatchInfo]:
         infos = [replace(info, s1=info.s1 or listed.get(info.name, "")) for info in infos]
         if self.version == "v1" and not all(info.s1 for info in infos):
-            pairs = pair_radar(self.root, find_list(self.lists, "s1_s2_mapping"))
+            pairs = pair_radar(self.root, find_list(self.lists, *PAIRS))
             infos = [replace(info, s1=info.s1 or pairs.get(info.name, "")) for info in infos]
         lonely = [info.name for info in infos if not info.s1]
         if lonely:

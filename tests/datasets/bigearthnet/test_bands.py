@@ -78,7 +78,12 @@ def test_a_cut_or_broken_file(folder, size):
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [(["B02", "B10"], "no band 'B10' in BigEarthNet; there are B01"), ([], "at least one"), (["B02"] * 2, "only once")],
+    [
+        (["B02", "B10"], "no band 'B10' in BigEarthNet; there are B01"),
+        ([], "at least one"),
+        (["B02"] * 2, "only once"),
+        ("B02", r"bands='B02': a list of names is needed, such as \['B02'\]"),
+    ],
 )
 def test_wrong_names_of_bands(names, message):
     with pytest.raises(ValueError, match=message):

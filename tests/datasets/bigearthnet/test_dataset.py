@@ -83,9 +83,12 @@ def test_radar_is_paired_by_the_authors_lists(archive_v1):
     optical, radar = "S2A_MSIL2A_20170617T113321_0", "S1A_IW_GRDH_1SDV_20170613T165043_29UPU_0"
     swapped = f"{optical}_0,{radar}_1\n{optical}_1,{radar}_0\n"
     (root / "splits").mkdir()
-    (root / "splits" / "s1_s2_mapping.csv").write_text(swapped)
-    data = BigEarthNet(str(root), split=None, bands=["VV"])
-    assert [data.get_data_info(i)["patches"][1][-3:] for i in (0, 1)] == ["0_1", "0_0"]
+    longer = f"s1_name,s2_name,country,season\n{radar}_1,{optical}_0,Ireland,Fall\n{radar}_0,{optical}_1,Ireland,Fall\n"
+    for name, text in (("s1_s2_name_country_season", longer), ("s1_s2_mapping", swapped)):
+        (root / "splits" / f"{name}.csv").write_text(text)
+        data = BigEarthNet(str(root), split=None, bands=["VV"])
+        assert [data.get_data_info(i)["patches"][1][-3:] for i in (0, 1)] == ["0_1", "0_0"]
+        (root / "splits" / f"{name}.csv").unlink()
     (root / "splits" / "train.csv").write_text(swapped.splitlines()[1])
     data = BigEarthNet(str(root), split="train", bands=["VV"])
     assert [row[-3:] for row in data.get_data_info(0)["patches"]] == ["0_1", "0_0"]
@@ -186,6 +189,14 @@ def test_what_is_missing_is_named(archive_v1, tmp_path):
     path.write_text('{"labels": ["Pastures"')
     with pytest.raises(ValueError, match=r"patch S2A_MSIL2A_20170617T113321_0_0: .* is no labels file"):
         BigEarthNet(str(root), split=None)
+    for text, found in (
+        ('{"labels": "Pastures"}', "its labels are 'Pastures', not a list"),
+        ('{"labels": ["Pastures"], "coordinates": {"ulx": 1}}', "'uly'"),
+        ('{"labels": ["Pastures"], "coordinates": [1]}', "list indices"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=rf"patch S2A_MSIL2A_20170617T113321_0_0: .* is no labels file \({found}"):
+            BigEarthNet(str(root), split=None)
     path.write_text('{"labels": ["Meadow"]}')
     with pytest.raises(ValueError, match=r"patch S2A_MSIL2A_20170617T113321_0_0: 'Meadow' is no label of level3"):
         BigEarthNet(str(root), split=None)

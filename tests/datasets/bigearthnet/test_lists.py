@@ -113,3 +113,9 @@ def test_the_authors_lists_decide(tmp_path, caplog):
     with pytest.raises(ValueError, match="split must be one of train, val, test, not 'dev'"):
         split_names(tmp_path, "dev", NAMES)
     assert not (tmp_path / "splits.sha256").exists() and not caplog.records
+
+
+def test_where_a_drawn_split_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=r"file.splits: the drawn split cannot be written there .* with dataset.lists"):
+        split_names(tmp_path / "file" / "splits", "train", NAMES)

@@ -5,8 +5,8 @@ r"""SAN with CLIP ViT-B/16 on LandDiscover50K alone (GSNet paper, table 2).
 
 Expected (GSNet paper; mIoU): FLAIR 22.48, FAST 16.21, Potsdam 10.01, FloodNet 30.28, mean 19.74.  Not run by us.
 Not in the paper: the recipe; here SAN's own on COCO-Stuff, 8 images on each of four GPUs.
-Deviations from SAN: one prompt, "A photo of a ... in the scene", where it averages 14; images are squeezed to squares of
-640, where it keeps their sides' ratio; scores of a pixel are divided by their sum where it is above 1.
+Deviations from SAN: one prompt, "A photo of a ... in the scene", where it averages 14; images are squeezed to squares
+of 640, where it keeps their sides' ratio; scores of a pixel are divided by their sum where it is above 1.
 """
 
 _base_ = [

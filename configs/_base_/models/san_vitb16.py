@@ -14,6 +14,6 @@ model = dict(
         seg_pad_val=255,
         size_divisor=1,
     ),
-    clip=dict(type="CLIP", resolution=320, weights="data/weights/ViT-B-16.pt"),
+    clip=dict(type="CLIP", resolution=320, taps=(), weights="data/weights/ViT-B-16.pt"),
     test_cfg=dict(mode="whole"),
 )

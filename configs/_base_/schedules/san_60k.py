@@ -1,4 +1,4 @@
-"""SAN's: AdamW 1e-4, norms and positions do not decay, gradients at most 0.01 long, straight to 0 in 60,000 iterations."""
+"""SAN's: AdamW 1e-4, no decay of norms and positions, gradients at most 0.01 long, straight to 0 in 60,000 steps."""
 
 _fixed = dict(decay_mult=0.0)
 optim_wrapper = dict(

@@ -8,7 +8,7 @@ from typing import Any
 
 from rsseg.engine.weights.layouts import Layout, State, Target, count
 
-__all__ = ["LAYOUTS", "TARGETS"]
+__all__ = ["LAYOUTS", "TARGETS", "clip_settings"]
 
 _PATCH = "patch_embed.proj.weight"
 _HEAD_WIDTH = 64
@@ -60,21 +60,26 @@ def _dino(state: State, prefix: str = "") -> dict[str, Any]:
     return dict(width=width, layers=layers, heads=heads, patch=patch, grid=isqrt(places), taps=taps)
 
 
-def _catseg(state: State) -> dict[str, Any]:
-    """The tower's size, and from the windows' masks the grid and so the images' size; the rest is as published."""
-    windows, places = state["aggregator.layers.0.swin_block.block_2.attn_mask"].shape[:2]
-    conv, proj = state["clip.visual.conv1.weight"], state["clip.visual.proj"]
-    words, context = state["clip.token_embedding.weight"], len(state["clip.positional_embedding"])
+def clip_settings(state: State, resolution: int) -> dict[str, Any]:
+    """Settings of CLIP by the shapes of the weights below ``clip.``; heads have 64 channels as in all of OpenAI's."""
+    conv, words = state["clip.visual.conv1.weight"], state["clip.token_embedding.weight"]
     table = isqrt(len(state["clip.visual.positional_embedding"]) - 1)
-    clip = dict(
+    context = len(state["clip.positional_embedding"])
+    return dict(
         type="CLIP",
         visual=dict(_tower(state, "clip.visual.", len(conv)), patch=conv.shape[-1], grid=table),
         text=dict(_tower(state, "clip.", words.shape[1]), vocabulary=len(words), context=context),
-        embed=proj.shape[1],
-        resolution=isqrt(windows) * isqrt(places) * conv.shape[-1],
+        embed=state["clip.visual.proj"].shape[1],
+        resolution=resolution,
     )
+
+
+def _catseg(state: State) -> dict[str, Any]:
+    """The tower's size, and from the windows' masks the grid and so the images' size; the rest is as published."""
+    windows, places = state["aggregator.layers.0.swin_block.block_2.attn_mask"].shape[:2]
+    patch = state["clip.visual.conv1.weight"].shape[-1]
     return dict(
-        clip=clip,
+        clip=clip_settings(state, isqrt(windows) * isqrt(places) * patch),
         fusion=dict(type="CostEmbedding"),
         aggregator=dict(type="Aggregator", layers=count(state, r"aggregator\.layers\.(\d+)\.")),
         decoder=dict(type="ResidualDecoder", guidance=("clip",)),

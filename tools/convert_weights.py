@@ -3,7 +3,7 @@
 python tools/convert_weights.py FILE OUT [--to backbone|model] [--backbone NAME] [--set img_size=512] [--trust]
 
 FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
-(its teacher); GSNet (the whole model); Inception-v2 of pretrained-models or TF-slim.
+(its teacher); GSNet, CAT-Seg and mmseg's SAN (whole models); Inception-v2 of pretrained-models or TF-slim.
 --set in_channels=12 inflates a ResNet's first convolution, take=[3,2,1] makes it of those for these old channels.
 OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,
 nothing is written.

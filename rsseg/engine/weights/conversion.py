@@ -42,7 +42,7 @@ def convert_weights(
 
     Args:
         path: The file: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain and the models' authors;
-            RSP; MAE, BEiT and DINO; GSNet.
+            RSP; MAE, BEiT and DINO; GSNet, CAT-Seg and mmseg's SAN.
         out: File to write: ``state_dict`` and ``meta`` (layout, model, SHA-256 of the source).
         to: See :func:`convert_state`.
         backbone: See :func:`convert_state`.

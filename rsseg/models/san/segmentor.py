@@ -117,8 +117,9 @@ class SAN(VocabularySegmentor):
     def _forward(self, inputs: torch.Tensor, data_samples: Any = None) -> torch.Tensor:
         """For each class the sum over masks of its probability times that of the mask: (B, N, side, side)."""
         layer, side = self.layers(inputs)[-1], self.adapter.resolution
-        masks = resized(layer.masks.float(), (side, side)).sigmoid()
-        return torch.einsum("bqn,bqhw->bnhw", layer.scores.float().softmax(-1)[..., :-1], masks)
+        with torch.autocast(inputs.device.type, enabled=False):
+            masks = resized(layer.masks.float(), (side, side)).sigmoid()
+            return torch.einsum("bqn,bqhw->bnhw", layer.scores.float().softmax(-1)[..., :-1], masks)
 
     def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict] | None = None) -> torch.Tensor:
         """Scores (B, N, H, W) of images (B, 3, H, W), not negative."""

@@ -66,6 +66,15 @@ def test_logits_follow_the_classes(make, variant: str) -> None:
     assert 0 <= scores.min() <= scores.max() <= 1
 
 
+@pytest.mark.parametrize("variant", ["catseg", "dino_only", "concat", "fusion_query"])
+def test_half_precision_is_finite(make, variant: str) -> None:
+    model = make(variant).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model.loss(torch.randn(1, 3, 64, 64), _samples(torch.randint(0, 3, (1, 64, 64))))["loss"]
+    loss.backward()
+    assert all(value.grad.isfinite().all() for value in model.parameters() if value.requires_grad)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_step_trains_what_it_should(make, variant: str) -> None:
     model = make(variant).train()

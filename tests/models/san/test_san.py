@@ -155,6 +155,17 @@ def test_a_step_trains_the_adapter_and_positions() -> None:
     }  # fmt: skip
 
 
+def test_half_precision_gives_nearly_the_same() -> None:
+    model, image = _model(), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = model.inference(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(model.inference(image), expected, rtol=0.1, atol=0.05)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = model.train().loss(image, [_sample(torch.randint(0, 3, (64, 64)))])
+    assert all(value.isfinite() and value.dtype == torch.float32 for value in losses.values())
+
+
 def test_it_learns_an_image() -> None:
     model, image = _model().train(), torch.zeros(1, 3, 64, 64)
     image[..., 32:] = 1.0

@@ -63,7 +63,7 @@ def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> S
             raise FileNotFoundError(f"{path}: no such file with CLIP's weights. {_advice(patch, path)}")
         out = translate(read_state(path), path) | out
     names = ", ".join(map(str, paths))
-    if all(key.startswith("visual.") for key in out):
+    if out and all(key.startswith("visual.") for key in out):
         raise ValueError(
             f"{names}: has the tower for images alone; name a file with the texts' beside it, weights=[FILE, OTHER]. "
             f"{_advice(patch, paths[0])}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,11 @@ _STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+# What zipfile, pickle and torch say of archives that were cut or changed.
+_DAMAGED = (
+    pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, LookupError, ArithmeticError, RuntimeError, TypeError,
+    ValueError, AttributeError, EOFError, MemoryError,
+)  # fmt: skip
 _ATTRIBUTES = "data.pkl"
 _PROGRAM = "code/"
 
@@ -69,8 +75,10 @@ class _Reader(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> torch.Tensor:
         _, dtype, key, _, count = pid
-        content = bytearray(self._archive.read(f"{self._folder}data/{key}"))
-        return torch.frombuffer(content, dtype=dtype, count=count) if count else torch.empty(0, dtype=dtype)
+        content = self._archive.read(f"{self._folder}data/{key}")
+        if len(content) < count * dtype.itemsize:
+            raise pickle.UnpicklingError(f"data/{key} has {len(content)} bytes, not {count * dtype.itemsize}")
+        return torch.frombuffer(bytearray(content), dtype=dtype, count=count) if count else torch.empty(0, dtype=dtype)
 
 
 def _folder(archive: zipfile.ZipFile) -> str | None:
@@ -102,8 +110,9 @@ def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
     try:
         with zipfile.ZipFile(path) as archive:
             root = _Reader(archive, str(_folder(archive))).load()
-    except (pickle.UnpicklingError, zipfile.BadZipFile, KeyError, RuntimeError, TypeError, EOFError) as error:
-        raise ValueError(f"{path}: a TorchScript archive that cannot be read ({error})") from error
+    except _DAMAGED as error:
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{path}: a TorchScript archive that cannot be read ({reason})") from error
     out: dict[str, torch.Tensor] = {}
     _collect(root, "", out)
     return out

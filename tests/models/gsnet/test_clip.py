@@ -299,6 +299,12 @@ def test_an_archive_runs_nothing(tmp_path):
     with pytest.raises(ValueError, match=r"clip.pt: a TorchScript archive that cannot be read .*open is not allowed"):
         loaded(str(path))
     assert not mark.exists()
+    for content in (b"", b"\x80\x02X\x02\x00\x00\x00\xff\xff.", b"\x80\x02K\x01K\x02a."):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("clip/code/__torch__.py", "")
+            archive.writestr("clip/data.pkl", content)
+        with pytest.raises(ValueError, match=r"clip.pt: a TorchScript archive that cannot be read"):
+            loaded(str(path))
     torch.jit.trace(_Named({"a": torch.ones(3)}), torch.ones(1)).save(path)
     with zipfile.ZipFile(path) as archive:
         names = {name: archive.read(name) for name in archive.namelist() if not name.endswith("data/0")}
@@ -307,6 +313,16 @@ def test_an_archive_runs_nothing(tmp_path):
             archive.writestr(name, content)
     with pytest.raises(ValueError, match=r"cannot be read .*data/0"):
         loaded(str(path))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("clip/data/0", b"123")
+    with pytest.raises(ValueError, match=r"cannot be read .data/0 has 3 bytes, not 12"):
+        loaded(str(path))
+
+
+def test_a_file_without_weights_misses_all(tmp_path):
+    torch.save({}, tmp_path / "clip.pt")
+    with pytest.raises(ValueError, match=r"does not fit this CLIP: \d+ missing"):
+        loaded(str(tmp_path / "clip.pt"))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ log_level = "INFO"
 load_from = None
 resume = False
 randomness = dict(seed=2023)
-tta_model = dict(type="SegTTAModel")
+tta_model = dict(type="FlipsModel")
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")
 val_evaluator = dict(type="SegmentationMetric")

@@ -11,6 +11,7 @@ from rsseg.models.inception_v2 import InceptionV2  # noqa: E402
 from rsseg.models.multihead import MultiHeadSegmentor, set_loss  # noqa: E402
 from rsseg.models.scnn import SCNN  # noqa: E402
 from rsseg.models.segmentor import Segmentor, slide_logits  # noqa: E402
+from rsseg.models.tta import FlipsModel  # noqa: E402
 from rsseg.models.unet import UNetHead  # noqa: E402
 from rsseg.models.unetformer import UNetFormerHead  # noqa: E402
 
@@ -19,6 +20,7 @@ __all__ = [
     "SCNN",
     "DINOHead",
     "DINOPretraining",
+    "FlipsModel",
     "InceptionV2",
     "MultiHeadSegmentor",
     "Segmentor",

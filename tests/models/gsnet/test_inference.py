@@ -110,3 +110,22 @@ def test_images_of_several_sizes_become_a_list() -> None:
     assert len(out["data_samples"]) == 2
     same = preprocessor({"inputs": images[1:] * 2, "data_samples": samples})
     assert same["inputs"].shape == (2, 3, 2, 2)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_flips_are_averaged_as_the_probabilities_they_are(build, classes: int) -> None:
+    """A softmax of them would change the scores, and with them the best class and what the threshold leaves."""
+    from rsseg.models import FlipsModel
+
+    model = build(vocabulary=[f"class {i}" for i in range(classes)])
+    model.test_cfg["threshold"] = 0.5
+    image = torch.randn(3, 40, 60)
+    common = dict(ori_shape=(40, 60), img_shape=(40, 60), img_path="x.png")
+    turns = [(image, dict(flip=False)), (image.flip(2), dict(flip=True, flip_direction="horizontal"))]
+    views = [[SegDataSample(metainfo={**common, **turn})] for _, turn in turns]
+    with torch.no_grad():
+        (out,) = FlipsModel(model).test_step({"inputs": [[view] for view, _ in turns], "data_samples": views})
+        expected = model._scores([image], [(40, 60)])[0] / 2 + model._scores([image.flip(2)], [(40, 60)])[0].flip(2) / 2
+    torch.testing.assert_close(out.seg_logits.data, expected)
+    assert torch.equal(out.pred_sem_seg.data[0], model.labels_of(out.seg_logits.data))
+    assert out.img_path == "x.png"

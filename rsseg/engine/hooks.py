@@ -100,15 +100,24 @@ class LoadTested(Hook):
 
 @HOOKS.register_module()
 class CompileBackbone(Hook):
-    """``torch.compile`` the backbone in place; parameter names do not change.
+    """``torch.compile`` the backbone, or the towers for images, in place; parameter names do not change.
 
     mmengine's ``compile=True`` would compile the optimizer step as well, which torch refuses.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Compile before the first iteration."""
-        backbone: Any = _bare(runner.model).backbone
-        backbone.compile()
+        """Compile before the first iteration.
+
+        Raises:
+            ValueError: The model has none of these parts.
+        """
+        model = _bare(runner.model)
+        parts = dict(model.named_modules())
+        found = [parts[name] for name in ("backbone", "clip.visual", "dino") if name in parts]
+        if not found:
+            raise ValueError(f"{type(model).__name__} has no backbone to compile: train without --compile")
+        for part in found:
+            part.compile()
 
 
 @HOOKS.register_module()

@@ -86,6 +86,20 @@ def test_it_learns(build, kind: str) -> None:
     assert losses[-1] < 0.5 < losses[0]
 
 
+def test_the_towers_for_images_are_compiled(build, monkeypatch) -> None:
+    from types import SimpleNamespace
+
+    from rsseg.engine import CompileBackbone
+
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda part: compiled.append(part))
+    model = build()
+    CompileBackbone().before_train(SimpleNamespace(model=model))
+    assert compiled == [model.clip.visual, model.dino]
+    with pytest.raises(ValueError, match="Linear has no backbone to compile: train without --compile"):
+        CompileBackbone().before_train(SimpleNamespace(model=torch.nn.Linear(1, 1)))
+
+
 def test_distributed_training_misses_no_gradient(build, tmp_path) -> None:
     """With one process: a parameter without gradient would stop the second step."""
     from torch import distributed

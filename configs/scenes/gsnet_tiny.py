@@ -20,10 +20,15 @@ model = dict(
     aggregator=dict(channels=32, window=4),
     decoder=dict(channels=32, widths=(32, 16), guidance_channels=(16, 8)),
     vocabulary="openearthmap",
+    template="{}",  # texts of a tower from scratch hardly differ where most of their words are the same
     ignore_background_in_loss=True,
     test_cfg=dict(mode="slide", crop_size=(128, 128), stride=(96, 96), size=213),
 )
-train_dataloader = dict(batch_size=8, num_workers=1)
+# towers from scratch give classes that hardly differ: what sees the differences must grow first, and the head's offset
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys={"fusion.conv": dict(lr_mult=300), "decoder.head": dict(lr_mult=10)})
+)
+train_dataloader = dict(batch_size=4, num_workers=1)
 val_dataloader = dict(num_workers=1)
 test_dataloader = dict(num_workers=1)
 default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from prettytable import PrettyTable
 
+from rsseg.datasets.detection import read_image
 from rsseg.datasets.landdiscover.sources import SOURCES, Item, Window, find_items
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import ColourCode
@@ -159,23 +160,24 @@ def _write(item: Item, out: Path, copy: bool) -> tuple[NDArray[np.int64], int] |
         todo = [name for name, (image, label) in places.items() if not (image.exists() and label.exists())]
         for name in places.keys() - set(todo):
             counts.append(_count(LoadLabels.read(str(places[name][1]))))
-        ids = _ids(item) if todo else None
-        pixels = _pixels(item) if todo and (copy or item.coloured) else None
+        # decoded also where it is only linked: it may be cut short
+        pixels = read_image(item.image, "convert") if todo else None
+        ids = None if pixels is None else _ids(item, pixels.shape[:2])
     except ValueError as error:
         return str(error)
     except OSError as error:
         return f"{item.label} or its image cannot be read ({error})"
     for name in todo:
-        assert ids is not None
+        assert ids is not None and pixels is not None
         (image, label), window = places[name], item.pairs[name]
         own = _cut(ids, window)
         with replacing(label) as file:  # the label first: an image is what says that a pair is there
             indexed(own, _palette()).save(file, format="PNG")
-        if pixels is None:
-            _link(item.image, image)
-        else:
+        if copy or item.coloured:
             with replacing(image) as file:
-                file.write(cv2.imencode(".png", _cut(pixels, window))[1].tobytes())
+                file.write(cv2.imencode(".png", np.ascontiguousarray(_cut(pixels, window)[..., ::-1]))[1].tobytes())
+        else:
+            _link(item.image, image)
         counts.append(_count(own))
         written += 1
     return np.stack(counts), written
@@ -186,27 +188,18 @@ def _places(out: Path, name: str, item: Item, window: Window | None, copy: bool)
     return out / "TR_Image" / f"{name}{suffix}", out / "GT_ID" / f"{name}.png"
 
 
-def _ids(item: Item) -> NDArray[np.uint8]:
-    """(H, W) uint8 ids of the common table, 0 where there is no label."""
+def _ids(item: Item, size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """(H, W) uint8 ids of the common table, 0 where there is no label; ``size`` (H, W) is the image's."""
     table, where = load_metainfo(SOURCES[item.source].table), str(item.label)
     if item.coloured:
         with Image.open(item.label) as opened:
             raw = _colours().encode(np.asarray(opened.convert("RGB")), where)[0]
     else:
         raw = LoadLabels.read(where)
-    with Image.open(item.image) as opened:
-        if opened.size != raw.shape[::-1]:
-            raise ValueError(f"{where}: is {raw.shape} high and wide, its image {item.image} {opened.size[::-1]}")
+    if raw.shape != size:
+        raise ValueError(f"{where}: is {raw.shape} high and wide, its image {item.image} {size}")
     common = merged_ids(TABLE, SOURCES[item.source].table)[table.encode(raw, where)]
     return np.where(common == IGNORE, 0, common).astype(np.uint8)
-
-
-def _pixels(item: Item) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8, blue first."""
-    read = cv2.imread(str(item.image), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if read is None:
-        raise ValueError(f"{item.image}: is no image that can be read")
-    return np.asarray(read, np.uint8)
 
 
 def _cut(plane: NDArray[np.uint8], window: Window | None) -> NDArray[np.uint8]:
@@ -237,11 +230,13 @@ def _palette() -> NDArray[np.uint8]:
 
 
 def _link(source: Path, target: Path) -> None:
+    """Link in one step: another process may make the same link, and an old one may point to where the source was."""
     try:
-        target.unlink(missing_ok=True)  # it may point to where the source was
-        target.symlink_to(source.resolve())
+        with replacing(target) as file:
+            Path(file.name).unlink()
+            Path(file.name).symlink_to(source.resolve())
     except OSError as error:
-        raise OSError(error.errno, f"cannot link {target}: {error.strerror}; --copy writes images instead") from error
+        raise OSError(error.errno, f"{error.strerror}; --copy writes images instead of links") from error
 
 
 def _tell(built: Built, out: Path) -> None:

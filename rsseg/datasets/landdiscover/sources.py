@@ -6,6 +6,7 @@ pairs are exactly its 51,846.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from rsseg.datasets.segmentation import ConvertedDataset
 
 __all__ = ["SOURCES", "Item", "Source", "find_items"]
 
+_log = logging.getLogger("rsseg")
 Window = tuple[int, int, int, int]
 _QUARTER = Layout(1224, 1224)
 """A quarter of DeepGlobe's 2448 x 2448 images."""
@@ -70,6 +72,8 @@ def _by_patterns(*patterns: tuple[str, str]) -> Find:
         for images, labels in patterns:
             found = find_pairs(root, images, labels)
             if found.pairs or found.orphans:
+                if found.alone:  # those of a test part, whose labels are not public
+                    _log.info("%d images in %s have no label, such as %s", len(found.alone), root, found.alone[0])
                 yield from ((name, *pair) for name, pair in found.pairs.items())
                 yield from ((path.stem, root / images, path) for path in found.orphans)
                 return

@@ -3,8 +3,9 @@
 bands = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 data_preprocessor = dict(type="BandPreprocessor", bands=bands, version="v1")
 flips = [dict(type="RandomFlip", prob=0.5, direction=direction) for direction in ("horizontal", "vertical")]
-train_pipeline = [dict(type="LoadBands"), *flips, dict(type="PackInputs")]
-test_pipeline = [dict(type="LoadBands"), dict(type="PackInputs")]
+pack = dict(type="PackInputs", meta_keys=("img_path", "ori_shape", "img_shape", "band_names"))
+train_pipeline = [dict(type="LoadBands"), *flips, pack]
+test_pipeline = [dict(type="LoadBands"), pack]
 common = dict(type="BigEarthNet", data_root="data/bigearthnet_v1", version="v1", bands=bands, labels="level3")
 loader = dict(batch_size=256, num_workers=4, persistent_workers=True)
 train_dataloader = dict(

@@ -3,8 +3,9 @@
 bands = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 loading = [dict(type="LoadBands"), dict(type="LoadReferenceMap")]
 flips = [dict(type="RandomFlip", prob=0.5, direction=direction) for direction in ("horizontal", "vertical")]
-train_pipeline = [*loading, *flips, dict(type="RandomRotate90"), dict(type="PackSegInputs")]
-test_pipeline = [*loading, dict(type="PackSegInputs")]
+pack = dict(type="PackSegInputs", meta_keys=("img_path", "seg_map_path", "ori_shape", "img_shape", "band_names"))
+train_pipeline = [*loading, *flips, dict(type="RandomRotate90"), pack]
+test_pipeline = [*loading, pack]
 common = dict(type="BigEarthNetMaps", table="bigearthnet19", data_root="data/bigearthnet_v2", bands=bands)
 loader = dict(num_workers=4, persistent_workers=True)
 train_dataloader = dict(

@@ -31,7 +31,7 @@ _log = logging.getLogger("rsseg")
 @TRANSFORMS.register_module()
 @mmpretrain.registry.TRANSFORMS.register_module()
 class LoadBands(BaseTransform):
-    """Read the bands of a patch: adds ``img`` (120, 120, C), ``img_shape`` and ``ori_shape``.
+    """Read the bands of a patch: adds ``img`` (120, 120, C), ``band_names``, ``img_shape`` and ``ori_shape``.
 
     Which bands, and from where, is said by the data set: ``bands``, ``patches``, ``folders`` and ``packed``.
 
@@ -51,7 +51,7 @@ class LoadBands(BaseTransform):
         self.dtype = np.dtype(dtype)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``img``."""
+        """Add ``img`` and what it holds."""
         bands, read = results["bands"], read_packed if results["packed"] else read_bands
         if len(results["folders"]) > 1 and self.dtype.kind == "u":
             raise ValueError("LoadBands: Sentinel-1 is in decibels, below zero; use dtype='float32'")
@@ -60,6 +60,7 @@ class LoadBands(BaseTransform):
             own = [band for band in bands if band.radar == radar]
             planes.update(zip((band.name for band in own), read(folder, patch, own), strict=True))
         results["img"] = stack_bands([planes[band.name] for band in bands], self.dtype)
+        results["band_names"] = tuple(band.name for band in bands)
         results["img_shape"] = results["ori_shape"] = (SIDE, SIDE)
         return results
 

@@ -16,6 +16,18 @@ from rsseg.metainfo import band_statistics
 __all__ = ["BandPreprocessor", "SegBandPreprocessor"]
 
 
+def _check(bands: Sequence[str], data: Any) -> None:
+    """Refuse a batch with other bands, or with the same in another order where its samples know theirs."""
+    count, samples = len(data["inputs"][0]), data.get("data_samples")
+    names = samples[0].metainfo.get("band_names") if samples else None
+    if count != len(bands) or tuple(names or bands) != tuple(bands):
+        found = ", ".join(names) if names else f"{count} bands"
+        raise ValueError(
+            f"images have {found}, but data_preprocessor.bands are {', '.join(bands)}; give the data sets of train, "
+            "val and test and data_preprocessor the same bands"
+        )
+
+
 @mmpretrain.registry.MODELS.register_module()
 class BandPreprocessor(ClsDataPreprocessor):
     """mmpretrain's data preprocessor with mean and standard deviation of BigEarthNet's bands.
@@ -26,12 +38,18 @@ class BandPreprocessor(ClsDataPreprocessor):
         **kwargs: As in ``ClsDataPreprocessor``, such as ``to_onehot`` and ``num_classes``.
 
     Raises:
-        ValueError: There is no such band or version.
+        ValueError: There is no such band or version; later, images have other bands.
     """
 
     def __init__(self, bands: Sequence[str], version: str = "v1", **kwargs: Any) -> None:
         mean, std = band_statistics(bands, version)
         super().__init__(mean=mean, std=std, **kwargs)
+        self.bands = tuple(bands)
+
+    def forward(self, data: Any, training: bool = False) -> Any:
+        """As mmpretrain's."""
+        _check(self.bands, data)
+        return super().forward(data, training)
 
 
 @mmseg.registry.MODELS.register_module(name="BandPreprocessor")
@@ -43,4 +61,9 @@ class SegBandPreprocessor(SegDataPreProcessor):
         super().__init__(**kwargs)  # which takes one or three values only
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
-        self._enable_normalize = True
+        self._enable_normalize, self.bands = True, tuple(bands)
+
+    def forward(self, data: Any, training: bool = False) -> Any:
+        """As mmseg's."""
+        _check(self.bands, data)
+        return super().forward(data, training)

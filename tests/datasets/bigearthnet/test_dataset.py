@@ -175,6 +175,25 @@ def test_preprocessors_know_mean_and_deviation(scope):
     assert torch.allclose(found[0], torch.tensor([1.0, -1.0]).view(2, 1, 1).expand(2, 8, 8), atol=1e-5)
 
 
+@pytest.mark.parametrize("scope", ["mmpretrain", "mmseg"])
+def test_preprocessors_refuse_other_bands(scope):
+    registry = importlib.import_module(f"{scope}.registry").MODELS
+    more = dict(size_divisor=1) if scope == "mmseg" else {}
+    preprocessor = registry.build(dict(type="BandPreprocessor", bands=["B04", "B03"], **more))
+    kind = SegDataSample if scope == "mmseg" else DataSample
+    cases = {("B04", "B03"): 2, ("B03", "B04"): 2, ("B04", "B03", "B02"): 3}
+    for names, count in cases.items():
+        data = {"inputs": [torch.zeros(count, 8, 8)], "data_samples": [kind(metainfo={"band_names": names})]}
+        if names == ("B04", "B03"):
+            assert preprocessor(data)["inputs"].shape == (1, 2, 8, 8)
+        else:
+            message = rf"images have {', '.join(names)}, but data_preprocessor.bands are B04, B03; give the data sets"
+            with pytest.raises(ValueError, match=message):
+                preprocessor(data)
+    with pytest.raises(ValueError, match=r"images have 3 bands, but data_preprocessor.bands are B04, B03"):
+        preprocessor({"inputs": torch.zeros(1, 3, 8, 8)})
+
+
 def test_what_is_missing_is_named(archive_v1, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no S2 patches of BigEarthNet v1; looked for .*BigEarthNet-v1.0"):
         BigEarthNet(str(tmp_path))

@@ -33,7 +33,8 @@ def countries_at(points: Points) -> list[str]:
     """Which of the ten countries each place lies in, or is nearest to.
 
     Near the borders of Austria and Switzerland, Belgium and Luxembourg, Kosovo and Serbia it may be wrong by some
-    kilometres; no other two of the ten touch.
+    kilometres; no other two of the ten touch.  Of the 590,326 patches of v1 it names 483 otherwise than the authors'
+    list does, all of them on the last two borders.
 
     Args:
         points: (N, 2) degrees of longitude and latitude.

@@ -105,7 +105,10 @@ def find_patches(root: Path, version: str, what: str = "S2") -> list[str]:
 
 
 def season_of(date: str) -> str:
-    """``winter`` (December to February), ``spring``, ``summer`` or ``autumn`` of ``2017-06-17``; "" where no day is."""
+    """``winter`` (December to February), ``spring``, ``summer`` or ``autumn`` of ``2017-06-17``; "" where no day is.
+
+    Source: BigEarthNet paper, section 3, whose four counts are those of the days in the names of its 590,326 patches.
+    """
     return _SEASONS[int(date[5:7]) % 12 // 3] if date else ""
 
 

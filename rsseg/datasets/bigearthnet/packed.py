@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -152,7 +153,7 @@ def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[N
         if band.name not in layout:
             raise FileNotFoundError(f"patch {patch}, band {band.name}: {folder} has {', '.join(sorted(layout))} only")
         offset, count, shape, dtype = layout[band.name]
-        if start + offset + count * dtype.itemsize > len(value):
+        if start + offset + count * dtype.itemsize > len(value) or count != math.prod(shape):
             raise ValueError(f"patch {patch}, band {band.name}: {folder} holds only part of it; pack it again")
         plane = np.frombuffer(value, dtype, count, start + offset).reshape(shape)
         check_plane(plane, band, patch)

@@ -154,12 +154,19 @@ def _append(out, opened):
 
 def test_damage_is_named(tmp_path):
     half = safetensors.save({"B02": np.zeros((120, 120), np.uint16)})[:-100]
-    values = {b"noise": b"\xff" * 50, b"half": half, b"small": safetensors.save({"B02": np.zeros((9, 9), np.uint16)})}
+    odd = safetensors.save({"B02": np.zeros((4, 4), np.uint16)}).replace(b"[4,4]", b"[4,5]")
+    values = {
+        b"odd": odd,
+        b"noise": b"\xff" * 50,
+        b"half": half,
+        b"small": safetensors.save({"B02": np.zeros((9, 9), np.uint16)}),
+    }
     with lmdb.open(str(tmp_path), map_size=1 << 22) as environment, environment.begin(write=True) as transaction:
         for key, value in values.items():
             transaction.put(key, value)
     messages = {
         "noise": "patch noise: .* holds no safetensors for it",
+        "odd": "patch odd, band B02: .* holds only part of it",
         "half": "patch half, band B02: .* holds only part of it",
         "small": r"patch small, band B02: uint16 of shape \(9, 9\), but must be 120 x 120",
     }

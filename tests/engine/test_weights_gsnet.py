@@ -188,6 +188,15 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"(?s)missing +1: decoder.head.bias.*unexpected +1: sem_seg_head.*odd.weight"):
         convert_weights(tmp_path / "in.pth", tmp_path / "out.pth")
     assert not (tmp_path / "out.pth").exists()
+    for gone in (f"{HEAD}layers.1.", f"{PREDICTOR}clip_model.transformer.resblocks.11.", "dino_model.blocks.11."):
+        rest = {key: value for key, value in weights.items() if not key.startswith(gone)}
+        torch.save(dict(model=rest), tmp_path / "in.pth")
+        with pytest.raises(ValueError, match=rf"missing +{len(weights) - len(rest)}: "):
+            convert_weights(tmp_path / "in.pth", tmp_path / "out.pth")
+    with pytest.raises(ValueError, match="looks like GSNet, official names, but a weight has too few axes"):
+        convert_state(weights | {"dino_model.pos_embed": torch.ones(17)})
+    with pytest.raises(ValueError, match="looks like GSNet, official names, but a weight has too few axes"):
+        convert_state(weights | {f"{PREDICTOR}clip_model.visual.proj": torch.ones(17)})
     del weights["dino_down_sample.weight"]
     with pytest.raises(ValueError, match=r"looks like GSNet, official names, but holds no 'encoder.dino_down_sample"):
         convert_state(weights)

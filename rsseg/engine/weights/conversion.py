@@ -108,6 +108,8 @@ def convert_state(
         translation.state = target.fit(before, chosen) if target.fit else before
     except KeyError as error:
         raise ValueError(f"looks like {layout.name}, but holds no {error}; another model, or a part of one") from error
+    except IndexError as error:
+        raise ValueError(f"looks like {layout.name}, but a weight has too few axes; another model") from error
     config = dict(type=target.type, **chosen)
     joined = not target.whole and (to == "model" or (to is None and bool(parts.decoder) and bool(parts.heads)))
     part = "model" if joined or target.whole else "backbone"

@@ -88,8 +88,14 @@ def _catseg(state: State) -> dict[str, Any]:
 
 
 def _gsnet(state: State) -> dict[str, Any]:
-    """Those of CAT-Seg with a specialist, whose images' size follows from CLIP's grid."""
-    out, specialist = _catseg(state), _dino(state, "dino.")
+    """Those of CAT-Seg with a specialist, whose images' size follows from CLIP's grid.
+
+    Depths are the release's, not the file's: one that lost its last blocks must not look whole.
+    """
+    out, specialist = _catseg(state), _dino(state, "dino.") | dict(layers=12, taps=(3, 7, 11))
+    for tower in ("visual", "text"):
+        out["clip"][tower]["layers"] = 12
+    out["aggregator"]["layers"] = 2
     grid = out["clip"]["resolution"] // out["clip"]["visual"]["patch"]
     side = grid * state["encoder.dino_down_sample.weight"].shape[-1] * specialist["patch"]
     return out | dict(

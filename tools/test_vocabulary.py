@@ -4,7 +4,8 @@ python tools/test_vocabulary.py configs/landdiscover/gsnet_vitb16.py CHECKPOINT 
     [--data-root flair=/disks/flair] [--out work_dirs/table2.csv] [--cfg-options test_dataloader.batch_size=4 ...]
 
 The model is asked for each set's classes, in the words of its class table.  OUT keeps a row for each config and
-checkpoint and is written after every set, so that the rest can follow later.  Logs with all classes go to the work dir.
+checkpoint and is written after every set, so that the rest can follow later: sets that are not there are named at the
+end, with exit status 1, and the others tested.  Logs with all classes go to the work dir.
 """
 
 from __future__ import annotations
@@ -42,17 +43,17 @@ def main() -> None:
         for cfg in configs.values():
             apply_arguments(cfg, args)
             cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
-        check_sets(configs)
+        configs, complaint = check_sets(configs)
         start_processes(args.launcher)
         for name, cfg in configs.items():
             scores[name] = Runner.from_cfg(cfg).test()["mIoU"]
             if is_main_process():
-                out = args.out or Path(cfg.work_dir) / "table2.csv"
-                row = keep_scores(out, args.config, args.checkpoint, scores)
+                row = keep_scores(args.out or Path(cfg.work_dir) / "table2.csv", args.config, args.checkpoint, scores)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     if is_main_process():
         print(score_table(Path(args.config).stem, row))
+    sys.exit(complaint)
 
 
 if __name__ == "__main__":

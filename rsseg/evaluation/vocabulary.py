@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
@@ -77,26 +78,35 @@ def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Se
     return out
 
 
-def check_sets(configs: Mapping[str, Config]) -> None:
-    """See that all sets are there before the first is tested.
+def check_sets(configs: Mapping[str, Config]) -> tuple[dict[str, Config], str | None]:
+    """See which sets are there before the first is tested.
 
     Args:
         configs: Configs after :func:`use_vocabulary`, by the name of the set.
 
+    Returns:
+        Configs of the sets that are there; and which of the others are missing or not whole, and why, None where all
+        are there.
+
     Raises:
-        FileNotFoundError: Sets are missing or not whole; the message says which and why.
+        FileNotFoundError: None is there.
     """
-    missing = []
+    there, missing = {}, []
     for name, cfg in configs.items():
         init_default_scope(cfg.get("default_scope", "mmseg"))
         try:
             DATASETS.build(cfg.test_dataloader.dataset)
+            there[name] = cfg
         except (FileNotFoundError, ValueError) as error:
             missing.append(f"{name}: {error}")
-    if missing:
-        raise FileNotFoundError(
-            "\n".join([*missing, "--sets names those to test on, --data-root SET=DIR where one is"])
-        )
+    if not missing:
+        return there, None
+    complaint = "\n".join([*missing, "--sets names those to test on, --data-root SET=DIR where one is"])
+    if not there:
+        raise FileNotFoundError(complaint)
+    complaint = f"not tested on {len(missing)} of {len(configs)} sets:\n{complaint}"
+    MMLogger.get_current_instance().warning(complaint)
+    return there, complaint
 
 
 def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[str, float]) -> dict[str, float]:

@@ -42,7 +42,10 @@ def pair(image, label, classes, size=(40, 60)):
 
 
 def write_sets(root):
-    """The four sets as their providers publish them; FAST and Potsdam as they are made here."""
+    """The four sets as their providers publish them; FAST and Potsdam as they are made here.
+
+    Returns, of each, the lowest value of a prediction, the values without a label, and labels by name.
+    """
     pixels, values = pair(root / "x.png", root / "y.png", range(1, 20))
     for folder, kind, bands in (
         ("aerial", "img/IMG", [*np.moveaxis(pixels, -1, 0)] * 2),
@@ -54,11 +57,21 @@ def write_sets(root):
             path, "w", driver="GTiff", dtype="uint8", count=min(len(bands), 5), height=40, width=60
         ) as file:
             file.write(np.stack(bands[:5]))
+    flood = {}
     for part in ("val", "test"):
         folder = root / f"floodnet/FloodNet-Supervised_v1.0/{part}"
-        pair(folder / f"{part}-org-img/{part}1.jpg", folder / f"{part}-label-img/{part}1_lab.png", range(10))
-    pair(root / "samrs/fast/images/valid_0__0__0.png", root / "samrs/fast/gray/valid_0__0__0.png", [*range(37), 255])
-    pair(root / "potsdam/img_dir/val/2_13__0_0.png", root / "potsdam/ann_dir/val/2_13__0_0.png", range(7))
+        places = folder / f"{part}-org-img/{part}1.jpg", folder / f"{part}-label-img/{part}1_lab.png"
+        flood[f"{part}1"] = pair(*places, range(10))[1]
+    fast = pair(
+        root / "samrs/fast/images/valid_0__0__0.png", root / "samrs/fast/gray/valid_0__0__0.png", [*range(37), 255]
+    )
+    city = pair(root / "potsdam/img_dir/val/2_13__0_0.png", root / "potsdam/ann_dir/val/2_13__0_0.png", range(7))
+    return dict(
+        flair=(1, range(13, 20), {"IMG_061946": values}),
+        fast=(0, [255], {"valid_0__0__0": fast[1]}),
+        potsdam=(1, [0, 6], {"2_13__0_0": city[1]}),
+        floodnet=(0, [0], flood),
+    )
 
 
 @pytest.fixture
@@ -78,20 +91,43 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+def miou(predicted, truth, lowest, ignored):
+    """In percent, of written predictions and labels, over the classes that occur in the truth."""
+    values = []
+    for value in sorted(set(np.unique(truth)) - set(ignored)):
+        hit = ((predicted == value) & (truth == value)).sum()
+        either = ((predicted == value) & ~np.isin(truth, ignored) | (truth == value)).sum()
+        values.append(hit / either)
+    assert predicted.min() >= lowest
+    return 100 * np.mean(values)
+
+
 @pytest.mark.usefixtures("mmseg_scope")
-def test_four_sets_in_one_command(small, tmp_path, run_tool):
-    write_sets(tmp_path / "data")
+def test_four_sets_in_two_calls(small, tmp_path, run_tool):
+    """The first has no FloodNet; scores are counted again from the PNGs that it writes."""
+    truth = write_sets(tmp_path / "data")
+    (tmp_path / "data/floodnet").rename(tmp_path / "data/later")
     roots = [f"{name}={tmp_path / 'data' / folder}" for name, folder in
              dict(flair="flair", fast="samrs", potsdam="potsdam", floodnet="floodnet").items()]  # fmt: skip
-    options = ["--data-root", *roots, "--cfg-options", "test_dataloader.num_workers=0"]
-    result = run_tool("test_vocabulary", *small, *options)
-    assert result.returncode == 0, result.stderr[-3000:]
+    written = f"test_evaluator.output_dir={tmp_path / 'written'}"
+    options = ["--data-root", *roots, "--cfg-options", "test_dataloader.num_workers=0", written]
+    first = run_tool("test_vocabulary", *small, *options)
+    assert first.returncode == 1, first.stderr[-3000:]
+    assert "not tested on 1 of 4 sets:\nfloodnet: floodnet: nothing in" in first.stderr
+    (tmp_path / "data/later").rename(tmp_path / "data/floodnet")
+    second = run_tool("test_vocabulary", *small, "--sets", "floodnet", *options)
+    assert second.returncode == 0, second.stderr[-3000:]
     (row,) = rows_of(tmp_path / f"work_dirs/{tmp_path.name}/small/table2.csv")
-    scores = [float(row[name]) for name in ("flair", "fast", "potsdam", "floodnet")]
-    assert all(0 <= score < 50 for score in scores)
-    assert float(row["average"]) == pytest.approx(sum(scores) / 4, abs=0.006)
-    shown = result.stdout.splitlines()[-4:]
-    assert shown[2] == f"| small | {' | '.join(f'{score:.2f}' for score in scores)} | {row['average']} |"
+    scores = {name: float(row[name]) for name in ("flair", "fast", "potsdam", "floodnet")}
+    for name, (lowest, ignored, labels) in truth.items():
+        predicted = [np.asarray(Image.open(tmp_path / f"written/{tile}.png")) for tile in labels]
+        expected = miou(np.stack(predicted), np.stack(list(labels.values())), lowest, ignored)
+        assert expected > 0 and scores[name] == pytest.approx(expected, abs=0.006)
+    assert float(row["average"]) == pytest.approx(sum(scores.values()) / 4, abs=0.006)
+    cells = [f"{score:.2f}" for score in scores.values()]
+    assert first.stdout.splitlines()[-2] == f"| small | {' | '.join(cells[:3])} |  |  |"
+    shown = second.stdout.splitlines()[-4:]
+    assert shown[2] == f"| small | {' | '.join(cells)} | {row['average']} |"
     assert shown[3] == "| GSNet (paper) | 20.00 | 16.61 | 45.75 | 42.63 | 31.25 |"
 
 
@@ -100,10 +136,13 @@ def test_what_is_not_there_is_said_before_anything_is_tested(repo, tmp_path, mon
     config, bases = str(repo / "configs/landdiscover/gsnet_vitb16.py"), repo / "configs/_base_/datasets"
     configs = vocabulary_configs(config, bases, ["potsdam", "flair", "floodnet"])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="flair: nothing in data/flair") as error:
-        check_sets(configs)
-    assert "floodnet: nothing in" in str(error.value) and "--sets names those" in str(error.value)
-    assert "potsdam:" not in str(error.value)
+    there, complaint = check_sets(configs)
+    assert list(there) == ["potsdam"] and complaint is not None
+    assert complaint.startswith("not tested on 2 of 3 sets:\nflair: flair: nothing in data/flair")
+    assert "floodnet: " in complaint and "--sets names those" in complaint and "potsdam:" not in complaint
+    assert check_sets(there) == (there, None)
+    with pytest.raises(FileNotFoundError, match="flair: flair: nothing in data/flair"):
+        check_sets({"flair": configs["flair"]})
 
 
 def test_rows_of_several_calls_meet(tmp_path):

@@ -21,6 +21,8 @@ TEMPLATE = "A photo of a {} in the scene"
 _KEPT = 16
 """Vocabularies whose features a cache keeps, the latest ones."""
 
+_SUMS = 251
+
 
 @functools.cache
 def _tokenizer() -> Any:
@@ -145,12 +147,17 @@ def _fingerprint(clip: CLIP) -> Any:
     weights = [value.detach() for value in clip.text_parameters()]
     device = weights[0].device
     cast = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
-    return device, cast, [weight.dtype for weight in weights], torch.stack([*map(_sum_of_bits, weights)]).tolist()
+    return device, cast, [weight.dtype for weight in weights], torch.stack([*map(_sums_of_bits, weights)]).tolist()
 
 
-def _sum_of_bits(weight: torch.Tensor) -> torch.Tensor:
-    """Sum of a tensor's memory read as int64, the fastest that changes with any element; bytes where that can't be."""
+def _sums_of_bits(weight: torch.Tensor) -> torch.Tensor:
+    """(2 x 251,) sums over a tensor's memory read as int64, bytes where that can't be, and what is left of it.
+
+    Every 251st number is in one sum: as a prime it divides no width, so rows that change places show too.
+    """
     flat = weight.contiguous().flatten()
     start, length = flat.storage_offset() * flat.element_size(), flat.numel() * flat.element_size()
-    whole = torch.uint8 if start % 8 or length % 8 else torch.int64
-    return flat.view(whole).sum(dtype=torch.int64)
+    memory = flat.view(torch.uint8 if start % 8 or length % 8 else torch.int64)
+    whole = len(memory) // _SUMS * _SUMS
+    rest = functional.pad(memory[whole:], (0, _SUMS - len(memory) + whole))
+    return torch.cat([memory[:whole].view(-1, _SUMS).sum(0, dtype=torch.int64), rest.long()])

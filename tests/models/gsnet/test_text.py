@@ -158,6 +158,14 @@ def test_features_are_computed_anew_when_a_weight_changes(cache, change, name):
     assert torch.equal(cache.get(), expected) and cache.count == 1
 
 
+@pytest.mark.parametrize("name", [name for name in WEIGHTS if "bias" not in name])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_weights_that_change_places_are_a_change(cache, name, axis):
+    first, weight = cache.get(), cache.clip.get_parameter(name)
+    weight.data.copy_(weight.data.roll(1, axis))
+    assert not torch.equal(cache.get(), first) and cache.count == 2
+
+
 def test_other_types_and_autocast(cache):
     plain = cache.get()
     with torch.autocast("cpu", torch.bfloat16):

@@ -44,6 +44,8 @@ _log = logging.getLogger("rsseg")
 _BATCH = 512
 """Patches that are committed at once; so many are read again after a kill."""
 _FIRST_SIZE = 1 << 30
+_SLACK = 1 << 24
+"""Bytes that may be missing at the end: LMDB does not write pages that were given up before they were committed."""
 _DTYPES: dict[str, np.dtype[Any]] = {"U16": np.dtype("<u2"), "F32": np.dtype("<f4")}
 
 
@@ -87,7 +89,7 @@ def _check_whole(environment: Any, folder: str | Path) -> None:
     """Refuse a file that was cut off: reading behind its end would kill the process."""
     wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     size = Path(folder, "data.mdb").stat().st_size
-    if size < wanted:
+    if size + _SLACK < wanted:
         environment.close()
         raise ValueError(f"{folder}: data.mdb has {size} of {wanted} bytes; copy it again, or delete it and pack anew")
 

@@ -138,6 +138,8 @@ class Blender:
         return kept
 
     def _keep(self, column: int, part: torch.Tensor) -> None:
+        if not part.numel():  # windows without an overlap
+            return
         data = np.ascontiguousarray(part.cpu().numpy()).data.cast("B")
         at = column * self._slot
         while data:

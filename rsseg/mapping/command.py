@@ -19,7 +19,7 @@ from rsseg.mapping.model import SegmentorPredictor, load_model, table_name, view
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
-from rsseg.mapping.vocabulary import MODES, Question, ask, mapping_window
+from rsseg.mapping.vocabulary import MODES, Question, ask, mapping_window, read_lines
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.models.gsnet.text import TEMPLATE
 
@@ -104,8 +104,7 @@ def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
         made = {target.resolve() / f"{file.stem}_map{end}" for file in files for end in _MADE}
         found = [str(file) for file in files if file.resolve() not in made]
     elif path.suffix == ".txt":
-        lines = path.read_text(encoding="utf-8").splitlines()
-        found = [str(path.parent / line.strip()) for line in lines if line.strip()]
+        found = [str(path.parent / line.strip()) for line in read_lines(path) if line.strip()]
     elif target.is_dir() or target.suffix.lower() in (".tif", ".tiff", ".png"):
         return [(source, target / f"{path.stem}_map.tif" if target.is_dir() else target)]
     else:
@@ -133,8 +132,14 @@ def _shard(launcher: str) -> tuple[int, int]:
 
 
 def _device(told: str | None) -> str:
-    if told is not None or not torch.cuda.is_available():
-        return told or "cpu"
+    if told is not None:
+        try:
+            torch.zeros(1, device=told)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"--device {told}: cannot be used here ({str(error).splitlines()[0]})") from error
+        return told
+    if not torch.cuda.is_available():
+        return "cpu"
     return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
 
 
@@ -180,7 +185,7 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, 
     model = load_model(config, args.checkpoint, device, args.trust)
     predictor = SegmentorPredictor(model, table.num_classes, args.head, views, args.bf16)
     window = window_of(config) if asked is None else mapping_window(model, asked.mode)
-    window = (args.window, args.window) if args.window else window
+    window = (args.window, args.window) if args.window is not None else window
     options = MapOptions(
         args.bands,
         args.range,
@@ -188,7 +193,7 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, 
         window,
         args.overlap,
         args.blend,
-        args.batch or (1 if device == "cpu" or max(window) > _MANY else 4),
+        (1 if device == "cpu" or max(window) > _MANY else 4) if args.batch is None else args.batch,
         args.probabilities,
         args.overwrite,
         (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,

@@ -48,9 +48,9 @@ def choose_bands(colours: Sequence[ColorInterp], told: Sequence[int] | None, whe
             raise ValueError(f"{where}: holds numbers of colours, not colours; gdal_translate -expand rgb makes a copy "
                              "with colours")  # fmt: skip
         names = ", ".join(colour.name for colour in colours)
+        how = ", red first, for example --bands 3,2,1" if len(colours) > 2 else ", for a grey one --bands 1,1,1"
         raise ValueError(
-            f"{where}: does not say which of its bands are red, green and blue ({names}); "
-            "say it with --bands, red first, for example --bands 3,2,1"
+            f"{where}: does not say which of its bands are red, green and blue ({names}); say it with --bands{how}"
         )
     return [numbers[0] for numbers in found]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rsseg.metainfo import IGNORE, ClassTable, list_metainfo, load_metainfo
 
-__all__ = ["MODES", "Question", "ask", "mapping_window", "read_vocabulary", "word_table"]
+__all__ = ["MODES", "Question", "ask", "mapping_window", "read_lines", "read_vocabulary", "word_table"]
 
 MODES = ("slide", "five_view", "whole", "config")
 """How an open-vocabulary model sees a raster; see :func:`ask`."""
@@ -21,7 +21,9 @@ MODES = ("slide", "five_view", "whole", "config")
 _LARGEST = 4096
 _KNOWN = ("openearthmap", "landdiscover")
 _CLOSE = 60.0
-_LEVELS = (0, 60, 120, 180, 240)
+_LEVELS = {80: (0, 60, 120, 180, 240), 255: (0, 40, 80, 120, 160, 200, 240)}
+"""Red, green and blue to choose from, for up to that many classes."""
+
 # black, white and what is never told apart from them; the eye sees green best and blue worst
 _TAKEN = [(0, 0, 0), (255, 255, 255)]
 _EYE = np.array([0.9, 1.2, 0.7])
@@ -49,7 +51,7 @@ def read_vocabulary(text: str) -> ClassTable:
         except KeyError as error:
             raise ValueError(f"{text}: is no class table, it has no {error}; a list of words is one in [ ]") from error
     if kind == ".txt":
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in read_lines(path)]
         return word_table([line for line in lines if line and not line.startswith("#")], text)
     if kind == ".json":
         data = _json(path)
@@ -61,6 +63,18 @@ def read_vocabulary(text: str) -> ClassTable:
     except csv.Error as error:
         raise ValueError(f"the vocabulary {text}: {error}; double quotes stand around a whole class") from error
     return word_table(words, "the command line")
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text in UTF-8, with or without a byte order mark.
+
+    Raises:
+        ValueError: It is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is no text in UTF-8 ({error}); save it as such") from error
 
 
 def word_table(words: Sequence[str], source: str) -> ClassTable:
@@ -101,7 +115,8 @@ def _colours(names: Sequence[str]) -> tuple[tuple[int, int, int], ...]:
             if i not in chosen and colour is not None and distance([colour])[0] >= _CLOSE:
                 chosen[i] = colour
     # greys say nothing on a photograph
-    free = [colour for colour in product(_LEVELS, repeat=3) if max(colour) - min(colour) >= 120]
+    levels = next(levels for most, levels in _LEVELS.items() if len(names) <= most)
+    free = [colour for colour in product(levels, repeat=3) if max(colour) - min(colour) >= 80]
     for i in range(len(names)):
         if i not in chosen:
             r, g, b = free[int(distance(free).argmax())]
@@ -153,7 +168,9 @@ def ask(config: Any, vocabulary: str | None, template: str | None = None, mode: 
         FileNotFoundError: There is no such file with a vocabulary.
         ValueError: The vocabulary makes no sense, or the model has none.
     """
-    model = config.model
+    model = config.get("model")
+    if model is None:
+        raise ValueError(f"{config.filename}: is no config of a model, such as those of configs/landdiscover")
     if model.get("vocabulary") is None:
         if vocabulary is not None or template is not None or mode is not None:
             raise ValueError(f"--vocabulary, --template and --mode are for open-vocabulary models, such as those of "
@@ -167,8 +184,9 @@ def ask(config: Any, vocabulary: str | None, template: str | None = None, mode: 
         model.template = template
     tested = model.get("test_cfg") or {}
     mode = tested.get("mode", "slide") if mode == "config" else mode or "slide"
-    left_out = ("mode", "crop_size", "stride")  # of windows that the model would make itself
-    kept = {key: value for key, value in tested.items() if key not in left_out}
+    kept = {key: value for key, value in tested.items() if key not in ("mode", "stride")}
+    if not isinstance(kept.get("crop_size"), int):  # two numbers: windows that the model would make itself
+        kept.pop("crop_size", None)
     model.test_cfg = {**kept, "mode": "whole" if mode == "slide" else mode}
     return Question(table, told if isinstance(told, str) and _is_table(told) else table, mode)
 
@@ -181,5 +199,5 @@ def mapping_window(model: Any, mode: str) -> tuple[int, int]:
         mode: See :func:`ask`; with another one than ``slide`` a window is all of a raster, up to 4096 pixels.
     """
     seen = getattr(model, "adapter", model.clip).resolution  # SAN's CLIP sees less than its adapter
-    side = seen if mode == "slide" else _LARGEST
+    side = model.test_cfg.get("crop_size", seen) if mode == "slide" else _LARGEST  # RemoteCLIP enlarges its views
     return side, side

@@ -13,7 +13,7 @@ def test_a_folder_and_a_list_become_maps_of_the_same_names(tmp_path):
     out = tmp_path / "out"
     expected = [(str(tmp_path / "a.jp2"), out / "a_map.tif"), (str(tmp_path / "b.tif"), out / "b_map.tif")]
     assert sources_of(str(tmp_path), out) == expected
-    (tmp_path / "list.txt").write_text("a.jp2\n\nb.tif\n")
+    (tmp_path / "list.txt").write_text("\ufeffa.jp2\r\n\r\nb.tif\r\n", encoding="utf-8")
     assert sources_of(str(tmp_path / "list.txt"), out) == expected
     assert sources_of(str(tmp_path / "b.tif"), out / "x.tif") == [(str(tmp_path / "b.tif"), out / "x.tif")]
     (tmp_path / "a.tif").write_text("")

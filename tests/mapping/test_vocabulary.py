@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from rsseg.mapping import MapOptions, Reference, SegmentorPredictor, map_raster
 from rsseg.mapping.command import add_arguments, run
 from rsseg.mapping.results import measure_accuracy
 from rsseg.mapping.segmenting import segmentation_jobs
-from rsseg.mapping.vocabulary import ask, read_vocabulary, word_table
+from rsseg.mapping.vocabulary import ask, mapping_window, read_vocabulary, word_table
 from rsseg.metainfo import load_metainfo
 
 WORDS = ["runway", "road, paved", "water"]
@@ -89,6 +90,9 @@ def test_files_hold_one_class_a_line_or_in_a_list(tmp_path):
     }
     words.write_text(json.dumps(table), encoding="utf-8")
     assert (read_vocabulary(str(words)).palette, read_vocabulary(str(words)).texts) == (((1, 2, 3),), ("a",))
+    lines.write_text("Straße", encoding="latin-1")
+    with pytest.raises(ValueError, match=r"words\.txt: is no text in UTF-8"):
+        read_vocabulary(str(lines))
     words.write_text('{"a": ', encoding="utf-8")
     with pytest.raises(ValueError, match=r"words\.json: is no JSON"):
         read_vocabulary(str(words))
@@ -123,7 +127,8 @@ def test_colours_are_known_ones_or_far_from_the_others():
     colours = np.array(table.palette, float)
     apart = np.linalg.norm(colours[:, None] - colours, axis=2) + 1000 * np.eye(len(names))
     assert apart.min() >= 50
-    assert len(word_table(list(map(str, range(255))), "x").palette) == 255
+    many = np.array(word_table(list(map(str, range(255))), "x").palette, float)
+    assert (np.linalg.norm(many[:, None] - many, axis=2) + 1000 * np.eye(255)).min() >= 30
 
 
 def test_the_config_asks_for_the_words(repo):
@@ -144,7 +149,19 @@ def test_the_config_asks_for_the_words(repo):
     assert ask(config, None)[0].classes == ("road, street", "tree")
 
 
+def test_views_that_the_model_enlarges_stay_as_they_are(repo):
+    config = Config.fromfile(repo / "configs" / "landdiscover" / "gsnet_remoteclip_vitb32.py")
+    assert ask(config, "roof", mode="config").mode == "five_view"
+    assert config.model.test_cfg == dict(mode="five_view", size=640, overlap=0.333, crop_size=384)
+    model = SimpleNamespace(clip=SimpleNamespace(resolution=768), test_cfg=config.model.test_cfg)
+    assert mapping_window(model, "slide") == (384, 384)
+    model.test_cfg = {}
+    assert mapping_window(model, "slide") == (768, 768)
+
+
 def test_other_models_have_classes_of_their_own(repo):
+    with pytest.raises(ValueError, match=r"convert_dior\.py: is no config of a model"):
+        ask(Config.fromfile(repo / "configs" / "scenes" / "convert_dior.py"), "roof")
     config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny.py")
     assert ask(config, None) is None
     with pytest.raises(ValueError, match="the classes of Segmentor are fixed"):
@@ -199,14 +216,15 @@ def test_flips_average_probabilities(model, write_raster, tmp_path):
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
-def test_windows_are_blended_as_probabilities(model, write_raster, tmp_path):
+@pytest.mark.parametrize("overlap, stride", [(0.25, 96), (0, 128)])
+def test_windows_are_blended_as_probabilities(overlap, stride, model, write_raster, tmp_path):
     from rsseg.models.segmentor import slide_logits
 
-    pixels = scene(200, 230)
+    pixels = scene(256, 230)
     model.test_cfg["mode"] = "whole"
     with torch.inference_mode():
-        expected = slide_logits(batch_of(model, pixels), model.inference, (128, 128), (96, 96))[0]
-    options = MapOptions(window=(128, 128), overlap=0.25, blend="mean", probabilities="all", batch=2)
+        expected = slide_logits(batch_of(model, pixels), model.inference, (128, 128), (stride, stride))[0]
+    options = MapOptions(window=(128, 128), overlap=overlap, blend="mean", probabilities="all", batch=2)
     map_raster(
         str(write_raster(pixels)),
         tmp_path / "map.tif",

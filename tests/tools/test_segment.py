@@ -90,7 +90,10 @@ def test_by_two_processes_as_by_one(world, arguments, repo, run_tool, tmp_path):
 @pytest.mark.parametrize(
     "source, options, message",
     [
-        ("grey.png", ["--vocabulary", "roof"], "say it with --bands"),
+        ("grey.png", ["--vocabulary", "roof"], "say it with --bands, for a grey one --bands 1,1,1"),
+        ("grey.png", ["--vocabulary", "roof", "--device", "gpu"], "--device gpu: cannot be used here"),
+        ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--window", "0"], "must be positive"),
+        ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--batch", "0"], "must be positive"),
         ("nowhere.tif", ["--vocabulary", "roof"], "not a raster that GDAL can open"),
         ("grey.png", ["--vocabulary", "roof, roof"], "none of them empty or twice"),
         ("grey.png", ["--vocabulary", "roof", "--template", "a photo"], "must have one {} where the name goes"),
@@ -101,7 +104,7 @@ def test_errors_are_one_line(source, options, message, world, arguments, tmp_pat
 
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    args = parser.parse_args([*map(str, [world / source, "--out", tmp_path, *options, *arguments])])
+    args = parser.parse_args([*map(str, [world / source, "--out", tmp_path, *arguments, *options])])
     with pytest.raises((ValueError, OSError), match=message.replace("{}", r"\{\}")):
         run_segmentation(args, lambda source, target: None)
 

@@ -63,7 +63,7 @@ class Vocabulary:
         twice = sorted({name for name in small if small.count(name) > 1})
         if not read or not all(read) or twice:
             raise ValueError(f"names {list(names)}: must be one or more, none of them empty or twice (twice: {twice})")
-        self.prompts = tuple(template.format(name) for name in read)
+        self.prompts = tuple(template.replace("{}", name) for name in read)
 
     @classmethod
     def of(cls, names: str | Sequence[str], template: str = TEMPLATE, context: int = 77) -> Vocabulary:

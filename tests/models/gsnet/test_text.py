@@ -50,6 +50,7 @@ def test_prompts():
     assert vocabulary.prompts == ("A photo of a soccer-ball-field in the scene", "A photo of a road in the scene")
     assert len(vocabulary) == 2 and vocabulary.names == ("soccer-ball-field", "road, street")
     assert Vocabulary(["a"], template="{}!").prompts == ("a!",)
+    assert Vocabulary(["{a}"], template="{} {b}").prompts == ("{a} {b}",)
     assert Vocabulary(["a"]).key == Vocabulary(("a",)).key != Vocabulary(["b"]).key
 
 

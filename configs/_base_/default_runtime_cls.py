@@ -1,4 +1,4 @@
-"""What every run with labels per image shares: the runtime of MMSegmentation runs under mmpretrain's scope, by epochs."""
+"""What every run with labels per image shares: MMSegmentation's runtime under mmpretrain's scope, by epochs."""
 
 _base_ = ["./default_runtime.py"]
 

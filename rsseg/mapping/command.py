@@ -110,9 +110,12 @@ def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
     else:
         raise ValueError(f"{target}: a map's name ends in .tif or .png; or make the folder {target} first")
     maps = [target / f"{Path(file).stem}_map.tif" for file in found]
-    twice = sorted({str(file) for file in maps if maps.count(file) > 1})
-    if not found or twice:
-        raise ValueError(f"{source}: " + (f"two rasters would become {twice[0]}" if twice else "no rasters"))
+    if not found:
+        raise ValueError(f"{source}: no rasters")
+    twice = [file for file, made in zip(found, maps, strict=True) if maps.count(made) > 1]
+    if twice:
+        raise ValueError(f"{source}: two rasters would become maps of the same name, {', '.join(twice)}; "
+                         "give them to two commands with another folder each")  # fmt: skip
     return list(zip(found, maps, strict=True))
 
 

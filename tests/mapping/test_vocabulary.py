@@ -345,3 +345,33 @@ def test_what_becomes_of_which_image(write_raster, tmp_path):
     assert [target.name for _, target in segmentation_jobs([str(folder)], folder)] == names[:3]
     with pytest.raises(ValueError, match=r"two images would become .*d_map"):
         segmentation_jobs([str(located), str(located)], tmp_path / "out")
+
+
+def test_san_sees_windows_of_its_adapters_size(repo, write_raster, tmp_path):
+    pytest.importorskip("open_clip")
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    init_default_scope("mmseg")
+    config = Config.fromfile(repo / "configs" / "landdiscover" / "san_vitb16.py")
+    tower = dict(width=32, layers=4, heads=2)
+    config.model.clip.update(weights=None, visual=dict(**tower, patch=8, grid=4), text=tower, embed=16, resolution=32)
+    config.model.update(adapter=dict(resolution=64, patch=8, width=24, layers=3, heads=2, queries=6), taps=(0, 1, 2))
+    config.model.clip.taps = (0,)
+    asked = ask(config, TEXT, mode="slide")
+    torch.manual_seed(0)
+    model = MODELS.build(config.model).eval()
+    assert mapping_window(model, asked.mode) == (64, 64)
+    pixels, found = scene(64, 100), tmp_path / "map.tif"
+    options = MapOptions(window=(64, 64), blend="mean", probabilities="all")
+    map_raster(str(write_raster(pixels)), found, SegmentorPredictor(model, 3), asked.table, options, {})
+    with torch.inference_mode():
+        parts = [model.inference(batch_of(model, pixels[:, :, x : x + 64]))[0].numpy() for x in (0, 36)]
+    with rasterio.open(tmp_path / "map_probabilities.tif") as file:
+        shares = file.read()
+    assert np.abs(shares[:, :, :36] - parts[0][:, :, :36] * 254).max() <= 0.5 + 1e-3
+    assert np.abs(shares[:, :, 64:] - parts[1][:, :, 28:] * 254).max() <= 0.5 + 1e-3
+    np.testing.assert_array_equal(read(found)[:, :36], parts[0].argmax(0)[:, :36])
+    ask(config, TEXT, mode="five_view")
+    with pytest.raises(ValueError, match=r"test_cfg\.mode='five_view': allowed are 'whole', 'slide'"):
+        MODELS.build(config.model)

@@ -82,9 +82,7 @@ def _class_counts(dataset: dict[str, Any]) -> dict[str, int]:
     """Number of classes of every set in a (nested) dataset config, by the name of the set."""
     counts: dict[str, int] = {}
     for _, node in _walk(dataset):
-        if node.get("type") == "BigEarthNet":
-            counts[node["type"]] = len(load_label_set(node["labels"]).classes)
-        elif "table" in node:
+        if "table" in node:
             counts[node.get("name") or Path(node["table"]).stem] = load_metainfo(node["table"]).num_classes
         elif node.get("type") == "BigEarthNet":
             counts["BigEarthNet"] = len(load_label_set(node.get("labels", "level3")).classes)

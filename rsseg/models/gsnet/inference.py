@@ -31,16 +31,20 @@ class FiveViews:
 
     Args:
         size: Side of the canvas that the image is squeezed to.
-        crop: Side of the windows and of the view of the whole.
+        crop: Side of the windows and of the view of the whole, or (height, width), which must be equal.
         overlap: Share of a window that its neighbour covers too.
 
     Raises:
-        ValueError: The windows do not end where the canvas ends.
+        ValueError: The windows are no squares, or do not end where the canvas ends.
 
     Source: GSNet release: 640, 384 and 0.333, which gives two by two windows.
     """
 
-    def __init__(self, size: int = 640, crop: int = 384, overlap: float = 0.333) -> None:
+    def __init__(self, size: int = 640, crop: int | Sequence[int] = 384, overlap: float = 0.333) -> None:
+        if not isinstance(crop, int):
+            if len(set(crop)) != 1:
+                raise ValueError(f"crop_size={tuple(crop)}: the five views are squares")
+            crop = crop[0]
         self.size, self.crop, stride = size, crop, int(crop * (1 - overlap))
         if stride < 1 or size < crop or (size - crop) % stride:
             raise ValueError(f"windows of {crop}, {stride} apart, do not fill a canvas of {size} pixels")

@@ -129,3 +129,9 @@ def test_flips_are_averaged_as_the_probabilities_they_are(build, classes: int) -
     torch.testing.assert_close(out.seg_logits.data, expected)
     assert torch.equal(out.pred_sem_seg.data[0], model.labels_of(out.seg_logits.data))
     assert out.img_path == "x.png"
+
+
+def test_the_five_views_take_sides_as_a_pair() -> None:
+    assert FiveViews(crop=(384, 384)).places == FiveViews(crop=384).places
+    with pytest.raises(ValueError, match="squares"):
+        FiveViews(crop=(384, 256))

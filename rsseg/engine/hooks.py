@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import broadcast, get_rank
+from mmengine.dist import broadcast, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
@@ -55,6 +56,10 @@ class ShareBuffers(Hook):
         """Broadcast the model's buffers from rank 0."""
         for buffer in _bare(runner.model).buffers():
             broadcast(buffer)
+        # Python before 3.12 hangs for ever in a loader's worker that is forked in the microseconds in which a thread
+        # of gloo lets go of the last broadcast
+        if get_world_size() > 1:
+            time.sleep(0.1)
 
 
 @HOOKS.register_module()

@@ -44,10 +44,10 @@ class SCNN(BaseModule):
         if len(kernels) != len(channels) or not all(0 <= i < len(channels) for i in out_indices):
             raise ValueError(f"kernels {kernels} and out_indices {out_indices} do not fit {len(channels)} convolutions")
         self.out_indices = tuple(out_indices)
-        widths = [in_channels, *channels]
+        widths = [in_channels, *channels[:-1]]
         self.convs = nn.ModuleList(
             nn.Conv2d(before, after, side, padding=side // 2)
-            for before, after, side in zip(widths, channels, kernels, strict=False)
+            for before, after, side in zip(widths, channels, kernels, strict=True)
         )
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

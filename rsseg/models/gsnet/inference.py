@@ -68,7 +68,7 @@ class FiveViews:
         views = resized(logits, (self.crop,) * 2).sigmoid()
         total = views.new_zeros(views.shape[1], self.size, self.size)
         count = views.new_zeros(self.size, self.size)
-        for view, place in zip(views, self.places, strict=False):
+        for view, place in zip(views[:-1], self.places, strict=True):
             total[(..., *place)] += view
             count[place] += 1
         whole = resized(views[-1:], (self.size,) * 2)[0]

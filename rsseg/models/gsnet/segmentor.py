@@ -186,7 +186,9 @@ class GSNet(VocabularySegmentor):
         return [resized(views.merge(part)[None], size)[0] for part, size in zip(parts, sizes, strict=True)]
 
     def _slide(self, image: torch.Tensor) -> torch.Tensor:
+        text = self.embed_text()  # once for all windows: even a cached text is compared with the tower's weights
+
         def predict(window: torch.Tensor) -> torch.Tensor:
-            return self.encode_decode(window).float().sigmoid()
+            return resized(self.decode(self.extract_feat(window), text), window.shape[2:]).float().sigmoid()
 
         return slide_logits(image[None], predict, tuple(self.test_cfg["crop_size"]), tuple(self.test_cfg["stride"]))

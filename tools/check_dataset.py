@@ -38,8 +38,8 @@ def main() -> None:
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    from rsseg.reports.dataset_check import check_config
-    from rsseg.reports.dataset_table import describe
+    from rsseg.datasets.checking.check import check_config
+    from rsseg.datasets.checking.table import describe
 
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})

@@ -36,8 +36,8 @@ def main() -> None:
     args = parser.parse_args()
     require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from rsseg.reports.agreement import LabelFolder, compare_folders
-    from rsseg.reports.agreement_report import agreement_text, draw_confusion, write_agreement
+    from rsseg.evaluation.agreement import LabelFolder, compare_folders
+    from rsseg.reports.agreement_page import agreement_text, draw_confusion, write_agreement
 
     first = LabelFolder(args.first, args.table, args.merge)
     second = LabelFolder(args.second, args.second_table or args.table, args.merge)

@@ -31,7 +31,7 @@ def main() -> None:
     require_stack_or_exit()
     warnings.filterwarnings("ignore", category=UserWarning)  # of mmseg about the losses it builds; none is used
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    from rsseg.reports.complexity import read_rows, table_lines
+    from rsseg.evaluation.complexity import read_rows, table_lines
 
     try:
         for line in table_lines(read_rows(args.targets), args.sizes):

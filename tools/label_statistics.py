@@ -39,8 +39,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from mmengine.registry import init_default_scope
 
-    from rsseg.reports.land_cover_report import draw_similarity, report_sets
-    from rsseg.reports.region_features import load_encoder
+    from rsseg.reports.land_cover.features import load_encoder
+    from rsseg.reports.land_cover.report import draw_similarity, report_sets
 
     init_default_scope("mmseg")
     try:

@@ -14,7 +14,7 @@ from rsseg.stack import require_stack_or_exit
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    from rsseg.datasets.scenes import LAYOUTS, THEMES
+    from rsseg.scenes import LAYOUTS, THEMES
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("layout", choices=list(LAYOUTS), help="whose files to imitate")
@@ -34,7 +34,7 @@ def main() -> None:
     """Write the set and say where it is."""
     require_stack_or_exit()
     args = parse_args()
-    from rsseg.datasets.scenes import write_scenes
+    from rsseg.scenes import write_scenes
 
     size = args.size[0] if len(args.size) == 1 else tuple(args.size)
     options = {"theme": args.theme, "gsd": args.gsd, "val": args.val, "test": args.test, "workers": args.workers}

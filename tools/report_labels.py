@@ -35,7 +35,7 @@ def main() -> None:
     require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.labels import open_labels
-    from rsseg.reports.labels import report_labels
+    from rsseg.reports.labels.report import report_labels
 
     try:
         labels = open_labels(args.root, args.images, args.classes)

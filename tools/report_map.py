@@ -34,7 +34,7 @@ def main() -> None:
     args = parse_args()
     require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from rsseg.reports.map_page import report_map
+    from rsseg.reports.maps.page import report_map
 
     try:
         report_map(args.map, args.out or args.map.with_suffix(".html"), args.image, args.bands)

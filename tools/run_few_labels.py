@@ -41,7 +41,7 @@ def main() -> None:
     require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    from rsseg.reports.few_labels import FewLabels, Init
+    from rsseg.experiments.few_labels import FewLabels, Init
 
     if short := [init for init in args.init if len(init) < 2]:
         parser.error(f"--init {short[0][0]} needs a config")

@@ -27,7 +27,7 @@ def main() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     require_stack_or_exit()
     from rsseg.mapping.segmenting import add_arguments, run_segmentation
-    from rsseg.reports.overlay import write_overlay
+    from rsseg.reports.maps.overlay import write_overlay
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)

@@ -26,7 +26,7 @@ from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.unit import Step, problem_row
 from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
-from rsseg.structures.progress import Progress
+from rsseg.io.progress import Progress
 
 __all__ = ["PAPER_PROMPTS", "AblationReport", "ablate_prompts", "ablation_table"]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store, encode_image, encode_labels
 from rsseg.conversion.unit import LoadedUnit, Results, Step, cut_tiles, problem_row
-from rsseg.structures.writing import Writer
+from rsseg.io.files import Writer
 
 __all__ = ["Pipeline", "divide_steps"]
 

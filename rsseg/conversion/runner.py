@@ -24,7 +24,7 @@ from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.summary import failure_text, summary
 from rsseg.conversion.unit import LoadedUnit, Step, load_unit
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
-from rsseg.structures.progress import Progress
+from rsseg.io.progress import Progress
 
 __all__ = ["Report", "convert_labels"]
 

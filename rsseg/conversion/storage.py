@@ -24,9 +24,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.io.files import remove_abandoned, replacing
 from rsseg.metainfo import ClassTable
 from rsseg.structures.pictures import indexed
-from rsseg.structures.writing import remove_abandoned, replacing
 
 __all__ = ["Store", "encode_image", "encode_labels", "stable_hash"]
 

@@ -28,10 +28,10 @@ from rasterio.windows import Window
 from rsseg.conversion.storage import encode_image
 from rsseg.conversion.unit import tile_name
 from rsseg.datasets.detection import SUFFIXES
+from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.progress import Progress
 from rsseg.structures.pictures import indexed
-from rsseg.structures.progress import Progress
 from rsseg.structures.windows import cut_window, tile_windows
-from rsseg.structures.writing import remove_abandoned, replacing, run_threads
 
 __all__ = ["TilingReport", "cut_images"]
 

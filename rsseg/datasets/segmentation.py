@@ -13,8 +13,9 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from rsseg.datasets.labels import ReleasedSet
+from rsseg.datasets.openearthmap.regions import load_regions, region_of
 from rsseg.datasets.sampling import SeededIndex, seed_all
-from rsseg.metainfo import load_metainfo, load_regions, region_of
+from rsseg.metainfo import load_metainfo
 
 __all__ = ["ConvertedDataset", "OpenEarthMapDataset", "ReleasedDataset", "SetsDataset", "TableDataset"]
 

@@ -11,9 +11,9 @@ import numpy as np
 import rasterio
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmseg.registry import TRANSFORMS
-from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from rsseg.io.labels import read_labels
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["CentreCrop", "LoadFirstBands", "LoadLabels", "PadCentred", "RandomRotate90", "RandomScale"]
@@ -79,24 +79,9 @@ class LoadLabels(BaseTransform):
         path = results.get("seg_map_path")
         if path is None:
             return results
-        results["gt_seg_map"] = load_metainfo(results["table"]).encode(self.read(path), str(path))
+        results["gt_seg_map"] = load_metainfo(results["table"]).encode(read_labels(path), str(path))
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
-
-    @staticmethod
-    def read(path: str) -> np.ndarray:
-        """Values (H, W) uint8 of a label file, as they are stored; raises as the transform does."""
-        if Path(path).suffix.lower() == ".png":  # OpenCV would expand a palette to colours
-            with Image.open(path) as image:
-                labels = np.asarray(image)
-        else:
-            read: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-            if read is None:
-                raise FileNotFoundError(f"{path}: no readable label file")
-            labels = read
-        if labels.ndim != 2 or labels.dtype != np.uint8:
-            raise ValueError(f"{path}: labels must be one uint8 channel, found {labels.dtype} of shape {labels.shape}")
-        return labels
 
 
 @TRANSFORMS.register_module()

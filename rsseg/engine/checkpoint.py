@@ -12,7 +12,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_torchvision_models
 
-from rsseg.structures.checkpoints import load_file
+from rsseg.io.checkpoints import load_file
 
 __all__ = ["load_file", "load_pretrained"]
 

@@ -17,9 +17,9 @@ from mmseg.registry import HOOKS
 from PIL import Image
 
 from rsseg.engine.checkpoint import load_pretrained
+from rsseg.io.files import Writer
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.pictures import blend, panel
-from rsseg.structures.writing import Writer
 
 __all__ = ["CompileBackbone", "LoadPretrained", "LoadTested", "SavePictures", "SeedEachIter", "ShareBuffers"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 
-from rsseg.structures.checkpoints import TRUST_VARIABLE
+from rsseg.io.checkpoints import TRUST_VARIABLE
 
 __all__ = ["add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 

@@ -17,8 +17,8 @@ from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 from prettytable import PrettyTable
 
+from rsseg.io.files import replacing
 from rsseg.stack import require_pretraining
-from rsseg.structures.writing import replacing
 
 require_pretraining()
 

@@ -13,10 +13,10 @@ from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
+from rsseg.io.files import Writer
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 from rsseg.structures.pictures import indexed
-from rsseg.structures.writing import Writer
 
 __all__ = ["SegmentationMetric"]
 

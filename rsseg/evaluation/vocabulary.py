@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
 
 __all__ = ["VOCABULARY_SETS", "check_sets", "keep_scores", "score_table", "use_vocabulary", "vocabulary_configs"]
 

@@ -21,14 +21,14 @@ from rasterio import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
+from rsseg.io.files import remove_abandoned, replacing
+from rsseg.io.progress import Progress
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import Place, sync, write_cog, write_flat, write_overviews, write_png
 from rsseg.mapping.products import Products, check_products, make_products
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Predictor, Strips
 from rsseg.metainfo import ClassTable
-from rsseg.structures.progress import Progress
-from rsseg.structures.writing import remove_abandoned, replacing
 
 __all__ = ["MapOptions", "map_raster"]
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsseg.io.files import replacing
 from rsseg.mapping.blend import Blender, largest
 from rsseg.mapping.grid import Grid
-from rsseg.structures.writing import replacing
 
 __all__ = ["Predictor", "Strips", "confidence", "read_strip", "top_share"]
 

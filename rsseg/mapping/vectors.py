@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rasterio.features import shapes
 from rasterio.windows import Window
 
-from rsseg.mapping.rings import bends, close, joined
 from rsseg.mapping.simplify import Corners, corners_of, kept_corners
+from rsseg.structures.rings import bends, close, joined
 
 __all__ = ["Polygon", "polygons", "twice_area"]
 

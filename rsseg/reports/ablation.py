@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
 
 __all__ = ["ablation_chart"]
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rsseg.metainfo import ClassTable
-from rsseg.reports.statistics import BUCKETS, FILL_EDGES, SHARE_EDGES, Statistics
+from rsseg.reports.labels.statistics import BUCKETS, FILL_EDGES, SHARE_EDGES, Statistics
 
 __all__ = ["FIGURES", "STYLE", "class_figure", "quality_figure", "size_figure"]
 

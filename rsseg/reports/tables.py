@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rsseg.reports.statistics import BUCKETS, FILL_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics, middle
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
+from rsseg.reports.labels.statistics import BUCKETS, FILL_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics, middle
 
 __all__ = ["class_rows", "csv_writer", "size_rows", "write_json"]
 

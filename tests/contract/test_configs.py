@@ -19,7 +19,8 @@ from mmengine.config import Config
 from mmengine.registry import Registry, init_default_scope
 
 from rsseg.conversion.settings import Settings
-from rsseg.metainfo import load_label_set, load_metainfo
+from rsseg.datasets.bigearthnet.corine import load_label_set
+from rsseg.metainfo import load_metainfo
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = REPO / "configs"

@@ -8,9 +8,9 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 LAYERS = {
-    **dict.fromkeys(("stack", "metainfo", "structures"), 0),
+    **dict.fromkeys(("stack", "errors", "metainfo", "structures", "io"), 0),
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),
-    **dict.fromkeys(("conversion", "mapping", "reports"), 2),
+    **dict.fromkeys(("conversion", "mapping", "reports", "scenes", "experiments"), 2),
 }
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
 MODULES = sorted((REPO / "rsseg").rglob("*.py"))

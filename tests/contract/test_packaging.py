@@ -119,8 +119,9 @@ def test_what_is_built_holds_tables_configs_and_tools(tmp_path: Path) -> None:
     for source in (REPO / "rsseg").rglob("*.py"):
         assert (tmp_path / source.relative_to(REPO)).is_file()
     for kind in ("*.json", "*.csv"):
-        tables = {path.name for path in (REPO / "rsseg" / "metainfo").glob(kind)}
-        assert tables and tables == {path.name for path in (tmp_path / "rsseg" / "metainfo").glob(kind)}
+        tables = {path.relative_to(REPO) for path in (REPO / "rsseg").rglob(kind)}
+        built = {path.relative_to(tmp_path) for path in (tmp_path / "rsseg").rglob(kind)}
+        assert tables and tables == {path for path in built if ".mim" not in path.parts}
     mim = tmp_path / "rsseg" / ".mim"
     assert (mim / "model-index.yml").is_file() and (mim / "tools" / "train.py").is_file()
     configs = {path.relative_to(REPO) for path in (REPO / "configs").rglob("*.py")}
@@ -129,7 +130,7 @@ def test_what_is_built_holds_tables_configs_and_tools(tmp_path: Path) -> None:
 
 def test_the_manifest_holds_tables_and_requirements() -> None:
     manifest = (REPO / "MANIFEST.in").read_text(encoding="utf-8")
-    assert "rsseg/metainfo/*.json" in manifest and "requirements/*.txt" in manifest
+    assert "recursive-include rsseg *.json *.csv" in manifest and "requirements/*.txt" in manifest
 
 
 def test_version_is_the_same_everywhere() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from rsseg.conversion import convert_labels, shard_of
 from rsseg.conversion.storage import stable_hash
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
 
 Make = Callable[..., dict[str, Any]]
 Digests = Callable[[Path], dict[str, str]]

@@ -12,8 +12,8 @@ from rasterio import Affine
 from rasterio.features import rasterize, shapes
 
 from rsseg.mapping import vectors
-from rsseg.mapping.rings import joined
 from rsseg.mapping.vectors import polygons
+from rsseg.structures.rings import joined
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from scipy.ndimage import label as connected
 
-from rsseg.reports.land_cover import count_segments, count_set, groups_of, labelled_parts
-from rsseg.reports.land_cover_report import draw_similarity, report_sets
-from rsseg.reports.region_features import encoder_features, load_encoder
-from rsseg.reports.tsne import affinities, tsne
+from rsseg.reports.land_cover.counts import count_segments, count_set, groups_of, labelled_parts
+from rsseg.reports.land_cover.features import encoder_features, load_encoder
+from rsseg.reports.land_cover.report import draw_similarity, report_sets
+from rsseg.reports.land_cover.tsne import affinities, tsne
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 REGIONS = ("aachen", "kyoto", "houston", "accra", "tonga", "lima")

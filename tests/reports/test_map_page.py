@@ -15,9 +15,9 @@ import rasterio
 from PIL import Image
 from rasterio import Affine
 
-from rsseg.reports.map_files import open_map
-from rsseg.reports.map_page import report_map
-from rsseg.reports.map_pictures import image_picture, map_picture
+from rsseg.reports.maps.files import open_map
+from rsseg.reports.maps.page import report_map
+from rsseg.reports.maps.pictures import image_picture, map_picture
 
 EVIL = '</script><img src=x onerror="alert(1)"> & co'
 CLASSES = ["water", EVIL, "tree"]

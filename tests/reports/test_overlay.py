@@ -9,8 +9,8 @@ import pytest
 import rasterio
 from PIL import Image
 
-from rsseg.reports.map_files import open_map
-from rsseg.reports.overlay import overlay, write_overlay
+from rsseg.reports.maps.files import open_map
+from rsseg.reports.maps.overlay import overlay, write_overlay
 
 
 def test_classes_are_tinted_and_outlined():

@@ -13,9 +13,9 @@ from PIL import Image
 from rsseg.datasets.labels import open_labels
 from rsseg.metainfo import load_metainfo
 from rsseg.reports.figures import FIGURES
-from rsseg.reports.labels import report_labels
-from rsseg.reports.page import render_page
-from rsseg.reports.statistics import Statistics
+from rsseg.reports.labels.page import render_page
+from rsseg.reports.labels.report import report_labels
+from rsseg.reports.labels.statistics import Statistics
 
 SIZE = (60, 80)
 EVIL = '</script><img src=x onerror="alert(1)">'

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from rsseg.datasets.labels import open_labels
-from rsseg.reports.labels import report_labels
+from rsseg.reports.labels.report import report_labels
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (

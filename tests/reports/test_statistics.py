@@ -7,9 +7,9 @@ import pytest
 from pycocotools import mask as coco
 
 from rsseg.datasets.labels import Instance, open_labels
-from rsseg.reports.measure import TILE_COLUMNS, measure
-from rsseg.reports.overlap import mask_overlap
-from rsseg.reports.statistics import FILL_EDGES, SHARE_EDGES, Statistics, middle
+from rsseg.reports.labels.measure import TILE_COLUMNS, measure
+from rsseg.reports.labels.overlap import mask_overlap
+from rsseg.reports.labels.statistics import FILL_EDGES, SHARE_EDGES, Statistics, middle
 from rsseg.structures.masks import crop_mask, fill_hbox, to_rle
 
 SIZE = (10, 20)

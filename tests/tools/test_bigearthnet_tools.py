@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rsseg.metainfo import load_bands
+from rsseg.datasets.bigearthnet.band_table import load_bands
 
 
 @pytest.fixture

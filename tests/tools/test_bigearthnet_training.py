@@ -19,8 +19,9 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from rsseg.datasets.bigearthnet.band_table import load_bands
+from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.engine import load_file, load_pretrained
-from rsseg.metainfo import load_bands, load_label_set
 
 # in what share of the patches each is
 LABELS = {

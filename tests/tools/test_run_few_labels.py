@@ -6,7 +6,7 @@ import csv
 import json
 
 from rsseg.datasets.preparation import training_tiles, write_few
-from rsseg.reports.few_labels import FewLabels, Init
+from rsseg.experiments.few_labels import FewLabels, Init
 
 
 def test_a_run_through_the_tools(tmp_path, repo, converted_set, monkeypatch):

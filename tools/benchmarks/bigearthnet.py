@@ -23,7 +23,7 @@ def _write(root: Path, name: str, rng: np.random.Generator) -> None:
     import rasterio
     from rasterio import Affine
 
-    from rsseg.metainfo import load_bands
+    from rsseg.datasets.bigearthnet.band_table import load_bands
 
     folder = root / name
     folder.mkdir(parents=True)
@@ -43,7 +43,7 @@ def _readers() -> tuple[list[str], Callable[[str], Planes], Callable[[str], Plan
     import rasterio
 
     from rsseg.datasets.bigearthnet import pack_archive, read_bands, read_packed
-    from rsseg.metainfo import load_bands
+    from rsseg.datasets.bigearthnet.band_table import load_bands
 
     cv2.setNumThreads(1)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.datasets.labels import Instance, LabelledSet
-from rsseg.structures.progress import Progress
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
+from rsseg.io.progress import Progress
 
 __all__ = ["write_coco"]
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from rsseg.conversion.exports.rings import mask_outline
 from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile, PickledObject, pack_objects, rle_to_crop
+from rsseg.io.files import replacing
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.pictures import colourise
-from rsseg.structures.writing import replacing
 
 __all__ = ["ColourExport", "Export", "PickleExport", "YoloExport", "write_file"]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from rsseg.conversion.exports.coco import write_coco
 from rsseg.conversion.exports.formats import ColourExport, Export, PickleExport, YoloExport, write_file
 from rsseg.datasets.labels import LabelledSet, LabelledTile, open_labels
-from rsseg.structures.progress import Progress
-from rsseg.structures.writing import Writer, remove_abandoned
+from rsseg.io.files import Writer, remove_abandoned
+from rsseg.io.progress import Progress
 
 __all__ = ["FORMATS", "Exported", "export_labels", "export_summary"]
 

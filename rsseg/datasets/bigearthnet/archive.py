@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.datasets.bigearthnet.lists import read_lines, read_list
-from rsseg.structures.progress import Progress
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
+from rsseg.io.progress import Progress
 
 __all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rsseg.metainfo import Band, load_bands
+from rsseg.datasets.bigearthnet.band_table import Band, load_bands
 
 __all__ = ["check_bands", "read_bands", "read_tif", "stack_bands"]
 

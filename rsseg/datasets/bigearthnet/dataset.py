@@ -12,10 +12,10 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from rsseg.datasets.bigearthnet.bands import SIDE, read_bands, stack_bands
+from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.packed import read_packed
 from rsseg.datasets.bigearthnet.selection import Selection
 from rsseg.datasets.sampling import SeededIndex, seed_all
-from rsseg.metainfo import load_label_set
 from rsseg.stack import require_pretraining
 
 require_pretraining()

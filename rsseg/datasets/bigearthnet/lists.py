@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
 
 __all__ = ["EXCLUDED", "PAIRS", "PARTS", "draw_split", "read_list", "split_names"]
 

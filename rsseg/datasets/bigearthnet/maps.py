@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.bigearthnet.archive import archive_folder, patch_folder
 from rsseg.datasets.bigearthnet.bands import SIDE
+from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.selection import Selection
 from rsseg.datasets.segmentation import TableDataset
-from rsseg.metainfo import load_label_set
 
 __all__ = ["BigEarthNetMaps", "LoadReferenceMap", "read_reference_map"]
 

@@ -33,9 +33,9 @@ from rsseg.datasets.bigearthnet.archive import (
     read_parquet,
     write_index,
 )
+from rsseg.datasets.bigearthnet.band_table import Band, load_bands
 from rsseg.datasets.bigearthnet.bands import check_plane, read_bands
-from rsseg.metainfo import Band, load_bands
-from rsseg.structures.progress import Progress
+from rsseg.io.progress import Progress
 
 __all__ = ["Packing", "missing_patches", "pack_archive", "read_packed", "verify_packed"]
 

@@ -11,7 +11,7 @@ import torch
 from mmpretrain.models import ClsDataPreprocessor
 from mmseg.models import SegDataPreProcessor
 
-from rsseg.metainfo import band_statistics
+from rsseg.datasets.bigearthnet.band_table import band_statistics
 
 __all__ = ["BandPreprocessor", "SegBandPreprocessor"]
 

@@ -16,10 +16,10 @@ from rsseg.datasets.bigearthnet.archive import (
     patch_folder,
     read_infos,
 )
+from rsseg.datasets.bigearthnet.band_table import Band
 from rsseg.datasets.bigearthnet.bands import check_bands
 from rsseg.datasets.bigearthnet.lists import PAIRS, find_list, has_lists, split_names
 from rsseg.datasets.bigearthnet.packed import missing_patches
-from rsseg.metainfo import Band
 
 __all__ = ["Selection"]
 

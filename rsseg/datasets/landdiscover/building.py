@@ -26,11 +26,11 @@ from rsseg.datasets.detection import read_image
 from rsseg.datasets.landdiscover.sources import SOURCES, Item, Window, find_items
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import ColourCode
-from rsseg.datasets.transforms import LoadLabels
+from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.labels import read_labels
+from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
 from rsseg.structures.pictures import indexed
-from rsseg.structures.progress import Progress
-from rsseg.structures.writing import remove_abandoned, replacing, run_threads
 
 __all__ = ["TABLE", "Built", "build_landdiscover"]
 
@@ -159,7 +159,7 @@ def _write(item: Item, out: Path, copy: bool) -> tuple[NDArray[np.int64], int] |
     try:
         todo = [name for name, (image, label) in places.items() if not (image.exists() and label.exists())]
         for name in places.keys() - set(todo):
-            counts.append(_count(LoadLabels.read(str(places[name][1]))))
+            counts.append(_count(read_labels(str(places[name][1]))))
         # decoded also where it is only linked: it may be cut short
         pixels = read_image(item.image, "convert") if todo else None
         ids = None if pixels is None else _ids(item, pixels.shape[:2])
@@ -195,7 +195,7 @@ def _ids(item: Item, size: tuple[int, ...]) -> NDArray[np.uint8]:
         with Image.open(item.label) as opened:
             raw = _colours().encode(np.asarray(opened.convert("RGB")), where)[0]
     else:
-        raw = LoadLabels.read(where)
+        raw = read_labels(where)
     if raw.shape != size:
         raise ValueError(f"{where}: is {raw.shape} high and wide, its image {item.image} {size}")
     common = merged_ids(TABLE, SOURCES[item.source].table)[table.encode(raw, where)]

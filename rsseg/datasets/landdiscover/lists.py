@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rsseg.datasets.landdiscover.sources import SOURCES
 from rsseg.datasets.pairs import find_pairs
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
 
 __all__ = ["list_pairs", "write_subsets"]
 

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_of
 from rsseg.datasets.openearthmap.splits import Split
-from rsseg.metainfo import CONTINENTS, load_regions, region_of
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
 
 __all__ = [
     "PARTS",

@@ -15,9 +15,9 @@ from rsseg.datasets.openearthmap.lists import (
     write_record,
     write_sums,
 )
+from rsseg.datasets.openearthmap.regions import region_of
 from rsseg.datasets.openearthmap.splits import Split, count_labels, split_regions
 from rsseg.datasets.preparation import write_few
-from rsseg.metainfo import region_of
 
 __all__ = ["make_lists", "new_split"]
 

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rsseg.datasets.transforms import LoadLabels
-from rsseg.metainfo import load_metainfo, region_of
-from rsseg.structures.progress import Progress
+from rsseg.datasets.openearthmap.regions import region_of
+from rsseg.io.labels import read_labels
+from rsseg.io.progress import Progress
+from rsseg.metainfo import load_metainfo
 
 __all__ = ["Split", "choose_split", "count_labels", "part_sizes", "split_regions"]
 
@@ -48,7 +49,7 @@ def count_labels(labels: Sequence[Path], table: str = "openearthmap", workers: i
     info = load_metainfo(table)
 
     def count(path: Path) -> Ints:
-        found = np.bincount(LoadLabels.read(str(path)).ravel(), minlength=256)
+        found = np.bincount(read_labels(str(path)).ravel(), minlength=256)
         info.encode(np.flatnonzero(found).astype(np.uint8), str(path))  # refuses values that are no label
         return np.bincount(info.lut, found, 256).astype(np.int64)[: info.num_classes]
 

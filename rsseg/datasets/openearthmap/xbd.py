@@ -23,9 +23,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from rsseg.datasets.detection import read_image
-from rsseg.metainfo import region_of
-from rsseg.structures.progress import Progress
-from rsseg.structures.writing import remove_abandoned, replacing
+from rsseg.datasets.openearthmap.regions import region_of
+from rsseg.io.files import remove_abandoned, replacing
+from rsseg.io.progress import Progress
 
 __all__ = ["Filled", "fill_xbd", "read_pairs", "write_account"]
 

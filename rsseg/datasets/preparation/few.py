@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rsseg.datasets.preparation.sets import SETS
 from rsseg.datasets.preparation.tiles import tile_names
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
 
 __all__ = ["choose_few", "few_path", "read_few", "training_tiles", "write_few"]
 

@@ -22,11 +22,11 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.pictures import indexed
-from rsseg.structures.progress import Progress
 from rsseg.structures.windows import cut_window, tile_windows
-from rsseg.structures.writing import remove_abandoned, replacing, run_threads
 
 __all__ = ["Colour", "ColourCode", "Layout", "Pair", "Report", "cut_pairs", "tile_names"]
 

@@ -20,7 +20,7 @@ from rsseg.engine.weights.content import Parts, read_weights, split_parts
 from rsseg.engine.weights.decoders import model_config, translate_rest
 from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
 from rsseg.engine.weights.verdict import Verdict
-from rsseg.structures.writing import replacing
+from rsseg.io.files import replacing
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
 

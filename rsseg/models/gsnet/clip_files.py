@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from rsseg.io.checkpoints import load_file
 from rsseg.models.gsnet.torchscript import is_torchscript, read_torchscript
-from rsseg.structures.checkpoints import load_file
 
 __all__ = ["misfits", "read_clip", "read_state", "translate"]
 
@@ -111,7 +111,7 @@ def read_state(path: Path) -> State:
     """Weights by name as a file has them, without ``module.`` of parallel training.
 
     Args:
-        path: TorchScript archive, or what :func:`rsseg.structures.checkpoints.load_file` reads, with the weights at its
+        path: TorchScript archive, or what :func:`rsseg.io.checkpoints.load_file` reads, with the weights at its
             top or under ``state_dict``, ``model`` or ``teacher``.
 
     Raises:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rsseg.datasets.bigearthnet import find_patches, pack_archive, packed, read_bands, read_packed, verify_packed
+from rsseg.datasets.bigearthnet.band_table import load_bands
 from rsseg.datasets.bigearthnet.bands import check_bands
-from rsseg.metainfo import load_bands
 
 lmdb = pytest.importorskip("lmdb")
 safetensors = pytest.importorskip("safetensors.numpy")

@@ -10,7 +10,7 @@ import rasterio
 from mmengine.registry import init_default_scope
 
 from rsseg.datasets.bigearthnet import BigEarthNet, read_reference_map
-from rsseg.metainfo import load_bands
+from rsseg.datasets.bigearthnet.band_table import load_bands
 
 OPTICAL = [name for name, band in load_bands().items() if not band.radar]
 # Ids among the 43, the 15, the 5 and the 19, worked out by hand from the names in the patches' JSON files.

@@ -10,7 +10,7 @@ from mmseg.registry import DATASETS
 
 from rsseg.datasets import OpenEarthMapDataset
 from rsseg.datasets.openearthmap import new_split
-from rsseg.metainfo import CONTINENTS, load_regions, region_of
+from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_of
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]

@@ -19,8 +19,8 @@ from rsseg.datasets.openearthmap import (
     split_regions,
     write_lists,
 )
+from rsseg.datasets.openearthmap.regions import load_regions, region_of
 from rsseg.datasets.preparation import read_few
-from rsseg.metainfo import load_regions, region_of
 
 
 def choose(pixels, sizes, trials=2000, seed=0):

@@ -1,0 +1,1 @@
+"""Checks of the files behind a segmentation config, before training."""

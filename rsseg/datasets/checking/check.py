@@ -1,0 +1,257 @@
+"""Checking the files behind a segmentation config before training on them: every one is read once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
+from rsseg.datasets.detection import SUFFIXES, read_image
+from rsseg.io.progress import Progress
+from rsseg.metainfo import IGNORE
+
+__all__ = ["Check", "Tally", "check_config", "class_weights", "guess_shift"]
+
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError)
+_SAVED = 1.02
+"""Bound of the inverse logarithm's weights, about 1 / ln(1.02) = 50."""
+
+
+@dataclass
+class Tally:
+    """What the files of a part hold.
+
+    Attributes:
+        part: The part.
+        counts: (256,) int64, pixels of each value in the label files.
+        pixels: (classes,) int64, pixels of each class.
+        images: (classes,) int64, images that show each class.
+        context: (classes,) int64, labelled pixels of these images.
+        problems: Files by what is wrong with them, ``file: detail``.
+        notes: The same for what need not be wrong.
+        digests: Images by a hash of their pixels; of single-coloured ones none.
+    """
+
+    part: Part
+    counts: NDArray[np.int64] = field(init=False)
+    pixels: NDArray[np.int64] = field(init=False)
+    images: NDArray[np.int64] = field(init=False)
+    context: NDArray[np.int64] = field(init=False)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    digests: dict[bytes, Path] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.counts = np.zeros(256, np.int64)
+        self.pixels, self.images, self.context = np.zeros((3, len(self.part.classes)), np.int64)
+
+    def add(self, found: _Found) -> None:
+        """Count one image with its label."""
+        for kind, text in found.problems:
+            self.problems.setdefault(kind, []).append(text)
+        if found.digest is not None:
+            self.digests.setdefault(found.digest, found.image)
+        if found.counts is None:
+            return
+        self.counts += found.counts
+        ids = self.part.meaning
+        here = np.array([found.counts[ids == i].sum() for i in range(len(self.part.classes))])
+        self.pixels += here
+        self.images += here > 0
+        self.context += (here > 0) * here.sum()
+        for value in np.flatnonzero((found.counts > 0) & (ids == UNKNOWN)).tolist():
+            where = f"{found.label}: {found.counts[value]} pixels"
+            self.problems.setdefault(f"value {value} is no class and not ignored", []).append(where)
+
+
+@dataclass
+class Check:
+    """Everything that was found.
+
+    Attributes:
+        tallies: One for each part that could be opened; a test set that is the validation set is not read again.
+        problems: What would stop or spoil a training, by kind, with files.
+        notes: What may be meant so.
+    """
+
+    tallies: list[Tally] = field(default_factory=list)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class _Found:
+    image: Path
+    label: Path | None
+    counts: NDArray[np.int64] | None = None
+    digest: bytes | None = None
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+def check_config(config: Mapping[str, Any], workers: int = 4) -> Check:
+    """Read every image and label that a config's loaders would, and say what does not fit.
+
+    Args:
+        config: A segmentation config of mmseg; mmengine's default scope must be set.
+        workers: Threads; decoding and hashing run beside each other.
+
+    Raises:
+        ValueError: The config has no loader with a dataset.
+    """
+    parts = open_parts(config)
+    if not parts:
+        raise ValueError("the config has none of train_dataloader, val_dataloader and test_dataloader")
+    out, validated = Check(), [part.files for part in parts if part.split == "val"]
+    for part in parts:
+        if part.failure:
+            out.problems.setdefault(f"{part.split}: {part.name} cannot be opened", []).append(part.failure)
+    todo = [part for part in parts if not (part.failure or (part.split == "test" and part.files in validated))]
+    out.tallies = [Tally(part) for part in todo]
+    progress = Progress(sum(len(part.files) for part in todo), "check")
+    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="check") as pool:
+        for tally in out.tallies:
+            for found in pool.map(partial(_check_pair, tally.part), *zip(*tally.part.files, strict=True)):
+                tally.add(found)
+                progress.step()
+    progress.close()
+    _summarise(out)
+    return out
+
+
+def _check_pair(part: Part, image: Path, label: Path | None) -> _Found:
+    found = _Found(image, label)
+    size = values = None
+    if not image.is_file():
+        found.problems.append(("image is missing", str(image)))
+    else:
+        try:
+            pixels = _pixels(image)
+            size = pixels.shape[:2]
+            if pixels.min() != pixels.max():
+                state = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+                state.update(pixels.data)
+                found.digest = state.digest()
+        except _BROKEN as error:
+            found.problems.append(("image cannot be read", _say(image, error)))
+    if label is not None and not label.is_file():
+        found.problems.append(("label is missing", str(label)))
+    elif label is not None:
+        try:
+            values = part.read(str(label))
+            found.counts = np.bincount(values.ravel(), minlength=256)
+        except _BROKEN as error:
+            found.problems.append(("label cannot be read", _say(label, error)))
+    if size is not None and values is not None and size != values.shape:
+        found.problems.append(("image and label differ in size", f"{image}: {size}, {label}: {values.shape}"))
+    return found
+
+
+def _pixels(path: Path) -> NDArray[Any]:
+    if path.suffix.lower() in SUFFIXES:
+        return read_image(path, "convert")
+    pixels: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("OpenCV cannot read it")
+    return np.ascontiguousarray(pixels)
+
+
+def _say(path: Path, error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text if str(path) in text else f"{path}: {text}"
+
+
+def _summarise(out: Check) -> None:
+    """Collect what is wrong with files, and compare parts."""
+    for tally in out.tallies:
+        where = f"{tally.part.split}: "
+        for kind, texts in tally.problems.items():
+            out.problems.setdefault(where + kind, []).extend(texts)
+        if tally.part.stray:
+            out.notes.setdefault(f"{where}label without image", []).extend(map(str, tally.part.stray))
+        if tally.part.split == "train" and tally.counts.any():
+            absent = [name for name, n in zip(tally.part.classes, tally.pixels, strict=True) if n == 0]
+            if absent:
+                out.notes.setdefault(f"{where}{tally.part.name} has no pixel of a class", []).extend(absent)
+        guess = guess_shift(tally.counts, tally.part.meaning, len(tally.part.classes))
+        if guess:
+            out.notes.setdefault(f"{where}{tally.part.name}: do labels and classes agree?", []).append(guess)
+    for (one, other), pairs in _shared(out.tallies).items():
+        out.problems[f"image is in {one} and in {other}"] = pairs
+
+
+def _shared(tallies: Sequence[Tally]) -> dict[tuple[str, str], list[str]]:
+    """Images of the same pixels in two splits."""
+    out: dict[tuple[str, str], list[str]] = {}
+    for i, first in enumerate(tallies):
+        for second in tallies[i + 1 :]:
+            splits = first.part.split, second.part.split
+            both = first.digests.keys() & second.digests.keys() if splits[0] != splits[1] else set()
+            if both:
+                pairs = sorted((str(first.digests[key]), str(second.digests[key])) for key in both)
+                out.setdefault(splits, []).extend(f"{a} is {b}" if a != b else a for a, b in pairs)
+    return out
+
+
+def guess_shift(counts: NDArray[np.int64], meaning: NDArray[np.int16], classes: int) -> str | None:
+    """What the values of label files hint at, where they do not fit the classes; ``None`` where nothing is odd.
+
+    Args:
+        counts: (256,) pixels of each value.
+        meaning: (256,) as in :class:`rsseg.datasets.checking.parts.Part`.
+        classes: Number of classes.
+    """
+    present = set(np.flatnonzero(counts).tolist()) - {IGNORE}
+    expected = set(np.flatnonzero((meaning >= 0) & (meaning < classes)).tolist())
+    if not present or not expected:
+        return None
+    low, high = min(expected), max(expected)
+    unknown = {value for value in present if meaning[value] == UNKNOWN}
+    span = f"files hold {', '.join(map(str, _ranges(present)))}, classes are {low}..{high}"
+    if unknown == {high + 1} and low not in present:
+        return f"{span}: labels may be one higher than stated (label_offset in the table; reduce_zero_label=True)"
+    if unknown == {high + 1}:
+        return f"{span}: one value more than classes; is {low} a background that is not among the classes?"
+    ignored_below = low > 0 and meaning[low - 1] == IGNORE and low - 1 in present
+    if not unknown and ignored_below and high not in present and expected - present == {high}:
+        return f"{span}: labels may be one lower than stated; {low - 1} is ignored and {high} never occurs"
+    if present == {0} and classes > 1 and counts[IGNORE]:
+        return f"{span}: but for 0 there is only 255, which is ignored; store a foreground as its class"
+    return None
+
+
+def _ranges(values: set[int]) -> Iterator[str]:
+    ordered = sorted(values)
+    start = ordered[0]
+    for value, following in zip(ordered, [*ordered[1:], None], strict=True):
+        if following != value + 1:
+            yield str(start) if start == value else f"{start}..{value}"
+            start = following if following is not None else value
+
+
+def class_weights(tally: Tally) -> dict[str, NDArray[np.float64]]:
+    """Weights for a loss, by their rule; 0 for classes without a pixel.
+
+    Returns:
+        ``median frequency``: median of the frequencies over that of the class, where a frequency is the share of the
+        labelled pixels in the images that show the class.
+        ``inverse log``: 1 / ln(1.02 + share of all labelled pixels).
+
+    Source: Eigen and Fergus, ICCV 2015, section 6.3.2; ENet (Paszke et al., 2016), section 5.2.
+    """
+    there = tally.pixels > 0
+    frequency = tally.pixels / np.maximum(tally.context, 1)
+    middle = np.median(frequency[there]) if there.any() else 0.0
+    share = tally.pixels / max(tally.pixels.sum(), 1)
+    return {
+        "median frequency": np.where(there, middle / np.where(there, frequency, 1), 0.0),
+        "inverse log": np.where(there, 1 / np.log(_SAVED + share), 0.0),
+    }

@@ -1,0 +1,159 @@
+"""What the loaders of a segmentation config read: which files, which classes, and what each label value means."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+from numpy.typing import NDArray
+
+from rsseg.datasets import TableDataset
+from rsseg.io.labels import read_labels
+from rsseg.metainfo import IGNORE, load_metainfo
+
+__all__ = ["SPLITS", "UNKNOWN", "Part", "open_parts"]
+
+SPLITS = ("train", "val", "test")
+UNKNOWN = -1
+"""In a part's ``meaning``: the value is neither a class nor ignored."""
+_LABEL_LOADERS = ("LoadLabels", "LoadAnnotations")
+
+
+@dataclass
+class Part:
+    """One dataset of one split.
+
+    Attributes:
+        split: ``train``, ``val`` or ``test``.
+        name: Name of the set, or of the dataset's class.
+        classes: Class names by training id.
+        meaning: (256,) int16, value in a label file -> training id, 255 where ignored, ``UNKNOWN`` where not allowed.
+        files: Image and label of each sample; no label where the split is read without.
+        stray: Label files without an image.
+        read: Label file -> values (H, W) uint8, by what training reads it with.
+        failure: Why the dataset cannot be opened; the rest is then empty.
+    """
+
+    split: str
+    name: str
+    classes: tuple[str, ...] = ()
+    meaning: NDArray[np.int16] = field(default_factory=lambda: np.full(256, UNKNOWN, np.int16))
+    files: list[tuple[Path, Path | None]] = field(default_factory=list)
+    stray: list[Path] = field(default_factory=list)
+    read: Callable[[str], NDArray[Any]] = read_labels
+    failure: str | None = None
+
+
+def open_parts(config: Mapping[str, Any]) -> list[Part]:
+    """The datasets in ``train_dataloader``, ``val_dataloader`` and ``test_dataloader`` of a config, wrappers opened.
+
+    A dataset that cannot be opened becomes a part with a ``failure``.  ``init_default_scope`` must have been called.
+    """
+    parts = []
+    for split in SPLITS:
+        loader = config.get(f"{split}_dataloader")
+        for leaf in _leaves(loader["dataset"]) if loader else ():
+            try:
+                parts.append(_open(split, leaf))
+            except (OSError, ValueError, AssertionError, LookupError, TypeError, AttributeError) as error:
+                name = str(leaf.get("name") or leaf.get("table") or leaf.get("type"))
+                reason = str(error).strip() or f"{type(error).__name__} in {leaf.get('type')}"
+                parts.append(Part(split, name, failure=reason))
+    return parts
+
+
+def _leaves(dataset: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Configs of the datasets inside of wrappers such as SetsDataset, ConcatDataset and RepeatDataset."""
+    if "datasets" in dataset:
+        for inner in dataset["datasets"]:
+            yield from _leaves(inner)
+    elif "dataset" in dataset:
+        yield from _leaves(dataset["dataset"])
+    else:
+        yield dict(dataset)
+
+
+def _loader(pipeline: Any) -> dict[str, Any] | None:
+    """The transform that reads labels, wherever it stands in a pipeline."""
+    if isinstance(pipeline, Mapping):
+        if str(pipeline.get("type", "")).rpartition(".")[2] in _LABEL_LOADERS:
+            return dict(pipeline)
+        pipeline = list(pipeline.values())
+    if isinstance(pipeline, (list, tuple)):
+        return next(filter(None, map(_loader, pipeline)), None)
+    return None
+
+
+def _open(split: str, leaf: dict[str, Any]) -> Part:
+    config = copy.deepcopy(leaf)
+    loader = _loader(config.pop("pipeline", ()))
+    dataset: Any = DATASETS.build({**config, "pipeline": [], "lazy_init": True})
+    ours = isinstance(dataset, TableDataset)
+    chosen_by_name = getattr(dataset, "subset", None) is not None
+    # list_files leaves it to this check to find what is missing
+    rows = dataset.list_files() if ours and not chosen_by_name else dataset.load_data_list()
+    if dataset._indices is not None:
+        chosen = dataset._indices
+        if isinstance(chosen, int):
+            rows = rows[:chosen] if chosen >= 0 else rows[chosen:]
+        else:
+            rows = [rows[i] for i in chosen]
+    if not rows:
+        raise FileNotFoundError(f"no images *{dataset.img_suffix} in {dataset.data_prefix.get('img_path')}")
+    classes = tuple(dataset.metainfo.get("classes") or ())
+    if not classes:
+        raise ValueError("the dataset names no classes; give metainfo=dict(classes=...)")
+    label = "seg_map_path" if loader else ""
+    return Part(
+        split,
+        dataset.name if ours else type(dataset).__name__,
+        classes,
+        load_metainfo(dataset.table).table if ours else _meaning(dataset, len(classes)),
+        [(Path(row["img_path"]), Path(row[label]) if row.get(label) else None) for row in rows],
+        _stray(dataset, rows) if loader and not chosen_by_name else [],
+        read_labels if ours else partial(_read_as_mmseg, backend=(loader or {}).get("imdecode_backend", "pillow")),
+    )
+
+
+def _meaning(dataset: Any, classes: int) -> NDArray[np.int16]:
+    """What mmseg's LoadAnnotations makes of each value, for a dataset without a class table."""
+    ids = np.arange(256)
+    if dataset.reduce_zero_label:
+        ids = np.where((ids == 0) | (ids == IGNORE), IGNORE, ids - 1)
+    mapped = np.array([(dataset.label_map or {}).get(int(i), int(i)) for i in ids])
+    out = np.where(mapped < classes, mapped, UNKNOWN)
+    out[(mapped == dataset.ignore_index) | (mapped == IGNORE)] = IGNORE
+    return out.astype(np.int16)
+
+
+def _read_as_mmseg(path: str, backend: str) -> NDArray[np.uint8]:
+    labels = mmcv.imfrombytes(Path(path).read_bytes(), flag="unchanged", backend=backend)
+    if labels is None:
+        raise ValueError(f"{path}: {backend} cannot read it")
+    labels = labels.squeeze()
+    if labels.ndim != 2:
+        raise ValueError(f"{path}: labels must be one channel, found an array of shape {labels.shape}")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high > IGNORE:
+        raise ValueError(f"{path}: values {low}..{high}; only 0..255 are kept, the rest would wrap around in silence")
+    return labels.astype(np.uint8)
+
+
+def _stray(dataset: Any, rows: list[dict[str, Any]]) -> list[Path]:
+    """Label files that no image of a folder asks for; of a list of names nothing can be said."""
+    folder = dataset.data_prefix.get("seg_map_path")
+    by_folder = type(dataset).load_data_list in (BaseSegDataset.load_data_list, TableDataset.load_data_list)
+    by_folder &= getattr(type(dataset), "list_files", TableDataset.list_files) is TableDataset.list_files
+    if not folder or not by_folder or Path(dataset.ann_file or "").is_file() or dataset._indices is not None:
+        return []
+    asked = {Path(row["seg_map_path"]) for row in rows if "seg_map_path" in row}
+    found = sorted(path for path in Path(folder).rglob("*") if path.name.endswith(dataset.seg_map_suffix))
+    return [path for path in found if path not in asked]

@@ -1,0 +1,85 @@
+"""The outcome of a dataset check as text: one table per label set, then problems and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from prettytable import PrettyTable
+
+from rsseg.datasets.checking.check import Check, Tally, class_weights
+from rsseg.datasets.checking.parts import SPLITS, UNKNOWN
+from rsseg.metainfo import IGNORE
+
+__all__ = ["describe"]
+
+
+def describe(check: Check, shown: int = 3) -> str:
+    """The check as text.
+
+    Args:
+        check: What :func:`rsseg.datasets.checking.check.check_config` found.
+        shown: How many files to name of each kind of problem.
+    """
+    sets: dict[tuple[str, tuple[str, ...]], list[Tally]] = {}
+    for tally in check.tallies:
+        sets.setdefault((tally.part.name, tally.part.classes), []).append(tally)
+    lines = [line for (name, _), tallies in sets.items() for line in (_heading(name, tallies), _table(tallies), "")]
+    lines += _listed("problem", check.problems, shown) + _listed("note", check.notes, shown)
+    count = sum(map(len, check.problems.values()))
+    return "\n".join([*lines, f"{count} problem(s)" if count else "no problems"])
+
+
+def _heading(name: str, tallies: Sequence[Tally]) -> str:
+    parts = (f"{tally.part.split} {len(tally.part.files)} images" for tally in tallies)
+    return f"{name}: {', '.join(parts)}"
+
+
+def _table(tallies: Sequence[Tally]) -> str:
+    """Classes of one label set in all its splits."""
+    first = tallies[0].part
+    splits = [split for split in SPLITS if any(t.part.split == split and t.counts.any() for t in tallies)]
+    weights = [class_weights(_sum([t for t in tallies if t.part.split == split])) for split in splits[:1]]
+    columns = [f"{split} {what}" for split in splits for what in ("%", "images")]
+    table = PrettyTable(["id", "class", "values", *columns, *(weights[0] if weights else ())], align="r")
+    table.align["class"] = "l"
+    totals = [_sum([t for t in tallies if t.part.split == split]) for split in splits]
+    for i, name in enumerate(first.classes):
+        row = [i, name, _values(first.meaning == i)]
+        for total in totals:
+            row += [_share(total.pixels[i], total.counts.sum()), int(total.images[i])]
+        table.add_row([*row, *(f"{w[i]:.3f}" if w[i] else "-" for w in (weights[0].values() if weights else ()))])
+    for name, code in (("not labelled", IGNORE), ("UNKNOWN", UNKNOWN)):
+        chosen = first.meaning == code
+        there = chosen & (sum(total.counts for total in totals) > 0)
+        if there.any():
+            row = ["", name, _values(there)]
+            for total in totals:
+                row += [_share(total.counts[chosen].sum(), total.counts.sum()), ""]
+            table.add_row([*row, *([""] * (len(weights[0]) if weights else 0))])
+    return table.get_string()
+
+
+def _sum(tallies: Sequence[Tally]) -> Tally:
+    out = Tally(tallies[0].part)
+    for name in ("counts", "pixels", "images", "context"):
+        setattr(out, name, sum(getattr(tally, name) for tally in tallies))
+    return out
+
+
+def _values(chosen: np.ndarray) -> str:
+    return ",".join(map(str, np.flatnonzero(chosen).tolist()))
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f}" if whole else "-"
+
+
+def _listed(word: str, found: Mapping[str, Sequence[str]], shown: int) -> list[str]:
+    lines = []
+    for kind, texts in found.items():
+        lines.append(f"{word}: {kind} ({len(texts)})")
+        lines += [f"    {text}" for text in texts[:shown]]
+        if len(texts) > shown:
+            lines.append(f"    ... {len(texts) - shown} more")
+    return lines

@@ -1,0 +1,80 @@
+"""Regions of OpenEarthMap: continent, side of the regional adaptation split, source of the images."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["CONTINENTS", "Region", "load_regions", "region_of"]
+
+CONTINENTS = {
+    "AF": "Africa",
+    "AS": "Asia",
+    "EU": "Europe",
+    "NA": "North America",
+    "OC": "Oceania",
+    "SA": "South America",
+}
+"""Codes and names; codes as in the OpenEarthMap paper, fig. 8."""
+
+_FILE = Path(__file__).parent / "regions.csv"
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region.
+
+    Attributes:
+        name: As in the names of its files.
+        continent: One of ``CONTINENTS``' codes.
+        certain: Whether the continent is beyond doubt; the authors did not publish theirs.
+        domain: ``source`` or ``target`` of the regional adaptation split.
+        images_from_xbd: Whether its images come from xBD, which the release leaves out.
+        images: Number of images in the three official lists.
+    """
+
+    name: str
+    continent: str
+    certain: bool
+    domain: str
+    images_from_xbd: bool
+    images: int
+
+
+@functools.cache
+def load_regions() -> dict[str, Region]:
+    """The 97 regions by name.
+
+    Source: OpenEarthMap release (images, xBD), the authors' lists for domain adaptation (domain); continents are ours,
+    with three that can be argued about: svaneti, western, leilane_estates.
+    """
+    codes = {name: code for code, name in CONTINENTS.items()}
+    with _FILE.open(encoding="utf-8", newline="") as file:
+        return {
+            row["region"]: Region(
+                row["region"],
+                codes[row["continent"]],
+                row["certain"] == "yes",
+                row["domain"],
+                row["source"] == "xBD",
+                int(row["images"]),
+            )
+            for row in csv.DictReader(file)
+        }
+
+
+def region_of(name: str) -> str:
+    """Region of an image: its name up to the last underscore, without folders.
+
+    Args:
+        name: For example ``al_qurnah_5.tif``, ``al_qurnah_5`` or ``al_qurnah/al_qurnah_5``.
+
+    Raises:
+        ValueError: The name has no such form.
+    """
+    region, _, number = Path(name).name.removesuffix(".tif").rpartition("_")
+    if not region or not number.isdigit():
+        raise ValueError(f"{name!r} is no image of OpenEarthMap; they are called <region>_<number>.tif")
+    return region

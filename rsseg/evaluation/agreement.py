@@ -1,0 +1,216 @@
+"""How far two sets of labels of the same images agree: two annotators, or an annotator and a model.
+
+Source: OpenEarthMap paper, sections 2.2 (share of equal pixels) and 3.4 (IoU between two annotations).
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+
+from rsseg.io.labels import read_labels
+from rsseg.io.progress import Progress
+from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
+from rsseg.structures.confusion import confusion_matrix, scores
+
+__all__ = ["Agreement", "LabelFolder", "compare_folders"]
+
+_log = logging.getLogger("rsseg")
+_SUFFIXES = {".png", ".tif", ".tiff"}
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LabelFolder:
+    """Label files of one hand.
+
+    Attributes:
+        path: Folder; files are found in any sub-folders, where there are folders called ``labels`` only in those.
+        table: Class table of the values.
+        common: Common table into which its classes merge; None keeps them.
+    """
+
+    path: Path
+    table: str
+    common: str | None = None
+
+    def files(self) -> dict[str, Path]:
+        """Label files by name without suffix.
+
+        Raises:
+            FileNotFoundError: There are none.
+            ValueError: Two have the same name.
+        """
+        found = sorted(path for path in self.path.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+        found = [path for path in found if path.parent.name == "labels"] or found
+        if not found:
+            raise FileNotFoundError(f"{self.path}: no label files ({', '.join(sorted(_SUFFIXES))}) in it")
+        out: dict[str, Path] = {}
+        for path in found:
+            if path.stem in out:
+                raise ValueError(f"{path} and {out[path.stem]} have the same name; keep one")
+            out[path.stem] = path
+        return out
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """Class ids (H, W) of a label file, or of a map by ``tools/map_raster.py``; 255 where there is no label.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It holds a value that the table does not allow, or is a map of other classes.
+        """
+        table = load_metainfo(self.table)
+        ids = None if path.suffix.lower() == ".png" else _map_ids(path, table)
+        if ids is None:
+            ids = table.encode(read_labels(str(path)), str(path))
+        return ids if self.common is None else merged_ids(self.common, self.table)[ids]
+
+
+def _map_ids(path: Path, table: ClassTable) -> NDArray[np.uint8] | None:
+    """The values of a map, which names its classes and holds their ids; None for a label file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as file:
+            named = {key[6:]: name for key, name in file.tags(1).items() if key.startswith("class_")}
+            if not named:
+                return None
+            if named != {str(i): name for i, name in enumerate(table.classes)}:
+                raise ValueError(f"{path} is a map of {', '.join(named.values())}, not of {table.name}'s classes")
+            ids: NDArray[np.uint8] = file.read(1)
+            return ids
+
+
+@dataclass
+class Agreement:
+    """Outcome of a comparison in C classes.
+
+    Attributes:
+        classes: Names of the classes.
+        names: N compared files, without suffix.
+        confusions: (N, C, C) int64 pixels by class in the first and in the second folder.
+        unscored: Ids of common classes that one of the label sets has nothing for; the means leave them out.
+        unlabelled: Pixels that at least one hand left unlabelled, or gave a class that the common table leaves out;
+            they do not count.
+        alone: Files that only the first and only the second folder has.
+        problems: Files that could not be compared, with the reason.
+    """
+
+    classes: tuple[str, ...]
+    names: list[str] = field(default_factory=list)
+    confusions: Ints = field(default_factory=lambda: np.zeros((0, 0, 0), np.int64))
+    unscored: tuple[int, ...] = ()
+    unlabelled: int = 0
+    alone: tuple[int, int] = (0, 0)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def confusion(self) -> Ints:
+        """(C, C) int64 over all files."""
+        return self.confusions.sum(0)
+
+    @property
+    def equal(self) -> float:
+        """Share of the pixels labelled by both that have the same class."""
+        return float(np.trace(self.confusion) / max(self.confusion.sum(), 1))
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa: agreement beyond what two hands with these class shares reach by chance."""
+        total = max(int(self.confusion.sum()), 1)
+        chance = float((self.confusion.sum(0) / total) @ (self.confusion.sum(1) / total))
+        return (self.equal - chance) / (1 - chance) if chance < 1 else 1.0
+
+    @property
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """As :func:`rsseg.structures.confusion.scores`; IoU and F1 do not depend on which folder is the first."""
+        return scores(self.confusion, self.unscored)
+
+
+def compare_folders(
+    first: LabelFolder, second: LabelFolder, names: Sequence[str] | None = None, workers: int = 1
+) -> Agreement:
+    """Compare the files that both folders have.
+
+    Args:
+        first: One hand; the rows of the confusion matrix.
+        second: The other; its columns.
+        names: Files to compare, with or without suffix and folders; None takes all that both have.
+        workers: Threads.
+
+    Raises:
+        FileNotFoundError: A folder has no labels, or lacks one of ``names``.
+        ValueError: The classes differ (name a common table), no file is in both folders, or ``names`` is empty.
+    """
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
+    tables = [load_metainfo(folder.common or folder.table) for folder in (first, second)]
+    if tables[0].classes != tables[1].classes:
+        raise ValueError(
+            f"{first.table} and {second.table} have other classes; name a common table, such as landcover6"
+        )
+    files = first.files(), second.files()
+    both = sorted(files[0].keys() & files[1].keys())
+    unscored = unmatched_ids(first.common, first.table, second.table) if first.common else ()
+    alone = len(files[0]) - len(both), len(files[1]) - len(both)
+    out = Agreement(tables[0].classes, unscored=unscored, alone=alone)
+    if names is not None:
+        both = _chosen(names, both)
+    if not both:
+        examples = next(iter(files[0])), next(iter(files[1]))
+        raise ValueError(
+            f"{first.path} and {second.path} share no file name; they hold {examples[0]} and {examples[1]}"
+        )
+    todo, rows, progress = [(files[0][name], files[1][name]) for name in both], [], Progress(len(both), "compare")
+    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="compare") as pool:
+        for name, row in zip(both, pool.map(partial(_compare, first, second), *zip(*todo, strict=True)), strict=True):
+            if isinstance(row, str):
+                out.problems.append(row)
+                _log.warning("left out: %s", row)
+            else:
+                out.names.append(name)
+                out.unlabelled += row[1]
+                rows.append(row[0])
+            progress.step()
+    progress.close()
+    count = len(out.classes)
+    out.confusions = np.array(rows, np.int64).reshape(-1, count, count)
+    return out
+
+
+def _chosen(names: Sequence[str], both: Sequence[str]) -> list[str]:
+    """The stems of ``names``, each once and sorted."""
+    stems = [path.stem if path.suffix.lower() in _SUFFIXES else path.name for path in map(Path, names)]
+    known = set(both)
+    missing = [stem for stem in stems if stem not in known]
+    if missing:
+        raise FileNotFoundError(f"{len(missing)} of {len(stems)} names are not in both folders, such as {missing[0]}")
+    if not stems:
+        raise ValueError("the list of files to compare is empty")
+    return sorted(set(stems))
+
+
+def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) -> tuple[Ints, int] | str:
+    """Confusion matrix and unlabelled pixels; or why the files cannot be compared."""
+    try:
+        a, b = first.read(one), second.read(other)
+        if a.shape != b.shape:
+            raise ValueError(f"{one} is {a.shape} high and wide, {other} {b.shape}")
+    except (OSError, ValueError, SyntaxError) as error:
+        text = str(error)
+        return text if str(one) in text or str(other) in text else f"{one}, {other}: {text}"
+    a = np.where(b == IGNORE, np.uint8(IGNORE), a)
+    count = load_metainfo(first.common or first.table).num_classes
+    confusion = confusion_matrix(torch.from_numpy(b), torch.from_numpy(a), count).numpy()
+    return confusion, int((a == IGNORE).sum())

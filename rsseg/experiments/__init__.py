@@ -1,0 +1,1 @@
+"""Grids of runs: initialisations, label shares and seeds, and the tables made of them."""

@@ -1,0 +1,233 @@
+"""Fine-tuning with few labels: a grid of initialisations, shares and seeds through the tools, and its table.
+
+A cell of the grid is ``<out>/<init>/<percent>_seed<seed>/``: ``train/`` and ``test/`` are the work dirs of the two
+tools, ``tools.log`` is what they said, and ``score.json``, written last, makes the cell done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from rsseg.datasets.preparation import few_path, read_few
+from rsseg.experiments.few_labels_table import Row, write_tables
+from rsseg.io.files import replacing
+from rsseg.io.progress import Progress
+
+__all__ = ["FewLabels", "Init"]
+
+_log = logging.getLogger("rsseg")
+_NO_VALIDATION = "train_cfg.val_begin=1000000000"  # the test that follows is the only score
+
+
+@dataclass(frozen=True)
+class Init:
+    """Where fine-tuning starts.
+
+    Attributes:
+        name: Row of the table.  One that begins with another's name and a plus, as ``IMP+SEP`` with ``IMP``, gets a row
+            of differences to it.
+        config: Config file of the fine-tuning.
+        options: Settings for this row alone, each ``key=value``.
+    """
+
+    name: str
+    config: Path
+    options: tuple[str, ...] = ()
+
+
+@dataclass
+class FewLabels:
+    """A grid of fine-tuning runs; one that was interrupted, even killed, goes on where it stopped.
+
+    Attributes:
+        root: Checkout with ``tools/``.
+        lists: Folder of the lists of ``tools/make_few_labels.py``.
+        out: Where runs and tables go.
+        inits: Rows.
+        percents: Columns.
+        seeds: Each is a choice of tiles and the seed of a run.
+        metric: The score of the table.
+        options: Settings of all runs, each ``key=value``.
+        places: Environment variables of each place where a run may go; so many run at the same time.
+        tta: Test with the config's flips, as the SAMRS release does.
+        keep: Keep the checkpoints of finished cells.
+        failures: Cells that failed in the last call, with the reason.
+    """
+
+    root: Path
+    lists: Path
+    out: Path
+    inits: Sequence[Init]
+    percents: Sequence[float]
+    seeds: Sequence[int]
+    metric: str = "mIoU"
+    options: Sequence[str] = ()
+    places: Sequence[Mapping[str, str]] = ({},)
+    tta: bool = False
+    keep: bool = False
+    failures: list[str] = field(default_factory=list)
+
+    def run(self) -> str:
+        """Do what is missing and write ``runs.csv``, ``table.csv`` and ``table.md``.
+
+        Returns:
+            The table in Markdown; cells that failed or were not reached have no figure.
+
+        Raises:
+            ValueError: A list differs from its checksum, two rows have one name, or a done cell has other settings than
+                asked for.
+            FileNotFoundError: A list or config is missing.
+        """
+        names = [init.name for init in self.inits]
+        if len(set(names)) < len(names) or any("/" in name for name in names):
+            raise ValueError(f"rows need names of their own, without slashes, got {', '.join(names)}")
+        self.out.mkdir(parents=True, exist_ok=True)
+        cells = [(i, p, s) for s in self.seeds for p in self.percents for i in self.inits]
+        wanted = {cell: self._settings(*cell) for cell in cells}
+        todo = [cell for cell in cells if self._score(cell, wanted[cell]) is None]
+        _log.info("%d runs, %d of them done before", len(cells), len(cells) - len(todo))
+        self.failures.clear()
+        progress, free = Progress(len(todo), "few labels", unit="run"), queue.SimpleQueue[Mapping[str, str]]()
+        for place in self.places:
+            free.put(place)
+
+        def work(cell: tuple[Init, float, int]) -> None:
+            place = free.get()
+            try:
+                self._run_cell(cell, wanted[cell], place)
+            except RuntimeError as error:
+                self.failures.append(str(error))
+                _log.warning("failed: %s", error)
+            finally:
+                free.put(place)
+                progress.step()
+
+        with ThreadPoolExecutor(len(self.places)) as pool:
+            try:
+                for job in [pool.submit(work, cell) for cell in todo]:
+                    job.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        progress.close()
+        rows: list[Row] = [score for cell in cells if (score := self._score(cell, wanted[cell])) is not None]
+        return write_tables(rows, names, self.percents, self.seeds, self.metric, self.out)
+
+    def folder(self, init: Init, percent: float, seed: int) -> Path:
+        """Where a cell's files go."""
+        return self.out / init.name / f"{percent:g}_seed{seed}"
+
+    def _settings(self, init: Init, percent: float, seed: int) -> dict[str, Any]:
+        """What decides a cell's result; a done cell with other settings is not taken for this one."""
+        listing = few_path(self.lists, percent, seed)
+        tiles = read_few(listing)
+        config = json.dumps(Config.fromfile(init.config).to_dict(), sort_keys=True, default=str)
+        return {
+            "init": init.name,
+            "percent": percent,
+            "seed": seed,
+            "tiles": len(tiles),
+            "list_sha256": hashlib.sha256(listing.read_bytes()).hexdigest(),
+            "config": "/".join(Path(init.config).parts[-2:]),
+            "config_sha256": hashlib.sha256(config.encode()).hexdigest(),
+            "options": [*self.options, *init.options],
+            "tta": self.tta,
+        }
+
+    def _score(self, cell: tuple[Init, float, int], wanted: dict[str, Any]) -> Row | None:
+        path = self.folder(*cell) / "score.json"
+        if not path.is_file():
+            return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+        other = [key for key, value in wanted.items() if found["settings"].get(key) != value]
+        if other:
+            raise ValueError(
+                f"{path} comes from other settings ({', '.join(other)}); remove {path.parent} to run it again, or take "
+                "another --out"
+            )
+        return {**found["settings"], "scores": found["scores"]}
+
+    def _run_cell(self, cell: tuple[Init, float, int], settings: dict[str, Any], place: Mapping[str, str]) -> None:
+        init, percent, seed = cell
+        folder = self.folder(*cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / ".lock") as lock:
+            started = folder / "settings.json"
+            if started.is_file() and json.loads(started.read_text(encoding="utf-8")) != settings:
+                raise RuntimeError(f"{folder} was begun with other settings; remove it, or take another --out")
+            _write_json(started, settings)
+            fixed = [
+                f"train_dataloader.dataset.subset={few_path(self.lists, percent, seed)}",
+                f"randomness.seed={seed}",
+            ]
+            options = [*settings["options"], *fixed]
+            train, test = folder / "train", folder / "test"
+            self._tool(folder, lock, place, "train", init.config, "--work-dir", train, "--resume",
+                       "--cfg-options", *options, _NO_VALIDATION)  # fmt: skip
+            checkpoint = (train / "last_checkpoint").read_text(encoding="utf-8").strip()
+            flips = ["--tta"] if self.tta else []
+            self._tool(folder, lock, place, "test", init.config, checkpoint, "--work-dir", test, *flips,
+                       "--cfg-options", *options)  # fmt: skip
+            newest = max(test.glob("*/*.json"), key=lambda path: path.stat().st_mtime)
+            logged = json.loads(newest.read_text(encoding="utf-8"))
+            scores = {key: value for key, value in logged.items() if key not in ("time", "data_time")}
+            _write_json(folder / "score.json", {"settings": settings, "scores": scores})
+            if not self.keep:
+                for path in train.glob("*.pth"):
+                    path.unlink()
+
+    def _tool(self, folder: Path, lock: int, place: Mapping[str, str], name: str, *args: object) -> None:
+        """Run a tool, which holds the cell's lock as long as it lives."""
+        log = folder / "tools.log"
+        path = os.pathsep.join(filter(None, [str(self.root), os.environ.get("PYTHONPATH")]))
+        command = [sys.executable, str(self.root / "tools" / f"{name}.py"), *map(str, args)]
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"\n$ {' '.join(command)}\n")
+            file.flush()
+            environment = {**os.environ, "PYTHONPATH": path, **place}
+            code = subprocess.call(
+                command,
+                env=environment,
+                pass_fds=[lock],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        if code:
+            last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-3:])
+            raise RuntimeError(f"tools/{name}.py in {folder}: exit status {code}; the end of {log}:\n{last}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """File descriptor of an exclusive lock, which the processes that inherit it hold as well.
+
+    So a run that outlived its killed caller is waited for instead of being started twice.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.info("%s: another process is at work here, perhaps left by a killed call; waiting for it", path.parent)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with replacing(path) as file:
+        file.write(json.dumps(content, indent=1).encode())

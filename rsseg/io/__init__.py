@@ -1,0 +1,1 @@
+"""Files, each thing once: atomic writing, checkpoints, progress; import them from their modules."""

@@ -1,0 +1,96 @@
+"""A comparison of labels as text, CSV files and a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from prettytable import PrettyTable
+
+from rsseg.evaluation.agreement import Agreement
+from rsseg.io.files import replacing
+from rsseg.reports.figures import STYLE
+from rsseg.reports.tables import csv_writer
+
+__all__ = ["agreement_text", "draw_confusion", "write_agreement"]
+
+
+def agreement_text(agreement: Agreement) -> str:
+    """Per-class IoU and shares, and the share of equal pixels."""
+    confusion, score = agreement.confusion, agreement.scores
+    table = PrettyTable(["class", "IoU", "F1", "first %", "second %"], align="r")
+    table.align["class"] = "l"
+    total = max(int(confusion.sum()), 1)
+    for i, name in enumerate(agreement.classes):
+        shares = (100 * confusion[i].sum() / total, 100 * confusion[:, i].sum() / total)
+        found = (100 * score[key][i] for key in ("IoU", "F1"))
+        shown = f"({name}, not scored)" if i in agreement.unscored else name
+        table.add_row(
+            [shown, *("-" if np.isnan(value) else f"{value:.2f}" for value in found), *map("{:.2f}".format, shares)]
+        )
+    mean = 100 * float(score["mIoU"])
+    lines = [
+        table.get_string(),
+        f"equal pixels {100 * agreement.equal:.2f} %  mIoU {mean:.2f}  kappa {agreement.kappa:.4f}",
+        f"{len(agreement.names)} images, {confusion.sum()} pixels compared, {agreement.unlabelled} unlabelled left out",
+    ]
+    if any(agreement.alone):
+        lines.append(f"only the first folder has {agreement.alone[0]} files, only the second {agreement.alone[1]}")
+    return "\n".join(lines)
+
+
+def write_agreement(agreement: Agreement, out: Path) -> None:
+    """Write ``classes.csv``, ``confusion.csv`` (pixels, rows: first folder) and ``images.csv`` (share of equal pixels).
+
+    Raises:
+        OSError: A file cannot be written; the message names it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    confusion, score = agreement.confusion, agreement.scores
+    with csv_writer(
+        out / "classes.csv", ["class", "first_pixels", "second_pixels", "equal_pixels", "IoU", "F1"]
+    ) as write:
+        for i, name in enumerate(agreement.classes):
+            values = (None if np.isnan(score[key][i]) else round(float(score[key][i]), 6) for key in ("IoU", "F1"))
+            write([(name, int(confusion[i].sum()), int(confusion[:, i].sum()), int(confusion[i, i]), *values)])
+    with csv_writer(out / "confusion.csv", ["", *agreement.classes]) as write:
+        write([(name, *row) for name, row in zip(agreement.classes, confusion.tolist(), strict=True)])
+    with csv_writer(out / "images.csv", ["image", "pixels", "equal_pixels", "equal_share"]) as write:
+        for name, counts in zip(agreement.names, agreement.confusions, strict=True):
+            pixels, equal = int(counts.sum()), int(np.trace(counts))
+            write([(name, pixels, equal, round(equal / pixels, 6) if pixels else None)])
+
+
+def draw_confusion(agreement: Agreement, titles: tuple[str, str], path: Path) -> None:
+    """Draw the confusion matrix, each row in per cent of the first folder's pixels of that class.
+
+    Args:
+        agreement: The comparison.
+        titles: What the first and the second folder are called.
+        path: The PNG to write.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    counts = agreement.confusion
+    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = len(agreement.classes)
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(2.6 + 0.62 * size, 2.2 + 0.5 * size), dpi=150, layout="constrained")
+        axis = figure.subplots()
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+        for (row, column), value in np.ndenumerate(shares):
+            if counts[row].any():
+                colour = "white" if value > 60 else "#1c2430"
+                axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=8)
+        axis.set_xticks(range(size), agreement.classes, rotation=40, ha="right", rotation_mode="anchor")
+        axis.set_yticks(range(size), agreement.classes)
+        axis.set_xlabel(titles[1])
+        axis.set_ylabel(titles[0])
+        axis.set_title(
+            f"{100 * agreement.equal:.1f} % of pixels equal, mIoU {100 * float(agreement.scores['mIoU']):.1f}"
+        )
+        with replacing(path) as file:
+            figure.savefig(file, format="png", metadata={"Software": None})

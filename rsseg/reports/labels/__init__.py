@@ -1,0 +1,1 @@
+"""The page of a labelled set: statistics, figures, gallery."""

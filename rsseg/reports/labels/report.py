@@ -1,0 +1,85 @@
+"""The report on a labelled set: tables, figures and one HTML page."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from rsseg.datasets.labels import LabelledSet
+from rsseg.io.files import replacing
+from rsseg.reports.figures import FIGURES
+from rsseg.reports.labels.cards import make_cards
+from rsseg.reports.labels.gallery import SCORES
+from rsseg.reports.labels.measure import TILE_COLUMNS, measure
+from rsseg.reports.labels.page import render_page
+from rsseg.reports.tables import class_rows, csv_writer, size_rows, write_json
+
+__all__ = ["report_labels"]
+
+_log = logging.getLogger("rsseg")
+
+
+def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int = 1) -> dict[str, Any]:
+    """Write ``report.html``, ``totals.json``, ``classes.csv``, ``mask_sizes.csv``, ``tiles.csv`` and ``figures/``.
+
+    Every file is replaced as a whole, and depends on the set alone.
+
+    Args:
+        labels: The set.
+        out: Folder of the report; made where it is missing.
+        gallery: Masks per class that the page shows of the best, of the middle and of the most suspicious ones;
+            0 leaves the gallery out.
+        workers: Processes that count.
+
+    Returns:
+        The totals, as in ``totals.json``.
+
+    Raises:
+        OSError: Writing failed, for example on a full disk; the message names the file.
+        ValueError: The set is damaged.
+    """
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    with csv_writer(out / "tiles.csv", TILE_COLUMNS) as add_rows:
+        found = measure(labels, gallery, workers, add_rows)
+    statistics, kind = found.statistics, found.selection.scoring.kind
+    for name, (columns, rows) in {"classes": class_rows(statistics), "mask_sizes": size_rows(statistics)}.items():
+        with csv_writer(out / f"{name}.csv", columns) as add_rows:
+            add_rows(rows)
+    for name, draw in FIGURES.items():
+        with replacing(out / "figures" / f"{name}.png") as file:
+            draw(statistics, labels.table).savefig(file, format="png", metadata={"Software": None})
+    cards, image_problems = make_cards(list(found.selection.choices()))
+    problems = [*found.problems, *image_problems]
+    score_text = None if kind is None else SCORES[kind]
+    page = render_page(statistics, labels.table, cards, _about(labels), score_text, problems)
+    with replacing(out / "report.html") as file:
+        file.write(page.encode("utf-8"))
+    totals = {"set": labels.table.name, **statistics.as_dict(), "score": kind, "problems": problems}
+    write_json(out / "totals.json", totals)
+    _log.info("\n%s\nwritten to %s: report.html, tables, figures/", _summary(totals), out)
+    return totals
+
+
+def _about(labels: LabelledSet) -> dict[str, str]:
+    """Where the labels come from, as far as the set says."""
+    manifest = labels.manifest or {}
+    config, predictor = manifest.get("config", {}), manifest.get("predictor") or {}
+    checkpoint = predictor.get("sha256")
+    return {
+        "folder": labels.root.resolve().name,
+        "mask model": " ".join(str(predictor[key]) for key in ("name", "model", "precision") if predictor.get(key)),
+        "prompt": str(config.get("prompt", "")),
+        "checkpoint": f"sha256 {checkpoint[:16]}…" if checkpoint else "",
+        "made with": f"rsseg {version}" if (version := manifest.get("versions", {}).get("rsseg")) else "",
+    }
+
+
+def _summary(totals: dict[str, Any]) -> str:
+    rows = []
+    for name, value in totals.items():
+        if isinstance(value, bool | int | float | str):
+            rows.append((name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)))
+    rows.append(("problems", str(len(totals["problems"]))))
+    width, right = max(len(name) for name, _ in rows), max(len(text) for _, text in rows)
+    return "\n".join(f"{name:<{width}}  {text:>{right}}" for name, text in rows)

@@ -1,0 +1,86 @@
+"""Mean encoder features of images, and of regions.
+
+Source: OpenEarthMap paper, section 2.1: for each region the average of the features of a trained encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from numpy.typing import NDArray
+
+from rsseg.engine.checkpoint import load_pretrained
+from rsseg.io.progress import Progress
+from rsseg.reports.land_cover.counts import Group
+
+__all__ = ["encoder_features", "load_encoder", "region_means"]
+
+Floats = NDArray[np.float64]
+
+
+def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str = "cpu") -> torch.nn.Module:
+    """The whole model of a config with the weights of a checkpoint, ready for :func:`encoder_features`.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It does not fit the model, the config has none, or the device is not there.
+    """
+    if "model" not in config:
+        raise ValueError("the encoder's config has no model; give the config that the checkpoint was trained with")
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f"{checkpoint}: no such checkpoint")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
+    model: torch.nn.Module = MODELS.build(config["model"])
+    load_pretrained(model, checkpoint)
+    try:
+        return model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:  # torch built without it, no such number, or no such word
+        raise ValueError(f"device {device!r} is not there: {str(error).splitlines()[0]}") from error
+
+
+@torch.inference_mode()
+def encoder_features(model: Any, images: Sequence[Path], size: int | None = None) -> Floats:
+    """Features of the encoder's deepest (smallest) map, averaged over each image.
+
+    Args:
+        model: A segmentor with ``data_preprocessor`` and ``backbone``.
+        images: N image files.
+        size: Side in pixels to which images are resized first; None takes them as they are.
+
+    Returns:
+        (N, D) float64.
+
+    Raises:
+        ValueError: An image cannot be read.
+    """
+    rows, progress = [], Progress(len(images), "features")
+    for path in images:
+        pixels = mmcv.imread(str(path), channel_order="bgr")
+        if pixels is None:
+            raise ValueError(f"{path}: no readable image")
+        if size is not None:
+            pixels = mmcv.imresize(pixels, (size, size), interpolation="area")
+        tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        sample = SegDataSample(metainfo={"img_shape": pixels.shape[:2], "ori_shape": pixels.shape[:2]})
+        inputs = model.data_preprocessor({"inputs": [tensor], "data_samples": [sample]}, False)["inputs"]
+        maps = model.backbone(inputs)
+        maps = [item for item in (maps if isinstance(maps, (list, tuple)) else [maps]) if item.ndim == 4]
+        deepest = min(maps, key=lambda item: item.shape[-1] * item.shape[-2])
+        rows.append(deepest.mean((2, 3))[0].double().cpu().numpy())
+        progress.step()
+    progress.close()
+    return np.array(rows)
+
+
+def region_means(features: Floats, groups: Sequence[Group]) -> tuple[list[Group], Floats]:
+    """Regions and the mean (G, D) of their images' features (N, D)."""
+    regions = [group for group in groups if group.kind == "region"]
+    return regions, np.array([features[group.rows].mean(0) for group in regions])

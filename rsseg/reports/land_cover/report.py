@@ -1,0 +1,95 @@
+"""Statistics of land-cover sets as a folder of CSV files and figures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rsseg.reports.land_cover import figures
+from rsseg.reports.land_cover.counts import LabelCounts, count_set, groups_of, labelled_parts
+from rsseg.reports.land_cover.features import encoder_features, region_means
+from rsseg.reports.land_cover.tables import class_table, write_classes, write_groups, write_images
+from rsseg.reports.land_cover.tsne import tsne
+from rsseg.reports.tables import csv_writer
+
+__all__ = ["draw_similarity", "report_sets"]
+
+_log = logging.getLogger("rsseg")
+
+
+def report_sets(
+    configs: Sequence[Mapping[str, Any]], out: Path, splits: Sequence[str] = ("train", "val"), workers: int = 1
+) -> list[LabelCounts]:
+    """Count the labels of each config's set and write what there is to see.
+
+    Writes ``classes.csv``, ``class_shares.png`` and ``segments.png`` for all sets, ``images_<set>.csv`` for each, and
+    for sets with OpenEarthMap's regions ``groups_<set>.csv``, ``continents_<set>.png``, ``mix_<kind>_<set>.png``.
+
+    Args:
+        configs: Segmentation configs, one label set each; mmengine's default scope must be set.
+        out: Folder; made where it is missing.
+        splits: Of ``train``, ``val``, ``test``.
+        workers: Threads that read labels.
+
+    Returns:
+        The counts.
+
+    Raises:
+        FileNotFoundError: A set cannot be opened.
+        ValueError: A config has several label sets, or two have the same.
+        OSError: A file cannot be written; the message names it.
+    """
+    parts = [labelled_parts(config, splits) for config in configs]
+    names = [part[0].name for part in parts]
+    if len(set(names)) != len(names):
+        raise ValueError(f"two configs have the same set: {', '.join(names)}")
+    out.mkdir(parents=True, exist_ok=True)
+    sets = []
+    for part in parts:
+        counts = count_set(part, workers)
+        _log.info("%s", class_table(counts))
+        groups = groups_of(counts.images)
+        write_images(counts, groups, out / f"images_{counts.name}.csv")
+        if groups:
+            write_groups(counts, groups, out / f"groups_{counts.name}.csv")
+            figures.draw_continents(counts, groups, out / f"continents_{counts.name}.png")
+            for kind in ("region", "continent"):
+                figures.draw_mix(counts, groups, kind, out / f"mix_{kind}_{counts.name}.png")
+        sets.append(counts)
+    write_classes(sets, out / "classes.csv")
+    figures.draw_class_shares(sets, out / "class_shares.png")
+    figures.draw_segments(sets, out / "segments.png")
+    return sets
+
+
+def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None = None) -> None:
+    """Write ``regions.csv`` and ``regions.png``: regions in the plane by the similarity of their images' features.
+
+    Images that are not there, such as xBD's, stay out; how many they are goes to the log.
+
+    Args:
+        model: From :func:`rsseg.reports.land_cover.features.load_encoder`.
+        counts: A set with OpenEarthMap's regions.
+        out: Folder.
+        size: As for :func:`rsseg.reports.land_cover.features.encoder_features`.
+
+    Raises:
+        ValueError: The set has images of fewer than 4 regions, or an image cannot be read.
+    """
+    images = [path for path in counts.images if path.is_file()]
+    if len(images) < len(counts.images):
+        gone = len(counts.images) - len(images)
+        _log.warning("%d of %d images are not there (xBD's: tools/fill_xbd.py); left out", gone, len(counts.images))
+    groups = groups_of(images)
+    found = sum(group.kind == "region" for group in groups)
+    if found < 4:
+        raise ValueError(f"{counts.name} has images of {found} of OpenEarthMap's regions; a map needs at least 4")
+    features = encoder_features(model, images, size)
+    regions, means = region_means(features, groups)
+    points = tsne(means)
+    with csv_writer(out / "regions.csv", ["region", "continent", "images", "x", "y"]) as write:
+        for group, (x, y) in zip(regions, points.tolist(), strict=True):
+            write([(group.name, group.continent, len(group.rows), round(x, 4), round(y, 4))])
+    figures.draw_points(regions, points, out / "regions.png")

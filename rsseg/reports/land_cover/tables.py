@@ -1,0 +1,68 @@
+"""Land-cover counts as CSV files and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prettytable import PrettyTable
+
+from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions
+from rsseg.reports.land_cover.counts import Group, LabelCounts
+from rsseg.reports.tables import csv_writer
+
+__all__ = ["class_table", "write_classes", "write_groups", "write_images"]
+
+
+def write_classes(sets: Sequence[LabelCounts], path: Path) -> None:
+    """Write one row per set and class; percentages are of labelled pixels, as in the paper's table 2."""
+    columns = ("set", "class", "pixels", "percent", "images", "segments", "holes", "pixels_per_segment")
+    with csv_writer(path, columns) as write:
+        for counts in sets:
+            for i, name in enumerate(counts.classes):
+                pixels, segments = int(counts.pixels[:, i].sum()), int(counts.segments[:, i].sum())
+                shown = int((counts.pixels[:, i] > 0).sum())
+                size = round(pixels / segments, 1) if segments else None
+                percent = round(100 * float(counts.shares[i]), 4)
+                row = (counts.name, name, pixels, percent, shown, segments, int(counts.holes[:, i].sum()), size)
+                write([row])
+
+
+def write_images(counts: LabelCounts, groups: Sequence[Group], path: Path) -> None:
+    """Write one row per image: region, continent, unlabelled pixels, segments, pixels and segments of each class."""
+    where = {row: group for group in groups if group.kind == "region" for row in group.rows}
+    columns = ["image", "region", "continent", "unlabelled", "segments"]
+    columns += [f"{name} {what}" for what in ("pixels", "segments") for name in counts.classes]
+    with csv_writer(path, columns) as write:
+        for i, file in enumerate(counts.images):
+            group = where.get(i)
+            place = (group.name, group.continent) if group else (None, None)
+            numbers = [*counts.pixels[i, :-1].tolist(), *counts.segments[i].tolist()]
+            write([(file.name, *place, int(counts.pixels[i, -1]), int(counts.segments[i].sum()), *numbers)])
+
+
+def write_groups(counts: LabelCounts, groups: Sequence[Group], path: Path) -> None:
+    """Write one row per region and continent: numbers of images, class mix in per cent of labelled pixels, segments."""
+    known = load_regions()
+    columns = ["kind", "name", "continent", "certain", "images", "images_of_xbd", "segments_per_image"]
+    with csv_writer(path, [*columns, *(f"{name} %" for name in counts.classes)]) as write:
+        for group in groups:
+            names = [known[file.stem.rpartition("_")[0]] for file in (counts.images[row] for row in group.rows)]
+            xbd, certain = sum(region.images_from_xbd for region in names), all(region.certain for region in names)
+            per_image = round(float(counts.segments[group.rows].sum(1).mean()), 2)
+            mix = (round(100 * float(share), 4) for share in counts.shares_of(group.rows))
+            about = (CONTINENTS[group.continent], "yes" if certain else "no", len(group.rows), xbd, per_image)
+            write([(group.kind, group.name, *about, *mix)])
+
+
+def class_table(counts: LabelCounts) -> str:
+    """The paper's table 2 of a set, as text: pixels, per cent and segments of each class."""
+    table = PrettyTable(["class", "pixels (M)", "%", "segments (K)", "images"], align="r")
+    table.align["class"] = "l"
+    for i, name in enumerate(counts.classes):
+        pixels, segments = counts.pixels[:, i].sum() / 1e6, counts.segments[:, i].sum() / 1e3
+        shown = int((counts.pixels[:, i] > 0).sum())
+        table.add_row([name, f"{pixels:.2f}", f"{100 * counts.shares[i]:.1f}", f"{segments:.1f}", shown])
+    total = counts.segments.sum()
+    last = f"{len(counts.files)} images, {total} segments, {total / max(len(counts.files), 1):.1f} an image"
+    return f"{counts.name}\n{table.get_string()}\n{last}"

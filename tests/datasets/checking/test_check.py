@@ -1,0 +1,223 @@
+"""Checking datasets: counts and weights by hand, every kind of problem named with its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsseg.datasets.checking.check import Check, check_config, class_weights, guess_shift
+from rsseg.datasets.checking.table import describe
+
+pytestmark = pytest.mark.usefixtures("mmseg_scope")
+LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+MMSEG = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
+
+
+def image(path: Path, seed: int, size: tuple[int, int] = (4, 4)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*size, 3)).astype(np.uint8)).save(path)
+
+
+def label(path: Path, values: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.array(values, np.uint8)).save(path)
+
+
+def loader(root: Path, split: str, pipeline: Any = LOAD, **settings: Any) -> dict[str, Any]:
+    """A loader of Potsdam's layout: values 1..5 are classes, 0 and 6 are ignored."""
+    dataset: dict[str, Any] = dict(type="TableDataset", table="potsdam", img_suffix=".png", data_root=str(root))
+    dataset["data_prefix"] = dict(img_path=f"img_dir/{split}", seg_map_path=f"ann_dir/{split}")
+    return dict(dataset={**dataset, "pipeline": pipeline, **settings})
+
+
+def write(root: Path, split: str, *labels: Any) -> None:
+    for i, values in enumerate(labels):
+        image(root / "img_dir" / split / f"{i}.png", seed=len(split) * 100 + i)
+        label(root / "ann_dir" / split / f"{i}.png", values)
+
+
+def full(value: int) -> np.ndarray:
+    return np.full((4, 4), value)
+
+
+def kinds(check: Check) -> set[str]:
+    return set(check.problems)
+
+
+def test_counts_and_weights_are_those_by_hand(tmp_path: Path) -> None:
+    half = np.repeat([[1], [2]], [2, 2], axis=0).repeat(4, axis=1)  # 8 pixels of each
+    write(tmp_path, "train", half, [[1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 6, 6], [4, 4, 4, 4]])
+    write(tmp_path, "val", full(5))
+    check = check_config({"train_dataloader": loader(tmp_path, "train"), "val_dataloader": loader(tmp_path, "val")}, 2)
+    train, val = check.tallies
+    assert not check.problems
+    assert train.pixels.tolist() == [16, 8, 0, 4, 0]
+    assert train.images.tolist() == [2, 1, 0, 1, 0]
+    assert train.context.tolist() == [28, 16, 0, 12, 0]
+    assert train.counts[[0, 6]].tolist() == [2, 2]
+    weights = class_weights(train)
+    # frequencies 16/28, 8/16, 4/12; their median is 1/2
+    assert weights["median frequency"] == pytest.approx([28 / 32, 1, 0, 1.5, 0])
+    assert weights["inverse log"][1] == pytest.approx(1 / np.log(1.02 + 8 / 28))
+    assert val.pixels.tolist() == [0, 0, 0, 0, 16]
+    assert check.notes == {"train: potsdam has no pixel of a class": ["low_vegetation", "car"]}
+    text = describe(check)
+    assert "potsdam: train 2 images, val 1 images" in text
+    assert text.endswith("no problems")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert rows[1][:7] == ["0", "impervious_surface", "1", "50.00", "2", "0.00", "0"]
+    assert rows[-1][:4] == ["", "not labelled", "0,6", "12.50"]
+
+
+def test_every_problem_names_its_files(tmp_path: Path) -> None:
+    write(tmp_path, "train", *(full(1) for _ in range(8)))
+    write(tmp_path, "val", full(2))
+    images, labels = tmp_path / "img_dir" / "train", tmp_path / "ann_dir" / "train"
+    (labels / "1.png").unlink()
+    (images / "2.png").write_bytes((images / "2.png").read_bytes()[:60])
+    (labels / "3.png").write_bytes(b"no picture")
+    image(images / "4.png", 4, size=(4, 5))
+    label(labels / "5.png", [[1, 1, 1, 9]] * 4)
+    label(labels / "6.png", np.zeros((4, 4, 3)))
+    label(labels / "nobody.png", full(1))
+    (tmp_path / "img_dir" / "val" / "0.png").write_bytes((images / "7.png").read_bytes())
+    check = check_config({"train_dataloader": loader(tmp_path, "train"), "val_dataloader": loader(tmp_path, "val")}, 2)
+    assert kinds(check) == {
+        "train: label is missing",
+        "train: image cannot be read",
+        "train: label cannot be read",
+        "train: image and label differ in size",
+        "train: value 9 is no class and not ignored",
+        "image is in train and in val",
+    }
+    assert check.problems["train: label is missing"] == [str(labels / "1.png")]
+    assert str(images / "2.png") in check.problems["train: image cannot be read"][0]
+    assert [
+        str(labels / name) in text
+        for name, text in zip(("3.png", "6.png"), check.problems["train: label cannot be read"], strict=True)
+    ] == [True, True]
+    assert "(4, 5)" in check.problems["train: image and label differ in size"][0]
+    assert check.problems["train: value 9 is no class and not ignored"] == [f"{labels / '5.png'}: 4 pixels"]
+    assert check.problems["image is in train and in val"] == [f"{images / '7.png'} is {tmp_path}/img_dir/val/0.png"]
+    assert check.notes["train: label without image"] == [str(labels / "nobody.png")]
+    text = describe(check, shown=1)
+    assert "problem: train: label cannot be read (2)" in text
+    assert "... 1 more" in text
+    assert text.endswith("7 problem(s)")
+
+
+def test_listed_images_that_are_missing_are_all_named(tmp_path: Path) -> None:
+    write(tmp_path, "train", full(1))
+    (tmp_path / "list.txt").write_text("0\na\nb\n")
+    check = check_config({"train_dataloader": loader(tmp_path, "train", ann_file="list.txt")}, 1)
+    assert [Path(text).name for text in check.problems["train: image is missing"]] == ["a.png", "b.png"]
+    assert "train: label without image" not in check.notes
+
+
+def test_single_coloured_images_and_the_test_set_that_is_the_validation_set_are_no_duplicates(tmp_path: Path) -> None:
+    write(tmp_path, "train", full(1))
+    write(tmp_path, "val", full(1))
+    for split in ("train", "val"):
+        Image.new("RGB", (4, 4)).save(tmp_path / "img_dir" / split / "0.png")
+    val = loader(tmp_path, "val")
+    check = check_config({"train_dataloader": loader(tmp_path, "train"), "val_dataloader": val, "test_dataloader": val})
+    assert not check.problems
+    assert [tally.part.split for tally in check.tallies] == ["train", "val"]
+
+
+def test_mmsegs_own_datasets_wrappers_and_reduced_labels(tmp_path: Path) -> None:
+    write(tmp_path, "train", full(0), full(7), full(8))
+    inner = loader(tmp_path, "train", MMSEG)["dataset"]
+    inner = {key: value for key, value in inner.items() if key not in ("table", "img_suffix")}
+    wrapped = dict(
+        type="RepeatDataset",
+        times=3,
+        dataset=dict(
+            type="ConcatDataset",
+            datasets=[{**inner, "type": "LoveDADataset"}, {**inner, "type": "LoveDADataset", "indices": 2}],
+        ),
+    )
+    check = check_config({"train_dataloader": dict(dataset=wrapped)}, 1)
+    assert check.problems == {
+        "train: value 8 is no class and not ignored": [f"{tmp_path}/ann_dir/train/2.png: 16 pixels"]
+    }
+    whole, part = check.tallies
+    assert whole.part.name == "LoveDADataset"
+    assert whole.pixels.tolist() == part.pixels.tolist() == [0] * 6 + [16]
+    assert whole.part.meaning[[0, 1, 7, 8, 255]].tolist() == [255, 0, 6, -1, 255]
+    assert len(part.part.files) == 2
+
+
+def test_chosen_classes_of_mmsegs_datasets_leave_out_the_others(tmp_path: Path) -> None:
+    write(tmp_path, "train", full(2))
+    own = dict(type="PotsdamDataset", data_root=str(tmp_path), pipeline=MMSEG, metainfo=dict(classes=("tree", "car")))
+    own["data_prefix"] = dict(img_path="img_dir/train", seg_map_path="ann_dir/train")
+    (tally,) = check_config({"train_dataloader": dict(dataset=own)}, 1).tallies
+    assert tally.part.meaning[:8].tolist() == [255, 255, 255, 255, 0, 1, 255, -1]
+
+
+def test_values_that_mmseg_would_wrap_around_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "train", full(1))
+    Image.fromarray(np.full((4, 4), 300, np.uint16)).save(tmp_path / "ann_dir" / "train" / "0.png")
+    own = loader(tmp_path, "train", MMSEG)["dataset"]
+    own = {key: value for key, value in own.items() if key != "table"} | dict(type="PotsdamDataset")
+    del own["img_suffix"]
+    (text,) = check_config({"train_dataloader": dict(dataset=own)}, 1).problems["train: label cannot be read"]
+    assert "values 300..300" in text
+
+
+def test_converted_sets_of_several_label_sets(tmp_path: Path, converted_set: Any) -> None:
+    for name, classes in (("sota", 18), ("sior", 20)):
+        converted_set(tmp_path / name, classes, count=4, size=32)
+    sets = [
+        dict(type="ConvertedDataset", table=t, data_root=str(tmp_path / t), pipeline=LOAD) for t in ("sota", "sior")
+    ]
+    check = check_config({"train_dataloader": dict(dataset=dict(type="SetsDataset", datasets=sets))}, 2)
+    assert not check.problems
+    assert [(tally.part.name, len(tally.part.files)) for tally in check.tallies] == [("sota", 3), ("sior", 3)]
+    assert "sota: train 3 images" in describe(check)
+    assert "sior: train 3 images" in describe(check)
+
+
+def test_what_cannot_be_opened_is_a_problem_and_the_rest_is_checked(tmp_path: Path) -> None:
+    write(tmp_path, "train", full(1))
+    check = check_config({"train_dataloader": loader(tmp_path, "train"), "val_dataloader": loader(tmp_path, "val")}, 1)
+    (text,) = check.problems["val: potsdam cannot be opened"]
+    assert f"no folder {tmp_path}/img_dir/val" in text
+    assert len(check.tallies) == 1
+    with pytest.raises(ValueError, match="none of train_dataloader"):
+        check_config({})
+
+
+def test_labels_that_no_transform_loads_are_not_asked_for(tmp_path: Path) -> None:
+    image(tmp_path / "img_dir" / "test" / "0.png", 0)
+    check = check_config({"test_dataloader": loader(tmp_path, "test", LOAD[:1])}, 1)
+    assert not check.problems
+    assert "test 1 images" in describe(check)
+
+
+@pytest.mark.parametrize(
+    ("present", "low", "ignored", "expected"),
+    [
+        ([0, 1, 2], 0, [], None),
+        ([1, 2, 3], 0, [], "one higher than stated"),
+        ([0, 1, 2, 3], 0, [], "is 0 a background"),
+        ([0, 1, 2], 1, [0], "one lower than stated; 0 is ignored and 3 never occurs"),
+        ([0, 1, 2, 3], 1, [0], None),
+        ([1, 2], 1, [0], None),
+        ([0, 255], 0, [], "only 255, which is ignored"),
+        ([0, 9], 0, [], None),
+        ([255], 0, [], None),
+    ],
+)
+def test_guesses_of_what_is_off(present: list[int], low: int, ignored: list[int], expected: str | None) -> None:
+    counts, meaning = np.zeros(256, np.int64), np.full(256, -1, np.int16)
+    counts[present] = 5
+    meaning[[*ignored, 255]] = 255
+    meaning[low : low + 3] = range(3)
+    guess = guess_shift(counts, meaning, 3)
+    assert guess is None if expected is None else expected in (guess or "")

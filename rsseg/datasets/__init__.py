@@ -6,12 +6,12 @@ require_stack()
 
 from rsseg.datasets.crops import CropDataset  # noqa: E402
 from rsseg.datasets.pairs import PairsDataset  # noqa: E402
-from rsseg.datasets.sampling import SeededIndex, SetSampler, allocate, seed_all  # noqa: E402
+from rsseg.datasets.sampling import ProportionalSampler, SeededIndex, allocate, seed_all  # noqa: E402
 from rsseg.datasets.segmentation import (  # noqa: E402
     ConvertedDataset,
+    MultiDataset,
     OpenEarthMapDataset,
     ReleasedDataset,
-    SetsDataset,
     TableDataset,
 )
 from rsseg.datasets.tones import ShiftTones  # noqa: E402
@@ -30,15 +30,15 @@ __all__ = [
     "CropDataset",
     "LoadFirstBands",
     "LoadLabels",
+    "MultiDataset",
     "OpenEarthMapDataset",
     "PadCentred",
     "PairsDataset",
+    "ProportionalSampler",
     "RandomRotate90",
     "RandomScale",
     "ReleasedDataset",
     "SeededIndex",
-    "SetSampler",
-    "SetsDataset",
     "ShiftTones",
     "TableDataset",
     "allocate",

@@ -11,7 +11,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from mmseg.registry import DATA_SAMPLERS
 from torch.utils.data import Dataset, Sampler
 
-__all__ = ["SeededIndex", "SetSampler", "allocate", "seed_all"]
+__all__ = ["ProportionalSampler", "SeededIndex", "allocate", "seed_all"]
 
 
 def allocate(sizes: Sequence[int], total: int) -> list[int]:
@@ -72,8 +72,8 @@ def seed_all(seed: int) -> None:
 
 
 @DATA_SAMPLERS.register_module()
-class SetSampler(Sampler):
-    """Endless batches whose parts come from the sets of a :class:`SetsDataset` in proportion to their sizes.
+class ProportionalSampler(Sampler):
+    """Endless batches whose parts come from the sets of a :class:`MultiDataset` in proportion to their sizes.
 
     Every set is shuffled anew each time it has been read through.  What is drawn at a step, and the seed of each
     sample's augmentations, follow from (seed, set, position) alone; so a resumed run sees the samples, and the

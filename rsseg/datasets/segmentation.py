@@ -17,7 +17,7 @@ from rsseg.datasets.openearthmap.regions import load_regions, region_of
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.metainfo import load_metainfo
 
-__all__ = ["ConvertedDataset", "OpenEarthMapDataset", "ReleasedDataset", "SetsDataset", "TableDataset"]
+__all__ = ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset"]
 
 
 @DATASETS.register_module()
@@ -247,11 +247,11 @@ def _label_of(image: Path) -> Path:
 
 
 @DATASETS.register_module()
-class SetsDataset(ConcatDataset):
+class MultiDataset(ConcatDataset):
     """Several sets, each with classes of its own, one after another.
 
     Attributes:
-        set_sizes: Number of samples of each set, for :class:`SetSampler`.
+        set_sizes: Number of samples of each set, for :class:`ProportionalSampler`.
 
     Args:
         datasets: Datasets or their configs; each names itself (``TableDataset``'s ``name``).

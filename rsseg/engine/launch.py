@@ -43,7 +43,7 @@ def _batch_norm_for_cpu(node: Any) -> None:
 def prepare_config(cfg: Config) -> None:
     """Fit a config to this machine, in place.
 
-    * :class:`SetSampler` gets the loader's batch size, so that overriding one is enough;
+    * :class:`ProportionalSampler` gets the loader's batch size, so that overriding one is enough;
     * a loader without workers does not try to keep them;
     * several processes without GPUs: plain DDP without device ids, BN for SyncBN.
     """
@@ -51,7 +51,10 @@ def prepare_config(cfg: Config) -> None:
         if cfg.get(name) and cfg[name].get("num_workers") == 0:
             cfg[name].persistent_workers = False
     loader = cfg.get("train_dataloader")
-    if loader is not None and loader.get("sampler", {}).get("type") in ("SetSampler", "mmseg.SetSampler"):
+    if loader is not None and loader.get("sampler", {}).get("type") in (
+        "ProportionalSampler",
+        "mmseg.ProportionalSampler",
+    ):
         loader.sampler.batch_size = loader.batch_size
     if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
         _batch_norm_for_cpu(cfg._cfg_dict)
@@ -59,7 +62,7 @@ def prepare_config(cfg: Config) -> None:
 
 
 def use_tta(cfg: Config) -> None:
-    """Test with the config's ``tta_pipeline`` and ``tta_model``, in place; every set of a ``SetsDataset`` as well."""
+    """Test with the config's ``tta_pipeline`` and ``tta_model``, in place; every set of a ``MultiDataset`` as well."""
     dataset = cfg.test_dataloader.dataset
     for part in dataset.get("datasets", [dataset]):
         part.pipeline = cfg.tta_pipeline

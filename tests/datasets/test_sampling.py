@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from rsseg.datasets.sampling import SeededIndex, SetSampler, allocate
+from rsseg.datasets.sampling import ProportionalSampler, SeededIndex, allocate
 
 
 @pytest.mark.parametrize(
@@ -52,20 +52,20 @@ def take(sampler, count):
 
 
 def test_every_batch_has_its_shares_and_every_epoch_each_sample_once():
-    sampler = SetSampler(Sets(range(18)), batch_size=6, seed=0)
+    sampler = ProportionalSampler(Sets(range(18)), batch_size=6, seed=0)
     assert sampler.counts == [2, 4]
     stream = [i for i, _ in take(sampler, 18)]
     for batch in (stream[:6], stream[6:12], stream[12:]):
         assert sum(i < 6 for i in batch) == 2
     assert sorted(stream) == list(range(18))
-    second = [i for i, _ in take(SetSampler(Sets(range(18)), 6, seed=0), 36)][18:]
+    second = [i for i, _ in take(ProportionalSampler(Sets(range(18)), 6, seed=0), 36)][18:]
     assert sorted(second) == list(range(18))
     assert second != stream
 
 
 def test_skipping_continues_the_same_stream():
-    whole = take(SetSampler(Sets(range(18)), 6, seed=3), 60)
-    later = SetSampler(Sets(range(18)), 6, seed=3)
+    whole = take(ProportionalSampler(Sets(range(18)), 6, seed=3), 60)
+    later = ProportionalSampler(Sets(range(18)), 6, seed=3)
     later.skip(24)
     assert take(later, 36) == whole[24:]
 
@@ -74,14 +74,14 @@ def test_processes_share_an_epoch_without_overlap(monkeypatch):
     parts = []
     for rank in range(2):
         monkeypatch.setattr("rsseg.datasets.sampling.get_dist_info", lambda rank=rank: (rank, 2))
-        parts.append(take(SetSampler(Sets(range(18)), 3, seed=0, counts=[1, 2]), 9))
+        parts.append(take(ProportionalSampler(Sets(range(18)), 3, seed=0, counts=[1, 2]), 9))
     assert sorted(i for part in parts for i, _ in part) == list(range(18))
     assert len({seed for part in parts for _, seed in part}) == 18
 
 
 def test_counts_must_fit():
     with pytest.raises(ValueError, match=r"add up to 4"):
-        SetSampler(Sets(range(18)), 4, seed=0, counts=[1, 2])
+        ProportionalSampler(Sets(range(18)), 4, seed=0, counts=[1, 2])
 
 
 def test_seeded_index_survives_pickling():

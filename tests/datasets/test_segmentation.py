@@ -11,11 +11,11 @@ from PIL import Image
 
 from rsseg.datasets import (
     ConvertedDataset,
+    MultiDataset,
     OpenEarthMapDataset,
     RandomRotate90,
     RandomScale,
     SeededIndex,
-    SetsDataset,
     ShiftTones,
     TableDataset,
 )
@@ -103,18 +103,18 @@ def test_sets_are_one_after_another_with_names_of_their_own(tmp_path, converted_
         ConvertedDataset(name, str(converted_set(tmp_path / name, classes)), split=None, pipeline=LOAD)
         for name, classes in (("sota", 18), ("sior", 20))
     ]
-    data = SetsDataset(sets)
+    data = MultiDataset(sets)
     assert data.set_sizes == [8, 8]
     assert [data[i]["dataset_name"] for i in (0, 7, 8, 15)] == ["sota", "sota", "sior", "sior"]
     assert len(data.metainfo["sets"]["sior"]["classes"]) == 20
     with pytest.raises(ValueError, match="name of its own"):
-        SetsDataset([sets[0], sets[0]])
+        MultiDataset([sets[0], sets[0]])
 
 
 def test_a_seed_fixes_the_augmentations(tmp_path, converted_set):
     pipeline = [*LOAD, dict(type="RandomScale", prob=1.0), dict(type="RandomCrop", crop_size=(24, 24))]
     root = str(converted_set(tmp_path / "sota", 18))
-    data = SetsDataset([ConvertedDataset("sota", root, pipeline=pipeline)])
+    data = MultiDataset([ConvertedDataset("sota", root, pipeline=pipeline)])
     first, again, other = (data[SeededIndex(1, seed)]["img"] for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)

@@ -13,7 +13,7 @@ from rsseg.engine.launch import apply_arguments, prepare_config, start_processes
 
 
 def test_the_sampler_follows_the_loaders_batch_size():
-    cfg = Config(dict(train_dataloader=dict(batch_size=5, sampler=dict(type="SetSampler", batch_size=8))))
+    cfg = Config(dict(train_dataloader=dict(batch_size=5, sampler=dict(type="ProportionalSampler", batch_size=8))))
     prepare_config(cfg)
     assert cfg.train_dataloader.sampler.batch_size == 5
 

@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from PIL import Image
 
 import rsseg.models  # noqa: F401
-from rsseg.datasets import ConvertedDataset, SetsDataset
+from rsseg.datasets import ConvertedDataset, MultiDataset
 from rsseg.evaluation import SegmentationMetric
 
 FOURTH = """
@@ -65,7 +65,7 @@ def test_only_the_middle_counts_and_sets_are_averaged(model, repo, tmp_path, con
         for i in range(8):
             Image.fromarray(labels).save(folder / "gray" / f"t{i}.png")
         sets.append(ConvertedDataset(name, str(folder), split="val", pipeline=pipeline))
-    data = SetsDataset(sets)
+    data = MultiDataset(sets)
     metric = SegmentationMetric()
     metric.dataset_meta = data.metainfo
     with torch.no_grad():

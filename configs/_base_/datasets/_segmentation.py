@@ -106,7 +106,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type="SetSampler", batch_size=8),
+    sampler=dict(type="ProportionalSampler", batch_size=8),
 )
 val_dataloader = dict(
     batch_size=1,

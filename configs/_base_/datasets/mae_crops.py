@@ -9,7 +9,7 @@ train_dataloader = dict(
     batch_size=512,
     num_workers=8,
     persistent_workers=True,
-    sampler=dict(type="mmseg.SetSampler", batch_size=512),
+    sampler=dict(type="mmseg.ProportionalSampler", batch_size=512),
     collate_fn=dict(type="default_collate"),
     dataset=dict(type="CropDataset", crop=384, stride=300, pipeline=train_pipeline),
 )

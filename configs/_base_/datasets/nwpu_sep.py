@@ -6,7 +6,7 @@ common = dict(type="ConvertedDataset", pipeline={{_base_.train_pipeline_224}})
 nwpu = dict(type="ConvertedDataset", table="nwpu_vhr10", data_root="data/nwpu_vhr10/converted")
 train_dataloader = dict(
     dataset=dict(
-        type="SetsDataset",
+        type="MultiDataset",
         datasets=[
             dict(**nwpu, split="train", pipeline={{_base_.train_pipeline_224}}),
             dict(**common, table="sota", name="dota", data_root="data/dota/converted", split=None),
@@ -15,6 +15,6 @@ train_dataloader = dict(
     )
 )
 val_dataloader = dict(
-    dataset=dict(type="SetsDataset", datasets=[dict(**nwpu, split="val", pipeline={{_base_.test_pipeline}})])
+    dataset=dict(type="MultiDataset", datasets=[dict(**nwpu, split="val", pipeline={{_base_.test_pipeline}})])
 )
 test_dataloader = val_dataloader

@@ -13,6 +13,6 @@ def _sets(split, pipeline):
     ]
 
 
-train_dataloader = dict(dataset=dict(type="SetsDataset", datasets=_sets("train", {{_base_.sep_pipeline_224}})))
-val_dataloader = dict(dataset=dict(type="SetsDataset", datasets=_sets("val", {{_base_.sep_test_pipeline}})))
+train_dataloader = dict(dataset=dict(type="MultiDataset", datasets=_sets("train", {{_base_.sep_pipeline_224}})))
+val_dataloader = dict(dataset=dict(type="MultiDataset", datasets=_sets("val", {{_base_.sep_test_pipeline}})))
 test_dataloader = val_dataloader

@@ -71,7 +71,7 @@ def open_parts(config: Mapping[str, Any]) -> list[Part]:
 
 
 def _leaves(dataset: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Configs of the datasets inside of wrappers such as SetsDataset, ConcatDataset and RepeatDataset."""
+    """Configs of the datasets inside of wrappers such as MultiDataset, ConcatDataset and RepeatDataset."""
     if "datasets" in dataset:
         for inner in dataset["datasets"]:
             yield from _leaves(inner)

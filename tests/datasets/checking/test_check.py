@@ -176,7 +176,7 @@ def test_converted_sets_of_several_label_sets(tmp_path: Path, converted_set: Any
     sets = [
         dict(type="ConvertedDataset", table=t, data_root=str(tmp_path / t), pipeline=LOAD) for t in ("sota", "sior")
     ]
-    check = check_config({"train_dataloader": dict(dataset=dict(type="SetsDataset", datasets=sets))}, 2)
+    check = check_config({"train_dataloader": dict(dataset=dict(type="MultiDataset", datasets=sets))}, 2)
     assert not check.problems
     assert [(tally.part.name, len(tally.part.files)) for tally in check.tallies] == [("sota", 3), ("sior", 3)]
     assert "sota: train 3 images" in describe(check)

@@ -4,6 +4,7 @@ from rsseg.stack import require_stack
 
 require_stack()
 
+from rsseg.datasets.color_jitter import RandomColorJitter  # noqa: E402
 from rsseg.datasets.crops import CropDataset  # noqa: E402
 from rsseg.datasets.pairs import PairsDataset  # noqa: E402
 from rsseg.datasets.sampling import ProportionalSampler, SeededIndex, allocate, seed_all  # noqa: E402
@@ -14,7 +15,6 @@ from rsseg.datasets.segmentation import (  # noqa: E402
     ReleasedDataset,
     TableDataset,
 )
-from rsseg.datasets.tones import ShiftTones  # noqa: E402
 from rsseg.datasets.transforms import (  # noqa: E402
     CentreCrop,
     LoadFirstBands,
@@ -35,11 +35,11 @@ __all__ = [
     "PadCentred",
     "PairsDataset",
     "ProportionalSampler",
+    "RandomColorJitter",
     "RandomRotate90",
     "RandomScale",
     "ReleasedDataset",
     "SeededIndex",
-    "ShiftTones",
     "TableDataset",
     "allocate",
     "seed_all",

@@ -13,10 +13,10 @@ from rsseg.datasets import (
     ConvertedDataset,
     MultiDataset,
     OpenEarthMapDataset,
+    RandomColorJitter,
     RandomRotate90,
     RandomScale,
     SeededIndex,
-    ShiftTones,
     TableDataset,
 )
 
@@ -150,10 +150,10 @@ def test_scaling_keeps_label_values():
 def test_tones_leave_the_shape_alone():
     np.random.seed(0)
     image = np.random.randint(0, 256, (8, 8, 3)).astype(np.uint8)
-    changed = [ShiftTones(prob=1.0)({"img": image})["img"] for _ in range(8)]
+    changed = [RandomColorJitter(prob=1.0)({"img": image})["img"] for _ in range(8)]
     assert all(out.shape == image.shape and out.dtype == np.uint8 for out in changed)
     assert any(not np.array_equal(out, image) for out in changed)
-    np.testing.assert_array_equal(ShiftTones(prob=0.0)({"img": image})["img"], image)
+    np.testing.assert_array_equal(RandomColorJitter(prob=0.0)({"img": image})["img"], image)
 
 
 @pytest.mark.parametrize("name", ["test_pipeline", "train_pipeline_512", "sep_pipeline_224"])

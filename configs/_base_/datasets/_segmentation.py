@@ -18,7 +18,7 @@ def _train(crop):
         dict(type="RandomFlip", prob=0.5, direction="horizontal"),
         dict(type="RandomFlip", prob=0.5, direction="vertical"),
         dict(type="RandomRotate90", prob=0.5),
-        dict(type="ShiftTones", prob=0.3),
+        dict(type="RandomColorJitter", prob=0.3),
         dict(type="Pad", size=(crop, crop), pad_val=dict(img=0, seg=255)),
         dict(type="PackSegInputs", meta_keys=meta_keys),
     ]
@@ -74,7 +74,7 @@ train_pipeline_128 = _train(128)
 train_pipeline_224 = _train(224)
 train_pipeline_512 = _release(512)
 train_pipeline_896 = _release(896)
-tones = dict(type="ShiftTones", amount=0.2, prob=0.3, around="black", jitter=(0.07, 0.07, 0.1, 0.1))
+tones = dict(type="RandomColorJitter", amount=0.2, prob=0.3, around="black", jitter=(0.07, 0.07, 0.1, 0.1))
 sep_pipeline_224 = _release(224, tones)
 squash_pipeline_384 = _squash()
 # from the scale of the release's training to that of the whole image, so to those of its tests as well

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsseg.datasets import ShiftTones
-from rsseg.datasets.tones import change_levels, saturate, shift_hue
+from rsseg.datasets import RandomColorJitter
+from rsseg.datasets.color_jitter import change_levels, saturate, shift_hue
 
 JITTER = (0.07, 0.07, 0.1, 0.1)
 RED = np.array([[[0, 0, 255]]], np.uint8)  # blue, green, red
@@ -37,7 +37,7 @@ def draws(monkeypatch):
 def test_levels_by_hand(draws, kind, around, expected):
     draws(0.2, kind)
     image = np.array([[[0, 100, 255], [145, 0, 250]]], np.uint8)
-    out = ShiftTones(around=around)({"img": image})["img"]
+    out = RandomColorJitter(around=around)({"img": image})["img"]
     assert out.dtype == np.uint8
     assert out[0, 0].tolist() == expected
 
@@ -71,11 +71,11 @@ def test_jitter_is_one_kind_in_six_and_leaves_other_bands_their_colours():
     image[...] = 40, 80, 120
     ratios = set()
     for _ in range(900):
-        out = ShiftTones(prob=1.0, jitter=JITTER, around="black")({"img": image})["img"][0, 0].astype(float)
+        out = RandomColorJitter(prob=1.0, jitter=JITTER, around="black")({"img": image})["img"][0, 0].astype(float)
         ratios.add(tuple(out))
     coloured = [x for x in ratios if abs((x[0] - x[1]) - (x[1] - x[2])) > 2]  # the others keep equal steps
     assert coloured
-    one_band = ShiftTones(prob=1.0, jitter=JITTER)
+    one_band = RandomColorJitter(prob=1.0, jitter=JITTER)
     for _ in range(50):
         assert one_band({"img": image[..., :1]})["img"].shape == (1, 1, 1)
 
@@ -87,7 +87,7 @@ def test_shape_and_type_stay(monkeypatch, bands, kind, dtype):
     np.random.seed(kind)
     monkeypatch.setattr(np.random, "choice", lambda count, p: kind)
     image = np.random.randint(0, 200, (6, 5, bands)).astype(dtype)
-    out = ShiftTones(prob=1.0, jitter=JITTER)({"img": image})["img"]
+    out = RandomColorJitter(prob=1.0, jitter=JITTER)({"img": image})["img"]
     assert out.shape == image.shape
     assert out.dtype == dtype
     assert np.isfinite(out).all()
@@ -96,12 +96,12 @@ def test_shape_and_type_stay(monkeypatch, bands, kind, dtype):
 def test_kinds_are_drawn_as_the_release_does(monkeypatch):
     shares = []
     monkeypatch.setattr(np.random, "choice", lambda count, p: shares.append(p) or 2)
-    ShiftTones(prob=1.0, jitter=JITTER)({"img": RED})
+    RandomColorJitter(prob=1.0, jitter=JITTER)({"img": RED})
     np.testing.assert_allclose(shares, [[5 / 18, 5 / 18, 5 / 18, 3 / 18]])
 
 
 def test_wrong_options_are_named():
     with pytest.raises(ValueError, match="not 'grey'"):
-        ShiftTones(around="grey")
+        RandomColorJitter(around="grey")
     with pytest.raises(ValueError, match=r"got \(0\.1,\)"):
-        ShiftTones(jitter=(0.1,))
+        RandomColorJitter(jitter=(0.1,))

@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
 
-__all__ = ["ShiftTones", "change_levels", "saturate", "shift_hue"]
+__all__ = ["RandomColorJitter", "change_levels", "saturate", "shift_hue"]
 
 _BYTE = 255
 _COLOURS = 3
@@ -86,7 +86,7 @@ def _jitter(image: NDArray, limits: Sequence[float]) -> NDArray:
 
 
 @TRANSFORMS.register_module()
-class ShiftTones(BaseTransform):
+class RandomColorJitter(BaseTransform):
     """Change contrast, gamma, brightness or colour (one of them) with probability ``prob``.
 
     Args:

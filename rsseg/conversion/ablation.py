@@ -17,14 +17,14 @@ from typing import Any
 import cv2
 from mmseg.registry import MODELS, TRANSFORMS
 
-from rsseg.conversion import steps as _steps  # noqa: F401  (registers the steps)
+from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
 from rsseg.conversion.ablation_unit import measure_unit
 from rsseg.conversion.evaluation import Scores, aligned, figure
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.storage import Store, stable_hash
-from rsseg.conversion.unit import Step, problem_row
+from rsseg.conversion.unit import Transform, problem_row
 from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
 from rsseg.io.progress import Progress
 
@@ -84,7 +84,7 @@ def ablate_prompts(
 ) -> AblationReport:
     """Measure how well the masks of each prompt kind fit the ground truth; writes ``ablation.json`` and ``.csv``.
 
-    Masks are compared as the model gives them: steps after ``PredictMasks`` are not run.  An object cut by the tile's
+    Masks are compared as the model gives them: transforms after ``PredictMasks`` are not run.  An object cut by the tile's
     border counts with its part inside.
 
     Args:
@@ -139,7 +139,7 @@ def _measure(
     store: Store,
     shown: bool,
 ) -> None:
-    before, prompters = _build_steps(settings, prompts)
+    before, prompters = _build_transforms(settings, prompts)
     progress = Progress(len(todo), f"ablation ({settings.predictor}, {len(prompts)} prompts)", shown)
     for item in todo:
         part = measure_unit(item, source, settings, predictor, before, prompters)
@@ -165,20 +165,20 @@ def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) 
 def _about(settings: Settings, prompts: Sequence[str], predictor: Predictor) -> dict[str, Any]:
     """What decides the sums, as JSON values."""
     plain = settings.as_dict()
-    steps = [step for step in settings.pipeline if step["type"] in ("CutTile", "MakePrompts")]
+    transforms = [transform for transform in settings.pipeline if transform["type"] in ("CutTile", "MakePrompts")]
     truth = {name: value for name, value in (settings.truth or {}).items() if name != "published_union"}
-    kept = {"source": plain["source"], "tiling": plain["tiling"], "steps": steps, "truth": truth}
+    kept = {"source": plain["source"], "tiling": plain["tiling"], "transforms": transforms, "truth": truth}
     return {"prompts": list(prompts), "predictor": predictor.describe(), **kept}
 
 
-def _build_steps(settings: Settings, prompts: Sequence[str]) -> tuple[list[Step], dict[str, Step]]:
-    """The steps before ``MakePrompts``, and that step for every kind."""
-    names = [step["type"] for step in settings.pipeline]
+def _build_transforms(settings: Settings, prompts: Sequence[str]) -> tuple[list[Transform], dict[str, Transform]]:
+    """The transforms before ``MakePrompts``, and that transform for every kind."""
+    names = [transform["type"] for transform in settings.pipeline]
     if "MakePrompts" not in names:
         raise ValueError(f"pipeline must hold MakePrompts to try prompts; it holds {', '.join(names)}")
     at = names.index("MakePrompts")
     makers = {kind: build(TRANSFORMS, {**settings.pipeline[at], "kind": kind}, f"pipeline.{at}") for kind in prompts}
-    return [build(TRANSFORMS, step, f"pipeline.{i}") for i, step in enumerate(settings.pipeline[:at])], makers
+    return [build(TRANSFORMS, transform, f"pipeline.{i}") for i, transform in enumerate(settings.pipeline[:at])], makers
 
 
 def _unfinished(store: Store, item: SourceItem) -> bool:

@@ -14,7 +14,7 @@ from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.truths import load_truth
-from rsseg.conversion.unit import LoadedUnit, Results, Step, cut_tiles, load_unit, problem_row
+from rsseg.conversion.unit import LoadedUnit, Results, Transform, cut_tiles, load_unit, problem_row
 from rsseg.datasets.detection import AnnotationError, DetectionSource, SourceItem
 from rsseg.structures.masks import MaskCrop, cut_mask
 
@@ -28,8 +28,8 @@ def measure_unit(
     source: DetectionSource,
     settings: Settings,
     predictor: Predictor,
-    before: list[Step],
-    prompters: dict[str, Step],
+    before: list[Transform],
+    prompters: dict[str, Transform],
 ) -> dict[str, Any]:
     """Measure the masks of every prompt kind on one source image.
 
@@ -39,7 +39,7 @@ def measure_unit(
         settings: The config, with ``truth``.
         predictor: The mask model.
         before: Steps before the prompts.
-        prompters: Kind -> the step that makes such prompts.
+        prompters: Kind -> the transform that makes such prompts.
 
     Returns:
         What the image adds, as JSON values: for each instance of each tile its class id under ``labels``, the pixels of
@@ -79,7 +79,7 @@ def measure_unit(
 
 
 def _encoded_tiles(
-    unit: LoadedUnit, settings: Settings, predictor: Predictor, before: list[Step], part: dict[str, Any]
+    unit: LoadedUnit, settings: Settings, predictor: Predictor, before: list[Transform], part: dict[str, Any]
 ) -> Iterator[tuple[Results, Any]]:
     """Results of the tiles with objects and what the model keeps of each, as many at once as it likes."""
     lists: dict[str, Any] = {"empty_tiles": []}
@@ -88,13 +88,13 @@ def _encoded_tiles(
     count = getattr(predictor, "tile_batch", 1)
     for start in range(0, len(tiles), count):
         batch = tiles[start : start + count]
-        for step in before:
+        for transform in before:
             batch = [step(results) for results in batch]
         yield from zip(batch, encode(predictor, [results["image"] for results in batch]), strict=True)
 
 
 def _count_tile(
-    part: dict[str, Any], results: Results, encoded: Any, predictor: Predictor, prompters: dict[str, Step]
+    part: dict[str, Any], results: Results, encoded: Any, predictor: Predictor, prompters: dict[str, Transform]
 ) -> None:
     labels = results["detections"].labels
     truth = [None if mask is None else cut_mask(mask, results["window"]) for mask in results["source_truth"]]

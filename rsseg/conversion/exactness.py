@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from rsseg.conversion.pipeline import divide_steps
+from rsseg.conversion.pipeline import divide_transforms
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store
-from rsseg.conversion.unit import Results, Step, cut_tiles, load_unit
+from rsseg.conversion.unit import Results, Transform, cut_tiles, load_unit
 from rsseg.datasets.detection import DetectionSource
 from rsseg.structures.masks import MaskCrop, cut_mask
 
@@ -26,7 +26,7 @@ _TILES = 4
 
 
 def measure_once(
-    predictor: Predictor, settings: Settings, source: DetectionSource, steps: list[Step], store: Store
+    predictor: Predictor, settings: Settings, source: DetectionSource, transforms: list[Transform], store: Store
 ) -> dict[str, Any]:
     """The predictor's disagreement with its exact twin, measured by the first run and kept for later ones.
 
@@ -40,7 +40,7 @@ def measure_once(
         return {}
     path = store.root / _FILE
     if not path.exists():
-        tiles = _first_tiles(settings, source, divide_steps(steps)[0], predictor.needs_truth)
+        tiles = _first_tiles(settings, source, divide_transforms(transforms)[0], predictor.needs_truth)
         store.write_json(_FILE, disagreement(predictor, tiles))
     found = json.loads(path.read_bytes())
     _log.warning(
@@ -51,12 +51,14 @@ def measure_once(
     return {"disagreement": found}
 
 
-def _first_tiles(settings: Settings, source: DetectionSource, steps: list[Step], needs_truth: bool) -> list[Results]:
+def _first_tiles(
+    settings: Settings, source: DetectionSource, transforms: list[Transform], needs_truth: bool
+) -> list[Results]:
     tiles: list[Results] = []
     for item in source.items:
         unit = load_unit(item, source, settings, needs_truth)
         for results in islice(cut_tiles(unit, settings), _TILES - len(tiles)):
-            for step in steps:
+            for transform in transforms:
                 results = step(results)
             if results["prompts"].count:
                 tiles.append({"image": results["image"].copy(), "prompts": results["prompts"]})

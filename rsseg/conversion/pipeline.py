@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store, encode_image, encode_labels
-from rsseg.conversion.unit import LoadedUnit, Results, Step, cut_tiles, problem_row
+from rsseg.conversion.unit import LoadedUnit, Results, Transform, cut_tiles, problem_row
 from rsseg.io.files import Writer
 
-__all__ = ["Pipeline", "divide_steps"]
+__all__ = ["Pipeline", "divide_transforms"]
 
 _DECODING = 4
 """Encoded tiles that may wait to be decoded."""
@@ -33,10 +33,10 @@ _UNITS = 16
 Files = list[tuple[str, "Future[int]"]]
 
 
-def divide_steps(steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
-    """The steps before the first one that can encode ahead (``PredictMasks``), and the others."""
-    at = next((i for i, step in enumerate(steps) if hasattr(step, "encode")), len(steps))
-    return list(steps[:at]), list(steps[at:])
+def divide_transforms(transforms: Sequence[Transform]) -> tuple[list[Transform], list[Transform]]:
+    """The transforms before the first one that can encode ahead (``PredictMasks``), and the others."""
+    at = next((i for i, transform in enumerate(transforms) if hasattr(transform, "encode")), len(transforms))
+    return list(transforms[:at]), list(transforms[at:])
 
 
 class Pipeline:
@@ -44,7 +44,7 @@ class Pipeline:
 
     Args:
         settings: The config.
-        steps: What is done to a tile.
+        transforms: What is done to a tile.
         store: Where the files go.
         tile_batch: Tiles of one source image that are encoded together.  They never come from two images, so that
             an interrupted run encodes the same tiles together.
@@ -54,13 +54,13 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        steps: Sequence[Step],
+        transforms: Sequence[Transform],
         store: Store,
         tile_batch: int = 1,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings, self._store, self._tile_batch = settings, store, tile_batch
-        self._before, self._after = divide_steps(steps)
+        self._before, self._after = divide_transforms(transforms)
         self._committed = committed
         self._decoder, self._writer = Writer(_DECODING), Writer(_WRITING, threads=2)
         self._units: deque[Future[Future[None]]] = deque()
@@ -86,8 +86,8 @@ class Pipeline:
         files: Files = []
         for batch in self._batches(unit, part):
             with _naming(unit, batch[0]["tile"]):
-                for step in self._after[:1]:
-                    step.encode(batch)  # type: ignore[attr-defined]
+                for transform in self._after[:1]:
+                    transform.encode(batch)  # type: ignore[attr-defined]
             for results in batch:
                 tiles.append(self._decoder.submit(self._finish_tile, unit, results, part, files))
         self._units.append(self._decoder.submit(self._finish_unit, unit.item.stem, part, tiles, files))
@@ -107,7 +107,7 @@ class Pipeline:
         batch: list[Results] = []
         for results in cut_tiles(unit, self._settings, part):
             with _naming(unit, results["tile"]):
-                for step in self._before:
+                for transform in self._before:
                     results = step(results)
             batch.append(results)
             if len(batch) >= self._tile_batch:
@@ -119,7 +119,7 @@ class Pipeline:
     def _finish_tile(self, unit: LoadedUnit, results: Results, part: dict[str, Any], files: Files) -> None:
         tile, stem = results["tile"], unit.item.stem
         with _naming(unit, tile):
-            for step in self._after:
+            for transform in self._after:
                 results = step(results)
         if self._settings.cuts_tiles:
             name = f"images/{tile}.png"

@@ -62,7 +62,7 @@ def apply_preset(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     for key, wanted in copy.deepcopy(PRESETS[name]).items():
         given = out.get(key)
         if key == "pipeline":
-            lost = _lost_steps(given or [], wanted)
+            lost = _lost_transforms(given or [], wanted)
         elif isinstance(wanted, dict):
             if key == "tiling" and given is None:
                 continue
@@ -76,16 +76,16 @@ def apply_preset(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     return out
 
 
-def _lost_steps(given: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list[str]:
+def _lost_transforms(given: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list[str]:
     """Steps and options of the config's pipeline that the preset's does not have."""
-    options = {step["type"]: step for step in wanted}
+    options = {transform["type"]: transform for transform in wanted}
     lost = []
-    for step in given:
-        kind = step["type"]
+    for transform in given:
+        kind = transform["type"]
         if kind not in options:
-            lost.append(f"the step {kind}")
+            lost.append(f"the transform {kind}")
         else:
-            lost += [f"{kind}.{k}={v!r}" for k, v in step.items() if not _same(v, options[kind].get(k))]
+            lost += [f"{kind}.{k}={v!r}" for k, v in transform.items() if not _same(v, options[kind].get(k))]
     return lost
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 from mmseg.registry import MODELS, TRANSFORMS
 
-from rsseg.conversion import steps as _steps  # noqa: F401  (registers the steps)
+from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
 from rsseg.conversion.evaluation import check_truth, evaluate, evaluation_table
 from rsseg.conversion.exactness import measure_once
 from rsseg.conversion.merge import merge_parts
@@ -22,7 +22,7 @@ from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.summary import failure_text, summary
-from rsseg.conversion.unit import LoadedUnit, Step, load_unit
+from rsseg.conversion.unit import LoadedUnit, Transform, load_unit
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
 from rsseg.io.progress import Progress
 
@@ -95,7 +95,7 @@ def convert_labels(
         check_truth(settings)
     source = settings.open_source(on_error)
     predictor: Predictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
-    steps = _build_steps(settings, predictor)
+    transforms = _build_transforms(settings, predictor)
     store = _open_store(settings, overwrite, world)
     about = predictor.describe()
     store.claim({**settings.as_dict(), "predictor": about, "truth": settings.truth if predictor.needs_truth else None})
@@ -103,14 +103,14 @@ def convert_labels(
     if rank == 0:
         for error in source.problems:
             _log.warning("skipped: %s", error)
-    about = {**about, **measure_once(predictor, settings, source, steps, store)}
+    about = {**about, **measure_once(predictor, settings, source, transforms, store)}
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if not _finished(store, item)]
     if len(mine) > len(todo):
         _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
     progress = Progress(len(todo), f"convert ({settings.predictor})", shown=rank == 0)
-    pipeline = partial(Pipeline, settings, steps, store, getattr(predictor, "tile_batch", 1))
-    _convert_all(todo, source, settings, pipeline(progress.step), predictor.needs_truth)
+    pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1))
+    _convert_all(todo, source, settings, pipeline(progress.transform), predictor.needs_truth)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())
     failed = _failed(store, source)
     if failed is None:
@@ -179,14 +179,14 @@ def _reason(store: Store, item: SourceItem) -> str:
     return f"{problem['file']}: {problem['reason']}"
 
 
-def _build_steps(settings: Settings, predictor: Predictor) -> list[Step]:
+def _build_transforms(settings: Settings, predictor: Predictor) -> list[Transform]:
     defaults: dict[str, dict[str, Any]] = {
         "MakePrompts": {"kind": settings.prompt},
         "PredictMasks": {"predictor": predictor},
     }
     return [
-        build(TRANSFORMS, {**defaults.get(step["type"], {}), **step}, f"pipeline.{i}")
-        for i, step in enumerate(settings.pipeline)
+        build(TRANSFORMS, {**defaults.get(transform["type"], {}), **transform}, f"pipeline.{i}")
+        for i, transform in enumerate(settings.pipeline)
     ]
 
 

@@ -14,10 +14,10 @@ from rsseg.conversion.truths import Truth, load_truth
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
 from rsseg.structures.windows import assign_boxes, tile_windows
 
-__all__ = ["LoadedUnit", "Results", "Step", "cut_tiles", "load_unit", "problem_row", "tile_name", "tiles_of"]
+__all__ = ["LoadedUnit", "Results", "Transform", "cut_tiles", "load_unit", "problem_row", "tile_name", "tiles_of"]
 
 Results = dict[str, Any]
-Step = Callable[[Results], Results]
+Transform = Callable[[Results], Results]
 
 
 @dataclass
@@ -87,7 +87,7 @@ def load_unit(item: SourceItem, source: DetectionSource, settings: Settings, nee
 
 
 def cut_tiles(unit: LoadedUnit, settings: Settings, part: dict[str, Any] | None = None) -> Iterator[Results]:
-    """What the steps start from, for each tile that is kept, with its name under ``tile``.
+    """What the transforms start from, for each tile that is kept, with its name under ``tile``.
 
     Args:
         unit: A source image; without pixels it has no tiles.

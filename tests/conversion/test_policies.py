@@ -14,7 +14,7 @@ from PIL import Image
 from rsseg.conversion import BoxPredictor, Prediction, Prompts, Settings, convert_labels
 from rsseg.conversion.policies import below, clip_mask, enlarge_qbox, largest_component, paint_order
 from rsseg.conversion.presets import apply_preset
-from rsseg.conversion.steps import MakePrompts, PackInstances, PaintLabels, RefineMasks
+from rsseg.conversion.transforms import MakePrompts, PackInstances, PaintLabels, RefineMasks
 from rsseg.datasets.detection import Detections
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.boxes import hbox_to_qbox
@@ -178,7 +178,8 @@ def test_policies_in_a_conversion(make_config: Make, tmp_path: Path) -> None:
     assert (np.asarray(Image.open(tmp_path / "out/gray/P0004.png")) == 255).all()
     # P0001: file order hides 100 pixels of the plane behind the third object, a ship; so does the score.
     by_score = [
-        {**step, "order": "score"} if step["type"] == "PaintLabels" else step for step in make_config()["pipeline"]
+        {**transform, "order": "score"} if transform["type"] == "PaintLabels" else transform
+        for transform in make_config()["pipeline"]
     ]
     convert_labels(make_config("scored", **mine, pipeline=by_score))
     pixels = np.asarray(Image.open(tmp_path / "scored/gray/P0001.png"))
@@ -202,7 +203,7 @@ def test_published_preset_gives_the_release_s_labels(
         "split.by='source'",
         "MakePrompts.clip=True",
         "RefineMasks.clip='box'",
-        "the step MyStep",
+        "the transform MyStep",
     ):
         assert f"overrides {setting} of the config" in told
     assert "PaintLabels.order='large_first'" in told and "CutTile" not in told and "tiling" not in told

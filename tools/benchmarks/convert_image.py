@@ -68,12 +68,12 @@ def _setup() -> tuple[Work, Work]:
 
     root = Path(tempfile.mkdtemp(prefix="rsseg-benchmark-"))
     boxes = _write_tile(root)
-    steps = ["CutTile", "MakePrompts", "PredictMasks", "PaintLabels", "PackInstances"]
+    transforms = ["CutTile", "MakePrompts", "PredictMasks", "PaintLabels", "PackInstances"]
     config = dict(
         source=dict(format="dota", images=str(root / "images"), annotations=str(root / "labelTxt"), classes="sota"),
         out_dir=str(root / "ours"),
         predictor="box",
-        pipeline=[dict(type=name) for name in steps],
+        pipeline=[dict(type=name) for name in transforms],
     )
 
     def ours() -> None:

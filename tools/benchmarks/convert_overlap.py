@@ -75,14 +75,14 @@ def _setup() -> tuple[Work, Work]:
         (root / name).mkdir()
     for i in range(_IMAGES):
         _write_scene(root, f"P{i:04d}", rng)
-    steps = ["CutTile", "MakePrompts", "PredictMasks", "PaintLabels", "PackInstances"]
+    transforms = ["CutTile", "MakePrompts", "PredictMasks", "PaintLabels", "PackInstances"]
     config = dict(
         source=dict(format="dota", images=str(root / "images"), annotations=str(root / "labelTxt"), classes="sota"),
         out_dir=str(root / "ours"),
         predictor="sleeping",
         predictors=dict(sleeping=dict(type="BenchmarkSleepingModel")),
         tiling=dict(size=_SIZE, overlap=0, iof_thr=0.5),
-        pipeline=[dict(type=name) for name in steps],
+        pipeline=[dict(type=name) for name in transforms],
     )
     counts: dict[str, int] = {}
 

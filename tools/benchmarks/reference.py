@@ -1,7 +1,7 @@
 """One dense tile after SAM's decoder, in two ways: as rsseg converts it, and in the loop that the SAMRS release runs.
 
 Both start from the same made-up small logits and end with files on disk.  Ours is the code of a conversion (the
-predictor's ``decode``, the steps ``PaintLabels`` and ``PackInstances``, the PNG encoder) with a network that hands out
+predictor's ``decode``, the transforms ``PaintLabels`` and ``PackInstances``, the PNG encoder) with a network that hands out
 the logits.  The loop follows the release: batches of 20, two interpolations to full size, boolean masks of the whole
 tile, gray and colour painted over the whole tile, run lengths and area of the whole tile, two PNGs and a pickle.
 """
@@ -62,8 +62,8 @@ class DenseTile:
         """Label map and run lengths as rsseg makes them."""
         from rsseg.conversion.predictors.sam import Encoded
         from rsseg.conversion.prompts import make_prompts
-        from rsseg.conversion.steps import PackInstances, PaintLabels
         from rsseg.conversion.storage import encode_labels
+        from rsseg.conversion.transforms import PackInstances, PaintLabels
 
         prompts = make_prompts("hbox", self.detections.hbox, self.detections.qbox)
         whole = (_SIZE, _SIZE)

@@ -1,6 +1,6 @@
-"""The steps of a conversion as registered transforms; each takes and returns the results dict of one tile.
+"""The transforms of a conversion as registered transforms; each takes and returns the results dict of one tile.
 
-Keys of the dict, in the order in which the default steps add them:
+Keys of the dict, in the order in which the default transforms add them:
 
 ===============  ====================================================================================
 source_image     (H, W, 3) uint8 RGB, the whole source image
@@ -16,7 +16,7 @@ label_map        (h, w) uint8 class ids, 255 = unlabelled
 instances        JSON-ready dicts, one per object
 ===============  ====================================================================================
 
-A step that drops objects selects from ``detections``, ``prompts``, ``masks``, ``predicted_iou`` and ``stability``
+A transform that drops objects selects from ``detections``, ``prompts``, ``masks``, ``predicted_iou`` and ``stability``
 alike and says so in ``dropped``.
 """
 

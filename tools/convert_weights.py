@@ -42,17 +42,17 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Convert, then give the verdict."""
+    """Convert, then give the report."""
     require_stack_or_exit()
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.engine.weights import convert_weights
 
     try:
-        verdict = convert_weights(args.file, args.out, args.to, args.backbone, dict(args.set), args.trust)
+        report = convert_weights(args.file, args.out, args.to, args.backbone, dict(args.set), args.trust)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    logging.getLogger("rsseg").info("%s\nwritten to %s", verdict, args.out)
+    logging.getLogger("rsseg").info("%s\nwritten to %s", report, args.out)
 
 
 if __name__ == "__main__":

@@ -33,15 +33,15 @@ def test_resnets_are_inflated_and_chosen_from():
     torch.manual_seed(0)
     own = dict(type="ResNet", depth=18, in_channels=3, base_channels=8, stem_channels=8)
     file = MODELS.build(own).state_dict()
-    state, verdict = convert_state(file, settings=dict(in_channels=12))
-    assert verdict.ok and verdict.model["in_channels"] == 12 and verdict.fitted == ["conv1.weight"]
+    state, report = convert_state(file, settings=dict(in_channels=12))
+    assert report.ok and report.model["in_channels"] == 12 and report.fitted == ["conv1.weight"]
     assert torch.equal(state["conv1.weight"], fit_channels(file["conv1.weight"], 12))
-    MODELS.build(verdict.model).load_state_dict(state)
+    MODELS.build(report.model).load_state_dict(state)
     trained = {f"backbone.{key}": value for key, value in state.items()} | {"head.fc.weight": torch.ones(43, 64)}
     trained["backbone.conv1.weight"] = torch.randn(8, 12, 7, 7)
-    back, verdict = convert_state(trained, settings=dict(take=[3, 2, 1]))
-    assert verdict.ok and verdict.model["in_channels"] == 3 and "take" not in verdict.model
-    assert verdict.skipped == {"classifier or head of pre-training": ["head.fc.weight"]}
+    back, report = convert_state(trained, settings=dict(take=[3, 2, 1]))
+    assert report.ok and report.model["in_channels"] == 3 and "take" not in report.model
+    assert report.skipped == {"classifier or head of pre-training": ["head.fc.weight"]}
     assert torch.equal(back["conv1.weight"], trained["backbone.conv1.weight"][:, [3, 2, 1]])
     kept, _ = convert_state(trained)
     assert torch.equal(kept["conv1.weight"], trained["backbone.conv1.weight"])

@@ -177,13 +177,13 @@ def test_files_are_recognised_and_accounted_for(what):
     make, layout, backbone, skipped, fresh = FILES[what]
     file = make()
     settings = dict(img_size=64) if backbone in ("vit", "beit", "vit_adapter") else None
-    state, verdict = convert_state(file, backbone=backbone, settings=settings)
-    assert verdict.ok and verdict.layout == layout and verdict.part == "backbone"
-    assert counts(verdict.skipped, skipped) == skipped and counts(verdict.fresh, fresh) == fresh
-    assert len(file) == len(verdict.loaded) + sum(map(len, verdict.skipped.values()))
-    assert {reason for keys in verdict.skipped.values() for reason in keys} <= set(file)
-    model = MODELS.build(verdict.model)
-    assert sorted(state) == sorted(set(model.state_dict()) - {key for keys in verdict.fresh.values() for key in keys})
+    state, report = convert_state(file, backbone=backbone, settings=settings)
+    assert report.ok and report.layout == layout and report.part == "backbone"
+    assert counts(report.skipped, skipped) == skipped and counts(report.fresh, fresh) == fresh
+    assert len(file) == len(report.loaded) + sum(map(len, report.skipped.values()))
+    assert {reason for keys in report.skipped.values() for reason in keys} <= set(file)
+    model = MODELS.build(report.model)
+    assert sorted(state) == sorted(set(model.state_dict()) - {key for keys in report.fresh.values() for key in keys})
     name = "patch_embed.proj.weight"
     if name in state:
         assert torch.equal(state[name], next(value for key, value in file.items() if "patch_embed.proj" in key))
@@ -201,11 +201,11 @@ def test_beit_keeps_all_that_the_release_drops():
 def test_beit_for_smaller_and_larger_images():
     """From 6 x 6 to 4 x 4 places the middle of the tables is kept, the model computes the indices."""
     file = beit_file(96)
-    state, verdict = convert_state(file, settings=dict(img_size=64))
+    state, report = convert_state(file, settings=dict(img_size=64))
     key = "blocks.3.attn.relative_position_bias_table"
     rows = file[key][:-3].reshape(11, 11)[2:9, 2:9].reshape(49, 1)
     assert torch.equal(state[key], torch.cat([rows, file[key][-3:]]))
-    assert len(verdict.fitted) == len(verdict.skipped["indices of another grid"]) == 12
+    assert len(report.fitted) == len(report.skipped["indices of another grid"]) == 12
     with pytest.raises(ValueError, match=r"images of 96 cannot be widened to img_size=224: say --set img_size=96"):
         convert_state(file)
 
@@ -216,12 +216,12 @@ def test_containers_settings_and_prefixes(tmp_path, key):
     state = {f"module.{name}": value for name, value in resnet_file().items()}
     content = state if key is None else {key: state, "args": argparse.Namespace(lr=0.1, names=["a"]), "epoch": 3}
     torch.save(content, tmp_path / "in.pth.tar")
-    verdict = convert_weights(tmp_path / "in.pth.tar", tmp_path / "sub/out.pth")
+    report = convert_weights(tmp_path / "in.pth.tar", tmp_path / "sub/out.pth")
     out = load_file(tmp_path / "sub/out.pth")
-    assert out["meta"]["source"] == "in.pth.tar" and out["meta"]["model"] == verdict.model
+    assert out["meta"]["source"] == "in.pth.tar" and out["meta"]["model"] == report.model
     assert out["meta"]["layout"] == "ResNet" and len(out["meta"]["sha256"]) == 64
     assert "layer4.1.bn2.weight" in out["state_dict"]
-    assert "loaded             100" in str(verdict) and "missing            0" in str(verdict)
+    assert "loaded             100" in str(report) and "missing            0" in str(report)
 
 
 class CfgNode(dict):

@@ -127,11 +127,11 @@ def values(shapes):
 def test_all_648_keys_of_the_published_model():
     shapes = release()
     with torch.device("meta"):
-        state, verdict = convert_state({key: torch.empty(shape) for key, shape in shapes.items()})
-    assert len(shapes) == len(state) == len(verdict.loaded) == 648 and verdict.ok and verdict.part == "model"
+        state, report = convert_state({key: torch.empty(shape) for key, shape in shapes.items()})
+    assert len(shapes) == len(state) == len(report.loaded) == 648 and report.ok and report.part == "model"
     assert sum(value.numel() for key, value in state.items() if "attn_mask" not in key) == 243_988_242
-    assert not (verdict.skipped or verdict.fresh or verdict.fitted)
-    assert "for a model (GSNet)" in str(verdict) and "  model              dict(type='GSNet'" in str(verdict)
+    assert not (report.skipped or report.fresh or report.fitted)
+    assert "for a model (GSNet)" in str(report) and "  model              dict(type='GSNet'" in str(report)
     prefixes = {key.split(".")[0] for key in state}
     assert prefixes == {"clip", "dino", "encoder", "fusion", "aggregator", "decoder"}
 
@@ -141,9 +141,9 @@ def test_a_checkpoint_of_detectron2_becomes_a_model(tmp_path):
     weights = values(release(**SMALL))
     content = dict(model=weights | {"pixel_mean": torch.ones(3, 1, 1)}, optimizer=dict(state={}), iteration=29999)
     torch.save(content, tmp_path / "model_0029999.pth")
-    verdict = convert_weights(tmp_path / "model_0029999.pth", tmp_path / "gsnet.pth")
-    assert len(verdict.loaded) == 648 and verdict.skipped == {"normalisation of images": ["pixel_mean"]}
-    model = MODELS.build(verdict.model)
+    report = convert_weights(tmp_path / "model_0029999.pth", tmp_path / "gsnet.pth")
+    assert len(report.loaded) == 648 and report.skipped == {"normalisation of images": ["pixel_mean"]}
+    model = MODELS.build(report.model)
     load_pretrained(model, tmp_path / "gsnet.pth")
     own, block = model.state_dict(), "transformer.resblocks.7.attn.v_proj_weight"
     for ours, theirs in {
@@ -160,17 +160,17 @@ def test_a_checkpoint_of_detectron2_becomes_a_model(tmp_path):
         "decoder.head.weight": f"{HEAD}head.weight",
     }.items():
         assert torch.equal(own[ours], weights[theirs]), ours
-    assert sorted(own) == sorted(verdict.loaded)
+    assert sorted(own) == sorted(report.loaded)
 
 
 def test_catseg_is_gsnet_with_one_stream():
     with torch.device("meta"):
-        state, verdict = convert_state({key: torch.empty(shape) for key, shape in catseg().items()})
-    assert len(state) == len(verdict.loaded) == 484 and verdict.ok and verdict.layout == "CAT-Seg, official names"
+        state, report = convert_state({key: torch.empty(shape) for key, shape in catseg().items()})
+    assert len(state) == len(report.loaded) == 484 and report.ok and report.layout == "CAT-Seg, official names"
     assert sum(value.numel() for key, value in state.items() if "attn_mask" not in key) == 154_289_378
     assert {key.split(".")[0] for key in state} == {"clip", "encoder", "fusion", "aggregator", "decoder"}
-    assert not (verdict.skipped or verdict.fresh or verdict.fitted)
-    assert verdict.model["clip"]["resolution"] == 384 and verdict.model["decoder"]["guidance"] == ("clip",)
+    assert not (report.skipped or report.fresh or report.fitted)
+    assert report.model["clip"]["resolution"] == 384 and report.model["decoder"]["guidance"] == ("clip",)
     weights = values(catseg(**SMALL))
     state, _ = convert_state(weights)
     for ours, theirs in {
@@ -211,14 +211,14 @@ def test_dino_s_file_gives_its_teacher(tmp_path, prefix):
     student = {key: value + 1 for key, value in teacher("module.").items()}
     content = dict(student=student, teacher=teacher(prefix), epoch=99, dino_loss=dict(center=torch.ones(1, 5)))
     torch.save(content, tmp_path / "checkpoint.pth")
-    verdict = convert_weights(tmp_path / "checkpoint.pth", tmp_path / "dino.pth")
-    assert verdict.layout == "DINO, official names" and len(verdict.loaded) == 150 and verdict.part == "backbone"
-    assert verdict.skipped == {"classifier or head of pre-training": ["head.last_layer.weight_v"]}
-    assert verdict.model == dict(type="DINOViT", width=64, layers=12, heads=1, patch=8, grid=4, taps=(3, 7, 11))
+    report = convert_weights(tmp_path / "checkpoint.pth", tmp_path / "dino.pth")
+    assert report.layout == "DINO, official names" and len(report.loaded) == 150 and report.part == "backbone"
+    assert report.skipped == {"classifier or head of pre-training": ["head.last_layer.weight_v"]}
+    assert report.model == dict(type="DINOViT", width=64, layers=12, heads=1, patch=8, grid=4, taps=(3, 7, 11))
     state = load_file(tmp_path / "dino.pth")["state_dict"]
     expected = {key.removeprefix("backbone."): value for key, value in teacher("").items()}
     assert all(torch.equal(value, expected[key]) for key, value in state.items())
-    model = MODELS.build(dict(verdict.model, weights=str(tmp_path / "dino.pth")))
+    model = MODELS.build(dict(report.model, weights=str(tmp_path / "dino.pth")))
     model.init_weights()
     assert torch.equal(model.norm.bias, state["norm.bias"])
 
@@ -227,8 +227,8 @@ def test_a_checkpoint_of_our_own_pre_training_gives_its_teacher():
     """And for what only has backbones with patches of 16, DINO's patches of 8 are no ViT."""
     student = {key.replace("teacher.", "student."): value + 1 for key, value in teacher("teacher.").items()}
     file = teacher("teacher.") | student | {"centre": torch.zeros(5), "data_preprocessor.mean": torch.ones(3)}
-    state, verdict = convert_state(file)
-    assert {reason: len(keys) for reason, keys in verdict.skipped.items()} == {
+    state, report = convert_state(file)
+    assert {reason: len(keys) for reason, keys in report.skipped.items()} == {
         "student of self-distillation": 151,
         "classifier or head of pre-training": 1,
         "centre of self-distillation": 1,

@@ -80,8 +80,8 @@ def test_published_weights_start_fine_tuning(repo, name, tmp_path):
     state = sep.state_dict()
     content = dict(state_dict=published(state, name), iteration=80000, optimizer={}, loss_pretrain=np.arange(3.0))
     torch.save(content, tmp_path / "sep.pth")
-    verdict = convert_weights(tmp_path / "sep.pth", tmp_path / "model.pth")
-    assert verdict.part == "model" and len(verdict.loaded) == len(state)
+    report = convert_weights(tmp_path / "sep.pth", tmp_path / "model.pth")
+    assert report.part == "model" and len(report.loaded) == len(state)
     again = MODELS.build(config(repo, name, type="MultiHeadSegmentor", heads=SETS))
     load_pretrained(again, tmp_path / "model.pth")
     assert same(again, state)
@@ -110,14 +110,14 @@ def test_converted_backbones_go_into_init_cfg(repo, name, tmp_path):
     torch.save(encoder, tmp_path / "encoder.pth")
     torch.save(dict(state_dict=sep.state_dict(), meta={}), tmp_path / "iter_80000.pth")
     for file, swapped in (("encoder", True), ("iter_80000", False)):
-        verdict = convert_weights(tmp_path / f"{file}.pth", tmp_path / "backbone.pth")
+        report = convert_weights(tmp_path / f"{file}.pth", tmp_path / "backbone.pth")
         state = load_file(tmp_path / "backbone.pth")["state_dict"]
         own = config(repo, name).backbone
         own.init_cfg = dict(type="Pretrained", checkpoint=str(tmp_path / "backbone.pth"))
         backbone = MODELS.build(own)
         backbone.init_weights()
         loaded = backbone.state_dict()
-        assert verdict.part == "backbone" and state.keys() == loaded.keys()
+        assert report.part == "backbone" and state.keys() == loaded.keys()
         assert all(torch.equal(loaded[key], state[key]) for key in loaded)
         assert same(backbone, sep.backbone.state_dict())
         reductions = [key for key in loaded if "downsample.reduction" in key]

@@ -38,13 +38,13 @@ def pretrain_model(**config):
 
 def converted(state, **kwargs):
     """The model of a file's weights; keys that such files do not have keep their initial values."""
-    state, verdict = convert_state(state, **kwargs)
-    assert verdict.ok, verdict
-    model = MODELS.build(verdict.model)
-    fresh = [key for keys in verdict.fresh.values() for key in keys]
+    state, report = convert_state(state, **kwargs)
+    assert report.ok, report
+    model = MODELS.build(report.model)
+    fresh = [key for keys in report.fresh.values() for key in keys]
     assert sorted(model.load_state_dict(state, strict=not fresh).missing_keys) == sorted(fresh)
     model.eval()
-    return model, verdict
+    return model, report
 
 
 def images(side):
@@ -79,8 +79,8 @@ def test_swin_gives_torchvisions_maps(names):
     state = theirs.state_dict()
     if names != "torchvision's":
         state = official_swin(state, timm=names == "timm's")
-    ours, verdict = converted(state)
-    assert verdict.layout == f"Swin, {names} names"
+    ours, report = converted(state)
+    assert report.layout == f"Swin, {names} names"
     for side in (96, 92):
         y = images(side)
         with torch.no_grad():
@@ -97,8 +97,8 @@ def test_swin_of_mmpretrain_keeps_its_names():
     theirs = pretrain_model(type="SwinTransformer", arch=arch, window_size=2, img_size=96, out_indices=(3,))
     state = {f"backbone.{key}": value for key, value in theirs.state_dict().items()}
     state |= {"head.fc.weight": torch.ones(5, 16), "data_preprocessor.mean": torch.ones(3)}
-    ours, verdict = converted(state)
-    assert sorted(verdict.skipped) == ["classifier or head of pre-training", "normalisation of images"]
+    ours, report = converted(state)
+    assert sorted(report.skipped) == ["classifier or head of pre-training", "normalisation of images"]
     x = images(96)
     with torch.no_grad():
         torch.testing.assert_close(ours(x)[3], theirs(x)[0], atol=1e-4, rtol=1e-4)
@@ -112,9 +112,9 @@ def test_beit_of_mmpretrain_gives_its_map(shared):
         type="BEiTViT", arch=SMALL, img_size=64, out_type="featmap", final_norm=True, with_cls_token=True, **options
     )
     state = {f"backbone.{key}": value for key, value in theirs.state_dict().items()}
-    ours, verdict = converted(state, settings=dict(img_size=64))
-    assert verdict.layout == "BEiT, mmpretrain's names"
-    assert sorted(verdict.fresh) == ["indices, which the model computes"] * shared + ["pyramid of maps"]
+    ours, report = converted(state, settings=dict(img_size=64))
+    assert report.layout == "BEiT, mmpretrain's names"
+    assert sorted(report.fresh) == ["indices, which the model computes"] * shared + ["pyramid of maps"]
     x = images(64)
     with torch.no_grad():
         torch.testing.assert_close(ours(x)[2], theirs(x)[0], atol=1e-5, rtol=1e-5)
@@ -123,8 +123,8 @@ def test_beit_of_mmpretrain_gives_its_map(shared):
 def test_vit_of_mmpretrain_gives_its_map():
     """Without a class token, as the model here has none."""
     theirs = pretrain_model(type="VisionTransformer", arch=SMALL, img_size=64, out_type="featmap", with_cls_token=False)
-    ours, verdict = converted(theirs.state_dict(), settings=dict(img_size=64))
-    assert verdict.layout == "ViT, mmpretrain's names" and list(verdict.fresh) == ["pyramid of maps"]
+    ours, report = converted(theirs.state_dict(), settings=dict(img_size=64))
+    assert report.layout == "ViT, mmpretrain's names" and list(report.fresh) == ["pyramid of maps"]
     x = images(64)
     with torch.no_grad():
         torch.testing.assert_close(ours(x)[2], theirs(x)[0], atol=1e-5, rtol=1e-5)
@@ -132,8 +132,8 @@ def test_vit_of_mmpretrain_gives_its_map():
 
 def test_vit_blocks_are_torchvisions():
     theirs = shaken(torchvision.models.VisionTransformer(64, 16, 2, 1, 64, 96, num_classes=5))
-    ours, verdict = converted(theirs.state_dict(), settings=dict(img_size=64))
-    assert verdict.layout == "ViT, torchvision's names" and verdict.skipped["class token"] == ["class_token"]
+    ours, report = converted(theirs.state_dict(), settings=dict(img_size=64))
+    assert report.layout == "ViT, torchvision's names" and report.skipped["class token"] == ["class_token"]
     tokens = torch.randn(2, 16, 64)
     with torch.no_grad():
         for own, their in zip(ours.blocks, theirs.encoder.layers, strict=True):
@@ -152,8 +152,8 @@ def test_positions_are_resized_without_the_class_token(name, rows):
     grid = torch.arange(16.0).reshape(4, 4) ** 2
     state["pos_embed"][0, 1:, 0] = grid.flatten()
     state["pos_embed"][0, 0, 0] = 1000.0
-    out, verdict = convert_state(state, backbone=name, settings=dict(img_size=32))
-    assert verdict.ok and verdict.fitted == ["pos_embed"]
+    out, report = convert_state(state, backbone=name, settings=dict(img_size=32))
+    assert report.ok and report.fitted == ["pos_embed"]
     along = torch.tensor([[-3 + 19, 19, -3, 0], [0, -3, 19, 19 - 3]]) / 32
     places = out["pos_embed"][0, :, 0]
     assert len(places) == rows
@@ -180,8 +180,8 @@ def test_tables_of_relative_positions():
 
 def test_resnet_gives_torchvisions_maps():
     theirs = shaken(torchvision.models.resnet18())
-    ours, verdict = converted(theirs.state_dict())
-    assert verdict.layout == "ResNet" and verdict.skipped == {"classifier": ["fc.weight", "fc.bias"]}
+    ours, report = converted(theirs.state_dict())
+    assert report.layout == "ResNet" and report.skipped == {"classifier": ["fc.weight", "fc.bias"]}
     x = images(64)
     with torch.no_grad():
         y = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(x))))

@@ -86,32 +86,32 @@ def test_a_sep_file_is_a_model_of_our_config(repo, name):
     keys, millions = PUBLISHED[name]
     assert len(state) == keys
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == millions
-    converted, verdict = convert_state(state)
-    assert verdict.ok and len(verdict.loaded) == keys
-    assert not (verdict.missing or verdict.unexpected or verdict.fresh or verdict.skipped or verdict.fitted)
+    converted, report = convert_state(state)
+    assert report.ok and len(report.loaded) == keys
+    assert not (report.missing or report.unexpected or report.fresh or report.skipped or report.fitted)
     assert shapes(converted) == shapes(model.state_dict())
-    assert verdict.model["type"] == "MultiHeadSegmentor" and verdict.model["heads"] == {
+    assert report.model["type"] == "MultiHeadSegmentor" and report.model["heads"] == {
         "sota": 18,
         "sior": 20,
         "fast": 37,
     }
-    assert verdict.model["backbone"]["type"] == type(model.backbone).__name__
-    assert shapes(hollow(verdict.model).state_dict()) == shapes(converted)  # the recognised settings say it all
+    assert report.model["backbone"]["type"] == type(model.backbone).__name__
+    assert shapes(hollow(report.model).state_dict()) == shapes(converted)  # the recognised settings say it all
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_encoder_alone_and_a_fine_tuned_model(repo, name):
     model = build(repo, name, **{"decode_head.num_classes": 5})
     state = published(model, name)
-    converted, verdict = convert_state(state)
-    assert verdict.ok and verdict.part == "model" and verdict.model["decode_head"]["num_classes"] == 5
+    converted, report = convert_state(state)
+    assert report.ok and report.part == "model" and report.model["decode_head"]["num_classes"] == 5
     assert shapes(converted) == shapes(model.state_dict())
     encoder = {key.removeprefix("encoder."): value for key, value in state.items() if key.startswith("encoder.")}
-    converted, verdict = convert_state(encoder)
-    assert verdict.ok and verdict.part == "backbone" and not verdict.fresh
+    converted, report = convert_state(encoder)
+    assert report.ok and report.part == "backbone" and not report.fresh
     assert shapes(converted) == shapes(model.backbone.state_dict())
-    _, verdict = convert_state(state, to="backbone")
-    assert len(verdict.skipped["decoder and heads"]) == len(state) - len(encoder)
+    _, report = convert_state(state, to="backbone")
+    assert len(report.skipped["decoder and heads"]) == len(state) - len(encoder)
 
 
 @pytest.mark.parametrize("name", ["unet_r50", "upernet_swin", "upernet_rvsa"])
@@ -119,13 +119,13 @@ def test_a_key_more_or_less_is_an_error(repo, name):
     state = published(sep_model(repo, name), name)
     lost = [key for key in state if key.startswith("encoder.")][-1]
     less = {key: value for key, value in state.items() if key != lost}
-    _, verdict = convert_state(less)
-    assert not verdict.ok and [published_name(key, 0) for key in verdict.missing] == [lost]
-    _, verdict = convert_state({**state, "encoder.extra.weight": torch.ones(1), "decoder.extra": torch.ones(1)})
-    assert not verdict.ok and verdict.unexpected == ["encoder.extra.weight", "decoder.extra"]
+    _, report = convert_state(less)
+    assert not report.ok and [published_name(key, 0) for key in report.missing] == [lost]
+    _, report = convert_state({**state, "encoder.extra.weight": torch.ones(1), "decoder.extra": torch.ones(1)})
+    assert not report.ok and report.unexpected == ["encoder.extra.weight", "decoder.extra"]
     wrong = {**state, lost: torch.empty(*state[lost].shape, 2, device="meta")}
-    _, verdict = convert_state(wrong)
-    assert not verdict.ok and len(verdict.misshapen) == 1
+    _, report = convert_state(wrong)
+    assert not report.ok and len(report.size_mismatch) == 1
 
 
 def test_shapes_that_make_no_model_are_named(repo):
@@ -141,20 +141,20 @@ def test_mask2former_shares_all_but_the_classifier_of_queries(repo):
     model = build(repo, name, type="MultiHeadMask2Former", heads=heads)
     state = published(model, name)
     assert len(state["semseghead_1.cls_embed.weight"]) == 19  # one for "none"
-    converted, verdict = convert_state(state)
-    assert verdict.ok and len(verdict.loaded) == len(state) and verdict.model["heads"] == heads
+    converted, report = convert_state(state)
+    assert report.ok and len(report.loaded) == len(state) and report.model["heads"] == heads
     assert shapes(converted) == shapes(model.state_dict())
-    assert shapes(hollow(verdict.model).state_dict()) == shapes(converted)
+    assert shapes(hollow(report.model).state_dict()) == shapes(converted)
     tuned = build(repo, name, **{"decode_head.num_classes": 5})
-    converted, verdict = convert_state(published(tuned, name))
-    assert verdict.ok and shapes(converted) == shapes(tuned.state_dict())
+    converted, report = convert_state(published(tuned, name))
+    assert report.ok and shapes(converted) == shapes(tuned.state_dict())
 
 
 def test_sets_that_are_not_there_and_decoders_that_are_not_known(repo):
     state = published(sep_model(repo, "unet_r50"), "unet_r50")
     two = {key: value for key, value in state.items() if not key.startswith("semseghead_2")}
-    _, verdict = convert_state(two)
-    assert verdict.ok and verdict.model["heads"] == {"sota": 18, "fast": 37}
+    _, report = convert_state(two)
+    assert report.ok and report.model["heads"] == {"sota": 18, "fast": 37}
     swapped = {key.replace("semseghead_1", "semseghead_2"): value for key, value in two.items()}
     with pytest.raises(ValueError, match=r"a head of 18 classes, sior, is none of the SAMRS release"):
         convert_state(swapped)

@@ -88,11 +88,11 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_scores_are_mmsegs(theirs: Any, tmp_path: Path) -> None:
     file = theirs.state_dict()
     torch.save(dict(meta={}, state_dict=file), tmp_path / "mmseg.pth")
-    verdict = convert_weights(tmp_path / "mmseg.pth", tmp_path / "ours.pth")
-    assert verdict.layout == "SAN, mmseg's names" and verdict.part == "model"
-    assert not (verdict.skipped or verdict.fresh or verdict.fitted)
-    assert verdict.model["taps"] == (0, 1, 2, 3) and verdict.model["clip"]["resolution"] == 320
-    ours = MODELS.build({**verdict.model, "vocabulary": WORDS}).eval()
+    report = convert_weights(tmp_path / "mmseg.pth", tmp_path / "ours.pth")
+    assert report.layout == "SAN, mmseg's names" and report.part == "model"
+    assert not (report.skipped or report.fresh or report.fitted)
+    assert report.model["taps"] == (0, 1, 2, 3) and report.model["clip"]["resolution"] == 320
+    ours = MODELS.build({**report.model, "vocabulary": WORDS}).eval()
     assert sum(v.numel() for v in ours.state_dict().values()) == sum(v.numel() for v in file.values())
     load_pretrained(ours, tmp_path / "ours.pth")
     image = torch.randn(1, 3, 640, 640)

@@ -19,7 +19,7 @@ from rsseg.engine.weights import gsnet, inception, internimage, resnet, san, swi
 from rsseg.engine.weights.content import Parts, read_weights, split_parts
 from rsseg.engine.weights.decoders import model_config, translate_rest
 from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
-from rsseg.engine.weights.verdict import Verdict
+from rsseg.engine.weights.report import ConversionReport
 from rsseg.io.files import replacing
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
@@ -37,7 +37,7 @@ def convert_weights(
     backbone: str | None = None,
     settings: Mapping[str, Any] | None = None,
     trust: bool = False,
-) -> Verdict:
+) -> ConversionReport:
     """Read a file with weights, convert it and write it, if nothing is unexplained.
 
     Args:
@@ -60,24 +60,24 @@ def convert_weights(
     if target.suffix == ".safetensors":
         raise ValueError(f"{target}: what is written has more than tensors; give a name that ends in .pth")
     try:
-        state, verdict = convert_state(read_weights(source, trust), to, backbone, settings)
+        state, report = convert_state(read_weights(source, trust), to, backbone, settings)
     except ValueError as error:
         raise ValueError(str(error) if str(error).startswith(str(source)) else f"{source}: {error}") from error
-    verdict.file = source.name
-    if not verdict.ok:
-        raise ValueError(f"{source}: nothing is written, since not every key is explained\n{verdict}")
+    report.file = source.name
+    if not report.ok:
+        raise ValueError(f"{source}: nothing is written, since not every key is explained\n{report}")
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    meta = dict(source=source.name, sha256=digest, layout=verdict.layout, model=verdict.model)
+    meta = dict(source=source.name, sha256=digest, layout=report.layout, model=report.model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target, "weights") as file:
         torch.save(dict(meta=meta, state_dict=state), file)
-    return verdict
+    return report
 
 
 def convert_state(
     state: State, to: str | None = None, backbone: str | None = None, settings: Mapping[str, Any] | None = None
-) -> tuple[State, Verdict]:
+) -> tuple[State, ConversionReport]:
     """Weights by the names of the models here, and the account of all keys.
 
     Args:
@@ -113,10 +113,10 @@ def convert_state(
     config = dict(type=target.type, **chosen)
     joined = not target.whole and (to == "model" or (to is None and bool(parts.decoder) and bool(parts.heads)))
     part = "model" if joined or target.whole else "backbone"
-    verdict = Verdict("", layout.name, model_config(parts, config) if joined else config, part)
-    _begin(verdict, parts, translation, before)
+    report = ConversionReport("", layout.name, model_config(parts, config) if joined else config, part)
+    _begin(report, parts, translation, before)
     asked = _rename(parts, translation, state, joined)
-    return _load(_build(verdict.model), asked, translation, target, verdict), verdict
+    return _load(_build(report.model), asked, translation, target, report), report
 
 
 def name_layout(state: State) -> tuple[str, str] | None:
@@ -141,19 +141,19 @@ def _recognise(parts: Parts) -> Layout:
     raise ValueError(f"not recognised by its {len(keys)} keys ({shown} ...); known are {[x.name for x in _LAYOUTS]}")
 
 
-def _begin(verdict: Verdict, parts: Parts, translation: Translation, before: State) -> None:
+def _begin(report: ConversionReport, parts: Parts, translation: Translation, before: State) -> None:
     """What can be said without the model: ``before`` is the translation as it was until it was fitted to windows."""
     for reasons in (translation.skipped, parts.skipped):
         for reason, keys in reasons.items():
-            verdict.skipped.setdefault(reason, []).extend(keys)
+            report.skipped.setdefault(reason, []).extend(keys)
     rest = [*(f"decoder.{key}" for key in parts.decoder), *parts.heads]
-    if rest and verdict.part == "backbone":
-        verdict.skipped.setdefault("decoder and heads", []).extend(rest)
+    if rest and report.part == "backbone":
+        report.skipped.setdefault("decoder and heads", []).extend(rest)
     lost = [translation.origin[key] for key in before if key not in translation.state]
     if lost:
-        verdict.skipped["indices of another grid"] = lost
-    verdict.fitted = [key for key, value in translation.state.items() if value.shape != before[key].shape]
-    verdict.unexpected += parts.unexpected
+        report.skipped["indices of another grid"] = lost
+    report.fitted = [key for key, value in translation.state.items() if value.shape != before[key].shape]
+    report.unexpected += parts.unexpected
 
 
 def _rename(parts: Parts, translation: Translation, state: State, joined: bool) -> State:
@@ -182,30 +182,30 @@ def _build(config: dict[str, Any]) -> nn.Module:
             raise ValueError(f"the weights' shapes ask for {config}, which does not make a model: {error}") from error
 
 
-def _load(model: nn.Module, state: State, translation: Translation, target: Target, verdict: Verdict) -> State:
+def _load(model: nn.Module, state: State, translation: Translation, target: Target, report: ConversionReport) -> State:
     """Let the model take the weights, so that it fits them as it would any file, and take them from there."""
     own = model.state_dict()
-    prefix = "backbone." if verdict.part == "model" else ""
-    verdict.loaded = [key for key in own if key in state]
-    verdict.unexpected += [translation.origin.get(key, key) for key in state if key not in own]
+    prefix = "backbone." if report.part == "model" else ""
+    report.loaded = [key for key in own if key in state]
+    report.unexpected += [translation.origin.get(key, key) for key in state if key not in own]
     for key in (key for key in own if key not in state):
         reason = None if prefix else explain(key, target.fresh)  # whole models were saved with all that they have
-        verdict.fresh.setdefault(reason, []).append(key) if reason else verdict.missing.append(key)
-    for reason in [reason for reason in verdict.fresh if _in_part(reason, target, verdict)]:
-        verdict.missing += verdict.fresh.pop(reason)
-    values = {key: state[key].to(own[key].dtype) for key in verdict.loaded}
+        report.fresh.setdefault(reason, []).append(key) if reason else report.missing.append(key)
+    for reason in [reason for reason in report.fresh if _in_part(reason, target, report)]:
+        report.missing += report.fresh.pop(reason)
+    values = {key: state[key].to(own[key].dtype) for key in report.loaded}
     try:
         model.load_state_dict({**own, **values}, assign=True)
     except RuntimeError as error:
         found = re.findall(r"size mismatch for (\S+): .*?(\[.*?\]).*?(\[.*?\])", str(error))
-        verdict.misshapen = [f"{key} {file} for {model}" for key, file, model in found] or [str(error)]
+        report.size_mismatch = [f"{key} {file} for {model}" for key, file, model in found] or [str(error)]
         return {}
     out = {key: value.clone() for key, value in model.state_dict().items() if key in values}
-    verdict.fitted += [key for key, value in out.items() if value.shape != state[key].shape]
+    report.fitted += [key for key, value in out.items() if value.shape != state[key].shape]
     return out
 
 
-def _in_part(reason: str, target: Target, verdict: Verdict) -> bool:
+def _in_part(reason: str, target: Target, report: ConversionReport) -> bool:
     """Whether the file has some of the keys that it should have all or none of."""
     patterns = {pattern: own for pattern, own in target.fresh.items() if own == reason}
-    return any(explain(key, patterns) for key in verdict.loaded)
+    return any(explain(key, patterns) for key in report.loaded)

@@ -20,7 +20,7 @@ class Layout:
     """One way of naming a backbone's weights.
 
     Args:
-        name: Whose names these are, for the verdict.
+        name: Whose names these are, for the report.
         mark: Regular expression of a key that only files of this layout have.
         targets: Backbones that such a file is for, by their names among the targets; the first is the default.
         rename: Regular expressions and what replaces them, one after the other, from the start of a key.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Verdict"]
+__all__ = ["ConversionReport"]
 
 
 @dataclass
-class Verdict:
+class ConversionReport:
     """Account of a conversion.
 
     Args:
@@ -23,7 +23,7 @@ class Verdict:
         fresh: The model's keys that such files do not have, by reason; they keep their initial values.
         missing: The model's keys that the file should have.
         unexpected: The file's keys that have no place in the model.
-        misshapen: What has another shape than the model's.
+        size_mismatch: What has another shape than the model's.
     """
 
     file: str
@@ -36,12 +36,12 @@ class Verdict:
     fresh: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
-    misshapen: list[str] = field(default_factory=list)
+    size_mismatch: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Whether nothing is unexplained."""
-        return bool(self.loaded) and not (self.missing or self.unexpected or self.misshapen)
+        return bool(self.loaded) and not (self.missing or self.unexpected or self.size_mismatch)
 
     def __str__(self) -> str:
         """The account in a few lines."""
@@ -57,8 +57,8 @@ class Verdict:
         ]
         if self.fitted:
             lines.insert(2, f"  of these fitted    {_names(self.fitted)}")
-        if self.misshapen:
-            lines.append(f"  of another shape   {_names(self.misshapen)}")
+        if self.size_mismatch:
+            lines.append(f"  of another shape   {_names(self.size_mismatch)}")
         return "\n".join([*lines, f"  {name:<19}dict({settings})"])
 
 

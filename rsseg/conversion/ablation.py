@@ -84,7 +84,7 @@ def ablate_prompts(
 ) -> AblationReport:
     """Measure how well the masks of each prompt kind fit the ground truth; writes ``ablation.json`` and ``.csv``.
 
-    Masks are compared as the model gives them: transforms after ``PredictMasks`` are not run.  An object cut by the tile's
+    Masks are compared as the model gives them: transforms after ``PredictMasks`` are not run.  An object that the tile's
     border counts with its part inside.
 
     Args:

@@ -89,7 +89,7 @@ def _encoded_tiles(
     for start in range(0, len(tiles), count):
         batch = tiles[start : start + count]
         for transform in before:
-            batch = [step(results) for results in batch]
+            batch = [transform(results) for results in batch]
         yield from zip(batch, encode(predictor, [results["image"] for results in batch]), strict=True)
 
 

@@ -59,7 +59,7 @@ def _first_tiles(
         unit = load_unit(item, source, settings, needs_truth)
         for results in islice(cut_tiles(unit, settings), _TILES - len(tiles)):
             for transform in transforms:
-                results = step(results)
+                results = transform(results)
             if results["prompts"].count:
                 tiles.append({"image": results["image"].copy(), "prompts": results["prompts"]})
         if len(tiles) == _TILES:

@@ -108,7 +108,7 @@ class Pipeline:
         for results in cut_tiles(unit, self._settings, part):
             with _naming(unit, results["tile"]):
                 for transform in self._before:
-                    results = step(results)
+                    results = transform(results)
             batch.append(results)
             if len(batch) >= self._tile_batch:
                 yield batch
@@ -120,7 +120,7 @@ class Pipeline:
         tile, stem = results["tile"], unit.item.stem
         with _naming(unit, tile):
             for transform in self._after:
-                results = step(results)
+                results = transform(results)
         if self._settings.cuts_tiles:
             name = f"images/{tile}.png"
             files.append((name, self._writer.submit(_write_image, self._store, name, results["image"], stem)))

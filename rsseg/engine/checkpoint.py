@@ -85,7 +85,7 @@ def load_pretrained(
         trust: See :func:`load_file`.
 
     Raises:
-        ValueError: A key is missing, left over or of another shape beyond what ``new`` and ``unused`` allow.
+        ValueError: A key is missing, unexpected or of another shape beyond what ``new`` and ``unused`` allow.
     """
     state = _state_dict(load_file(path, trust=trust), Path(path))
     own = model.state_dict()
@@ -98,7 +98,7 @@ def load_pretrained(
         for key, value in fits.items()
         if value.shape != own[key].shape
     ]
-    problems = {"missing": missing, "left over": extra, "of another shape": shapes}
+    problems = {"missing": missing, "unexpected": extra, "size mismatch": shapes}
     if any(problems.values()):
         text = "; ".join(
             f"{len(v)} {k}: {', '.join(v[:5])}{' ...' if len(v) > 5 else ''}" for k, v in problems.items() if v

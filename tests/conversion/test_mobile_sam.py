@@ -153,7 +153,7 @@ def test_keys_that_do_not_fit_are_named(checkpoint: Path, tmp_path: Path) -> Non
     state = torch.load(checkpoint, weights_only=True)
     del state["image_encoder.neck.0.weight"]
     torch.save({**state, "image_encoder.layers.9.c.weight": torch.zeros(1)}, tmp_path / "odd.pt")
-    with pytest.raises(ValueError, match=r"1 missing: image_encoder\.neck\.0\.weight; 1 left over: image_encoder\.la"):
+    with pytest.raises(ValueError, match=r"1 missing: image_encoder\.neck\.0\.weight; 1 unexpected: image_encoder\.la"):
         SAMPredictor(SMALL, checkpoint=str(tmp_path / "odd.pt"))
     with pytest.raises(ValueError, match=r"do not fit SAM 'vit_b'; they look like vit_t \(MobileSAM\)"):
         SAMPredictor("vit_b", checkpoint=str(checkpoint))

@@ -52,11 +52,9 @@ def test_what_does_not_fit_is_listed() -> None:
     model = torch.nn.Linear(2, 3)
     assert misfits(model, model.state_dict()) == ""
     wrong = {"weight": torch.zeros(3, 5), "extra": torch.zeros(1)}
-    assert misfits(model, wrong) == (
-        "1 missing: bias; 1 left over: extra; 1 of another shape: weight (3, 5) for (3, 2)"
-    )
+    assert misfits(model, wrong) == ("1 missing: bias; 1 unexpected: extra; 1 size mismatch: weight (3, 5) for (3, 2)")
     many = {**model.state_dict(), **{f"k{i}": torch.zeros(1) for i in range(5)}}
-    assert misfits(model, many) == "5 left over: k0, k1, k2 ..."
+    assert misfits(model, many) == "5 unexpected: k0, k1, k2 ..."
 
 
 def test_a_wrong_pair_says_what_the_file_is(tmp_path: Path) -> None:
@@ -66,7 +64,7 @@ def test_a_wrong_pair_says_what_the_file_is(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"weights\.pth.*do not fit SAM 'mine'; they look like vit_b \(\d+ missing"):
         load_sam(TINY, path, "mine")
     torch.save(build_sam({**TINY, "depth": 3}).state_dict(), path)
-    with pytest.raises(ValueError, match=r"14 left over: image_encoder\.blocks\.2\.norm1\.weight"):
+    with pytest.raises(ValueError, match=r"14 unexpected: image_encoder\.blocks\.2\.norm1\.weight"):
         load_sam(TINY, path, "mine")
     with pytest.raises(ValueError, match=r"none of vit_h.* but begin with image_encoder\.pos_embed, "):
         SAMPredictor({**TINY, "embed_dim": 64}, checkpoint=str(path))

@@ -34,7 +34,7 @@ def test_resnets_are_inflated_and_chosen_from():
     own = dict(type="ResNet", depth=18, in_channels=3, base_channels=8, stem_channels=8)
     file = MODELS.build(own).state_dict()
     state, report = convert_state(file, settings=dict(in_channels=12))
-    assert report.ok and report.model["in_channels"] == 12 and report.fitted == ["conv1.weight"]
+    assert report.ok and report.model["in_channels"] == 12 and report.resized == ["conv1.weight"]
     assert torch.equal(state["conv1.weight"], fit_channels(file["conv1.weight"], 12))
     MODELS.build(report.model).load_state_dict(state)
     trained = {f"backbone.{key}": value for key, value in state.items()} | {"head.fc.weight": torch.ones(43, 64)}

@@ -93,9 +93,9 @@ def test_every_key_is_accounted_for(tmp_path):
     torch.save({"state_dict": {**state, "heads.x.weight": torch.ones(1)}}, path)
     target = net(4)
     for options, message in [
-        ({}, r"1 left over: heads.x.weight; 2 of another shape: head.weight"),
-        ({"unused": ["heads"]}, r"2 of another shape: head.weight \(5, 3\) for \(4, 3\)"),
-        ({"new": ["head"]}, r"1 left over: heads.x.weight"),
+        ({}, r"1 unexpected: heads.x.weight; 2 size mismatch: head.weight"),
+        ({"unused": ["heads"]}, r"2 size mismatch: head.weight \(5, 3\) for \(4, 3\)"),
+        ({"new": ["head"]}, r"1 unexpected: heads.x.weight"),
     ]:
         with pytest.raises(ValueError, match=message):
             load_pretrained(target, path, **options)

@@ -205,7 +205,7 @@ def test_beit_for_smaller_and_larger_images():
     key = "blocks.3.attn.relative_position_bias_table"
     rows = file[key][:-3].reshape(11, 11)[2:9, 2:9].reshape(49, 1)
     assert torch.equal(state[key], torch.cat([rows, file[key][-3:]]))
-    assert len(report.fitted) == len(report.skipped["indices of another grid"]) == 12
+    assert len(report.resized) == len(report.skipped["indices of another grid"]) == 12
     with pytest.raises(ValueError, match=r"images of 96 cannot be widened to img_size=224: say --set img_size=96"):
         convert_state(file)
 

@@ -130,7 +130,7 @@ def test_all_648_keys_of_the_published_model():
         state, report = convert_state({key: torch.empty(shape) for key, shape in shapes.items()})
     assert len(shapes) == len(state) == len(report.loaded) == 648 and report.ok and report.part == "model"
     assert sum(value.numel() for key, value in state.items() if "attn_mask" not in key) == 243_988_242
-    assert not (report.skipped or report.fresh or report.fitted)
+    assert not (report.skipped or report.fresh or report.resized)
     assert "for a model (GSNet)" in str(report) and "  model              dict(type='GSNet'" in str(report)
     prefixes = {key.split(".")[0] for key in state}
     assert prefixes == {"clip", "dino", "encoder", "fusion", "aggregator", "decoder"}
@@ -169,7 +169,7 @@ def test_catseg_is_gsnet_with_one_stream():
     assert len(state) == len(report.loaded) == 484 and report.ok and report.layout == "CAT-Seg, official names"
     assert sum(value.numel() for key, value in state.items() if "attn_mask" not in key) == 154_289_378
     assert {key.split(".")[0] for key in state} == {"clip", "encoder", "fusion", "aggregator", "decoder"}
-    assert not (report.skipped or report.fresh or report.fitted)
+    assert not (report.skipped or report.fresh or report.resized)
     assert report.model["clip"]["resolution"] == 384 and report.model["decoder"]["guidance"] == ("clip",)
     weights = values(catseg(**SMALL))
     state, _ = convert_state(weights)

@@ -1,4 +1,4 @@
-"""Converted files are taken by init_cfg and by the hook for fine-tuning: each backbone, no key missing or left over."""
+"""Converted files are taken by init_cfg and by the hook for fine-tuning: each backbone, no key missing or unexpected."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_positions_are_resized_without_the_class_token(name, rows):
     state["pos_embed"][0, 1:, 0] = grid.flatten()
     state["pos_embed"][0, 0, 0] = 1000.0
     out, report = convert_state(state, backbone=name, settings=dict(img_size=32))
-    assert report.ok and report.fitted == ["pos_embed"]
+    assert report.ok and report.resized == ["pos_embed"]
     along = torch.tensor([[-3 + 19, 19, -3, 0], [0, -3, 19, 19 - 3]]) / 32
     places = out["pos_embed"][0, :, 0]
     assert len(places) == rows

@@ -88,7 +88,7 @@ def test_a_sep_file_is_a_model_of_our_config(repo, name):
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == millions
     converted, report = convert_state(state)
     assert report.ok and len(report.loaded) == keys
-    assert not (report.missing or report.unexpected or report.fresh or report.skipped or report.fitted)
+    assert not (report.missing or report.unexpected or report.fresh or report.skipped or report.resized)
     assert shapes(converted) == shapes(model.state_dict())
     assert report.model["type"] == "MultiHeadSegmentor" and report.model["heads"] == {
         "sota": 18,

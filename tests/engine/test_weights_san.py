@@ -90,7 +90,7 @@ def test_scores_are_mmsegs(theirs: Any, tmp_path: Path) -> None:
     torch.save(dict(meta={}, state_dict=file), tmp_path / "mmseg.pth")
     report = convert_weights(tmp_path / "mmseg.pth", tmp_path / "ours.pth")
     assert report.layout == "SAN, mmseg's names" and report.part == "model"
-    assert not (report.skipped or report.fresh or report.fitted)
+    assert not (report.skipped or report.fresh or report.resized)
     assert report.model["taps"] == (0, 1, 2, 3) and report.model["clip"]["resolution"] == 320
     ours = MODELS.build({**report.model, "vocabulary": WORDS}).eval()
     assert sum(v.numel() for v in ours.state_dict().values()) == sum(v.numel() for v in file.values())

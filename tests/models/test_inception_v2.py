@@ -209,10 +209,10 @@ def test_caffe_gives_the_releases_map(tmp_path):
     )
     verdict = convert_weights(tmp_path / "bn.pth", tmp_path / "caffe.pth")
     assert verdict.skipped == {"classifier": ["last_linear.weight", "last_linear.bias"]}
-    assert len(verdict.loaded) == len(state) == 414 and not verdict.fitted
+    assert len(verdict.loaded) == len(state) == 414 and not verdict.resized
     torch.save(InceptionV2("caffe").state_dict(), tmp_path / "new.pth")  # with counters of batches
     again = convert_weights(tmp_path / "new.pth", tmp_path / "out.pth")
-    assert len(again.loaded) == 483 and not again.fitted
+    assert len(again.loaded) == 483 and not again.resized
     pixels = torch.rand(3, 128, 96, generator=torch.Generator().manual_seed(1))
     image = 255 * pixels.flip(0) - torch.tensor([104.0, 117.0, 128.0]).view(3, 1, 1)
     found = load(tmp_path / "caffe.pth")(((pixels - MEAN) / STD)[None])[0]

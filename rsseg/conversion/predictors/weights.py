@@ -56,8 +56,8 @@ def misfits(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> str:
     ]
     problems = {
         "missing": [key for key in own if key not in state],
-        "left over": [key for key in state if key not in own],
-        "of another shape": shapes,
+        "unexpected": [key for key in state if key not in own],
+        "size mismatch": shapes,
     }
     return "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems.items() if keys)
 

@@ -152,7 +152,7 @@ def _begin(report: ConversionReport, parts: Parts, translation: Translation, bef
     lost = [translation.origin[key] for key in before if key not in translation.state]
     if lost:
         report.skipped["indices of another grid"] = lost
-    report.fitted = [key for key, value in translation.state.items() if value.shape != before[key].shape]
+    report.resized = [key for key, value in translation.state.items() if value.shape != before[key].shape]
     report.unexpected += parts.unexpected
 
 
@@ -201,7 +201,7 @@ def _load(model: nn.Module, state: State, translation: Translation, target: Targ
         report.size_mismatch = [f"{key} {file} for {model}" for key, file, model in found] or [str(error)]
         return {}
     out = {key: value.clone() for key, value in model.state_dict().items() if key in values}
-    report.fitted += [key for key, value in out.items() if value.shape != state[key].shape]
+    report.resized += [key for key, value in out.items() if value.shape != state[key].shape]
     return out
 
 

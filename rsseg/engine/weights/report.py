@@ -18,7 +18,7 @@ class ConversionReport:
         model: Config of the model that the weights are for.
         part: ``"backbone"`` or ``"model"``.
         loaded: The model's keys that the file has.
-        fitted: Those among them that were fitted to another grid, or lost the place of a class token.
+        resized: Those among them that were resized to another grid, or lost the place of a class token.
         skipped: The file's keys that the model does without by design, by reason.
         fresh: The model's keys that such files do not have, by reason; they keep their initial values.
         missing: The model's keys that the file should have.
@@ -31,7 +31,7 @@ class ConversionReport:
     model: dict[str, Any]
     part: str
     loaded: list[str] = field(default_factory=list)
-    fitted: list[str] = field(default_factory=list)
+    resized: list[str] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     fresh: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -55,10 +55,10 @@ class ConversionReport:
             f"  missing            {_names(self.missing)}",
             f"  unexpected         {_names(self.unexpected)}",
         ]
-        if self.fitted:
-            lines.insert(2, f"  of these fitted    {_names(self.fitted)}")
+        if self.resized:
+            lines.insert(2, f"  of these resized   {_names(self.resized)}")
         if self.size_mismatch:
-            lines.append(f"  of another shape   {_names(self.size_mismatch)}")
+            lines.append(f"  size mismatch      {_names(self.size_mismatch)}")
         return "\n".join([*lines, f"  {name:<19}dict({settings})"])
 
 

@@ -53,7 +53,7 @@ def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> S
 
     Raises:
         FileNotFoundError: There is no such file; the message says where to get it.
-        ValueError: A file cannot be read, weights are missing or left over, or have another shape than the model's.
+        ValueError: A file cannot be read, weights are missing or unexpected, or have another shape than the model's.
     """
     patch = wanted["visual.conv1.weight"][-1]
     paths = [Path(files)] if isinstance(files, str) else [Path(file) for file in files]
@@ -79,8 +79,8 @@ def misfits(state: State, wanted: Mapping[str, torch.Size]) -> str:
     both = [key for key in wanted if key in state]
     problems = {
         "missing": [key for key in wanted if key not in state],
-        "left over": [key for key in state if key not in wanted],
-        "of another shape": [
+        "unexpected": [key for key in state if key not in wanted],
+        "size mismatch": [
             f"{key} {tuple(state[key].shape)} for {tuple(wanted[key])}"
             for key in both
             if state[key].shape != wanted[key]

@@ -182,7 +182,7 @@ def read_dino(file: str, wanted: Mapping[str, torch.Size]) -> State:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file cannot be read, weights are missing or left over, or have another shape than the model's.
+        ValueError: The file cannot be read, weights are missing or unexpected, or have another shape than the model's.
     """
     path = Path(file)
     advice = "Pre-train one: python tools/train.py configs/dino/vit_b8_landdiscover.py, or take GSNet's (key 'teacher')"

@@ -252,10 +252,10 @@ def test_building_reads_nothing_and_a_missing_file_says_where_from(tmp_path):
 
 MISTAKES = {
     "a key lost": (lambda s: {k: v for k, v in s.items() if k != "visual.proj"}, "1 missing: visual.proj"),
-    "a key too many": (lambda s: s | {"odd": torch.ones(1)}, "1 left over: odd"),
+    "a key too many": (lambda s: s | {"odd": torch.ones(1)}, "1 unexpected: odd"),
     "another grid": (
         lambda s: s | {"visual.positional_embedding": torch.ones(10, WIDTH)},
-        r"1 of another shape: visual.positional_embedding \(10, 64\) for \(17, 64\)",
+        r"1 size mismatch: visual.positional_embedding \(10, 64\) for \(17, 64\)",
     ),
     "images alone": (
         lambda s: {k: v for k, v in s.items() if k.startswith("visual.")},

@@ -149,7 +149,7 @@ def test_files_that_do_not_fit(tmp_path, model):
     state = model.state_dict() | {"pos_embed": torch.ones(1, 10, 64), "odd": torch.ones(1)}
     del state["norm.bias"]
     torch.save(dict(teacher=state), file)
-    message = r"1 missing: norm.bias; 1 left over: odd; 1 of another shape: pos_embed \(1, 10, 64\) for \(1, 17, 64\)"
+    message = r"1 missing: norm.bias; 1 unexpected: odd; 1 size mismatch: pos_embed \(1, 10, 64\) for \(1, 17, 64\)"
     with pytest.raises(ValueError, match=message):
         loaded.init_weights()
 

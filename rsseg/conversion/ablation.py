@@ -18,13 +18,13 @@ import cv2
 from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
-from rsseg.conversion.ablation_unit import measure_unit
+from rsseg.conversion.ablation_image import measure_image
 from rsseg.conversion.evaluation import Scores, aligned, figure
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.settings import Settings, build
+from rsseg.conversion.source_image import Transform, problem_row
 from rsseg.conversion.storage import Store, stable_hash
-from rsseg.conversion.unit import Transform, problem_row
 from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
 from rsseg.io.progress import Progress
 
@@ -142,7 +142,7 @@ def _measure(
     before, prompters = _build_transforms(settings, prompts)
     progress = Progress(len(todo), f"ablation ({settings.predictor}, {len(prompts)} prompts)", shown)
     for item in todo:
-        part = measure_unit(item, source, settings, predictor, before, prompters)
+        part = measure_image(item, source, settings, predictor, before, prompters)
         for problem in part["problems"]:
             _log.warning("skipped: %s: %s (%s)", problem["file"], problem["reason"], problem["value"])
         store.write_json(f".parts/{item.stem}.json", part, owner=item.stem)

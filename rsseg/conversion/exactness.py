@@ -13,8 +13,8 @@ from rsseg.conversion.pipeline import divide_transforms
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
+from rsseg.conversion.source_image import Results, Transform, cut_tiles, load_source_image
 from rsseg.conversion.storage import Store
-from rsseg.conversion.unit import Results, Transform, cut_tiles, load_unit
 from rsseg.datasets.detection import DetectionSource
 from rsseg.structures.masks import MaskCrop, cut_mask
 
@@ -56,8 +56,8 @@ def _first_tiles(
 ) -> list[Results]:
     tiles: list[Results] = []
     for item in source.items:
-        unit = load_unit(item, source, settings, needs_truth)
-        for results in islice(cut_tiles(unit, settings), _TILES - len(tiles)):
+        source_image = load_source_image(item, source, settings, needs_truth)
+        for results in islice(cut_tiles(source_image, settings), _TILES - len(tiles)):
             for transform in transforms:
                 results = transform(results)
             if results["prompts"].count:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from rsseg.conversion.settings import Settings
+from rsseg.conversion.source_image import problem_row
 from rsseg.conversion.splits import split_tiles, write_splits
 from rsseg.conversion.storage import Store
-from rsseg.conversion.unit import problem_row
 from rsseg.datasets.detection import DetectionSource
 
 __all__ = ["merge_parts"]

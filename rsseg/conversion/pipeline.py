@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.conversion.settings import Settings
+from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, problem_row
 from rsseg.conversion.storage import Store, encode_image, encode_labels
-from rsseg.conversion.unit import LoadedUnit, Results, Transform, cut_tiles, problem_row
 from rsseg.io.files import Writer
 
 __all__ = ["Pipeline", "divide_transforms"]
@@ -73,7 +73,7 @@ class Pipeline:
         self._decoder.close()
         self._writer.close()
 
-    def convert(self, unit: LoadedUnit) -> None:
+    def convert(self, source_image: SourceImage) -> None:
         """Convert a source image; returns when its tiles are encoded.
 
         Raises:
@@ -81,16 +81,16 @@ class Pipeline:
             RuntimeError: The same, for errors that are not about values.
             OSError: A file cannot be written; the message names it.
         """
-        part = _empty_part(unit, self._settings)
+        part = _empty_part(source_image, self._settings)
         tiles: list[Future[None]] = []
         files: Files = []
-        for batch in self._batches(unit, part):
-            with _naming(unit, batch[0]["tile"]):
+        for batch in self._batches(source_image, part):
+            with _naming(source_image, batch[0]["tile"]):
                 for transform in self._after[:1]:
                     transform.encode(batch)  # type: ignore[attr-defined]
             for results in batch:
-                tiles.append(self._decoder.submit(self._finish_tile, unit, results, part, files))
-        self._units.append(self._decoder.submit(self._finish_unit, unit.item.stem, part, tiles, files))
+                tiles.append(self._decoder.submit(self._finish_tile, source_image, results, part, files))
+        self._units.append(self._decoder.submit(self._finish_unit, source_image.item.stem, part, tiles, files))
         self.settle(_UNITS)
 
     def settle(self, left: int = 0) -> None:
@@ -103,10 +103,10 @@ class Pipeline:
             self._units.popleft().result().result()
             self._committed()
 
-    def _batches(self, unit: LoadedUnit, part: dict[str, Any]) -> Iterator[list[Results]]:
+    def _batches(self, source_image: SourceImage, part: dict[str, Any]) -> Iterator[list[Results]]:
         batch: list[Results] = []
-        for results in cut_tiles(unit, self._settings, part):
-            with _naming(unit, results["tile"]):
+        for results in cut_tiles(source_image, self._settings, part):
+            with _naming(source_image, results["tile"]):
                 for transform in self._before:
                     results = transform(results)
             batch.append(results)
@@ -116,9 +116,9 @@ class Pipeline:
         if batch:
             yield batch
 
-    def _finish_tile(self, unit: LoadedUnit, results: Results, part: dict[str, Any], files: Files) -> None:
-        tile, stem = results["tile"], unit.item.stem
-        with _naming(unit, tile):
+    def _finish_tile(self, source_image: SourceImage, results: Results, part: dict[str, Any], files: Files) -> None:
+        tile, stem = results["tile"], source_image.item.stem
+        with _naming(source_image, tile):
             for transform in self._after:
                 results = transform(results)
         if self._settings.cuts_tiles:
@@ -137,21 +137,21 @@ class Pipeline:
         return self._writer.submit(_commit, self._store, stem, part, files)
 
 
-def _is_written(unit: Future[Future[None]]) -> bool:
+def _is_written(source_image: Future[Future[None]]) -> bool:
     """Whether asking for the result would not wait: the image is written, or has failed."""
-    return unit.done() and (unit.exception() is not None or unit.result().done())
+    return source_image.done() and (source_image.exception() is not None or source_image.result().done())
 
 
-def _empty_part(unit: LoadedUnit, settings: Settings) -> dict[str, Any]:
-    failure = [] if unit.failure is None else [problem_row(unit.failure)]
+def _empty_part(source_image: SourceImage, settings: Settings) -> dict[str, Any]:
+    failure = [] if source_image.failure is None else [problem_row(source_image.failure)]
     return {
-        "source": unit.item.image.relative_to(Path(settings.source["images"])).as_posix(),
-        "objects": len(unit.detections),
-        "failed": unit.failure is not None,
-        "size": None if unit.image is None else [int(v) for v in unit.image.shape[:2]],
+        "source": source_image.item.image.relative_to(Path(settings.source["images"])).as_posix(),
+        "objects": len(source_image.detections),
+        "failed": source_image.failure is not None,
+        "size": None if source_image.image is None else [int(v) for v in source_image.image.shape[:2]],
         "unassigned": [],
         "empty_tiles": [],
-        "problems": [problem_row(error) for error in unit.detections.problems] + failure,
+        "problems": [problem_row(error) for error in source_image.detections.problems] + failure,
         "tiles": [],
         "files": {},
     }
@@ -171,7 +171,7 @@ def _commit(store: Store, stem: str, part: dict[str, Any], files: Files) -> None
 
 
 @contextmanager
-def _naming(unit: LoadedUnit, tile: str) -> Iterator[None]:
+def _naming(source_image: SourceImage, tile: str) -> Iterator[None]:
     """Let an error say which image and tile it is about; those of files say so themselves."""
     try:
         yield
@@ -179,4 +179,4 @@ def _naming(unit: LoadedUnit, tile: str) -> Iterator[None]:
         raise
     except Exception as error:
         kind = ValueError if isinstance(error, ValueError) else RuntimeError
-        raise kind(f"{unit.item.image}, tile {tile}: {error}") from error
+        raise kind(f"{source_image.item.image}, tile {tile}: {error}") from error

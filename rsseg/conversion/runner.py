@@ -20,9 +20,9 @@ from rsseg.conversion.merge import merge_parts
 from rsseg.conversion.pipeline import Pipeline
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.settings import Settings, build
+from rsseg.conversion.source_image import SourceImage, Transform, load_source_image
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.summary import failure_text, summary
-from rsseg.conversion.unit import LoadedUnit, Transform, load_unit
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
 from rsseg.io.progress import Progress
 
@@ -194,10 +194,10 @@ def _convert_all(
     todo: list[SourceItem], source: DetectionSource, settings: Settings, pipeline: Pipeline, needs_truth: bool
 ) -> None:
     with pipeline:
-        for unit in _read_ahead(todo, source, settings, needs_truth, pipeline.settle):
-            for error in [*unit.detections.problems, *([unit.failure] if unit.failure else [])]:
+        for source_image in _read_ahead(todo, source, settings, needs_truth, pipeline.settle):
+            for error in [*source_image.detections.problems, *([source_image.failure] if source_image.failure else [])]:
                 _log.warning("skipped: %s", error)
-            pipeline.convert(unit)
+            pipeline.convert(source_image)
             del unit
         pipeline.settle()
 
@@ -208,17 +208,17 @@ def _read_ahead(
     settings: Settings,
     needs_truth: bool,
     settle: Callable[[], None],
-) -> Iterator[LoadedUnit]:
+) -> Iterator[SourceImage]:
     """Load the units in order, the next one while the last one is used; a large one only when nothing else is held."""
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
-        ahead: Future[LoadedUnit] | None = None
+        ahead: Future[SourceImage] | None = None
         for i, item in enumerate(todo):
             if ahead is None and not _small(item):
                 settle()
-            unit = ahead.result() if ahead else load_unit(item, source, settings, needs_truth)
+            source_image = ahead.result() if ahead else load_source_image(item, source, settings, needs_truth)
             ahead = None
             if i + 1 < len(todo) and _small(todo[i + 1]):
-                ahead = pool.submit(load_unit, todo[i + 1], source, settings, needs_truth)
+                ahead = pool.submit(load_source_image, todo[i + 1], source, settings, needs_truth)
             yield unit
             del unit
 

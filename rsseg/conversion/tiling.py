@@ -25,8 +25,8 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
+from rsseg.conversion.source_image import tile_name
 from rsseg.conversion.storage import encode_image
-from rsseg.conversion.unit import tile_name
 from rsseg.datasets.detection import SUFFIXES
 from rsseg.io.files import remove_abandoned, replacing, run_threads
 from rsseg.io.progress import Progress

@@ -118,17 +118,17 @@ def test_few_tiles_wait_however_slow_the_decoder(staged: Make, monkeypatch: pyte
 
 def test_a_large_image_is_alone_in_memory(staged: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[weakref.ref[Any]] = []
-    load = runner.load_unit
+    load = runner.load_source_image
 
     def watched(*args: Any) -> Any:
         gc.collect()
         assert not [ref for ref in held if ref() is not None], "an earlier image is still in memory"
-        unit = load(*args)
-        if unit.image is not None:
-            held.append(weakref.ref(unit.image))
+        source_image = load(*args)
+        if source_image.image is not None:
+            held.append(weakref.ref(source_image.image))
         return unit
 
-    monkeypatch.setattr(runner, "load_unit", watched)
+    monkeypatch.setattr(runner, "load_source_image", watched)
     monkeypatch.setattr(runner, "_AHEAD_PIXELS", 0)
     assert convert_labels(staged()).complete
     assert len(held) == 3

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
+from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, load_source_image, problem_row
 from rsseg.conversion.truths import load_truth
-from rsseg.conversion.unit import LoadedUnit, Results, Transform, cut_tiles, load_unit, problem_row
 from rsseg.datasets.detection import AnnotationError, DetectionSource, SourceItem
 from rsseg.structures.masks import MaskCrop, cut_mask
 
-__all__ = ["measure_unit"]
+__all__ = ["measure_image"]
 
 _log = logging.getLogger("rsseg")
 
 
-def measure_unit(
+def measure_image(
     item: SourceItem,
     source: DetectionSource,
     settings: Settings,
@@ -51,39 +51,41 @@ def measure_unit(
         OSError: A file is missing or cannot be read and the source raises problems.
         ValueError: The model cannot use such prompts, or returned another number of masks than there are objects.
     """
-    unit = load_unit(item, source, settings, needs_truth=False)
+    source_image = load_source_image(item, source, settings, needs_truth=False)
     part: dict[str, Any] = {
         "source": item.image.relative_to(Path(settings.source["images"])).as_posix(),
-        "failed": unit.failure is not None,
+        "failed": source_image.failure is not None,
         "without_truth": False,
         "unassigned": 0,
-        "problems": [problem_row(error) for error in [*unit.detections.problems, *filter(None, [unit.failure])]],
+        "problems": [
+            problem_row(error) for error in [*source_image.detections.problems, *filter(None, [source_image.failure])]
+        ],
         "labels": [],
         "truth": [],
         "masks": {kind: {"area": [], "common": []} for kind in prompters},
         "files": {},
     }
-    if unit.image is None:
+    if source_image.image is None:
         return part
     try:
-        unit.truth = load_truth(item, unit.detections, settings.table, settings.truth or {})
+        source_image.truth = load_truth(item, source_image.detections, settings.table, settings.truth or {})
     except (AnnotationError, OSError) as error:
         if source.on_error == "raise":
             raise
         _log.warning("no ground truth: %s", error)
         part["without_truth"] = True
         return part
-    for results, encoded in _encoded_tiles(unit, settings, predictor, before, part):
+    for results, encoded in _encoded_tiles(source_image, settings, predictor, before, part):
         _count_tile(part, results, encoded, predictor, prompters)
     return part
 
 
 def _encoded_tiles(
-    unit: LoadedUnit, settings: Settings, predictor: Predictor, before: list[Transform], part: dict[str, Any]
+    source_image: SourceImage, settings: Settings, predictor: Predictor, before: list[Transform], part: dict[str, Any]
 ) -> Iterator[tuple[Results, Any]]:
     """Results of the tiles with objects and what the model keeps of each, as many at once as it likes."""
     lists: dict[str, Any] = {"empty_tiles": []}
-    tiles = [results for results in cut_tiles(unit, settings, lists) if len(results["detections"])]
+    tiles = [results for results in cut_tiles(source_image, settings, lists) if len(results["detections"])]
     part["unassigned"] = len(lists["unassigned"])
     count = getattr(predictor, "tile_batch", 1)
     for start in range(0, len(tiles), count):

@@ -14,14 +14,23 @@ from rsseg.conversion.truths import Truth, load_truth
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
 from rsseg.structures.windows import assign_boxes, tile_windows
 
-__all__ = ["LoadedUnit", "Results", "Transform", "cut_tiles", "load_unit", "problem_row", "tile_name", "tiles_of"]
+__all__ = [
+    "Results",
+    "SourceImage",
+    "Transform",
+    "cut_tiles",
+    "load_source_image",
+    "problem_row",
+    "tile_name",
+    "tiles_of",
+]
 
 Results = dict[str, Any]
 Transform = Callable[[Results], Results]
 
 
 @dataclass
-class LoadedUnit:
+class SourceImage:
     """A source image in memory.
 
     Attributes:
@@ -51,7 +60,7 @@ def tile_name(stem: str, window: NDArray[np.int64], cut: bool) -> str:
     return f"{stem}__{int(window[0])}_{int(window[1])}" if cut else stem
 
 
-def load_unit(item: SourceItem, source: DetectionSource, settings: Settings, needs_truth: bool) -> LoadedUnit:
+def load_source_image(item: SourceItem, source: DetectionSource, settings: Settings, needs_truth: bool) -> SourceImage:
     """Read labels, image and (where needed) ground truth of one source image.
 
     Raises:
@@ -67,9 +76,9 @@ def load_unit(item: SourceItem, source: DetectionSource, settings: Settings, nee
         broken = [error for error in detections.problems if error.path == item.image]
         if broken:
             detections.problems = [error for error in detections.problems if error.path != item.image]
-            return LoadedUnit(item, detections, failure=broken[0])
+            return SourceImage(item, detections, failure=broken[0])
         if not len(detections) and not settings.keep_empty:
-            return LoadedUnit(item, detections)
+            return SourceImage(item, detections)
         image = read_image(item.image, mode=settings.source.get("image_mode", "strict"))
         truth = None
         if needs_truth and settings.truth is not None:
@@ -80,27 +89,27 @@ def load_unit(item: SourceItem, source: DetectionSource, settings: Settings, nee
         if not isinstance(error, AnnotationError):
             path = error.filename or item.image
             error = AnnotationError(path, None, item.stem, f"file cannot be read ({error.strerror or error})")
-        return LoadedUnit(item, detections, failure=error)
-    unit = LoadedUnit(item, detections, image, truth)
-    unit.tiles = tiles_of(unit, settings)
+        return SourceImage(item, detections, failure=error)
+    source_image = SourceImage(item, detections, image, truth)
+    source_image.tiles = tiles_of(source_image, settings)
     return unit
 
 
-def cut_tiles(unit: LoadedUnit, settings: Settings, part: dict[str, Any] | None = None) -> Iterator[Results]:
+def cut_tiles(source_image: SourceImage, settings: Settings, part: dict[str, Any] | None = None) -> Iterator[Results]:
     """What the transforms start from, for each tile that is kept, with its name under ``tile``.
 
     Args:
-        unit: A source image; without pixels it has no tiles.
+        source_image: A source image; without pixels it has no tiles.
         settings: The config.
         part: Gets the lists ``unassigned`` (object ids) and ``empty_tiles`` (names).
     """
-    if unit.image is None:
+    if source_image.image is None:
         return
-    windows, kept = unit.tiles or tiles_of(unit, settings)
+    windows, kept = source_image.tiles or tiles_of(source_image, settings)
     part = {"empty_tiles": []} if part is None else part
-    part["unassigned"] = [unit.detections.object_ids[i] for i in np.flatnonzero(~kept.any(axis=1))]
+    part["unassigned"] = [source_image.detections.object_ids[i] for i in np.flatnonzero(~kept.any(axis=1))]
     for j, window in enumerate(windows):
-        tile = tile_name(unit.item.stem, window, settings.cuts_tiles)
+        tile = tile_name(source_image.item.stem, window, settings.cuts_tiles)
         rows = np.flatnonzero(kept[:, j])
         if not len(rows):
             part["empty_tiles"].append(tile)
@@ -108,21 +117,21 @@ def cut_tiles(unit: LoadedUnit, settings: Settings, part: dict[str, Any] | None 
                 continue
         yield {
             "tile": tile,
-            "source_image": unit.image,
+            "source_image": source_image.image,
             "window": window,
-            "detections": unit.detections.select(rows),
-            "source_truth": None if unit.truth is None else [unit.truth[i] for i in rows],
+            "detections": source_image.detections.select(rows),
+            "source_truth": None if source_image.truth is None else [source_image.truth[i] for i in rows],
         }
 
 
-def tiles_of(unit: LoadedUnit, settings: Settings) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def tiles_of(source_image: SourceImage, settings: Settings) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Windows (M, 4) of the image, and which objects each keeps, (N, M)."""
-    assert unit.image is not None
-    height, width = unit.image.shape[:2]
+    assert source_image.image is not None
+    height, width = source_image.image.shape[:2]
     if settings.tiling is None:
         whole = np.array([[0, 0, width, height]], np.int64)
-        return whole, np.ones((len(unit.detections), 1), bool)
+        return whole, np.ones((len(source_image.detections), 1), bool)
     tiling = settings.tiling
     windows = tile_windows((height, width), tiling["size"], tiling.get("overlap", 0), tiling.get("pad", False))
-    boxes = unit.detections.hbox if tiling.get("box", "qbox") == "hbox" else unit.detections.qbox
+    boxes = source_image.detections.hbox if tiling.get("box", "qbox") == "hbox" else source_image.detections.qbox
     return windows, assign_boxes(boxes, windows, tiling.get("iof_thr", 0.7))

@@ -7,7 +7,7 @@ predictors = dict(
     sam2=dict(type="SAM2Predictor", config="sam2.1_hiera_l", checkpoint="data/weights/sam2.1_hiera_large.pt"),
     grabcut=dict(type="GrabCutPredictor"),
     box=dict(type="BoxPredictor"),
-    truth=dict(type="TruthPredictor"),
+    truth=dict(type="GroundTruthPredictor"),
 )
 pipeline = [
     dict(type="CutTile"),

@@ -186,7 +186,7 @@ def _unfinished(store: Store, item: SourceItem) -> bool:
     if part is None:
         store.part_path(item.stem).unlink(missing_ok=True)
         return True
-    return bool(part["failed"] or part["without_truth"])
+    return bool(part["failed"] or part["without_gt"])
 
 
 def _add_up(
@@ -205,7 +205,7 @@ def _add_up(
                 scores[kind].add(*row)
         unassigned += part["unassigned"]
         lists["failed_images"] += [part["source"]] if part["failed"] else []
-        lists["images_without_truth"] += [part["source"]] if part["without_truth"] else []
+        lists["images_without_truth"] += [part["source"]] if part["without_gt"] else []
         lists["problems"] += part["problems"]
     lists["problems"] += [problem_row(error) for error in source.problems]
     result = {
@@ -224,7 +224,7 @@ def _add_up(
     return result
 
 
-_COLUMNS = ("prompt", "class", "instances", "without_truth", "mIOU_I", "mIOU_P")
+_COLUMNS = ("prompt", "class", "instances", "without_gt", "mIOU_I", "mIOU_P")
 
 
 def _rows(result: dict[str, Any]) -> Iterator[list[Any]]:

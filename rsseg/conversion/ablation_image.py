@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.conversion.ground_truth import load_ground_truth
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, load_source_image, problem_row
-from rsseg.conversion.truths import load_truth
 from rsseg.datasets.detection import AnnotationError, DetectionSource, SourceItem
 from rsseg.structures.masks import MaskCrop, cut_mask
 
@@ -51,11 +51,11 @@ def measure_image(
         OSError: A file is missing or cannot be read and the source raises problems.
         ValueError: The model cannot use such prompts, or returned another number of masks than there are objects.
     """
-    source_image = load_source_image(item, source, settings, needs_truth=False)
+    source_image = load_source_image(item, source, settings, needs_gt_masks=False)
     part: dict[str, Any] = {
         "source": item.image.relative_to(Path(settings.source["images"])).as_posix(),
         "failed": source_image.failure is not None,
-        "without_truth": False,
+        "without_gt": False,
         "unassigned": 0,
         "problems": [
             problem_row(error) for error in [*source_image.detections.problems, *filter(None, [source_image.failure])]
@@ -68,12 +68,12 @@ def measure_image(
     if source_image.image is None:
         return part
     try:
-        source_image.truth = load_truth(item, source_image.detections, settings.table, settings.truth or {})
+        source_image.gt_masks = load_ground_truth(item, source_image.detections, settings.table, settings.truth or {})
     except (AnnotationError, OSError) as error:
         if source.on_error == "raise":
             raise
         _log.warning("no ground truth: %s", error)
-        part["without_truth"] = True
+        part["without_gt"] = True
         return part
     for results, encoded in _encoded_tiles(source_image, settings, predictor, before, part):
         _count_tile(part, results, encoded, predictor, prompters)
@@ -99,7 +99,7 @@ def _count_tile(
     part: dict[str, Any], results: Results, encoded: Any, predictor: Predictor, prompters: dict[str, Transform]
 ) -> None:
     labels = results["detections"].labels
-    truth = [None if mask is None else cut_mask(mask, results["window"]) for mask in results["source_truth"]]
+    truth = [None if mask is None else cut_mask(mask, results["window"]) for mask in results["source_gt_masks"]]
     part["labels"] += [int(label) for label in labels]
     part["truth"] += [0 if mask is None else mask.area for mask in truth]
     for kind, prompter in prompters.items():

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rsseg.conversion.ground_truth import load_ground_truth
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store
-from rsseg.conversion.truths import load_truth
 from rsseg.datasets.detection import AnnotationError, DetectionSource
 from rsseg.structures.masks import cut_mask, rle_intersection, to_rle
 
@@ -26,7 +26,7 @@ class Score:
         published_union: Count instances without ground-truth pixels as the release did: as IoU 0, their mask as
             union.  By default they are left out of both means.
         instances: How many are in the means.
-        without_truth: Instances without any ground-truth pixel in their tile.
+        without_gt: Instances without any ground-truth pixel in their tile.
         total: Sum of the instances' intersection over union.
         intersection: Pixels common to mask and truth, summed over instances.
         union: Pixels of mask or truth, summed over instances.
@@ -36,7 +36,7 @@ class Score:
 
     published_union: bool = False
     instances: int = 0
-    without_truth: int = 0
+    without_gt: int = 0
     total: float = 0.0
     intersection: int = 0
     union: int = 0
@@ -45,7 +45,7 @@ class Score:
         """Count one instance by its areas in pixels."""
         union = mask_area + truth_area - intersection
         if truth_area == 0:
-            self.without_truth += 1
+            self.without_gt += 1
         if union == 0 or (truth_area == 0 and not self.published_union):
             return
         self.instances += 1
@@ -57,7 +57,7 @@ class Score:
         """``mIOU_I`` (mean of the instances' IoU), ``mIOU_P`` (of summed pixels), both ``None`` without instances."""
         return {
             "instances": self.instances,
-            "without_truth": self.without_truth,
+            "without_gt": self.without_gt,
             "mIOU_I": round(self.total / self.instances, 6) if self.instances else None,
             "mIOU_P": round(self.intersection / self.union, 6) if self.instances else None,
         }
@@ -83,7 +83,7 @@ class Scores:
 
     def as_dict(self) -> dict[str, Any]:
         """``{"overall": {...}, "classes": {name: {...}}}``, classes without any instance left out."""
-        seen = {name: score for name, score in self._classes.items() if score.instances or score.without_truth}
+        seen = {name: score for name, score in self._classes.items() if score.instances or score.without_gt}
         return {"overall": self._all.as_dict(), "classes": {name: score.as_dict() for name, score in seen.items()}}
 
 
@@ -120,7 +120,7 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
             continue
         detections = source.read(item)
         try:
-            masks = load_truth(item, detections, table, wanted)
+            masks = load_ground_truth(item, detections, table, wanted)
         except (AnnotationError, OSError) as error:
             if source.on_error == "raise":
                 raise
@@ -149,7 +149,7 @@ def evaluation_table(result: dict[str, Any]) -> str:
     lines = [("class", "instances", "no truth", "mIOU_I", "mIOU_P")]
     for name, row in [*result["classes"].items(), ("all", result["overall"])]:
         means = figure(row["mIOU_I"]), figure(row["mIOU_P"])
-        lines.append((name, str(row["instances"]), str(row["without_truth"]), *means))
+        lines.append((name, str(row["instances"]), str(row["without_gt"]), *means))
     return aligned(lines, left=1)
 
 

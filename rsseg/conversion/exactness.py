@@ -40,7 +40,7 @@ def measure_once(
         return {}
     path = store.root / _FILE
     if not path.exists():
-        tiles = _first_tiles(settings, source, divide_transforms(transforms)[0], predictor.needs_truth)
+        tiles = _first_tiles(settings, source, divide_transforms(transforms)[0], predictor.needs_gt_masks)
         store.write_json(_FILE, disagreement(predictor, tiles))
     found = json.loads(path.read_bytes())
     _log.warning(
@@ -52,11 +52,11 @@ def measure_once(
 
 
 def _first_tiles(
-    settings: Settings, source: DetectionSource, transforms: list[Transform], needs_truth: bool
+    settings: Settings, source: DetectionSource, transforms: list[Transform], needs_gt_masks: bool
 ) -> list[Results]:
     tiles: list[Results] = []
     for item in source.items:
-        source_image = load_source_image(item, source, settings, needs_truth)
+        source_image = load_source_image(item, source, settings, needs_gt_masks)
         for results in islice(cut_tiles(source_image, settings), _TILES - len(tiles)):
             for transform in transforms:
                 results = transform(results)

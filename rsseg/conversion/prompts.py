@@ -53,7 +53,7 @@ class Prompts:
         point_labels: (N, P) int64, 1 = on the object, 0 = off it.
         mask_boxes: (N, 4) float64 x1 y1 x2 y2: each, filled, is a mask prompt (see :meth:`draw_mask`).
         mask_qboxes: (N, 4, 2) float64 corners: the same for rotated boxes; never together with ``mask_boxes``.
-        truth: N ground-truth masks (``None`` for an object without one), for ``TruthPredictor`` only.
+        truth: N ground-truth masks (``None`` for an object without one), for ``GroundTruthPredictor`` only.
     """
 
     count: int

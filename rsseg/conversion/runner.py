@@ -98,7 +98,9 @@ def convert_labels(
     transforms = _build_transforms(settings, predictor)
     store = _open_store(settings, overwrite, world)
     about = predictor.describe()
-    store.claim({**settings.as_dict(), "predictor": about, "truth": settings.truth if predictor.needs_truth else None})
+    store.claim(
+        {**settings.as_dict(), "predictor": about, "truth": settings.truth if predictor.needs_gt_masks else None}
+    )
     store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
     if rank == 0:
         for error in source.problems:
@@ -110,7 +112,7 @@ def convert_labels(
         _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
     progress = Progress(len(todo), f"convert ({settings.predictor})", shown=rank == 0)
     pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1))
-    _convert_all(todo, source, settings, pipeline(progress.transform), predictor.needs_truth)
+    _convert_all(todo, source, settings, pipeline(progress.transform), predictor.needs_gt_masks)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())
     failed = _failed(store, source)
     if failed is None:
@@ -118,7 +120,7 @@ def convert_labels(
         return report
     # Another process may not have come to its failed images yet, and the merge must tell how they are now.
     others = [item for item in failed if item not in mine]
-    _convert_all(others, source, settings, pipeline(), predictor.needs_truth)
+    _convert_all(others, source, settings, pipeline(), predictor.needs_gt_masks)
     return _finish(report, store, source, settings, about, with_evaluation)
 
 
@@ -191,10 +193,10 @@ def _build_transforms(settings: Settings, predictor: Predictor) -> list[Transfor
 
 
 def _convert_all(
-    todo: list[SourceItem], source: DetectionSource, settings: Settings, pipeline: Pipeline, needs_truth: bool
+    todo: list[SourceItem], source: DetectionSource, settings: Settings, pipeline: Pipeline, needs_gt_masks: bool
 ) -> None:
     with pipeline:
-        for source_image in _read_ahead(todo, source, settings, needs_truth, pipeline.settle):
+        for source_image in _read_ahead(todo, source, settings, needs_gt_masks, pipeline.settle):
             for error in [*source_image.detections.problems, *([source_image.failure] if source_image.failure else [])]:
                 _log.warning("skipped: %s", error)
             pipeline.convert(source_image)
@@ -206,7 +208,7 @@ def _read_ahead(
     todo: list[SourceItem],
     source: DetectionSource,
     settings: Settings,
-    needs_truth: bool,
+    needs_gt_masks: bool,
     settle: Callable[[], None],
 ) -> Iterator[SourceImage]:
     """Load the units in order, the next one while the last one is used; a large one only when nothing else is held."""
@@ -215,10 +217,10 @@ def _read_ahead(
         for i, item in enumerate(todo):
             if ahead is None and not _small(item):
                 settle()
-            source_image = ahead.result() if ahead else load_source_image(item, source, settings, needs_truth)
+            source_image = ahead.result() if ahead else load_source_image(item, source, settings, needs_gt_masks)
             ahead = None
             if i + 1 < len(todo) and _small(todo[i + 1]):
-                ahead = pool.submit(load_source_image, todo[i + 1], source, settings, needs_truth)
+                ahead = pool.submit(load_source_image, todo[i + 1], source, settings, needs_gt_masks)
             yield unit
             del unit
 

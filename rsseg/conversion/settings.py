@@ -13,11 +13,11 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import Registry
 
+from rsseg.conversion.ground_truth import ground_truth_options
 from rsseg.conversion.predictors import PREDICTORS
 from rsseg.conversion.presets import apply_preset
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.splits import BY
-from rsseg.conversion.truths import truth_options
 from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open_parts, open_source
 from rsseg.metainfo import ClassTable, load_metainfo
 
@@ -48,7 +48,7 @@ class Settings:
         keep_empty: Whether tiles without objects are written (all unlabelled) or only listed.
         split: ``val_fraction``, ``seed`` and ``by`` (``source``: whole source images are drawn, ``tile``: single
             tiles), see :func:`~rsseg.conversion.splits.split_tiles`.
-        truth: ``None``, or ``kind`` (key of ``TRUTHS``) and that kind's options.
+        truth: ``None``, or ``kind`` (key of ``GROUND_TRUTHS``) and that kind's options.
         preset: ``None``, or the key of ``PRESETS`` that :meth:`from_config` has applied.
     """
 
@@ -79,7 +79,7 @@ class Settings:
             raise ValueError(f"split.val_fraction must be a number in 0..1, not {share!r}")
         parse_prompt(self.prompt)
         if self.truth is not None:
-            truth_options(self.truth)
+            ground_truth_options(self.truth)
         known = [*self.predictors, *(name for name in PREDICTORS if name not in self.predictors)]
         if self.predictor not in known:
             raise ValueError(f"no predictor {self.predictor!r}; there are {', '.join(known)}")

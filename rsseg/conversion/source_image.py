@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.conversion.ground_truth import GroundTruthMasks, load_ground_truth
 from rsseg.conversion.settings import Settings
-from rsseg.conversion.truths import Truth, load_truth
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
 from rsseg.structures.windows import assign_boxes, tile_windows
 
@@ -45,7 +45,7 @@ class SourceImage:
     item: SourceItem
     detections: Detections
     image: NDArray[np.uint8] | None = None
-    truth: Truth | None = None
+    truth: GroundTruthMasks | None = None
     failure: AnnotationError | None = None
     tiles: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
 
@@ -60,7 +60,9 @@ def tile_name(stem: str, window: NDArray[np.int64], cut: bool) -> str:
     return f"{stem}__{int(window[0])}_{int(window[1])}" if cut else stem
 
 
-def load_source_image(item: SourceItem, source: DetectionSource, settings: Settings, needs_truth: bool) -> SourceImage:
+def load_source_image(
+    item: SourceItem, source: DetectionSource, settings: Settings, needs_gt_masks: bool
+) -> SourceImage:
     """Read labels, image and (where needed) ground truth of one source image.
 
     Raises:
@@ -69,7 +71,7 @@ def load_source_image(item: SourceItem, source: DetectionSource, settings: Setti
         ValueError: The predictor needs ground truth and the config names none.
     """
     detections = Detections(item.annotation, item.stem)
-    if needs_truth and settings.truth is None:
+    if needs_gt_masks and settings.truth is None:
         raise ValueError("this predictor needs ground-truth masks; set truth=dict(kind=...) in the config")
     try:
         detections = source.read(item)
@@ -81,8 +83,8 @@ def load_source_image(item: SourceItem, source: DetectionSource, settings: Setti
             return SourceImage(item, detections)
         image = read_image(item.image, mode=settings.source.get("image_mode", "strict"))
         truth = None
-        if needs_truth and settings.truth is not None:
-            truth = load_truth(item, detections, settings.table, settings.truth)
+        if needs_gt_masks and settings.truth is not None:
+            truth = load_ground_truth(item, detections, settings.table, settings.truth)
     except (AnnotationError, OSError) as error:
         if source.on_error == "raise":
             raise
@@ -120,7 +122,7 @@ def cut_tiles(source_image: SourceImage, settings: Settings, part: dict[str, Any
             "source_image": source_image.image,
             "window": window,
             "detections": source_image.detections.select(rows),
-            "source_truth": None if source_image.truth is None else [source_image.truth[i] for i in rows],
+            "source_gt_masks": None if source_image.gt_masks is None else [source_image.gt_masks[i] for i in rows],
         }
 
 

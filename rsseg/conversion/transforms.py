@@ -6,7 +6,7 @@ Keys of the dict, in the order in which the default transforms add them:
 source_image     (H, W, 3) uint8 RGB, the whole source image
 window           (4,) int64 x1 y1 x2 y2 of the tile in the source image
 detections       the tile's objects, a ``Detections`` in source pixels
-source_truth     their ground-truth masks in source pixels (``MaskCrop`` or ``None`` each), or ``None``
+source_gt_masks     their ground-truth masks in source pixels (``MaskCrop`` or ``None`` each), or ``None``
 image            (h, w, 3) uint8 RGB, the tile
 prompts          ``Prompts`` in tile pixels
 encoded          what the mask model keeps of the image; there from its encoder to its decoder only
@@ -79,10 +79,10 @@ class MakePrompts:
         prompts = make_prompts(self.kind, hbox, detections.qbox - window[:2])
         if self.clip and prompts.boxes is not None:
             prompts = dataclasses.replace(prompts, boxes=clip_hbox(prompts.boxes, results["image"].shape[:2]))
-        truth = results.get("source_truth")
+        truth = results.get("source_gt_masks")
         if truth is not None:
             cut = [None if mask is None else cut_mask(mask, results["window"]) for mask in truth]
-            prompts = dataclasses.replace(prompts, truth=cut)
+            prompts = dataclasses.replace(prompts, gt_masks=cut)
         results["prompts"] = prompts
         return results
 

@@ -43,7 +43,7 @@ def ablation_chart(result: dict[str, Any], path: Path) -> None:
     figure.legend(loc="outside lower left", ncols=2, fontsize=8, frameon=False)
     overall = next(iter(kinds.values()))["overall"]
     rule = "counted as IoU 0" if result["published_union"] else "left out"
-    missing = f", {overall['without_truth']} without truth pixels {rule}" if overall["without_truth"] else ""
+    missing = f", {overall['without_gt']} without truth pixels {rule}" if overall["without_gt"] else ""
     counted = f"{overall['instances']} instances of {result['images']} images{missing}"
     title = f"{result['label_set']}, {result['predictor']['name']}: masks against ground truth"
     figure.suptitle(f"{title}\n{counted}", x=0.01, ha="left", fontsize=10)

@@ -95,11 +95,11 @@ def test_means_by_hand(ships: Make, tmp_path: Path) -> None:
     assert _means(report.result) == {"hbox": [0.75, 0.666667], "rhbox": [0.666667, 0.6]}
     assert report.result is not None and report.complaint is None
     scores = report.result["prompts"]["hbox"]
-    assert scores["overall"]["instances"] == 2 and scores["overall"]["without_truth"] == 1
+    assert scores["overall"]["instances"] == 2 and scores["overall"]["without_gt"] == 1
     assert scores["classes"] == {"ship": scores["overall"]}
     assert json.loads((tmp_path / "out/ablation.json").read_text()) == report.result
     rows = list(csv.reader(io.StringIO((tmp_path / "out/ablation.csv").read_text())))
-    assert rows[0] == ["prompt", "class", "instances", "without_truth", "mIOU_I", "mIOU_P"]
+    assert rows[0] == ["prompt", "class", "instances", "without_gt", "mIOU_I", "mIOU_P"]
     assert rows[1:3] == [["hbox", "all", "2", "1", "0.75", "0.666667"], ["rhbox", "all", "2", "1", "0.666667", "0.6"]]
     lines = [line.split() for line in ablation_table(report.result).splitlines()]
     assert lines[1] == ["all", "hbox", "2", "1", "0.750*", "0.667*"] and lines[2] == [

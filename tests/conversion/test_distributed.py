@@ -31,7 +31,7 @@ from rsseg.structures.masks import fill_hbox
 
 @MODELS.register_module(force=True)
 class SlowBox:
-    needs_truth = False
+    needs_gt_masks = False
     def encode(self, images):
         time.sleep(0.01 * len(images))
         grave = Path(os.environ.get("GRAVE", "/nowhere"))

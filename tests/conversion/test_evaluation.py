@@ -12,7 +12,7 @@ from PIL import Image
 
 from rsseg.conversion import convert_labels
 from rsseg.conversion.evaluation import Score, evaluation_table
-from rsseg.conversion.truths import load_truth
+from rsseg.conversion.ground_truth import load_ground_truth
 from rsseg.datasets.detection import AnnotationError, SourceItem, read_coco
 from rsseg.metainfo import load_metainfo
 
@@ -49,7 +49,7 @@ def test_score_by_hand() -> None:
     score.add(100, 200, 100)
     score.add(100, 100, 100)
     score.add(0, 25, 0)
-    assert score.as_dict() == {"instances": 2, "without_truth": 1, "mIOU_I": 0.75, "mIOU_P": round(200 / 300, 6)}
+    assert score.as_dict() == {"instances": 2, "without_gt": 1, "mIOU_I": 0.75, "mIOU_P": round(200 / 300, 6)}
     assert Score().as_dict()["mIOU_I"] is None
 
 
@@ -58,7 +58,7 @@ def test_published_union_by_hand() -> None:
     score.add(100, 200, 100)
     score.add(0, 25, 0)  # counts as IoU 0, its mask as union
     score.add(0, 0, 0)  # nothing at all: left out here too
-    assert score.as_dict() == {"instances": 2, "without_truth": 2, "mIOU_I": 0.25, "mIOU_P": round(100 / 225, 6)}
+    assert score.as_dict() == {"instances": 2, "without_gt": 2, "mIOU_I": 0.25, "mIOU_P": round(100 / 225, 6)}
 
 
 def test_published_union_by_config(make_config: Make, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_published_union_by_config(make_config: Make, tmp_path: Path) -> None:
     config = make_config(source=source, tiling=None, truth={"kind": "coco", "published_union": True})
     result = convert_labels(config, with_evaluation=True).evaluation
     assert result is not None
-    assert result["overall"] == {"instances": 3, "without_truth": 1, "mIOU_I": 0.5, "mIOU_P": round(200 / 325, 6)}
+    assert result["overall"] == {"instances": 3, "without_gt": 1, "mIOU_I": 0.5, "mIOU_P": round(200 / 325, 6)}
 
 
 def test_box_floor_by_hand(make_config: Make, tmp_path: Path) -> None:
@@ -75,15 +75,15 @@ def test_box_floor_by_hand(make_config: Make, tmp_path: Path) -> None:
     config = make_config(source=source, tiling=None, truth={"kind": "coco"})
     result = convert_labels(config, with_evaluation=True).evaluation
     assert result is not None
-    assert result["overall"] == {"instances": 2, "without_truth": 1, "mIOU_I": 0.75, "mIOU_P": 0.666667}
-    assert result["classes"]["ship"] == {"instances": 1, "without_truth": 1, "mIOU_I": 0.5, "mIOU_P": 0.5}
+    assert result["overall"] == {"instances": 2, "without_gt": 1, "mIOU_I": 0.75, "mIOU_P": 0.666667}
+    assert result["classes"]["ship"] == {"instances": 1, "without_gt": 1, "mIOU_I": 0.5, "mIOU_P": 0.5}
     assert result["classes"]["plane"]["mIOU_I"] == 1
     assert json.loads((tmp_path / "out/evaluation.json").read_text()) == result
     assert evaluation_table(result).splitlines()[-1].split() == ["all", "2", "1", "0.750", "0.667"]
 
 
 def test_truth_is_cut_like_the_tile(make_config: Make, tmp_path: Path) -> None:
-    # Tiles of 24 at x = 0, 16: the box 10-30 shows 14 of its columns in each.  Truth is columns 10-20: all 10 of
+    # Tiles of 24 at x = 0, 16: the box 10-30 shows 14 of its columns in each.  GroundTruthMasks is columns 10-20: all 10 of
     # them in the first tile (I 100, U 140), 4 in the second (I 40, U 140).
     source = _coco(tmp_path / "set", SHAPES[:1], BOXES[:1])
     config = make_config(source=source, truth={"kind": "coco"}, tiling={"size": 24, "overlap": 8, "iof_thr": 0.6})
@@ -136,7 +136,7 @@ def test_instance_png(make_config: Make, world: Path, tmp_path: Path) -> None:
     result = convert_labels(config, with_evaluation=True).evaluation
     assert result is not None
     assert result["overall"] == {
-        "instances": 2, "without_truth": 1, "mIOU_I": 0.75, "mIOU_P": round(500 / 600, 6),
+        "instances": 2, "without_gt": 1, "mIOU_I": 0.75, "mIOU_P": round(500 / 600, 6),
     }  # fmt: skip
     assert result["images_without_truth"] == ["P0002.png", "P0004.png"]
 
@@ -174,7 +174,7 @@ def test_isaid_matches_class_and_box(make_config: Make, world: Path) -> None:
     config["source"]["stems"] = ["P0001"]
     result = convert_labels(config, with_evaluation=True).evaluation
     assert result is not None
-    assert result["overall"] == {"instances": 2, "without_truth": 1, "mIOU_I": 1.0, "mIOU_P": 1.0}
+    assert result["overall"] == {"instances": 2, "without_gt": 1, "mIOU_I": 1.0, "mIOU_P": 1.0}
 
 
 def test_evaluation_needs_truth(make_config: Make) -> None:
@@ -200,7 +200,7 @@ def test_real_isaid_boxes_find_their_masks(make_config: Make, samples: Path) -> 
     truth = {"kind": "isaid", "masks": str(folder / "images")}
     result = convert_labels(make_config(source=source, tiling=None, truth=truth), with_evaluation=True).evaluation
     assert result is not None
-    assert result["overall"]["instances"] == 175 and result["overall"]["without_truth"] == 0
+    assert result["overall"]["instances"] == 175 and result["overall"]["without_gt"] == 0
 
 
 @pytest.mark.parametrize(
@@ -225,9 +225,9 @@ def test_segmentations_as_they_come(tmp_path: Path, shape: Any, area: int | None
     item = SourceItem("a", tmp_path / "set" / "pictures" / "a.png", tmp_path / "set" / "a.json")
     if area is None:
         with pytest.raises(AnnotationError, match=r'a\.json: annotation 10: "segmentation"'):
-            load_truth(item, record["a.png"], load_metainfo("sota"), {"kind": "coco"})
+            load_ground_truth(item, record["a.png"], load_metainfo("sota"), {"kind": "coco"})
     else:
-        (mask,) = load_truth(item, record["a.png"], load_metainfo("sota"), {"kind": "coco"})
+        (mask,) = load_ground_truth(item, record["a.png"], load_metainfo("sota"), {"kind": "coco"})
         assert mask is not None and mask.area == area
 
 

@@ -29,7 +29,7 @@ LOG: list[tuple[str, str]] = []
 class StagedBox:
     """The filled box in two stages."""
 
-    needs_truth = False
+    needs_gt_masks = False
 
     def __init__(self, tile_batch: int = 1, exact: bool = True, fail: str | None = None) -> None:
         self.tile_batch, self.exact, self.fail = tile_batch, exact, fail

@@ -12,8 +12,8 @@ from rsseg.conversion import (
     PROMPTS,
     BoxPredictor,
     GrabCutPredictor,
+    GroundTruthPredictor,
     Prompts,
-    TruthPredictor,
     make_prompts,
 )
 from rsseg.structures.boxes import rbox_to_qbox
@@ -70,10 +70,10 @@ def test_box_fills_the_box() -> None:
 def test_truth_hands_on_the_truth() -> None:
     mask = MaskCrop(1, 1, np.ones((2, 2), bool))
     image = np.zeros((5, 5, 3), np.uint8)
-    masks = TruthPredictor().predict(image, Prompts(2, truth=[mask, None])).masks
+    masks = GroundTruthPredictor().predict(image, Prompts(2, truth=[mask, None])).masks
     assert masks[0] is mask and masks[1].area == 0
     with pytest.raises(ValueError, match="truth=dict"):
-        TruthPredictor().predict(image, Prompts(1))
+        GroundTruthPredictor().predict(image, Prompts(1))
 
 
 @pytest.mark.parametrize("radius", [5, 15, 150])
@@ -130,5 +130,5 @@ def test_grabcut_refuses_nonsense(settings: dict[str, float]) -> None:
 def test_description_is_json(tmp_path: Path) -> None:
     import json
 
-    for predictor in (BoxPredictor(), GrabCutPredictor(), TruthPredictor()):
+    for predictor in (BoxPredictor(), GrabCutPredictor(), GroundTruthPredictor()):
         assert json.loads(json.dumps(predictor.describe()))["name"] == type(predictor).__name__

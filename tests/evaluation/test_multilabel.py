@@ -17,7 +17,7 @@ PREDICTED = np.array([[F, T, T, F], [F, F, F, T], [F, F, F, F], [T, T, T, F]])
 
 
 def case(seed, images=300, classes=7, levels=None):
-    """Truth, probabilities (with ties where ``levels`` is given)."""
+    """GroundTruthMasks, probabilities (with ties where ``levels`` is given)."""
     rng = np.random.default_rng(seed)
     truth = rng.random((images, classes)) < rng.uniform(0.05, 0.6, classes)
     truth[:5] = False  # images without a label

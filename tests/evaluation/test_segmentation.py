@@ -35,7 +35,7 @@ def test_one_set_by_hand():
 def test_published_scores_are_added_under_names_of_their_own(caplog):
     """Of K classes, the release's last bin [K-1, K] takes ignored pixels as correct ones of the last class.
 
-    Truth a a b b and 4 ignored; predicted a b b a.  Right: both classes have IoU 1/3, F1 1/2, OA 2/4.
+    GroundTruthMasks a a b b and 4 ignored; predicted a b b a.  Right: both classes have IoU 1/3, F1 1/2, OA 2/4.
     Published: b has 1 + 4 hits, 2 + 4 true and 2 + 4 predicted pixels: IoU 5/7, F1 5/6, Acc 5/6; OA is 6/8.
     """
     one = sample("t", [[0, 1, 1, 0], [0, 1, 0, 1]], [[0, 0, 1, 1], [255] * 4])

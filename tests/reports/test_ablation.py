@@ -11,7 +11,7 @@ from rsseg.reports.ablation import ablation_chart
 
 
 def _row(mean: float | None) -> dict[str, Any]:
-    return {"instances": 3, "without_truth": 1, "mIOU_I": mean, "mIOU_P": mean}
+    return {"instances": 3, "without_gt": 1, "mIOU_I": mean, "mIOU_P": mean}
 
 
 def _result(classes: list[str], means: dict[str, float | None]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _SIZE, _BOXES, _IMAGES, _ACROSS, _SECONDS = 1024, 35, 48, 2, 0.06
 class _SleepingModel:
     """Sleeps to encode; decodes every box to an ellipse found on a grid of the whole tile's width."""
 
-    needs_truth = False
+    needs_gt_masks = False
 
     def encode(self, images: Any) -> list[Any]:
         time.sleep(_SECONDS * len(images))

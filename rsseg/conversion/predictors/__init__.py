@@ -1,6 +1,6 @@
 """Mask models behind one call, ``predict(image, prompts)``; registered in mmseg's ``MODELS``.
 
-A model of your own is a class with ``needs_truth``, ``predict`` and ``describe``, registered in ``MODELS`` and
+A model of your own is a class with ``needs_gt_masks``, ``predict`` and ``describe``, registered in ``MODELS`` and
 named in a config's ``predictors``.
 """
 
@@ -8,17 +8,17 @@ from rsseg.conversion.predictors.base import Prediction, Predictor
 from rsseg.conversion.predictors.grabcut import GrabCutPredictor
 from rsseg.conversion.predictors.sam import SAMPredictor
 from rsseg.conversion.predictors.sam2 import SAM2Predictor
-from rsseg.conversion.predictors.simple import BoxPredictor, TruthPredictor
+from rsseg.conversion.predictors.simple import BoxPredictor, GroundTruthPredictor
 
 __all__ = [
     "PREDICTORS",
     "BoxPredictor",
     "GrabCutPredictor",
+    "GroundTruthPredictor",
     "Prediction",
     "Predictor",
     "SAM2Predictor",
     "SAMPredictor",
-    "TruthPredictor",
 ]
 
 PREDICTORS: dict[str, str] = {
@@ -26,6 +26,6 @@ PREDICTORS: dict[str, str] = {
     "sam2": "SAM2Predictor",
     "grabcut": "GrabCutPredictor",
     "box": "BoxPredictor",
-    "truth": "TruthPredictor",
+    "truth": "GroundTruthPredictor",
 }
 """Short name -> registered class; configs may add names of their own in ``predictors``."""

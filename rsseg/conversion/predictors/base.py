@@ -36,10 +36,10 @@ class Predictor(Protocol):
     decoded, and once for many prompts.  ``tile_batch`` says how many images it likes to encode together.
 
     Attributes:
-        needs_truth: Whether ``prompts.truth`` must be there.
+        needs_gt_masks: Whether ``prompts.gt_masks`` must be there.
     """
 
-    needs_truth: bool
+    needs_gt_masks: bool
 
     def predict(self, image: NDArray[np.uint8], prompts: Prompts) -> Prediction:
         """Masks of the prompted objects in ``image`` (H, W, 3) uint8 RGB."""

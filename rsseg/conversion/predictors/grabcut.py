@@ -57,7 +57,7 @@ class GrabCutPredictor:
     Source: Rother et al. 2004, as in OpenCV; the values were chosen on NWPU VHR-10 (measured).
     """
 
-    needs_truth = False
+    needs_gt_masks = False
 
     def __init__(
         self,

@@ -103,7 +103,7 @@ class SAMPredictor:
     Source: SAMRS release, sections 1.5 and 1.6 of its study: mask token 0, threshold 0, no score filter.
     """
 
-    needs_truth = False
+    needs_gt_masks = False
 
     def __init__(
         self,

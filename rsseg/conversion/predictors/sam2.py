@@ -61,7 +61,7 @@ class SAM2Predictor:
     Source: Ravi et al. 2024, SAM 2: Segment Anything in Images and Videos.
     """
 
-    needs_truth = False
+    needs_gt_masks = False
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from rsseg.conversion.predictors.base import Prediction, without_scores
 from rsseg.conversion.prompts import Prompts
 from rsseg.structures.masks import empty_mask, fill_hbox, fill_polygon
 
-__all__ = ["BoxPredictor", "TruthPredictor"]
+__all__ = ["BoxPredictor", "GroundTruthPredictor"]
 
 
 @MODELS.register_module()
@@ -26,7 +26,7 @@ class BoxPredictor:
         ValueError: There is no such kind.
     """
 
-    needs_truth = False
+    needs_gt_masks = False
 
     def __init__(self, kind: str = "hbox") -> None:
         if kind not in ("hbox", "rbox"):
@@ -53,24 +53,24 @@ class BoxPredictor:
 
 
 @MODELS.register_module()
-class TruthPredictor:
+class GroundTruthPredictor:
     """The ground-truth masks themselves: turns instance masks into semantic labels.
 
     An object without a ground-truth mask gets an empty one.
     """
 
-    needs_truth = True
+    needs_gt_masks = True
 
     def predict(self, image: NDArray[np.uint8], prompts: Prompts) -> Prediction:
-        """``prompts.truth``.
+        """``prompts.gt_masks``.
 
         Raises:
             ValueError: The source has no ground truth configured.
         """
-        if prompts.truth is None:
-            raise ValueError("TruthPredictor needs ground-truth masks; set truth=dict(kind=...) in the config")
-        return without_scores([mask if mask is not None else empty_mask() for mask in prompts.truth])
+        if prompts.gt_masks is None:
+            raise ValueError("GroundTruthPredictor needs ground-truth masks; set truth=dict(kind=...) in the config")
+        return without_scores([mask if mask is not None else empty_mask() for mask in prompts.gt_masks])
 
     def describe(self) -> dict[str, Any]:
         """Settings for the manifest."""
-        return {"name": "TruthPredictor"}
+        return {"name": "GroundTruthPredictor"}

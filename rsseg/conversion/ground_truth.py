@@ -19,9 +19,9 @@ from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_iou
 from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, rle_to_mask
 
-__all__ = ["TRUTHS", "Truth", "load_truth", "truth_options"]
+__all__ = ["GROUND_TRUTHS", "Truth", "ground_truth_options", "load_ground_truth"]
 
-Truth = list[MaskCrop | None]
+GroundTruthMasks = list[MaskCrop | None]
 
 _DOTA_NAMES = {"store_tank": "storage-tank"}
 """iSAID's class names that DOTA spells in another way."""
@@ -29,7 +29,7 @@ _FARTHEST = 1e5
 """Pixels from the image's corner where a polygon's point is taken for a mistake; drawing it would cost much memory."""
 
 
-def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons: str = "coco") -> Truth:
+def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons: str = "coco") -> GroundTruthMasks:
     """Polygons or RLE of a COCO file.
 
     ``polygons="coco"`` draws polygons as the COCO API does: vertices are points between pixels.
@@ -38,7 +38,7 @@ def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons:
     if polygons not in ("coco", "labelme"):
         raise ValueError(f"truth.polygons must be 'coco' or 'labelme', not {polygons!r}")
     size = detections.size or image_size(item.image)
-    out: Truth = []
+    out: GroundTruthMasks = []
     for name, shape in zip(detections.object_ids, detections.extra.get("segmentation", []), strict=False):
         try:
             out.append(_coco_mask(shape, size, polygons) if shape else None)
@@ -77,7 +77,7 @@ def _draw(polygons: list[list[float]], size: tuple[int, int]) -> MaskCrop:
 
 def _isaid(
     item: SourceItem, detections: Detections, table: ClassTable, masks: str | None = None, min_iou: float = 0.5
-) -> Truth:
+) -> GroundTruthMasks:
     """iSAID's ``_instance_id_RGB.png``: each box gets the instance of its class whose tight box fits best.
 
     ``masks`` is their folder (default: the images'); below ``min_iou`` between the boxes there is no match.
@@ -139,17 +139,17 @@ def _index_or_none(table: ClassTable, name: str) -> int:
     return -1
 
 
-def _hrsc(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> Truth:
+def _hrsc(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> GroundTruthMasks:
     """HRSC2016's ``LandMask/<stem>.png``: the pixels of an object's ``seg_color``; ``masks`` is that folder."""
     ids = _joined(read_image(Path(masks) / f"{item.image.stem}.png", mode="convert"))
-    out: Truth = []
+    out: GroundTruthMasks = []
     for colour in detections.extra.get("seg_color", []):
         value = None if colour is None else int(np.dot(colour, [1, 256, 65536]))
         out.append(None if value is None else crop_mask(ids == value))
     return out
 
 
-def _instance_png(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> Truth:
+def _instance_png(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> GroundTruthMasks:
     """``masks/<stem>.png``, 8 or 16 bits: a pixel is the place of its object in the label file, from 1; 0 = none."""
     path = Path(masks) / f"{item.image.stem}.png"
     if not path.is_file():
@@ -161,7 +161,7 @@ def _instance_png(item: SourceItem, detections: Detections, table: ClassTable, m
     return [found.get(int(object_id)) for object_id in detections.object_ids]
 
 
-TRUTHS: dict[str, Callable[..., Truth]] = {
+GROUND_TRUTHS: dict[str, Callable[..., GroundTruthMasks]] = {
     "coco": _coco,
     "isaid": _isaid,
     "hrsc": _hrsc,
@@ -170,7 +170,7 @@ TRUTHS: dict[str, Callable[..., Truth]] = {
 """Kind -> function of (item, detections, class table, **options)."""
 
 
-def truth_options(truth: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def ground_truth_options(truth: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Kind of ground truth and the options of that kind, from a config's ``truth``.
 
     Raises:
@@ -178,23 +178,25 @@ def truth_options(truth: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """
     options = {name: value for name, value in truth.items() if name != "published_union"}
     kind = options.pop("kind", None)
-    if kind not in TRUTHS:
-        raise ValueError(f"no truth kind {kind!r}; there are {', '.join(TRUTHS)}")
-    allowed = list(inspect.signature(TRUTHS[kind]).parameters)[3:]
+    if kind not in GROUND_TRUTHS:
+        raise ValueError(f"no truth kind {kind!r}; there are {', '.join(GROUND_TRUTHS)}")
+    allowed = list(inspect.signature(GROUND_TRUTHS[kind]).parameters)[3:]
     for name in options:
         if name not in allowed:
             raise ValueError(f"truth.{name} means nothing for kind {kind!r}; it takes {', '.join(allowed)}")
     return kind, options
 
 
-def load_truth(item: SourceItem, detections: Detections, table: ClassTable, truth: dict[str, Any]) -> Truth:
+def load_ground_truth(
+    item: SourceItem, detections: Detections, table: ClassTable, truth: dict[str, Any]
+) -> GroundTruthMasks:
     """Ground-truth masks of the objects of one source image, in their order; ``None`` where there is none.
 
     Args:
         item: The image and its label file.
         detections: Its N objects.
         table: Class table of the labels.
-        truth: ``kind``, a key of ``TRUTHS``, and options of that kind; ``published_union`` is for
+        truth: ``kind``, a key of ``GROUND_TRUTHS``, and options of that kind; ``published_union`` is for
             :func:`~rsseg.conversion.evaluation.evaluate`.
 
     Raises:
@@ -202,8 +204,8 @@ def load_truth(item: SourceItem, detections: Detections, table: ClassTable, trut
         AnnotationError: A mask file is unusable.
         FileNotFoundError: A mask file is missing.
     """
-    kind, options = truth_options(truth)
-    masks = TRUTHS[kind](item, dataclasses.replace(detections), table, **options)
+    kind, options = ground_truth_options(truth)
+    masks = GROUND_TRUTHS[kind](item, dataclasses.replace(detections), table, **options)
     if len(masks) != len(detections):
         raise ValueError(f"{item.annotation}: {len(masks)} masks for {len(detections)} objects of {item.image.stem}")
     return masks

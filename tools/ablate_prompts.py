@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--prompts", nargs="+", help="prompt kinds (default: the 15 of SAMRS, table 1)")
     parser.add_argument("--predictor", help="mask model: sam, grabcut, box, or a name in predictors")
     parser.add_argument("--out", help="output folder (default: the config's out_dir + _ablation_ + predictor)")
-    parser.add_argument("--published-union", action="store_true", help="instances without truth count as IoU 0")
+    parser.add_argument("--samrs-compat-union", action="store_true", help="instances without truth count as IoU 0")
     parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier run first")
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
@@ -42,7 +42,7 @@ def main() -> None:
     from rsseg.reports.ablation import ablation_chart
 
     told = {**(args.cfg_options or {}), **({"predictor": args.predictor} if args.predictor else {})}
-    prompts, union = args.prompts or PAPER_PROMPTS, args.published_union
+    prompts, union = args.prompts or PAPER_PROMPTS, args.samrs_compat_union
     try:
         config = load_config(args.config, told)
         config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"

@@ -19,4 +19,4 @@ pipeline = [
 ]
 keep_empty = False
 split = dict(val_fraction=0.05, seed=0)  # by source image; by="tile" draws single tiles, as the release did
-preset = None  # "published": the semantics of the SAMRS release, whatever the rest says
+preset = None  # "samrs_compat": the semantics of the SAMRS release, whatever the rest says

@@ -5,7 +5,7 @@
 
 Crops of 512, one image per GPU on 8 GPUs, 80k iterations; on one GPU take train_dataloader.batch_size=8, since batch
 norm needs more than one image.  Tests average over a flip (--tta), as the release does; what its evaluation would make
-of them: --cfg-options test_evaluator.published_metric=True.  Expected (paper): OA 91.44, mF1 90.88.  Not run by us.
+of them: --cfg-options test_evaluator.samrs_compat=True.  Expected (paper): OA 91.44, mF1 90.88.  Not run by us.
 Deviation: learning rate per iteration instead of per epoch.
 """
 

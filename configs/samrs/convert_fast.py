@@ -3,7 +3,7 @@
     python tools/convert_labels.py configs/samrs/convert_fast.py
 
 Several GPUs: torchrun --nproc-per-node 8 tools/convert_labels.py configs/samrs/convert_fast.py --launcher pytorch
-The release's own semantics: --cfg-options preset=published (see rsseg/conversion/presets.py).
+The release's own semantics: --cfg-options preset=samrs_compat (see rsseg/conversion/presets.py).
 Expected (paper): 64,147 tiles of 600 x 600.  Not run by us.  Cost: about 0.5 s per tile for the encoder on an RTX
 3090 (estimate).
 Train and validation use the same file names; tiles and labels begin with train_ and valid_, as in the release.

@@ -7,8 +7,8 @@ Expected (paper, table 1, test part): mIOU_I 89.97, mIOU_P 79.40 for H-Box, 88.8
 (--cfg-options prompt=rhbox).  Not run by us.  Cost: one encoding per image, kept whole.
 
 Deviations: ships without truth pixels are left out of both means, the release counts them as IoU 0
-(truth.published_union=True, or --published-union); points are moved into SAM's frame, the release forgot to
-(predictors.sam.published_point_frame=True).
+(truth.samrs_compat_union=True, or --samrs-compat-union); points are moved into SAM's frame, the release forgot to
+(predictors.sam.samrs_compat_points=True).
 """
 
 _base_ = "../_base_/convert.py"

@@ -3,7 +3,7 @@
     python tools/convert_labels.py configs/samrs/convert_sota.py
 
 Several GPUs: torchrun --nproc-per-node 8 tools/convert_labels.py configs/samrs/convert_sota.py --launcher pytorch
-The release's own semantics: --cfg-options preset=published (see rsseg/conversion/presets.py).
+The release's own semantics: --cfg-options preset=samrs_compat (see rsseg/conversion/presets.py).
 Expected (paper): 17,480 tiles of 1024 x 1024.  Not run by us.  Cost: about 0.5 s per tile for the encoder on an RTX
 3090 (estimate).
 

@@ -77,20 +77,20 @@ class _Sums(Store):
 def ablate_prompts(
     config: Mapping[str, Any],
     prompts: Sequence[str] = PAPER_PROMPTS,
-    published_union: bool = False,
+    samrs_compat_union: bool = False,
     on_error: OnError = "skip",
     overwrite: bool = False,
     shard: tuple[int, int] = (0, 1),
 ) -> AblationReport:
     """Measure how well the masks of each prompt kind fit the ground truth; writes ``ablation.json`` and ``.csv``.
 
-    Masks are compared as the model gives them: transforms after ``PredictMasks`` are not run.  An object that the tile's
-    border counts with its part inside.
+    Masks are compared as the model gives them: transforms after ``PredictMasks`` are not run.  An object cut by the
+    tile's border counts with its part inside.
 
     Args:
         config: A loaded conversion config with ``truth``; its ``prompt`` is not used.
         prompts: Prompt kinds.
-        published_union: As for :class:`~rsseg.conversion.evaluation.Score`, besides ``truth.published_union`` of the
+        samrs_compat_union: As for :class:`~rsseg.conversion.evaluation.Score`, besides ``truth.samrs_compat_union`` of the
             config; it can be changed on finished sums.
         on_error: ``skip`` lists unusable objects and images in the result, ``raise`` stops at the first.
         overwrite: Delete an earlier run in the output folder first; only with one process.
@@ -124,8 +124,8 @@ def ablate_prompts(
     if not all(store.part_path(item.stem).exists() for item in source.items):
         _log.info("process %d of %d is done; the last one to finish adds up", rank, world)
         return report
-    published_union |= (settings.truth or {}).get("published_union", False)
-    result = _add_up(store, source, settings.table.classes, published_union, about)
+    samrs_compat_union |= (settings.truth or {}).get("samrs_compat_union", False)
+    result = _add_up(store, source, settings.table.classes, samrs_compat_union, about)
     _log.info("\n%s\nwritten to %s", ablation_table(result), store.root)
     return replace(report, result=result)
 
@@ -166,7 +166,7 @@ def _about(settings: Settings, prompts: Sequence[str], predictor: Predictor) -> 
     """What decides the sums, as JSON values."""
     plain = settings.as_dict()
     transforms = [transform for transform in settings.pipeline if transform["type"] in ("CutTile", "MakePrompts")]
-    truth = {name: value for name, value in (settings.truth or {}).items() if name != "published_union"}
+    truth = {name: value for name, value in (settings.truth or {}).items() if name != "samrs_compat_union"}
     kept = {"source": plain["source"], "tiling": plain["tiling"], "transforms": transforms, "truth": truth}
     return {"prompts": list(prompts), "predictor": predictor.describe(), **kept}
 
@@ -211,7 +211,7 @@ def _add_up(
     result = {
         "label_set": source.table.name,
         **about,
-        "published_union": published,
+        "samrs_compat_union": published,
         "images": len(source.items),
         "unassigned_objects": unassigned,
         **lists,

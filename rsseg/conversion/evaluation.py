@@ -23,7 +23,7 @@ class Score:
     """Sums over instances; SAMRS paper, eq. 1.
 
     Attributes:
-        published_union: Count instances without ground-truth pixels as the release did: as IoU 0, their mask as
+        samrs_compat_union: Count instances without ground-truth pixels as the release did: as IoU 0, their mask as
             union.  By default they are left out of both means.
         instances: How many are in the means.
         without_gt: Instances without any ground-truth pixel in their tile.
@@ -31,10 +31,10 @@ class Score:
         intersection: Pixels common to mask and truth, summed over instances.
         union: Pixels of mask or truth, summed over instances.
 
-    Source: SAMRS paper, eq. 1; the release, main_sam_hbox_mask_instance.py, for ``published_union``.
+    Source: SAMRS paper, eq. 1; the release, main_sam_hbox_mask_instance.py, for ``samrs_compat_union``.
     """
 
-    published_union: bool = False
+    samrs_compat_union: bool = False
     instances: int = 0
     without_gt: int = 0
     total: float = 0.0
@@ -46,7 +46,7 @@ class Score:
         union = mask_area + truth_area - intersection
         if truth_area == 0:
             self.without_gt += 1
-        if union == 0 or (truth_area == 0 and not self.published_union):
+        if union == 0 or (truth_area == 0 and not self.samrs_compat_union):
             return
         self.instances += 1
         self.total += intersection / union
@@ -68,12 +68,12 @@ class Scores:
 
     Args:
         classes: Names of the classes, by id.
-        published_union: As for :class:`Score`.
+        samrs_compat_union: As for :class:`Score`.
     """
 
-    def __init__(self, classes: Sequence[str], published_union: bool = False) -> None:
-        self._all = Score(published_union)
-        self._classes = {name: Score(published_union) for name in classes}
+    def __init__(self, classes: Sequence[str], samrs_compat_union: bool = False) -> None:
+        self._all = Score(samrs_compat_union)
+        self._classes = {name: Score(samrs_compat_union) for name in classes}
         self._names = tuple(classes)
 
     def add(self, label: int, intersection: int, mask_area: int, truth_area: int) -> None:
@@ -102,7 +102,7 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
     """Compare all converted instances with their ground truth and write ``evaluation.json``.
 
     Whole masks are compared (not the label map, where others may cover them), in the frame of the tile: an object
-    cut by the tile's border counts with its part inside.  ``truth.published_union`` of the config decides about
+    cut by the tile's border counts with its part inside.  ``truth.samrs_compat_union`` of the config decides about
     instances without ground-truth pixels, see :class:`Score`.
 
     Returns:
@@ -112,7 +112,7 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
         ValueError: The config names no ground truth.
     """
     wanted, table = check_truth(settings), settings.table
-    scores = Scores(table.classes, wanted.get("published_union", False))
+    scores = Scores(table.classes, wanted.get("samrs_compat_union", False))
     missing: list[str] = []
     for item in source.items:
         part = store.read_part(item.stem)

@@ -176,7 +176,7 @@ def ground_truth_options(truth: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     Raises:
         ValueError: There is no such kind or option.
     """
-    options = {name: value for name, value in truth.items() if name != "published_union"}
+    options = {name: value for name, value in truth.items() if name != "samrs_compat_union"}
     kind = options.pop("kind", None)
     if kind not in GROUND_TRUTHS:
         raise ValueError(f"no truth kind {kind!r}; there are {', '.join(GROUND_TRUTHS)}")
@@ -196,7 +196,7 @@ def load_ground_truth(
         item: The image and its label file.
         detections: Its N objects.
         table: Class table of the labels.
-        truth: ``kind``, a key of ``GROUND_TRUTHS``, and options of that kind; ``published_union`` is for
+        truth: ``kind``, a key of ``GROUND_TRUTHS``, and options of that kind; ``samrs_compat_union`` is for
             :func:`~rsseg.conversion.evaluation.evaluate`.
 
     Raises:

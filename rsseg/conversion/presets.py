@@ -1,6 +1,6 @@
 """Named sets of settings that win over a config.
 
-``published`` gives the semantics of the SAMRS release, whatever else the config says:
+``samrs_compat`` gives the semantics of the SAMRS release, whatever else the config says:
 
 - prompts are moved into the tile and not clipped;
 - masks are taken as they come: nothing is dropped, cut or cleaned;
@@ -29,7 +29,7 @@ __all__ = ["PRESETS", "apply_preset"]
 _log = logging.getLogger("rsseg")
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "published": {
+    "samrs_compat": {
         "pipeline": [
             {"type": "CutTile", "fill": (124, 116, 104)},
             {"type": "MakePrompts", "clip": False},

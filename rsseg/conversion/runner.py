@@ -200,7 +200,7 @@ def _convert_all(
             for error in [*source_image.detections.problems, *([source_image.failure] if source_image.failure else [])]:
                 _log.warning("skipped: %s", error)
             pipeline.convert(source_image)
-            del unit
+            del source_image
         pipeline.settle()
 
 
@@ -221,8 +221,8 @@ def _read_ahead(
             ahead = None
             if i + 1 < len(todo) and _small(todo[i + 1]):
                 ahead = pool.submit(load_source_image, todo[i + 1], source, settings, needs_gt_masks)
-            yield unit
-            del unit
+            yield source_image
+            del source_image
 
 
 def _small(item: SourceItem) -> bool:

@@ -94,7 +94,7 @@ def load_source_image(
         return SourceImage(item, detections, failure=error)
     source_image = SourceImage(item, detections, image, truth)
     source_image.tiles = tiles_of(source_image, settings)
-    return unit
+    return source_image
 
 
 def cut_tiles(source_image: SourceImage, settings: Settings, part: dict[str, Any] | None = None) -> Iterator[Results]:

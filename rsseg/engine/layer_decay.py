@@ -89,7 +89,7 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
     ) -> None:
         """Append one group of parameters for each pair of layer and weight decay to ``params``."""
         named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
-        published = self.paramwise_cfg.get("published", False)
+        published = self.paramwise_cfg.get("samrs_compat", False)
         depths = depths_of(name for name, _ in module.named_parameters())
         if not depths and not published:
             raise ValueError("no layers: parameters are named neither backbone.blocks.* nor backbone.levels.*.blocks.*")

@@ -43,7 +43,7 @@ class SegmentationMetric(BaseMetric):
         ignore_index: Target value that does not count.
         output_dir: Folder for predictions as palette PNGs in the raw values of the label files; None writes none.
         format_only: Only write predictions; for images without labels.
-        published_metric: Report, beside the right scores, what the SAMRS release's evaluation makes of the same
+        samrs_compat: Report, beside the right scores, what the SAMRS release's evaluation makes of the same
             predictions, in keys that end in ``_published``.  Its histogram counts every ignored pixel as a correctly
             predicted pixel of the last class where the ignored value follows the last class's: so on Potsdam, where
             clutter lifts car (its other sets ignore 255, which the histogram leaves out).  Sets whose class table
@@ -64,7 +64,7 @@ class SegmentationMetric(BaseMetric):
         ignore_index: int = 255,
         output_dir: str | None = None,
         format_only: bool = False,
-        published_metric: bool = False,
+        samrs_compat: bool = False,
         merge: str | None = None,
         predicted: str | None = None,
         only_true: bool = False,
@@ -75,7 +75,7 @@ class SegmentationMetric(BaseMetric):
         if format_only and output_dir is None:
             raise ValueError("format_only=True needs an output_dir to write to")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
-        self.published_metric = published_metric
+        self.samrs_compat = samrs_compat
         if predicted is not None and merge is None:
             raise ValueError(f"predicted={predicted!r} needs merge, the table of the classes that both sets have")
         if merge is not None and ignore_index != IGNORE:
@@ -128,7 +128,7 @@ class SegmentationMetric(BaseMetric):
                 f"{self.merge} leaves out; they do not count"
             )
         out = self._overall(totals)
-        if self.published_metric:
+        if self.samrs_compat:
             for name, confusion in totals.items():
                 totals[name] = confusion.copy()
                 totals[name][-1, -1] += swallowed[name]

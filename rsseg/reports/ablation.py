@@ -42,7 +42,7 @@ def ablation_chart(result: dict[str, Any], path: Path) -> None:
         _cells(axes[1], kinds, classes)
     figure.legend(loc="outside lower left", ncols=2, fontsize=8, frameon=False)
     overall = next(iter(kinds.values()))["overall"]
-    rule = "counted as IoU 0" if result["published_union"] else "left out"
+    rule = "counted as IoU 0" if result["samrs_compat_union"] else "left out"
     missing = f", {overall['without_gt']} without truth pixels {rule}" if overall["without_gt"] else ""
     counted = f"{overall['instances']} instances of {result['images']} images{missing}"
     title = f"{result['label_set']}, {result['predictor']['name']}: masks against ground truth"

@@ -114,11 +114,11 @@ def test_means_by_hand(ships: Make, tmp_path: Path) -> None:
 def test_published_union_by_hand(ships: Make, tmp_path: Path) -> None:
     # Ship 2 counts with I = 0 and U = its mask: 100 pixels of the hbox, 200 of the rhbox.
     ablate_prompts(ships(), ["hbox", "rhbox"])
-    report = ablate_prompts(ships(), ["hbox", "rhbox"], published_union=True)
+    report = ablate_prompts(ships(), ["hbox", "rhbox"], samrs_compat_union=True)
     assert report.measured == 0 and report.resumed == 2
     assert _means(report.result) == {"hbox": [0.5, 0.5], "rhbox": [0.444444, 0.333333]}
     config = ships("said")
-    config["truth"] = {**config["truth"], "published_union": True}
+    config["truth"] = {**config["truth"], "samrs_compat_union": True}
     assert _means(ablate_prompts(config, ["rhbox"]).result) == {"rhbox": [0.444444, 0.333333]}
 
 
@@ -280,11 +280,11 @@ def test_the_tool(
     result = run_tool(*command)
     assert result.returncode == 1 and "1 images could not be used" in result.stderr
     (world / "images/P0001.png").write_bytes(whole)
-    result = run_tool(*command, "--published-union")
+    result = run_tool(*command, "--samrs-compat-union")
     assert result.returncode == 0, result.stderr
     assert "3 of 4 images were finished before" in result.stderr and "mIOU_I" in result.stderr
     out = tmp_path / "out_ablation_box"
     assert {name.name for name in out.iterdir() if not name.name.startswith(".")} == {
         "ablation.json", "ablation.csv", "ablation.png",
     }  # fmt: skip
-    assert json.loads((out / "ablation.json").read_text())["published_union"] is True
+    assert json.loads((out / "ablation.json").read_text())["samrs_compat_union"] is True

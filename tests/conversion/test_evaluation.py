@@ -54,7 +54,7 @@ def test_score_by_hand() -> None:
 
 
 def test_published_union_by_hand() -> None:
-    score = Score(published_union=True)
+    score = Score(samrs_compat_union=True)
     score.add(100, 200, 100)
     score.add(0, 25, 0)  # counts as IoU 0, its mask as union
     score.add(0, 0, 0)  # nothing at all: left out here too
@@ -64,7 +64,7 @@ def test_published_union_by_hand() -> None:
 def test_published_union_by_config(make_config: Make, tmp_path: Path) -> None:
     # The box without truth has 25 pixels: I 200 and U 325 over three instances.
     source = _coco(tmp_path / "set", SHAPES, BOXES)
-    config = make_config(source=source, tiling=None, truth={"kind": "coco", "published_union": True})
+    config = make_config(source=source, tiling=None, truth={"kind": "coco", "samrs_compat_union": True})
     result = convert_labels(config, with_evaluation=True).evaluation
     assert result is not None
     assert result["overall"] == {"instances": 3, "without_gt": 1, "mIOU_I": 0.5, "mIOU_P": round(200 / 325, 6)}

@@ -126,7 +126,7 @@ def test_a_large_image_is_alone_in_memory(staged: Make, monkeypatch: pytest.Monk
         source_image = load(*args)
         if source_image.image is not None:
             held.append(weakref.ref(source_image.image))
-        return unit
+        return source_image
 
     monkeypatch.setattr(runner, "load_source_image", watched)
     monkeypatch.setattr(runner, "_AHEAD_PIXELS", 0)

@@ -189,7 +189,7 @@ def test_policies_in_a_conversion(make_config: Make, tmp_path: Path) -> None:
 def test_published_preset_gives_the_release_s_labels(
     make_config: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = make_config(tiling={"size": 80, "overlap": 16, "iof_thr": 0.6}, keep_empty=True, preset="published")
+    config = make_config(tiling={"size": 80, "overlap": 16, "iof_thr": 0.6}, keep_empty=True, preset="samrs_compat")
     config["split"] = {"val_fraction": 0.4, "seed": 0, "by": "source"}
     config["pipeline"][1]["clip"] = True
     config["pipeline"][3] |= {"clip": "box"}
@@ -207,7 +207,7 @@ def test_published_preset_gives_the_release_s_labels(
     ):
         assert f"overrides {setting} of the config" in told
     assert "PaintLabels.order='large_first'" in told and "CutTile" not in told and "tiling" not in told
-    assert manifest is not None and manifest["config"]["preset"] == "published"
+    assert manifest is not None and manifest["config"]["preset"] == "samrs_compat"
     # P0002 (50 x 50) becomes one tile of 80 x 80 in BboxToolkit's colour, labels of the file's last box on top.
     tile = np.asarray(Image.open(tmp_path / "out/images/P0002__0_0.png"))
     assert (
@@ -224,7 +224,7 @@ def test_published_preset_gives_the_release_s_labels(
 
 
 def test_boxes_are_not_clipped_in_the_preset(make_config: Make) -> None:
-    config = make_config(preset="published", tiling={"size": 48, "overlap": 16, "iof_thr": 0.6})
+    config = make_config(preset="samrs_compat", tiling={"size": 48, "overlap": 16, "iof_thr": 0.6})
     config["pipeline"][1]["clip"] = True
     convert_labels(config)
     rows = json.loads((Path(config["out_dir"]) / "instances.json").read_text(encoding="utf-8"))["annotations"]

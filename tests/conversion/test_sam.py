@@ -132,7 +132,7 @@ def test_the_published_frame_gives_the_same_bits(size: tuple[int, int]) -> None:
 
 def test_points_can_stay_where_the_release_left_them() -> None:
     image, qbox, hbox = _world((60, 90), 3)
-    ours = SAMPredictor(TINY, random_seed=0, published_point_frame=True)
+    ours = SAMPredictor(TINY, random_seed=0, samrs_compat_points=True)
     found = ours.predict(image, make_prompts("cp", hbox, qbox))
     _assert_same(found, *_reference(ours.sam, image, "cp", hbox, qbox, moved=False))
     moved = SAMPredictor(TINY, random_seed=0).predict(image, make_prompts("cp", hbox, qbox))

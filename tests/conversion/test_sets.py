@@ -65,7 +65,7 @@ def test_sota_and_sota_rbb(run: Callable[..., dict[str, Any]]) -> None:
     assert plain["counts"]["instances"] == 2 and plain["tiles_without_objects"] == ["P2806__276_0"]
     assert run("sota_rbb")["counts"]["instances"] == 2 and _tiles("sota_rbb") == _tiles("sota")
     assert "rbox" in Path("data/samrs/sota_rbb/instances.json").read_text(encoding="utf-8")
-    published = run("sota", preset="published", out_dir="data/samrs/published")
+    published = run("sota", preset="samrs_compat", out_dir="data/samrs/published")
     assert published["config"]["tiling"]["pad"]
     assert Image.open("data/samrs/published/gray/P0003__0_0.png").size == (1024, 1024)
 

@@ -134,17 +134,17 @@ def test_internimage_by_hand():
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_as_published_no_rate_is_lowered(name):
-    got = rates_and_decays(Model(BACKBONES[name]), layer_decay_rate=0.5, published=True)
+    got = rates_and_decays(Model(BACKBONES[name]), layer_decay_rate=0.5, samrs_compat=True)
     assert {rate for rate, _ in got.values()} == {1.0}
     assert len(got) == sum(p.requires_grad for p in Model(BACKBONES[name]).parameters())
 
 
 def test_as_published_only_pos_embed_is_named():
-    vit = rates_and_decays(Model(BACKBONES["vit"]), layer_decay_rate=0.5, published=True)
+    vit = rates_and_decays(Model(BACKBONES["vit"]), layer_decay_rate=0.5, samrs_compat=True)
     assert vit["backbone.pos_embed"] == (1.0, 0.0)
-    rvsa = rates_and_decays(Model(BACKBONES["rvsa"]), layer_decay_rate=0.5, published=True)
+    rvsa = rates_and_decays(Model(BACKBONES["rvsa"]), layer_decay_rate=0.5, samrs_compat=True)
     assert rvsa["backbone.blocks.0.attn.rel_pos_h"] == (1.0, 0.5)
-    adapter = rates_and_decays(Model(BACKBONES["vit"]), layer_decay_rate=0.5, published=True, no_decay=[])
+    adapter = rates_and_decays(Model(BACKBONES["vit"]), layer_decay_rate=0.5, samrs_compat=True, no_decay=[])
     assert adapter["backbone.pos_embed"] == (1.0, 0.5)
 
 

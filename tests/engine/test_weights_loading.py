@@ -1,4 +1,4 @@
-"""Converted files are taken by init_cfg and by the hook for fine-tuning: each backbone, no key missing or unexpected."""
+"""Converted files are taken by init_cfg and by the hook for fine-tuning: every backbone, no key missing or extra."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_published_scores_are_added_under_names_of_their_own(caplog):
     meta = {"classes": ["a", "b"], "dataset_name": "t"}
     right = {"mIoU": 33.33, "mF1": 50.0, "mAcc": 50.0, "OA": 50.0}
     assert evaluate([one], meta) == right
-    out = evaluate([one], meta, published_metric=True)
+    out = evaluate([one], meta, samrs_compat=True)
     published = {"mIoU_published": 52.38, "mF1_published": 66.67, "mAcc_published": 66.67, "OA_published": 75.0}
     assert out == right | published
 
@@ -51,7 +51,7 @@ def test_published_scores_equal_the_releases_histogram():
     rng = np.random.default_rng(0)
     target, pred = rng.integers(0, 6, (2, 8, 8)), rng.integers(0, 5, (2, 8, 8))  # 5 is clutter
     ours = [sample("t", p.tolist(), np.where(t == 5, 255, t).tolist()) for p, t in zip(pred, target, strict=True)]
-    out = evaluate(ours, {"classes": list("abcde")}, published_metric=True)
+    out = evaluate(ours, {"classes": list("abcde")}, samrs_compat=True)
     guess = np.where(target == 5, 5, pred)
     edges = np.arange(6)
     hit, true, found = (np.histogram(values, edges)[0] for values in (guess[guess == target], target, guess))
@@ -65,7 +65,7 @@ def test_published_scores_equal_the_releases_histogram():
 def test_only_a_value_after_the_last_class_is_swallowed(table, lifted):
     """Potsdam's clutter is stored as 6, car as 5; the release ignores 255 in iSAID and its own sets."""
     meta = {"classes": load_metainfo(table).classes, "table": table}
-    out = evaluate([sample(table, [[1, 2, 1, 1]], [[1, 1, 255, 255]])], meta, published_metric=True)
+    out = evaluate([sample(table, [[1, 2, 1, 1]], [[1, 1, 255, 255]])], meta, samrs_compat=True)
     assert out["OA"] == 50.0
     assert out["OA_published"] == (75.0 if lifted else 50.0)
 

@@ -18,7 +18,7 @@ def _result(classes: list[str], means: dict[str, float | None]) -> dict[str, Any
     prompts = {
         kind: {"overall": _row(mean), "classes": {name: _row(mean) for name in classes}} for kind, mean in means.items()
     }
-    about = {"label_set": "X", "predictor": {"name": "BoxPredictor"}, "images": 2, "published_union": False}
+    about = {"label_set": "X", "predictor": {"name": "BoxPredictor"}, "images": 2, "samrs_compat_union": False}
     return {**about, "prompts": prompts}
 
 

@@ -8,7 +8,7 @@ optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=5e-4, betas=(0.9, 0.999), weight_decay=0.04),
     # two groups, of which norms and biases do not decay; the same rate for all layers
     constructor="mmseg.LayerDecayConstructor",
-    paramwise_cfg=dict(layer_decay_rate=1.0, published=True, no_decay=[]),
+    paramwise_cfg=dict(layer_decay_rate=1.0, samrs_compat=True, no_decay=[]),
 )
 auto_scale_lr = dict(enable=True, base_batch_size=256)  # by the batch of all processes
 param_scheduler = [

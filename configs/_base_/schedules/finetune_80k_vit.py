@@ -1,6 +1,6 @@
 """Fine-tuning (SAMRS paper, table 8) for ViT, BEiT and RVSA: AdamW 6e-5, decay 0.05, layer decay 0.9, cosine to 0.
 
-The release's layer decay does nothing; `optim_wrapper.paramwise_cfg.published=True` for the same.
+The release's layer decay does nothing; `optim_wrapper.paramwise_cfg.samrs_compat=True` for the same.
 """
 
 _base_ = ["./finetune_80k.py"]

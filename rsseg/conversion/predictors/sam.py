@@ -86,7 +86,7 @@ class SAMPredictor:
             say so.  For trying out a pipeline only.
         box_batch: Objects decoded together; by default 1 on a CPU, where more are no faster, and 64 on a GPU.
         device: ``cpu``, ``cuda:1`` ...; by default this process's own GPU where there are any.
-        published_point_frame: Leave points in tile pixels instead of moving them to SAM's frame, as the SAMRS
+        samrs_compat_points: Leave points in tile pixels instead of moving them to SAM's frame, as the SAMRS
             release did by mistake; for comparisons with its table 1 only.
         precision: Of the image encoder: ``fp32``, or ``tf32`` (GPU only) or ``bf16``, which are faster and not exact.
             ``fp32`` leaves torch's switches alone; by default cuDNN's convolutions use TF32 then, as in
@@ -112,14 +112,14 @@ class SAMPredictor:
         random_seed: int | None = None,
         box_batch: int | None = None,
         device: str | None = None,
-        published_point_frame: bool = False,
+        samrs_compat_points: bool = False,
         precision: str = "fp32",
         tile_batch: int = 1,
         compile: bool = False,
     ) -> None:
         self.device = torch.device(device or own_device())
         self.box_batch = box_batch if box_batch is not None else 1 if self.device.type == "cpu" else _BOX_BATCH
-        self.published_point_frame = published_point_frame
+        self.samrs_compat_points = samrs_compat_points
         self.precision, self.tile_batch = precision, tile_batch
         self._check()
         self.sam, self._about = _load(model, checkpoint, random_seed)
@@ -150,7 +150,7 @@ class SAMPredictor:
 
     def describe(self) -> dict[str, Any]:
         """Settings and sha256 of the weights, for the manifest."""
-        names = ("box_batch", "published_point_frame", "precision", "tile_batch")
+        names = ("box_batch", "samrs_compat_points", "precision", "tile_batch")
         return {**self._about, **{name: getattr(self, name) for name in names}, "compile": self.compiled}
 
     def predict(self, image: NDArray[np.uint8], prompts: Prompts) -> Prediction:
@@ -242,7 +242,7 @@ class SAMPredictor:
         transform, points, boxes, masks = self._transform(), None, None, None
         if prompts.points is not None and prompts.point_labels is not None:
             at = torch.as_tensor(prompts.points[some], dtype=torch.float, device=self.device)
-            if not self.published_point_frame:
+            if not self.samrs_compat_points:
                 at = transform.apply_coords_torch(at, encoded.size)
             points = at, torch.as_tensor(prompts.point_labels[some], dtype=torch.int, device=self.device)
         if prompts.boxes is not None:

@@ -19,7 +19,7 @@ from rsseg.mapping.model import SegmentorPredictor, load_model, table_name, view
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
-from rsseg.mapping.vocabulary import MODES, Question, ask, mapping_window, read_lines
+from rsseg.mapping.vocabulary import MODES, VocabularyRequest, apply_vocabulary, mapping_window, read_lines
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.models.gsnet.text import TEMPLATE
 
@@ -154,7 +154,11 @@ def _products(args: argparse.Namespace, table: str | ClassTable) -> Products:
 
 
 def _about(
-    args: argparse.Namespace, config: Config, asked: Question | None, views: Sequence[tuple[int, ...]], device: str
+    args: argparse.Namespace,
+    config: Config,
+    asked: VocabularyRequest | None,
+    views: Sequence[tuple[int, ...]],
+    device: str,
 ) -> dict[str, Any]:
     """What makes the scores; a map made with something else is another one."""
     words: dict[str, Any] = {}
@@ -178,7 +182,7 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, 
     """Read the config and the model."""
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})
-    asked = ask(config, args.vocabulary, args.template, args.mode)
+    asked = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
     if asked is not None and (args.classes or args.head):
         raise ValueError("an open-vocabulary model has the classes of --vocabulary, not of --classes or --head")
     name = table_name(config, args.head, args.classes) if asked is None else asked.name

@@ -13,7 +13,15 @@ import numpy as np
 
 from rsseg.metainfo import IGNORE, ClassTable, list_metainfo, load_metainfo
 
-__all__ = ["MODES", "Question", "ask", "mapping_window", "read_lines", "read_vocabulary", "word_table"]
+__all__ = [
+    "MODES",
+    "VocabularyRequest",
+    "apply_vocabulary",
+    "mapping_window",
+    "read_lines",
+    "read_vocabulary",
+    "word_table",
+]
 
 MODES = ("slide", "five_view", "whole", "config")
 """How an open-vocabulary model sees a raster; see :func:`ask`."""
@@ -136,7 +144,7 @@ def _json(path: Path) -> Any:
         raise ValueError(f"{path}: is no JSON ({error})") from error
 
 
-class Question(NamedTuple):
+class VocabularyRequest(NamedTuple):
     """What an open-vocabulary model is asked.
 
     Attributes:
@@ -150,7 +158,9 @@ class Question(NamedTuple):
     mode: str
 
 
-def ask(config: Any, vocabulary: str | None, template: str | None = None, mode: str | None = None) -> Question | None:
+def apply_vocabulary(
+    config: Any, vocabulary: str | None, template: str | None = None, mode: str | None = None
+) -> VocabularyRequest | None:
     """Let the model of a config segment the classes of a vocabulary.
 
     Args:
@@ -188,7 +198,7 @@ def ask(config: Any, vocabulary: str | None, template: str | None = None, mode: 
     if not isinstance(kept.get("crop_size"), int):  # two numbers: windows that the model would make itself
         kept.pop("crop_size", None)
     model.test_cfg = {**kept, "mode": "whole" if mode == "slide" else mode}
-    return Question(table, told if isinstance(told, str) and _is_table(told) else table, mode)
+    return VocabularyRequest(table, told if isinstance(told, str) and _is_table(told) else table, mode)
 
 
 def mapping_window(model: Any, mode: str) -> tuple[int, int]:

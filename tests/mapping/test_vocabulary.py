@@ -18,7 +18,7 @@ from rsseg.mapping import MapOptions, Reference, SegmentorPredictor, map_raster
 from rsseg.mapping.command import add_arguments, run
 from rsseg.mapping.results import measure_accuracy
 from rsseg.mapping.segmenting import segmentation_jobs
-from rsseg.mapping.vocabulary import ask, mapping_window, read_vocabulary, word_table
+from rsseg.mapping.vocabulary import apply_vocabulary, mapping_window, read_vocabulary, word_table
 from rsseg.metainfo import load_metainfo
 
 WORDS = ["runway", "road, paved", "water"]
@@ -34,7 +34,7 @@ def tiny(repo):
 
     init_default_scope("mmseg")
     config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
-    ask(config, TEXT)
+    apply_vocabulary(config, TEXT)
     torch.manual_seed(0)
     return config, MODELS.build(config.model).eval()
 
@@ -133,25 +133,25 @@ def test_colours_are_known_ones_or_far_from_the_others():
 
 def test_the_config_asks_for_the_words(repo):
     config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
-    table, name, mode = ask(config, TEXT, "a satellite image of {}", "five_view")
+    table, name, mode = apply_vocabulary(config, TEXT, "a satellite image of {}", "five_view")
     assert mode == "five_view"
     assert name is table and list(table.classes) == config.model.vocabulary == WORDS
     assert (config.model.template, config.model.test_cfg.mode) == ("a satellite image of {}", "five_view")
     config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
     config.model.test_cfg = dict(mode="five_view", crop_size=(8, 8), size=9)
-    table, name, mode = ask(config, "landdiscover", mode="config")
+    table, name, mode = apply_vocabulary(config, "landdiscover", mode="config")
     assert (mode, config.model.test_cfg) == ("five_view", dict(mode="five_view", size=9))
     assert name == "landdiscover" and table.texts[32] == "expresswalltoll station"
     config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
-    assert ask(config, None)[1:] == ("openearthmap", "slide")
+    assert apply_vocabulary(config, None)[1:] == ("openearthmap", "slide")
     assert config.model.test_cfg.mode == "whole"  # in each of the map's windows
     config.model.vocabulary = ["road, street", "tree"]
-    assert ask(config, None)[0].classes == ("road, street", "tree")
+    assert apply_vocabulary(config, None)[0].classes == ("road, street", "tree")
 
 
 def test_views_that_the_model_enlarges_stay_as_they_are(repo):
     config = Config.fromfile(repo / "configs" / "landdiscover" / "gsnet_remoteclip_vitb32.py")
-    assert ask(config, "roof", mode="config").mode == "five_view"
+    assert apply_vocabulary(config, "roof", mode="config").mode == "five_view"
     assert config.model.test_cfg == dict(mode="five_view", size=640, overlap=0.333, crop_size=384)
     model = SimpleNamespace(clip=SimpleNamespace(resolution=768), test_cfg=config.model.test_cfg)
     assert mapping_window(model, "slide") == (384, 384)
@@ -161,11 +161,11 @@ def test_views_that_the_model_enlarges_stay_as_they_are(repo):
 
 def test_other_models_have_classes_of_their_own(repo):
     with pytest.raises(ValueError, match=r"convert_dior\.py: is no config of a model"):
-        ask(Config.fromfile(repo / "configs" / "scenes" / "convert_dior.py"), "roof")
+        apply_vocabulary(Config.fromfile(repo / "configs" / "scenes" / "convert_dior.py"), "roof")
     config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny.py")
-    assert ask(config, None) is None
+    assert apply_vocabulary(config, None) is None
     with pytest.raises(ValueError, match="the classes of Segmentor are fixed"):
-        ask(config, "road")
+        apply_vocabulary(config, "road")
 
 
 @pytest.mark.parametrize("size", [(90, 120), (128, 128)])
@@ -358,7 +358,7 @@ def test_san_sees_windows_of_its_adapters_size(repo, write_raster, tmp_path):
     config.model.clip.update(weights=None, visual=dict(**tower, patch=8, grid=4), text=tower, embed=16, resolution=32)
     config.model.update(adapter=dict(resolution=64, patch=8, width=24, layers=3, heads=2, queries=6), taps=(0, 1, 2))
     config.model.clip.taps = (0,)
-    asked = ask(config, TEXT, mode="slide")
+    asked = apply_vocabulary(config, TEXT, mode="slide")
     torch.manual_seed(0)
     model = MODELS.build(config.model).eval()
     assert mapping_window(model, asked.mode) == (64, 64)
@@ -372,6 +372,6 @@ def test_san_sees_windows_of_its_adapters_size(repo, write_raster, tmp_path):
     assert np.abs(shares[:, :, :36] - parts[0][:, :, :36] * 254).max() <= 0.5 + 1e-3
     assert np.abs(shares[:, :, 64:] - parts[1][:, :, 28:] * 254).max() <= 0.5 + 1e-3
     np.testing.assert_array_equal(read(found)[:, :36], parts[0].argmax(0)[:, :36])
-    ask(config, TEXT, mode="five_view")
+    apply_vocabulary(config, TEXT, mode="five_view")
     with pytest.raises(ValueError, match=r"test_cfg\.mode='five_view': allowed are 'whole', 'slide'"):
         MODELS.build(config.model)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rsseg.mapping.grid import BLENDS, Grid
 
-__all__ = ["Blender", "largest"]
+__all__ = ["Blender", "argmax_classes"]
 
 _ROWS = 64
 
@@ -160,7 +160,7 @@ class Blender:
         self._file.close()
 
 
-def largest(scores: torch.Tensor) -> torch.Tensor:
+def argmax_classes(scores: torch.Tensor) -> torch.Tensor:
     """Class with the largest score, (H, W) uint8 of (C, H, W); of equal ones the first, as ``argmax`` picks.
 
     It goes class by class over a few rows at a time, several times faster on a CPU than ``argmax`` over the first axis.

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsseg.io.files import replacing
-from rsseg.mapping.blend import Blender, largest
+from rsseg.mapping.blend import Blender, argmax_classes
 from rsseg.mapping.grid import Grid
 
 __all__ = ["Predictor", "Strips", "confidence", "read_strip", "top_share"]
@@ -197,7 +197,7 @@ class Strips:
 
     def _planes(self, scores: torch.Tensor, mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
         """Bytes (planes, h, w) of a finished block."""
-        planes = largest(scores)[None]
+        planes = argmax_classes(scores)[None]
         if self.threshold is not None:
             planes[0][top_share(scores, self.predictor.probabilities) < self.threshold] = NODATA
         if self.kind is not None:

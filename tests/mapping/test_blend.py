@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rsseg.mapping import BLENDS, Grid
-from rsseg.mapping.blend import Blender, largest
+from rsseg.mapping.blend import Blender, argmax_classes
 
 GRID = Grid((37, 29), (12, 10), (5, 7))
 
@@ -71,5 +71,5 @@ def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path, monkeypatch):
 
 def test_the_largest_is_that_of_argmax_and_the_first_of_equals():
     scores = torch.randint(-3, 4, (9, 150, 7), generator=torch.Generator().manual_seed(0)).float()
-    assert torch.equal(largest(scores).long(), scores.argmax(0))
-    assert largest(torch.zeros(5, 2, 2)).tolist() == [[0, 0], [0, 0]]
+    assert torch.equal(argmax_classes(scores).long(), scores.argmax(0))
+    assert argmax_classes(torch.zeros(5, 2, 2)).tolist() == [[0, 0], [0, 0]]

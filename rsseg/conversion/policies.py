@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsseg.structures.masks import MaskCrop, crop_mask, fill_polygon
 
-__all__ = ["ORDERS", "below", "clip_mask", "enlarge_qbox", "largest_component", "paint_order"]
+__all__ = ["ORDERS", "below_threshold", "clip_mask", "enlarge_qbox", "largest_component", "paint_order"]
 
 ORDERS = ("file", "large_first", "score")
 """Orders in which masks can be painted, see :func:`paint_order`."""
 
 
-def below(scores: ArrayLike, least: float | None) -> NDArray[np.bool_]:
+def below_threshold(scores: ArrayLike, threshold: float | None) -> NDArray[np.bool_]:
     """Which scores (N,) are known and below ``least``; (N,) bool, all false where ``least`` is ``None``.
 
     NaN is no score and never below.

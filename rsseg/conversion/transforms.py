@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from mmseg.registry import MODELS, TRANSFORMS
 
-from rsseg.conversion.policies import ORDERS, below, clip_mask, enlarge_qbox, largest_component, paint_order
+from rsseg.conversion.policies import ORDERS, below_threshold, clip_mask, enlarge_qbox, largest_component, paint_order
 from rsseg.conversion.predictors import Predictor
 from rsseg.conversion.predictors.base import decode, encode, without_scores
 from rsseg.conversion.prompts import Prompts, make_prompts
@@ -169,7 +169,7 @@ class RefineMasks:
         kept = np.ones(len(results["masks"]), bool)
         dropped = results.setdefault("dropped", [])
         for name, least in self.least.items():
-            for i in np.flatnonzero(kept & below(results[name], least)):
+            for i in np.flatnonzero(kept & below_threshold(results[name], least)):
                 kept[i] = False
                 value, reason = _number(results[name][i], 6), f"{name} below {least}"
                 row = {"source_object_id": results["detections"].object_ids[i], "reason": reason, "value": value}

@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from PIL import Image
 
 from rsseg.conversion import BoxPredictor, Prediction, Prompts, Settings, convert_labels
-from rsseg.conversion.policies import below, clip_mask, enlarge_qbox, largest_component, paint_order
+from rsseg.conversion.policies import below_threshold, clip_mask, enlarge_qbox, largest_component, paint_order
 from rsseg.conversion.presets import apply_preset
 from rsseg.conversion.transforms import MakePrompts, PackInstances, PaintLabels, RefineMasks
 from rsseg.datasets.detection import Detections
@@ -32,8 +32,8 @@ def _mask(*rows: str) -> MaskCrop:
 
 
 def test_scores_below_a_threshold() -> None:
-    assert below([0.5, 0.8, NAN], 0.8).tolist() == [True, False, False]
-    assert below([0.5, NAN], None).tolist() == [False, False]
+    assert below_threshold([0.5, 0.8, NAN], 0.8).tolist() == [True, False, False]
+    assert below_threshold([0.5, NAN], None).tolist() == [False, False]
 
 
 def test_largest_component() -> None:

@@ -90,8 +90,8 @@ def ablate_prompts(
     Args:
         config: A loaded conversion config with ``truth``; its ``prompt`` is not used.
         prompts: Prompt kinds.
-        samrs_compat_union: As for :class:`~rsseg.conversion.evaluation.Score`, besides ``truth.samrs_compat_union`` of the
-            config; it can be changed on finished sums.
+        samrs_compat_union: As for :class:`~rsseg.conversion.evaluation.Score`, besides
+            ``truth.samrs_compat_union`` of the config; it can be changed on finished sums.
         on_error: ``skip`` lists unusable objects and images in the result, ``raise`` stops at the first.
         overwrite: Delete an earlier run in the output folder first; only with one process.
         shard: (rank, number of processes).

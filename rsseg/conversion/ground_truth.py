@@ -19,7 +19,7 @@ from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_iou
 from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, rle_to_mask
 
-__all__ = ["GROUND_TRUTHS", "Truth", "ground_truth_options", "load_ground_truth"]
+__all__ = ["GROUND_TRUTHS", "GroundTruthMasks", "ground_truth_options", "load_ground_truth"]
 
 GroundTruthMasks = list[MaskCrop | None]
 

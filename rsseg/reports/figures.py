@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rsseg.metainfo import ClassTable
-from rsseg.reports.labels.statistics import BUCKETS, FILL_EDGES, SHARE_EDGES, Statistics
+from rsseg.reports.labels.statistics import BUCKETS, MASK_BOX_RATIO_EDGES, SHARE_EDGES, Statistics
 
 __all__ = ["FIGURES", "STYLE", "class_figure", "quality_figure", "size_figure"]
 
@@ -142,7 +142,13 @@ def quality_figure(statistics: Statistics, table: ClassTable) -> Figure:
         s = statistics
         _histogram(axes[0], s.ious.sum(0), SHARE_EDGES, "predicted IoU", "masks")
         _histogram(axes[1], s.stability.sum(0), SHARE_EDGES, "stability score", "masks")
-        _histogram(axes[2], s.fills.sum(0), FILL_EDGES, "mask area / box area (last bar: 2 and more)", "masks")
+        _histogram(
+            axes[2],
+            s.mask_box_ratios.sum(0),
+            MASK_BOX_RATIO_EDGES,
+            "mask area / box area (last bar: 2 and more)",
+            "masks",
+        )
         _histogram(axes[3], s.unlabelled, SHARE_EDGES, "unlabelled share of a tile", "tiles")
     return figure
 

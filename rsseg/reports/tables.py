@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rsseg.io.files import replacing
-from rsseg.reports.labels.statistics import BUCKETS, FILL_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics, middle
+from rsseg.reports.labels.statistics import BUCKETS, MASK_BOX_RATIO_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics
 
 __all__ = ["class_rows", "csv_writer", "size_rows", "write_json"]
 
@@ -55,9 +55,14 @@ def class_rows(statistics: Statistics) -> tuple[list[str], list[list[Any]]]:
     members = [*((name, [i]) for i, name in enumerate(s.classes)), ("all", list(range(len(s.classes))))]
     for name, ids in members:
         counts = (s.label_pixels[:-1], s.mask_pixels, s.instances, s.empty, s.border, s.tiny, *s.buckets.T)
-        medians = ((s.sizes, SIZE_EDGES), (s.fills, FILL_EDGES), (s.ious, SHARE_EDGES), (s.stability, SHARE_EDGES))
+        medians = (
+            (s.sizes, SIZE_EDGES),
+            (s.mask_box_ratios, MASK_BOX_RATIO_EDGES),
+            (s.ious, SHARE_EDGES),
+            (s.stability, SHARE_EDGES),
+        )
         row = [name, *(int(values[ids].sum()) for values in counts)]
-        rows.append(row + [middle(values[ids].sum(0), edges) for values, edges in medians])
+        rows.append(row + [median(values[ids].sum(0), edges) for values, edges in medians])
     return columns, rows
 
 

@@ -83,7 +83,7 @@ def test_box_floor_by_hand(make_config: Make, tmp_path: Path) -> None:
 
 
 def test_truth_is_cut_like_the_tile(make_config: Make, tmp_path: Path) -> None:
-    # Tiles of 24 at x = 0, 16: the box 10-30 shows 14 of its columns in each.  GroundTruthMasks is columns 10-20: all 10 of
+    # Tiles of 24 at x = 0, 16: the box 10-30 shows 14 of its columns in each.  Truth is columns 10-20: all 10 of
     # them in the first tile (I 100, U 140), 4 in the second (I 40, U 140).
     source = _coco(tmp_path / "set", SHAPES[:1], BOXES[:1])
     config = make_config(source=source, truth={"kind": "coco"}, tiling={"size": 24, "overlap": 8, "iof_thr": 0.6})

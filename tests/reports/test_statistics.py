@@ -9,7 +9,7 @@ from pycocotools import mask as coco
 from rsseg.datasets.labels import Instance, open_labels
 from rsseg.reports.labels.measure import TILE_COLUMNS, measure
 from rsseg.reports.labels.overlap import mask_overlap
-from rsseg.reports.labels.statistics import FILL_EDGES, SHARE_EDGES, Statistics, middle
+from rsseg.reports.labels.statistics import MASK_BOX_RATIO_EDGES, SHARE_EDGES, Statistics
 from rsseg.structures.masks import crop_mask, fill_hbox, to_rle
 
 SIZE = (10, 20)
@@ -76,7 +76,7 @@ def test_a_tile_by_hand():
     assert statistics.border.tolist() == [0, 1, 0]
     assert statistics.tiny.tolist() == [1, 2, 0]
     assert statistics.sizes[1].nonzero()[0].tolist() == [2, 5]  # 4 = 2^2; 32 <= 50 < 64
-    assert statistics.fills[1].nonzero()[0].tolist() == [25, 100]  # 0.5 / 0.02; beyond 2
+    assert statistics.mask_box_ratios[1].nonzero()[0].tolist() == [25, 100]  # 0.5 / 0.02; beyond 2
     assert statistics.ious[1].nonzero()[0].tolist() == [15, 49]  # 0.30..0.32; above 1 counts as the last
     assert statistics.stability.sum() == 1
     assert statistics.unlabelled.nonzero()[0].tolist() == [37]  # 0.74..0.76
@@ -113,7 +113,7 @@ def test_parts_add_up():
     [([0, 0, 0], None), ([4, 0, 0], 0.25), ([1, 2, 1], 0.75), ([0, 0, 3], 1.0)],
 )
 def test_median_of_a_histogram(counts, expected):
-    assert middle(np.array(counts), np.array([0, 0.5, 1, np.inf])) == expected
+    assert median(np.array(counts), np.array([0, 0.5, 1, np.inf])) == expected
 
 
 def test_a_value_that_is_no_class_is_refused():
@@ -139,7 +139,7 @@ def test_a_set_is_measured_whole_and_in_order(tmp_path, write_set):
     assert [row["tile"] for row in table] == list(tiles)
     assert table[1]["unlabelled_share"] is None and table[2]["unlabelled_share"] == 0.9
     assert table[2]["overlap_share"] == 0.5 and table[0]["overlap_share"] == 0
-    assert FILL_EDGES[25] == 0.5 and statistics.fills[0, 25] == 26  # 200 of 400
+    assert MASK_BOX_RATIO_EDGES[25] == 0.5 and statistics.mask_box_ratios[0, 25] == 26  # 200 of 400
     assert len(SHARE_EDGES) == 51
 
     both = measure(labels, keep=2, workers=2)

@@ -2,8 +2,8 @@
 
 Both start from the same made-up small logits and end with files on disk.  Ours is the code of a conversion (the
 predictor's ``decode``, the transforms ``PaintLabels`` and ``PackInstances``, the PNG encoder) with a network that
-returns the logits.  The loop follows the release: batches of 20, two interpolations to full size, boolean masks of the whole
-tile, gray and colour painted over the whole tile, run lengths and area of the whole tile, two PNGs and a pickle.
+returns the logits.  The loop follows the release: batches of 20, two interpolations to full size, boolean masks of the
+whole tile, gray and colour painted over the whole tile, run lengths and area of the whole tile, two PNGs and a pickle.
 """
 
 from __future__ import annotations

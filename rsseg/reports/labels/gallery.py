@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile
-from rsseg.reports.labels.statistics import FILL_EDGES, Statistics, middle
+from rsseg.reports.labels.statistics import MASK_BOX_RATIO_EDGES, Statistics
 
 __all__ = ["KINDS", "SCORES", "Choice", "Scoring", "Selection", "scoring_of"]
 
@@ -75,7 +75,7 @@ def scoring_of(labels: LabelledSet) -> Scoring:
     statistics = Statistics(labels.table.classes)
     for tile in labels:
         statistics.add_fills([instance for instance in tile.instances if instance.area > 0])
-    return Scoring(kind, tuple(middle(counts, FILL_EDGES) for counts in statistics.fills))
+    return Scoring(kind, tuple(median(counts, MASK_BOX_RATIO_EDGES) for counts in statistics.mask_box_ratios))
 
 
 _Key = tuple[float, int]

@@ -11,7 +11,7 @@ import numpy as np
 from rsseg.metainfo import ClassTable
 from rsseg.reports.labels.cards import FLAGS, Card
 from rsseg.reports.labels.gallery import KINDS
-from rsseg.reports.labels.statistics import FILL_EDGES, SIZE_EDGES, Statistics, middle
+from rsseg.reports.labels.statistics import MASK_BOX_RATIO_EDGES, SIZE_EDGES, Statistics
 from rsseg.reports.markup import about_list, colour_code, number, page, percent, problem_list, totals
 
 __all__ = ["render_page"]
@@ -65,7 +65,7 @@ def _data(statistics: Statistics, table: ClassTable) -> str:
         "sizes": s.sizes.tolist(),
         "score": scores.tolist() if ious or stable else None,
         "score_name": "Predicted IoU" if ious else "Stability score",
-        "fills": s.fills.tolist() if s.fills.sum() else None,
+        "fills": s.mask_box_ratios.tolist() if s.mask_box_ratios.sum() else None,
         "unlabelled": s.unlabelled.tolist(),
     }
     return json.dumps(value, separators=(",", ":"))
@@ -94,7 +94,7 @@ def _class_table(statistics: Statistics, table: ClassTable) -> str:
     body = []
     for i, name in enumerate(table.classes):
         colour = colour_code(table.palette[i])
-        area, fill = middle(s.sizes[i], SIZE_EDGES), middle(s.fills[i], FILL_EDGES)
+        area, fill = median(s.sizes[i], SIZE_EDGES), median(s.mask_box_ratios[i], MASK_BOX_RATIO_EDGES)
         cells = [
             f'<th scope="row" data-v="{escape(name)}"><a href="#gallery" data-pick="{i}">'
             f'<i class="dot" style="--c:{colour}"></i>{escape(name)}</a></th>',

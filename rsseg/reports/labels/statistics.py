@@ -15,7 +15,7 @@ from rsseg.datasets.labels import Instance
 from rsseg.metainfo.table import IGNORE
 from rsseg.reports.labels.overlap import Overlap, mask_overlap
 
-__all__ = ["BUCKETS", "FILL_EDGES", "SHARE_EDGES", "SIZE_EDGES", "Statistics", "middle"]
+__all__ = ["BUCKETS", "MASK_BOX_RATIO_EDGES", "SHARE_EDGES", "SIZE_EDGES", "Statistics", "middle"]
 
 BUCKETS = {"small": 0, "medium": 32**2, "large": 96**2}
 """Name -> smallest mask area in pixels; COCO's limits."""
@@ -25,7 +25,7 @@ SIZE_EDGES = np.append(2.0 ** np.arange(28), np.inf)
 """Mask areas 1, 2, 4 ... in pixels: every bin doubles the size; the last one takes what is larger."""
 SHARE_EDGES = np.linspace(0, 1, 51)
 """Bins of scores and shares."""
-FILL_EDGES = np.append(np.linspace(0, 2, 101), np.inf)
+MASK_BOX_RATIO_EDGES = np.append(np.linspace(0, 2, 101), np.inf)
 """Bins of mask area / area of the prompt box."""
 
 Ints = NDArray[np.int64]
@@ -49,7 +49,7 @@ class Statistics:
         tiny: (C,) masks below 100 pixels.
         buckets: (C, 3) masks that are small, medium, large.
         sizes: (C, 28) masks by area, bins ``SIZE_EDGES``.
-        fills: (C, 101) masks by area / area of the prompt box, bins ``FILL_EDGES``.
+        mask_box_ratios: (C, 101) masks by area / area of the prompt box, bins ``MASK_BOX_RATIO_EDGES``.
         ious: (C, 50) masks by predicted IoU, bins ``SHARE_EDGES``.
         stability: (C, 50) masks by stability score, bins ``SHARE_EDGES``.
     """
@@ -60,7 +60,10 @@ class Statistics:
         self.label_pixels = _zeros(count + 1)
         self.instances, self.empty, self.mask_pixels = _zeros(count), _zeros(count), _zeros(count)
         self.border, self.tiny, self.buckets = _zeros(count), _zeros(count), _zeros(count, len(BUCKETS))
-        self.sizes, self.fills = _zeros(count, len(SIZE_EDGES) - 1), _zeros(count, len(FILL_EDGES) - 1)
+        self.sizes, self.mask_box_ratios = (
+            _zeros(count, len(SIZE_EDGES) - 1),
+            _zeros(count, len(MASK_BOX_RATIO_EDGES) - 1),
+        )
         self.ious, self.stability = _zeros(count, share), _zeros(count, share)
 
     def add(self, other: Statistics) -> None:
@@ -132,7 +135,7 @@ class Statistics:
             instances: Objects whose mask is not empty.
         """
         labels = np.array([i.label for i in instances], np.int64)
-        _count_known(self.fills, FILL_EDGES, labels, [i.mask_to_box for i in instances])
+        _count_known(self.mask_box_ratios, MASK_BOX_RATIO_EDGES, labels, [i.mask_to_box for i in instances])
 
     @property
     def unlabelled_share(self) -> float:
@@ -167,9 +170,9 @@ class Statistics:
             "touching_border": int(self.border.sum()),
             "below_100_pixels": int(self.tiny.sum()),
             **dict(zip(BUCKETS, self.buckets.sum(0).tolist(), strict=True)),
-            "median_predicted_iou": middle(self.ious.sum(0), SHARE_EDGES),
-            "median_stability": middle(self.stability.sum(0), SHARE_EDGES),
-            "median_mask_to_box": middle(self.fills.sum(0), FILL_EDGES),
+            "median_predicted_iou": median(self.ious.sum(0), SHARE_EDGES),
+            "median_stability": median(self.stability.sum(0), SHARE_EDGES),
+            "median_mask_to_box": median(self.mask_box_ratios.sum(0), MASK_BOX_RATIO_EDGES),
         }
 
 
@@ -194,7 +197,7 @@ def _share(part: Any, whole: Any) -> float:
     return float(part) / float(whole) if whole else 0.0
 
 
-def middle(counts: Ints, edges: NDArray[Any]) -> float | None:
+def median(counts: Ints, edges: NDArray[Any]) -> float | None:
     """Median of a histogram, interpolated inside its bin; ``None`` where it is empty.
 
     Args:

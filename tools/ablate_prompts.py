@@ -51,7 +51,7 @@ def main() -> None:
             ablation_chart(report.result, report.out_dir / "ablation.png")
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(report.complaint)
+    sys.exit(report.error_summary)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def main() -> None:
             write_subsets(list_pairs(args.out), args.out / "lists", args.subsets, args.seeds)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(built.complaint if built else None)
+    sys.exit(built.error_summary if built else None)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main() -> None:
         report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard_of(args.launcher))
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(report.complaint)
+    sys.exit(report.error_summary)
 
 
 if __name__ == "__main__":

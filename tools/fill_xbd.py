@@ -36,7 +36,7 @@ def main() -> None:
             write_account(filled.rows, args.account)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(filled.complaint)
+    sys.exit(filled.error_summary)
 
 
 if __name__ == "__main__":

@@ -44,12 +44,12 @@ def main() -> None:
         out = args.out or OUT[args.set]
         if args.set == "deepglobe":
             report = prepare_deepglobe(deepglobe_pairs(args.archive), out, args.size, args.stride, args.workers)
-            sys.exit(report.complaint)
+            sys.exit(report.error_summary)
         potsdam = args.set == "potsdam"
         options = (args.splits, args.eroded, args.bands)
         pairs = potsdam_pairs(args.archive, *options) if potsdam else isaid_pairs(args.archive)
         report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers)
-        sys.exit(report.complaint)
+        sys.exit(report.error_summary)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

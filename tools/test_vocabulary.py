@@ -43,7 +43,7 @@ def main() -> None:
         for cfg in configs.values():
             apply_arguments(cfg, args)
             cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
-        configs, complaint = check_sets(configs)
+        configs, error_summary = check_sets(configs)
         start_processes(args.launcher)
         for name, cfg in configs.items():
             scores[name] = Runner.from_cfg(cfg).test()["mIoU"]
@@ -53,7 +53,7 @@ def main() -> None:
         sys.exit(f"{type(error).__name__}: {error}")
     if is_main_process():
         print(score_table(Path(args.config).stem, row))
-    sys.exit(complaint)
+    sys.exit(error_summary)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main() -> None:
     from rsseg.conversion.tiling import cut_images
 
     try:
-        sys.exit(cut_images(args.images, args.out, args.size, args.overlap, args.pad, args.workers).complaint)
+        sys.exit(cut_images(args.images, args.out, args.size, args.overlap, args.pad, args.workers).error_summary)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

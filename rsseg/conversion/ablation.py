@@ -58,7 +58,7 @@ class AblationReport:
     result: dict[str, Any] | None = None
 
     @property
-    def complaint(self) -> str | None:
+    def error_summary(self) -> str | None:
         """Which images failed and what to do, ``None`` where all went well."""
         failed = self.result["failed_images"] if self.result else []
         if not failed:

@@ -58,7 +58,7 @@ class Report:
     failures: list[str] = field(default_factory=list)
 
     @property
-    def complaint(self) -> str | None:
+    def error_summary(self) -> str | None:
         """Which images could not be converted and what to do; ``None`` where all could."""
         return failure_text(self.failures) if self.failures else None
 

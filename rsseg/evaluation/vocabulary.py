@@ -101,12 +101,12 @@ def check_sets(configs: Mapping[str, Config]) -> tuple[dict[str, Config], str | 
             missing.append(f"{name}: {error}")
     if not missing:
         return there, None
-    complaint = "\n".join([*missing, "--sets names those to test on, --data-root SET=DIR where one is"])
+    error_summary = "\n".join([*missing, "--sets names those to test on, --data-root SET=DIR where one is"])
     if not there:
-        raise FileNotFoundError(complaint)
-    complaint = f"not tested on {len(missing)} of {len(configs)} sets:\n{complaint}"
-    MMLogger.get_current_instance().warning(complaint)
-    return there, complaint
+        raise FileNotFoundError(error_summary)
+    error_summary = f"not tested on {len(missing)} of {len(configs)} sets:\n{error_summary}"
+    MMLogger.get_current_instance().warning(error_summary)
+    return there, error_summary
 
 
 def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[str, float]) -> dict[str, float]:

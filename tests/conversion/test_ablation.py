@@ -93,7 +93,7 @@ def test_means_by_hand(ships: Make, tmp_path: Path) -> None:
     # Ship 3 fills both boxes: I = U = 100.  Ship 2 has no true pixel: left out.
     report = ablate_prompts(ships(), ["hbox", "rhbox"])
     assert _means(report.result) == {"hbox": [0.75, 0.666667], "rhbox": [0.666667, 0.6]}
-    assert report.result is not None and report.complaint is None
+    assert report.result is not None and report.error_summary is None
     scores = report.result["prompts"]["hbox"]
     assert scores["overall"]["instances"] == 2 and scores["overall"]["without_gt"] == 1
     assert scores["classes"] == {"ship": scores["overall"]}
@@ -240,13 +240,17 @@ def test_unusable_images_are_listed_and_tried_again(masked: Make, world: Path, t
     assert report.result["failed_images"] == ["P0001.png"]
     assert report.result["images_without_truth"] == ["P0004.png"]
     assert [Path(row["file"]).name for row in report.result["problems"]] == ["P0001.png"]
-    assert report.complaint is not None and "P0001.png" in report.complaint and "ablation.json" in report.complaint
+    assert (
+        report.error_summary is not None
+        and "P0001.png" in report.error_summary
+        and "ablation.json" in report.error_summary
+    )
     with pytest.raises(FileNotFoundError, match=r"P0004\.png"):
         ablate_prompts(masked("strict", source={**masked()["source"], "stems": ["P0004"]}), ["hbox"], on_error="raise")
     picture.write_bytes(whole)
     mask.write_bytes(kept)
     again = ablate_prompts(masked(), ["hbox"])
-    assert again.measured == 2 and again.complaint is None
+    assert again.measured == 2 and again.error_summary is None
     assert _means(again.result) == _means(ablate_prompts(masked("fresh"), ["hbox"]).result)
 
 

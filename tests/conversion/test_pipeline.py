@@ -214,14 +214,14 @@ def test_unreadable_images_are_named_counted_and_tried_again(
         counts = report.manifest["counts"]
         assert (counts["source_objects"], counts["objects_in_failed_images"]) == (6, 3)
         assert [Path(line.split(":")[0]).name for line in report.failures] == ["P0002.png", "P0004.png"]
-        assert report.complaint is not None and "run the same command again" in report.complaint
+        assert report.error_summary is not None and "run the same command again" in report.error_summary
     assert json.loads((tmp_path / "out/.parts/P0001.json").read_text())["failed"] is False
     (world / "images/P0002.png").write_bytes(good)
     assert len(convert_labels(make_config()).failures) == 1
     (world / "images/P0004.png").unlink()
     (world / "labelTxt/P0004.txt").unlink()
     report = convert_labels(make_config())
-    assert report.complaint is None and report.manifest is not None
+    assert report.error_summary is None and report.manifest is not None
     assert report.manifest["counts"]["source_images"] == 3
     files = digests(tmp_path / "out")
     assert files[".parts/P0002.json"] == digests(tmp_path / "whole")[".parts/P0002.json"]

@@ -57,7 +57,7 @@ def test_tiles_hold_the_pixels_as_they_are(tmp_path: Path, bands: tuple[int, ...
     image = _pixels((50, 70, *bands), dtype)
     _write(tmp_path / f"in/part/a{suffix}", image)
     report = cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
-    assert (report.images, report.written, report.found, report.complaint) == (1, 6, 0, None)
+    assert (report.images, report.written, report.found, report.error_summary) == (1, 6, 0, None)
     assert sorted(path.stem for path in (tmp_path / "out").glob("*.png")) == sorted(f"a__{name}" for name in NAMES)
     for name in NAMES:
         x, y = map(int, name.split("_"))
@@ -128,7 +128,7 @@ def test_unreadable_images_are_named_and_the_rest_goes_on(
     for name in ("float.tif", "d.jpg"):
         (tmp_path / "in" / name).unlink()
     report = cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
-    assert report.complaint is None and report.written + report.found == 18
+    assert report.error_summary is None and report.written + report.found == 18
     assert np.array_equal(_raw(tmp_path / "out/b__38_18.png"), _raw(tmp_path / "in/b.png")[18:, 38:])
 
 

@@ -83,7 +83,7 @@ def label_of(out, name):
 def test_classes_meet_by_name(folders, tmp_path):
     out = tmp_path / "out"
     built = build_landdiscover(folders, out, workers=2)
-    assert (built.written, built.failures, built.complaint) == (8, [], None)
+    assert (built.written, built.failures, built.error_summary) == (8, [], None)
     assert label_of(out, "openearthmap__aachen_1").tolist() == [OPENEARTHMAP]
     assert label_of(out, "loveda__1366").tolist() == label_of(out, "loveda__2522").tolist() == [LOVEDA]
     # the last colour is cut at 128 to green and blue
@@ -198,16 +198,16 @@ def test_what_cannot_be_used_is_named_and_the_rest_goes_on(folders, tmp_path):
     (tmp_path / "sior/hbox_segs_trainvaltest_init/gray/00001.png").write_bytes(b"no image")
     built = build_landdiscover(folders, tmp_path / "out")
     assert built.written == 6
-    complaint = built.complaint
-    assert complaint is not None and complaint.startswith("4 files could not be used")
+    error_summary = built.error_summary
+    assert error_summary is not None and error_summary.startswith("4 files could not be used")
     for part in (
         "5.png: value 8 is no label of LoveDA",
         "a_1.tif: its image is missing",
         "t1.png: is (32, 32) high",
         "00001.png",
     ):
-        assert part in complaint
-    assert complaint.endswith("tools/fill_xbd.py puts them in.")
+        assert part in error_summary
+    assert error_summary.endswith("tools/fill_xbd.py puts them in.")
 
 
 @pytest.mark.parametrize("copy", [False, True])

@@ -136,10 +136,10 @@ def test_what_is_not_there_is_said_before_anything_is_tested(repo, tmp_path, mon
     config, bases = str(repo / "configs/landdiscover/gsnet_vitb16.py"), repo / "configs/_base_/datasets"
     configs = vocabulary_configs(config, bases, ["potsdam", "flair", "floodnet"])
     monkeypatch.chdir(tmp_path)
-    there, complaint = check_sets(configs)
-    assert list(there) == ["potsdam"] and complaint is not None
-    assert complaint.startswith("not tested on 2 of 3 sets:\nflair: flair: nothing in data/flair")
-    assert "floodnet: " in complaint and "--sets names those" in complaint and "potsdam:" not in complaint
+    there, error_summary = check_sets(configs)
+    assert list(there) == ["potsdam"] and error_summary is not None
+    assert error_summary.startswith("not tested on 2 of 3 sets:\nflair: flair: nothing in data/flair")
+    assert "floodnet: " in error_summary and "--sets names those" in error_summary and "potsdam:" not in error_summary
     assert check_sets(there) == (there, None)
     with pytest.raises(FileNotFoundError, match="flair: flair: nothing in data/flair"):
         check_sets({"flair": configs["flair"]})

@@ -81,7 +81,7 @@ class Built:
         return "\n".join(lines)
 
     @property
-    def complaint(self) -> str | None:
+    def error_summary(self) -> str | None:
         """What could not be used and what to do; None where everything could."""
         if not self.failures:
             return None

@@ -55,7 +55,7 @@ class Filled:
         return Counter(row[2] for row in self.rows)
 
     @property
-    def complaint(self) -> str | None:
+    def error_summary(self) -> str | None:
         """What is missing and what to do about it; None where nothing is."""
         absent = [row for row in self.rows if row[2] == "not in xBD"]
         failed = [f"{name}: {detail}" for name, _, outcome, detail in self.rows if outcome == "failed"]

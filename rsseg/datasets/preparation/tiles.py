@@ -155,7 +155,7 @@ class Report:
     failures: list[str] = field(default_factory=list)
 
     @property
-    def complaint(self) -> str | None:
+    def error_summary(self) -> str | None:
         """Which images failed and what to do; None where none did."""
         if not self.failures:
             return None

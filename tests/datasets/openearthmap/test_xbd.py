@@ -86,7 +86,7 @@ def test_images_that_are_no_png_are_named(release):
     root, xbd = release
     Image.fromarray(PIXELS).save(xbd / "nepal-flooding_3_pre_disaster.tif")
     assert "nepal-flooding_3_pre_disaster.tif is one of them, but xBD's PNGs are needed" in str(
-        fill_xbd(root, xbd).complaint
+        fill_xbd(root, xbd).error_summary
     )
 
 
@@ -99,7 +99,7 @@ def test_a_table_that_an_editor_saved_is_read(tmp_path):
 def test_nothing_missing_is_no_complaint(release):
     root, xbd = release
     (root / "xbd_files.csv").write_text("guatemala-volcano_00000000_pre_disaster.png,el_rodeo_1.tif\n")
-    assert fill_xbd(root, xbd).complaint is None
+    assert fill_xbd(root, xbd).error_summary is None
 
 
 def test_bad_input_is_named(release, tmp_path):

@@ -108,9 +108,9 @@ def test_an_unknown_colour_is_named_and_the_rest_goes_on(archive):
     Image.fromarray(label).save(path)
     report = prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
     assert report.parts == {"train": 0, "val": 12}
-    assert report.complaint is not None
+    assert report.error_summary is not None
     for part in ("top_potsdam_2_10_label.tif", "2 pixels", "(252, 255, 0)", "(255, 255, 0), 3 away"):
-        assert part in report.complaint
+        assert part in report.error_summary
     assert not list((archive / "out/img_dir/train").iterdir())
     values, near = ColourCode("potsdam", SETS["potsdam"].ignored, tolerance=3).encode(label, "label")
     assert values[3, 5:7].tolist() == [5, 5]
@@ -126,8 +126,8 @@ def test_files_that_do_not_fit_are_named(archive):
     (archive / "raw/2_Ortho_RGB/top_potsdam_2_10_RGB.tif").write_bytes(b"II*\0 cut off")
     report = prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
     assert len(report.failures) == 2
-    assert "top_potsdam_2_10_RGB.tif: cannot be read" in report.complaint
-    assert "top_potsdam_2_13_label.tif: is (40, 31) high and wide" in report.complaint
+    assert "top_potsdam_2_10_RGB.tif: cannot be read" in report.error_summary
+    assert "top_potsdam_2_13_label.tif: is (40, 31) high and wide" in report.error_summary
 
 
 def test_missing_and_double_files_are_errors(archive):

@@ -14,7 +14,7 @@ from PIL import Image
 __all__ = [
     "about_list",
     "colour_code",
-    "data_address",
+    "data_uri",
     "ground_area",
     "number",
     "page",
@@ -104,7 +104,7 @@ def problem_list(problems: Sequence[str]) -> str:
     return f'<section id="problems"><h2>Problems ({len(problems)})</h2><ul>{rows}</ul></section>'
 
 
-def data_address(picture: Image.Image, kind: str, **options: Any) -> str:
+def data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
     """A picture as a ``data:`` address; ``kind`` and options are Pillow's."""
     buffer = io.BytesIO()
     picture.save(buffer, format=kind, **options)

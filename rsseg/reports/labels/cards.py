@@ -20,7 +20,7 @@ from rsseg.datasets.labels.runs import rle_to_crop
 from rsseg.io.progress import Progress
 from rsseg.reports.labels.gallery import Choice
 from rsseg.reports.labels.statistics import TINY
-from rsseg.reports.markup import data_address
+from rsseg.reports.markup import data_uri
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.masks import cut_mask
 
@@ -128,7 +128,7 @@ def _card(choice: Choice, image: NDArray[np.uint8] | None) -> Card:
     if image is not None:
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         crop = cv2.resize(np.ascontiguousarray(image[y1:y2, x1:x2]), (width, height), interpolation=how)
-        picture = data_address(Image.fromarray(crop), "WEBP", quality=_QUALITY, method=4)
+        picture = data_uri(Image.fromarray(crop), "WEBP", quality=_QUALITY, method=4)
     boxes = _boxes(instance, np.array([x1, y1], np.float64), scale)
     return Card(choice, flags_of(instance), (height, width), picture, path, boxes)
 

@@ -15,7 +15,7 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from rsseg.reports.maps.files import MapFiles, point_at
-from rsseg.reports.markup import data_address
+from rsseg.reports.markup import data_uri
 from rsseg.structures.pictures import indexed
 
 __all__ = ["choose_bands", "image_picture", "image_pixels", "map_labels", "map_picture"]
@@ -57,7 +57,7 @@ def _bounded(picture: Image.Image, how: Image.Resampling, kind: str, **options: 
     for scale in _SHRINK:
         width, height = (max(1, round(length * scale)) for length in picture.size)
         shown = picture if scale == 1 else picture.resize((width, height), how)
-        address = data_address(shown, kind, **options)
+        address = data_uri(shown, kind, **options)
         if len(address) <= _MOST:
             break
     return address

@@ -13,7 +13,7 @@ from rasterio.features import shapes
 from rasterio.windows import Window
 
 from rsseg.mapping.simplify import Corners, corners_of, kept_corners
-from rsseg.structures.rings import bends, close, joined
+from rsseg.structures.rings import close, is_corner, merge_rings
 
 __all__ = ["Polygon", "polygons", "twice_area"]
 
@@ -143,7 +143,7 @@ def _pieces(
     for seam, row in zip(seams, (0, len(band) - 2), strict=True):
         touches |= seam & (points[:, 1] == row)
     cut = np.logical_or.reduceat(touches, np.cumsum(lengths) - lengths)
-    stay = np.repeat(cut, lengths) | bends(points, lengths)
+    stay = np.repeat(cut, lengths) | is_corner(points, lengths)
     lengths = np.add.reduceat(stay, np.cumsum(lengths) - lengths, dtype=np.int64)
     points, ends = points[stay], np.cumsum(lengths)
     points[:, 1] += top
@@ -221,7 +221,7 @@ def _flat(ring: Ring) -> list[list[int]]:
 
 def _polygon(region: _Region, rows: int, height: int, unit: float) -> Polygon:
     if region.cut:
-        whole = [ring[bends(ring, np.array([len(ring)]))] for ring in joined(region.cut, rows, height)]
+        whole = [ring[is_corner(ring, np.array([len(ring)]))] for ring in merge_rings(region.cut, rows, height)]
         # a connected region has one outer ring, the only one against the clock; without a cut it is the first
         region.rings = sorted([*whole, *region.rings], key=lambda ring: twice_area(close(ring)) <= 0)
     return Polygon(region.label, [close(ring) for ring in region.rings], region.size * unit)

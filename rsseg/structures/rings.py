@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["bends", "close", "joined"]
+__all__ = ["close", "is_corner", "merge_rings"]
 
 Ring = NDArray[np.int64]
 
@@ -17,7 +17,7 @@ def close(ring: Ring) -> Ring:
     return np.concatenate([ring, ring[:1]])
 
 
-def bends(points: Ring, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+def is_corner(points: Ring, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which points of rings, one after the other and not closed, are not on the straight line between neighbours.
 
     Args:
@@ -32,7 +32,7 @@ def bends(points: Ring, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
     return came[:, 0] * run[:, 1] != came[:, 1] * run[:, 0]
 
 
-def joined(rings: list[Ring], rows: int, height: int) -> list[Ring]:
+def merge_rings(rings: list[Ring], rows: int, height: int) -> list[Ring]:
     """Outlines of the union of pieces of one region.
 
     What two pieces have in common on a seam is an edge of one and, backwards, of the other; both go.  The rest is put

@@ -6,8 +6,8 @@ from rsseg.conversion.predictors import (
     BoxPredictor,
     GrabCutPredictor,
     GroundTruthPredictor,
+    MaskPredictor,
     Prediction,
-    Predictor,
     SAMPredictor,
 )
 from rsseg.conversion.prompts import PROMPTS, Prompts, make_prompts, parse_prompt
@@ -21,8 +21,8 @@ __all__ = [
     "BoxPredictor",
     "GrabCutPredictor",
     "GroundTruthPredictor",
+    "MaskPredictor",
     "Prediction",
-    "Predictor",
     "Prompts",
     "Report",
     "SAMPredictor",

@@ -20,7 +20,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
 from rsseg.conversion.ablation_image import measure_image
 from rsseg.conversion.evaluation import Scores, aligned, figure
-from rsseg.conversion.predictors import Predictor
+from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.source_image import Transform, problem_row
@@ -108,7 +108,7 @@ def ablate_prompts(
     settings = Settings.from_config(config)
     prompts = _check(settings, prompts, overwrite and world > 1)
     source = settings.open_source(on_error)
-    predictor: Predictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
+    predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
     store = _Sums(settings.out_dir)
     if overwrite:
         store.clear()
@@ -135,7 +135,7 @@ def _measure(
     source: DetectionSource,
     settings: Settings,
     prompts: Sequence[str],
-    predictor: Predictor,
+    predictor: MaskPredictor,
     store: Store,
     shown: bool,
 ) -> None:
@@ -162,7 +162,7 @@ def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) 
     return kinds
 
 
-def _about(settings: Settings, prompts: Sequence[str], predictor: Predictor) -> dict[str, Any]:
+def _about(settings: Settings, prompts: Sequence[str], predictor: MaskPredictor) -> dict[str, Any]:
     """What decides the sums, as JSON values."""
     plain = settings.as_dict()
     transforms = [transform for transform in settings.pipeline if transform["type"] in ("CutTile", "MakePrompts")]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.conversion.ground_truth import load_ground_truth
-from rsseg.conversion.predictors import Predictor
+from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, load_source_image, problem_row
@@ -27,7 +27,7 @@ def measure_image(
     item: SourceItem,
     source: DetectionSource,
     settings: Settings,
-    predictor: Predictor,
+    predictor: MaskPredictor,
     before: list[Transform],
     prompters: dict[str, Transform],
 ) -> dict[str, Any]:
@@ -81,7 +81,11 @@ def measure_image(
 
 
 def _encoded_tiles(
-    source_image: SourceImage, settings: Settings, predictor: Predictor, before: list[Transform], part: dict[str, Any]
+    source_image: SourceImage,
+    settings: Settings,
+    predictor: MaskPredictor,
+    before: list[Transform],
+    part: dict[str, Any],
 ) -> Iterator[tuple[Results, Any]]:
     """Results of the tiles with objects and what the model keeps of each, as many at once as it likes."""
     lists: dict[str, Any] = {"empty_tiles": []}
@@ -96,7 +100,7 @@ def _encoded_tiles(
 
 
 def _count_tile(
-    part: dict[str, Any], results: Results, encoded: Any, predictor: Predictor, prompters: dict[str, Transform]
+    part: dict[str, Any], results: Results, encoded: Any, predictor: MaskPredictor, prompters: dict[str, Transform]
 ) -> None:
     labels = results["detections"].labels
     truth = [None if mask is None else cut_mask(mask, results["window"]) for mask in results["source_gt_masks"]]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rsseg.conversion.pipeline import divide_transforms
-from rsseg.conversion.predictors import Predictor
+from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import Results, Transform, cut_tiles, load_source_image
@@ -26,7 +26,7 @@ _TILES = 4
 
 
 def measure_once(
-    predictor: Predictor, settings: Settings, source: DetectionSource, transforms: list[Transform], store: Store
+    predictor: MaskPredictor, settings: Settings, source: DetectionSource, transforms: list[Transform], store: Store
 ) -> dict[str, Any]:
     """The predictor's disagreement with its exact twin, measured by the first run and kept for later ones.
 

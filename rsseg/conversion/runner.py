@@ -18,7 +18,7 @@ from rsseg.conversion.evaluation import check_truth, evaluate, evaluation_table
 from rsseg.conversion.exactness import measure_once
 from rsseg.conversion.merge import merge_parts
 from rsseg.conversion.pipeline import Pipeline
-from rsseg.conversion.predictors import Predictor
+from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.source_image import SourceImage, Transform, load_source_image
 from rsseg.conversion.storage import Store, stable_hash
@@ -94,7 +94,7 @@ def convert_labels(
     if with_evaluation:
         check_truth(settings)
     source = settings.open_source(on_error)
-    predictor: Predictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
+    predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
     transforms = _build_transforms(settings, predictor)
     store = _open_store(settings, overwrite, world)
     about = predictor.describe()
@@ -181,7 +181,7 @@ def _reason(store: Store, item: SourceItem) -> str:
     return f"{problem['file']}: {problem['reason']}"
 
 
-def _build_transforms(settings: Settings, predictor: Predictor) -> list[Transform]:
+def _build_transforms(settings: Settings, predictor: MaskPredictor) -> list[Transform]:
     defaults: dict[str, dict[str, Any]] = {
         "MakePrompts": {"kind": settings.prompt},
         "PredictMasks": {"predictor": predictor},

@@ -30,7 +30,7 @@ import numpy as np
 from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion.policies import ORDERS, below_threshold, clip_mask, enlarge_qbox, largest_component, paint_order
-from rsseg.conversion.predictors import Predictor
+from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.predictors.base import decode, encode, without_scores
 from rsseg.conversion.prompts import Prompts, make_prompts
 from rsseg.metainfo.table import IGNORE
@@ -95,7 +95,7 @@ class PredictMasks:
         predictor: A predictor, or the config of one; the config's ``predictor`` by default.
     """
 
-    def __init__(self, predictor: Predictor | dict[str, Any]) -> None:
+    def __init__(self, predictor: MaskPredictor | dict[str, Any]) -> None:
         self.predictor = MODELS.build(predictor) if isinstance(predictor, dict) else predictor
 
     def encode(self, tiles: Sequence[Results]) -> None:

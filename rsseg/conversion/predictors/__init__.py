@@ -4,7 +4,7 @@ A model of your own is a class with ``needs_gt_masks``, ``predict`` and ``descri
 named in a config's ``predictors``.
 """
 
-from rsseg.conversion.predictors.base import Prediction, Predictor
+from rsseg.conversion.predictors.base import MaskPredictor, Prediction
 from rsseg.conversion.predictors.grabcut import GrabCutPredictor
 from rsseg.conversion.predictors.sam import SAMPredictor
 from rsseg.conversion.predictors.sam2 import SAM2Predictor
@@ -15,8 +15,8 @@ __all__ = [
     "BoxPredictor",
     "GrabCutPredictor",
     "GroundTruthPredictor",
+    "MaskPredictor",
     "Prediction",
-    "Predictor",
     "SAM2Predictor",
     "SAMPredictor",
 ]

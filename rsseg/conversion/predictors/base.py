@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rsseg.conversion.prompts import Prompts
 from rsseg.structures.masks import MaskCrop
 
-__all__ = ["Prediction", "Predictor", "decode", "encode", "without_scores"]
+__all__ = ["MaskPredictor", "Prediction", "decode", "encode", "without_scores"]
 
 
 class Prediction(NamedTuple):
@@ -28,7 +28,7 @@ class Prediction(NamedTuple):
     stability: NDArray[np.float64]
 
 
-class Predictor(Protocol):
+class MaskPredictor(Protocol):
     """A mask model.
 
     A model whose work on the image does not depend on the prompts may also have ``encode(images) -> list`` (what it
@@ -50,13 +50,13 @@ class Predictor(Protocol):
         ...
 
 
-def encode(predictor: Predictor, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
+def encode(predictor: MaskPredictor, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
     """What the model keeps of each image (H, W, 3) uint8 RGB: the image itself, for a model of one stage."""
     stage = getattr(predictor, "encode", None)
     return list(images) if stage is None else list(stage(images))
 
 
-def decode(predictor: Predictor, encoded: Any, prompts: Prompts) -> Prediction:
+def decode(predictor: MaskPredictor, encoded: Any, prompts: Prompts) -> Prediction:
     """Masks of the prompted objects in an image that went through :func:`encode`."""
     stage = getattr(predictor, "decode", predictor.predict)
     found: Prediction = stage(encoded, prompts)

@@ -5,7 +5,7 @@ from rsseg.stack import require_stack
 require_stack()
 
 from rsseg.mapping.grid import BLENDS, Grid  # noqa: E402
-from rsseg.mapping.model import SegmentorPredictor, class_table, load_model, table_name, views_of, window_of  # noqa: E402
+from rsseg.mapping.model import SegmentorScorer, class_table, load_model, table_name, views_of, window_of  # noqa: E402
 from rsseg.mapping.products import Products  # noqa: E402
 from rsseg.mapping.results import Reference  # noqa: E402
 from rsseg.mapping.runner import MapOptions, map_raster  # noqa: E402
@@ -18,7 +18,7 @@ __all__ = [
     "Products",
     "RasterSource",
     "Reference",
-    "SegmentorPredictor",
+    "SegmentorScorer",
     "class_table",
     "load_model",
     "map_raster",

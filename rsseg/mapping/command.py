@@ -15,7 +15,7 @@ from mmengine.config import Config, DictAction
 
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.layers import LAYERS
-from rsseg.mapping.model import SegmentorPredictor, load_model, table_name, views_of, window_of
+from rsseg.mapping.model import SegmentorScorer, load_model, table_name, views_of, window_of
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
@@ -178,7 +178,7 @@ def _about(
     }
 
 
-def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, MapOptions, dict[str, Any], Products]:
+def _setting(args: argparse.Namespace) -> tuple[SegmentorScorer, ClassTable, MapOptions, dict[str, Any], Products]:
     """Read the config and the model."""
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})
@@ -190,7 +190,7 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorPredictor, ClassTable, 
     wanted, device = _products(args, name), _device(args.device)
     views = views_of(config) if args.tta else ((),)
     model = load_model(config, args.checkpoint, device, args.trust)
-    predictor = SegmentorPredictor(model, table.num_classes, args.head, views, args.bf16)
+    predictor = SegmentorScorer(model, table.num_classes, args.head, views, args.bf16)
     window = window_of(config) if asked is None else mapping_window(model, asked.mode)
     window = (args.window, args.window) if args.window is not None else window
     options = MapOptions(

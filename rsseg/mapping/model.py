@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rsseg.engine import load_pretrained
 from rsseg.metainfo import ClassTable, load_metainfo
 
-__all__ = ["SegmentorPredictor", "class_table", "load_model", "table_name", "views_of", "window_of"]
+__all__ = ["SegmentorScorer", "class_table", "load_model", "table_name", "views_of", "window_of"]
 
 _AXES = {"horizontal": 3, "vertical": 2}
 
@@ -110,7 +110,7 @@ def views_of(config: Config) -> tuple[tuple[int, ...], ...]:
     return tuple(views)
 
 
-class SegmentorPredictor:
+class SegmentorScorer:
     """Scores of windows, computed as mmseg's ``inference_model`` does.
 
     Args:

@@ -27,7 +27,7 @@ from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import Place, sync, write_cog, write_flat, write_overviews, write_png
 from rsseg.mapping.products import Products, check_products, make_products
 from rsseg.mapping.source import CACHE, RasterSource
-from rsseg.mapping.strips import Predictor, Strips
+from rsseg.mapping.strips import Strips, WindowScorer
 from rsseg.metainfo import ClassTable
 
 __all__ = ["MapOptions", "map_raster"]
@@ -99,7 +99,7 @@ class _Job:
 def map_raster(
     source: str,
     target: Path,
-    predictor: Predictor,
+    predictor: WindowScorer,
     table: ClassTable,
     options: MapOptions,
     about: Mapping[str, Any],
@@ -160,7 +160,7 @@ def _give_memory_back() -> None:
 
 
 def _plan(
-    raster: RasterSource, target: Path, predictor: Predictor, table: ClassTable, options: MapOptions, about: Mapping
+    raster: RasterSource, target: Path, predictor: WindowScorer, table: ClassTable, options: MapOptions, about: Mapping
 ) -> _Job:
     window = options.window
     overlap = round(window[0] * options.overlap), round(window[1] * options.overlap)

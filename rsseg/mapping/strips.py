@@ -18,7 +18,7 @@ from rsseg.io.files import replacing
 from rsseg.mapping.blend import Blender, argmax_classes
 from rsseg.mapping.grid import Grid
 
-__all__ = ["Predictor", "Strips", "confidence", "read_strip", "top_share"]
+__all__ = ["Strips", "WindowScorer", "confidence", "read_strip", "top_share"]
 
 NODATA = 255
 LEVELS = 254
@@ -28,7 +28,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class Predictor(Protocol):
+class WindowScorer(Protocol):
     """What makes scores of windows."""
 
     classes: int
@@ -100,7 +100,7 @@ class Strips:
     def __init__(
         self,
         source: Source,
-        predictor: Predictor,
+        predictor: WindowScorer,
         grid: Grid,
         blend: str,
         folder: Path,

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmseg.apis import inference_model
 
-from rsseg.mapping import MapOptions, SegmentorPredictor, map_raster
+from rsseg.mapping import MapOptions, SegmentorScorer, map_raster
 from rsseg.mapping.model import views_of
 from rsseg.metainfo import load_metainfo
 
@@ -32,7 +32,7 @@ def network(repo, mmseg_scope):
 def map_of(path, target, model, **options):
     table = load_metainfo(TABLE)
     views = options.pop("views", ((),))
-    assert map_raster(str(path), target, SegmentorPredictor(model, 8, views=views), table, MapOptions(**options), {})
+    assert map_raster(str(path), target, SegmentorScorer(model, 8, views=views), table, MapOptions(**options), {})
     with rasterio.open(target) as file:
         return file.read(1)
 
@@ -70,7 +70,7 @@ def test_a_model_that_slides_itself_keeps_its_windows(network, write_raster, tmp
 
 def test_bfloat16_gives_float32_scores_close_by(network):
     windows = [scene(64, 64)]
-    exact, rough = (SegmentorPredictor(network, 8, bf16=bf16) for bf16 in (False, True))
+    exact, rough = (SegmentorScorer(network, 8, bf16=bf16) for bf16 in (False, True))
     first, second = (predictor(predictor.prepare(windows)) for predictor in (exact, rough))
     assert second.dtype == torch.float32
     assert not torch.equal(first, second)
@@ -84,14 +84,14 @@ def test_one_score_per_pixel_is_compared_with_its_threshold(plain_model):
     pixels = scene(64, 64)
     plain_model.cfg = Config(dict(test_pipeline=FROM_ARRAY))
     expected = inference_model(plain_model, np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))).pred_sem_seg.data[0]
-    predictor = SegmentorPredictor(plain_model, 2)
+    predictor = SegmentorScorer(plain_model, 2)
     found = predictor(predictor.prepare([pixels[::-1]]))[0].argmax(0)
     assert 0 < found.sum() < found.numel()
     assert torch.equal(found, expected.long())
 
 
 def test_another_number_of_classes_is_refused(plain_model):
-    predictor = SegmentorPredictor(plain_model, 8)
+    predictor = SegmentorScorer(plain_model, 8)
     with pytest.raises(ValueError, match=r"gives 3 classes, the class table has 8; .*--classes"):
         predictor(predictor.prepare([scene(16, 16)]))
 
@@ -142,7 +142,7 @@ def test_each_colour_is_where_it_was_painted(plain_model, write_raster, tmp_path
     for i in range(3):
         pixels[i, :, 30 * i : 30 * i + 30] = 255
     expected = np.repeat([[0, 1, 2]], 30, axis=1).repeat(6, 0)
-    predictor = SegmentorPredictor(plain_model, 3)
+    predictor = SegmentorScorer(plain_model, 3)
     table = load_metainfo("isaid")
     for bands, order in ((None, (0, 1, 2)), ((3, 2, 1), (2, 1, 0)), ((2, 3, 1), (2, 0, 1))):
         path = write_raster(pixels[list(order)], f"{order}.tif")

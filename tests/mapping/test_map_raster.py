@@ -12,7 +12,7 @@ from rasterio import Affine
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
 
-from rsseg.mapping import MapOptions, SegmentorPredictor, map_raster
+from rsseg.mapping import MapOptions, SegmentorScorer, map_raster
 from rsseg.mapping.output import halve
 
 RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
@@ -155,7 +155,7 @@ def test_real_samples_are_mapped_whole(samples, plain_model, table, tmp_path):
     assert len(files) >= 6
     for path in files:
         target = tmp_path / path.name
-        map_raster(str(path), target, SegmentorPredictor(plain_model, 3), table, MapOptions(window=(200, 200)), {})
+        map_raster(str(path), target, SegmentorScorer(plain_model, 3), table, MapOptions(window=(200, 200)), {})
         with rasterio.open(path) as before, rasterio.open(target) as after:
             assert (after.crs, after.transform, after.shape) == (before.crs, before.transform, before.shape)
             expected = before.read([1, 2, 3]).argmax(0)

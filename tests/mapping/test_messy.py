@@ -17,7 +17,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
-from rsseg.mapping import MapOptions, RasterSource, SegmentorPredictor, map_raster
+from rsseg.mapping import MapOptions, RasterSource, SegmentorScorer, map_raster
 from rsseg.mapping.areas import row_areas
 
 RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
@@ -105,7 +105,7 @@ def test_a_model_that_needs_more_pixels_gets_them(plain_model):
             return (x,)
 
     plain_model.backbone = Needs()
-    predictor = SegmentorPredictor(plain_model, 3)
+    predictor = SegmentorScorer(plain_model, 3)
     window = np.arange(3 * 2 * 50, dtype=np.uint8).reshape(3, 2, 50)
     scores = predictor(predictor.prepare([window]))[0]
     # the model is the identity on normalised red, green, blue
@@ -120,7 +120,7 @@ def test_a_model_that_needs_more_pixels_gets_them(plain_model):
 def test_another_number_of_bands_than_the_models_is_refused(bands, plain_model, table, noise, write_raster, tmp_path):
     options = MapOptions(bands=bands, window=(16, 16))
     with pytest.raises(ValueError, match=f"the model takes 3 bands, not {len(bands)}; .*--bands"):
-        mapped(write_raster(noise(3, 20, 20)), tmp_path, SegmentorPredictor(plain_model, 3), table, options)
+        mapped(write_raster(noise(3, 20, 20)), tmp_path, SegmentorScorer(plain_model, 3), table, options)
 
 
 def test_a_map_never_takes_the_place_of_its_source(stub, table, noise, write_raster):

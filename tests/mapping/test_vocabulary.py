@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from rsseg.mapping import MapOptions, Reference, SegmentorPredictor, map_raster
+from rsseg.mapping import MapOptions, Reference, SegmentorScorer, map_raster
 from rsseg.mapping.command import add_arguments, run
 from rsseg.mapping.results import measure_accuracy
 from rsseg.mapping.segmenting import segmentation_jobs
@@ -178,7 +178,7 @@ def test_one_window_is_the_inference_of_the_model(size, model, write_raster, tmp
     map_raster(
         str(write_raster(pixels)),
         tmp_path / "map.tif",
-        SegmentorPredictor(model, 3),
+        SegmentorScorer(model, 3),
         word_table(WORDS, "x"),
         options,
         {},
@@ -193,7 +193,7 @@ def test_one_window_is_the_inference_of_the_model(size, model, write_raster, tmp
 def test_five_views_are_the_prediction_of_the_model(threshold, model, write_raster, tmp_path):
     pixels = scene(150, 200)
     model.test_cfg["mode"] = "five_view"
-    predictor = SegmentorPredictor(model, 3)
+    predictor = SegmentorScorer(model, 3)
     with torch.inference_mode():
         scores = model.inference(batch_of(model, pixels))[0]
         limit = None if threshold is None else float(scores.amax(0).median())
@@ -211,7 +211,7 @@ def test_flips_average_probabilities(model, write_raster, tmp_path):
     inputs = batch_of(model, pixels)
     with torch.inference_mode():
         expected = (model.inference(inputs) + model.inference(inputs.flip(3)).flip(3))[0] / 2
-    predictor = SegmentorPredictor(model, 3, views=((), (3,)))
+    predictor = SegmentorScorer(model, 3, views=((), (3,)))
     found = predictor(predictor.prepare([pixels[::-1]]))[0]
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
@@ -228,7 +228,7 @@ def test_windows_are_blended_as_probabilities(overlap, stride, model, write_rast
     map_raster(
         str(write_raster(pixels)),
         tmp_path / "map.tif",
-        SegmentorPredictor(model, 3),
+        SegmentorScorer(model, 3),
         word_table(WORDS, "x"),
         options,
         {},
@@ -364,7 +364,7 @@ def test_san_sees_windows_of_its_adapters_size(repo, write_raster, tmp_path):
     assert mapping_window(model, asked.mode) == (64, 64)
     pixels, found = scene(64, 100), tmp_path / "map.tif"
     options = MapOptions(window=(64, 64), blend="mean", probabilities="all")
-    map_raster(str(write_raster(pixels)), found, SegmentorPredictor(model, 3), asked.table, options, {})
+    map_raster(str(write_raster(pixels)), found, SegmentorScorer(model, 3), asked.table, options, {})
     with torch.inference_mode():
         parts = [model.inference(batch_of(model, pixels[:, :, x : x + 64]))[0].numpy() for x in (0, 36)]
     with rasterio.open(tmp_path / "map_probabilities.tif") as file:

@@ -18,13 +18,13 @@ def _setup(side: int, window: int, check: bool) -> tuple[Work, Work]:
     from mmengine.config import Config
     from mmseg.structures import SegDataSample
 
-    from rsseg.mapping import SegmentorPredictor
+    from rsseg.mapping import SegmentorScorer
 
     torch.set_num_threads(1)
     root, theirs = folder(), light_model()
     theirs.test_cfg = Config(dict(mode="slide", crop_size=(window, window), stride=(window * 3 // 4, window * 3 // 4)))
     raster = make_raster(root / "scene.tif", side)
-    predictor = SegmentorPredictor(light_model(), CLASSES)
+    predictor = SegmentorScorer(light_model(), CLASSES)
     ours = mapper(raster, predictor, window, "mean")
 
     def reference() -> np.ndarray:

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from rsseg.mapping.strips import LEVELS, NODATA, Strips, read_strip
 from rsseg.metainfo import ClassTable
 
-__all__ = ["Place", "halve", "sync", "write_cog", "write_flat", "write_overviews", "write_png"]
+__all__ = ["Place", "halve", "sync", "write_cog", "write_geotiff", "write_overviews", "write_png"]
 
 _BLOCK = 512
 # level 5 takes half the time of the usual 6 and makes maps a fifth larger
@@ -50,7 +50,7 @@ class Place:
         return self.size
 
 
-def write_flat(strips: Strips, place: Place, table: ClassTable, tags: Mapping[str, str], folder: Path) -> list[Path]:
+def write_geotiff(strips: Strips, place: Place, table: ClassTable, tags: Mapping[str, str], folder: Path) -> list[Path]:
     """Join strips to uncompressed GeoTIFFs in a folder: ``classes.tif`` and, where they were kept, ``shares.tif``.
 
     Args:

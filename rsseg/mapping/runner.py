@@ -24,7 +24,7 @@ import rsseg
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.progress import Progress
 from rsseg.mapping.grid import BLENDS, Grid
-from rsseg.mapping.output import Place, sync, write_cog, write_flat, write_overviews, write_png
+from rsseg.mapping.output import Place, sync, write_cog, write_geotiff, write_overviews, write_png
 from rsseg.mapping.products import Products, check_products, make_products
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Strips, WindowScorer
@@ -278,7 +278,7 @@ def _write(job: _Job) -> None:
         for key, value in job.plan.items()
         if value is not None and key != "source_state"
     }
-    flat = write_flat(job.strips, job.place, job.table, {**told, _PLAN: job.code}, job.folder)
+    flat = write_geotiff(job.strips, job.place, job.table, {**told, _PLAN: job.code}, job.folder)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     finished = [(job.folder / f"map{job.target.suffix}", job.target)]
     if job.target.suffix.lower() == ".png":

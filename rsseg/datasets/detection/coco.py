@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from rsseg.datasets.detection.record import Detections, Entry, collect
+from rsseg.datasets.detection.detections import Detections, Entry, collect
 from rsseg.datasets.detection.values import (
     AnnotationError,
     OnError,

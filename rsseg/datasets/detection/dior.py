@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from rsseg.datasets.detection.record import Detections, Entry
+from rsseg.datasets.detection.detections import Detections, Entry
 from rsseg.datasets.detection.values import OnError, class_index, parse_flag
 from rsseg.datasets.detection.xmltree import Element, read_objects, stated_size
 from rsseg.metainfo import ClassTable

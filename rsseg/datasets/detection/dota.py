@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rsseg.datasets.detection.record import Detections, Entry, collect
+from rsseg.datasets.detection.detections import Detections, Entry, collect
 from rsseg.datasets.detection.values import (
     AnnotationError,
     OnError,

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.datasets.detection.coco import CocoDetections, read_coco
+from rsseg.datasets.detection.detections import Detections, check_inside
 from rsseg.datasets.detection.dior import read_dior
 from rsseg.datasets.detection.dota import read_dota
 from rsseg.datasets.detection.fair1m import read_fair1m
 from rsseg.datasets.detection.hrsc import read_hrsc
 from rsseg.datasets.detection.image import image_size
-from rsseg.datasets.detection.record import Detections, check_inside
 from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, settle
 from rsseg.metainfo import ClassTable
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from rsseg.datasets.detection.record import Detections, Entry, collect
+from rsseg.datasets.detection.detections import Detections, Entry, collect
 from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, parse_number, settle
 from rsseg.metainfo import ClassTable
 
@@ -152,7 +152,7 @@ def read_objects(
         path: The ``.xml`` file.
         root_tag: Name of the root element.
         head: From the root element to the objects in file order and the stated (H, W), or ``None``.
-        parse: See :func:`~rsseg.datasets.detection.record.collect`.
+        parse: See :func:`~rsseg.datasets.detection.detections.collect`.
         table: Class table of the labels.
         on_error: ``"raise"`` the first problem, or ``"skip"`` such objects, all of them where parsing or ``head``
             fails.

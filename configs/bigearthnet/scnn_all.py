@@ -4,7 +4,7 @@
     python tools/test.py configs/bigearthnet/scnn_all.py work_dirs/bigearthnet/scnn_all/epoch_100.pth
 
 Expected (paper): P 69.93, R 77.10, F1 70.98, F2 73.84, averaged over images.  Not run by us on the archive.
-Cost: 0.25 thousand million multiply-adds per patch; README.md beside this file says how fast patches are read.
+Cost: 0.25 GMACs per patch; README.md beside this file says how fast patches are read.
 
 Deviations: the paper's split is not published, ours is drawn at random (60/20/20) or read from lists; it gives neither
 rate, momentum, batch nor augmentation; the width of the layer before the classes, 128, is that of the same authors'

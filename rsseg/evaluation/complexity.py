@@ -30,7 +30,7 @@ class Row:
         name: The table's row; empty where there is no table.
         classes: Number of classes of the model that the paper counts; None leaves the config's own.
         params: The paper's parameters in millions.
-        flops: The paper's multiply-adds in thousand millions.
+        flops: The paper's multiply-adds in GMACs.
     """
 
     config: Path

@@ -18,12 +18,12 @@ ORDERS = ("file", "large_first", "score")
 
 
 def below_threshold(scores: ArrayLike, threshold: float | None) -> NDArray[np.bool_]:
-    """Which scores (N,) are known and below ``least``; (N,) bool, all false where ``least`` is ``None``.
+    """Which scores (N,) are known and below ``threshold``; (N,) bool, all false where ``threshold`` is ``None``.
 
     NaN is no score and never below.
     """
     values = np.asarray(scores, np.float64)
-    return np.zeros(len(values), bool) if least is None else values < least
+    return np.zeros(len(values), bool) if threshold is None else values < threshold
 
 
 def largest_component(mask: MaskCrop) -> MaskCrop:

@@ -53,7 +53,7 @@ class Prompts:
         point_labels: (N, P) int64, 1 = on the object, 0 = off it.
         mask_boxes: (N, 4) float64 x1 y1 x2 y2: each, filled, is a mask prompt (see :meth:`draw_mask`).
         mask_qboxes: (N, 4, 2) float64 corners: the same for rotated boxes; never together with ``mask_boxes``.
-        truth: N ground-truth masks (``None`` for an object without one), for ``GroundTruthPredictor`` only.
+        gt_masks: N ground-truth masks (``None`` for an object without one), for ``GroundTruthPredictor`` only.
     """
 
     count: int
@@ -63,7 +63,7 @@ class Prompts:
     point_labels: NDArray[np.int64] | None = None
     mask_boxes: NDArray[np.float64] | None = None
     mask_qboxes: NDArray[np.float64] | None = None
-    truth: Sequence[MaskCrop | None] | None = None
+    gt_masks: Sequence[MaskCrop | None] | None = None
 
     @property
     def has_masks(self) -> bool:

@@ -112,7 +112,7 @@ def convert_labels(
         _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
     progress = Progress(len(todo), f"convert ({settings.predictor})", shown=rank == 0)
     pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1))
-    _convert_all(todo, source, settings, pipeline(progress.transform), predictor.needs_gt_masks)
+    _convert_all(todo, source, settings, pipeline(progress.step), predictor.needs_gt_masks)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())
     failed = _failed(store, source)
     if failed is None:

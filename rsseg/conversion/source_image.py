@@ -37,7 +37,7 @@ class SourceImage:
         item: Where it comes from.
         detections: Its N objects; empty where the label file is unusable.
         image: (H, W, 3) uint8 RGB, or ``None`` where there is nothing to convert or ``failure`` says why not.
-        truth: N masks where the predictor needs them.
+        gt_masks: N masks where the predictor needs them.
         failure: Why the image cannot be converted.
         tiles: What :func:`tiles_of` says, where it was asked ahead of time.
     """
@@ -45,7 +45,7 @@ class SourceImage:
     item: SourceItem
     detections: Detections
     image: NDArray[np.uint8] | None = None
-    truth: GroundTruthMasks | None = None
+    gt_masks: GroundTruthMasks | None = None
     failure: AnnotationError | None = None
     tiles: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rsseg.io.files import replacing
-from rsseg.reports.labels.statistics import BUCKETS, MASK_BOX_RATIO_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics
+from rsseg.reports.labels.statistics import BUCKETS, MASK_BOX_RATIO_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics, median
 
 __all__ = ["class_rows", "csv_writer", "size_rows", "write_json"]
 

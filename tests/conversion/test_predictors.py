@@ -70,7 +70,7 @@ def test_box_fills_the_box() -> None:
 def test_truth_hands_on_the_truth() -> None:
     mask = MaskCrop(1, 1, np.ones((2, 2), bool))
     image = np.zeros((5, 5, 3), np.uint8)
-    masks = GroundTruthPredictor().predict(image, Prompts(2, truth=[mask, None])).masks
+    masks = GroundTruthPredictor().predict(image, Prompts(2, gt_masks=[mask, None])).masks
     assert masks[0] is mask and masks[1].area == 0
     with pytest.raises(ValueError, match="truth=dict"):
         GroundTruthPredictor().predict(image, Prompts(1))

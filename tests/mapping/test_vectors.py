@@ -13,7 +13,7 @@ from rasterio.features import rasterize, shapes
 
 from rsseg.mapping import vectors
 from rsseg.mapping.vectors import polygons
-from rsseg.structures.rings import joined
+from rsseg.structures.rings import merge_rings
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_ring_never_comes_to_a_point_twice():
     upper = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
     # what is left of the seam edges: the outline of the second piece passes (1, 1) too
     lower = np.array([[1, 1], [2, 1], [2, 2], [1, 2]])
-    rings = joined([upper, lower], 1, 3)
+    rings = merge_rings([upper, lower], 1, 3)
     assert sorted(map(ring_key, (np.vstack([r, r[:1]]) for r in rings))) == [
         ((0, 0), (0, 1), (1, 1), (1, 0)),
         ((1, 1), (1, 2), (2, 2), (2, 1)),

@@ -11,7 +11,7 @@ import numpy as np
 from rsseg.metainfo import ClassTable
 from rsseg.reports.labels.cards import FLAGS, Card
 from rsseg.reports.labels.gallery import KINDS
-from rsseg.reports.labels.statistics import MASK_BOX_RATIO_EDGES, SIZE_EDGES, Statistics
+from rsseg.reports.labels.statistics import MASK_BOX_RATIO_EDGES, SIZE_EDGES, Statistics, median
 from rsseg.reports.markup import about_list, colour_code, number, page, percent, problem_list, totals
 
 __all__ = ["render_page"]

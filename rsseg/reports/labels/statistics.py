@@ -15,7 +15,7 @@ from rsseg.datasets.labels import Instance
 from rsseg.metainfo.table import IGNORE
 from rsseg.reports.labels.overlap import Overlap, mask_overlap
 
-__all__ = ["BUCKETS", "MASK_BOX_RATIO_EDGES", "SHARE_EDGES", "SIZE_EDGES", "Statistics", "middle"]
+__all__ = ["BUCKETS", "MASK_BOX_RATIO_EDGES", "SHARE_EDGES", "SIZE_EDGES", "Statistics", "median"]
 
 BUCKETS = {"small": 0, "medium": 32**2, "large": 96**2}
 """Name -> smallest mask area in pixels; COCO's limits."""

@@ -1,7 +1,8 @@
-"""Write files behind the work that makes them, and never half."""
+"""Write files behind the work that makes them, and never half; their SHA-256."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-__all__ = ["Writer", "remove_abandoned", "replacing", "run_threads"]
+__all__ = ["Writer", "remove_abandoned", "replacing", "run_threads", "sha256_of"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -134,6 +135,19 @@ def remove_abandoned(folder: Path, mine: Callable[[str], bool] | None = None) ->
         _, tag, host, process, _ = path.name.split("-")
         if (mine is None or mine(tag)) and _abandoned(path, host, int(process)):
             path.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file's content, as 64 hexadecimal digits; the file is read in pieces of 1 MiB.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _host() -> str:

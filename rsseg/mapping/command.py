@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
+from rsseg.io.files import sha256_of
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.layers import LAYERS
 from rsseg.mapping.model import SegmentorScorer, load_model, table_name, views_of, window_of
@@ -119,14 +120,6 @@ def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
     return list(zip(found, maps, strict=True))
 
 
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with Path(path).expanduser().open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _shard(launcher: str) -> tuple[int, int]:
     """(rank, processes) as torchrun tells them."""
     if launcher == "none":
@@ -169,7 +162,7 @@ def _about(
         "config": Path(args.config).name,
         "config_sha256": hashlib.sha256(config.pretty_text.encode()).hexdigest(),
         "checkpoint": Path(args.checkpoint).name,
-        "checkpoint_sha256": _sha256(args.checkpoint),
+        "checkpoint_sha256": sha256_of(Path(args.checkpoint).expanduser()),
         "head": args.head,
         "views": [list(view) for view in views],
         "bf16": args.bf16,

@@ -8,7 +8,9 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 LAYERS = {
-    **dict.fromkeys(("stack", "errors", "metainfo", "structures", "io"), 0),
+    "errors": -2,  # layer 0 has an order within: errors are everybody's, io may use arrays and class tables
+    **dict.fromkeys(("stack", "commands", "metainfo", "structures"), -1),
+    "io": 0,
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),
     **dict.fromkeys(("conversion", "mapping", "reports", "scenes", "experiments"), 2),
 }

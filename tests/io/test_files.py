@@ -1,13 +1,15 @@
-"""The background writer: in order, bounded, and no failure goes unseen."""
+"""The background writer: in order, bounded, and no failure goes unseen; the SHA-256 of files."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from rsseg.io.files import Writer, run_threads
+from rsseg.io.files import Writer, run_threads, sha256_of
 
 
 def test_jobs_run_in_order_and_are_done_after_closing():
@@ -55,3 +57,12 @@ def test_jobs_that_have_not_begun_are_dropped_when_one_fails():
     with pytest.raises(ValueError, match="invalid literal"):
         list(run_threads(work, ["x", *map(str, range(50))], workers=1))
     assert len(begun) < 51
+
+
+@pytest.mark.parametrize("size", [0, 3, (1 << 20) + 1])
+def test_sha256_of_a_file(tmp_path: Path, size: int) -> None:
+    data = b"abc"[:size] if size <= 3 else bytes(size)
+    (tmp_path / "file").write_bytes(data)
+    assert sha256_of(str(tmp_path / "file")) == sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+    if size == 3:  # FIPS 180-2, appendix B.1
+        assert sha256_of(tmp_path / "file").startswith("ba7816bf8f01cfea414140de5dae2223")

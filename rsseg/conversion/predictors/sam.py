@@ -17,9 +17,10 @@ from mmseg.registry import MODELS
 from numpy.typing import NDArray
 
 from rsseg.conversion.predictors.base import Prediction
-from rsseg.conversion.predictors.sam_models import ENCODERS, build_sam, load_sam, own_device, sha256_of
+from rsseg.conversion.predictors.sam_models import ENCODERS, build_sam, load_sam, own_device
 from rsseg.conversion.predictors.upsample import Upsampled, Upsampler
 from rsseg.conversion.prompts import Prompts
+from rsseg.io.files import sha256_of
 
 __all__ = ["Encoded", "SAMPredictor", "mask_input"]
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from rsseg.conversion.predictors.base import Prediction
 from rsseg.conversion.predictors.sam_models import SAM2_TRUNKS, looks_like, own_device
-from rsseg.conversion.predictors.weights import misfits, read_weights, sha256_of
+from rsseg.conversion.predictors.weights import misfits, read_weights
 from rsseg.conversion.prompts import Prompts
+from rsseg.io.files import sha256_of
 from rsseg.structures.masks import MaskCrop, crop_mask
 
 __all__ = ["SAM2_CONFIGS", "SAM2Predictor"]

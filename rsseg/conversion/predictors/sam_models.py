@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from rsseg.conversion.predictors.mobile_sam import TinyViTEncoder, from_public_keys
-from rsseg.conversion.predictors.weights import misfits, read_weights, sha256_of
+from rsseg.conversion.predictors.weights import misfits, read_weights
 
-__all__ = ["ENCODERS", "SAM2_TRUNKS", "build_sam", "load_sam", "looks_like", "own_device", "sha256_of"]
+__all__ = ["ENCODERS", "SAM2_TRUNKS", "build_sam", "load_sam", "looks_like", "own_device"]
 
 _log = logging.getLogger("rsseg")
 

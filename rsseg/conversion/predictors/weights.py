@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-__all__ = ["misfits", "read_weights", "sha256_of"]
+__all__ = ["misfits", "read_weights"]
 
 _WRAPPERS = ("model", "state_dict")
 """Keys under which training programs put the weights; SAM 2's own files use the first."""
@@ -64,12 +63,3 @@ def misfits(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> str:
 
 def _some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
-
-
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()

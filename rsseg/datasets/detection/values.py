@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+from rsseg.errors import AnnotationError
 from rsseg.metainfo import ClassTable
 
 __all__ = [
@@ -20,28 +21,6 @@ __all__ = [
 ]
 
 OnError = Literal["raise", "skip"]
-
-
-class AnnotationError(ValueError):
-    """Something in a label or image file that cannot be used.
-
-    Attributes:
-        path: The file.
-        line: Line in that file, from 1; ``None`` where there are none to name (JSON, images, folders).
-        value: The offending value as text.
-        reason: What is wrong and what is allowed.
-    """
-
-    def __init__(self, path: Path | str, line: int | None, value: object, reason: str) -> None:
-        super().__init__(path, line, value, reason)
-        self.path = Path(path)
-        self.line = line
-        self.value = str(value)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        where = f"{self.path}" if self.line is None else f"{self.path}:{self.line}"
-        return f"{where}: {self.reason}: {self.value!r}"
 
 
 def check_on_error(on_error: str) -> None:

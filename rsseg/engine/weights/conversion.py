@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from rsseg.engine.weights.content import Parts, read_weights, split_parts
 from rsseg.engine.weights.decoders import model_config, translate_rest
 from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
 from rsseg.engine.weights.report import ConversionReport
-from rsseg.io.files import replacing
+from rsseg.io.files import replacing, sha256_of
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
 
@@ -66,9 +65,7 @@ def convert_weights(
     report.file = source.name
     if not report.ok:
         raise ValueError(f"{source}: nothing is written, since not every key is explained\n{report}")
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    meta = dict(source=source.name, sha256=digest, layout=report.layout, model=report.model)
+    meta = dict(source=source.name, sha256=sha256_of(source), layout=report.layout, model=report.model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target, "weights") as file:
         torch.save(dict(meta=meta, state_dict=state), file)

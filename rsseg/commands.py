@@ -1,0 +1,69 @@
+"""What all commands share: the parser with ``--debug``, and one way to end on an error."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from rsseg.errors import UserError
+
+__all__ = ["DEBUG_VARIABLE", "error_line", "make_parser", "run_tool"]
+
+DEBUG_VARIABLE = "RSSEG_DEBUG"
+"""Environment variable that ``--debug`` sets to 1; processes that a command starts show their tracebacks, too."""
+_INTERRUPTED = 130
+"""Exit status of a shell command that Ctrl-C ended."""
+
+
+class _Debug(argparse.Action):
+    def __init__(self, option_strings: Any, dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=False, **kwargs)
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, True)
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser that shows ``description`` as it is written, with the option ``--debug``."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--debug", action=_Debug, help="show the traceback of every error")
+    return parser
+
+
+def run_tool(main: Callable[[], int | str | None]) -> NoReturn:
+    """Run a command and end the process with its exit status.
+
+    0 where all went well, 1 where something could not be done, 2 where arguments are wrong (by argparse), 130 after
+    Ctrl-C.  :class:`UserError` and ``OSError`` become one line on stderr, unless ``--debug`` or the environment's
+    ``RSSEG_DEBUG=1`` asks for the traceback; any other exception is a bug and shows it always.
+
+    Args:
+        main: The command; what it returns is the exit status, or text for stderr that says what could not be done.
+    """
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        if _debugging():
+            raise
+        sys.exit(_INTERRUPTED)
+    except (UserError, OSError) as error:
+        if _debugging():
+            raise
+        sys.exit(error_line(error))
+    sys.exit(status)
+
+
+def error_line(error: BaseException) -> str:
+    """An error as a command reports it: its kind and its message, which names the file where that is known."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    return f"{type(error).__name__}: {text}"
+
+
+def _debugging() -> bool:
+    return os.environ.get(DEBUG_VARIABLE) == "1"

@@ -1,0 +1,113 @@
+"""Find the files of a folder: images, rasters, label files."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rsseg.errors import DataError
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "LABEL_SUFFIXES",
+    "RASTER_SUFFIXES",
+    "find_files",
+    "group_by_stem",
+    "has_suffix",
+    "one_per_stem",
+    "walk_files",
+]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+"""Suffixes of image files, compared without case."""
+LABEL_SUFFIXES = (".png", ".tif", ".tiff")
+"""Suffixes of label maps, compared without case."""
+RASTER_SUFFIXES = (*IMAGE_SUFFIXES, ".vrt", ".jp2", ".img")
+"""Suffixes of rasters to map, compared without case."""
+
+
+def has_suffix(path: Path | str, suffixes: Iterable[str]) -> bool:
+    """Whether the name of a file ends in one of the suffixes; case does not matter."""
+    return str(path).lower().endswith(tuple(suffix.lower() for suffix in suffixes))
+
+
+def find_files(
+    folder: Path | str, suffixes: Sequence[str] = IMAGE_SUFFIXES, what: str = "images", recursive: bool = True
+) -> list[Path]:
+    """Files of a folder by suffix, in the order of their paths.
+
+    Hidden files and folders (a name that begins with a dot, as temporary files' do) are left out.  Links to folders
+    are followed, each folder once.
+
+    Args:
+        folder: Where to look.
+        suffixes: What names may end in, compared without case; ``"_label.tif"`` is one, too.
+        what: What the files are called in an error.
+        recursive: Look into sub-folders, too.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no such file in it.
+        NotADirectoryError: ``folder`` is a file.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder}: no such folder; expected {what} ({', '.join(suffixes)}) there")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: is a file; expected a folder of {what} ({', '.join(suffixes)})")
+    ends = tuple(suffix.lower() for suffix in suffixes)
+    others = 0
+    found = []
+    for path in walk_files(folder, recursive):
+        if path.name.lower().endswith(ends):
+            found.append(path)
+        else:
+            others += 1
+            example = path
+    if not found:
+        below = " or in its sub-folders" if recursive else ""
+        held = f"; it holds {others} other files, such as {example.relative_to(folder)}" if others else "; it is empty"
+        raise FileNotFoundError(f"{folder}: no {what} ({', '.join(suffixes)}) in this folder{below}{held}")
+    return sorted(found)
+
+
+def walk_files(folder: Path, recursive: bool = True) -> Iterator[Path]:
+    """All files of a folder that are not hidden, in no particular order; links to folders are followed once."""
+    seen: set[tuple[int, int]] = set()
+    todo = [folder]
+    while todo:
+        current = todo.pop()
+        status = current.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(current) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_file():
+                    yield Path(entry.path)
+                elif recursive and entry.is_dir():
+                    todo.append(Path(entry.path))
+
+
+def group_by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Files by their name without folder and suffix, in their order."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        found[path.stem].append(path)
+    return dict(found)
+
+
+def one_per_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their name without folder and suffix, which must be unique.
+
+    Raises:
+        DataError: Two files have one name.
+    """
+    out: dict[str, Path] = {}
+    for path in paths:
+        if out.setdefault(path.stem, path) != path:
+            raise DataError(f"{out[path.stem]} and {path} have the same name {path.stem!r}; rename or remove one")
+    return out

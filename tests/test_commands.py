@@ -1,0 +1,79 @@
+"""How commands end: one line for what a user can correct, a traceback for a bug."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rsseg.commands import error_line, make_parser
+
+TOOL = """
+import sys
+from rsseg.commands import make_parser, run_tool
+from rsseg.errors import AnnotationError, MissingPackageError, UserError
+
+def main():
+    make_parser("Say hello.").parse_args()
+    {body}
+
+run_tool(main)
+"""
+
+
+def run(tmp_path: Path, repo: Path, body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = tmp_path / "tool.py"
+    script.write_text(TOOL.format(body=body))
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, env={"PYTHONPATH": str(repo)}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise UserError('a.txt: 7 is not allowed')", "UserError: a.txt: 7 is not allowed"),
+        (
+            "raise AnnotationError('a.txt', 3, 'x', 'must be a number')",
+            "AnnotationError: a.txt:3: must be a number: 'x'",
+        ),
+        ("raise MissingPackageError('install lmdb')", "MissingPackageError: install lmdb"),
+        ("open('/no/such/file')", "FileNotFoundError: /no/such/file: No such file or directory"),
+        ("raise FileNotFoundError('x: no such list')", "FileNotFoundError: x: no such list"),
+        ("return '2 files could not be read'", "2 files could not be read"),
+    ],
+)
+def test_a_user_error_is_one_line_and_debug_shows_more(tmp_path: Path, repo: Path, body: str, line: str) -> None:
+    result = run(tmp_path, repo, body)
+    assert (result.returncode, result.stderr, result.stdout) == (1, f"{line}\n", "")
+    result = run(tmp_path, repo, body, "--debug")
+    assert result.returncode == 1
+    assert ("Traceback" in result.stderr) == (not body.startswith("return"))
+
+
+@pytest.mark.parametrize("error", ["ValueError", "KeyError", "RuntimeError", "ImportError"])
+def test_any_other_error_is_a_bug_and_shows_its_traceback(tmp_path: Path, repo: Path, error: str) -> None:
+    result = run(tmp_path, repo, f"raise {error}('oops')")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr and "oops" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments", "status"),
+    [("return None", (), 0), ("return 3", (), 3), ("raise KeyboardInterrupt", (), 130), ("", ("--no-such",), 2)],
+)
+def test_exit_status(tmp_path: Path, repo: Path, body: str, arguments: tuple[str, ...], status: int) -> None:
+    result = run(tmp_path, repo, body or "pass", *arguments)
+    assert result.returncode == status
+    assert "Traceback" not in result.stderr
+    if status != 2:
+        assert result.stderr == ""
+
+
+def test_debug_is_in_the_help() -> None:
+    assert "--debug" in make_parser("Say hello.").format_help()
+
+
+def test_the_line_of_an_error_without_a_file() -> None:
+    assert error_line(OSError(28, "No space left on device")) == "OSError: [Errno 28] No space left on device"

@@ -63,6 +63,16 @@ class ClassTable:
         """Number of classes."""
         return len(self.classes)
 
+    @property
+    def rows(self) -> list[str]:
+        """All that decides label files, a text for each class: name, colour, stored values, the name it merges into."""
+        merged = self.to or (None,) * self.num_classes
+        rows = zip(self.classes, self.palette, self.raw_values, merged, strict=True)
+        return [
+            " ".join([name, "#{:02X}{:02X}{:02X}".format(*color), *map(str, values), *([f"to {to}"] if to else [])])
+            for name, color, values, to in rows
+        ]
+
     def index(self, name: str) -> int:
         """Training id of a class name; case, spaces, ``_`` and ``-`` make no difference.
 
@@ -147,7 +157,6 @@ def table_path(name: str) -> Path:
     return path
 
 
-@functools.cache
 def load_metainfo(name: str) -> ClassTable:
     """Class table by file name, or from a path ending in ``.json``.
 
@@ -158,6 +167,13 @@ def load_metainfo(name: str) -> ClassTable:
         ValueError: There is no such table, or it contradicts itself.
     """
     path = table_path(name)
+    state = path.stat()
+    return _load(path, state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _load(path: Path, size: int, modified: int) -> ClassTable:
+    """The table in a file as it is now; a changed file is read again."""
     data = json.loads(path.read_text(encoding="utf-8"))
     rows = data["categories"]
     offset = int(data.get("label_offset", 0))

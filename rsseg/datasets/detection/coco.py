@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -33,11 +34,13 @@ class CocoDetections(dict[str, Detections]):
     Attributes:
         problems: What belongs to no record: bad entries of ``images`` and ``categories``, annotations of no
             image.
+        digests: Image file name -> hash of all that the file says about this image, classes by name.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.problems: list[AnnotationError] = []
+        self.digests: dict[str, str] = {}
 
 
 class _Image(NamedTuple):
@@ -83,6 +86,7 @@ def read_coco(path: Path | str, table: ClassTable, on_error: OnError = "raise") 
     for row in rows.values():
         grouped[row["image_id"]].append(row)
     for image_id, image in images.items():
+        result.digests[image.file_name] = _digest(image, grouped[image_id], categories)
         result[image.file_name] = collect(
             path,
             grouped[image_id],
@@ -93,6 +97,17 @@ def read_coco(path: Path | str, table: ClassTable, on_error: OnError = "raise") 
             stem=PurePosixPath(image.file_name).stem,
         )
     return result
+
+
+def _digest(image: _Image, rows: list[Row], categories: dict[Any, str]) -> str:
+    """Hash of an image's entry and annotations; ids of images and categories do not count, names do."""
+    own = [
+        {**row, "image_id": None, "category_id": categories.get(row.get("category_id"), row.get("category_id"))}
+        if isinstance(row.get("category_id"), int | str)
+        else row
+        for row in rows
+    ]
+    return hashlib.sha256(json.dumps([image, own], sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _load(path: Path) -> dict[str, list[Row]]:

@@ -55,7 +55,9 @@ def open_parts(
             whole.items.append(replace(item, stem=stem))
             if item.stem in one._records:
                 whole._records[stem] = one._records[item.stem]
+                whole._digests[stem] = one._digests[item.stem]
         whole.problems += one.problems
+        whole.collisions += one.collisions
         whole.without_annotation += one.without_annotation
     whole.items.sort(key=lambda item: item.stem)
     return whole

@@ -16,6 +16,8 @@ from rsseg.datasets.detection.fair1m import read_fair1m
 from rsseg.datasets.detection.hrsc import read_hrsc
 from rsseg.datasets.detection.image import image_size
 from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, settle
+from rsseg.errors import DataError
+from rsseg.io.output_names import output_names
 from rsseg.metainfo import ClassTable
 
 __all__ = ["READERS", "SUFFIXES", "DetectionSource", "SourceItem", "open_source"]
@@ -40,7 +42,8 @@ class SourceItem:
     """One image and its label file.
 
     Attributes:
-        stem: Image name without folder and suffix, unique in the source.
+        stem: Image name without folder and suffix, unique in the source; with its folders where several images have
+            that name, see :func:`rsseg.io.output_names.output_names`.
         image: Image file.
         annotation: Label file; the same JSON for every item of a COCO source.
     """
@@ -62,6 +65,7 @@ class DetectionSource:
         problems: What was wrong with the folders: duplicate stems, missing images, stems that do not exist.
             Problems inside a label file are in the record that ``read`` returns.
         without_annotation: Images no label file belongs to, sorted by stem.
+        collisions: Those of the problems that are about several images or label files of one name.
     """
 
     format: str
@@ -70,11 +74,17 @@ class DetectionSource:
     items: list[SourceItem]
     problems: list[AnnotationError]
     without_annotation: list[Path]
+    collisions: list[AnnotationError] = field(default_factory=list)
     _records: dict[str, Detections] = field(default_factory=dict, repr=False)
+    _digests: dict[str, str] = field(default_factory=dict, repr=False)
     _seen: set[str] = field(default_factory=set, repr=False)
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def digest(self, item: SourceItem) -> str | None:
+        """Hash of what a COCO file says about an image; None where an image has a label file of its own."""
+        return self._digests.get(item.stem)
 
     def read(self, item: SourceItem) -> Detections:
         """The labels of one image, their boxes compared with the size of the image file.
@@ -137,7 +147,7 @@ def open_source(
         _pair_coco(source, read_coco(annotations, table, on_error), images, wanted)
     else:
         labels = _by_stem(_files(annotations, [_LABEL_SUFFIX[format]]), wanted)
-        _pair(source, labels, pictures, images / f"STEM({'|'.join(suffixes)})")
+        _pair(source, labels, pictures, (images, annotations), f"STEM({'|'.join(suffixes)})")
     source.items.sort(key=lambda item: item.stem)
     source.without_annotation = _unlabelled(source, pictures)
     listing = Path(stems) if isinstance(stems, Path | str) else annotations
@@ -185,40 +195,64 @@ def _by_stem(paths: Iterable[Path], wanted: set[str] | None) -> dict[str, list[P
 
 
 def _pair(
-    source: DetectionSource, labels: dict[str, list[Path]], pictures: dict[str, list[Path]], expected: Path
+    source: DetectionSource,
+    labels: dict[str, list[Path]],
+    pictures: dict[str, list[Path]],
+    roots: tuple[Path, Path],
+    expected: str,
 ) -> None:
-    for same in (*pictures.values(), *labels.values()):
-        if len(same) > 1:
+    apart = {stem: _by_folder(pictures.get(stem, []), files, roots) for stem, files in labels.items()}
+    for stem, same in [*pictures.items(), *labels.items()]:
+        if len(same) > 1 and not apart.get(stem):
             reason = f"stem used twice, also by {', '.join(map(str, same[1:]))}; rename or remove all but one"
-            source.problems.append(AnnotationError(same[0], None, same[0].stem, reason))
+            _collide(source, AnnotationError(same[0], None, stem, reason))
     for stem, files in labels.items():
-        found = pictures.get(stem, [])
-        if not found:
-            reason = f"no image for this label file, expected {expected}"
+        if not pictures.get(stem):
+            reason = f"no image for this label file, expected {roots[0] / expected}"
             source.problems.append(AnnotationError(files[0], None, stem, reason))
-        elif len(found) == len(files) == 1:
-            source.items.append(SourceItem(stem, found[0], files[0]))
+        elif pairs := apart[stem]:
+            names = output_names(pairs, roots[0])
+            source.items += [SourceItem(names[image], image, label) for image, label in pairs.items()]
     source._seen.update(labels)
+
+
+def _by_folder(images: list[Path], labels: list[Path], roots: tuple[Path, Path]) -> dict[Path, Path]:
+    """Images and labels of one stem: one of each, or as many that lie in the same sub-folders; else none."""
+    if len(images) == len(labels) == 1:
+        return {images[0]: labels[0]}
+    own = {path.relative_to(roots[1]).parent: path for path in labels}
+    found = {image: own.get(image.relative_to(roots[0]).parent) for image in images}
+    pairs = {image: label for image, label in found.items() if label is not None}
+    whole = len(set(pairs.values())) == len(images) == len(labels)
+    return pairs if whole else {}
+
+
+def _collide(source: DetectionSource, error: AnnotationError) -> None:
+    source.problems.append(error)
+    source.collisions.append(error)
 
 
 def _pair_coco(source: DetectionSource, records: CocoDetections, images: Path, wanted: set[str] | None) -> None:
     source.problems.extend(records.problems)
-    by_stem: dict[str, list[str]] = defaultdict(list)
-    for name, record in records.items():
-        if wanted is None or record.stem in wanted:
-            by_stem[record.stem].append(name)
-    for stem, (name, *others) in by_stem.items():
-        path = records[name].path
-        if others:
-            reason = f"stem used twice, by {', '.join([name, *others])}; rename or remove all but one"
-            source.problems.append(AnnotationError(path, None, stem, reason))
-        elif not (images / name).is_file():
-            reason = f'no image for this entry of "images", expected {images / name}'
-            source.problems.append(AnnotationError(path, None, name, reason))
-        else:
-            source._records[stem] = records[name]
-            source.items.append(SourceItem(stem, images / name, path))
-    source._seen.update(by_stem)
+    chosen = {images / name: name for name, record in records.items() if wanted is None or record.stem in wanted}
+    found = {path: name for path, name in chosen.items() if path.is_file()}
+    for path, name in chosen.items():
+        if path in found:
+            continue
+        reason = f'no image for this entry of "images", expected {path}'
+        source.problems.append(AnnotationError(records[name].path, None, name, reason))
+    try:
+        stems = output_names(found, images)
+    except DataError as error:
+        first = next(iter(found.values()))
+        _collide(source, AnnotationError(records[first].path, None, first, str(error)))
+        found = {}
+    for path, name in found.items():
+        stem = stems[path]
+        source._records[stem] = replace(records[name], stem=stem)
+        source._digests[stem] = records.digests[name]
+        source.items.append(SourceItem(stem, path, records[name].path))
+    source._seen.update(record.stem for record in records.values())
 
 
 def _unlabelled(source: DetectionSource, pictures: dict[str, list[Path]]) -> list[Path]:

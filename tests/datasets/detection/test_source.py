@@ -100,6 +100,31 @@ def test_duplicate_stems(folders, pictures, labels):
     assert problem.path.name in ("a.jpg", "a.png", "a.txt")
 
 
+def test_equal_stems_in_equal_folders_are_pairs(folders):
+    for sub in ("north", "south"):
+        picture(folders[0] / sub / "0001.png")
+        label(folders[1] / sub / "0001.txt")
+    picture(folders[0] / "b.png")
+    label(folders[1] / "b.txt")
+    source = problems_of(folders)
+    assert source.problems == [] and source.collisions == []
+    assert [(item.stem, item.annotation.parent.name) for item in source.items] == [
+        ("b", folders[1].name), ("north__0001", "north"), ("south__0001", "south"),
+    ]  # fmt: skip
+
+
+def test_coco_names_that_folders_do_not_tell_apart(tmp_path):
+    names = ["a.png", "a.tif", "b.png"]
+    for name in names:
+        picture(tmp_path / "images" / name, (10, 20))
+    rows = [{"id": k, "file_name": name, "height": 10, "width": 20} for k, name in enumerate(names)]
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps({"images": rows, "annotations": [], "categories": []}))
+    source = open_source("coco", tmp_path / "images", path, SOTA, on_error="skip")
+    assert source.items == [] and source.problems == source.collisions
+    assert "a.png and " in source.collisions[0].reason and "one stem" in source.collisions[0].reason
+
+
 def test_a_label_without_image(folders):
     picture(folders[0] / "a.png")
     for name in ("a.txt", "b.txt"):
@@ -191,9 +216,10 @@ def test_coco_images_and_their_problems(tmp_path):
     data = {"images": rows, "annotations": boxes, "categories": [{"id": 1, "name": "ship"}]}
     path.write_text(json.dumps(data))
     source = open_source("coco", images, path, SOTA, on_error="skip")
-    assert [(item.stem, item.image) for item in source.items] == [("a", images / "sub/a.png"), ("b", images / "b.png")]
+    found = {"a": "sub/a.png", "b": "b.png", "x__c": "x/c.png", "y__c": "y/c.png"}  # folders tell equal names apart
+    assert {item.stem: item.image for item in source.items} == {stem: images / name for stem, name in found.items()}
     assert all(item.annotation == path for item in source.items)
-    assert [problem.value for problem in source.problems] == ["77", "c", "gone.png"]
+    assert [problem.value for problem in source.problems] == ["77", "gone.png"]
     assert images / "unlisted.png" in source.without_annotation
     assert images / "other/a.png" in source.without_annotation
     assert source.read(source.items[0]).object_ids == ["1"]

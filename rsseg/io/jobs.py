@@ -1,0 +1,299 @@
+"""What finished work was made from: one record for each output folder, so that a rerun knows what it may keep.
+
+A job *claims* its folder with everything that its outputs depend on: settings, the content of class tables, the
+SHA-256 of weights, the version of rsseg, and for each item (usually a source image) the content of its label file and
+the size, time and SHA-256 of its image.  A later run with other inputs is an error that names what changed; with
+``update`` the outputs of changed and removed items are deleted *before* the new record takes its place, so an output
+that exists was made from the recorded inputs, whenever the process was killed.
+
+Images are compared by size and time of modification, and by SHA-256 where only the time differs: a rerun does not read
+them all, and a copy of the same files is no change.  Label files are small and always compared by content.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import rsseg
+from rsseg.errors import JobError
+from rsseg.io.files import replacing, sha256_of
+from rsseg.io.records import differences, dump_record
+
+__all__ = ["RECORD", "Input", "Job", "Outputs", "locked"]
+
+_log = logging.getLogger("rsseg")
+RECORD = ".job.json"
+_NAMED = 3
+_WHAT = {"labels": "labels", "image": "images", "truth": "ground-truth files"}
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing that the outputs of an item depend on.
+
+    Attributes:
+        path: A file.
+        name: What it is called in the record and in messages; it counts as a change where it differs.
+        digest: The content, where it is not a file of its own, for example one image's part of a COCO file.
+        always: Compare the content even where size and time of modification are the same.
+    """
+
+    path: Path
+    name: str
+    digest: str | None = None
+    always: bool = False
+
+    def state(self, before: Any = None) -> Any:
+        """What the record says of it: [name, content] or [name, bytes, time of modification in ns, SHA-256].
+
+        Args:
+            before: What it said; a SHA-256 is taken from there where size and time are still the same.
+
+        A file that cannot be read has no content; the job itself says what is wrong.
+        """
+        if self.digest is not None:
+            return [self.name, self.digest]
+        try:
+            found = self.path.stat()
+            if self.always:
+                return [self.name, sha256_of(self.path)[:32]]
+            if isinstance(before, list) and before[1:3] == [found.st_size, found.st_mtime_ns]:
+                return [self.name, *before[1:]]
+            return [self.name, found.st_size, found.st_mtime_ns, sha256_of(self.path)[:32]]
+        except OSError:
+            return [self.name, None]
+
+
+Inputs = Mapping[str, Input]
+"""Kind (``labels``, ``image``, ``truth``) -> input."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a job knows about its own output files.
+
+    Attributes:
+        files: Files that exist, by item; called only where some must go.
+        finished: Whether an item was finished by an earlier run; what was not is made again without a word.
+        shared: Files that are made from all items; they go where the items change.
+    """
+
+    files: Callable[[], Mapping[str, Sequence[Path]]]
+    finished: Callable[[str], bool] = lambda name: True
+    shared: Sequence[Path] = ()
+
+
+_NOTHING = Outputs(dict)
+
+
+@dataclass
+class Job:
+    """The record of one output folder.
+
+    Attributes:
+        root: The folder; made when it is claimed.
+        kind: What the folder holds, for messages, for example ``a conversion``.
+        record: Name of the record in it.
+        hint: What to do where settings differ, in a sentence's end.
+        items: State of each item's inputs, once claimed.
+        redone: Items whose outputs ``update`` has deleted.
+    """
+
+    root: Path
+    kind: str
+    record: str = RECORD
+    hint: str = "choose another --out, or delete the old one with --overwrite"
+    items: dict[str, Any] = field(default_factory=dict)
+    redone: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        """File of the record."""
+        return self.root / self.record
+
+    def read(self) -> dict[str, Any] | None:
+        """The record, or None where there is none.
+
+        Raises:
+            JobError: It is damaged.
+        """
+        try:
+            return dict(json.loads(self.path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise JobError(f"{self.path} is damaged ({error}); remove {self.root}") from error
+
+    def claim(
+        self,
+        depends: Mapping[str, Any],
+        items: Mapping[str, Inputs] | None = None,
+        outputs: Outputs = _NOTHING,
+        update: bool = False,
+    ) -> None:
+        """Write down what the outputs depend on, or compare it with what an earlier run wrote.
+
+        Args:
+            depends: What all outputs depend on, as JSON values.
+            items: What the outputs of each item depend on besides.
+            outputs: The files that are there.
+            update: Delete the outputs of items that changed or are gone, and go on with what another version of rsseg
+                finished; otherwise both are errors.
+
+        Raises:
+            JobError: The folder holds work that was made from something else; the message says from what.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        now = json.loads(json.dumps(dict(depends)))
+        with locked(self.root):
+            before = self.read()
+            known = before.get("items", {}) if before else {}
+            self.items = _states(items or {}, known)
+            if before is None:
+                self._refuse_unknown(outputs, update)
+            else:
+                self._compare(before, now, known, outputs, update)
+            text: dict[str, Any] = {"kind": self.kind, "version": rsseg.__version__, "depends": now}
+            if items is not None:
+                text["items"] = self.items
+                failed = [n for n in (before or {}).get("failed", []) if known.get(n) == self.items.get(n, 0)]
+                text |= {"failed": failed} if failed else {}
+            if text != before:
+                for path in outputs.shared if known != self.items else ():
+                    path.unlink(missing_ok=True)
+                with replacing(self.path) as file:
+                    file.write(dump_record(text))
+
+    def mark(self, failed: Iterable[str]) -> None:
+        """Note the items that could not be made, so that a run with mended inputs makes them without a word.
+
+        Args:
+            failed: Names of items; all others count as good.
+        """
+        with locked(self.root):
+            record = self.read() or {}
+            names = sorted(set(failed))
+            if record.get("failed", []) != names:
+                record.pop("failed", None)
+                with replacing(self.path) as file:
+                    file.write(dump_record({**record, "failed": names} if names else record))
+
+    def code(self, name: str) -> str:
+        """The content of an item's inputs in short, for the job's own files; times of modification do not count."""
+        return " ".join(str(state[-1]) for state in self.items[name].values())
+
+    def _refuse_unknown(self, outputs: Outputs, update: bool) -> None:
+        """Without a record nobody knows what the files that are there were made from; ``update`` makes them again."""
+        files = outputs.files()
+        found = [path for name in self.items for path in files.get(name, ())]
+        if found and not update:
+            raise JobError(
+                f"{self.root} holds {len(found)} files that this run would write, such as {found[0].name}, but no "
+                f"record ({self.record}) of what they were made from. Use --update to make them again; or {self.hint}."
+            )
+        for path in found:
+            path.unlink(missing_ok=True)
+
+    def _compare(
+        self, before: dict[str, Any], now: dict[str, Any], known: dict[str, Any], outputs: Outputs, update: bool
+    ) -> None:
+        """Refuse what cannot be continued; with ``update`` delete what must be made again."""
+        changed = differences(before.get("depends", {}), now)
+        if changed:
+            no = "; --update cannot help, since everything depends on it" if update else ""
+            raise JobError(f"{self.root} holds {self.kind} with another config: {'; '.join(changed)}{no}. "
+                           f"{self.hint[:1].upper()}{self.hint[1:]}.")  # fmt: skip
+        failed = set(before.get("failed", []))
+        stale = [name for name in known if _changes(known[name], self.items.get(name))]
+        done = [name for name in stale if name not in failed and outputs.finished(name)]
+        version = before.get("version")
+        lines = _lines(done, known, self.items)
+        if version != rsseg.__version__:
+            lines.insert(0, f"rsseg was {version}, now {rsseg.__version__}, which may give other results")
+        if lines and not update:
+            raise JobError(
+                f"{self.root} holds {self.kind} made from other inputs: {'; '.join(lines)}. "
+                f"Use --update to redo only what changed; or {self.hint}."
+            )
+        for line in lines:
+            _log.info("update of %s: %s", self.root, line)
+        if stale:
+            files = outputs.files()
+            for path in (path for name in stale for path in files.get(name, ())):
+                path.unlink(missing_ok=True)
+        self.redone = done
+
+
+@contextmanager
+def locked(path: Path, wait: str | None = None) -> Iterator[int]:
+    """Hold a folder, or a file that is made, for one process at a time; a killed process lets go.
+
+    Args:
+        path: The folder or file.
+        wait: What to log where another process holds it, before waiting.
+
+    Returns:
+        A file descriptor; processes that inherit it hold the lock as well.
+    """
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait:
+                _log.info("%s", wait)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:  # some network file systems do not lock folders; all processes write the same bytes anyway
+            if not path.is_dir():
+                raise
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _states(items: Mapping[str, Inputs], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of every item's inputs, in the items' sorted order; files are read by several threads."""
+
+    def states(name: str) -> dict[str, Any]:
+        old = known.get(name, {})
+        return {kind: given.state(old.get(kind)) for kind, given in items[name].items()}
+
+    names = sorted(items)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="hash") as pool:
+        return dict(zip(names, pool.map(states, names), strict=True))
+
+
+def _differs(old: Any, new: Any) -> bool:
+    """Whether name or content differ; the time of modification alone does not count."""
+    return old is None or new is None or [old[0], old[-1]] != [new[0], new[-1]]
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> list[str]:
+    """Kinds of inputs that changed; ``gone`` where the item is no more."""
+    if new is None:
+        return ["gone"]
+    return [kind for kind in {**old, **new} if _differs(old.get(kind), new.get(kind))]
+
+
+def _lines(names: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """One line for each kind of change: how many items, and the first three."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        for kind in _changes(old[name], new.get(name)):
+            state = {**old[name], **new.get(name, {})}.get(kind)
+            found.setdefault(kind, []).append(name if state is None else str(state[0]))
+    lines = []
+    for kind, own in found.items():
+        what = "items are gone" if kind == "gone" else f"{_WHAT.get(kind, kind)} changed"
+        lines.append(f"{len(own)} {what} ({', '.join(own[:_NAMED])}{', ...' if len(own) > _NAMED else ''})")
+    return lines

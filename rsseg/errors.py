@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["AnnotationError", "ConfigError", "DataError", "JobError", "MissingPackageError", "UserError"]
+__all__ = [
+    "AnnotationError",
+    "ConfigError",
+    "DataError",
+    "JobError",
+    "MissingPackageError",
+    "UnreadableFileError",
+    "UserError",
+]
 
 
 class UserError(ValueError):
@@ -50,3 +58,7 @@ class AnnotationError(DataError):
     def __str__(self) -> str:
         where = f"{self.path}" if self.line is None else f"{self.path}:{self.line}"
         return f"{where}: {self.reason}: {self.value!r}"
+
+
+class UnreadableFileError(DataError, OSError):
+    """A file is damaged, cut short, or in no format that can be read."""

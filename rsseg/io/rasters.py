@@ -1,0 +1,256 @@
+"""The reader of rasters and pictures: everything in rsseg that looks at pixels reads them here.
+
+What training sees is therefore what the map sees.  TIFFs and all else that GDAL opens go through rasterio, plain
+pictures (:mod:`rsseg.io.pictures`) through OpenCV, but for those too large to be held in memory.  Which bands are read
+and what becomes of their numbers is decided in :mod:`rsseg.io.bands`; EXIF orientation, scale and offset of a file are
+not applied.
+
+A pixel is valid where the file's mask, its alpha band, its nodata values and the numbers themselves (no NaN) agree that
+it is.  Pixels of integers are invalid where all bands have the nodata value, as black may be a colour; those of floats
+where any has.  A band marked alpha is a mask and never changes the others, unless it is declared as one to read.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from rsseg.errors import UnreadableFileError
+from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, scale_values
+from rsseg.io.pictures import Picture, PictureHeader, decode_picture, read_header
+
+__all__ = ["Pixels", "Raster", "Valid", "image_size", "open_dataset", "read_image"]
+
+Pixels = NDArray[Any]
+Valid = NDArray[np.bool_] | None
+_WHOLE = 1 << 25
+"""Pixels up to which a plain picture is decoded at once; larger ones are read by GDAL, window by window."""
+# A folder is not listed for each of its 100,000 files, and what libjpeg only warns of is an error.
+_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
+
+
+def open_dataset(path: str | Path) -> Any:
+    """A dataset of rasterio.  A file without georeference is nothing to warn of.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableFileError: GDAL cannot open it, or it only names other rasters.
+    """
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # for good: catch_warnings is not safe among threads
+    try:
+        with rasterio.Env(**_SETTINGS):
+            file = rasterio.open(path)
+    except RasterioError as error:
+        named = ":" not in str(path) and not str(path).startswith("/vsi")  # a file, and no address that GDAL knows
+        if named and not Path(path).exists():
+            raise FileNotFoundError(f"{path}: not a raster that GDAL can open (there is no such file)") from error
+        raise UnreadableFileError(f"{path}: not a raster that GDAL can open ({error})") from error
+    if not file.count:
+        names = ", ".join(file.subdatasets[:4])
+        file.close()
+        raise UnreadableFileError(f"{path}: has no bands of its own; name one of {names}")
+    return file
+
+
+class Raster:
+    """An open raster or picture; used by one thread at a time, and as a context manager.
+
+    Args:
+        path: A picture, or anything that GDAL opens.
+        spec: What is declared about its pixels.
+        view: Function of the dataset that gives another dataset to read from, such as a ``WarpedVRT``.
+
+    Attributes:
+        size: (H, W) in pixels, of the view where there is one.
+        bands: Numbers from 1 of the bands that are read, red, green, blue first.
+        dtypes: Types of these bands in the file, as rasterio names them.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableFileError: It is damaged, or in no known format.
+        DataError: Its bands or the meaning of its numbers are not known, or it is complex or has a palette.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        spec: PixelSpec = PixelSpec(),  # noqa: B008
+        view: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.path, self.spec = path, spec
+        self._dataset: Any = None
+        self._data: Any = None
+        header = None if view is not None else read_header(path)
+        try:
+            file = self._open(header)
+            self.bands = choose_bands(file.colorinterp, spec, str(path))
+            self.dtypes = tuple(file.dtypes[band - 1] for band in self.bands)
+            check_numbers(self.dtypes, _bits(file, self.bands), spec, str(path))
+            if self._data is None:
+                self._data = file if view is None else view(file)
+        except BaseException:
+            self.close()
+            raise
+        self.size: tuple[int, int] = (self._data.height, self._data.width)
+        self._mixed = np.result_type(*self.dtypes) if len(set(self.dtypes)) > 1 else None
+        self._alpha = alpha_band(self._data.colorinterp, self.bands)
+        self._masks = [flags for flags in self._data.mask_flag_enums]
+        open_flags = all(MaskFlags.all_valid in self._masks[band - 1] for band in self.bands)
+        self._opaque = view is None and open_flags and self._alpha is None
+
+    def _open(self, header: PictureHeader | None) -> Any:
+        if header is not None and (header.size[0] * header.size[1] <= _WHOLE or header.bits < 8):
+            self._data = decode_picture(self.path, header)
+            return self._data
+        return self.dataset
+
+    @property
+    def dataset(self) -> Any:
+        """The file as rasterio opens it, for its place on the Earth and its tags; closed with the raster."""
+        if self._dataset is None:
+            self._dataset = open_dataset(self.path)
+        return self._dataset
+
+    @property
+    def decoded(self) -> bool:
+        """Whether all pixels are in memory."""
+        return isinstance(self._data, Picture)
+
+    def read(
+        self, x1: int = 0, y1: int = 0, x2: int | None = None, y2: int | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> tuple[Pixels, Valid]:  # fmt: skip
+        """Pixels and validity of a window, by default of all.
+
+        Args:
+            x1: First column; x2, y2 are beyond the last.
+            y1: First row.
+            x2: Column after the last.
+            y2: Row after the last.
+            size: (h, w) to which the window is resized, pixels by average and validity by the nearest.
+
+        Returns:
+            (C, h, w) in the order of ``bands``: float32 in 0..255 with a declared range, else numbers of the file's
+            type (the type that holds all where bands have several), 0 where they are not finite.  And (h, w) bool, or
+            None where all pixels are valid.
+
+        Raises:
+            UnreadableFileError: The file is damaged; the message names it and the place.
+        """
+        x2, y2 = (self.size[1] if x2 is None else x2), (self.size[0] if y2 is None else y2)
+        window = Window(x1, y1, x2 - x1, y2 - y1)
+        shape = None if size is None else (int(size[0]), int(size[1]))
+        try:
+            with rasterio.Env(**_SETTINGS):
+                pixels = self._numbers(window, shape)
+                valid = None if self._opaque else self._validity(pixels, window, shape)
+        except RasterioError as error:
+            raise UnreadableFileError(
+                f"{self.path}: cannot be read at columns {x1}..{x2}, rows {y1}..{y2}: {error.__cause__ or error}"
+            ) from error
+        if pixels.dtype.kind == "f":
+            finite: Any = np.isfinite(pixels).all(axis=0)
+            if not finite.all():
+                valid = finite if valid is None else valid & finite
+                pixels = np.where(np.isfinite(pixels), pixels, 0).astype(pixels.dtype, copy=False)
+        if isinstance(self.spec.value_range, tuple):
+            pixels = scale_values(pixels, self.spec.value_range)
+        return pixels, None if valid is None or valid.all() else valid
+
+    def _numbers(self, window: Window, size: tuple[int, int] | None) -> Pixels:
+        bands = list(self.bands)
+        options = {} if size is None else {"resampling": Resampling.average}
+        if self._mixed is None:
+            shape = None if size is None else (len(bands), *size)
+            return self._data.read(bands, window=window, out_shape=shape, **options)
+        read = [self._data.read(band, window=window, out_shape=size, **options) for band in bands]
+        return np.stack([band.astype(self._mixed) for band in read])
+
+    def _validity(self, pixels: Pixels, window: Window, size: tuple[int, int] | None) -> NDArray[np.bool_]:
+        """Validity (h, w) by all that the file has: GDAL itself lets a mask or alpha hide nodata values."""
+        valid: Any = np.ones(pixels.shape[1:], bool)
+        flags = self._masks[self.bands[0] - 1]
+        if not self.decoded and not any(self._data.colorinterp[b - 1] == ColorInterp.alpha for b in self.bands):
+            valid &= self._data.dataset_mask(window=window, out_shape=size) > 0
+            if MaskFlags.per_dataset in flags:
+                valid &= self._data.read_masks(self.bands[0], window=window, out_shape=size) > 0
+        elif MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:  # a mask beside alpha that is data
+            valid &= self._data.read_masks(self.bands[0], window=window, out_shape=size) > 0
+        if self._alpha is not None:
+            valid &= self._data.read(self._alpha, window=window, out_shape=size) > 0
+        return valid & ~_empty(pixels, [self._data.nodatavals[band - 1] for band in self.bands])
+
+    def close(self) -> None:
+        """Close the file."""
+        for data in (self._data, self._dataset):
+            if data is not None:
+                data.close()
+
+    def __enter__(self) -> Raster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _empty(pixels: Pixels, values: Sequence[float | None]) -> NDArray[np.bool_]:
+    """(h, w): where numbers (C, h, w) are the nodata values of their bands."""
+    known: list[Any] = [band == value for band, value in zip(pixels, values, strict=True) if value is not None]
+    if not known:
+        return np.zeros(pixels.shape[1:], bool)
+    some: Any = np.stack(known)
+    if pixels.dtype.kind == "f":
+        return some.any(axis=0)
+    return some.all(axis=0) & (len(known) == len(values))
+
+
+def _bits(file: Any, bands: Sequence[int]) -> int | None:
+    """Bits of a number where a TIFF says that they are fewer than its type has."""
+    if isinstance(file, Picture):
+        return None
+    found = [file.tags(band, ns="IMAGE_STRUCTURE").get("NBITS") for band in bands]
+    return min((int(bits) for bits in found if bits is not None), default=None)
+
+
+def read_image(path: str | Path, spec: PixelSpec = PixelSpec()) -> tuple[Pixels, Valid]:  # noqa: B008
+    """A whole image.
+
+    Args:
+        path: A picture, or anything that GDAL opens.
+        spec: What is declared about its pixels.
+
+    Returns:
+        (H, W, C), contiguous, numbers and order as :meth:`Raster.read` gives them; and (H, W) bool, or None where all
+        pixels are valid.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableFileError: It is damaged, or in no known format.
+        DataError: Its bands or the meaning of its numbers are not known, or it is complex or has a palette.
+    """
+    with Raster(path, spec) as raster:
+        pixels, valid = raster.read()
+    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)), valid
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(H, W) in pixels, from the header alone.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableFileError: It is damaged, or in no known format.
+    """
+    header = read_header(path)
+    if header is not None:
+        return header.size
+    with open_dataset(path) as file:
+        return int(file.height), int(file.width)

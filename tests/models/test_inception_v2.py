@@ -164,13 +164,13 @@ def load(path):
 def test_slim_gives_the_releases_map(tmp_path, size):
     file = slim_file()
     np.savez(tmp_path / "inception_v2.npz", **file)
-    verdict = convert_weights(tmp_path / "inception_v2.npz", tmp_path / "slim.pth")
-    assert verdict.layout == "Inception-v2, TF-slim's names" and verdict.model["release"] == "slim"
-    assert verdict.skipped == {
+    report = convert_weights(tmp_path / "inception_v2.npz", tmp_path / "slim.pth")
+    assert report.layout == "Inception-v2, TF-slim's names" and report.model["release"] == "slim"
+    assert report.skipped == {
         "classifier": ["InceptionV2/Logits/Conv2d_1c_1x1/weights"],
         "state of training": ["global_step"],
     }
-    assert list(verdict.fresh) == ["counters of batches"]
+    assert list(report.fresh) == ["counters of batches"]
     pixels = torch.rand(3, *size, generator=torch.Generator().manual_seed(1))
     expected = slim_map(file, 2 * pixels[None] - 1)
     found = load(tmp_path / "slim.pth")(((pixels - MEAN) / STD)[None])[0]
@@ -207,9 +207,9 @@ def test_caffe_gives_the_releases_map(tmp_path):
     torch.save(
         {**old, "last_linear.weight": torch.ones(5, 1024), "last_linear.bias": torch.ones(5)}, tmp_path / "bn.pth"
     )
-    verdict = convert_weights(tmp_path / "bn.pth", tmp_path / "caffe.pth")
-    assert verdict.skipped == {"classifier": ["last_linear.weight", "last_linear.bias"]}
-    assert len(verdict.loaded) == len(state) == 414 and not verdict.resized
+    report = convert_weights(tmp_path / "bn.pth", tmp_path / "caffe.pth")
+    assert report.skipped == {"classifier": ["last_linear.weight", "last_linear.bias"]}
+    assert len(report.loaded) == len(state) == 414 and not report.resized
     torch.save(InceptionV2("caffe").state_dict(), tmp_path / "new.pth")  # with counters of batches
     again = convert_weights(tmp_path / "new.pth", tmp_path / "out.pth")
     assert len(again.loaded) == 483 and not again.resized

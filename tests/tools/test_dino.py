@@ -153,13 +153,13 @@ def test_two_processes_are_one_with_the_whole_batch(world: Path, repo: Path, run
 @torch.no_grad()
 def test_the_teacher_is_gsnets_specialist(straight: Path, world: Path, mmseg_scope: None) -> None:
     file, out = straight / f"iter_{ITERATIONS}.pth", world / "specialist.pth"
-    verdict = convert_weights(file, out)
-    assert verdict.model == dict(type="DINOViT", width=64, layers=3, heads=1, patch=8, grid=8, taps=(0, 1, 2))
-    assert not verdict.missing and not verdict.unexpected
+    report = convert_weights(file, out)
+    assert report.model == dict(type="DINOViT", width=64, layers=3, heads=1, patch=8, grid=8, taps=(0, 1, 2))
+    assert not report.missing and not report.unexpected
     teacher = {key[17:]: value for key, value in weights(straight).items() if key.startswith("teacher.backbone.")}
     images = torch.randn(2, 3, 80, 100)
     for weights_of in (file, out):
-        specialist = MODELS.build({**verdict.model, "resolution": 96, "weights": str(weights_of)})
+        specialist = MODELS.build({**report.model, "resolution": 96, "weights": str(weights_of)})
         specialist.init_weights()
         state = specialist.state_dict()
         assert state.keys() == teacher.keys() and all(torch.equal(state[key], teacher[key]) for key in state)

@@ -1,1 +1,3 @@
 """Statistics and figures of a BigEarthNet archive."""
+
+__all__: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +16,24 @@ from mmseg.registry import DATASETS
 from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.openearthmap.regions import load_regions, region_of
 from rsseg.datasets.sampling import SeededIndex, seed_all
+from rsseg.errors import ConfigError
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset"]
 
 
+@functools.cache
+def _label_map(table: str) -> dict[int, int]:
+    """Raw value -> training id for mmseg's ``LoadAnnotations``, without the values that stay; 255 where no class is."""
+    return {raw: int(train_id) for raw, train_id in enumerate(load_metainfo(table).lut) if train_id != raw}
+
+
 @DATASETS.register_module()
 class TableDataset(BaseSegDataset):
     """Images and label files whose values a class table explains.
+
+    Labels are read by :class:`rsseg.datasets.LoadLabels`, which refuses values that the table does not allow.  mmseg's
+    own ``LoadAnnotations`` gives the same ids, by the ``label_map`` of each sample; there such values become 255.
 
     Args:
         table: Name of the class table (or path of a ``.json``), see :func:`rsseg.metainfo.load_metainfo`.
@@ -34,12 +45,18 @@ class TableDataset(BaseSegDataset):
             ``img_suffix``, ``seg_map_suffix``, ``indices``, ``pipeline`` ...
 
     Raises:
+        ConfigError: ``reduce_zero_label`` is given: the class table alone says which values stand for which class.
         FileNotFoundError: No image was found, or an image or label of the list is missing.
     """
 
     def __init__(self, table: str, name: str | None = None, subset: str | None = None, **kwargs: Any) -> None:
         self.table, self.name, self.subset = table, name or Path(table).stem, subset
         info = load_metainfo(table)
+        if kwargs.get("reduce_zero_label"):
+            raise ConfigError(
+                f"{self.name}: reduce_zero_label=True contradicts the class table {table}, which alone says which "
+                "values stand for which class; remove it, and set label_offset and ignore in the table"
+            )
         super().__init__(metainfo={"classes": info.classes, "palette": [list(c) for c in info.palette]}, **kwargs)
         self._metainfo |= {"dataset_name": self.name, "table": table}
 
@@ -47,7 +64,7 @@ class TableDataset(BaseSegDataset):
         return f"*{self.img_suffix} in {self.data_prefix.get('img_path')}"
 
     def load_data_list(self) -> list[dict]:
-        """Samples with ``dataset_name`` and ``table``; mmseg's own label mapping stays unused."""
+        """Samples with ``dataset_name`` and ``table``."""
         rows = [self.tag(row) for row in self.list_files()]
         if self.subset is not None:
             rows = self._listed(rows, Path(self.subset))
@@ -96,6 +113,11 @@ class TableDataset(BaseSegDataset):
         """Sample ``row`` with the keys that transforms, model and metric look for."""
         fixed: dict[str, Any] = {"label_map": None, "reduce_zero_label": False, "seg_fields": []}
         return {**row, **fixed, "dataset_name": self.name, "table": self.table}
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Row ``idx`` with the ``label_map`` of its table, which is stored once and not with each row."""
+        row = super().get_data_info(idx)
+        return {**row, "label_map": _label_map(row["table"])}
 
     def __getitem__(self, idx: int) -> dict:
         """Sample ``idx``; a :class:`SeededIndex` also fixes the augmentations' random numbers."""

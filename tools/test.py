@@ -11,6 +11,7 @@ import os
 import sys
 from typing import Any
 
+from rsseg.commands import make_parser, run_tool
 from rsseg.stack import require_stack_or_exit
 
 
@@ -18,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     from rsseg.engine.launch import add_arguments
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--out", help="folder for predictions: palette PNGs in the values of the label files, or a CSV")
@@ -80,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from rsseg.commands import make_parser, run_tool
 from rsseg.stack import require_stack_or_exit
 
 
@@ -16,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     from rsseg.engine.launch import add_arguments
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("config", help="config file")
     parser.add_argument(
         "--resume", nargs="?", const="auto", help="go on from the latest checkpoint in the work dir, or from this one"
@@ -51,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -5,6 +5,7 @@ from rsseg.stack import require_stack
 require_stack()
 
 from rsseg.engine.checkpoint import load_file, load_pretrained  # noqa: E402
+from rsseg.engine.checks import CheckClasses, CheckScores, check_finite, check_names  # noqa: E402
 from rsseg.engine.hooks import (  # noqa: E402
     CompileBackbone,
     LoadPretrained,
@@ -21,6 +22,8 @@ from rsseg.engine.validation_hooks import ResumableBestCheckpoint, ValidationLos
 
 __all__ = [
     "AutocastOptimWrapper",
+    "CheckClasses",
+    "CheckScores",
     "CompileBackbone",
     "LayerDecayConstructor",
     "LoadPretrained",
@@ -31,6 +34,8 @@ __all__ = [
     "SelfDistillation",
     "ShareBuffers",
     "ValidationLoss",
+    "check_finite",
+    "check_names",
     "load_file",
     "load_pretrained",
     "prepare_config",

@@ -74,7 +74,7 @@ def load_pretrained(
     new: Sequence[str] = (),
     unused: Sequence[str] = (),
     trust: bool = False,
-) -> None:
+) -> dict[str, Any]:
     """Load weights into a model, with every key accounted for.
 
     Args:
@@ -84,10 +84,14 @@ def load_pretrained(
         unused: Modules of the file that the model need not have.
         trust: See :func:`load_file`.
 
+    Returns:
+        What the file says about itself (``meta``); empty where it holds weights alone.
+
     Raises:
         ValueError: A key is missing, unexpected or of another shape beyond what ``new`` and ``unused`` allow.
     """
-    state = _state_dict(load_file(path, trust=trust), Path(path))
+    content = load_file(path, trust=trust)
+    state = _state_dict(content, Path(path))
     own = model.state_dict()
     fresh, dropped = set(_under(own, new)), set(_under(state, unused))
     missing = [key for key in own if key not in state and key not in fresh]
@@ -109,3 +113,5 @@ def load_pretrained(
         f"{path}: {len(fits)} tensors loaded, {len(own) - len(fits)} start afresh "
         f"({', '.join(new) or 'none'}), {len(dropped)} of the file unused"
     )
+    meta = content.get("meta") if isinstance(content, dict) else None
+    return meta if isinstance(meta, dict) else {}

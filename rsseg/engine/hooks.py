@@ -17,6 +17,7 @@ from mmseg.registry import HOOKS
 from PIL import Image
 
 from rsseg.engine.checkpoint import load_pretrained
+from rsseg.engine.checks import TESTED, check_names, data_classes
 from rsseg.io.files import Writer
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.pictures import blend, panel
@@ -88,7 +89,7 @@ class LoadPretrained(Hook):
 
 @HOOKS.register_module()
 class LoadTested(Hook):
-    """Load the checkpoint that is to be tested; every key of model and file must match.
+    """Load the checkpoint that is to be tested; every key of model and file, and the names of the classes, must match.
 
     Args:
         checkpoint: The file.
@@ -99,8 +100,13 @@ class LoadTested(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Load before testing; test-time augmentation wraps the model once more."""
-        model = _bare(runner.model)
-        load_pretrained(model.module if isinstance(model, BaseTTAModel) else model, self.checkpoint)
+        model: Any = _bare(runner.model)
+        model = model.module if isinstance(model, BaseTTAModel) else model
+        meta = load_pretrained(model, self.checkpoint)
+        runner.message_hub.update_info(TESTED, self.checkpoint)
+        if not hasattr(model, "set_vocabulary"):  # such a model predicts the classes that it is asked for
+            for name, classes in data_classes(runner.test_dataloader.dataset, runner.cfg).items():
+                check_names(meta, classes, self.checkpoint, name, name)
 
 
 @HOOKS.register_module()

@@ -15,6 +15,9 @@ from rsseg.io.checkpoints import TRUST_VARIABLE
 __all__ = ["add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 
 
+_CHECKS = ("CheckClasses", "CheckScores")
+
+
 def start_processes(launcher: str) -> None:
     """Join the process group on machines without a GPU, over gloo; with GPUs mmengine does it.
 
@@ -45,8 +48,12 @@ def prepare_config(cfg: Config) -> None:
 
     * :class:`ProportionalSampler` gets the loader's batch size, so that overriding one is enough;
     * a loader without workers does not try to keep them;
-    * several processes without GPUs: plain DDP without device ids, BN for SyncBN.
+    * several processes without GPUs: plain DDP without device ids, BN for SyncBN;
+    * the checks of :mod:`rsseg.engine.checks` take part in every run.
     """
+    hooks = list(cfg.get("custom_hooks") or ())
+    known = {str(hook.get("type")).rpartition(".")[2] for hook in hooks if isinstance(hook, dict)}
+    cfg.custom_hooks = [*hooks, *(dict(type=f"mmseg.{name}") for name in _CHECKS if name not in known)]
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         if cfg.get(name) and cfg[name].get("num_workers") == 0:
             cfg[name].persistent_workers = False

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
+from rsseg.engine import check_names
 from rsseg.io.files import sha256_of
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.layers import LAYERS
@@ -182,8 +183,10 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorScorer, ClassTable, Map
     table = load_metainfo(name) if isinstance(name, str) else name
     wanted, device = _products(args, name), _device(args.device)
     views = views_of(config) if args.tta else ((),)
-    model = load_model(config, args.checkpoint, device, args.trust)
-    predictor = SegmentorScorer(model, table.num_classes, args.head, views, args.bf16)
+    model, meta = load_model(config, args.checkpoint, device, args.trust)
+    if asked is None:
+        check_names(meta, table.classes, args.checkpoint, table.name, args.head or "")
+    predictor = SegmentorScorer(model, table.num_classes, args.head, views, args.bf16, args.checkpoint)
     window = window_of(config) if asked is None else mapping_window(model, asked.mode)
     window = (args.window, args.window) if args.window is not None else window
     options = MapOptions(

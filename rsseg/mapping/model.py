@@ -15,7 +15,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 
-from rsseg.engine import load_pretrained
+from rsseg.engine import check_finite, load_pretrained
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["SegmentorScorer", "class_table", "load_model", "table_name", "views_of", "window_of"]
@@ -27,8 +27,8 @@ _SMALLEST = 64
 """Windows with a smaller side that a model cannot take are enlarged to this by repeating their last pixels."""
 
 
-def load_model(config: Config, checkpoint: str, device: str, trust: bool = False) -> Any:
-    """Model of a config in eval mode, with every weight of the checkpoint accounted for.
+def load_model(config: Config, checkpoint: str, device: str, trust: bool = False) -> tuple[Any, dict[str, Any]]:
+    """Model of a config in eval mode, with every weight of the checkpoint accounted for, and the checkpoint's ``meta``.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
@@ -38,8 +38,8 @@ def load_model(config: Config, checkpoint: str, device: str, trust: bool = False
     settings = copy.deepcopy(config.model)
     settings.pop("pretrained", None)
     model = MODELS.build(settings)
-    load_pretrained(model, checkpoint, trust=trust)
-    return model.to(device).eval()
+    meta = load_pretrained(model, checkpoint, trust=trust)
+    return model.to(device).eval(), meta
 
 
 def _datasets(config: Config) -> list[Any]:
@@ -119,6 +119,7 @@ class SegmentorScorer:
         head: Label set of a model with several.
         views: Views whose probabilities are averaged, as in ``SegTTAModel``; see :func:`views_of`.
         bf16: Run in bfloat16 autocast; scores are float32 anyway.
+        checkpoint: The model's weights, for errors.
 
     Attributes:
         probabilities: Scores are probabilities already, not logits.
@@ -131,7 +132,9 @@ class SegmentorScorer:
         head: str | None = None,
         views: Sequence[tuple[int, ...]] = ((),),
         bf16: bool = False,
+        checkpoint: str = "the model",
     ) -> None:
+        self.checkpoint = checkpoint
         self.model, self.classes, self.views, self.bf16 = model, classes, views, bf16
         self._given = bool(getattr(model, "probabilities", False))
         self.probabilities = self._given or len(views) > 1
@@ -157,7 +160,7 @@ class SegmentorScorer:
         """Scores (N, C, h, w) float32: logits; probabilities with several views, and of models that give them.
 
         Raises:
-            ValueError: The model's scores have another number of classes than the table.
+            ValueError: The model's scores have another number of classes than the table, or are not finite.
         """
         metas = [sample.metainfo for sample in batch["data_samples"]]
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
@@ -185,6 +188,7 @@ class SegmentorScorer:
         if scores.shape[1] != self.classes:
             raise ValueError(f"the model gives {scores.shape[1]} classes, the class table has {self.classes}; "
                              "say which table fits with --classes")  # fmt: skip
+        check_finite(scores, self.checkpoint, dim=1)
         return scores
 
     def _inference(self, inputs: torch.Tensor, metas: list[dict]) -> torch.Tensor:

@@ -1,14 +1,19 @@
 """Class tables: one JSON per label set, a row per class, so name, id and colour cannot drift apart."""
 
+from rsseg.metainfo.heads import class_names, explain_difference, head_errors, trained_names
 from rsseg.metainfo.merging import merged_ids, unmatched_ids
 from rsseg.metainfo.table import IGNORE, ClassTable, list_metainfo, load_metainfo, table_path
 
 __all__ = [
     "IGNORE",
     "ClassTable",
+    "class_names",
+    "explain_difference",
+    "head_errors",
     "list_metainfo",
     "load_metainfo",
     "merged_ids",
     "table_path",
+    "trained_names",
     "unmatched_ids",
 ]

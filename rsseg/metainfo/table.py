@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "ClassTable", "list_metainfo", "load_metainfo", "table_path"]
+__all__ = ["IGNORE", "ClassTable", "list_metainfo", "load_metainfo", "name_key", "table_path"]
 
 IGNORE = 255
 """Training id of pixels without a label."""
@@ -25,7 +25,8 @@ _FOLDER = Path(__file__).parent
 _UNKNOWN = -1
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """A class name without what makes no difference between two of them: case, spaces, ``_`` and ``-``."""
     return name.strip().lower().replace(" ", "-").replace("_", "-")
 
 
@@ -79,14 +80,14 @@ class ClassTable:
         Raises:
             ValueError: No class of this table has that name; the message lists those it has.
         """
-        found = self._ids.get(_key(name))
+        found = self._ids.get(name_key(name))
         if found is None:
             raise ValueError(f"{name!r} is no class of {self.name}; it has: {', '.join(self.classes)}")
         return found
 
     @functools.cached_property
     def _ids(self) -> dict[str, int]:
-        return {_key(name): i for i, name in enumerate(self.classes)}
+        return {name_key(name): i for i, name in enumerate(self.classes)}
 
     @functools.cached_property
     def table(self) -> NDArray[np.int16]:
@@ -197,7 +198,7 @@ def _load(path: Path, size: int, modified: int) -> ClassTable:
 
 def _check(table: ClassTable, path: Path) -> None:
     values = [v for row in table.raw_values for v in row]
-    if len({_key(name) for name in table.classes}) != table.num_classes:
+    if len({name_key(name) for name in table.classes}) != table.num_classes:
         raise ValueError(f"{path}: two classes have the same name")
     if table.num_classes > IGNORE or min(values) < 0 or max(values) > IGNORE:
         raise ValueError(f"{path}: label values must lie in 0..255, with at most 255 classes")

@@ -1,0 +1,141 @@
+"""Checks that end a run by name: heads and classes, names in checkpoints, scores that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from rsseg.errors import ConfigError, DataError
+from rsseg.metainfo import class_names, explain_difference, head_errors, load_metainfo, trained_names
+
+__all__ = ["TESTED", "CheckClasses", "CheckScores", "check_finite", "check_names", "data_classes"]
+
+TESTED = "tested_checkpoint"
+"""Key of mmengine's message hub: the checkpoint that is tested."""
+
+
+def check_finite(scores: torch.Tensor, source: str, dim: int = 0) -> None:
+    """Refuse scores whose largest one is NaN or infinite: the class would be arbitrary.
+
+    Args:
+        scores: Logits or probabilities; classes along ``dim``.
+        source: What gave them, first in the message: a checkpoint, or an iteration of a training.
+        dim: Axis of the classes.
+
+    Raises:
+        DataError: A pixel's largest score is not finite.
+    """
+    if bool(torch.isfinite(scores.sum())):  # one fast pass; what follows is for large or masked scores
+        return
+    finite = torch.isfinite(scores.amax(dim))
+    if bool(finite.all()):
+        return
+    share = 100 * (1 - finite.float().mean().item())
+    raise DataError(
+        f"{source}: the model's scores are not finite (NaN or infinity) at {share:.3g} % of the pixels, so that no "
+        "class can be told; its training has diverged. Use an earlier checkpoint, or train again with a "
+        "lower learning rate"
+    )
+
+
+def check_names(meta: Mapping[str, Any], expected: Sequence[str], checkpoint: str, table: str, name: str = "") -> None:
+    """Refuse a checkpoint whose own class names are not those of the class table, in the same order.
+
+    Args:
+        meta: ``meta`` of the checkpoint; one without class names passes.
+        expected: Class names of the table.
+        checkpoint: The file, for the error.
+        table: Name of the class table, for the error.
+        name: Label set, for models with several heads.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    found = trained_names(meta, name)
+    difference = explain_difference(found, expected) if found else None
+    if found and difference:
+        raise ConfigError(
+            f"{checkpoint}: was trained on the classes {', '.join(found)}, but the class table {table} has "
+            f"{', '.join(expected)} ({difference}); use the class table that the checkpoint was trained with"
+        )
+
+
+def data_classes(dataset: Any, cfg: Mapping[str, Any] | None = None) -> dict[str, tuple[str, ...]]:
+    """Class names that a model predicts, by label set (or class table).
+
+    Args:
+        dataset: A built dataset with ``metainfo``.
+        cfg: Config of a test; where its evaluator's ``predicted`` names a class table, that one is taken instead of the
+            classes of the data.
+    """
+    evaluator = (cfg or {}).get("test_evaluator")
+    predicted = evaluator.get("predicted") if isinstance(evaluator, Mapping) else None
+    if predicted:
+        return {predicted: load_metainfo(predicted).classes}
+    return class_names(getattr(dataset, "metainfo", None) or {})
+
+
+def _score_planes(sample: Any) -> torch.Tensor | None:
+    """Scores (C, ...) of a prediction: of pixels, or of an image."""
+    if "seg_logits" in sample:
+        return sample.seg_logits.data
+    return sample.pred_score if "pred_score" in sample else None
+
+
+@HOOKS.register_module()
+class CheckScores(Hook):
+    """End validations and tests whose scores are not finite, naming the iteration or the tested checkpoint.
+
+    Raises:
+        DataError: See :func:`check_finite`.
+    """
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
+        """Check the scores of this batch."""
+        self._check(outputs, f"iteration {runner.iter}")
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
+        """Check the scores of this batch."""
+        self._check(outputs, runner.message_hub.get_info(TESTED) or "the tested model")
+
+    def _check(self, outputs: Sequence[Any] | None, source: str) -> None:
+        for sample in outputs or ():
+            scores = _score_planes(sample)
+            if scores is not None:
+                check_finite(scores, source)
+
+
+@HOOKS.register_module()
+class CheckClasses(Hook):
+    """Before the first iteration, compare the heads' ``num_classes`` with the classes of the data.
+
+    Raises:
+        ConfigError: They differ.
+    """
+
+    priority = "VERY_HIGH"  # before weights are loaded
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the training set, and the validation set."""
+        self._check(runner.cfg, data_classes(runner.train_dataloader.dataset))
+        if runner.val_loop is not None:
+            self._check(runner.cfg, data_classes(runner.val_dataloader.dataset))
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the test set."""
+        self._check(runner.cfg, data_classes(runner.test_dataloader.dataset, runner.cfg))
+
+    def _check(self, cfg: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> None:
+        model = cfg.get("model") or {}
+        errors = head_errors(model.get("module", model), classes)  # test-time augmentation wraps the model
+        if errors:
+            raise ConfigError("; ".join(errors))

@@ -1,0 +1,130 @@
+"""What would train, score or map wrong in silence ends by name: heads, class names, scores that are not finite."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModule
+from mmengine.runner import Runner
+from mmseg.registry import MODELS
+from PIL import Image
+
+import rsseg.datasets
+import rsseg.evaluation
+import rsseg.models  # noqa: F401
+from rsseg.engine import check_finite, load_file, prepare_config
+from rsseg.metainfo import load_metainfo
+
+NAN, INF = float("nan"), float("inf")
+
+
+@MODELS.register_module(force=True)
+class BandsAsFeatures(BaseModule):
+    """A backbone that gives its input."""
+
+    def forward(self, x):
+        return (x,)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A config of a model of two 8 x 8 images whose class is the brightest colour; its head starts as the identity."""
+    rows = [{"id": i, "name": name, "color": f"#0000{i}0"} for i, name in enumerate(("red", "green", "blue"))]
+    (tmp_path / "rgb.json").write_text(json.dumps({"name": "RGB", "source": "test", "categories": rows}))
+    rng = np.random.default_rng(0)
+    for name in ("img", "ann"):
+        (tmp_path / name).mkdir()
+    for i in range(2):
+        pixels = rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "img" / f"{i}.png")
+        Image.fromarray(pixels.argmax(2).astype(np.uint8)).save(tmp_path / "ann" / f"{i}.png")
+    head = dict(type="FCNHead", in_channels=3, channels=3, in_index=0, num_convs=0, concat_input=False, num_classes=3,
+                norm_cfg=dict(type="BN"), align_corners=False, loss_decode=dict(type="CrossEntropyLoss"))  # fmt: skip
+    normalise = dict(type="SegDataPreProcessor", mean=[120.0] * 3, std=[60.0] * 3, bgr_to_rgb=True, size_divisor=1)
+    pipeline = [dict(type="LoadImageFromFile"), dict(type="LoadLabels"), dict(type="PackSegInputs")]
+    files = dict(data_root=str(tmp_path), data_prefix=dict(img_path="img", seg_map_path="ann"), img_suffix=".png")
+    data = dict(type="TableDataset", table=str(tmp_path / "rgb.json"), pipeline=pipeline, **files)
+    loader = dict(batch_size=1, num_workers=0, dataset=data, sampler=dict(type="DefaultSampler", shuffle=False))
+    cfg = Config(dict(
+        default_scope="mmseg", work_dir=str(tmp_path / "run"), model=dict(
+            type="Segmentor", data_preprocessor=normalise, backbone=dict(type="BandsAsFeatures"), decode_head=head,
+            train_cfg=dict(), test_cfg=dict(mode="whole")),
+        train_dataloader={**loader, "sampler": dict(type="InfiniteSampler")}, val_dataloader=loader,
+        test_dataloader=loader, train_cfg=dict(type="IterBasedTrainLoop", max_iters=1, val_interval=1),
+        val_cfg=dict(type="ValLoop"), test_cfg=dict(type="TestLoop"),
+        val_evaluator=dict(type="SegmentationMetric"), test_evaluator=dict(type="SegmentationMetric"),
+        optim_wrapper=dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.0)), log_level="ERROR",
+        default_hooks=dict(checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1)),
+    ))  # fmt: skip
+    prepare_config(cfg)
+    return cfg
+
+
+def write_checkpoint(path, weight, classes=None):
+    state = {"decode_head.conv_seg.weight": weight[:, :, None, None], "decode_head.conv_seg.bias": torch.zeros(3)}
+    torch.save({"meta": {"dataset_meta": {"classes": classes}} if classes else {}, "state_dict": state}, path)
+    return str(path)
+
+
+def score(cfg, checkpoint, **settings):
+    cfg = Config(cfg.to_dict())
+    cfg.merge_from_dict(settings)
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type="LoadTested", checkpoint=checkpoint)]
+    return Runner.from_cfg(cfg).test()
+
+
+def test_scores_are_finite_where_the_largest_is():
+    scores = torch.zeros(2, 3, 4)
+    check_finite(scores, "a.pth")
+    scores[0, 0, 0] = -INF  # a masked class is none that wins
+    check_finite(scores, "a.pth")
+    check_finite(torch.full((2, 9, 9), 3e38), "a.pth")  # their sum is infinite, they are not
+    for value in (NAN, INF):
+        scores[1, 0, 0] = value
+        with pytest.raises(ValueError, match=r"a\.pth: the model's scores are not finite .* 8\.33 % of the pixels"):
+            check_finite(scores, "a.pth")
+    with pytest.raises(ValueError, match="b: "):
+        check_finite(torch.full((1, 2, 3), -INF), "b")
+
+
+def test_a_test_names_what_is_wrong_with_its_checkpoint(tmp_path, tiny):
+    classes = ["Red", "green", "blue"]
+    assert score(tiny, write_checkpoint(tmp_path / "good.pth", torch.eye(3), classes))["mIoU"] == 100
+    with pytest.raises(ValueError, match=r"nan\.pth: the model's scores are not finite"):
+        score(tiny, write_checkpoint(tmp_path / "nan.pth", torch.full((3, 3), NAN)))
+    with pytest.raises(
+        ValueError, match=r"order\.pth: was trained on the classes green, red, blue, but .* red, green, blue"
+    ):
+        score(tiny, write_checkpoint(tmp_path / "order.pth", torch.eye(3), ["green", "red", "blue"]))
+    flips = [dict(type="RandomFlip", prob=p, direction="horizontal") for p in (0.0, 1.0)]
+    views = [flips, [dict(type="LoadLabels")], [dict(type="PackSegInputs")]]
+    tiny.test_dataloader.dataset.pipeline = [dict(type="LoadImageFromFile"), dict(type="TestTimeAug", transforms=views)]
+    tiny.model = dict(type="FlipsModel", module=tiny.model)
+    assert score(tiny, str(tmp_path / "good.pth"))["mIoU"] == 100
+    with pytest.raises(ValueError, match=r"nan\.pth: the model's scores are not finite"):
+        score(tiny, str(tmp_path / "nan.pth"))
+
+
+def test_a_training_ends_before_its_first_iteration_where_a_head_has_other_classes(tiny):
+    wrong = Config(tiny.to_dict())
+    wrong.model.decode_head.num_classes = 4
+    with pytest.raises(ValueError, match=r"model\.decode_head\.num_classes is 4, but data set 'rgb' has 3 classes"):
+        Runner.from_cfg(wrong).train()
+    with pytest.raises(ValueError, match=r"model\.decode_head\.num_classes is 4"):
+        Runner.from_cfg(wrong).test()
+    wrong = Config(tiny.to_dict())
+    wrong.train_dataloader.dataset.table = "potsdam"
+    with pytest.raises(ValueError, match=rf"has {load_metainfo('potsdam').num_classes} classes"):
+        Runner.from_cfg(wrong).train()
+
+
+def test_a_validation_of_a_diverged_training_names_the_iteration(tmp_path, tiny):
+    Runner.from_cfg(tiny).train()
+    assert load_file(tmp_path / "run" / "iter_1.pth")["meta"]["dataset_meta"]["classes"] == ("red", "green", "blue")
+    tiny.optim_wrapper.optimizer.lr = NAN
+    with pytest.raises(ValueError, match="iteration 1: the model's scores are not finite"):
+        Runner.from_cfg(tiny).train()

@@ -12,7 +12,10 @@ from mmengine.logging import MMLogger
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_torchvision_models
 
-from rsseg.io.checkpoints import load_file
+from rsseg.engine.weights.conversion import name_layout
+from rsseg.errors import DataError
+from rsseg.io.checkpoints import load_file, state_of
+from rsseg.structures.keys import compare_keys
 
 __all__ = ["load_file", "load_pretrained"]
 
@@ -22,8 +25,8 @@ def load_from_local(filename: str, map_location: Any) -> Any:
     """Local files in mmengine's loader, resume included, by :func:`load_file` (mmengine's own falls back to code)."""
     if not Path(filename).expanduser().is_file():
         raise FileNotFoundError(
-            f"{filename}: no such checkpoint; weights of others are made ready by tools/convert_weights.py FILE OUT, "
-            "the config says from which file"
+            f"{filename}: no such checkpoint; third-party weights must be converted first: tools/convert_weights.py "
+            "FILE OUT; the docstring of the config says from which file"
         )
     return load_file(filename, map_location)
 
@@ -44,17 +47,8 @@ def load_from_torchvision(filename: str, map_location: Any = "cpu") -> Any:
     return load_from_http(get_torchvision_models()[filename.rpartition("//")[2]], map_location)
 
 
-def _state_dict(content: Any, path: Path) -> dict[str, torch.Tensor]:
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path}: holds no state dict; tools/convert_weights.py FILE OUT reads files of others")
-    return {key.removeprefix("module."): value for key, value in state.items()}
-
-
 def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
     """What to do about a file that does not fit: whose weights it has, and how to go on."""
-    from rsseg.engine.weights import name_layout  # it reads files by this module
-
     found, wanted = name_layout(state), name_layout(own)
     out = []
     if found and wanted and found[1] != wanted[1]:
@@ -88,29 +82,18 @@ def load_pretrained(
         What the file says about itself (``meta``); empty where it holds weights alone.
 
     Raises:
-        ValueError: A key is missing, unexpected or of another shape beyond what ``new`` and ``unused`` allow.
+        DataError: A key is missing, unexpected or of another shape beyond what ``new`` and ``unused`` allow.
     """
     content = load_file(path, trust=trust)
-    state = _state_dict(content, Path(path))
+    state = state_of(content, path)
     own = model.state_dict()
-    fresh, dropped = set(_under(own, new)), set(_under(state, unused))
-    missing = [key for key in own if key not in state and key not in fresh]
-    extra = [key for key in state if key not in own and key not in dropped]
-    fits = {key: value for key, value in state.items() if key in own and key not in dropped | fresh}
-    shapes = [
-        f"{key} {tuple(value.shape)} for {tuple(own[key].shape)}"
-        for key, value in fits.items()
-        if value.shape != own[key].shape
-    ]
-    problems = {"missing": missing, "unexpected": extra, "size mismatch": shapes}
-    if any(problems.values()):
-        text = "; ".join(
-            f"{len(v)} {k}: {', '.join(v[:5])}{' ...' if len(v) > 5 else ''}" for k, v in problems.items() if v
-        )
-        raise ValueError(f"{path} does not fit {type(model).__name__}: {text}. {_advice(state, own)}")
-    model.load_state_dict({**own, **fits})
+    fresh, dropped = _under(own, new), _under(state, unused)
+    found = compare_keys(state, own, fresh, dropped)
+    if found:
+        raise DataError(f"{path} does not fit {type(model).__name__}: {found}. {_advice(state, own)}")
+    model.load_state_dict({**own, **{key: state[key] for key in found.fitting}})
     MMLogger.get_current_instance().info(
-        f"{path}: {len(fits)} tensors loaded, {len(own) - len(fits)} start afresh "
+        f"{path}: {len(found.fitting)} tensors loaded, {len(own) - len(found.fitting)} start afresh "
         f"({', '.join(new) or 'none'}), {len(dropped)} of the file unused"
     )
     meta = content.get("meta") if isinstance(content, dict) else None

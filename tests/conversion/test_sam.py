@@ -225,7 +225,7 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         SAMPredictor("vit_x", random_seed=0)
     with pytest.raises(ValueError, match=r"predictors\.sam\.checkpoint"):
         SAMPredictor(TINY)
-    with pytest.raises(FileNotFoundError, match="no such SAM checkpoint"):
+    with pytest.raises(FileNotFoundError, match="no such checkpoint"):
         SAMPredictor(TINY, checkpoint=str(tmp_path / "none.pth"))
     with pytest.raises(ValueError, match="box_batch"):
         SAMPredictor(TINY, random_seed=0, box_batch=0)

@@ -171,7 +171,7 @@ def test_a_checkpoint_is_loaded_and_named(asked: list[dict[str, Any]], tmp_path:
     with pytest.raises(ValueError, match=r"small\.pt.*do not fit SAM 2 'sam2\.1_hiera_l'; they look like vit_b"):
         SAM2Predictor(checkpoint=str(path))
     path.write_bytes(b"<html>")
-    with pytest.raises(ValueError, match=r"small\.pt: cannot be read.*predictors\.sam2\.checkpoint=FILE"):
+    with pytest.raises(ValueError, match=r"small\.pt: not loaded.*predictors\.sam2\.checkpoint=FILE"):
         SAM2Predictor(checkpoint=str(path))
 
 

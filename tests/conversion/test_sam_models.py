@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from rsseg.conversion import SAMPredictor
-from rsseg.conversion.predictors.sam_models import ENCODERS, build_sam, load_sam, looks_like
-from rsseg.conversion.predictors.weights import misfits, read_weights
+from rsseg.conversion.predictors.sam_models import ENCODERS, build_sam, load_sam, looks_like, read_sam_state
 
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "global_attn_indexes": [1], "img_size": 64}
 OPTION = "predictors.sam.checkpoint"
@@ -48,15 +47,6 @@ def test_weights_are_recognised(state: dict[str, torch.Tensor], expected: str) -
     assert looks_like(state) == expected
 
 
-def test_what_does_not_fit_is_listed() -> None:
-    model = torch.nn.Linear(2, 3)
-    assert misfits(model, model.state_dict()) == ""
-    wrong = {"weight": torch.zeros(3, 5), "extra": torch.zeros(1)}
-    assert misfits(model, wrong) == ("1 missing: bias; 1 unexpected: extra; 1 size mismatch: weight (3, 5) for (3, 2)")
-    many = {**model.state_dict(), **{f"k{i}": torch.zeros(1) for i in range(5)}}
-    assert misfits(model, many) == "5 unexpected: k0, k1, k2 ..."
-
-
 def test_a_wrong_pair_says_what_the_file_is(tmp_path: Path) -> None:
     pytest.importorskip("segment_anything")
     path = tmp_path / "weights.pth"
@@ -73,7 +63,7 @@ def test_a_wrong_pair_says_what_the_file_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["model", "state_dict"])
 def test_weights_of_a_training_program_are_unwrapped(tmp_path: Path, key: str) -> None:
     torch.save({key: {"a": torch.ones(2)}, "epoch": 3}, tmp_path / "last.pth")
-    assert read_weights(tmp_path / "last.pth", OPTION)["a"].tolist() == [1.0, 1.0]
+    assert read_sam_state(tmp_path / "last.pth", OPTION)["a"].tolist() == [1.0, 1.0]
 
 
 class _Runs:
@@ -90,11 +80,11 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("RSSEG_TRUST", "1")  # of --trust, which is for one's own training checkpoints
     marker, path = tmp_path / "marker", tmp_path / "evil.pth"
     torch.save({"a": torch.zeros(1), "b": _Runs(marker)}, path)
-    with pytest.raises(ValueError, match=r"evil\.pth: cannot be read as weights.*predictors\.sam\.checkpoint=FILE"):
-        read_weights(path, OPTION)
+    with pytest.raises(ValueError, match=r"evil\.pth: not loaded, since it.*predictors\.sam\.checkpoint=FILE"):
+        read_sam_state(path, OPTION)
     path.write_bytes(pickle.dumps({"a": _Runs(marker)}, protocol=2))
-    with pytest.raises(ValueError, match=r"evil\.pth: cannot be read as weights"):
-        read_weights(path, OPTION)
+    with pytest.raises(ValueError, match=r"evil\.pth: not loaded, since it is damaged"):
+        read_sam_state(path, OPTION)
     assert not marker.exists()
 
 
@@ -108,33 +98,33 @@ def test_a_truncated_file_is_named(tmp_path: Path, share: float) -> None:
     path = tmp_path / "cut.pth"
     whole = _archive(path)
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(ValueError, match=r"cut\.pth: cannot be read as weights: it is truncated"):
-        read_weights(path, OPTION)
+    with pytest.raises(ValueError, match=r"cut\.pth: not loaded, since it is damaged"):
+        read_sam_state(path, OPTION)
 
 
 @pytest.mark.parametrize("content", [b"<html>404</html>", b"version https://git-lfs", b"\x80\x02}q\x00", bytes(64)])
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "page.pth").write_bytes(content)
-    with pytest.raises(ValueError, match=r"page\.pth: cannot be read as weights"):
-        read_weights(tmp_path / "page.pth", OPTION)
+    with pytest.raises(ValueError, match=r"page\.pth: not loaded, since it is damaged"):
+        read_sam_state(tmp_path / "page.pth", OPTION)
 
 
 def test_a_file_without_weights_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log.pth"
     torch.save({"epoch": 3, "loss": [1.0]}, path)
     with pytest.raises(ValueError, match=r"log\.pth: holds no weights by name, but epoch, loss"):
-        read_weights(path, OPTION)
+        read_sam_state(path, OPTION)
     torch.save(torch.zeros(3), path)
     with pytest.raises(ValueError, match=r"log\.pth: holds no weights by name, but Tensor"):
-        read_weights(path, OPTION)
-    with pytest.raises(FileNotFoundError, match=r"none\.pth: no such SAM checkpoint.*predictors\.sam\.checkpoint=FILE"):
-        read_weights(tmp_path / "none.pth", OPTION)
+        read_sam_state(path, OPTION)
+    with pytest.raises(FileNotFoundError, match=r"none\.pth: no such checkpoint.*predictors\.sam\.checkpoint=FILE"):
+        read_sam_state(tmp_path / "none.pth", OPTION)
 
 
 def test_arrays_are_no_weights(tmp_path: Path) -> None:
     torch.save({"a": np.zeros(3)}, tmp_path / "arrays.pth")
     with pytest.raises(ValueError, match=r"arrays\.pth"):
-        read_weights(tmp_path / "arrays.pth", OPTION)
+        read_sam_state(tmp_path / "arrays.pth", OPTION)
 
 
 def test_published_sizes() -> None:

@@ -138,8 +138,10 @@ def test_files_that_do_not_fit_say_what_they_are(repo, tmp_path):
         load_pretrained(sep, tmp_path / "published.pth")
     with pytest.raises(ValueError, match=r"own.pth does not fit .*The file is Swin, mmseg's names, the model ViT"):
         load_pretrained(vit, tmp_path / "own.pth")
-    with pytest.raises(ValueError, match=r"other.pth: holds no state dict; tools/convert_weights.py"):
-        load_pretrained(sep, tmp_path / "other.pth")
+    load_pretrained(sep, tmp_path / "other.pth")  # under whichever usual key the weights are
+    torch.save(dict(epoch=3), tmp_path / "none.pth")
+    with pytest.raises(ValueError, match=r"none.pth: holds no weights by name, but epoch; weights are looked for at"):
+        load_pretrained(sep, tmp_path / "none.pth")
 
 
 @pytest.mark.parametrize("name", ["upernet_swin", "upernet_vit"])

@@ -16,10 +16,10 @@ from mmseg.registry import MODELS
 from numpy.typing import NDArray
 
 from rsseg.conversion.predictors.base import Prediction
-from rsseg.conversion.predictors.sam_models import SAM2_TRUNKS, looks_like, own_device
-from rsseg.conversion.predictors.weights import misfits, read_weights
+from rsseg.conversion.predictors.sam_models import SAM2_TRUNKS, looks_like, own_device, read_sam_state
 from rsseg.conversion.prompts import Prompts
 from rsseg.io.files import sha256_of
+from rsseg.structures.keys import compare_keys
 from rsseg.structures.masks import MaskCrop, crop_mask
 
 __all__ = ["SAM2_CONFIGS", "SAM2Predictor"]
@@ -90,7 +90,7 @@ class SAM2Predictor:
         }
         device = device or own_device()
         if checkpoint is not None:
-            state = read_weights(Path(checkpoint), "predictors.sam2.checkpoint")
+            state = read_sam_state(Path(checkpoint), "predictors.sam2.checkpoint")
             self.predictor = _build(config, dynamic_multimask, device)
             _load(self.predictor.model, state, Path(checkpoint), config)
             self._about |= {"weights": Path(checkpoint).name, "sha256": sha256_of(Path(checkpoint))}
@@ -175,7 +175,7 @@ def _build(config: str, dynamic_multimask: bool, device: str) -> Any:
 
 
 def _load(model: torch.nn.Module, state: dict[str, torch.Tensor], path: Path, config: str) -> None:
-    problem = misfits(model, state)
+    problem = compare_keys(state, model.state_dict())
     if problem:
         raise ValueError(f"{path}: these weights do not fit SAM 2 {config!r}; {looks_like(state)} ({problem})")
     model.load_state_dict(state)

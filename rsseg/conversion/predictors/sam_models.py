@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from rsseg.conversion.predictors.mobile_sam import TinyViTEncoder, from_public_keys
-from rsseg.conversion.predictors.weights import misfits, read_weights
+from rsseg.io.checkpoints import read_state
+from rsseg.structures.keys import compare_keys
 
-__all__ = ["ENCODERS", "SAM2_TRUNKS", "build_sam", "load_sam", "looks_like", "own_device"]
+__all__ = ["ENCODERS", "SAM2_TRUNKS", "build_sam", "load_sam", "looks_like", "own_device", "read_sam_state"]
 
 _log = logging.getLogger("rsseg")
 
@@ -87,6 +88,21 @@ def _vit(settings: dict[str, Any]) -> torch.nn.Module:
     return encoder
 
 
+def read_sam_state(path: Path, option: str) -> dict[str, torch.Tensor]:
+    """Weights by name of a published mask model, on the CPU; nothing in the file is ever run.
+
+    Args:
+        path: A file of ``torch.save``.
+        option: Config path of the file's name, for the messages.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: The file is truncated, damaged, no checkpoint, or would run code to load.
+    """
+    advice = f"give another with --cfg-options {option}=FILE, or fetch the published file again and compare its size"
+    return read_state(path, trust=None, advice=advice)
+
+
 def load_sam(settings: dict[str, Any], path: Path, model: str | dict[str, Any]) -> Any:
     """The model of :func:`build_sam` with the weights of a checkpoint, every key of which is accounted for.
 
@@ -96,10 +112,10 @@ def load_sam(settings: dict[str, Any], path: Path, model: str | dict[str, Any]) 
             look like.
     """
     tiny = "embed_dims" in settings
-    state = read_weights(path, f"predictors.{'mobile_sam' if tiny else 'sam'}.checkpoint")
+    state = read_sam_state(path, f"predictors.{'mobile_sam' if tiny else 'sam'}.checkpoint")
     state, left_out = from_public_keys(state) if tiny else (state, [])
     sam = build_sam(settings)
-    problem = misfits(sam, state)
+    problem = compare_keys(state, sam.state_dict())
     if problem:
         raise ValueError(f"{path}: these weights do not fit SAM {model!r}; {looks_like(state)} ({problem})")
     sam.load_state_dict(state)

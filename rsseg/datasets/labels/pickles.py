@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.labels.runs import rle_to_runs
-from rsseg.datasets.labels.unpickling import load_plain
+from rsseg.io.unpickling import load_plain
 
 __all__ = ["PickledObject", "pack_objects", "read_objects"]
 

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from rsseg.engine.checkpoint import load_file
 from rsseg.engine.weights.layouts import State, explain
+from rsseg.io.checkpoints import read_state
 
 __all__ = ["Parts", "read_weights", "split_parts"]
-
-_WRAPPERS = ("state_dict", "model", "model_state", "state_dict_ema", "model_ema", "teacher")
-"""Where training programs put the weights, the most usual first."""
 
 _OUR_REST = {
     r"decode_head\.|heads\.|auxiliary_head\.": "decoder and heads",
@@ -63,29 +54,14 @@ def read_weights(path: str | os.PathLike[str], trust: bool = False) -> State:
     Args:
         path: A file of ``torch.save`` or safetensors: names to tensors, or that under one of the usual keys; or one of
             ``numpy.savez`` with an array for each name.
-        trust: See :func:`rsseg.engine.load_file`.
+        trust: See :func:`rsseg.io.checkpoints.load_file`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is damaged, would run code to load, or holds no weights by name.
+        DataError: The file is damaged, would run code to load, or holds no weights by name.
     """
-    content: Any = _load_arrays(Path(path)) if Path(path).suffix == ".npz" else load_file(path, trust=trust)
-    for key in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        names = ", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{Path(path)}: holds no weights by name, but {names}; weights are looked for in {_WRAPPERS}")
-    return {re.sub(r"^((?:encoder|decoder|semseghead(?:_\d+)?)\.)?module\.", r"\1", k): v for k, v in content.items()}
-
-
-def _load_arrays(path: Path) -> State:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-    except (ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not loaded, since it is damaged or holds more than arrays ({error})") from error
+    parts = r"^((?:encoder|decoder|semseghead(?:_\d+)?)\.)module\."
+    return {re.sub(parts, r"\1", key): value for key, value in read_state(path, trust).items()}
 
 
 def split_parts(state: State) -> Parts:

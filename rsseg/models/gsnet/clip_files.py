@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from rsseg.io.checkpoints import load_file
+from rsseg.io.checkpoints import load_file, state_of
 from rsseg.models.gsnet.torchscript import is_torchscript, read_torchscript
+from rsseg.structures.keys import compare_keys
 
-__all__ = ["misfits", "read_clip", "read_state", "translate"]
+__all__ = ["read_clip", "read_clip_state", "translate"]
 
 State = dict[str, torch.Tensor]
 
@@ -22,7 +23,6 @@ _SOURCES = {
 }
 """OpenAI's files and their SHA-256, by the side of the patches.  Source: OpenAI's and open_clip's lists."""
 
-_WRAPPERS = ("state_dict", "model", "teacher")
 _UNUSED = re.compile(r"input_resolution|context_length|vocab_size|(.+\.)?attn_mask")
 """What files have besides weights."""
 
@@ -61,33 +61,17 @@ def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> S
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file with CLIP's weights. {_advice(patch, path)}")
-        out = translate(read_state(path), path) | out
+        out = translate(read_clip_state(path), path) | out
     names = ", ".join(map(str, paths))
     if out and all(key.startswith("visual.") for key in out):
         raise ValueError(
             f"{names}: has the tower for images alone; name a file with the texts' beside it, weights=[FILE, OTHER]. "
             f"{_advice(patch, paths[0])}"
         )
-    problems = misfits(out, wanted)
+    problems = compare_keys(out, wanted)
     if problems:
         raise ValueError(f"{names}: does not fit this CLIP: {problems}. {_advice(patch, paths[0])}")
     return {key: out[key].float() for key in wanted}
-
-
-def misfits(state: State, wanted: Mapping[str, torch.Size]) -> str:
-    """What keeps ``state`` from being all weights of the shapes ``wanted`` and nothing else; empty where it fits."""
-    both = [key for key in wanted if key in state]
-    problems = {
-        "missing": [key for key in wanted if key not in state],
-        "unexpected": [key for key in state if key not in wanted],
-        "size mismatch": [
-            f"{key} {tuple(state[key].shape)} for {tuple(wanted[key])}"
-            for key in both
-            if state[key].shape != wanted[key]
-        ],
-    }
-    shown = {kind: f"{', '.join(keys[:4])}{' ...' if len(keys) > 4 else ''}" for kind, keys in problems.items()}
-    return "; ".join(f"{len(keys)} {kind}: {shown[kind]}" for kind, keys in problems.items() if keys)
 
 
 def _advice(patch: int, path: Path) -> str:
@@ -107,7 +91,7 @@ def _advice(patch: int, path: Path) -> str:
     return "; ".join(lines)
 
 
-def read_state(path: Path) -> State:
+def read_clip_state(path: Path) -> State:
     """Weights by name as a file has them, without ``module.`` of parallel training.
 
     Args:
@@ -118,14 +102,7 @@ def read_state(path: Path) -> State:
         FileNotFoundError: There is no such file.
         ValueError: The file is damaged, would run code to load, or holds no weights by name.
     """
-    content = read_torchscript(path) if is_torchscript(path) else load_file(path)
-    for key in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise ValueError(f"{path}: holds no weights by name; they are looked for at the top and in {_WRAPPERS}")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return state_of(read_torchscript(path) if is_torchscript(path) else load_file(path), path)
 
 
 def translate(state: State, file: str | Path) -> State:

@@ -13,8 +13,9 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.io.checkpoints import State, read_state
 from rsseg.models.gsnet.clip import fit_image
-from rsseg.models.gsnet.clip_files import State, misfits, read_state
+from rsseg.structures.keys import compare_keys
 
 __all__ = ["DINO", "read_dino"]
 
@@ -192,7 +193,7 @@ def read_dino(file: str, wanted: Mapping[str, torch.Size]) -> State:
     of_teacher = {key.removeprefix("teacher."): value for key, value in state.items() if key.startswith("teacher.")}
     bare = {key.replace("module.", "").replace("backbone.", ""): value for key, value in (of_teacher or state).items()}
     plain = {key: value for key, value in bare.items() if not key.startswith("head.")}
-    problems = misfits(plain, wanted)
+    problems = compare_keys(plain, wanted)
     if problems:
         raise ValueError(f"{path}: does not fit this DINO: {problems}. {advice}")
     return plain

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rsseg.datasets.labels.pickles import PickledObject, pack_objects, read_objects
-from rsseg.datasets.labels.unpickling import load_plain
+from rsseg.io.unpickling import load_plain
 
 MASK = {"size": [3, 4], "counts": "525"}  # two pixels, see test_converted.py
 

@@ -1,21 +1,27 @@
-"""Plain values out of pickles, without running anything they ask for.
+"""Pickles, read without running anything they ask for.
 
-A pickle is a program that may call any function.  Here its opcodes are checked before it runs, and each of the few
-names that NumPy's arrays and numbers need leads to a stand-in below; any other name is refused.
+A pickle is a program that may call any function.  For labels its opcodes are checked before it runs, and each of the
+few names that NumPy's arrays and numbers need leads to a stand-in below; any other name is refused.  Checkpoints are
+pickles, too, which torch's restricted unpickler reads; :func:`checkpoint_globals` says what it may find beside tensors.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import io
 import math
 import pickle
 import pickletools
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["load_plain"]
+from rsseg.errors import DataError
+
+__all__ = ["checkpoint_globals", "load_plain"]
 
 _OPCODES = {
     *("APPEND", "APPENDS", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "SETITEM", "SETITEMS"),
@@ -104,10 +110,10 @@ def load_plain(data: bytes, limit: int = 1 << 28) -> Any:
         limit: Bytes it may have.
 
     Raises:
-        ValueError: It is too large, damaged, or asks for anything else; the message says for what.
+        DataError: It is too large, damaged, or asks for anything else; the message says for what.
     """
     if len(data) > limit:
-        raise ValueError(f"{len(data)} bytes are too many for the labels of one image; at most {limit} are read")
+        raise DataError(f"{len(data)} bytes are too many for the labels of one image; at most {limit} are read")
     try:
         for opcode, value, _ in pickletools.genops(data):
             if opcode.name not in _OPCODES:
@@ -116,7 +122,7 @@ def load_plain(data: bytes, limit: int = 1 << 28) -> Any:
                 raise ValueError(f"it claims {value} remembered objects in {len(data)} bytes")
         return _plain(_Unpickler(io.BytesIO(data)).load())
     except _DAMAGE as error:
-        raise ValueError(f"not a readable pickle of labels: {error}") from error
+        raise DataError(f"not a readable pickle of labels: {error}") from error
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
@@ -134,3 +140,23 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return value
     raise ValueError(f"it holds a {type(value).__name__}")
+
+
+def checkpoint_globals() -> list[Any]:
+    """What torch's restricted unpickler may find in checkpoints beside tensors: arrays, settings, statistics."""
+    from mmengine.logging import HistoryBuffer
+
+    def statistic(owner: Any, name: str) -> Any:
+        """Stands for ``getattr``: only the statistics that mmengine's log buffers refer to."""
+        if owner is not HistoryBuffer or name not in ("min", "max", "mean", "current"):
+            raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r}) is not allowed in a checkpoint")
+        return getattr(owner, name)
+
+    dtypes = [getattr(np.dtypes, name) for name in dir(np.dtypes) if name.endswith("DType")]
+    core = "numpy._core" if int(np.__version__.split(".")[0]) >= 2 else "numpy.core"
+    multiarray = importlib.import_module(f"{core}.multiarray")
+    arrays = [np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar]
+    old_names = [(f, f"numpy.core.multiarray.{f.__name__}") for f in (multiarray._reconstruct, multiarray.scalar)]
+    # Settings of a run, which others store beside the weights; yacs need not be there.
+    settings = [argparse.Namespace, (OrderedDict, "yacs.config.CfgNode")]
+    return [*dtypes, *arrays, *old_names, *settings, HistoryBuffer, (statistic, "builtins.getattr")]

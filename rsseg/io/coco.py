@@ -1,0 +1,118 @@
+"""COCO instances files: written one annotation a line, read also after another program has saved them anew.
+
+Source: COCO data format, https://cocodataset.org/#format-data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from rsseg.errors import AnnotationError, DataError
+from rsseg.io.tables import json_text
+
+__all__ = ["SECTIONS", "CocoWriter", "read_sections", "stream_annotations"]
+
+SECTIONS = ("images", "annotations", "categories")
+_START, _END = b'"annotations":[', b"]"
+Row = dict[str, Any]
+
+
+class CocoWriter:
+    """Writes an instances file: categories, then annotations as they come, one a line, then the images.
+
+    Ids are numbers from 1 in the order of writing; a category's id is its class id + 1.  The rows of the images are
+    kept in memory until the end, annotations are not.
+
+    Args:
+        file: An open file.
+        description: What the set is.
+        classes: Names of the classes by id.
+    """
+
+    def __init__(self, file: IO[bytes], description: str, classes: Sequence[str]) -> None:
+        self._file, self._images = file, list[str]()
+        self.annotations = 0
+        categories = [{"id": i + 1, "name": name} for i, name in enumerate(classes)]
+        file.write(f'{{"info":{json_text({"description": description})},\n'.encode())
+        file.write(f'"categories":{json_text(categories)},\n"annotations":['.encode())
+
+    def add_image(self, row: Mapping[str, Any]) -> None:
+        """Add an image; annotations that follow are of this one.
+
+        Args:
+            row: ``file_name``, ``height``, ``width`` and what else is known.
+        """
+        self._images.append(json_text({"id": len(self._images) + 1, **row}))
+
+    def add_annotation(self, label: int, row: Mapping[str, Any]) -> None:
+        """Add an object of the last image.
+
+        Args:
+            label: Class id, 0-based.
+            row: ``segmentation``, ``bbox``, ``area`` and what else is known.
+        """
+        self.annotations += 1
+        ids = {"id": self.annotations, "image_id": len(self._images), "category_id": label + 1, "iscrowd": 0}
+        self._file.write((("\n" if self.annotations == 1 else ",\n") + json_text({**ids, **row})).encode())
+
+    def close(self) -> None:
+        """Write the images and end the file's content; the file itself stays open."""
+        self._file.write(b'\n],\n"images":[\n' + ",\n".join(self._images).encode() + b"\n]}\n")
+
+
+def stream_annotations(path: Path) -> Iterator[Row] | None:
+    """The annotations of a file that :class:`CocoWriter` wrote, one at a time in memory.
+
+    Returns:
+        None where another program saved the file: :func:`read_sections` reads it.
+
+    Raises:
+        DataError: A line is no annotation, or the file is cut short (when the annotations are asked for).
+    """
+    with path.open("rb") as file:
+        ours = any(file.readline().startswith(_START) for _ in range(3))
+    return _annotations(path) if ours else None
+
+
+def _annotations(path: Path) -> Iterator[Row]:
+    inside = False
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not inside:
+                inside = line.startswith(_START)
+            elif line.startswith(_END):
+                return
+            else:
+                try:
+                    yield json.loads(line.rstrip(b",\r\n"))
+                except ValueError as error:
+                    raise DataError(f"{path}, line {number}: not one annotation ({error}); convert again") from error
+    raise DataError(f"{path} does not hold one annotation a line to its end; run the conversion again")
+
+
+def read_sections(path: Path) -> dict[str, list[Any]]:
+    """The lists ``images``, ``annotations`` and ``categories`` of a file in any layout, all in memory.
+
+    Raises:
+        AnnotationError: The file is no JSON in UTF-8, or lacks a list.
+        FileNotFoundError: There is no such file.
+    """
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        line = error.doc.splitlines()[error.lineno - 1 : error.lineno]
+        value = "".join(line)[max(0, error.colno - 40) :][:80]
+        raise AnnotationError(path, error.lineno, value, f"not a complete JSON file ({error.msg})") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, or numbers of thousands of digits
+        raise AnnotationError(path, None, error, "the file must be JSON in UTF-8") from None
+    if not isinstance(data, dict):
+        reason = f"the file must hold an object with the lists {', '.join(SECTIONS)}"
+        raise AnnotationError(path, None, type(data).__name__, reason)
+    for key in SECTIONS:
+        if not isinstance(data.get(key), list):
+            value = type(data[key]).__name__ if key in data else "absent"
+            raise AnnotationError(path, None, value, f'"{key}" must be a list of objects')
+    return {key: data[key] for key in SECTIONS}

@@ -1,56 +1,54 @@
-"""HTML that all pages share: the frame of a page that is one file, and its numbers, colours and pictures."""
+"""HTML pages from the templates of this package, and how they write numbers, colours and pictures.
+
+A page is one file that needs no server and no network: styles, scripts and pictures lie in it.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from html import escape
-from importlib.resources import files
-from typing import Any
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-__all__ = [
-    "about_list",
-    "colour_code",
-    "data_uri",
-    "ground_area",
-    "number",
-    "page",
-    "percent",
-    "problem_list",
-    "totals",
-]
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-_PROBLEMS = 200
+__all__ = ["colour_code", "data_uri", "ground_area", "number", "percent", "render"]
 
 
-def page(title: str, sections: Sequence[str], data: str, styles: Sequence[str], scripts: Sequence[str]) -> str:
-    """A whole page that needs no server and no network.
+def render(template: str, **values: Any) -> str:
+    """A page as text; every value is escaped for where it stands, so that no name can add markup or script.
 
     Args:
-        title: Plain text.
-        sections: HTML; empty ones are left out.
-        data: JSON for the scripts, in ``#data``; any ``<`` in it is escaped here.
-        styles: CSS files of this package.
-        scripts: JavaScript files of this package.
+        template: File in ``rsseg/reports/templates``.
+        values: What the template shows; ``data`` goes to the scripts as JSON in ``#data``.
+
+    Raises:
+        jinja2.UndefinedError: The template uses a value that was not given.
     """
-    css, js = ("".join(map(_asset, names)) for names in (styles, scripts))
-    data = data.replace("<", "\\u003c")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
-        f'<link rel="icon" href="data:,">\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n'
-        + "\n".join(filter(None, sections))
-        + f'\n</main>\n<script type="application/json" id="data">{data}</script>\n'
-        f"<script>\n{js}</script>\n</body>\n</html>\n"
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("rsseg.reports", "templates")
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-
-
-def _asset(name: str) -> str:
-    return files("rsseg.reports").joinpath(name).read_text(encoding="utf-8")
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.filters |= {"number": number, "percent": percent}
+    environment.globals["asset"] = lambda name: loader.get_source(environment, name)[0]
+    return environment
 
 
 def number(value: float) -> str:
@@ -80,32 +78,8 @@ def colour_code(colour: Sequence[int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def about_list(about: Mapping[str, str]) -> str:
-    """Names and texts in a line; empty texts are left out."""
-    rows = "".join(f"<div><dt>{escape(key)}</dt><dd>{escape(text)}</dd></div>" for key, text in about.items() if text)
-    return f'<dl class="about">{rows}</dl>' if rows else ""
-
-
-def totals(rows: Sequence[tuple[str, str, str]]) -> str:
-    """Large numbers in boxes: name, number, note."""
-    return "".join(
-        f'<div class="total"><span class="name">{name}</span><b>{value}</b><span class="note">{note}</span></div>'
-        for name, value, note in rows
-    )
-
-
-def problem_list(problems: Sequence[str]) -> str:
-    """A section with the problems, the first 200 of them."""
-    if not problems:
-        return ""
-    rows = "".join(f"<li>{escape(problem)}</li>" for problem in problems[:_PROBLEMS])
-    more = len(problems) - _PROBLEMS
-    rows += f"<li>and {more} more</li>" if more > 0 else ""
-    return f'<section id="problems"><h2>Problems ({len(problems)})</h2><ul>{rows}</ul></section>'
-
-
 def data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
-    """A picture as a ``data:`` address; ``kind`` and options are Pillow's."""
+    """A picture as a ``data:`` URI; ``kind`` and options are Pillow's."""
     buffer = io.BytesIO()
     picture.save(buffer, format=kind, **options)
     return f"data:image/{kind.lower()};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

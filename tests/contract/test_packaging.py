@@ -21,10 +21,10 @@ MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "
 DOCUMENTS = {"README.md", "CHANGELOG.md", "data/README.md"}
 DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary")}
 # Import names of the packages in requirements/, and of those that these bring along.
-RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm"}
+RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm", "jinja2", "shapely", "pyogrio"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
-OPTIONAL = {"safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow"}
-TESTING = {"pytest", "packaging", "setuptools", "yaml", "sklearn"}
+OPTIONAL = {"safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
+TESTING = {"pytest", "packaging", "setuptools", "yaml"}
 
 
 def _requirements(name: str) -> list[Requirement]:

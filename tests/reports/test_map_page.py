@@ -123,7 +123,7 @@ def test_tables_by_hand(reported):
     assert f"{EVIL}|65.22 %|0.000094|94|375|water|34.78 %|0.000050|50|200|tree|0.00 %" in text
     assert f"water|81.25 %|89.66 %|90.00 %|120|{EVIL}|40.00 %|57.14 %|70.00 %|80|tree|–|–|–|0|" in text
     assert "overall accuracy|82.50 %|200" in text
-    assert "mapped|144 m²|575 pixels" in text and "mapped pixels|95.8 %|25 pixels without data" in text
+    assert "mapped area|144 m²|575 pixels" in text and "mapped pixels|95.8 %|25 pixels without data" in text
     assert "overall accuracy|82.50 %|mIoU 60.63 %, mF1 73.40 %" in text
     assert "WGS 84 / UTM zone 33N (EPSG:32633)" in text and "0.5 × 0.5 metre" in text
     assert "500000 to 500015" in text and "3999990 to 4000000" in text

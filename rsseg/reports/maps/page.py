@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
 import rasterio
 
 from rsseg.io.files import replacing
 from rsseg.reports.maps.files import MapFiles, open_map, point_at
 from rsseg.reports.maps.pictures import image_picture, map_picture
-from rsseg.reports.markup import about_list, colour_code, ground_area, number, page, percent, problem_list, totals
+from rsseg.reports.markup import colour_code, ground_area, number, percent, render
 
 __all__ = ["render_map_page", "report_map"]
 
@@ -86,19 +85,29 @@ def render_map_page(
         image_name: What stands below the image.
         problems: What to list at the end.
     """
-    title = files.path.name
-    sections = [
-        f"<header><h1>{escape(title)}</h1>{about_list(_short_about(files))}</header>",
-        f'<section aria-label="Totals" class="totals">{totals(_totals(files))}</section>',
-        _viewer(files, map_url, image_url, image_name),
-        f"<section><h2>Areas</h2>{_mix(files)}{_area_table(files)}</section>",
-        _accuracy(files),
-        f"<section><h2>Where it lies</h2>{_facts(_place(files))}</section>",
-        f"<section><h2>How it was made</h2>{_facts(_provenance(files))}</section>",
-        problem_list(problems),
-    ]
-    data = json.dumps({"colours": [list(colour) for colour in files.palette]}, separators=(",", ":"))
-    return page(title, sections, data, ["page.css", "map_page.css"], ["map_page.js"])
+    classes = _class_rows(files)
+    has_metres = any(area.metres is not None for area in files.areas)
+    return render(
+        "map.html",
+        title=files.path.name,
+        about={key: text for key, text in _short_about(files).items() if text},
+        total_rows=_totals(files),
+        size=files.size,
+        views=_VIEWS,
+        map_url=map_url,
+        image_url=image_url,
+        image_caption=image_name,
+        classes=classes,
+        mix=[row for row in classes if row["share"]],
+        areas=sorted(classes, key=lambda row: -row["share"]),
+        area_columns=["class", "share", *(["km²", "m²"] if has_metres else []), "pixels"],
+        has_metres=has_metres,
+        accuracy=_accuracy_rows(files),
+        georeference=_place(files),
+        provenance=_provenance(files),
+        problems=problems,
+        data={"colours": [list(colour) for colour in files.palette]},
+    )
 
 
 def _crs_name(files: MapFiles) -> str:
@@ -112,7 +121,7 @@ def _crs_name(files: MapFiles) -> str:
 def _short_about(files: MapFiles) -> dict[str, str]:
     return {
         "pixels": f"{number(files.size[1])} × {number(files.size[0])}",
-        "lies in": _crs_name(files),
+        "CRS": _crs_name(files),
         "made from": files.told.get("source", ""),
         "with": " and ".join(filter(None, [files.told.get("config"), files.told.get("checkpoint")])),
     }
@@ -124,120 +133,56 @@ def _totals(files: MapFiles) -> list[tuple[str, str, str]]:
     whole = files.size[0] * files.size[1]
     used = [i for i, area in enumerate(files.areas) if area.pixels]
     below = " or below the threshold" if "threshold" in files.told else ""
-    rows = [("mapped", ground_area(sum(metres)), f"{number(pixels)} pixels")] if metres else []
+    rows = [("mapped area", ground_area(sum(metres)), f"{number(pixels)} pixels")] if metres else []
     rows += [
         ("mapped pixels", percent(pixels / whole), f"{number(whole - pixels)} pixels without data{below}"),
         ("classes", str(len(used)), f"of {len(files.classes)} in the map"),
     ]
     if used:
         most = max(used, key=lambda i: files.areas[i].share)
-        rows.append(("most of it", percent(files.areas[most].share), escape(files.classes[most])))
+        rows.append(("largest class", percent(files.areas[most].share), files.classes[most]))
     for score in files.accuracy[-1:]:
         iou, f1, _ = map(_score, files.accuracy[-2].values)
         rows.append(("overall accuracy", _score(score.values[2]), f"mIoU {iou}, mF1 {f1}"))
     return rows
 
 
-def _viewer(files: MapFiles, map_url: str, image_url: str | None, image_name: str) -> str:
-    height, width = files.size
-    views = "".join(
-        f'<button type="button" class="chip" data-view="{key}" aria-pressed="false">{text}</button>'
-        for key, text in _VIEWS.items()
-    )
-    tools = (
-        f'<span role="group" aria-label="View" class="chips">{views}</span>'
-        '<label id="mixer" hidden>image <input type="range" id="cut" min="0" max="100" value="50"> map</label>'
-    )
-    panes = ""
-    if image_url is not None:
-        panes = (
-            f'<figure class="pane" id="image"><div class="ground"><img src="{image_url}" alt="The image" '
-            f'draggable="false"></div><figcaption>{escape(image_name)}</figcaption></figure>'
-        )
-    panes += (
-        f'<figure class="pane" id="map"><div class="ground"><img src="{map_url}" alt="The map in its colours" '
-        f'draggable="false"></div><figcaption>{escape(files.path.name)}</figcaption></figure>'
-    )
-    chips = "".join(
-        f'<button type="button" class="chip{"" if files.areas[i].pixels else " absent"}" data-class="{i}" '
-        f'aria-pressed="false"><i class="dot" style="--c:{colour_code(files.palette[i])}"></i>{escape(name)}</button>'
-        for i, name in enumerate(files.classes)
-    )
-    return (
-        '<section id="viewer"><h2>Map</h2><noscript><p>The views, zoom and filter need JavaScript.</p></noscript>'
-        f'<div class="tools">{tools if image_url is not None else ""}'
-        '<button type="button" class="chip" id="fit">whole map</button>'
-        '<span class="note">Wheel or + and −: zoom; drag: move.</span></div>'
-        f'<div class="panes{"" if image_url is not None else " alone"}" data-view="side" tabindex="0" '
-        f'style="--ratio:{width}/{height};--r:{width / height:.5g}">{panes}<i class="line"></i></div>'
-        f'<h3>Legend <span class="note">click a class to see only it</span></h3>'
-        f'<div class="chips legend" role="group" aria-label="Legend">{chips}</div></section>'
-    )
-
-
-def _mix(files: MapFiles) -> str:
-    """All classes as one bar."""
-    parts = "".join(
-        f'<i style="--c:{colour_code(files.palette[i])};--w:{100 * area.share:.4f}%" '
-        f'title="{escape(files.classes[i])}: {percent(area.share)}"></i>'
-        for i, area in enumerate(files.areas)
-        if area.share
-    )
-    return f'<div class="mix" role="img" aria-label="Shares of the classes">{parts}</div>' if parts else ""
-
-
-def _area_table(files: MapFiles) -> str:
-    known = any(area.metres is not None for area in files.areas)
-    head = ["class", "share", *(["km²", "m²"] if known else []), "pixels"]
-    order = sorted(range(len(files.areas)), key=lambda i: -files.areas[i].share)
+def _class_rows(files: MapFiles) -> list[dict[str, Any]]:
+    """One per class, in the order of the map."""
     most = max((area.share for area in files.areas), default=0) or 1
-    rows = []
-    for i in order:
-        area, colour = files.areas[i], colour_code(files.palette[i])
-        wide, share = 100 * area.share / most, f"{100 * area.share:.2f}\u202f%"
-        cells = [
-            f'<th scope="row"><i class="dot" style="--c:{colour}"></i>{escape(files.classes[i])}</th>',
-            f'<td class="bar" style="--c:{colour};--w:{wide:.2f}%"><span>{share}</span></td>',
-        ]
-        if known:
-            metres = area.metres or 0.0
-            cells += [f"<td>{metres / 1e6:.6f}</td>", f"<td>{number(metres)}</td>"]
-        rows.append(f"<tr>{''.join(cells)}<td>{number(area.pixels)}</td></tr>")
-    return _table(head, rows, "areas", "Area of every class")
-
-
-def _table(head: Sequence[str], rows: Sequence[str], name: str, label: str) -> str:
-    columns = "".join(f'<th scope="col">{text}</th>' for text in head)
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table id="{name}"><thead><tr>{columns}'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return [
+        {
+            "name": name,
+            "colour": colour_code(colour),
+            "pixels": area.pixels,
+            "metres": area.metres or 0.0,
+            "share": area.share,
+            "text": f"{100 * area.share:.2f}\u202f%",
+            "width": 100 * area.share / most,
+        }
+        for name, colour, area in zip(files.classes, files.palette, files.areas, strict=True)
+    ]
 
 
 def _score(value: float | None) -> str:
     return "" if value is None else "–" if math.isnan(value) else f"{value:.2f}\u202f%"
 
 
-def _accuracy(files: MapFiles) -> str:
-    if not files.accuracy:
-        return ""
+def _accuracy_rows(files: MapFiles) -> list[dict[str, Any]]:
+    """One per class of the accuracy, which may be classes common with the reference, then the means."""
     rows, palette = [], dict(zip(files.classes, files.palette, strict=True))
     for score in files.accuracy:
-        own = palette.get(score.name)
-        iou, colour = score.values[0], "var(--accent)" if own is None else colour_code(own)
-        dot = "" if own is None else f'<i class="dot" style="--c:{colour}"></i>'
-        wide = 0.0 if iou is None or math.isnan(iou) else iou
-        rows.append(
-            f'<tr><th scope="row">{dot}{escape(_MEANS.get(score.name, score.name))}</th>'
-            f'<td class="bar" style="--c:{colour};--w:{wide:.2f}%"><span>{_score(iou)}</span></td>'
-            f"<td>{_score(score.values[1])}</td><td>{_score(score.values[2])}</td><td>{number(score.pixels)}</td></tr>"
-        )
-    head = ["class", "IoU", "F1", "recall", "reference pixels"]
-    return (
-        '<section><h2>Accuracy</h2><p class="note">Against the reference labels that were given with the map.</p>'
-        + _table(head, rows, "accuracy", "Accuracy")
-        + "</section>"
-    )
+        iou, f1, recall = score.values
+        rows.append({
+            "name": _MEANS.get(score.name, score.name),
+            "colour": colour_code(palette[score.name]) if score.name in palette else None,
+            "width": 0.0 if iou is None or math.isnan(iou) else iou,
+            "iou": _score(iou),
+            "f1": _score(f1),
+            "recall": _score(recall),
+            "pixels": score.pixels,
+        })  # fmt: skip
+    return rows
 
 
 def _place(files: MapFiles) -> dict[str, str]:
@@ -276,8 +221,3 @@ def _plain(files: MapFiles, key: str) -> str:
     if isinstance(value, list):
         return " × ".join(map(str, value)) if key in ("window", "overlap") else ", ".join(map(str, value))
     return "yes" if value is True else files.told[key]
-
-
-def _facts(rows: dict[str, str]) -> str:
-    body = "".join(f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in rows.items() if text)
-    return f'<dl class="facts">{body}</dl>'

@@ -162,8 +162,8 @@
     if (data.score) byId("chart-score").querySelector("figcaption").textContent = data.score_name;
     const score = sum(data.score, chosen);
     bars("score", score, (i) => brief(i / 50), every(50, 10), "masks");
-    const fills = sum(data.fills, chosen);
-    bars("fills", fills, (i) => (i > 100 ? "more" : brief(i / 50)), every(100, 25), "masks");
+    const fills = sum(data.mask_box_ratios, chosen);
+    bars("mask_box_ratios", fills, (i) => (i > 100 ? "more" : brief(i / 50)), every(100, 25), "masks");
     bars("unlabelled", data.unlabelled, (i) => `${2 * i} %`, every(50, 10), "tiles");
   };
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
 import cv2
@@ -14,9 +15,8 @@ from mmseg.registry import MODELS
 from scipy.ndimage import label as connected
 
 from rsseg.reports.land_cover.counts import count_segments, count_set, groups_of, labelled_parts
-from rsseg.reports.land_cover.features import encoder_features, load_encoder
+from rsseg.reports.land_cover.features import encoder_features, load_encoder, project_features
 from rsseg.reports.land_cover.report import draw_similarity, report_sets
-from rsseg.reports.land_cover.tsne import affinities, tsne
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 REGIONS = ("aachen", "kyoto", "houston", "accra", "tonga", "lima")
@@ -111,27 +111,34 @@ def test_other_names_have_no_groups():
     assert groups_of([Path("atlantis_1.tif")]) == []
 
 
-def test_every_row_has_the_perplexity():
-    points = np.random.default_rng(0).normal(size=(40, 5)) * np.array([1, 10, 100, 1, 1])
-    rows = affinities(points, 7.0)
-    np.testing.assert_allclose(rows.sum(1), 1)
-    assert not rows.diagonal().any()
-    entropy = -(rows * np.log2(np.maximum(rows, 1e-300))).sum(1)
-    np.testing.assert_allclose(2**entropy, 7.0, rtol=1e-6)
-
-
-def test_similar_points_lie_together():
+def test_similar_features_lie_together():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(3), 12)
-    points = rng.normal(size=(3, 20))[groups] * 20 + rng.normal(size=(36, 20))
-    out = tsne(points, perplexity=8)
-    np.testing.assert_array_equal(out, tsne(points, perplexity=8))
+    features = rng.normal(size=(3, 20))[groups] * 20 + rng.normal(size=(36, 20))
+    out = project_features(features)
+    assert out.shape == (36, 2) and out.dtype == np.float64
+    np.testing.assert_array_equal(out, project_features(features))
     distances = np.linalg.norm(out[:, None] - out[None], axis=2)
     np.fill_diagonal(distances, np.inf)
     nearest = np.argsort(distances, axis=1)[:, :5]
     assert (groups[nearest] == groups[:, None]).all()
-    with pytest.raises(ValueError, match="4 to 5000 points"):
-        tsne(points[:3])
+
+
+@pytest.mark.parametrize("features", [np.eye(4), np.ones((5, 3)), np.arange(6.0)[:, None], np.eye(4, 2)])
+def test_few_or_equal_features_have_finite_positions(features):
+    assert np.isfinite(project_features(features)).all()
+
+
+def test_features_that_cannot_be_projected():
+    for features in (np.eye(3), np.full((5, 2), np.nan)):
+        with pytest.raises(ValueError, match="at least 4 vectors of finite features"):
+            project_features(features)
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    with pytest.raises(ImportError, match=r't-SNE needs scikit-learn: pip install "rsseg\[optional\]"'):
+        project_features(np.eye(4))
 
 
 class Mean(torch.nn.Module):

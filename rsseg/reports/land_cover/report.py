@@ -9,9 +9,8 @@ from typing import Any
 
 from rsseg.reports.land_cover import figures
 from rsseg.reports.land_cover.counts import LabelCounts, count_set, groups_of, labelled_parts
-from rsseg.reports.land_cover.features import encoder_features, region_means
+from rsseg.reports.land_cover.features import encoder_features, project_features, region_means
 from rsseg.reports.land_cover.tables import class_table, write_classes, write_groups, write_images
-from rsseg.reports.land_cover.tsne import tsne
 from rsseg.reports.tables import csv_writer
 
 __all__ = ["draw_similarity", "report_sets"]
@@ -76,6 +75,7 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
         size: As for :func:`rsseg.reports.land_cover.features.encoder_features`.
 
     Raises:
+        ImportError: scikit-learn is not installed.
         ValueError: The set has images of fewer than 4 regions, or an image cannot be read.
     """
     images = [path for path in counts.images if path.is_file()]
@@ -88,7 +88,7 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
         raise ValueError(f"{counts.name} has images of {found} of OpenEarthMap's regions; a map needs at least 4")
     features = encoder_features(model, images, size)
     regions, means = region_means(features, groups)
-    points = tsne(means)
+    points = project_features(means)
     with csv_writer(out / "regions.csv", ["region", "continent", "images", "x", "y"]) as write:
         for group, (x, y) in zip(regions, points.tolist(), strict=True):
             write([(group.name, group.continent, len(group.rows), round(x, 4), round(y, 4))])

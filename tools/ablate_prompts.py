@@ -39,7 +39,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion import load_config, shard_of
     from rsseg.conversion.ablation import PAPER_PROMPTS, ablate_prompts
-    from rsseg.reports.ablation import ablation_chart
+    from rsseg.reports.ablation import ablation_figure
+    from rsseg.reports.figures import save_figure
 
     told = {**(args.cfg_options or {}), **({"predictor": args.predictor} if args.predictor else {})}
     prompts, union = args.prompts or PAPER_PROMPTS, args.samrs_compat_union
@@ -48,7 +49,7 @@ def main() -> None:
         config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
         report = ablate_prompts(config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher))
         if report.result is not None:
-            ablation_chart(report.result, report.out_dir / "ablation.png")
+            save_figure(ablation_figure(report.result), report.out_dir / "ablation.png")
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     sys.exit(report.error_summary)

@@ -28,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
     require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from rsseg.reports.bigearthnet.counts import report_archive
+    from rsseg.reports.bigearthnet.report import report_archive
 
     try:
         problems = report_archive(args.root, args.out, args.version, args.metadata).problems

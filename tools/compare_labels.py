@@ -37,7 +37,8 @@ def main() -> None:
     require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.evaluation.agreement import LabelFolder, compare_folders
-    from rsseg.reports.agreement_page import agreement_text, draw_confusion, write_agreement
+    from rsseg.reports.agreement import agreement_text, confusion_figure, write_agreement
+    from rsseg.reports.figures import save_figure
 
     first = LabelFolder(args.first, args.table, args.merge)
     second = LabelFolder(args.second, args.second_table or args.table, args.merge)
@@ -45,7 +46,7 @@ def main() -> None:
         names = args.list.read_text(encoding="utf-8-sig").split() if args.list else None
         agreement = compare_folders(first, second, names, args.workers)
         write_agreement(agreement, args.out)
-        draw_confusion(agreement, tuple(args.titles), args.out / "confusion.png")
+        save_figure(confusion_figure(agreement, tuple(args.titles)), args.out / "confusion.png")
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     print(agreement_text(agreement))

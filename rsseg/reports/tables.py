@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from rsseg.datasets.labels.statistics import BUCKETS, MASK_BOX_RATIO_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics, median
 from rsseg.io.files import replacing
-from rsseg.reports.labels.statistics import BUCKETS, MASK_BOX_RATIO_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics, median
 
 __all__ = ["class_rows", "csv_writer", "size_rows", "write_json"]
 

@@ -12,7 +12,7 @@ import rasterio
 
 from rsseg.evaluation.agreement import LabelFolder, compare_folders
 from rsseg.metainfo import load_metainfo
-from rsseg.reports.agreement_page import agreement_text, write_agreement
+from rsseg.reports.agreement import agreement_text, write_agreement
 
 
 def write(folder: Path, **files) -> Path:

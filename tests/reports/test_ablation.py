@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsseg.reports.ablation import ablation_chart
+from rsseg.reports.ablation import ablation_figure
+from rsseg.reports.figures import save_figure
 
 
 def _row(mean: float | None) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def _result(classes: list[str], means: dict[str, float | None]) -> dict[str, Any
 
 
 def _draw(result: dict[str, Any], path: Path) -> np.ndarray:
-    ablation_chart(result, path)
+    save_figure(ablation_figure(result), path)
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -51,6 +52,6 @@ def test_classes_have_cells(tmp_path: Path) -> None:
 def test_same_bytes_and_no_leftovers(tmp_path: Path) -> None:
     result = _result(["ship", "plane"], {"hbox": 0.5, "cp": None})
     for name in ("a.png", "b.png"):
-        ablation_chart(result, tmp_path / name)
+        save_figure(ablation_figure(result), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]

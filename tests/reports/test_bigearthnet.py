@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from rsseg.datasets.bigearthnet import PatchInfo, read_infos, season_of
-from rsseg.reports.bigearthnet.counts import count_archive, report_archive, summary
+from rsseg.datasets.bigearthnet.counts import count_archive
+from rsseg.reports.bigearthnet.report import report_archive, summary
 
 ZONE = 'PROJCS["WGS 84 / UTM zone {}N",GEOGCS["WGS 84"]]'
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from rsseg.datasets.labels import Instance, LabelledTile, open_labels
+from rsseg.datasets.labels.selection import Choice, Scoring, Selection, scoring_of
 from rsseg.reports.labels.cards import flags_of, make_cards, outline, view_of
-from rsseg.reports.labels.gallery import Choice, Scoring, Selection, scoring_of
 from rsseg.structures.masks import fill_hbox, to_rle
 
 SIZE = (100, 200)

@@ -14,7 +14,8 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from scipy.ndimage import label as connected
 
-from rsseg.reports.land_cover.counts import count_segments, count_set, groups_of, labelled_parts
+from rsseg.datasets.checking.counts import count_segments, count_set, labelled_parts
+from rsseg.datasets.openearthmap.groups import groups_of
 from rsseg.reports.land_cover.features import encoder_features, load_encoder, project_features
 from rsseg.reports.land_cover.report import draw_similarity, report_sets
 

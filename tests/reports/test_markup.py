@@ -10,8 +10,8 @@ from PIL import Image
 from rasterio import Affine
 
 from rsseg.datasets.labels import open_labels
+from rsseg.datasets.labels.measure import measure
 from rsseg.reports.labels.cards import make_cards
-from rsseg.reports.labels.measure import measure
 from rsseg.reports.labels.page import render_page
 from rsseg.reports.maps.files import ClassArea, MapFiles, Score
 from rsseg.reports.maps.page import render_map_page

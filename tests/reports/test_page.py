@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from rsseg.datasets.labels import open_labels
+from rsseg.datasets.labels.statistics import Statistics
 from rsseg.metainfo import load_metainfo
-from rsseg.reports.figures import FIGURES
+from rsseg.reports.labels.figures import FIGURES
 from rsseg.reports.labels.page import render_page
 from rsseg.reports.labels.report import report_labels
-from rsseg.reports.labels.statistics import Statistics
 
 SIZE = (60, 80)
 EVIL = '</script><img src=x onerror="alert(1)">'

@@ -7,9 +7,9 @@ import pytest
 from pycocotools import mask as coco
 
 from rsseg.datasets.labels import Instance, open_labels
-from rsseg.reports.labels.measure import TILE_COLUMNS, measure
-from rsseg.reports.labels.overlap import mask_overlap
-from rsseg.reports.labels.statistics import MASK_BOX_RATIO_EDGES, SHARE_EDGES, Statistics, median
+from rsseg.datasets.labels.measure import TILE_COLUMNS, measure
+from rsseg.datasets.labels.overlap import mask_overlap
+from rsseg.datasets.labels.statistics import MASK_BOX_RATIO_EDGES, SHARE_EDGES, Statistics, median
 from rsseg.structures.masks import crop_mask, fill_hbox, to_rle
 
 SIZE = (10, 20)

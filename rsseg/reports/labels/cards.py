@@ -17,9 +17,9 @@ from PIL import Image
 from rsseg.datasets.detection import AnnotationError, read_image
 from rsseg.datasets.labels import Instance
 from rsseg.datasets.labels.runs import rle_to_crop
+from rsseg.datasets.labels.selection import Choice
+from rsseg.datasets.labels.statistics import TINY
 from rsseg.io.progress import Progress
-from rsseg.reports.labels.gallery import Choice
-from rsseg.reports.labels.statistics import TINY
 from rsseg.reports.markup import data_uri
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.masks import cut_mask

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from rsseg.datasets.labels.selection import KINDS
+from rsseg.datasets.labels.statistics import MASK_BOX_RATIO_EDGES, SIZE_EDGES, Statistics, median
 from rsseg.metainfo import ClassTable
 from rsseg.reports.labels.cards import FLAGS, Card
-from rsseg.reports.labels.gallery import KINDS
-from rsseg.reports.labels.statistics import MASK_BOX_RATIO_EDGES, SIZE_EDGES, Statistics, median
 from rsseg.reports.markup import colour_code, number, percent, render
 
 __all__ = ["render_page"]

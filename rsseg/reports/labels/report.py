@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.datasets.labels import LabelledSet
+from rsseg.datasets.labels.measure import TILE_COLUMNS, measure
+from rsseg.datasets.labels.selection import SCORES
 from rsseg.io.files import replacing
-from rsseg.reports.figures import FIGURES
+from rsseg.reports.figures import save_figure
 from rsseg.reports.labels.cards import make_cards
-from rsseg.reports.labels.gallery import SCORES
-from rsseg.reports.labels.measure import TILE_COLUMNS, measure
+from rsseg.reports.labels.figures import FIGURES
 from rsseg.reports.labels.page import render_page
 from rsseg.reports.tables import class_rows, csv_writer, size_rows, write_json
 
@@ -39,7 +40,7 @@ def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int
         OSError: Writing failed, for example on a full disk; the message names the file.
         ValueError: The set is damaged.
     """
-    (out / "figures").mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     with csv_writer(out / "tiles.csv", TILE_COLUMNS) as add_rows:
         found = measure(labels, gallery, workers, add_rows)
     statistics, kind = found.statistics, found.selection.scoring.kind
@@ -47,8 +48,7 @@ def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int
         with csv_writer(out / f"{name}.csv", columns) as add_rows:
             add_rows(rows)
     for name, draw in FIGURES.items():
-        with replacing(out / "figures" / f"{name}.png") as file:
-            draw(statistics, labels.table).savefig(file, format="png", metadata={"Software": None})
+        save_figure(draw(statistics, labels.table), out / "figures" / f"{name}.png")
     cards, image_problems = make_cards(list(found.selection.choices()))
     problems = [*found.problems, *image_problems]
     score_text = None if kind is None else SCORES[kind]

@@ -18,9 +18,9 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 
+from rsseg.datasets.openearthmap.groups import Group
 from rsseg.engine.checkpoint import load_pretrained
 from rsseg.io.progress import Progress
-from rsseg.reports.land_cover.counts import Group
 
 __all__ = ["encoder_features", "load_encoder", "project_features", "region_means"]
 

@@ -7,7 +7,6 @@ segments per image).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -16,144 +15,121 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from rsseg.datasets.checking.counts import LabelCounts
+from rsseg.datasets.openearthmap.groups import Group
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions
-from rsseg.io.files import replacing
 from rsseg.metainfo import list_metainfo, load_metainfo
-from rsseg.reports.figures import STYLE
-from rsseg.reports.land_cover.counts import Group, LabelCounts
+from rsseg.reports.figures import EDGE, LINES, figure_and_axes, in_style, label_bars, palette_colours
+from rsseg.reports.land_cover.placement import annotate_points
 
-__all__ = [
-    "draw_class_shares",
-    "draw_continents",
-    "draw_mix",
-    "draw_points",
-    "draw_segments",
-]
+__all__ = ["class_share_figure", "continent_figure", "mix_figure", "region_figure", "segment_figure"]
 
-_EDGE, _MARKERS = "#59616d", "osD^vP"
-_LINES = ("#2f6db5", "#e9a23b", "#3c8d53", "#b0413e", "#7a5ba8")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as file:
-        figure.savefig(file, format="png", metadata={"Software": None})
+_MARKERS = "osD^vP"
 
 
 def _colours(counts: LabelCounts) -> list[Any]:
     if counts.name in list_metainfo():
-        return [tuple(v / 255 for v in colour) for colour in load_metainfo(counts.name).palette]
+        return palette_colours(load_metainfo(counts.name).palette)
     palette = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
     return [palette[i % len(palette)] for i in range(len(counts.classes))]
 
 
-def _legend(figure: Figure, counts: LabelCounts) -> None:
-    patches = [
-        Patch(facecolor=colour, edgecolor=_EDGE, linewidth=0.5, label=name)
-        for name, colour in zip(counts.classes, _colours(counts), strict=True)
-    ]
-    figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-
-
-def draw_class_shares(sets: Sequence[LabelCounts], path: Path) -> None:
+@in_style
+def class_share_figure(sets: Sequence[LabelCounts]) -> Figure:
     """Share of each class in the labelled pixels, one panel per set (fig. 4a)."""
-    with matplotlib.rc_context(STYLE):
-        width, most = 3.4 * len(sets) + 1.2, max(len(counts.classes) for counts in sets)
-        figure = Figure(figsize=(max(width, 5), 1.2 + 0.28 * most), dpi=150, layout="constrained")
-        for axis, counts in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
-            place, shares = np.arange(len(counts.classes)), 100 * counts.shares
-            axis.barh(place, shares, color=_colours(counts), edgecolor=_EDGE, linewidth=0.5, height=0.72)
-            axis.set_yticks(place, counts.classes)
-            axis.set_ylim(len(place) - 0.5, -0.5)
-            axis.set_xlim(0, max(float(shares.max()), 1) * 1.2)
-            axis.grid(False, axis="y")
-            axis.set_title(f"{counts.name}, {len(counts.files)} images")
-            axis.set_xlabel("% of labelled pixels")
-            for i, value in enumerate(shares):
-                axis.annotate(f"{value:.1f}", (value, i), (3, 0), textcoords="offset points", va="center", fontsize=8)
-        _save(figure, path)
+    most = max(len(counts.classes) for counts in sets)
+    width = max(3.4 * len(sets) + 1.2, 5)
+    figure, axes = figure_and_axes(width, 1.5 + 0.28 * most, "Class proportions", len(sets))
+    for axis, counts in zip(axes, sets, strict=True):
+        shares = (100 * counts.shares).tolist()
+        axis.barh(range(len(shares)), shares, color=_colours(counts), edgecolor=EDGE, linewidth=0.5, height=0.72)
+        label_bars(axis, counts.classes, shares, [f"{value:.1f}" for value in shares])
+        axis.set_xlim(0, max(*shares, 1) * 1.2)
+        axis.set_title(f"{counts.name}, {len(counts.files)} images")
+        axis.set_xlabel("% of labelled pixels")
+    return figure
 
 
-def draw_segments(sets: Sequence[LabelCounts], path: Path) -> None:
+@in_style
+def segment_figure(sets: Sequence[LabelCounts]) -> Figure:
     """Share of images by their number of segments, one line per set (fig. 4b)."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.5, 3.4), dpi=150, layout="constrained")
-        axis = figure.subplots()
-        numbers = [counts.segments.sum(1) for counts in sets]
-        high = max(int(values.max(initial=1)) for values in numbers)
-        edges = np.linspace(0, high + 1, min(high + 1, 40) + 1)
-        for counts, values, colour in zip(sets, numbers, np.resize(_LINES, len(sets)), strict=True):
-            heights = np.histogram(values, edges)[0] / max(len(values), 1)
-            label = f"{counts.name}: mean {values.mean() if len(values) else 0:.0f}"
-            axis.stairs(heights, edges, color=colour, linewidth=1.6, label=label, fill=len(sets) == 1)
-        axis.set_xlim(0, edges[-1])
-        axis.set_ylim(0)
-        axis.set_xlabel("segments in an image")
-        axis.set_ylabel("share of images")
-        axis.legend(frameon=False)
-        _save(figure, path)
+    figure, (axis,) = figure_and_axes(6.5, 3.6, "Segments per image")
+    numbers = [counts.segments.sum(1) for counts in sets]
+    high = max(int(values.max(initial=1)) for values in numbers)
+    edges = np.linspace(0, high + 1, min(high + 1, 40) + 1)
+    for counts, values, colour in zip(sets, numbers, np.resize(LINES, len(sets)), strict=True):
+        heights = np.histogram(values, edges)[0] / max(len(values), 1)
+        label = f"{counts.name}: mean {values.mean() if len(values) else 0:.0f}"
+        axis.stairs(heights, edges, color=colour, linewidth=1.6, label=label, fill=len(sets) == 1)
+    axis.set_xlim(0, edges[-1])
+    axis.set_ylim(0)
+    axis.set_xlabel("segments in an image")
+    axis.set_ylabel("share of images")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
 
 
-def draw_continents(counts: LabelCounts, groups: Sequence[Group], path: Path) -> None:
+@in_style
+def continent_figure(counts: LabelCounts, groups: Sequence[Group]) -> Figure:
     """Images per continent, those of xBD apart (fig. 2)."""
     known = load_regions()
-    with matplotlib.rc_context(STYLE):
-        found = [group for group in groups if group.kind == "continent"]
-        figure = Figure(figsize=(6.5, 3.2), dpi=150, layout="constrained")
-        axis = figure.subplots()
-        totals = np.array([len(group.rows) for group in found])
-        regions = [[known[counts.images[row].stem.rpartition("_")[0]] for row in group.rows] for group in found]
-        xbd = np.array([sum(region.images_from_xbd for region in names) for names in regions])
-        place = np.arange(len(found))
-        axis.bar(place, totals - xbd, width=0.66, color=_LINES[0], label="in the release")
-        axis.bar(place, xbd, width=0.66, bottom=totals - xbd, color=_LINES[1], label="from xBD")
-        for i, total in enumerate(totals.tolist()):
-            axis.annotate(str(total), (i, total), (0, 2), textcoords="offset points", ha="center", fontsize=8)
-        axis.set_xticks(place, [CONTINENTS[group.name] for group in found])
-        axis.grid(False, axis="x")
-        axis.set_ylabel("images")
-        axis.legend(frameon=False)
-        _save(figure, path)
+    found = [group for group in groups if group.kind == "continent"]
+    figure, (axis,) = figure_and_axes(6.5, 3.4, f"{counts.name}: images per continent")
+    totals = np.array([len(group.rows) for group in found])
+    regions = [[known[counts.images[row].stem.rpartition("_")[0]] for row in group.rows] for group in found]
+    xbd = np.array([sum(region.images_from_xbd for region in names) for names in regions])
+    index = np.arange(len(found))
+    axis.bar(index, totals - xbd, width=0.66, color=LINES[0], label="in the release")
+    axis.bar(index, xbd, width=0.66, bottom=totals - xbd, color=LINES[1], label="from xBD")
+    for i, total in enumerate(totals.tolist()):
+        axis.annotate(str(total), (i, total), (0, 2), textcoords="offset points", ha="center", fontsize=8)
+    axis.set_xticks(index, [CONTINENTS[group.name].replace(" ", "\n") for group in found])
+    axis.grid(False, axis="x")
+    axis.set_ylabel("images")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
 
 
-def draw_mix(counts: LabelCounts, groups: Sequence[Group], kind: str, path: Path) -> None:
+@in_style
+def mix_figure(counts: LabelCounts, groups: Sequence[Group], kind: str) -> Figure:
     """Class mix of every region or continent, as one stacked bar each."""
-    with matplotlib.rc_context(STYLE):
-        found = [group for group in groups if group.kind == kind]
-        figure = Figure(figsize=(7.5, 1.5 + 0.2 * len(found)), dpi=150, layout="constrained")
-        axis = figure.subplots()
-        shares = 100 * np.array([counts.shares_of(group.rows) for group in found])
-        start = np.zeros(len(found))
-        for i, colour in enumerate(_colours(counts)):
-            axis.barh(np.arange(len(found)), shares[:, i], 0.82, start, color=colour, edgecolor=_EDGE, linewidth=0.3)
-            start = start + shares[:, i]
-        names = [CONTINENTS[g.name] if kind == "continent" else f"{g.name} ({g.continent})" for g in found]
-        axis.set_yticks(np.arange(len(found)), names, fontsize=8)
-        axis.set_ylim(len(found) - 0.5, -0.5)
-        axis.set_xlim(0, 100)
-        axis.grid(False)
-        axis.set_xlabel("% of labelled pixels")
-        _legend(figure, counts)
-        _save(figure, path)
+    found = [group for group in groups if group.kind == kind]
+    legend_rows = -(-len(counts.classes) // 4)
+    height = 1.5 + 0.2 * len(found) + 0.18 * legend_rows
+    figure, (axis,) = figure_and_axes(7.5, height, f"{counts.name}: class mix by {kind}")
+    shares = 100 * np.array([counts.shares_of(group.rows) for group in found])
+    start, colours = np.zeros(len(found)), _colours(counts)
+    for i, colour in enumerate(colours):
+        axis.barh(np.arange(len(found)), shares[:, i], 0.82, start, color=colour, edgecolor=EDGE, linewidth=0.3)
+        start = start + shares[:, i]
+    names = [CONTINENTS[g.name] if kind == "continent" else f"{g.name} ({g.continent})" for g in found]
+    label_bars(axis, names, [], [])
+    axis.tick_params(axis="y", labelsize=8)
+    axis.set_xlim(0, 100)
+    axis.grid(False)
+    axis.set_xlabel("% of labelled pixels")
+    legend = zip(counts.classes, colours, strict=True)
+    patches = [Patch(facecolor=colour, edgecolor=EDGE, linewidth=0.5, label=name) for name, colour in legend]
+    figure.legend(handles=patches, loc="outside lower center", ncols=4)
+    return figure
 
 
-def draw_points(groups: Sequence[Group], points: NDArray[np.float64], path: Path) -> None:
-    """Regions as points (G, 2) with one marker per continent (fig. 3); images from xBD are filled lighter."""
+@in_style
+def region_figure(groups: Sequence[Group], points: NDArray[np.float64]) -> Figure:
+    """Regions as points (G, 2) with one marker per continent (fig. 3); images from xBD are filled white."""
     known = load_regions()
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 6.5), dpi=150, layout="constrained")
-        axis = figure.subplots()
-        for code, marker, colour in zip(CONTINENTS, _MARKERS, (*_LINES, "#4a525e"), strict=True):
-            here = [i for i, group in enumerate(groups) if group.continent == code]
-            if here:
-                faces = ["white" if known[groups[i].name].images_from_xbd else colour for i in here]
-                axis.scatter(
-                    points[here, 0], points[here, 1], c=faces, edgecolors=colour, marker=marker, s=38, zorder=3
-                )
-                axis.scatter([], [], c=colour, marker=marker, s=38, label=CONTINENTS[code])
-        for group, (x, y) in zip(groups, points, strict=True):
-            axis.annotate(group.name, (x, y), (4, 3), textcoords="offset points", fontsize=6.5)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_title("regions by the mean features of their images (t-SNE); white: images of xBD")
-        axis.legend(frameon=False, fontsize=8)
-        _save(figure, path)
+    title = "Regions by the mean features of their images (t-SNE); white: images of xBD"
+    figure, (axis,) = figure_and_axes(8, 7, title)
+    for code, marker, colour in zip(CONTINENTS, _MARKERS, LINES, strict=True):
+        here = [i for i, group in enumerate(groups) if group.continent == code]
+        if here:
+            faces = ["white" if known[groups[i].name].images_from_xbd else colour for i in here]
+            style = {"marker": marker, "s": 38, "zorder": 3}
+            axis.scatter(points[here, 0], points[here, 1], c=faces, edgecolors=colour, **style)
+            axis.scatter([], [], c=colour, marker=marker, s=38, label=CONTINENTS[code])
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.margins(0.08)
+    figure.legend(loc="outside lower center", ncols=6)
+    annotate_points(axis, [group.name for group in groups], points)
+    return figure

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rsseg.datasets.checking.counts import LabelCounts, count_set, labelled_parts
+from rsseg.datasets.openearthmap.groups import groups_of
+from rsseg.reports.figures import save_figure
 from rsseg.reports.land_cover import figures
-from rsseg.reports.land_cover.counts import LabelCounts, count_set, groups_of, labelled_parts
 from rsseg.reports.land_cover.features import encoder_features, project_features, region_means
 from rsseg.reports.land_cover.tables import class_table, write_classes, write_groups, write_images
 from rsseg.reports.tables import csv_writer
@@ -53,13 +55,13 @@ def report_sets(
         write_images(counts, groups, out / f"images_{counts.name}.csv")
         if groups:
             write_groups(counts, groups, out / f"groups_{counts.name}.csv")
-            figures.draw_continents(counts, groups, out / f"continents_{counts.name}.png")
+            save_figure(figures.continent_figure(counts, groups), out / f"continents_{counts.name}.png")
             for kind in ("region", "continent"):
-                figures.draw_mix(counts, groups, kind, out / f"mix_{kind}_{counts.name}.png")
+                save_figure(figures.mix_figure(counts, groups, kind), out / f"mix_{kind}_{counts.name}.png")
         sets.append(counts)
     write_classes(sets, out / "classes.csv")
-    figures.draw_class_shares(sets, out / "class_shares.png")
-    figures.draw_segments(sets, out / "segments.png")
+    save_figure(figures.class_share_figure(sets), out / "class_shares.png")
+    save_figure(figures.segment_figure(sets), out / "segments.png")
     return sets
 
 
@@ -92,4 +94,4 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
     with csv_writer(out / "regions.csv", ["region", "continent", "images", "x", "y"]) as write:
         for group, (x, y) in zip(regions, points.tolist(), strict=True):
             write([(group.name, group.continent, len(group.rows), round(x, 4), round(y, 4))])
-    figures.draw_points(regions, points, out / "regions.png")
+    save_figure(figures.region_figure(regions, points), out / "regions.png")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from prettytable import PrettyTable
 
+from rsseg.datasets.checking.counts import LabelCounts
+from rsseg.datasets.openearthmap.groups import Group
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions
-from rsseg.reports.land_cover.counts import Group, LabelCounts
 from rsseg.reports.tables import csv_writer
 
 __all__ = ["class_table", "write_classes", "write_groups", "write_images"]

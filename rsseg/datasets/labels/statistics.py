@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.labels import Instance
+from rsseg.datasets.labels.overlap import Overlap, mask_overlap
 from rsseg.metainfo.table import IGNORE
-from rsseg.reports.labels.overlap import Overlap, mask_overlap
 
 __all__ = ["BUCKETS", "MASK_BOX_RATIO_EDGES", "SHARE_EDGES", "SIZE_EDGES", "Statistics", "median"]
 

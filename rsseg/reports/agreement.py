@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from prettytable import PrettyTable
 
 from rsseg.evaluation.agreement import Agreement
-from rsseg.io.files import replacing
-from rsseg.reports.figures import STYLE
+from rsseg.reports.figures import INK, figure_and_axes, in_style
 from rsseg.reports.tables import csv_writer
 
-__all__ = ["agreement_text", "draw_confusion", "write_agreement"]
+__all__ = ["agreement_text", "confusion_figure", "write_agreement"]
 
 
 def agreement_text(agreement: Agreement) -> str:
@@ -63,34 +61,27 @@ def write_agreement(agreement: Agreement, out: Path) -> None:
             write([(name, pixels, equal, round(equal / pixels, 6) if pixels else None)])
 
 
-def draw_confusion(agreement: Agreement, titles: tuple[str, str], path: Path) -> None:
+@in_style
+def confusion_figure(agreement: Agreement, titles: tuple[str, str]) -> Figure:
     """Draw the confusion matrix, each row in per cent of the first folder's pixels of that class.
 
     Args:
         agreement: The comparison.
         titles: What the first and the second folder are called.
-        path: The PNG to write.
-
-    Raises:
-        OSError: It cannot be written.
     """
     counts = agreement.confusion
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = len(agreement.classes)
-    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(2.6 + 0.62 * size, 2.2 + 0.5 * size), dpi=150, layout="constrained")
-        axis = figure.subplots()
-        axis.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-        for (row, column), value in np.ndenumerate(shares):
-            if counts[row].any():
-                colour = "white" if value > 60 else "#1c2430"
-                axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=8)
-        axis.set_xticks(range(size), agreement.classes, rotation=40, ha="right", rotation_mode="anchor")
-        axis.set_yticks(range(size), agreement.classes)
-        axis.set_xlabel(titles[1])
-        axis.set_ylabel(titles[0])
-        axis.set_title(
-            f"{100 * agreement.equal:.1f} % of pixels equal, mIoU {100 * float(agreement.scores['mIoU']):.1f}"
-        )
-        with replacing(path) as file:
-            figure.savefig(file, format="png", metadata={"Software": None})
+    scores = f"{100 * agreement.equal:.1f} % of pixels equal, mIoU {100 * float(agreement.scores['mIoU']):.1f}"
+    figure, (axis,) = figure_and_axes(2.6 + 0.62 * size, 2.4 + 0.5 * size, f"Confusion in % of each row\n{scores}")
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    axis.grid(False)
+    for (row, column), value in np.ndenumerate(shares):
+        if counts[row].any():
+            colour = "white" if value > 60 else INK
+            axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=8)
+    axis.set_xticks(range(size), agreement.classes, rotation=40, ha="right", rotation_mode="anchor")
+    axis.set_yticks(range(size), agreement.classes)
+    axis.set_xlabel(titles[1])
+    axis.set_ylabel(titles[0])
+    return figure

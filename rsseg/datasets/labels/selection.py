@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile
-from rsseg.reports.labels.statistics import MASK_BOX_RATIO_EDGES, Statistics, median
+from rsseg.datasets.labels.statistics import MASK_BOX_RATIO_EDGES, Statistics, median
 
 __all__ = ["KINDS", "SCORES", "Choice", "Scoring", "Selection", "scoring_of"]
 

@@ -6,7 +6,7 @@ Source: OpenEarthMap paper, table 2 and figs. 2-4.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
-from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_of
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE
 
-__all__ = ["Group", "LabelCounts", "count_segments", "count_set", "groups_of", "labelled_parts"]
+__all__ = ["LabelCounts", "count_segments", "count_set", "labelled_parts"]
 
 _log = logging.getLogger("rsseg")
 
@@ -157,49 +156,3 @@ def _count(part: Part, label: Path) -> tuple[Ints, Ints, Ints] | str:
     meaning = np.where(part.meaning == UNKNOWN, IGNORE, part.meaning).astype(np.uint8)
     pixels = np.bincount(meaning, found, 256).astype(np.int64)
     return np.append(pixels[:count], pixels[IGNORE]), *count_segments(cv2.LUT(values, meaning), count)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Images that belong together.
-
-    Attributes:
-        kind: ``region`` or ``continent``.
-        name: Its name, for example ``aachen`` or ``EU``.
-        continent: Code of the continent.
-        rows: Places of its images.
-    """
-
-    kind: str
-    name: str
-    continent: str
-    rows: list[int]
-
-
-def groups_of(images: Sequence[Path]) -> list[Group]:
-    """Regions by continent and name, then continents; empty unless all images are called as OpenEarthMap's.
-
-    Args:
-        images: Image files.
-    """
-    regions: dict[str, list[int]] = {}
-    known = load_regions()
-    for place, path in enumerate(images):
-        try:
-            region = region_of(path.name)
-        except ValueError:
-            return []
-        if region not in known:
-            return []
-        regions.setdefault(region, []).append(place)
-    return list(_grouped(regions))
-
-
-def _grouped(regions: Mapping[str, list[int]]) -> Iterator[Group]:
-    known = load_regions()
-    for name in sorted(regions, key=lambda name: (known[name].continent, name)):
-        yield Group("region", name, known[name].continent, regions[name])
-    for code in CONTINENTS:
-        rows = [row for name, rows in regions.items() if known[name].continent == code for row in rows]
-        if rows:
-            yield Group("continent", code, code, sorted(rows))

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
 from rsseg.datasets.labels import LabelledSet, LabelledTile
+from rsseg.datasets.labels.selection import Scoring, Selection, scoring_of
+from rsseg.datasets.labels.statistics import Statistics
 from rsseg.io.progress import Progress
-from rsseg.reports.labels.gallery import Scoring, Selection, scoring_of
-from rsseg.reports.labels.statistics import Statistics
 
 __all__ = ["TILE_COLUMNS", "Part", "measure", "measure_tiles"]
 

@@ -78,7 +78,7 @@ def _size_histogram(axis: Axes, counts: NDArray[np.int64]) -> None:
         if first < np.log2(limit) < last:
             axis.axvline(float(np.log2(limit)), color=EDGE, linewidth=1, linestyle="--")
             axis.annotate(f"{name} →", (float(np.log2(limit)), 1), (0, 3), xycoords=("data", "axes fraction"),
-                          textcoords="offset points", va="bottom", fontsize=8)  # fmt: skip
+                          textcoords="offset points", va="bottom", fontsize=7)  # fmt: skip
 
 
 def _histogram(axis: Axes, counts: NDArray[np.int64], edges: NDArray[np.float64], title: str, unit: str) -> None:

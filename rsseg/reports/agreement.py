@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from prettytable import PrettyTable
 
 from rsseg.evaluation.agreement import Agreement
+from rsseg.io.tables import boxed, write_csv
 from rsseg.reports.figures import INK, figure_and_axes, in_style
-from rsseg.reports.tables import csv_writer
 
 __all__ = ["agreement_text", "confusion_figure", "write_agreement"]
 
@@ -18,19 +17,15 @@ __all__ = ["agreement_text", "confusion_figure", "write_agreement"]
 def agreement_text(agreement: Agreement) -> str:
     """Per-class IoU and shares, and the share of equal pixels."""
     confusion, score = agreement.confusion, agreement.scores
-    table = PrettyTable(["class", "IoU", "F1", "first %", "second %"], align="r")
-    table.align["class"] = "l"
-    total = max(int(confusion.sum()), 1)
+    total, rows = max(int(confusion.sum()), 1), []
     for i, name in enumerate(agreement.classes):
         shares = (100 * confusion[i].sum() / total, 100 * confusion[:, i].sum() / total)
-        found = (100 * score[key][i] for key in ("IoU", "F1"))
-        shown = f"({name}, not scored)" if i in agreement.unscored else name
-        table.add_row(
-            [shown, *("-" if np.isnan(value) else f"{value:.2f}" for value in found), *map("{:.2f}".format, shares)]
-        )
+        scores = (100 * score[key][i] for key in ("IoU", "F1"))
+        label = f"({name}, not scored)" if i in agreement.unscored else name
+        rows.append([label, *("-" if np.isnan(v) else f"{v:.2f}" for v in scores), *map("{:.2f}".format, shares)])
     mean = 100 * float(score["mIoU"])
     lines = [
-        table.get_string(),
+        boxed(["class", "IoU", "F1", "first %", "second %"], rows),
         f"equal pixels {100 * agreement.equal:.2f} %  mIoU {mean:.2f}  kappa {agreement.kappa:.4f}",
         f"{len(agreement.names)} images, {confusion.sum()} pixels compared, {agreement.unlabelled} unlabelled left out",
     ]
@@ -46,19 +41,19 @@ def write_agreement(agreement: Agreement, out: Path) -> None:
         OSError: A file cannot be written; the message names it.
     """
     out.mkdir(parents=True, exist_ok=True)
-    confusion, score = agreement.confusion, agreement.scores
-    with csv_writer(
-        out / "classes.csv", ["class", "first_pixels", "second_pixels", "equal_pixels", "IoU", "F1"]
-    ) as write:
-        for i, name in enumerate(agreement.classes):
-            values = (None if np.isnan(score[key][i]) else round(float(score[key][i]), 6) for key in ("IoU", "F1"))
-            write([(name, int(confusion[i].sum()), int(confusion[:, i].sum()), int(confusion[i, i]), *values)])
-    with csv_writer(out / "confusion.csv", ["", *agreement.classes]) as write:
-        write([(name, *row) for name, row in zip(agreement.classes, confusion.tolist(), strict=True)])
-    with csv_writer(out / "images.csv", ["image", "pixels", "equal_pixels", "equal_share"]) as write:
-        for name, counts in zip(agreement.names, agreement.confusions, strict=True):
-            pixels, equal = int(counts.sum()), int(np.trace(counts))
-            write([(name, pixels, equal, round(equal / pixels, 6) if pixels else None)])
+    confusion, score, rows = agreement.confusion, agreement.scores, []
+    for i, name in enumerate(agreement.classes):
+        values = (None if np.isnan(score[key][i]) else round(float(score[key][i]), 6) for key in ("IoU", "F1"))
+        rows.append((name, int(confusion[i].sum()), int(confusion[:, i].sum()), int(confusion[i, i]), *values))
+    columns = ["class", "first_pixels", "second_pixels", "equal_pixels", "IoU", "F1"]
+    write_csv(out / "classes.csv", columns, rows)
+    counts = [(name, *row) for name, row in zip(agreement.classes, confusion.tolist(), strict=True)]
+    write_csv(out / "confusion.csv", ["", *agreement.classes], counts)
+    images = []
+    for name, one in zip(agreement.names, agreement.confusions, strict=True):
+        pixels, equal = int(one.sum()), int(np.trace(one))
+        images.append((name, pixels, equal, round(equal / pixels, 6) if pixels else None))
+    write_csv(out / "images.csv", ["image", "pixels", "equal_pixels", "equal_share"], images)
 
 
 @in_style

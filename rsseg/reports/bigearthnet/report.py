@@ -22,10 +22,10 @@ from rsseg.datasets.bigearthnet.archive import (
 )
 from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.counts import SEASONS, ArchiveCounts, count_archive
+from rsseg.io.tables import aligned, write_csv, write_json
 from rsseg.metainfo import table_path
 from rsseg.reports.bigearthnet.figures import FIGURES
 from rsseg.reports.figures import save_figure
-from rsseg.reports.tables import csv_writer, write_json
 
 __all__ = ["report_archive"]
 
@@ -60,15 +60,13 @@ def report_archive(root: Path, out: Path, version: str = "v1", metadata: Path | 
     counts.problems = problems = [*problems, *counts.problems]
     out.mkdir(parents=True, exist_ok=True)
     for name, (columns, rows) in tables(counts).items():
-        with csv_writer(out / f"{name}.csv", columns) as add_rows:
-            add_rows(rows)
+        write_csv(out / f"{name}.csv", columns, rows)
     for name, draw in FIGURES.items():
         save_figure(draw(tables(counts)), out / "figures" / f"{name}.png")
     totals = summary(counts, version)
     write_json(out / "totals.json", {**totals, "problems": problems})
-    _log.info(
-        "\n%s\nwritten to %s", "\n".join(f"{key.replace('_', ' '):24} {value}" for key, value in totals.items()), out
-    )
+    rows = [(key.replace("_", " "), value) for key, value in totals.items()]
+    _log.info("\n%s\nwritten to %s", aligned(rows, left=2), out)
     return counts
 
 

@@ -107,7 +107,7 @@ def _class_rows(statistics: Statistics, table: ClassTable) -> list[dict[str, Any
     for i, name in enumerate(table.classes):
         counts = (int(s.label_pixels[i]), int(s.instances[i]))
         area, fill = median(s.sizes[i], SIZE_EDGES), median(s.mask_box_ratios[i], MASK_BOX_RATIO_EDGES)
-        cells = [(int(value), number(value)) for value in (s.empty[i], *s.buckets[i])]
+        cells: list[tuple[float | None, str]] = [(int(value), number(value)) for value in (s.empty[i], *s.buckets[i])]
         cells += [(area, "" if area is None else number(area)), (fill, "" if fill is None else f"{fill:.2f}")]
         rows.append({
             "index": i,

@@ -10,11 +10,12 @@ from rsseg.datasets.labels import LabelledSet
 from rsseg.datasets.labels.measure import TILE_COLUMNS, measure
 from rsseg.datasets.labels.selection import SCORES
 from rsseg.io.files import replacing
+from rsseg.io.tables import aligned, csv_writer, write_csv, write_json
 from rsseg.reports.figures import save_figure
 from rsseg.reports.labels.cards import make_cards
 from rsseg.reports.labels.figures import FIGURES
 from rsseg.reports.labels.page import render_page
-from rsseg.reports.tables import class_rows, csv_writer, size_rows, write_json
+from rsseg.reports.labels.tables import class_rows, size_rows
 
 __all__ = ["report_labels"]
 
@@ -45,8 +46,7 @@ def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int
         found = measure(labels, gallery, workers, add_rows)
     statistics, kind = found.statistics, found.selection.scoring.kind
     for name, (columns, rows) in {"classes": class_rows(statistics), "mask_sizes": size_rows(statistics)}.items():
-        with csv_writer(out / f"{name}.csv", columns) as add_rows:
-            add_rows(rows)
+        write_csv(out / f"{name}.csv", columns, rows)
     for name, draw in FIGURES.items():
         save_figure(draw(statistics, labels.table), out / "figures" / f"{name}.png")
     cards, image_problems = make_cards(list(found.selection.choices()))
@@ -81,5 +81,4 @@ def _summary(totals: dict[str, Any]) -> str:
         if isinstance(value, bool | int | float | str):
             rows.append((name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)))
     rows.append(("problems", str(len(totals["problems"]))))
-    width, right = max(len(name) for name, _ in rows), max(len(text) for _, text in rows)
-    return "\n".join(f"{name:<{width}}  {text:>{right}}" for name, text in rows)
+    return aligned(rows)

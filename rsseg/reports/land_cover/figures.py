@@ -124,7 +124,7 @@ def region_figure(groups: Sequence[Group], points: NDArray[np.float64]) -> Figur
         here = [i for i, group in enumerate(groups) if group.continent == code]
         if here:
             faces = ["white" if known[groups[i].name].images_from_xbd else colour for i in here]
-            style = {"marker": marker, "s": 38, "zorder": 3}
+            style: dict[str, Any] = {"marker": marker, "s": 38, "zorder": 3}
             axis.scatter(points[here, 0], points[here, 1], c=faces, edgecolors=colour, **style)
             axis.scatter([], [], c=colour, marker=marker, s=38, label=CONTINENTS[code])
     axis.set_xticks([])

@@ -9,11 +9,11 @@ from typing import Any
 
 from rsseg.datasets.checking.counts import LabelCounts, count_set, labelled_parts
 from rsseg.datasets.openearthmap.groups import groups_of
+from rsseg.io.tables import csv_writer
 from rsseg.reports.figures import save_figure
 from rsseg.reports.land_cover import figures
 from rsseg.reports.land_cover.features import encoder_features, project_features, region_means
-from rsseg.reports.land_cover.tables import class_table, write_classes, write_groups, write_images
-from rsseg.reports.tables import csv_writer
+from rsseg.reports.land_cover.tables import class_text, write_classes, write_groups, write_images
 
 __all__ = ["draw_similarity", "report_sets"]
 
@@ -50,7 +50,7 @@ def report_sets(
     sets = []
     for part in parts:
         counts = count_set(part, workers)
-        _log.info("%s", class_table(counts))
+        _log.info("%s", class_text(counts))
         groups = groups_of(counts.images)
         write_images(counts, groups, out / f"images_{counts.name}.csv")
         if groups:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from prettytable import PrettyTable
-
 from rsseg.datasets.checking.counts import LabelCounts
 from rsseg.datasets.openearthmap.groups import Group
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions
-from rsseg.reports.tables import csv_writer
+from rsseg.io.tables import boxed, csv_writer
 
-__all__ = ["class_table", "write_classes", "write_groups", "write_images"]
+__all__ = ["class_text", "write_classes", "write_groups", "write_images"]
 
 
 def write_classes(sets: Sequence[LabelCounts], path: Path) -> None:
@@ -56,14 +54,14 @@ def write_groups(counts: LabelCounts, groups: Sequence[Group], path: Path) -> No
             write([(group.kind, group.name, *about, *mix)])
 
 
-def class_table(counts: LabelCounts) -> str:
+def class_text(counts: LabelCounts) -> str:
     """The paper's table 2 of a set, as text: pixels, per cent and segments of each class."""
-    table = PrettyTable(["class", "pixels (M)", "%", "segments (K)", "images"], align="r")
-    table.align["class"] = "l"
+    rows = []
     for i, name in enumerate(counts.classes):
         pixels, segments = counts.pixels[:, i].sum() / 1e6, counts.segments[:, i].sum() / 1e3
         shown = int((counts.pixels[:, i] > 0).sum())
-        table.add_row([name, f"{pixels:.2f}", f"{100 * counts.shares[i]:.1f}", f"{segments:.1f}", shown])
+        rows.append([name, f"{pixels:.2f}", f"{100 * counts.shares[i]:.1f}", f"{segments:.1f}", shown])
     total = counts.segments.sum()
     last = f"{len(counts.files)} images, {total} segments, {total / max(len(counts.files), 1):.1f} an image"
-    return f"{counts.name}\n{table.get_string()}\n{last}"
+    table = boxed(["class", "pixels (M)", "%", "segments (K)", "images"], rows)
+    return f"{counts.name}\n{table}\n{last}"

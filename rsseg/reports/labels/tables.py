@@ -1,46 +1,14 @@
-"""Statistics as files: CSV tables and totals."""
+"""Statistics of a labelled set as rows of CSV files."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rsseg.datasets.labels.statistics import BUCKETS, MASK_BOX_RATIO_EDGES, SHARE_EDGES, SIZE_EDGES, Statistics, median
-from rsseg.io.files import replacing
 
-__all__ = ["class_rows", "csv_writer", "size_rows", "write_json"]
-
-
-@contextmanager
-def csv_writer(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Iterable[Sequence[Any]]], None]]:
-    """Write a table row by row; it takes its place when the block ends without an error.
-
-    Args:
-        path: The file.
-        columns: Names in the first line.
-
-    Yields:
-        A function that takes rows; ``None`` is left empty.
-    """
-    with replacing(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        yield writer.writerows
-        text.detach()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as UTF-8 JSON."""
-    with replacing(path) as file:
-        file.write((json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
+__all__ = ["class_rows", "size_rows"]
 
 
 def class_rows(statistics: Statistics) -> tuple[list[str], list[list[Any]]]:

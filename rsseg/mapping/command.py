@@ -16,7 +16,7 @@ from mmengine.config import Config, DictAction
 from rsseg.engine import check_names
 from rsseg.io.files import sha256_of
 from rsseg.mapping.grid import BLENDS
-from rsseg.mapping.layers import LAYERS
+from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import SegmentorScorer, load_model, table_name, views_of, window_of
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
@@ -78,7 +78,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--vectors",
         metavar="FILE",
-        help="polygons: a .gpkg or .geojson, or only gpkg or geojson for one beside the map",
+        help="polygons: a file (.gpkg, .geojson, .fgb, .parquet), or only the suffix for one beside the map",
     )
     add("--min-area", type=float, default=0, help="smallest polygon in square metres (default: all)")
     add("--simplify", type=float, default=0, metavar="PIXELS", help="how far outlines may move for fewer points")
@@ -221,8 +221,10 @@ def run(
         OSError: A file cannot be read or written.
     """
     jobs = sources_of(args.source, args.target) if jobs is None else jobs
-    if len(jobs) > 1 and (args.reference or args.vectors not in (None, *LAYERS)):
-        raise ValueError("with several rasters --reference makes no sense, and --vectors is only gpkg or geojson")
+    if len(jobs) > 1 and (args.reference or args.vectors not in (None, *FORMATS)):
+        raise ValueError(
+            f"several rasters have no common --reference, and their --vectors is only a suffix ({', '.join(FORMATS)})"
+        )
     predictor, table, options, about, wanted = _setting(args)
     failed = []
     for source, target in jobs:

@@ -1,186 +1,219 @@
-"""Polygons as files: GeoPackage and GeoJSON, written one by one."""
+"""Polygons as files that GIS programs open: GeoPackage, GeoJSON, FlatGeobuf and GeoParquet, in batches.
+
+GeoPackages are written batch by batch.  GeoJSON and FlatGeobuf files can only be written in one go, so they are
+streamed from a GeoPackage beside them, which goes again: memory never holds more than a batch.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
-import struct
-from collections.abc import Callable, Iterable
+import os
+import shutil
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
+import shapely
 from numpy.typing import NDArray
-from rasterio import Affine
+from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
+from pyogrio.raw import open_arrow, write, write_arrow
+from rasterio.crs import CRS
+from rasterio.warp import transform as transform_points
 
-from rsseg.mapping.vectors import Polygon, twice_area
+from rsseg.errors import ConfigError
+from rsseg.io.georeference import GeoReference
+from rsseg.mapping.vectors import Polygon
 from rsseg.metainfo import ClassTable
+from rsseg.structures.rings import ring_area
 
-__all__ = ["LAYERS", "write_geojson", "write_geopackage"]
+__all__ = ["FORMATS", "check_format", "write_layer"]
 
-_TABLES = """
-CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY, organization TEXT NOT NULL,
-    organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT);
-CREATE TABLE gpkg_contents (table_name TEXT NOT NULL PRIMARY KEY, data_type TEXT NOT NULL, identifier TEXT UNIQUE,
-    description TEXT DEFAULT '', last_change DATETIME NOT NULL, min_x DOUBLE, min_y DOUBLE, max_x DOUBLE, max_y DOUBLE,
-    srs_id INTEGER, FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys(srs_id));
-CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL UNIQUE, column_name TEXT NOT NULL,
-    geometry_type_name TEXT NOT NULL, srs_id INTEGER NOT NULL, z TINYINT NOT NULL, m TINYINT NOT NULL,
-    PRIMARY KEY (table_name, column_name), FOREIGN KEY (table_name) REFERENCES gpkg_contents(table_name),
-    FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys(srs_id));
-CREATE TABLE classes (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POLYGON, class_id INTEGER NOT NULL,
-    class TEXT NOT NULL, area DOUBLE NOT NULL);
-"""
-_INDEX = """
-CREATE TABLE gpkg_extensions (table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL, definition TEXT NOT NULL,
-    scope TEXT NOT NULL, CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
-INSERT INTO gpkg_extensions VALUES ('classes', 'geom', 'gpkg_rtree_index',
-    'http://www.geopackage.org/spec120/#extension_rtree', 'write-only');
-CREATE VIRTUAL TABLE rtree_classes_geom USING rtree(id, minx, maxx, miny, maxy);
-"""
-_THERE, _GONE = "(NEW.geom NOTNULL AND NOT ST_IsEmpty(NEW.geom))", "(NEW.geom ISNULL OR ST_IsEmpty(NEW.geom))"
-_ENTER = (
-    "INSERT OR REPLACE INTO rtree_classes_geom VALUES (NEW.fid, ST_MinX(NEW.geom), ST_MaxX(NEW.geom), "
-    "ST_MinY(NEW.geom), ST_MaxY(NEW.geom));"
-)
-_LEAVE = "DELETE FROM rtree_classes_geom WHERE id = OLD.fid;"
-_TRIGGERS = {
-    "insert": ("INSERT", _THERE, _ENTER),
-    "update1": ("UPDATE OF geom", f"OLD.fid = NEW.fid AND {_THERE}", _ENTER),
-    "update2": ("UPDATE OF geom", f"OLD.fid = NEW.fid AND {_GONE}", _LEAVE),
-    "update3": ("UPDATE", f"OLD.fid != NEW.fid AND {_THERE}", f"{_LEAVE} {_ENTER}"),
-    "update4": (
-        "UPDATE",
-        f"OLD.fid != NEW.fid AND {_GONE}",
-        "DELETE FROM rtree_classes_geom WHERE id IN (OLD.fid, NEW.fid);",
-    ),
-    "delete": ("DELETE", "OLD.geom NOTNULL", _LEAVE),
-}
-"""What keeps the index right when a GIS program edits the layer; the functions are the program's."""
-_UNDEFINED = [
-    ("Undefined cartesian SRS", -1, "NONE", -1, "undefined", None),
-    ("Undefined geographic SRS", 0, "NONE", 0, "undefined", None),
-]
-_WGS84 = (
-    'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],'
-    'UNIT["degree",0.0174532925199433],AUTHORITY["EPSG","4326"]]'
-)
-_OWN_ID = 100000
+FORMATS = {"gpkg": "GPKG", "geojson": "GeoJSON", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
+"""Names of the formats by the suffix of their files."""
 
-Points = NDArray[np.float64]
+_LAYER = "classes"
+_POLYGONS, _POINTS = 5000, 500_000  # of a batch
+_DATE = "2000-01-01T00:00:00Z"  # always the same moment, so that the same map gives the same bytes
+_FAILED = (CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError)
 
 
-def _outlines(polygon: Polygon, transform: Affine) -> list[Points]:
-    """Rings in coordinates, the outer one against the clock, holes with it."""
-    out = []
-    for number, ring in enumerate(polygon.rings):
-        x = transform.a * ring[:, 0] + transform.b * ring[:, 1] + transform.c
-        y = transform.d * ring[:, 0] + transform.e * ring[:, 1] + transform.f
-        points = np.stack([x, y], axis=1)
-        # relative to a corner, so that large coordinates do not swallow a small area
-        out.append(points if (twice_area(points - points[0]) > 0) == (number == 0) else points[::-1])
-    return out
+@dataclass
+class _Batch:
+    """WKB of N polygons, and their class ids, names and areas."""
+
+    geometry: NDArray[np.object_]
+    ids: NDArray[np.int32]
+    names: NDArray[np.object_]
+    areas: NDArray[np.float64]
+
+    @property
+    def fields(self) -> dict[str, NDArray[Any]]:
+        return {"class_id": self.ids, "class": self.names, "area": self.areas}
 
 
-def write_geojson(path: Path, found: Iterable[Polygon], table: ClassTable, crs: Any, transform: Affine) -> int:
-    """Write polygons as GeoJSON, a feature a line, in the raster's CRS (named in the member ``crs`` unless WGS 84).
+def check_format(suffix: str) -> None:
+    """See that files of a format can be written.
+
+    Raises:
+        ConfigError: There is no such format, or a package is missing.
+    """
+    if suffix not in FORMATS:
+        raise ConfigError(f"polygons are written as {', '.join(FORMATS)}, not as {suffix!r}")
+    if suffix == "parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError as error:
+            raise ConfigError(
+                'GeoParquet needs the package pyarrow: python -m pip install "rsseg[optional]"; or choose gpkg or fgb'
+            ) from error
+
+
+def write_layer(path: Path, found: Iterable[Polygon], table: ClassTable, georeference: GeoReference) -> int:
+    """Write polygons as the layer ``classes`` of a new file, which is whole or not there.
+
+    Coordinates are in the raster's CRS; only GeoJSON cannot name one without a code, and then gets WGS 84.  Outer rings
+    run against the clock.  The same polygons give the same bytes.
+
+    Args:
+        path: The file; its suffix (see :data:`FORMATS`) says in which format.
+        found: Polygons in pixels.
+        table: Names of the classes.
+        georeference: Of the map.
 
     Returns:
         The number of polygons.
 
     Raises:
-        OSError: Writing failed.
+        ConfigError: There is no such format.
+        OSError: Writing failed, for example on a full disk.
     """
-    code = crs.to_authority() if crs is not None else None
-    head: dict[str, Any] = {"type": "FeatureCollection", "name": "classes"}
-    if code is not None and code != ("EPSG", "4326"):
-        head["crs"] = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:{code[0]}::{code[1]}"}}
-    count = 0
-    with path.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(head)[:-1] + ', "features": [')
-        for polygon in found:
-            rings = [ring.tolist() for ring in _outlines(polygon, transform)]
-            name = table.classes[polygon.label]
-            about = {"class_id": polygon.label, "class": name, "area": round(polygon.area, 3)}
-            row = {"type": "Feature", "properties": about, "geometry": {"type": "Polygon", "coordinates": rings}}
-            file.write((",\n" if count else "\n") + json.dumps(row))
-            count += 1
-        file.write("\n]}\n")
-    return count
-
-
-def _blob(rings: list[Points], srs: int) -> bytes:
-    """Geometry of a GeoPackage: header with envelope, then well-known binary."""
-    (left, bottom), (right, top) = rings[0].min(axis=0), rings[0].max(axis=0)
-    parts = [struct.pack("<2sBBi4d", b"GP", 0, 0b11, srs, left, right, bottom, top)]
-    parts.append(struct.pack("<BII", 1, 3, len(rings)))
-    for ring in rings:
-        parts += [struct.pack("<I", len(ring)), ring.astype("<f8").tobytes()]
-    return b"".join(parts)
-
-
-def _reference(crs: Any) -> tuple[int, list[tuple]]:
-    """Number of a CRS in the file, and the rows that explain it."""
-    rows = [*_UNDEFINED, ("WGS 84", 4326, "EPSG", 4326, _WGS84, None)]
-    if crs is None:
-        return -1, rows
-    authority, code = crs.to_authority() or ("NONE", str(_OWN_ID))
-    number = int(code) if code.isdigit() else _OWN_ID
-    if number != 4326:
-        rows.append((f"{authority}:{code}", number, authority, number, crs.to_wkt(), None))
-    return number, rows
-
-
-def _fill(base: sqlite3.Connection, found: Iterable[Polygon], table: ClassTable, transform: Affine, srs: int) -> Points:
-    """Write the polygons and their spatial index; returns the box (2, 2) around all of them."""
-    box = np.array([[np.inf, np.inf], [-np.inf, -np.inf]])
-    for number, polygon in enumerate(found, start=1):
-        rings = _outlines(polygon, transform)
-        low, high = rings[0].min(axis=0), rings[0].max(axis=0)
-        box[0], box[1] = np.minimum(box[0], low), np.maximum(box[1], high)
-        row = (number, _blob(rings, srs), polygon.label, table.classes[polygon.label], polygon.area)
-        base.execute("INSERT INTO classes VALUES (?, ?, ?, ?, ?)", row)
-        entry = (number, *(float(v) for v in (low[0], high[0], low[1], high[1])))
-        base.execute("INSERT INTO rtree_classes_geom VALUES (?, ?, ?, ?, ?)", entry)
-    return box
-
-
-def write_geopackage(path: Path, found: Iterable[Polygon], table: ClassTable, crs: Any, transform: Affine) -> int:
-    """Write polygons as the layer ``classes`` of a GeoPackage in the raster's CRS.
-
-    Returns:
-        The number of polygons.
-
-    Raises:
-        OSError: Writing failed.
-
-    Source: OGC 12-128r18, GeoPackage 1.3, clauses 1.1 and 2.1, annex F.3 (the index).
-    """
-    path.unlink(missing_ok=True)
-    srs, systems = _reference(crs)
+    suffix = path.suffix[1:].lower()
+    check_format(suffix)
+    folder = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(folder, ignore_errors=True)
     try:
-        with contextlib.closing(sqlite3.connect(path)) as base:
-            base.executescript(f"PRAGMA application_id = {0x47504B47}; PRAGMA user_version = 10300; {_TABLES} {_INDEX}")
-            base.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?, ?, ?, ?, ?, ?)", systems)
-            box = _fill(base, found, table, transform, srs)
-            count = int(base.execute("SELECT COUNT(*) FROM classes").fetchone()[0])
-            corners = [float(v) for v in box.ravel()] if count else [None] * 4
-            # always the same moment, so that the same map gives the same bytes
-            content = ("classes", "features", "classes", "", "2000-01-01T00:00:00.000Z", *corners, srs)
-            base.execute("INSERT INTO gpkg_contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", content)
-            base.execute("INSERT INTO gpkg_geometry_columns VALUES ('classes', 'geom', 'POLYGON', ?, 0, 0)", (srs,))
-            for name, (when, where, what) in _TRIGGERS.items():
-                base.execute(f"CREATE TRIGGER rtree_classes_geom_{name} AFTER {when} ON classes WHEN {where} "
-                             f"BEGIN {what} END")  # fmt: skip
-            base.commit()
-    except sqlite3.Error as error:
+        folder.mkdir()
+        crs = georeference.crs
+        if suffix == "geojson" and crs is not None and _code(crs) is None:
+            crs = CRS.from_epsg(4326)
+        batches = _batches(found, table, georeference, crs)
+        made = folder / f"{path.stem}.{suffix}"
+        count = (_write_parquet if suffix == "parquet" else _write_ogr)(made, batches, crs)
+        os.replace(made, path)
+        return count
+    except _FAILED as error:
         raise OSError(f"cannot write {path}: {error}") from error
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _code(crs: CRS) -> str | None:
+    """``EPSG:32633`` of a CRS that is exactly the one with that code."""
+    found = crs.to_authority(confidence_threshold=100)
+    return ":".join(found) if found is not None and CRS.from_authority(*found) == crs else None
+
+
+def _batches(
+    found: Iterable[Polygon], table: ClassTable, georeference: GeoReference, crs: CRS | None
+) -> Iterator[_Batch]:
+    """Polygons in coordinates of a CRS, some thousand at a time; one empty batch where there are none."""
+    names = np.array(table.classes, object)
+    waiting: list[Polygon] = []
+    points, none = 0, True
+    for polygon in chain(found, [None]):
+        if polygon is not None:
+            waiting.append(polygon)
+            points += sum(len(ring) for ring in polygon.rings)
+            if len(waiting) < _POLYGONS and points < _POINTS:
+                continue
+        if waiting or none:
+            ids = np.array([one.label for one in waiting], np.int32)
+            areas = np.array([one.area for one in waiting], np.float64)
+            yield _Batch(_wkb(waiting, georeference, crs), ids, names[ids], areas)
+        waiting, points, none = [], 0, False
+
+
+def _wkb(polygons: list[Polygon], georeference: GeoReference, crs: CRS | None) -> NDArray[np.object_]:
+    rings = [ring for polygon in polygons for ring in polygon.rings]
+    if not rings:
+        return np.empty(0, object)
+    pixels = np.concatenate(rings)
+    x, y = georeference.coordinates(pixels[:, 0], pixels[:, 1])
+    if crs != georeference.crs:
+        x, y = (np.asarray(v) for v in transform_points(georeference.crs, crs, x.tolist(), y.tolist())[:2])
+    lines, outer = np.split(np.column_stack([x, y]), np.cumsum([len(ring) for ring in rings])[:-1]), []
+    start = 0
+    for polygon in polygons:
+        own = lines[start : start + len(polygon.rings)]
+        start += len(own)
+        outer.append(shapely.Polygon(_turned(own[0], True), [_turned(hole, False) for hole in own[1:]]))
+    wkb: NDArray[np.object_] = shapely.to_wkb(np.array(outer, object), byte_order=1)
+    return wkb
+
+
+def _turned(ring: NDArray[np.float64], against_the_clock: bool) -> NDArray[np.float64]:
+    return ring if (ring_area(ring) > 0) == against_the_clock else ring[::-1]
+
+
+@contextmanager
+def _fixed_date() -> Iterator[None]:
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # maps without a CRS are allowed
+            yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+
+
+def _write_ogr(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
+    """Write a file by GDAL; it is read back to count what is in it, since a full disk may go unnoticed."""
+    name = None if crs is None else _code(crs) or crs.to_wkt()
+    about: dict[str, Any] = dict(layer=_LAYER, geometry_type="Polygon", crs=name)
+    package, count = path.with_name(f"{path.stem}.gpkg"), 0
+    with _fixed_date():
+        for number, batch in enumerate(batches):
+            write(package, batch.geometry, list(batch.fields.values()), list(batch.fields), driver="GPKG",
+                  append=number > 0, **about)  # fmt: skip
+            count += len(batch.ids)
+        if path != package:
+            with open_arrow(package, layer=_LAYER, batch_size=_POLYGONS) as (meta, stream):
+                write_arrow(stream, path, driver=FORMATS[path.suffix[1:]],
+                            geometry_name=meta["geometry_name"] or "wkb_geometry", **about)  # fmt: skip
+    there = pyogrio.read_info(path, force_feature_count=True)["features"]
+    if there != count:
+        raise DataLayerError(f"it holds {there} of {count} polygons; is the disk full?")
     return count
 
 
-LAYERS: dict[str, Callable[[Path, Iterable[Polygon], ClassTable, Any, Affine], int]] = {
-    "gpkg": write_geopackage,
-    "geojson": write_geojson,
-}
-"""Writers of polygons by the suffix of their files."""
+def _write_parquet(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
+    """Write GeoParquet 1.1 with a row group per batch."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    column = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon"],
+        "crs": None if crs is None else crs.to_dict(projjson=True),
+        "orientation": "counterclockwise",
+    }
+    about = json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
+    fields = [("class_id", pa.int32()), ("class", pa.string()), ("area", pa.float64()), ("geometry", pa.binary())]
+    schema = pa.schema(fields, metadata={"geo": about})
+    count = 0
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
+            columns = [*batch.fields.values(), batch.geometry]
+            writer.write_batch(pa.record_batch([pa.array(v, t) for v, (_, t) in zip(columns, fields, strict=True)],
+                                               schema=schema))  # fmt: skip
+            count += len(batch.ids)
+    return count

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,49 +12,29 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.shutil import copy
 from rasterio.windows import Window
 
+from rsseg.io.georeference import GeoReference
 from rsseg.mapping.strips import LEVELS, NODATA, Strips, read_strip
 from rsseg.metainfo import ClassTable
 
-__all__ = ["Place", "halve", "sync", "write_cog", "write_geotiff", "write_overviews", "write_png"]
+__all__ = ["halve", "sync", "write_cog", "write_geotiff", "write_overviews", "write_png"]
 
 _BLOCK = 512
 # level 5 takes half the time of the usual 6 and makes maps a fifth larger
 _COG = {"driver": "COG", "compress": "DEFLATE", "level": 5, "blocksize": _BLOCK, "bigtiff": "IF_SAFER"}
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a raster lies.
-
-    Attributes:
-        size: (H, W) in pixels.
-        crs: Coordinate reference system, or None.
-        transform: Pixel to coordinate.
-        gcps: Ground control points, where there is no transform.
-    """
-
-    size: tuple[int, int]
-    crs: Any
-    transform: Affine
-    gcps: Sequence[Any] = ()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """The size, as rasterio calls it."""
-        return self.size
-
-
-def write_geotiff(strips: Strips, place: Place, table: ClassTable, tags: Mapping[str, str], folder: Path) -> list[Path]:
+def write_geotiff(
+    strips: Strips, georeference: GeoReference, table: ClassTable, tags: Mapping[str, str], folder: Path
+) -> list[Path]:
     """Join strips to uncompressed GeoTIFFs in a folder: ``classes.tif`` and, where they were kept, ``shares.tif``.
 
     Args:
         strips: All of them must be there.
-        place: Size, CRS and transform.
+        georeference: Size and place.
         table: Names and colours.
         tags: Metadata of the files.
         folder: Where to.
@@ -69,13 +48,8 @@ def write_geotiff(strips: Strips, place: Place, table: ClassTable, tags: Mapping
     names = {"classes.tif": ["class"]}
     if strips.kind is not None:
         names["shares.tif"] = ["confidence"] if strips.kind == "top" else list(table.classes)
-    common = dict(driver="GTiff", dtype="uint8", nodata=NODATA, height=place.size[0], width=place.size[1])
-    if place.crs is not None:
-        common["crs"] = place.crs
-    if place.gcps:
-        common["gcps"] = list(place.gcps)
-    elif place.transform != Affine.identity():
-        common["transform"] = place.transform
+    height, width = georeference.size
+    common = dict(driver="GTiff", dtype="uint8", nodata=NODATA, height=height, width=width, **georeference.profile)
     paths = [folder / name for name in names]
     try:
         files = [rasterio.open(folder / name, "w", count=len(bands), bigtiff="IF_SAFER", **common)
@@ -89,10 +63,10 @@ def write_geotiff(strips: Strips, place: Place, table: ClassTable, tags: Mapping
             files[1].scales = (1 / LEVELS,) * files[1].count
         for number in range(len(strips.grid.ys)):
             planes, (low, high) = read_strip(strips, number), strips.grid.strip(number)
-            place_in = ((low, high), (0, place.size[1]))
-            files[0].write(planes[0], 1, window=place_in)
+            rows = Window(0, low, width, high - low)
+            files[0].write(planes[0], 1, window=rows)
             if len(files) > 1:
-                files[1].write(planes[1:], window=place_in)
+                files[1].write(planes[1:], window=rows)
         for file in files:
             file.close()
     except RasterioError as error:

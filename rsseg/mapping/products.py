@@ -7,13 +7,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import rasterio
-
-from rsseg.mapping.areas import row_areas
-from rsseg.mapping.layers import LAYERS
-from rsseg.mapping.results import Reference, check_reference, measure_accuracy, measure_areas
+from rsseg.errors import ConfigError
+from rsseg.io.georeference import GeoReference
+from rsseg.mapping.layers import FORMATS, check_format, write_layer
+from rsseg.mapping.reference import ReferenceLabels
+from rsseg.mapping.results import Reference, measure_accuracy, measure_areas
 from rsseg.mapping.vectors import polygons
 from rsseg.metainfo import ClassTable
 
@@ -27,13 +26,14 @@ class Products:
     """What to make besides the map and its areas.
 
     Attributes:
-        vectors: File for polygons (``.gpkg`` or ``.geojson``), or only the suffix, for a file beside the map.
+        vectors: File for polygons (``.gpkg``, ``.geojson``, ``.fgb``, ``.parquet``), or only the suffix, for a file
+            beside the map.
         min_area: Smallest polygon in square metres (pixels, where they have no size).
         tolerance: Pixels by which outlines may be moved to need fewer points.
         reference: Labels to compare the map with.
 
     Raises:
-        ValueError: There is no such format of polygons.
+        ConfigError: There is no such format of polygons, or a package is missing.
     """
 
     vectors: str | None = None
@@ -42,33 +42,39 @@ class Products:
     reference: Reference | None = None
 
     def __post_init__(self) -> None:
-        if self.vectors is not None and self.vectors.rpartition(".")[2] not in LAYERS:
-            raise ValueError(f"--vectors {self.vectors}: polygons are written as {' or '.join(LAYERS)}")
+        if self.vectors is not None:
+            try:
+                check_format(self.vectors.rpartition(".")[2].lower())
+            except ConfigError as error:
+                raise ConfigError(f"--vectors {self.vectors}: {error}") from error
 
     def layer(self, target: Path) -> Path | None:
         """File for the polygons of a map."""
         if self.vectors is None:
             return None
-        return target.with_name(f"{target.stem}.{self.vectors}") if self.vectors in LAYERS else Path(self.vectors)
+        return target.with_name(f"{target.stem}.{self.vectors}") if self.vectors in FORMATS else Path(self.vectors)
 
 
-def check_products(target: Path, wanted: Products, grid: Any) -> None:
+def check_products(target: Path, wanted: Products, grid: GeoReference) -> None:
     """See before the work whether the products of a map can be made.
 
     Args:
         target: The map.
         wanted: What to make.
-        grid: Has the map's ``shape``, ``crs`` and ``transform``.
+        grid: Where the map lies.
 
     Raises:
         OSError: The folder of the polygons is not there, or the reference cannot be read.
-        ValueError: The reference does not go with the map.
+        DataError: The reference does not go with the map, or pixels have no coordinates.
     """
     layer = wanted.layer(target)
     if layer is not None and layer.parent != target.parent and not layer.parent.is_dir():
         raise FileNotFoundError(f"{layer}: there is no folder {layer.parent}")
+    if layer is not None:
+        grid.coordinates(0, 0)
     if wanted.reference is not None:
-        check_reference(wanted.reference.path, grid)
+        with ReferenceLabels(wanted.reference.path, grid):
+            pass
 
 
 def make_products(target: Path, table: ClassTable, wanted: Products) -> None:
@@ -91,16 +97,9 @@ def make_products(target: Path, table: ClassTable, wanted: Products) -> None:
 
 
 def _write_layer(target: Path, layer: Path, table: ClassTable, wanted: Products) -> None:
-    with rasterio.open(target) as file:
-        crs, transform, size = file.crs, file.transform, file.shape
-    found = polygons(target, row_areas(crs, transform, size)[0], wanted.min_area, wanted.tolerance)
-    count = [0]
-
-    def write(path: Path) -> None:
-        count[0] = LAYERS[layer.suffix[1:]](path, found, table, crs, transform)
-
-    _replace(layer, write)
-    _log.info("%s: %d polygons", layer, count[0])
+    georeference = GeoReference.of(target)
+    found = polygons(target, georeference.row_areas, wanted.min_area, wanted.tolerance)
+    _log.info("%s: %d polygons", layer, write_layer(layer, found, table, georeference))
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:

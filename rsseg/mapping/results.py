@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
 import torch
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
-from rasterio.errors import RasterioIOError
-from rasterio.vrt import WarpedVRT
-from rasterio.windows import Window
 
-from rsseg.mapping.areas import row_areas
+from rsseg.errors import DataError
+from rsseg.io.areas import measure_class_areas
+from rsseg.io.georeference import GeoReference
+from rsseg.mapping.reference import ReferenceLabels
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 
-__all__ = ["Accuracy", "AreaTable", "Reference", "check_reference", "measure_accuracy", "measure_areas"]
-
-_ROWS = 256
+__all__ = ["Accuracy", "AreaTable", "Reference", "measure_accuracy", "measure_areas"]
 
 Bytes = NDArray[np.uint8]
-
-
-def _windows(file: Any) -> Iterator[Window]:
-    return (Window(0, y, file.width, min(_ROWS, file.height - y)) for y in range(0, file.height, _ROWS))
 
 
 @dataclass
@@ -76,20 +67,15 @@ class AreaTable:
 
 
 def measure_areas(path: Path, table: ClassTable) -> AreaTable:
-    """Count a class map, a few rows at a time."""
+    """Count a class map, a few rows at a time.
+
+    Raises:
+        OSError: The map cannot be read.
+    """
+    found = measure_class_areas(path, table.num_classes)
     with rasterio.open(path) as file:
-        areas, how = row_areas(file.crs, file.transform, file.shape)
-        pixels, metres = np.zeros(table.num_classes, np.int64), np.zeros(table.num_classes)
-        unmapped = 0
-        for window in _windows(file):
-            labels = file.read(1, window=window)
-            counts = np.stack([np.count_nonzero(labels == i, axis=1) for i in range(table.num_classes)])
-            unmapped += labels.size - int(counts.sum())
-            pixels += counts.sum(axis=1)
-            if areas is not None:
-                metres += counts @ areas[window.row_off : window.row_off + window.height]
         why = "without data" + (" or below the threshold" if "RSSEG_THRESHOLD" in file.tags() else "")
-    return AreaTable(table.classes, pixels, None if areas is None else metres, how, unmapped, why)
+    return AreaTable(table.classes, found.pixels, found.metres, found.method, found.unmapped, why)
 
 
 @dataclass(frozen=True)
@@ -203,59 +189,25 @@ class Accuracy:
         return "\n".join(lines + left + out)
 
 
-def check_reference(reference: str, grid: Any) -> None:
-    """See that labels can be read on a grid.
-
-    Args:
-        reference: The labels.
-        grid: Has ``shape`` (H, W), ``crs`` and ``transform``.
-
-    Raises:
-        OSError: They cannot be opened.
-        ValueError: They are not of 8 bits, or nothing relates the two.
-    """
-    _on_grid(reference, grid).close()
-
-
 def measure_accuracy(path: Path, reference: Reference, table: ClassTable) -> Accuracy:
-    """Compare a class map with reference labels, a few rows at a time.
-
-    Labels on another grid are taken by nearest neighbour; beyond them, nothing counts.
+    """Compare a class map with reference labels, window by window; where there is no label, nothing counts.
 
     Raises:
         OSError: The labels cannot be read.
-        ValueError: The two have no place in common, or a value is no label of its table.
+        DataError: The two have no ground in common, or a value is no label of its table.
     """
     common, unscored = reference.common(table)
-    with rasterio.open(path) as file, _on_grid(reference.path, file) as labels:
-        confusion, unmapped = np.zeros((common.num_classes,) * 2, np.int64), 0
-        for window in _windows(file):
-            values = labels.read(1, window=window)
-            unlabelled = labels.dataset_mask(window=window) == 0
-            values[unlabelled] = IGNORE  # every table allows it
+    confusion, unmapped = np.zeros((common.num_classes,) * 2, np.int64), 0
+    with rasterio.open(path) as file, ReferenceLabels(reference.path, GeoReference.of(file)) as labels:
+        for window in labels.windows():
+            values, labelled = labels.read(window)
             mapped, truth = reference.ids(file.read(1, window=window), values, table)
-            truth[unlabelled] = IGNORE
+            truth[~labelled] = IGNORE
             unmapped += int(((mapped == IGNORE) & (truth != IGNORE)).sum())
             truth[mapped == IGNORE] = IGNORE
             confusion += confusion_matrix(
                 torch.from_numpy(mapped), torch.from_numpy(truth), common.num_classes, IGNORE
             ).numpy()
     if not confusion.any():
-        raise ValueError(f"{reference.path}: labels no pixel of the map; is it the same place?")
+        raise DataError(f"{reference.path}: labels no pixel of the map; is it the same place?")
     return Accuracy(common.classes, confusion, unmapped, unscored)
-
-
-def _on_grid(reference: str, file: Any) -> Any:
-    try:
-        labels = rasterio.open(reference)
-    except RasterioIOError as error:
-        raise OSError(f"{reference}: not a raster that GDAL can open ({error})") from error
-    if labels.dtypes[0] != "uint8":
-        raise ValueError(f"{reference}: labels are {labels.dtypes[0]}, not 8 bits")
-    same = labels.shape == file.shape and labels.crs == file.crs
-    if same and labels.transform.almost_equals(file.transform, precision=1e-6 * abs(file.transform.a)):
-        return labels
-    if labels.crs is None or file.crs is None:
-        raise ValueError(f"{reference}: has {labels.shape} pixels, the map {file.shape}, and no CRS relates them")
-    return WarpedVRT(labels, crs=file.crs, transform=file.transform, width=file.width, height=file.height,
-                     resampling=Resampling.nearest, add_alpha=labels.nodata is None)  # fmt: skip

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from rasterio import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
+from rsseg.errors import ConfigError
 from rsseg.io.files import remove_abandoned, replacing
+from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
 from rsseg.mapping.grid import BLENDS, Grid
-from rsseg.mapping.output import Place, sync, write_cog, write_geotiff, write_overviews, write_png
+from rsseg.mapping.output import sync, write_cog, write_geotiff, write_overviews, write_png
 from rsseg.mapping.products import Products, check_products, make_products
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Strips, WindowScorer
@@ -81,7 +82,7 @@ class MapOptions:
 @dataclass
 class _Job:
     target: Path
-    place: Place
+    georeference: GeoReference
     strips: Strips
     table: ClassTable
     plan: dict[str, Any]
@@ -136,7 +137,7 @@ def map_raster(
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
             job = _plan(raster, target, predictor, table, options, about)
-            check_products(target, wanted, job.place)
+            check_products(target, wanted, job.georeference)
             if _is_done(job):
                 _log.info("%s: is there already", target)
                 if shard[0]:
@@ -187,10 +188,11 @@ def _plan(
     folder = target.with_name(f".{target.name}.parts")
     kept = options.probabilities, options.threshold
     strips = Strips(raster, predictor, grid, options.blend, folder, options.batch, *kept)
-    place = Place(raster.size, raster.crs, raster.transform, raster.gcps)
-    if target.suffix.lower() == ".png" and (place.crs is not None or place.transform != Affine.identity()):
-        raise ValueError(f"{target}: a PNG cannot say where it lies, and {raster.path} does; name the map .tif")
-    return _Job(target, place, strips, table, plan, options)
+    if target.suffix.lower() == ".png" and not raster.georeference.is_empty:
+        raise ConfigError(
+            f"{target}: PNG cannot store georeferencing, which {raster.path} has; name the map {target.stem}.tif"
+        )
+    return _Job(target, raster.georeference, strips, table, plan, options)
 
 
 def _is_done(job: _Job) -> bool:
@@ -278,7 +280,7 @@ def _write(job: _Job) -> None:
         for key, value in job.plan.items()
         if value is not None and key != "source_state"
     }
-    flat = write_geotiff(job.strips, job.place, job.table, {**told, _PLAN: job.code}, job.folder)
+    flat = write_geotiff(job.strips, job.georeference, job.table, {**told, _PLAN: job.code}, job.folder)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     finished = [(job.folder / f"map{job.target.suffix}", job.target)]
     if job.target.suffix.lower() == ".png":
@@ -294,7 +296,7 @@ def _write(job: _Job) -> None:
     sync([made for made, _ in finished])
     for made, final in reversed(finished):  # the map last: where it is, all is
         os.replace(made, final)
-    _log.info("%s: %d x %d pixels, %d classes", job.target, *reversed(job.place.size), job.table.num_classes)
+    _log.info("%s: %d x %d pixels, %d classes", job.target, *reversed(job.georeference.size), job.table.num_classes)
 
 
 def _text(value: Any) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio import Affine
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from rsseg.mapping.areas import metres_per_pixel
+from rsseg.errors import DataError
+from rsseg.io.georeference import GeoReference
 
 __all__ = ["CACHE", "RasterSource", "choose_bands"]
 
@@ -66,13 +65,11 @@ class RasterSource:
 
     Attributes:
         size: (H, W) in pixels, after resampling.
-        crs: Coordinate reference system, or None.
-        transform: Pixel to coordinate, after resampling.
-        gcps: Ground control points of a file that has no transform; such a map has them too.
+        georeference: Where it lies, after resampling.
 
     Raises:
         OSError: GDAL cannot open the file.
-        ValueError: Bands or value range are not known, or there is no CRS to resample in.
+        ValueError: Bands or value range are not known, or pixels have no size in metres to resample by.
     """
 
     def __init__(
@@ -97,11 +94,11 @@ class RasterSource:
                 f"{path}: holds {', '.join(sorted(dtypes))}, not 8 bits; say which values are black and white, "
                 "for example --range 0,3000 (--range 0,255 for values as the model expects them)"
             )
-        self._data: Any = self._file if gsd is None else _resampled(self._file, gsd, path)
-        self.size = self._data.height, self._data.width
-        gcps, crs = self._file.gcps
-        self.gcps = gcps if self._file.crs is None else []
-        self.crs, self.transform = self._file.crs or crs, self._data.transform
+        self._data: Any = self._file
+        self.georeference = GeoReference.of(self._file)
+        if gsd is not None:
+            self._data, self.georeference = _resampled(self._file, gsd, path)
+        self.size = self.georeference.size
         flags = self._file.mask_flag_enums
         self._opaque = gsd is None and all(MaskFlags.all_valid in flags[band - 1] for band in self.bands)
         self._alpha = next((i for i, c in enumerate(self._data.colorinterp, 1) if c == ColorInterp.alpha), None)
@@ -173,20 +170,13 @@ class RasterSource:
         self._file.close()
 
 
-def _scaled(transform: Affine, across: float, down: float) -> tuple[float, ...]:
-    """Coefficients of a transform whose pixels are that many times as wide and high."""
-    a, b, c, d, e, f = transform[:6]
-    return a * across, b * down, c, d * across, e * down, f
-
-
-def _resampled(file: Any, gsd: float, path: str) -> WarpedVRT:
-    if file.crs is None:
-        raise ValueError(f"{path}: has no CRS, so its pixels have no size in metres; leave --gsd away")
-    across, down = metres_per_pixel(file.crs, file.transform, (file.height, file.width))
-    width, height = (max(1, math.ceil(n * m / gsd - 1e-6)) for n, m in ((file.width, across), (file.height, down)))
-    transform = Affine(*_scaled(file.transform, gsd / across, gsd / down))
-    way = Resampling.average if gsd > 1.01 * min(across, down) else Resampling.bilinear
+def _resampled(file: Any, gsd: float, path: str) -> tuple[WarpedVRT, GeoReference]:
+    georeference = GeoReference.of(file)
+    try:
+        grid = georeference.resampled(gsd)
+    except DataError as error:
+        raise DataError(f"{path}: {error}, or leave --gsd away") from error
+    way = Resampling.average if gsd > 1.01 * min(georeference.pixel_size) else Resampling.bilinear
     plain = all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums)
     masked = any(MaskFlags.nodata in flags or MaskFlags.alpha in flags for flags in file.mask_flag_enums)
-    return WarpedVRT(file, crs=file.crs, transform=transform, width=width, height=height, resampling=way,
-                     add_alpha=plain or not masked)  # fmt: skip
+    return grid.view(file, way, add_alpha=plain or not masked), grid

@@ -13,9 +13,9 @@ from rasterio.features import shapes
 from rasterio.windows import Window
 
 from rsseg.mapping.simplify import Corners, corners_of, kept_corners
-from rsseg.structures.rings import close, is_corner, merge_rings
+from rsseg.structures.rings import close, is_corner, merge_rings, ring_area
 
-__all__ = ["Polygon", "polygons", "twice_area"]
+__all__ = ["Polygon", "polygons"]
 
 _ROWS, _PIXELS = (64, 512), 2 << 20
 _OUTSIDE = -1
@@ -223,11 +223,5 @@ def _polygon(region: _Region, rows: int, height: int, unit: float) -> Polygon:
     if region.cut:
         whole = [ring[is_corner(ring, np.array([len(ring)]))] for ring in merge_rings(region.cut, rows, height)]
         # a connected region has one outer ring, the only one against the clock; without a cut it is the first
-        region.rings = sorted([*whole, *region.rings], key=lambda ring: twice_area(close(ring)) <= 0)
+        region.rings = sorted([*whole, *region.rings], key=lambda ring: ring_area(ring) <= 0)
     return Polygon(region.label, [close(ring) for ring in region.rings], region.size * unit)
-
-
-def twice_area(ring: NDArray[np.number]) -> float:
-    """Twice the signed area of a closed ring."""
-    x, y = ring[:-1, 0], ring[:-1, 1]
-    return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())

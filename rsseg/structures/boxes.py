@@ -16,6 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsseg.structures.rings import ring_area
+
 Floats = NDArray[np.float64]
 
 __all__ = [
@@ -87,9 +89,8 @@ def hbox_area(hbox: ArrayLike) -> Floats:
 
 
 def qbox_area(qbox: ArrayLike) -> Floats:
-    """Unsigned area (...) in square pixels of corners (..., 4, 2), by the shoelace formula."""
-    x, y = np.moveaxis(np.asarray(qbox, dtype=np.float64), -1, 0)
-    return np.abs((x * np.roll(y, -1, axis=-1) - np.roll(x, -1, axis=-1) * y).sum(axis=-1)) / 2
+    """Unsigned area (...) in square pixels of corners (..., 4, 2)."""
+    return np.abs(ring_area(qbox))
 
 
 def _intersection(a: Floats, b: Floats) -> Floats:

@@ -1,15 +1,26 @@
-"""Rings of a polygon that was traced in bands of rows become one outline."""
+"""Rings of polygons: their area, and how rings that were traced in bands of rows become one outline."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["close", "is_corner", "merge_rings"]
+__all__ = ["close", "is_corner", "merge_rings", "ring_area"]
 
 Ring = NDArray[np.int64]
+
+
+def ring_area(ring: ArrayLike) -> NDArray[np.float64]:
+    """Signed area (...) of rings (..., N, 2) of x y by the shoelace formula, closed or not.
+
+    Positive where the ring runs from +x to +y: against the clock where y points up, with it where y points down.
+    Coordinates are taken from the first point, so that large ones do not swallow a small area.
+    """
+    points = np.asarray(ring, np.float64)
+    x, y = np.moveaxis(points - points[..., :1, :], -1, 0)
+    return np.asarray((x * np.roll(y, -1, axis=-1) - np.roll(x, -1, axis=-1) * y).sum(axis=-1) / 2)
 
 
 def close(ring: Ring) -> Ring:

@@ -12,13 +12,10 @@ import pytest
 import rasterio
 import torch
 from mmengine.config import Config
-from rasterio import Affine
 from rasterio.control import GroundControlPoint
-from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from rsseg.mapping import MapOptions, RasterSource, SegmentorScorer, map_raster
-from rsseg.mapping.areas import row_areas
 
 RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
 SMALL = MapOptions(window=(16, 16), batch=2)
@@ -145,23 +142,6 @@ def test_a_folder_that_may_not_be_written_to(stub, table, noise, write_raster):
         os.seteuid(user)
         root.chmod(0o755)
         shutil.rmtree(root)
-
-
-def test_grads_are_no_degrees():
-    # NTF (Paris) in grads, 50 grads are 45 degrees: radii 6367382 m and 6388838 m there
-    areas, how = row_areas(CRS.from_epsg(4807), Affine(1e-5, 0, 2, 0, -1e-5, 50), (1, 1))
-    step = 1e-5 * np.pi / 200
-    assert areas[0] == pytest.approx(6367382 * step * 6388838 * np.cos(np.pi / 4) * step, rel=1e-5)
-    assert "ellipsoid" in how
-
-
-@pytest.mark.parametrize(
-    "crs, corner",
-    [(CRS.from_epsg(32633), 1e9), (CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]'), 0), (CRS.from_epsg(4978), 0)],
-)
-def test_places_that_are_nowhere_on_earth_count_in_their_plane(crs, corner):
-    areas, how = row_areas(crs, Affine(2, 0, corner, 0, -3, corner), (2, 2))
-    assert areas.tolist() == [6, 6] and "plane" in how
 
 
 @pytest.mark.parametrize("wrong", [dict(batch=-1), dict(gsd=0.0), dict(gsd=-1.0)])

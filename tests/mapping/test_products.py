@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
-import sqlite3
-import struct
 
 import numpy as np
 import pytest
 import rasterio
 from rasterio import Affine
-from rasterio.crs import CRS
 
 from rsseg.mapping import MapOptions, Products, Reference, map_raster
-from rsseg.mapping.areas import metres_per_pixel, row_areas
 from rsseg.mapping.products import make_products
 from rsseg.mapping.results import measure_accuracy
 from rsseg.mapping.vectors import polygons
@@ -30,34 +25,6 @@ MAP = np.array(
     ],
     np.uint8,
 )
-
-
-def test_projected_pixels_count_in_their_plane():
-    areas, how = row_areas(CRS.from_epsg(32633), Affine(0.4, 0.3, 500000, 0.3, -0.4, 4000000), (3, 9))
-    np.testing.assert_allclose(areas, 0.25)
-    assert "plane" in how
-    feet = row_areas(CRS.from_epsg(2263), Affine(10, 0, 980000, 0, -10, 200000), (2, 2))[0]
-    np.testing.assert_allclose(feet, (10 * 0.3048006096) ** 2)
-
-
-def test_all_pixels_of_the_earth_are_its_surface():
-    areas, how = row_areas(CRS.from_epsg(4326), Affine(0.1, 0, -180, 0, -0.1, 90), (1800, 3600))
-    assert areas.sum() * 3600 == pytest.approx(510_065_621.7e6, rel=1e-6)  # km2 of the WGS 84 ellipsoid
-    assert "ellipsoid" in how
-
-
-def test_web_mercator_is_not_taken_at_its_word():
-    north = 8399737.89  # 60 degrees
-    areas, how = row_areas(CRS.from_epsg(3857), Affine(10, 0, 1e6, 0, -10, north), (1, 1))
-    assert areas[0] == pytest.approx(100 / 4, rel=0.01)
-    assert "ellipsoid" in how
-    assert row_areas(None, Affine.identity(), (4, 4))[0] is None
-
-
-def test_the_size_of_a_degree():
-    across, down = metres_per_pixel(CRS.from_epsg(4326), Affine(1e-5, 0, 10, 0, -1e-5, 1e-5), (2, 2))
-    assert across == pytest.approx(1.11319, rel=1e-5)
-    assert down == pytest.approx(1.10574, rel=1e-5)
 
 
 @pytest.fixture
@@ -90,63 +57,6 @@ def test_polygons_are_connected_regions_with_holes(finished):
     assert len(list(polygons(finished, None, min_area=3))) == 3
 
 
-def test_geojson_holds_the_polygons_in_coordinates(finished, table):
-    make_products(finished, table, Products(vectors="geojson", min_area=2))
-    data = json.loads(finished.with_name("map.geojson").read_text())
-    assert data["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"
-    (feature,) = data["features"]
-    assert feature["properties"] == {"class_id": 0, "class": "red", "area": 2.0}
-    outer, hole = feature["geometry"]["coordinates"]
-    assert outer[0] == outer[-1]
-    assert {tuple(p) for p in outer} == {
-        (500000, 4000000),
-        (500001.5, 4000000),
-        (500001.5, 3999998.5),
-        (500000, 3999998.5),
-    }
-    assert signed(outer) == 2.25 and signed(hole) == -0.25  # against and with the clock
-
-
-def signed(ring):
-    x, y = (np.array(ring) - ring[0]).T
-    return float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum() / 2)
-
-
-def test_geopackage_holds_what_the_standard_asks_for(finished, table, tmp_path):
-    make_products(finished, table, Products(vectors=str(tmp_path / "other.gpkg")))
-    path = tmp_path / "other.gpkg"
-    assert path.read_bytes()[68:72] == b"GPKG"
-    with sqlite3.connect(path) as base:
-        assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        content = base.execute("SELECT table_name, data_type, min_x, max_y, srs_id FROM gpkg_contents").fetchall()
-        assert content == [("classes", "features", 500000.0, 4000000.0, 32633)]
-        systems = dict(base.execute("SELECT srs_id, definition FROM gpkg_spatial_ref_sys"))
-        index = base.execute("SELECT fid, minx, maxx, miny, maxy FROM rtree_classes_geom JOIN classes ON id = fid "
-                             "WHERE class_id = 1").fetchall()  # fmt: skip
-        assert [row[1:] for row in index] == [(500000.5, 500001.0, 3999999.0, 3999999.5)]
-        assert base.execute("SELECT COUNT(*) FROM rtree_classes_geom").fetchone() == (5,)
-        extension = base.execute(
-            "SELECT table_name, column_name, extension_name, scope FROM gpkg_extensions"
-        ).fetchall()
-        assert extension == [("classes", "geom", "gpkg_rtree_index", "write-only")]
-        triggers = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-        assert triggers == {
-            f"rtree_classes_geom_{n}" for n in ("insert", "update1", "update2", "update3", "update4", "delete")
-        }
-        assert set(systems) == {-1, 0, 4326, 32633} and CRS.from_wkt(systems[32633]).to_epsg() == 32633
-        assert CRS.from_wkt(systems[4326]).to_epsg() == 4326
-        rows = base.execute("SELECT geom, class, area FROM classes WHERE class_id = 1").fetchall()
-    ((blob, name, area),) = rows
-    assert (name, area) == ("green", 0.25)
-    assert struct.unpack_from("<2sBBi", blob) == (b"GP", 0, 3, 32633)
-    assert struct.unpack_from("<4d", blob, 8) == (500000.5, 500001.0, 3999999.0, 3999999.5)
-    assert struct.unpack_from("<BIII", blob, 40) == (1, 3, 1, 5)
-    assert signed(np.frombuffer(blob, "<f8", offset=53).reshape(5, 2)) == 0.25
-    first = path.read_bytes()
-    make_products(finished, table, Products(vectors=str(path)))
-    assert path.read_bytes() == first
-
-
 def test_accuracy_against_labels_on_the_same_and_on_another_grid(finished, table, tmp_path):
     truth = MAP.copy()
     truth[0, 0], truth[3, 3], truth[0, 4] = 2, 255, 1
@@ -172,7 +82,7 @@ def test_accuracy_against_labels_on_the_same_and_on_another_grid(finished, table
 
 
 def test_unknown_vector_formats_are_refused():
-    with pytest.raises(ValueError, match="gpkg or geojson"):
+    with pytest.raises(ValueError, match="gpkg, geojson, fgb, parquet, not as 'shp'"):
         Products(vectors="out.shp")
 
 

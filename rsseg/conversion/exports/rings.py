@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.structures.masks import MaskCrop
+from rsseg.structures.rings import ring_area
 
 __all__ = ["Outline", "mask_outline"]
 
@@ -33,7 +34,7 @@ def mask_outline(mask: MaskCrop) -> Outline:
     contours = cv2.findContours(doubled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
     # Pixel c became columns 2c and 2c + 1, in which the contour passes: its edges c and c + 1.
     rings = [_without_repeats((contour.reshape(-1, 2).astype(np.int64) + 1) // 2) for contour in contours]
-    areas = [_area(ring) for ring in rings]
+    areas = [abs(int(ring_area(ring))) for ring in rings]
     order = sorted(range(len(rings)), key=lambda i: (-areas[i], rings[i].tolist()))
     ring = rings[order[0]]
     for i in order[1:]:
@@ -43,11 +44,6 @@ def mask_outline(mask: MaskCrop) -> Outline:
 
 def _without_repeats(ring: Ints) -> Ints:
     return ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]
-
-
-def _area(ring: Ints) -> int:
-    x, y = ring.T
-    return abs(int((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())) // 2
 
 
 def _joined(ring: Ints, part: Ints) -> Ints:

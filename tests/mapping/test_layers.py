@@ -1,0 +1,208 @@
+"""Polygons as files: what other programs read in them, the same bytes again, memory, full disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from rasterio import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.features import rasterize
+
+from rsseg.errors import ConfigError
+from rsseg.io.georeference import GeoReference
+from rsseg.mapping import Products, layers
+from rsseg.mapping.layers import FORMATS, write_layer
+from rsseg.mapping.products import make_products
+from rsseg.mapping.vectors import polygons
+
+UTM = CRS.from_epsg(32633)
+OWN = CRS.from_proj4("+proj=laea +lat_0=40.5 +lon_0=14.5 +ellps=GRS80 +units=m")
+# 0 with a hole of 1, a 0 that touches it by a corner only, nothing at the right
+MAP = np.array([[0, 0, 0, 2, 255], [0, 1, 0, 2, 255], [0, 0, 0, 2, 255], [2, 2, 2, 0, 255]], np.uint8)
+
+
+@pytest.fixture
+def write_map(tmp_path):
+    def write(labels=MAP, **profile):
+        height, width = labels.shape
+        common = dict(driver="GTiff", count=1, height=height, width=width, dtype="uint8", nodata=255)
+        with rasterio.open(tmp_path / "map.tif", "w", **common, **profile) as file:
+            file.write(labels, 1)
+        return tmp_path / "map.tif"
+
+    return write
+
+
+def read(path):
+    """Polygons, their fields and the CRS as other programs see them."""
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        rows = parquet.read_table(path)
+        geo = json.loads(rows.schema.metadata[b"geo"])["columns"]["geometry"]
+        crs = None if geo["crs"] is None else CRS.from_user_input(json.dumps(geo["crs"]))
+        fields = {name: rows[name].to_numpy() for name in ("class_id", "class", "area")}
+        return shapely.from_wkb(rows["geometry"].to_pylist()), fields, crs
+    meta, _, geometry, values = pyogrio.raw.read(path)
+    crs = None if meta["crs"] is None else CRS.from_user_input(meta["crs"])
+    return shapely.from_wkb(geometry), dict(zip(meta["fields"], values, strict=True)), crs
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(
+    "transform",
+    [
+        Affine(0.5, 0, 500000, 0, -0.5, 4000000),
+        Affine(0.5, 0, 500000, 0, 0.5, 4000000),  # south up
+        Affine(0.4, 0.3, 500000, 0.3, -0.4, 4000000),  # rotated
+    ],
+)
+def test_every_format_holds_the_map(suffix, transform, write_map, table, monkeypatch):
+    monkeypatch.setattr(layers, "_POLYGONS", 2)  # three batches
+    path = write_map(crs=UTM, transform=transform)
+    make_products(path, table, Products(vectors=suffix))
+    made = path.with_suffix(f".{suffix}")
+    shapes, fields, crs = read(made)
+    assert crs == UTM and shapely.is_valid(shapes).all()
+    rows = zip(fields["class_id"].tolist(), fields["class"].tolist(), fields["area"].tolist(), strict=True)
+    expected = [(0, "red", 0.25), (0, "red", 2.0), (1, "green", 0.25), (2, "blue", 0.75), (2, "blue", 0.75)]
+    assert sorted((i, name, round(area, 9)) for i, name, area in rows) == expected
+    np.testing.assert_allclose(shapely.area(shapes), fields["area"])
+    for label, pixels in ((0, 9), (1, 1), (2, 6)):  # what make_products counts too
+        assert shapely.area(shapes[fields["class_id"] == label]).sum() == pytest.approx(pixels * 0.25)
+    back = rasterize(zip(shapes, fields["class_id"], strict=True), MAP.shape, 255, transform=transform, dtype="uint8")
+    np.testing.assert_array_equal(back, MAP)
+    assert all(shapely.is_ccw(shape.exterior) for shape in shapes)  # and holes the other way
+    assert [shapely.is_ccw(ring) for shape in shapes for ring in shape.interiors] == [False]
+    assert sorted(p.name for p in path.parent.iterdir() if p.name.startswith(".")) == []
+    first = made.read_bytes()
+    make_products(path, table, Products(vectors=suffix))
+    assert made.read_bytes() == first
+
+
+def test_a_geopackage_has_an_index_and_no_date_of_today(write_map, table):
+    path = write_map(crs=UTM, transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000))
+    make_products(path, table, Products(vectors="gpkg"))
+    made = path.with_suffix(".gpkg")
+    assert pyogrio.list_layers(made).tolist() == [["classes", "Polygon"]]
+    sql = "SELECT last_change, min_x, max_y, srs_id FROM gpkg_contents"
+    _, _, _, values = pyogrio.raw.read(made, sql=sql)
+    assert [str(v[0]) for v in values] == ["2000-01-01T00:00:00.000", "500000.0", "4000000.0", "32633"]
+    _, _, _, values = pyogrio.raw.read(made, sql="SELECT COUNT(*) AS n FROM rtree_classes_geom")
+    assert values[0].tolist() == [5]
+    _, _, geometry, _ = pyogrio.raw.read(made, bbox=(500000.6, 3999999.1, 500000.9, 3999999.4))
+    assert len(geometry) == 1  # only the green pixel is there
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_crs_of_ones_own(suffix, write_map, table):
+    """Only GeoJSON cannot name it, and is written in WGS 84, where (0, 0) is 14.5 degrees east and 40.5 north."""
+    path = write_map(crs=OWN, transform=Affine(100, 0, 0, 0, -100, 0))
+    make_products(path, table, Products(vectors=suffix))
+    shapes, fields, crs = read(path.with_suffix(f".{suffix}"))
+    assert sorted(fields["area"].tolist()) == [10000, 10000, 30000, 30000, 80000]
+    if suffix == "geojson":
+        assert crs.to_epsg() == 4326
+        left, _, _, top = shapely.total_bounds(shapes)
+        assert (left, top) == pytest.approx((14.5, 40.5), abs=1e-9)
+    else:
+        assert crs.to_dict()["lat_0"] == 40.5 and shapely.total_bounds(shapes).tolist() == [0, -400, 400, 0]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_degrees_stay_in_the_order_of_programs(suffix, write_map, table):
+    path = write_map(crs="EPSG:4326", transform=Affine(0.1, 0, 10, 0, -0.1, 50))
+    make_products(path, table, Products(vectors=suffix))
+    shapes, _, crs = read(path.with_suffix(f".{suffix}"))
+    assert crs.to_epsg() == 4326
+    np.testing.assert_allclose(shapely.total_bounds(shapes), [10, 49.6, 10.4, 50])
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_map_without_a_crs_and_one_without_polygons(suffix, write_map, table):
+    path = write_map()
+    make_products(path, table, Products(vectors=suffix))
+    shapes, fields, crs = read(path.with_suffix(f".{suffix}"))
+    assert len(shapes) == 5 and sorted(fields["area"].tolist()) == [1, 1, 3, 3, 8]
+    assert crs is None or suffix == "geojson" or crs.to_epsg() is None
+    path = write_map(np.full((4, 5), 255, np.uint8), crs=UTM, transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000))
+    make_products(path, table, Products(vectors=suffix))
+    shapes, _, crs = read(path.with_suffix(f".{suffix}"))
+    assert len(shapes) == 0
+
+
+def test_control_points_place_polygons(write_map, table):
+    points = [GroundControlPoint(r, c, 500000 + 2 * c, 4000000 - 3 * r) for r, c in ((0, 0), (0, 5), (4, 0), (4, 5))]
+    path = write_map(crs=UTM, gcps=points)
+    make_products(path, table, Products(vectors="fgb"))
+    shapes, fields, crs = read(path.with_suffix(".fgb"))
+    assert crs == UTM and sorted(fields["area"].tolist()) == pytest.approx([6, 6, 18, 18, 48])
+    np.testing.assert_allclose(shapely.total_bounds(shapes), [500000, 3999988, 500008, 4000000], atol=1e-6)
+    assert "ground control points" not in path.with_name("map_areas.csv").read_text()
+
+
+@pytest.mark.parametrize("tolerance", [0, 1.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_polygons_are_valid_and_cover_the_map_once(seed, tolerance, write_map, table, monkeypatch):
+    monkeypatch.setattr("rsseg.mapping.vectors._ROWS", (16, 16))
+    labels = np.random.default_rng(seed).integers(0, 3, (20, 25)).repeat(3, 0).repeat(3, 1).astype(np.uint8)
+    path = write_map(labels, crs=UTM, transform=Affine(1, 0, 500000, 0, -1, 4000000))
+    write_layer(path.with_suffix(".gpkg"), polygons(path, None, 0, tolerance), table, GeoReference.of(path))
+    shapes, _, _ = read(path.with_suffix(".gpkg"))
+    assert shapely.is_valid(shapes).all()
+    assert shapely.area(shapes).sum() == pytest.approx(labels.size)
+    assert shapely.union_all(shapes).area == pytest.approx(labels.size)
+
+
+def test_formats_that_cannot_be_written(monkeypatch):
+    with pytest.raises(ConfigError, match=r"--vectors out\.shp: polygons are written as gpkg, geojson, fgb, parquet"):
+        Products(vectors="out.shp")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"--vectors parquet: GeoParquet needs the package pyarrow: .*or choose gpkg"):
+        Products(vectors="parquet")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_full_disk_leaves_no_file(suffix, write_map, table):
+    labels = np.random.default_rng(0).integers(0, 3, (120, 120)).astype(np.uint8)
+    path = write_map(labels, crs=UTM, transform=Affine(1, 0, 500000, 0, -1, 4000000))
+    target = path.with_suffix(f".{suffix}")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    found = list(polygons(path, None))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=f"cannot write .*map.{suffix}"):
+            write_layer(target, found, table, GeoReference.of(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(p.name for p in path.parent.iterdir()) == ["map.tif", "rgb.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_memory_does_not_grow_with_the_number_of_polygons(suffix, write_map, tmp_path, repo):
+    code = (
+        "import resource, sys; from pathlib import Path; import numpy as np\n"
+        "from rsseg.mapping.layers import write_layer; from rsseg.mapping.vectors import Polygon\n"
+        "from rsseg.io.georeference import GeoReference; from rsseg.metainfo import load_metainfo\n"
+        "ring = np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]])\n"
+        "def found(n): return (Polygon(0, [ring + i % 1000], 1.0) for i in range(n))\n"
+        "path, where = Path(sys.argv[1]), GeoReference((9, 9))\n"
+        "write_layer(path, found(10000), load_metainfo('loveda'), where)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "write_layer(path, found(150000), load_metainfo('loveda'), where)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    run = [sys.executable, "-c", code, tmp_path / f"x.{suffix}"]
+    done = subprocess.run(run, cwd=repo, capture_output=True, text=True, check=True, env={**os.environ})
+    assert int(done.stdout) < 40 * 1024  # KiB; all of them at once would take 150 MiB

@@ -17,7 +17,7 @@ _RELEASED = ("pos_embed",)
 _BLOCK = re.compile(r"backbone\.(?:levels\.(\d+)\.)?blocks\.(\d+)\.")
 _BETWEEN = re.compile(r"backbone\.levels\.(\d+)\.(?:norm|downsample)\.")
 _FIRST = ("backbone.patch_embed.", "backbone.pos_embed", "backbone.cls_token")
-_OPTIONS = ("layer_decay_rate", "published", "no_decay")
+_OPTIONS = ("layer_decay_rate", "samrs_compat", "no_decay")
 
 
 def depths_of(names: Iterable[str]) -> list[int]:
@@ -61,9 +61,9 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
 
     Args:
         optim_wrapper_cfg: As for mmengine's constructor.
-        paramwise_cfg: ``layer_decay_rate`` (above 0, at most 1); ``published``: True gives every layer the full rate,
-            as the release does; ``no_decay``: parts of the names of parameters without weight decay, by default
-            embeddings of places, with ``published`` only ``pos_embed``.
+        paramwise_cfg: ``layer_decay_rate`` (above 0, at most 1); ``samrs_compat``: True gives every layer the full
+            rate, as the release does; ``no_decay``: parts of the names of parameters without weight decay, by default
+            embeddings of places, with ``samrs_compat`` only ``pos_embed``.
 
     Raises:
         ValueError: An option is unknown, missing or out of range, or the backbone has no numbered blocks.
@@ -89,15 +89,15 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
     ) -> None:
         """Append one group of parameters for each pair of layer and weight decay to ``params``."""
         named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
-        published = self.paramwise_cfg.get("samrs_compat", False)
+        samrs_compat = self.paramwise_cfg.get("samrs_compat", False)
         depths = depths_of(name for name, _ in module.named_parameters())
-        if not depths and not published:
+        if not depths and not samrs_compat:
             raise ValueError("no layers: parameters are named neither backbone.blocks.* nor backbone.levels.*.blocks.*")
-        plain = self.paramwise_cfg.get("no_decay", _RELEASED if published else _PLACES)
+        plain = self.paramwise_cfg.get("no_decay", _RELEASED if samrs_compat else _PLACES)
         last = sum(depths) + 1
         groups: dict[tuple[int, bool], dict[str, Any]] = {}
         for name, value in named:
-            layer = last if published else layer_of(name, depths)
+            layer = last if samrs_compat else layer_of(name, depths)
             decays = value.ndim > 1 and not name.endswith(".bias") and not any(part in name for part in plain)
             if (layer, decays) not in groups:
                 rate = self.base_lr * self.paramwise_cfg["layer_decay_rate"] ** (last - layer)

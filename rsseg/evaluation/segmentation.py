@@ -22,7 +22,7 @@ __all__ = ["SegmentationMetric"]
 
 _PER_CLASS = ("IoU", "F1", "Acc")
 _OVERALL = ("mIoU", "mF1", "mAcc", "OA")
-_PUBLISHED = "_published"
+_COMPAT = "_samrs_compat"
 
 
 def _plane(data: torch.Tensor) -> torch.Tensor:
@@ -44,7 +44,7 @@ class SegmentationMetric(BaseMetric):
         output_dir: Folder for predictions as palette PNGs in the raw values of the label files; None writes none.
         format_only: Only write predictions; for images without labels.
         samrs_compat: Report, beside the right scores, what the SAMRS release's evaluation makes of the same
-            predictions, in keys that end in ``_published``.  Its histogram counts every ignored pixel as a correctly
+            predictions, in keys that end in ``_samrs_compat``.  Its histogram counts every ignored pixel as a correctly
             predicted pixel of the last class where the ignored value follows the last class's: so on Potsdam, where
             clutter lifts car (its other sets ignore 255, which the histogram leaves out).  Sets whose class table
             ignores no such value keep their scores; those without a table count as Potsdam.
@@ -137,7 +137,7 @@ class SegmentationMetric(BaseMetric):
                     f"pixels count as correct pixels of {self._info(name)['classes'][-1]}. These are no scores of the "
                     "model; compare them with that paper's tables only"
                 )
-            out |= self._overall(totals, _PUBLISHED)
+            out |= self._overall(totals, _COMPAT)
         return out
 
     def _overall(self, totals: dict[str, np.ndarray], suffix: str = "") -> dict[str, float]:

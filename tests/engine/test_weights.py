@@ -274,7 +274,7 @@ MISTAKES = {  # what is done to a ResNet's weights, options, and the message
     ),
     "a key lost": (lambda s: without(s, "layer3.1.bn2.bias"), {}, r"missing +1: layer3.1.bn2.bias"),
     "a key too many": (lambda s: s | {"odd.bias": PATCH}, {}, r"unexpected +1: odd.bias"),
-    "another shape": (lambda s: s | {"bn1.bias": PATCH}, {}, r"of another shape +1: .*bn1.bias.*\[1, 1, 64\].*\[8\]"),
+    "another shape": (lambda s: s | {"bn1.bias": PATCH}, {}, r"size mismatch +1: .*bn1.bias.*\[1, 1, 64\].*\[8\]"),
     "an unknown setting": (lambda s: s, dict(settings=dict(colour=1)), r"in.pth: .*does not make a model: .*colour"),
     "no weights": (lambda s: {"epoch": 3, "lr": 0.1}, {}, r"in.pth: holds no weights by name, but epoch, lr"),
 }

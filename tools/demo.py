@@ -26,7 +26,7 @@ def main() -> None:
 
     try:
         Demo(Path(__file__).parents[1], functools.partial(print, flush=True), args.iters, args.few).run()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         sys.exit(str(error))
 
 

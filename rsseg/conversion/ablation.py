@@ -26,6 +26,7 @@ from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.source_image import Transform, problem_row
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
+from rsseg.errors import ConfigError
 from rsseg.io.progress import Progress
 
 __all__ = ["PAPER_PROMPTS", "AblationReport", "ablate_prompts", "ablation_table"]
@@ -153,12 +154,12 @@ def _measure(
 def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) -> list[str]:
     """The prompt kinds, each in its canonical spelling."""
     if settings.truth is None:
-        raise ValueError("an ablation needs ground-truth masks; set truth=dict(kind=...) in the config")
+        raise ConfigError("an ablation needs ground-truth masks; set truth=dict(kind=...) in the config")
     if overwrites_others:
-        raise ValueError(f"--overwrite works with one process only; remove {settings.out_dir} and start again")
+        raise ConfigError(f"--overwrite works with one process only; remove {settings.out_dir} and start again")
     kinds = ["+".join(parse_prompt(kind)) for kind in prompts]
     if not kinds or len(set(kinds)) < len(kinds):
-        raise ValueError(f"prompts must be different kinds, at least one, not {' '.join(kinds)}")
+        raise ConfigError(f"prompts must be different kinds, at least one, not {' '.join(kinds)}")
     return kinds
 
 
@@ -175,7 +176,7 @@ def _build_transforms(settings: Settings, prompts: Sequence[str]) -> tuple[list[
     """The transforms before ``MakePrompts``, and that transform for every kind."""
     names = [transform["type"] for transform in settings.pipeline]
     if "MakePrompts" not in names:
-        raise ValueError(f"pipeline must hold MakePrompts to try prompts; it holds {', '.join(names)}")
+        raise ConfigError(f"pipeline must hold MakePrompts to try prompts; it holds {', '.join(names)}")
     at = names.index("MakePrompts")
     makers = {kind: build(TRANSFORMS, {**settings.pipeline[at], "kind": kind}, f"pipeline.{at}") for kind in prompts}
     return [build(TRANSFORMS, transform, f"pipeline.{i}") for i, transform in enumerate(settings.pipeline[:at])], makers

@@ -16,6 +16,7 @@ from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, load_source_image, problem_row
 from rsseg.datasets.detection import AnnotationError, DetectionSource, SourceItem
+from rsseg.errors import ConfigError
 from rsseg.structures.masks import MaskCrop, cut_mask
 
 __all__ = ["measure_image"]
@@ -109,7 +110,7 @@ def _count_tile(
     for kind, prompter in prompters.items():
         masks = decode(predictor, encoded, prompter(dict(results))["prompts"]).masks
         if len(masks) != len(labels):
-            raise ValueError(f"{len(masks)} masks for {len(labels)} prompts of kind {kind!r}")
+            raise ConfigError(f"{len(masks)} masks for {len(labels)} prompts of kind {kind!r}")
         part["masks"][kind]["area"] += [mask.area for mask in masks]
         pairs = zip(masks, truth, strict=True)
         part["masks"][kind]["common"] += [0 if true is None else _common(mask, true) for mask, true in pairs]

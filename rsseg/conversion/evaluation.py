@@ -11,6 +11,7 @@ from rsseg.conversion.ground_truth import load_ground_truth
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import AnnotationError, DetectionSource
+from rsseg.errors import ConfigError
 from rsseg.structures.masks import cut_mask, rle_intersection, to_rle
 
 __all__ = ["Score", "Scores", "aligned", "check_truth", "evaluate", "evaluation_table", "figure"]
@@ -94,7 +95,7 @@ def check_truth(settings: Settings) -> dict[str, Any]:
         ValueError: The config names none.
     """
     if settings.truth is None:
-        raise ValueError("--evaluate needs ground-truth masks; set truth=dict(kind=...) in the config")
+        raise ConfigError("--evaluate needs ground-truth masks; set truth=dict(kind=...) in the config")
     return settings.truth
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from rsseg.datasets.detection import AnnotationError, Detections, SourceItem, image_size, read_image
+from rsseg.errors import ConfigError, DataError
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_iou
 from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, rle_to_mask
@@ -36,7 +37,7 @@ def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons:
     ``polygons="labelme"`` takes vertices as pixels that belong to the object, border drawn, as labelme does.
     """
     if polygons not in ("coco", "labelme"):
-        raise ValueError(f"truth.polygons must be 'coco' or 'labelme', not {polygons!r}")
+        raise ConfigError(f"truth.polygons must be 'coco' or 'labelme', not {polygons!r}")
     size = detections.size or image_size(item.image)
     out: GroundTruthMasks = []
     for name, shape in zip(detections.object_ids, detections.extra.get("segmentation", []), strict=False):
@@ -179,11 +180,11 @@ def ground_truth_options(truth: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     options = {name: value for name, value in truth.items() if name != "samrs_compat_union"}
     kind = options.pop("kind", None)
     if kind not in GROUND_TRUTHS:
-        raise ValueError(f"no truth kind {kind!r}; there are {', '.join(GROUND_TRUTHS)}")
+        raise ConfigError(f"no truth kind {kind!r}; there are {', '.join(GROUND_TRUTHS)}")
     allowed = list(inspect.signature(GROUND_TRUTHS[kind]).parameters)[3:]
     for name in options:
         if name not in allowed:
-            raise ValueError(f"truth.{name} means nothing for kind {kind!r}; it takes {', '.join(allowed)}")
+            raise ConfigError(f"truth.{name} means nothing for kind {kind!r}; it takes {', '.join(allowed)}")
     return kind, options
 
 
@@ -207,5 +208,5 @@ def load_ground_truth(
     kind, options = ground_truth_options(truth)
     masks = GROUND_TRUTHS[kind](item, dataclasses.replace(detections), table, **options)
     if len(masks) != len(detections):
-        raise ValueError(f"{item.annotation}: {len(masks)} masks for {len(detections)} objects of {item.image.stem}")
+        raise DataError(f"{item.annotation}: {len(masks)} masks for {len(detections)} objects of {item.image.stem}")
     return masks

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsseg.errors import ConfigError
 from rsseg.structures.masks import MaskCrop, crop_mask, fill_polygon
 
 __all__ = ["ORDERS", "below_threshold", "clip_mask", "enlarge_qbox", "largest_component", "paint_order"]
@@ -68,7 +69,7 @@ def paint_order(order: str, areas: ArrayLike, predicted_iou: ArrayLike) -> NDArr
     Source: SAMRS release, main_sam_hbox_semantic.py, for ``file``; ours for the others.
     """
     if order not in ORDERS:
-        raise ValueError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
+        raise ConfigError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
     sizes = np.asarray(areas, np.int64)
     if order == "file":
         return np.arange(len(sizes))

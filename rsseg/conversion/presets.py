@@ -24,6 +24,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from rsseg.errors import ConfigError
+
 __all__ = ["PRESETS", "apply_preset"]
 
 _log = logging.getLogger("rsseg")
@@ -57,7 +59,7 @@ def apply_preset(config: Mapping[str, Any], name: str) -> dict[str, Any]:
         ValueError: There is no such preset.
     """
     if name not in PRESETS:
-        raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
     out = copy.deepcopy(dict(config))
     for key, wanted in copy.deepcopy(PRESETS[name]).items():
         given = out.get(key)

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.errors import ConfigError
 from rsseg.structures.boxes import qbox_to_hbox
 from rsseg.structures.masks import MaskCrop
 
@@ -77,7 +78,7 @@ class Prompts:
             ValueError: There are none; the message names ``who`` wanted them.
         """
         if self.boxes is None:
-            raise ValueError(f"{who} needs box prompts; choose a prompt with the part 'hbox' or 'rhbox'")
+            raise ConfigError(f"{who} needs box prompts; choose a prompt with the part 'hbox' or 'rhbox'")
         return self.boxes
 
     def draw_mask(self, i: int, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -97,7 +98,7 @@ class Prompts:
         elif self.mask_qboxes is not None:
             cv2.fillPoly(canvas, [self.mask_qboxes[i].astype(np.int32)], 1)
         else:
-            raise ValueError("there are no mask prompts; choose a prompt with the part hbox_m, rbox_m or rhbox_m")
+            raise ConfigError("there are no mask prompts; choose a prompt with the part hbox_m, rbox_m or rhbox_m")
         return canvas.astype(bool)
 
 
@@ -114,7 +115,7 @@ def parse_prompt(kind: str) -> tuple[str, ...]:
     roles = [PROMPTS.get(part) for part in parts]
     if None in roles or len(set(roles)) < len(roles):
         rows = [f"{role} {', '.join(part for part, own in PROMPTS.items() if own == role)}" for role in _ROLES]
-        raise ValueError(f"no prompt kind {kind!r}; join with '+' at most one part of each row: {'; '.join(rows)}")
+        raise ConfigError(f"no prompt kind {kind!r}; join with '+' at most one part of each row: {'; '.join(rows)}")
     return tuple(sorted(parts, key=lambda part: _ROLES.index(PROMPTS[part])))
 
 

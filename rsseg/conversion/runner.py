@@ -24,6 +24,7 @@ from rsseg.conversion.source_image import SourceImage, Transform, load_source_im
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.conversion.summary import failure_text, summary
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
+from rsseg.errors import ConfigError
 from rsseg.io.progress import Progress
 
 __all__ = ["Report", "convert_labels"]
@@ -127,7 +128,7 @@ def convert_labels(
 def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:
     store = Store(settings.out_dir)
     if overwrite and world > 1:
-        raise ValueError(f"--overwrite works with one process only; remove {store.root} and start again")
+        raise ConfigError(f"--overwrite works with one process only; remove {store.root} and start again")
     if overwrite:
         store.clear()
     return store

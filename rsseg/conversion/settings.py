@@ -19,6 +19,7 @@ from rsseg.conversion.presets import apply_preset
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.splits import BY
 from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open_parts, open_source
+from rsseg.errors import ConfigError
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["Settings", "build", "load_config", "shard_of"]
@@ -68,31 +69,31 @@ class Settings:
         _check_keys("source", self.source, _SOURCE | _SOURCE_OPTIONS, _SOURCE)
         self._check_parts()
         if self.source.get("image_mode", "strict") not in ("strict", "convert"):
-            raise ValueError(f"source.image_mode must be 'strict' or 'convert', not {self.source['image_mode']!r}")
+            raise ConfigError(f"source.image_mode must be 'strict' or 'convert', not {self.source['image_mode']!r}")
         if self.tiling is not None:
             _check_tiling(self.tiling)
         _check_keys("split", self.split, _SPLIT, _SPLIT - {"by"})
         if self.split.get("by", "source") not in BY:
-            raise ValueError(f"split.by must be 'source' or 'tile', not {self.split['by']!r}")
+            raise ConfigError(f"split.by must be 'source' or 'tile', not {self.split['by']!r}")
         share = self.split["val_fraction"]
         if not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise ValueError(f"split.val_fraction must be a number in 0..1, not {share!r}")
+            raise ConfigError(f"split.val_fraction must be a number in 0..1, not {share!r}")
         parse_prompt(self.prompt)
         if self.truth is not None:
             ground_truth_options(self.truth)
         known = [*self.predictors, *(name for name in PREDICTORS if name not in self.predictors)]
         if self.predictor not in known:
-            raise ValueError(f"no predictor {self.predictor!r}; there are {', '.join(known)}")
+            raise ConfigError(f"no predictor {self.predictor!r}; there are {', '.join(known)}")
         if not self.pipeline:
-            raise ValueError("pipeline must list at least one step; take it from _base_/convert.py")
+            raise ConfigError("pipeline must list at least one step; take it from _base_/convert.py")
 
     def _check_parts(self) -> None:
         for i, part in enumerate(self.source.get("parts") or []):
             _check_keys(f"source.parts[{i}]", part, {"images", "annotations", "prefix"}, {"images", "annotations"})
             if "/" in part.get("prefix", ""):
-                raise ValueError(f"source.parts[{i}].prefix begins file names, so no slash: {part['prefix']!r}")
+                raise ConfigError(f"source.parts[{i}].prefix begins file names, so no slash: {part['prefix']!r}")
         if self.source.get("parts") and self.source.get("stems") is not None:
-            raise ValueError("source.parts and source.stems do not go together; leave one out")
+            raise ConfigError("source.parts and source.stems do not go together; leave one out")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
@@ -104,7 +105,7 @@ class Settings:
         plain = config.to_dict() if hasattr(config, "to_dict") else copy.deepcopy(dict(config))
         for key in ("source", "out_dir", "predictor"):
             if key not in plain:
-                raise ValueError(f"the config lacks {key!r}")
+                raise ConfigError(f"the config lacks {key!r}")
         if plain.get("preset") is not None:
             plain = apply_preset(plain, plain["preset"])
         return cls(**{key: plain[key] for key in cls.__dataclass_fields__ if key in plain})
@@ -162,27 +163,27 @@ class Settings:
 def _check_tiling(tiling: Mapping[str, Any]) -> None:
     _check_keys("tiling", tiling, _TILING, {"size"})
     if tiling.get("box", "qbox") not in ("hbox", "qbox"):
-        raise ValueError(f"tiling.box must be 'hbox' or 'qbox', not {tiling['box']!r}")
+        raise ConfigError(f"tiling.box must be 'hbox' or 'qbox', not {tiling['box']!r}")
     sides = {}
     for key, least in (("size", 1), ("overlap", 0)):
         value = tiling.get(key, 0)
         sides[key] = list(value) if isinstance(value, list | tuple) else [value, value]
         if len(sides[key]) != 2 or any(type(side) is not int or side < least for side in sides[key]):
-            raise ValueError(f"tiling.{key} must be pixels from {least} on, one number or two, not {value!r}")
+            raise ConfigError(f"tiling.{key} must be pixels from {least} on, one number or two, not {value!r}")
     if any(overlap >= size for overlap, size in zip(sides["overlap"], sides["size"], strict=True)):
-        raise ValueError(f"tiling.overlap must be less than tiling.size, {tiling['size']}, not {tiling['overlap']!r}")
+        raise ConfigError(f"tiling.overlap must be less than tiling.size, {tiling['size']}, not {tiling['overlap']!r}")
     share = tiling.get("iof_thr", 0.7)
     if not isinstance(share, int | float) or not 0 < share <= 1:
-        raise ValueError(f"tiling.iof_thr must be a number above 0 and up to 1, not {share!r}")
+        raise ConfigError(f"tiling.iof_thr must be a number above 0 and up to 1, not {share!r}")
 
 
 def _check_keys(what: str, value: Mapping[str, Any], allowed: set[str], needed: set[str]) -> None:
     for key in value:
         if key not in allowed:
-            raise ValueError(f"{what}.{key} means nothing here; allowed are {', '.join(sorted(allowed))}")
+            raise ConfigError(f"{what}.{key} means nothing here; allowed are {', '.join(sorted(allowed))}")
     for key in sorted(needed):
         if key not in value:
-            raise ValueError(f"{what}.{key} is missing")
+            raise ConfigError(f"{what}.{key} is missing")
 
 
 def load_config(path: Path | str, options: Mapping[str, Any]) -> Config:
@@ -202,11 +203,11 @@ def load_config(path: Path | str, options: Mapping[str, Any]) -> Config:
     known = {*config, *Settings.__dataclass_fields__}
     for option in options:
         if option.split(".")[0] not in known:
-            raise ValueError(f"no setting {option!r} in {path}; there are {', '.join(sorted(known))}")
+            raise ConfigError(f"no setting {option!r} in {path}; there are {', '.join(sorted(known))}")
     try:
         config.merge_from_dict(dict(options))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot take these options, {', '.join(options)}: {error}") from error
+        raise ConfigError(f"{path} cannot take these options, {', '.join(options)}: {error}") from error
     return config
 
 
@@ -224,7 +225,7 @@ def build(registry: Registry, config: Mapping[str, Any], what: str) -> Any:
     kind = config.get("type")
     made = registry.get(kind) if isinstance(kind, str) else kind
     if made is None:
-        raise ValueError(f"{what}: there is no type {kind!r}; is the module that registers it in custom_imports?")
+        raise ConfigError(f"{what}: there is no type {kind!r}; is the module that registers it in custom_imports?")
     options = inspect.signature(made).parameters
     if not any(option.kind is option.VAR_KEYWORD for option in options.values()):
         _check_keys(f"{what} ({kind})", config, {"type", *options}, set())
@@ -242,12 +243,12 @@ def shard_of(launcher: str) -> tuple[int, int]:
     """
     names = {"none": None, "pytorch": ("RANK", "WORLD_SIZE"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS")}
     if launcher not in names:
-        raise ValueError(f"no launcher {launcher!r}; there are {', '.join(names)}")
+        raise ConfigError(f"no launcher {launcher!r}; there are {', '.join(names)}")
     variables = names[launcher]
     if variables is None:
         return 0, 1
     missing = [name for name in variables if name not in os.environ]
     if missing:
-        raise ValueError(f"launcher {launcher!r} needs {missing[0]} in the environment; start it through the launcher")
+        raise ConfigError(f"launcher {launcher!r} needs {missing[0]} in the environment; start it through the launcher")
     rank, world = (int(os.environ[name]) for name in variables)
     return rank, world

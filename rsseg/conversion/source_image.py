@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rsseg.conversion.ground_truth import GroundTruthMasks, load_ground_truth
 from rsseg.conversion.settings import Settings
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
+from rsseg.errors import ConfigError
 from rsseg.structures.windows import assign_boxes, tile_windows
 
 __all__ = [
@@ -72,7 +73,7 @@ def load_source_image(
     """
     detections = Detections(item.annotation, item.stem)
     if needs_gt_masks and settings.truth is None:
-        raise ValueError("this predictor needs ground-truth masks; set truth=dict(kind=...) in the config")
+        raise ConfigError("this predictor needs ground-truth masks; set truth=dict(kind=...) in the config")
     try:
         detections = source.read(item)
         broken = [error for error in detections.problems if error.path == item.image]

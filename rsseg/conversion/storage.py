@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.errors import ConfigError, JobError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.metainfo import ClassTable
 from rsseg.structures.pictures import indexed
@@ -64,7 +65,7 @@ def encode_image(image: NDArray[Any]) -> bytes:
         ValueError: PNG cannot hold such an image.
     """
     if image.dtype not in (np.uint8, np.uint16) or image.shape[2:] not in ((), (3,), (4,)):
-        raise ValueError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
+        raise ConfigError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     data: NDArray[np.uint8] = cv2.imencode(".png", image, _PNG)[1]
@@ -144,7 +145,7 @@ class Store:
             if (old := before.get(key)) != (new := now.get(key))
         ]
         if differing:
-            raise ValueError(
+            raise JobError(
                 f"{self.root} holds a run with another config: {'; '.join(differing)}. "
                 "Choose another --out, or delete the old one with --overwrite."
             )
@@ -166,7 +167,7 @@ class Store:
             ValueError: The folder holds files but no conversion.
         """
         if not (self.root / ".config.json").exists() and any((self.root / name).exists() for name in self.files):
-            raise ValueError(f"{self.root} was not written by a conversion; remove it yourself or choose another")
+            raise JobError(f"{self.root} was not written by a conversion; remove it yourself or choose another")
         for name in self.files:
             (self.root / name).unlink(missing_ok=True)
         for name in self.folders:

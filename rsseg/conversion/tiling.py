@@ -28,6 +28,7 @@ from rasterio.windows import Window
 from rsseg.conversion.source_image import tile_name
 from rsseg.conversion.storage import encode_image
 from rsseg.datasets.detection import SUFFIXES
+from rsseg.errors import ConfigError, DataError, JobError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
 from rsseg.io.progress import Progress
 from rsseg.structures.pictures import indexed
@@ -97,7 +98,7 @@ def cut_images(
         OSError: A tile cannot be written; the message names it.
     """
     if Path(out).resolve().is_relative_to(Path(images).resolve()):
-        raise ValueError(f"{out} lies in the folder of the images, where tiles would count as images; choose another")
+        raise ConfigError(f"{out} lies in the folder of the images, where tiles would count as images; choose another")
     paths = _find(Path(images), suffixes)
     _claim(Path(out), {"size": size, "overlap": overlap, "pad": pad})
     paths.sort(key=lambda path: -path.stat().st_size)  # the largest last would leave one thread working alone
@@ -154,7 +155,7 @@ def _find(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     by_stem: dict[str, Path] = {}
     for path in paths:
         if by_stem.setdefault(path.stem, path) != path:
-            raise ValueError(f"{by_stem[path.stem]} and {path} have one stem, so their tiles one name; rename one")
+            raise DataError(f"{by_stem[path.stem]} and {path} have one stem, so their tiles one name; rename one")
     return paths
 
 
@@ -165,7 +166,7 @@ def _claim(out: Path, now: dict[str, Any]) -> None:
     path = out / _RECORD
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
     if before != now:
-        raise ValueError(f"{out} holds tiles with {before}, not {now}; choose another folder or remove it")
+        raise JobError(f"{out} holds tiles with {before}, not {now}; choose another folder or remove it")
     with replacing(path) as file:
         file.write(json.dumps(now).encode())
 
@@ -177,10 +178,10 @@ class _Jpeg:
         try:
             with JpegImagePlugin.JpegImageFile(path) as image:
                 if image.mode not in ("L", "RGB"):
-                    raise ValueError(f"a JPEG must be grey or RGB, this one is {image.mode}; convert it")
+                    raise DataError(f"a JPEG must be grey or RGB, this one is {image.mode}; convert it")
                 pixels = np.array(image)
         except (OSError, SyntaxError) as error:
-            raise ValueError(f"image is broken or cut short, replace the file ({error})") from error
+            raise DataError(f"image is broken or cut short, replace the file ({error})") from error
         self._bands = np.moveaxis(np.atleast_3d(pixels), -1, 0)
         self.count, self.height, self.width = self._bands.shape
         self.colorinterp = [ColorInterp.gray]
@@ -195,7 +196,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with path.open("rb") as file:
             jpeg = file.read(2) == b"\xff\xd8"
     except OSError as error:
-        raise ValueError(f"file cannot be read ({error.strerror})") from error
+        raise DataError(f"file cannot be read ({error.strerror})") from error
     if jpeg:
         yield _Jpeg(path)
         return
@@ -203,7 +204,7 @@ def _opened(path: Path) -> Iterator[Any]:
         kinds = set(raster.dtypes)
         if len(kinds) > 1 or not kinds <= {"uint8", "uint16"} or raster.count not in (1, 3, 4):
             found = f"{raster.count} band(s) of {'/'.join(sorted(kinds))}"
-            raise ValueError(f"PNG tiles hold 1, 3 or 4 bands of uint8 or uint16, this image {found}; convert it")
+            raise DataError(f"PNG tiles hold 1, 3 or 4 bands of uint8 or uint16, this image {found}; convert it")
         yield raster
 
 

@@ -33,6 +33,7 @@ from rsseg.conversion.policies import ORDERS, below_threshold, clip_mask, enlarg
 from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.predictors.base import decode, encode, without_scores
 from rsseg.conversion.prompts import Prompts, make_prompts
+from rsseg.errors import ConfigError
 from rsseg.metainfo.table import IGNORE
 from rsseg.structures.boxes import clip_hbox, hbox_to_qbox, qbox_area, qbox_to_hbox, qbox_to_rbox
 from rsseg.structures.masks import cut_mask, paint_mask, to_rle
@@ -116,7 +117,7 @@ class PredictMasks:
             self.encode([results])
         prediction = decode(self.predictor, results.pop("encoded"), prompts) if prompts.count else without_scores([])
         if len(prediction.masks) != prompts.count:
-            raise ValueError(f"{len(prediction.masks)} masks for {prompts.count} prompts")
+            raise ConfigError(f"{len(prediction.masks)} masks for {prompts.count} prompts")
         results.update(prediction._asdict())
         return results
 
@@ -149,9 +150,9 @@ class RefineMasks:
         margin: float = 0.0,
     ) -> None:
         if clip not in (None, "box", "rbox"):
-            raise ValueError(f"clip must be 'box', 'rbox' or None, not {clip!r}")
+            raise ConfigError(f"clip must be 'box', 'rbox' or None, not {clip!r}")
         if margin < 0:
-            raise ValueError(f"margin must be at least 0, not {margin}")
+            raise ConfigError(f"margin must be at least 0, not {margin}")
         self.least = {"predicted_iou": min_predicted_iou, "stability": min_stability}
         self.largest_component, self.clip, self.margin = largest_component, clip, margin
 
@@ -215,7 +216,7 @@ class PaintLabels:
 
     def __init__(self, order: str = "file") -> None:
         if order not in ORDERS:
-            raise ValueError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
+            raise ConfigError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
         self.order = order
 
     def __call__(self, results: Results) -> Results:

@@ -11,6 +11,8 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
 
+from rsseg.errors import ConfigError
+
 __all__ = ["RandomColorJitter", "change_levels", "saturate", "shift_hue"]
 
 _BYTE = 255
@@ -111,9 +113,9 @@ class RandomColorJitter(BaseTransform):
         jitter: Sequence[float] | None = None,
     ) -> None:
         if around not in ("mean", "black"):
-            raise ValueError(f"around must be 'mean' or 'black', not {around!r}")
+            raise ConfigError(f"around must be 'mean' or 'black', not {around!r}")
         if jitter is not None and len(jitter) != 4:
-            raise ValueError(f"jitter needs brightness, contrast, saturation and hue, got {jitter}")
+            raise ConfigError(f"jitter needs brightness, contrast, saturation and hue, got {jitter}")
         self.amount, self.prob, self.around, self.jitter = amount, prob, around, jitter
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

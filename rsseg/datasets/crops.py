@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from rsseg.datasets.detection import SUFFIXES, image_size, read_image
 from rsseg.datasets.sampling import SeededIndex, seed_all
+from rsseg.errors import ConfigError, DataError
 from rsseg.structures.windows import cut_window, tile_windows
 
 __all__ = ["CropDataset"]
@@ -67,7 +68,7 @@ class CropDataset(Dataset):
         pipeline: Sequence[Any] = (),
     ) -> None:
         if not 0 < stride <= crop:
-            raise ValueError(f"stride={stride}: must be from 1 to crop={crop}, or pixels would be left out")
+            raise ConfigError(f"stride={stride}: must be from 1 to crop={crop}, or pixels would be left out")
         self.paths = [path for folder in folders for path in _find(folder)]
         with ThreadPoolExecutor(_THREADS) as pool:
             self.sizes = list(pool.map(image_size, self.paths))
@@ -117,7 +118,7 @@ def _find(folder: str | Mapping[str, str]) -> list[Path]:
         raise FileNotFoundError(f"{names}: {len(missing)} of its {len(wanted)} images are not in {place}: {shown}")
     several = [by_stem[name] for name in wanted if len(by_stem[name]) > 1]
     if several:
-        raise ValueError(f"{names}: {several[0][0].stem} may be {' or '.join(map(str, several[0]))}; rename one")
+        raise DataError(f"{names}: {several[0][0].stem} may be {' or '.join(map(str, several[0]))}; rename one")
     return [by_stem[name][0] for name in wanted]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from rsseg.datasets.segmentation import TableDataset
+from rsseg.errors import ConfigError, DataError
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["FoundPairs", "PairsDataset", "find_pairs"]
@@ -67,14 +68,14 @@ def _by_name(root: Path, patterns: str | Sequence[str]) -> dict[str, Path]:
             if match is None or not path.is_file():
                 continue
             if out.setdefault(match[1], path) != path:
-                raise ValueError(f"{out[match[1]]} and {path} have one name ({match[1]}); keep one of them there")
+                raise DataError(f"{out[match[1]]} and {path} have one name ({match[1]}); keep one of them there")
     return out
 
 
 def _name_pattern(pattern: str) -> re.Pattern[str]:
     before, star, after = Path(pattern).name.rpartition("*")
     if not star:
-        raise ValueError(f"{pattern!r} needs a * in its last part, which stands for the samples' names")
+        raise ConfigError(f"{pattern!r} needs a * in its last part, which stands for the samples' names")
     suffix = r"\.\w+" if not after else re.escape(after)
     return re.compile(re.escape(before) + r"([^.].*?)" + suffix)
 
@@ -124,7 +125,7 @@ class PairsDataset(TableDataset):
                 )
         own = layout.get("table") or self.table
         if load_metainfo(own).classes != load_metainfo(self.table).classes:
-            raise ValueError(f"{self.name}: {own} has other classes than {self.table}; a layout's table may not")
+            raise ConfigError(f"{self.name}: {own} has other classes than {self.table}; a layout's table may not")
         self.table = own
         _log.info("%s: %d pairs by %s in %s", self.name, len(found.pairs), layout["images"], self.data_root)
         return [

@@ -11,6 +11,8 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from mmseg.registry import DATA_SAMPLERS
 from torch.utils.data import Dataset, Sampler
 
+from rsseg.errors import ConfigError
+
 __all__ = ["ProportionalSampler", "SeededIndex", "allocate", "seed_all"]
 
 
@@ -34,9 +36,9 @@ def allocate(sizes: Sequence[int], total: int) -> list[int]:
     up to less than the batch and can be zero.
     """
     if min(sizes, default=0) < 1:
-        raise ValueError(f"every set needs at least one sample, got sizes {list(sizes)}")
+        raise ConfigError(f"every set needs at least one sample, got sizes {list(sizes)}")
     if total < len(sizes):
-        raise ValueError(f"a batch of {total} cannot hold {len(sizes)} sets; use a batch of at least {len(sizes)}")
+        raise ConfigError(f"a batch of {total} cannot hold {len(sizes)} sets; use a batch of at least {len(sizes)}")
     whole = sum(sizes)
     counts = [total * size // whole for size in sizes]
     by_remainder = sorted(range(len(sizes)), key=lambda i: (-(total * sizes[i] % whole), i))
@@ -96,7 +98,9 @@ class ProportionalSampler(Sampler):
         self.sizes = [int(n) for n in getattr(dataset, "set_sizes", None) or [len(dataset)]]  # type: ignore[arg-type]
         self.counts = allocate(self.sizes, batch_size) if counts is None else [int(n) for n in counts]
         if sum(self.counts) != batch_size or len(self.counts) != len(self.sizes):
-            raise ValueError(f"counts {self.counts} must be one per set ({len(self.sizes)}) and add up to {batch_size}")
+            raise ConfigError(
+                f"counts {self.counts} must be one per set ({len(self.sizes)}) and add up to {batch_size}"
+            )
         self.seed = sync_random_seed() if seed is None else seed
         self.batch_size = batch_size
         self._start = 0

@@ -291,7 +291,7 @@ class MultiDataset(ConcatDataset):
         infos = [item.metainfo for item in built]
         names = [info["dataset_name"] for info in infos]
         if len(set(names)) != len(names):
-            raise ValueError(f"every set needs a name of its own, got {names}")
+            raise ConfigError(f"every set needs a name of its own, got {names}")
         self._metainfo = {**infos[0], "sets": dict(zip(names, infos, strict=True))}
 
     def __getitem__(self, idx: int) -> dict:

@@ -13,6 +13,7 @@ from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmseg.registry import TRANSFORMS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_labels
 from rsseg.metainfo import load_metainfo
 
@@ -49,10 +50,10 @@ class LoadFirstBands(LoadImageFromFile):
                 with rasterio.open(path) as raster:
                     if raster.count < 3 or set(raster.dtypes[:3]) != {"uint8"}:
                         found = f"{raster.count} band(s) of {'/'.join(sorted(set(raster.dtypes)))}"
-                        raise ValueError(f"{path}: expected red, green and blue of uint8, found {found}")
+                        raise DataError(f"{path}: expected red, green and blue of uint8, found {found}")
                     bands = raster.read([3, 2, 1])
         except RasterioError as error:
-            raise ValueError(f"{path}: cannot be read: {error.__cause__ or error}") from error
+            raise DataError(f"{path}: cannot be read: {error.__cause__ or error}") from error
         results["img"] = np.ascontiguousarray(np.moveaxis(bands, 0, -1))
         results["img_shape"] = results["ori_shape"] = bands.shape[1:]
         return results
@@ -116,7 +117,7 @@ class RandomScale(BaseTransform):
 
     def __init__(self, low: float = 0.5, high: float = 2.0, prob: float = 0.5) -> None:
         if not 0 < low <= high:
-            raise ValueError(f"RandomScale needs 0 < low <= high, got {low} and {high}")
+            raise ConfigError(f"RandomScale needs 0 < low <= high, got {low} and {high}")
         self.low, self.high, self.prob = low, high, prob
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

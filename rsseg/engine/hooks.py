@@ -18,6 +18,7 @@ from PIL import Image
 
 from rsseg.engine.checkpoint import load_pretrained
 from rsseg.engine.checks import TESTED, check_names, data_classes
+from rsseg.errors import ConfigError
 from rsseg.io.files import Writer
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.pictures import blend, panel
@@ -126,7 +127,7 @@ class CompileBackbone(Hook):
         parts = dict(model.named_modules())
         found = [parts[name] for name in ("backbone", "clip.visual", "dino") if name in parts]
         if not found:
-            raise ValueError(f"{type(model).__name__} has no backbone to compile: train without --compile")
+            raise ConfigError(f"{type(model).__name__} has no backbone to compile: train without --compile")
         for part in found:
             part.compile()
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 
+from rsseg.errors import ConfigError
 from rsseg.io.checkpoints import TRUST_VARIABLE
 
 __all__ = ["add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
@@ -27,7 +28,7 @@ def start_processes(launcher: str) -> None:
     if launcher == "none" or torch.cuda.is_available() or torch.distributed.is_initialized():
         return
     if launcher != "pytorch":
-        raise ValueError(f"--launcher {launcher} needs GPUs; on CPUs use tools/dist_train.sh (--launcher pytorch)")
+        raise ConfigError(f"--launcher {launcher} needs GPUs; on CPUs use tools/dist_train.sh (--launcher pytorch)")
     torch.distributed.init_process_group("gloo")
 
 

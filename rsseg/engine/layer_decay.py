@@ -10,6 +10,8 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
+from rsseg.errors import ConfigError
+
 __all__ = ["LayerDecayConstructor", "depths_of", "layer_of"]
 
 _PLACES = ("pos_embed", "cls_token", "rel_pos", "relative_position", "level_embed")
@@ -77,12 +79,12 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
         super()._validate_cfg()
         unknown = set(self.paramwise_cfg) - set(_OPTIONS)
         if unknown:
-            raise ValueError(f"paramwise_cfg: {sorted(unknown)} unknown; allowed are {', '.join(_OPTIONS)}")
+            raise ConfigError(f"paramwise_cfg: {sorted(unknown)} unknown; allowed are {', '.join(_OPTIONS)}")
         rate = self.paramwise_cfg.get("layer_decay_rate")
         if rate is None or not 0 < rate <= 1:
-            raise ValueError(f"paramwise_cfg needs a layer_decay_rate above 0 and at most 1, got {rate}")
+            raise ConfigError(f"paramwise_cfg needs a layer_decay_rate above 0 and at most 1, got {rate}")
         if self.base_lr is None or self.base_wd is None:
-            raise ValueError("LayerDecayConstructor needs the optimizer's lr and weight_decay")
+            raise ConfigError("LayerDecayConstructor needs the optimizer's lr and weight_decay")
 
     def add_params(
         self, params: list[dict[str, Any]], module: nn.Module, prefix: str = "", is_dcn_module: Any = None
@@ -92,7 +94,9 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
         samrs_compat = self.paramwise_cfg.get("samrs_compat", False)
         depths = depths_of(name for name, _ in module.named_parameters())
         if not depths and not samrs_compat:
-            raise ValueError("no layers: parameters are named neither backbone.blocks.* nor backbone.levels.*.blocks.*")
+            raise ConfigError(
+                "no layers: parameters are named neither backbone.blocks.* nor backbone.levels.*.blocks.*"
+            )
         plain = self.paramwise_cfg.get("no_decay", _RELEASED if samrs_compat else _PLACES)
         last = sum(depths) + 1
         groups: dict[tuple[int, bool], dict[str, Any]] = {}

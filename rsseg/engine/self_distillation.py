@@ -13,6 +13,8 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from rsseg.errors import ConfigError
+
 __all__ = ["SelfDistillation", "clip_each", "cosine", "warm_up"]
 
 _TOLERANCE = 0.05
@@ -71,7 +73,7 @@ class SelfDistillation(Hook):
         clip: float | None = 3.0,
     ) -> None:
         if epoch < 1:
-            raise ValueError(f"epoch={epoch}: must be at least 1 iteration")
+            raise ConfigError(f"epoch={epoch}: must be at least 1 iteration")
         self.epoch, self.frozen_epochs, self.clip = epoch, frozen_epochs, clip
         self.temperature, self.temperature_epochs, self.momentum = temperature, temperature_epochs, momentum
 

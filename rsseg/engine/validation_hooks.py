@@ -25,6 +25,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+from rsseg.errors import ConfigError
+
 __all__ = ["ResumableBestCheckpoint", "ValidationLoss"]
 
 
@@ -62,7 +64,7 @@ class ValidationLoss(Hook):
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
         for pixels, sample in zip(data_batch["inputs"], data_batch["data_samples"], strict=True):
             if "gt_sem_seg" not in sample:
-                raise ValueError(
+                raise ConfigError(
                     "ValidationLoss needs labels: the validation pipeline loads none, add LoadLabels to it"
                 )
             labels = sample.gt_sem_seg.data

@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from rsseg.errors import ConfigError
 from rsseg.metainfo import list_metainfo, load_metainfo, merged_ids
 
 __all__ = ["use_dataset"]
@@ -38,7 +39,7 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
         cfg.test_evaluator.update(merge=merge, predicted=own)  # not .merge = ...: it is a method of the config's dicts
     elif load_metainfo(own).classes != load_metainfo(reference).classes:
         known = [name for name in list_metainfo() if _knows(name, own) and _knows(name, reference)]
-        raise ValueError(
+        raise ConfigError(
             f"the model predicts {own}'s classes, {path} has {reference}'s; --merge TABLE names common ones: "
             f"{', '.join(known) or 'there is no table that knows both'}"
         )
@@ -51,7 +52,7 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
 def _table(cfg: Config, where: str) -> str:
     found = sorted(set(_tables(cfg.get("test_dataloader") or {})))
     if len(found) != 1:
-        raise ValueError(f"{where}: a test set of one class table is needed, found {', '.join(found) or 'none'}")
+        raise ConfigError(f"{where}: a test set of one class table is needed, found {', '.join(found) or 'none'}")
     return found[0]
 
 

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_labels
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
@@ -61,7 +62,7 @@ class LabelFolder:
         out: dict[str, Path] = {}
         for path in found:
             if path.stem in out:
-                raise ValueError(f"{path} and {out[path.stem]} have the same name; keep one")
+                raise DataError(f"{path} and {out[path.stem]} have the same name; keep one")
             out[path.stem] = path
         return out
 
@@ -88,7 +89,7 @@ def _map_ids(path: Path, table: ClassTable) -> NDArray[np.uint8] | None:
             if not named:
                 return None
             if named != {str(i): name for i, name in enumerate(table.classes)}:
-                raise ValueError(f"{path} is a map of {', '.join(named.values())}, not of {table.name}'s classes")
+                raise DataError(f"{path} is a map of {', '.join(named.values())}, not of {table.name}'s classes")
             ids: NDArray[np.uint8] = file.read(1)
             return ids
 
@@ -157,7 +158,7 @@ def compare_folders(
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
     tables = [load_metainfo(folder.common or folder.table) for folder in (first, second)]
     if tables[0].classes != tables[1].classes:
-        raise ValueError(
+        raise ConfigError(
             f"{first.table} and {second.table} have other classes; name a common table, such as landcover6"
         )
     files = first.files(), second.files()
@@ -169,7 +170,7 @@ def compare_folders(
         both = _chosen(names, both)
     if not both:
         examples = next(iter(files[0])), next(iter(files[1]))
-        raise ValueError(
+        raise ConfigError(
             f"{first.path} and {second.path} share no file name; they hold {examples[0]} and {examples[1]}"
         )
     todo, rows, progress = [(files[0][name], files[1][name]) for name in both], [], Progress(len(both), "compare")
@@ -197,7 +198,7 @@ def _chosen(names: Sequence[str], both: Sequence[str]) -> list[str]:
     if missing:
         raise FileNotFoundError(f"{len(missing)} of {len(stems)} names are not in both folders, such as {missing[0]}")
     if not stems:
-        raise ValueError("the list of files to compare is empty")
+        raise ConfigError("the list of files to compare is empty")
     return sorted(set(stems))
 
 
@@ -206,7 +207,7 @@ def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) ->
     try:
         a, b = first.read(one), second.read(other)
         if a.shape != b.shape:
-            raise ValueError(f"{one} is {a.shape} high and wide, {other} {b.shape}")
+            raise DataError(f"{one} is {a.shape} high and wide, {other} {b.shape}")
     except (OSError, ValueError, SyntaxError) as error:
         text = str(error)
         return text if str(one) in text or str(other) in text else f"{one}, {other}: {text}"

@@ -16,6 +16,8 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from rsseg.errors import ConfigError, DataError
+
 __all__ = ["Row", "build_for_counting", "count_multiply_adds", "count_parameters", "read_rows", "table_lines"]
 
 COLUMNS = ("row", "config", "classes", "params", "flops")
@@ -62,7 +64,7 @@ def _table_rows(table: Path) -> Iterator[Row]:
         reader = csv.DictReader(file)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
-            raise ValueError(f"{table}: no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+            raise DataError(f"{table}: no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
         for cells in reader:
             config = table.parent / cells["config"]
             if not config.is_file():
@@ -71,7 +73,7 @@ def _table_rows(table: Path) -> Iterator[Row]:
                 params, flops = (float(cells[key]) if cells[key] else None for key in ("params", "flops"))
                 classes = int(cells["classes"]) if cells["classes"] else None
             except ValueError as error:
-                raise ValueError(f"{table}, line {reader.line_num}: {error}") from error
+                raise DataError(f"{table}, line {reader.line_num}: {error}") from error
             yield Row(config, cells["row"], classes, params, flops)
 
 
@@ -141,7 +143,7 @@ def table_lines(rows: Sequence[Row], sizes: Sequence[int]) -> Iterator[str]:
     for row in rows:
         config = Config.fromfile(row.config)
         if "model" not in config:
-            raise ValueError(f"{row.config}: has no model")
+            raise ConfigError(f"{row.config}: has no model")
         init_default_scope(config.get("default_scope") or "mmseg")
         model = build_for_counting(config.model)
         own = count_parameters(model)

@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import Writer
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
@@ -73,13 +74,13 @@ class SegmentationMetric(BaseMetric):
         super().__init__(**kwargs)
         self.only_true = only_true
         if format_only and output_dir is None:
-            raise ValueError("format_only=True needs an output_dir to write to")
+            raise ConfigError("format_only=True needs an output_dir to write to")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
         self.samrs_compat = samrs_compat
         if predicted is not None and merge is None:
-            raise ValueError(f"predicted={predicted!r} needs merge, the table of the classes that both sets have")
+            raise ConfigError(f"predicted={predicted!r} needs merge, the table of the classes that both sets have")
         if merge is not None and ignore_index != IGNORE:
-            raise ValueError(f"with merge, pixels without a label have the value {IGNORE}, not {ignore_index}")
+            raise ConfigError(f"with merge, pixels without a label have the value {IGNORE}, not {ignore_index}")
         self.merge, self.predicted = merge, predicted
         self._writer: Writer | None = None
 
@@ -100,7 +101,7 @@ class SegmentationMetric(BaseMetric):
                     classes = self._info(name)["classes"]
                     counts = confusion_matrix(pred, target, len(classes), self.ignore_index).numpy()
                 except ValueError as error:
-                    raise ValueError(f"{sample.get('seg_map_path', 'sample')}: {error}") from error
+                    raise DataError(f"{sample.get('seg_map_path', 'sample')}: {error}") from error
                 ignored = target.numel() - int(counts.sum())
             self.results.append((name, counts, ignored, left))
 

@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import replacing
 
 __all__ = ["VOCABULARY_SETS", "check_sets", "keep_scores", "score_table", "use_vocabulary", "vocabulary_configs"]
@@ -41,11 +42,11 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
         ValueError: The model has no vocabulary, or the dataset's config no test set of one class table.
     """
     if "vocabulary" not in cfg.model:
-        raise ValueError(f"the classes of a {cfg.model.type} are fixed; a model with a vocabulary is needed")
+        raise ConfigError(f"the classes of a {cfg.model.type} are fixed; a model with a vocabulary is needed")
     other = Config.fromfile(path)
     dataset = (other.get("test_dataloader") or {}).get("dataset", {})
     if not isinstance(dataset.get("table"), str):
-        raise ValueError(f"{path}: a test set of one class table is needed")
+        raise ConfigError(f"{path}: a test set of one class table is needed")
     if data_root is not None:
         dataset.data_root = data_root
     cfg.model.vocabulary = dataset.table
@@ -70,7 +71,7 @@ def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Se
     where = {name: root for name, _, root in (text.partition("=") for text in roots)}
     wrong = sorted(name for name, root in where.items() if name not in VOCABULARY_SETS or not root)
     if wrong:
-        raise ValueError(f"{', '.join(wrong)}: must be SET=DIR with a SET of {', '.join(VOCABULARY_SETS)}")
+        raise ConfigError(f"{', '.join(wrong)}: must be SET=DIR with a SET of {', '.join(VOCABULARY_SETS)}")
     out = {}
     for name in sets:
         out[name] = Config.fromfile(config)
@@ -132,7 +133,7 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             if reader.fieldnames != columns:
-                raise ValueError(f"{path}: has the columns {reader.fieldnames}, not {columns}; name another file")
+                raise DataError(f"{path}: has the columns {reader.fieldnames}, not {columns}; name another file")
             rows = {(row["config"], row["checkpoint"]): row for row in reader}
     row = rows.setdefault((config, checkpoint), {**dict.fromkeys(columns, ""), "config": config})
     row |= {"checkpoint": checkpoint, **{name: f"{value:.2f}" for name, value in scores.items()}}

@@ -24,6 +24,7 @@ from typing import Any
 from mmengine.config import Config
 
 from rsseg.datasets.preparation import few_path, read_few
+from rsseg.errors import ConfigError, JobError
 from rsseg.experiments.few_labels_table import Row, write_tables
 from rsseg.io.files import replacing
 from rsseg.io.progress import Progress
@@ -95,7 +96,7 @@ class FewLabels:
         """
         names = [init.name for init in self.inits]
         if len(set(names)) < len(names) or any("/" in name for name in names):
-            raise ValueError(f"rows need names of their own, without slashes, got {', '.join(names)}")
+            raise ConfigError(f"rows need names of their own, without slashes, got {', '.join(names)}")
         self.out.mkdir(parents=True, exist_ok=True)
         cells = [(i, p, s) for s in self.seeds for p in self.percents for i in self.inits]
         wanted = {cell: self._settings(*cell) for cell in cells}
@@ -110,7 +111,7 @@ class FewLabels:
             place = free.get()
             try:
                 self._run_cell(cell, wanted[cell], place)
-            except RuntimeError as error:
+            except JobError as error:
                 self.failures.append(str(error))
                 _log.warning("failed: %s", error)
             finally:
@@ -156,7 +157,7 @@ class FewLabels:
         found = json.loads(path.read_text(encoding="utf-8"))
         other = [key for key, value in wanted.items() if found["settings"].get(key) != value]
         if other:
-            raise ValueError(
+            raise JobError(
                 f"{path} comes from other settings ({', '.join(other)}); remove {path.parent} to run it again, or take "
                 "another --out"
             )
@@ -169,7 +170,7 @@ class FewLabels:
         with _locked(folder / ".lock") as lock:
             started = folder / "settings.json"
             if started.is_file() and json.loads(started.read_text(encoding="utf-8")) != settings:
-                raise RuntimeError(f"{folder} was begun with other settings; remove it, or take another --out")
+                raise JobError(f"{folder} was begun with other settings; remove it, or take another --out")
             _write_json(started, settings)
             fixed = [
                 f"train_dataloader.dataset.subset={few_path(self.lists, percent, seed)}",
@@ -210,7 +211,7 @@ class FewLabels:
             )
         if code:
             last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-3:])
-            raise RuntimeError(f"tools/{name}.py in {folder}: exit status {code}; the end of {log}:\n{last}")
+            raise JobError(f"tools/{name}.py in {folder}: exit status {code}; the end of {log}:\n{last}")
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsseg.errors import DataError
+
 __all__ = ["read_labels"]
 
 
@@ -29,5 +31,5 @@ def read_labels(path: str | Path) -> NDArray[np.uint8]:
             raise FileNotFoundError(f"{path}: no readable label file")
         labels = read
     if labels.ndim != 2 or labels.dtype != np.uint8:
-        raise ValueError(f"{path}: labels must be one uint8 channel, found {labels.dtype} of shape {labels.shape}")
+        raise DataError(f"{path}: labels must be one uint8 channel, found {labels.dtype} of shape {labels.shape}")
     return labels

@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config, DictAction
 
 from rsseg.engine import check_names
+from rsseg.errors import ConfigError
 from rsseg.io.files import sha256_of
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.layers import FORMATS
@@ -110,13 +111,13 @@ def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
     elif target.is_dir() or target.suffix.lower() in (".tif", ".tiff", ".png"):
         return [(source, target / f"{path.stem}_map.tif" if target.is_dir() else target)]
     else:
-        raise ValueError(f"{target}: a map's name ends in .tif or .png; or make the folder {target} first")
+        raise ConfigError(f"{target}: a map's name ends in .tif or .png; or make the folder {target} first")
     maps = [target / f"{Path(file).stem}_map.tif" for file in found]
     if not found:
-        raise ValueError(f"{source}: no rasters")
+        raise ConfigError(f"{source}: no rasters")
     twice = [file for file, made in zip(found, maps, strict=True) if maps.count(made) > 1]
     if twice:
-        raise ValueError(f"{source}: two rasters would become maps of the same name, {', '.join(twice)}; "
+        raise ConfigError(f"{source}: two rasters would become maps of the same name, {', '.join(twice)}; "
                          "give them to two commands with another folder each")  # fmt: skip
     return list(zip(found, maps, strict=True))
 
@@ -133,7 +134,7 @@ def _device(told: str | None) -> str:
         try:
             torch.zeros(1, device=told)
         except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"--device {told}: cannot be used here ({str(error).splitlines()[0]})") from error
+            raise ConfigError(f"--device {told}: cannot be used here ({str(error).splitlines()[0]})") from error
         return told
     if not torch.cuda.is_available():
         return "cpu"
@@ -142,7 +143,7 @@ def _device(told: str | None) -> str:
 
 def _products(args: argparse.Namespace, table: str | ClassTable) -> Products:
     if args.reference is None and (args.reference_classes or args.merge):
-        raise ValueError("--reference-classes and --merge say how to compare with the labels of --reference")
+        raise ConfigError("--reference-classes and --merge say how to compare with the labels of --reference")
     against = args.reference and Reference(args.reference, args.reference_classes, args.merge, table)
     return Products(args.vectors, args.min_area, args.simplify, against)
 
@@ -178,7 +179,7 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorScorer, ClassTable, Map
     config.merge_from_dict(args.cfg_options or {})
     asked = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
     if asked is not None and (args.classes or args.head):
-        raise ValueError("an open-vocabulary model has the classes of --vocabulary, not of --classes or --head")
+        raise ConfigError("an open-vocabulary model has the classes of --vocabulary, not of --classes or --head")
     name = table_name(config, args.head, args.classes) if asked is None else asked.name
     table = load_metainfo(name) if isinstance(name, str) else name
     wanted, device = _products(args, name), _device(args.device)
@@ -222,7 +223,7 @@ def run(
     """
     jobs = sources_of(args.source, args.target) if jobs is None else jobs
     if len(jobs) > 1 and (args.reference or args.vectors not in (None, *FORMATS)):
-        raise ValueError(
+        raise ConfigError(
             f"several rasters have no common --reference, and their --vectors is only a suffix ({', '.join(FORMATS)})"
         )
     predictor, table, options, about, wanted = _setting(args)
@@ -237,7 +238,7 @@ def run(
             _log.error("%s", error)
             failed.append(source)
     if failed:
-        raise ValueError(
+        raise ConfigError(
             f"{len(failed)} of {len(jobs)} rasters have no map, see above; the same command does only what is missing: "
             + ", ".join(failed)
         )

@@ -12,7 +12,7 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 
-from rsseg.errors import DataError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.areas import measure_class_areas
 from rsseg.io.georeference import GeoReference
 from rsseg.mapping.reference import ReferenceLabels
@@ -101,18 +101,18 @@ class Reference:
     def __post_init__(self) -> None:
         if isinstance(self.mapped, ClassTable):
             if self.labels is None or self.merge is not None:
-                raise ValueError("labels are compared with words by --reference-classes, without --merge")
+                raise ConfigError("labels are compared with words by --reference-classes, without --merge")
             if (self._named == IGNORE).all():
-                raise ValueError(f"none of {', '.join(self.mapped.classes)} is a class of {self.labels}; it has "
+                raise ConfigError(f"none of {', '.join(self.mapped.classes)} is a class of {self.labels}; it has "
                                  f"{', '.join(load_metainfo(self.labels).classes)}")  # fmt: skip
         elif self.labels is None and self.merge is None:
             return
         elif self.mapped is None:
-            raise ValueError("labels of another class table are compared by the name of the map's own")
+            raise ConfigError("labels of another class table are compared by the name of the map's own")
         elif self.merge is not None:
             unmatched_ids(self.merge, self.mapped, self.labels or self.mapped)
         elif load_metainfo(self.labels or "").classes != load_metainfo(self.mapped).classes:
-            raise ValueError(
+            raise ConfigError(
                 f"the map has {self.mapped}'s classes, the reference {self.labels}'s; name a table in which they meet "
                 "with --merge, for example landcover6"
             )

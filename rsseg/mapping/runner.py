@@ -20,7 +20,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
-from rsseg.errors import ConfigError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
@@ -68,15 +68,15 @@ class MapOptions:
 
     def __post_init__(self) -> None:
         if self.blend not in BLENDS:
-            raise ValueError(f"no blend {self.blend!r}; there are {', '.join(BLENDS)}")
+            raise ConfigError(f"no blend {self.blend!r}; there are {', '.join(BLENDS)}")
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
-            raise ValueError(f"the range of values begins with the smaller one, not {self.value_range}")
+            raise ConfigError(f"the range of values begins with the smaller one, not {self.value_range}")
         if not 0 <= self.overlap < 1:
-            raise ValueError(f"the overlap is a share of the window, at least 0 and below 1, not {self.overlap}")
+            raise ConfigError(f"the overlap is a share of the window, at least 0 and below 1, not {self.overlap}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ValueError(f"the threshold is a probability, not {self.threshold}")
+            raise ConfigError(f"the threshold is a probability, not {self.threshold}")
         if self.batch < 1 or (self.gsd is not None and not self.gsd > 0):
-            raise ValueError(f"batch {self.batch} and gsd {self.gsd} must be positive")
+            raise ConfigError(f"batch {self.batch} and gsd {self.gsd} must be positive")
 
 
 @dataclass
@@ -131,7 +131,7 @@ def map_raster(
     """
     _give_memory_back()
     if target.exists() and Path(source).exists() and target.samefile(source):
-        raise ValueError(f"{target}: is the source; give the map another name")
+        raise DataError(f"{target}: is the source; give the map another name")
     with rasterio.Env(GDAL_CACHEMAX=CACHE), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the areas say so
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)

@@ -12,6 +12,7 @@ import rasterio
 from rasterio import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
+from rsseg.errors import ConfigError
 from rsseg.mapping.command import add_options, run, sources_of
 
 __all__ = ["add_arguments", "run_segmentation", "segmentation_jobs"]
@@ -42,7 +43,7 @@ def segmentation_jobs(sources: Sequence[str], out: Path) -> list[tuple[str, Path
     maps = [target for _, target in jobs]
     twice = sorted({str(target) for target in maps if maps.count(target) > 1})
     if twice:
-        raise ValueError(f"two images would become {twice[0]}; give them to two commands with another --out")
+        raise ConfigError(f"two images would become {twice[0]}; give them to two commands with another --out")
     return [(source, target.with_suffix(".png") if _is_picture(source) else target) for source, target in jobs]
 
 
@@ -85,4 +86,4 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
             _log.error("%s", error)
             failed.append(str(error))
     if failed:
-        raise ValueError("; ".join(failed))
+        raise ConfigError("; ".join(failed))

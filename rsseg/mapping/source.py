@@ -39,16 +39,16 @@ def choose_bands(colours: Sequence[ColorInterp], told: Sequence[int] | None, whe
     if told is not None:
         wrong = [band for band in told if not 1 <= band <= len(colours)]
         if wrong:
-            raise ValueError(f"{where}: has {len(colours)} bands, --bands asks for band {wrong[0]}")
+            raise DataError(f"{where}: has {len(colours)} bands, --bands asks for band {wrong[0]}")
         return list(told)
     found = [[i for i, colour in enumerate(colours, start=1) if colour == wanted] for wanted in _COLOURS]
     if any(len(numbers) != 1 for numbers in found):
         if list(colours) == [ColorInterp.palette]:
-            raise ValueError(f"{where}: holds numbers of colours, not colours; gdal_translate -expand rgb makes a copy "
+            raise DataError(f"{where}: holds numbers of colours, not colours; gdal_translate -expand rgb makes a copy "
                              "with colours")  # fmt: skip
         names = ", ".join(colour.name for colour in colours)
         how = ", red first, for example --bands 3,2,1" if len(colours) > 2 else ", for a grey one --bands 1,1,1"
-        raise ValueError(
+        raise DataError(
             f"{where}: does not say which of its bands are red, green and blue ({names}); say it with --bands{how}"
         )
     return [numbers[0] for numbers in found]
@@ -85,12 +85,12 @@ class RasterSource:
         except RasterioIOError as error:
             raise OSError(f"{path}: not a raster that GDAL can open ({error})") from error
         if not self._file.count:
-            raise ValueError(f"{path}: has no bands of its own; name one of {', '.join(self._file.subdatasets[:4])}")
+            raise DataError(f"{path}: has no bands of its own; name one of {', '.join(self._file.subdatasets[:4])}")
         self.bands = choose_bands(self._file.colorinterp, bands, path)
         dtypes = {self._file.dtypes[band - 1] for band in self.bands}
         self._mixed = np.result_type(*dtypes) if len(dtypes) > 1 else None
         if dtypes != {"uint8"} and value_range is None:
-            raise ValueError(
+            raise DataError(
                 f"{path}: holds {', '.join(sorted(dtypes))}, not 8 bits; say which values are black and white, "
                 "for example --range 0,3000 (--range 0,255 for values as the model expects them)"
             )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsseg.errors import DataError
 from rsseg.io.files import replacing
 from rsseg.mapping.blend import Blender, argmax_classes
 from rsseg.mapping.grid import Grid
@@ -218,7 +219,7 @@ def read_strip(strips: Strips, number: int) -> NDArray[np.uint8]:
     data = np.fromfile(strips.path(number), np.uint8)
     planes, rows = strips.planes, high - low
     if data.size != planes * rows * strips.grid.size[1]:
-        raise ValueError(
+        raise DataError(
             f"{strips.path(number)}: has {data.size} bytes, not those of {rows} rows; delete it and run again"
         )
     out = np.empty((planes, rows, strips.grid.size[1]), np.uint8)

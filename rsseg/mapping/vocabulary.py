@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rsseg.errors import ConfigError, DataError
 from rsseg.metainfo import IGNORE, ClassTable, list_metainfo, load_metainfo
 
 __all__ = [
@@ -57,19 +58,19 @@ def read_vocabulary(text: str) -> ClassTable:
         try:
             return load_metainfo(text)
         except KeyError as error:
-            raise ValueError(f"{text}: is no class table, it has no {error}; a list of words is one in [ ]") from error
+            raise ConfigError(f"{text}: is no class table, it has no {error}; a list of words is one in [ ]") from error
     if kind == ".txt":
         lines = [line.strip() for line in read_lines(path)]
         return word_table([line for line in lines if line and not line.startswith("#")], text)
     if kind == ".json":
         data = _json(path)
         if not isinstance(data, list) or not all(isinstance(word, str) for word in data):
-            raise ValueError(f"{text}: holds neither a class table nor a list of words")
+            raise ConfigError(f"{text}: holds neither a class table nor a list of words")
         return word_table(data, text)
     try:
         words = next(csv.reader([text], skipinitialspace=True, strict=True), [])
     except csv.Error as error:
-        raise ValueError(f"the vocabulary {text}: {error}; double quotes stand around a whole class") from error
+        raise ConfigError(f"the vocabulary {text}: {error}; double quotes stand around a whole class") from error
     return word_table(words, "the command line")
 
 
@@ -82,7 +83,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: is no text in UTF-8 ({error}); save it as such") from error
+        raise DataError(f"{path}: is no text in UTF-8 ({error}); save it as such") from error
 
 
 def word_table(words: Sequence[str], source: str) -> ClassTable:
@@ -97,7 +98,7 @@ def word_table(words: Sequence[str], source: str) -> ClassTable:
     small = [name.lower() for name in names]
     twice = sorted({name for name in small if small.count(name) > 1})
     if not all(names) or twice or not 0 < len(names) <= IGNORE:
-        raise ValueError(f"the vocabulary of {source}: must be 1 to {IGNORE} classes, none of them empty or twice; it "
+        raise ConfigError(f"the vocabulary of {source}: must be 1 to {IGNORE} classes, none of them empty or twice; it "
                          f"has {len(names)}" + (f", and twice {', '.join(twice)}" if twice else ""))  # fmt: skip
     return ClassTable(
         name="vocabulary",
@@ -141,7 +142,7 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise ValueError(f"{path}: is no JSON ({error})") from error
+        raise DataError(f"{path}: is no JSON ({error})") from error
 
 
 class VocabularyRequest(NamedTuple):
@@ -180,10 +181,10 @@ def apply_vocabulary(
     """
     model = config.get("model")
     if model is None:
-        raise ValueError(f"{config.filename}: is no config of a model, such as those of configs/landdiscover")
+        raise DataError(f"{config.filename}: is no config of a model, such as those of configs/landdiscover")
     if model.get("vocabulary") is None:
         if vocabulary is not None or template is not None or mode is not None:
-            raise ValueError(f"--vocabulary, --template and --mode are for open-vocabulary models, such as those of "
+            raise ConfigError(f"--vocabulary, --template and --mode are for open-vocabulary models, such as those of "
                              f"configs/landdiscover; the classes of {model.type} are fixed")  # fmt: skip
         return None
     own = model.vocabulary

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.errors import DataError
 from rsseg.metainfo.table import IGNORE, load_metainfo, table_path
 
 __all__ = ["merged_ids", "unmatched_ids"]
@@ -39,9 +40,7 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
     rows = data["categories"]
     known = sorted({name for row in rows for name in row.get("from", {})})
     if key not in known:
-        raise ValueError(
-            f"{path} does not say what becomes of {key}'s classes; it knows {', '.join(known) or 'no set'}"
-        )
+        raise DataError(f"{path} does not say what becomes of {key}'s classes; it knows {', '.join(known) or 'no set'}")
     out = np.full(256, IGNORE, np.uint8)
     taken: dict[int, str] = {}
     uses = [(target.classes[row["id"]], row["id"], row.get("from", {}).get(key, ())) for row in rows]
@@ -49,11 +48,11 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
         for one in classes:
             i = source.index(one)
             if i in taken:
-                raise ValueError(f"{path}: {key}'s {one} becomes {taken[i]} and {name}")
+                raise DataError(f"{path}: {key}'s {one} becomes {taken[i]} and {name}")
             taken[i], out[i] = name, train_id
     left = [name for i, name in enumerate(source.classes) if i not in taken]
     if left:
-        raise ValueError(
+        raise DataError(
             f"{path} does not say what becomes of {key}'s {', '.join(left)}; name them in from or in unused"
         )
     return out

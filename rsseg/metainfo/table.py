@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.errors import ConfigError, DataError
+
 __all__ = ["IGNORE", "ClassTable", "list_metainfo", "load_metainfo", "name_key", "table_path"]
 
 IGNORE = 255
@@ -82,7 +84,7 @@ class ClassTable:
         """
         found = self._ids.get(name_key(name))
         if found is None:
-            raise ValueError(f"{name!r} is no class of {self.name}; it has: {', '.join(self.classes)}")
+            raise ConfigError(f"{name!r} is no class of {self.name}; it has: {', '.join(self.classes)}")
         return found
 
     @functools.cached_property
@@ -132,7 +134,7 @@ class ClassTable:
         unknown = [int(v) for v in present if self.table[v] == _UNKNOWN]
         if unknown:
             allowed = np.flatnonzero(self.table != _UNKNOWN).tolist()
-            raise ValueError(f"{where}: value {unknown[0]} is no label of {self.name}; allowed are {allowed}")
+            raise DataError(f"{where}: value {unknown[0]} is no label of {self.name}; allowed are {allowed}")
         return self.lut[raw]
 
 
@@ -154,7 +156,7 @@ def table_path(name: str) -> Path:
     """
     path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
     if not path.is_file():
-        raise ValueError(f"no class table {name!r}; there are {', '.join(list_metainfo())}, or give a .json path")
+        raise ConfigError(f"no class table {name!r}; there are {', '.join(list_metainfo())}, or give a .json path")
     return path
 
 
@@ -179,7 +181,7 @@ def _load(path: Path, size: int, modified: int) -> ClassTable:
     rows = data["categories"]
     offset = int(data.get("label_offset", 0))
     if [row["id"] for row in rows] != list(range(len(rows))):
-        raise ValueError(f"{path}: ids must be 0..{len(rows) - 1} in order")
+        raise DataError(f"{path}: ids must be 0..{len(rows) - 1} in order")
     table = ClassTable(
         name=data["name"],
         source=data["source"],
@@ -199,8 +201,8 @@ def _load(path: Path, size: int, modified: int) -> ClassTable:
 def _check(table: ClassTable, path: Path) -> None:
     values = [v for row in table.raw_values for v in row]
     if len({name_key(name) for name in table.classes}) != table.num_classes:
-        raise ValueError(f"{path}: two classes have the same name")
+        raise DataError(f"{path}: two classes have the same name")
     if table.num_classes > IGNORE or min(values) < 0 or max(values) > IGNORE:
-        raise ValueError(f"{path}: label values must lie in 0..255, with at most 255 classes")
+        raise DataError(f"{path}: label values must lie in 0..255, with at most 255 classes")
     if len(set(values)) != len(values) or set(values) & set(table.ignore):
-        raise ValueError(f"{path}: a label value is used twice")
+        raise DataError(f"{path}: a label value is used twice")

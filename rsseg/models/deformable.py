@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["DeformableAttention", "pixel_centres", "sample_levels"]
 
 
@@ -75,7 +77,7 @@ class DeformableAttention(nn.Module):
         super().__init__()
         inner = int(dim * value_ratio)
         if inner % heads:
-            raise ValueError(f"{heads} heads do not divide {inner} channels")
+            raise ConfigError(f"{heads} heads do not divide {inner} channels")
         self.shape = (heads, levels, points)
         self.sampling_offsets = nn.Linear(dim, heads * levels * points * 2)
         self.attention_weights = nn.Linear(dim, heads * levels * points)

@@ -17,6 +17,8 @@ from mmengine.model import BaseModel, BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from rsseg.errors import ConfigError
+
 __all__ = ["DINOHead", "DINOPretraining", "distillation_loss", "sharpen", "update_average"]
 
 
@@ -206,7 +208,7 @@ class DINOPretraining(BaseModel):
         if mode == "tensor":
             return self.teacher.backbone.features(inputs)
         if mode != "loss":
-            raise ValueError(f"mode={mode!r}: DINO pre-training has only 'loss' and 'tensor'")
+            raise ConfigError(f"mode={mode!r}: DINO pre-training has only 'loss' and 'tensor'")
         return self.loss(inputs)
 
     def loss(self, crops: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -219,7 +221,7 @@ class DINOPretraining(BaseModel):
             ValueError: Fewer than two crops, or the first two differ in size.
         """
         if len(crops) < 2 or crops[0].shape != crops[1].shape:
-            raise ValueError(f"needs two global crops of one size first, got {[tuple(c.shape[-2:]) for c in crops]}")
+            raise ConfigError(f"needs two global crops of one size first, got {[tuple(c.shape[-2:]) for c in crops]}")
         views = self.student(crops).unflatten(0, (len(crops), -1))
         with torch.no_grad():
             logits = self.teacher(crops[:2])

@@ -19,6 +19,8 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["InceptionV2"]
 
 
@@ -88,7 +90,7 @@ class InceptionV2(BaseModule):
     def __init__(self, release: str = "caffe", frozen: bool = True, init_cfg: Any = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if release not in _BLOCKS:
-            raise ValueError(f"release={release!r}; there are {', '.join(_BLOCKS)}")
+            raise ConfigError(f"release={release!r}; there are {', '.join(_BLOCKS)}")
         self.release, self.frozen, self.blocks = release, frozen, _BLOCKS[release]
         factor, offset = _RANGE[release]
         scale = [factor * std for std in _STD]
@@ -141,7 +143,7 @@ class InceptionV2(BaseModule):
             wrong = [key for key, shape in own.items() if shapes.get(key) != shape]
             if wrong:
                 release = "slim" if "conv1_7x7_s2_depthwise.weight" in shapes else "caffe"
-                raise ValueError(
+                raise ConfigError(
                     f"{config['checkpoint']}: {len(wrong)} of {len(own)} weights are missing or of another shape, such "
                     f"as {wrong[0]}. The model is release={self.release!r}, the file looks like {release!r}; "
                     "tools/convert_weights.py FILE OUT makes one of a file of others and says what it is"

@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.segmentor import Segmentor
 
 __all__ = ["MultiHeadSegmentor", "set_loss"]
@@ -138,7 +139,7 @@ class MultiHeadSegmentor(Segmentor):
     def _head_of(self, meta: dict) -> str:
         name = meta.get("dataset_name", next(iter(self.heads)))
         if name not in self.heads:
-            raise ValueError(f"no head for dataset {name!r}; the model has {', '.join(self.heads)}")
+            raise ConfigError(f"no head for dataset {name!r}; the model has {', '.join(self.heads)}")
         return name
 
     def _resize(self, logits: torch.Tensor, size: Any) -> torch.Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.inception_v2 import InceptionV2
 from rsseg.models.scnn import SCNN
 from rsseg.models.segmentor import check_pretrained
@@ -103,7 +104,7 @@ class HiddenMultiLabelHead(MultiLabelClsHead):
         """
         last = feats[-1]
         if last[0].numel() != self.in_channels:
-            raise ValueError(
+            raise ConfigError(
                 f"the head is for {self.in_channels} numbers per image, but {tuple(last.shape[1:])} come: images of "
                 "another size (S-CNN is for 120 x 120), or set model.head.in_channels"
             )

@@ -11,6 +11,8 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["SCNN"]
 
 
@@ -42,7 +44,9 @@ class SCNN(BaseModule):
     ) -> None:
         super().__init__(init_cfg=list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
         if len(kernels) != len(channels) or not all(0 <= i < len(channels) for i in out_indices):
-            raise ValueError(f"kernels {kernels} and out_indices {out_indices} do not fit {len(channels)} convolutions")
+            raise ConfigError(
+                f"kernels {kernels} and out_indices {out_indices} do not fit {len(channels)} convolutions"
+            )
         self.out_indices = tuple(out_indices)
         widths = [in_channels, *channels[:-1]]
         self.convs = nn.ModuleList(

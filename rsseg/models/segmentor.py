@@ -10,6 +10,7 @@ from mmengine.runner import CheckpointLoader
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 
+from rsseg.errors import ConfigError
 from rsseg.structures.windows import tile_windows
 
 __all__ = ["Segmentor", "check_pretrained", "slide_logits"]
@@ -71,7 +72,7 @@ def check_pretrained(backbone: Any) -> None:
     own = backbone.state_dict()
     there = sum(k in own and torch.equal(own[k].cpu(), v.to("cpu", own[k].dtype)) for k, v in file.items())
     if 2 * there < len(file):
-        raise ValueError(
+        raise ConfigError(
             f"{config['checkpoint']}: only {there} of its {len(file)} weights went into {type(backbone).__name__}. "
             "Files of others are converted by tools/convert_weights.py FILE OUT; those of whole models need "
             "prefix='backbone.'"

@@ -12,6 +12,8 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["UNetHead"]
 
 
@@ -119,9 +121,9 @@ class UNetHead(BaseDecodeHead):
         **kwargs: Any,
     ) -> None:
         if head not in ("released", "printed", "plain"):
-            raise ValueError(f"head must be 'released', 'printed' or 'plain', not {head!r}")
+            raise ConfigError(f"head must be 'released', 'printed' or 'plain', not {head!r}")
         if len(in_channels) != len(decoder_channels):
-            raise ValueError(f"{len(in_channels)} maps need as many blocks, got decoder_channels={decoder_channels}")
+            raise ConfigError(f"{len(in_channels)} maps need as many blocks, got decoder_channels={decoder_channels}")
         norm_cfg = norm_cfg or dict(type="BN")
         kwargs.setdefault("in_index", list(range(len(in_channels))))
         xavier = dict(type="Xavier", distribution="uniform", name="conv_seg")

@@ -15,6 +15,8 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["GlobalLocalAttention", "UNetFormerHead"]
 
 RELU6 = dict(type="ReLU6")
@@ -184,9 +186,9 @@ class UNetFormerHead(BaseDecodeHead):
         **kwargs: Any,
     ) -> None:
         if len(in_channels) != 4:
-            raise ValueError(f"UNetFormer needs the four maps of a backbone, got in_channels={in_channels}")
+            raise ConfigError(f"UNetFormer needs the four maps of a backbone, got in_channels={in_channels}")
         if channels % num_heads or window_size % 2:
-            raise ValueError(
+            raise ConfigError(
                 f"channels={channels} must be a multiple of num_heads={num_heads}, window_size={window_size} even"
             )
         norm_cfg = norm_cfg or dict(type="BN")

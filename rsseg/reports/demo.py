@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from rsseg.errors import JobError
 from rsseg.metainfo import load_metainfo
 from rsseg.reports.comparison import comparison_panels, label_panels
 
@@ -48,7 +49,7 @@ class Demo:
         """All stages, with a progress line for each, and what was measured at the end.
 
         Raises:
-            RuntimeError: A tool failed; the message ends with its output.
+            JobError: A tool failed; the message ends with its output.
         """
         self._stage(1, "scenes in the layouts of DOTA, DIOR, FAIR1M and OpenEarthMap")
         counts = [word for name, value in LANDCOVER.items() for word in (f"--{name}", value)]
@@ -89,7 +90,7 @@ class Demo:
             environment = {**os.environ, "PYTHONPATH": path}
             code = subprocess.call(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
         if code:
-            raise RuntimeError(
+            raise JobError(
                 f"tools/{name}.py failed with exit status {code} (all of it: {log})\n{log.read_text()[-4000:]}"
             )
 

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.errors import ConfigError
+
 from . import syntax
 from .kinds import class_name
 from .scene import Scene
@@ -59,7 +61,7 @@ def _image(array: NDArray[np.uint8] | NDArray[np.uint16], suffix: str, *flags: i
     ordered = array[..., ::-1] if array.ndim == 3 else array
     done, data = cv2.imencode(suffix, np.ascontiguousarray(ordered), list(flags))
     if not done:
-        raise ValueError(f"OpenCV can't write {suffix} images")
+        raise ConfigError(f"OpenCV can't write {suffix} images")
     return bytes(data)
 
 

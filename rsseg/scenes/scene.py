@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.errors import ConfigError
+
 from .canvas import Canvas, Drawn
 from .light import grow_trees, photograph
 from .shapes import Array
@@ -107,7 +109,7 @@ def check_size(size: int | tuple[int, int]) -> tuple[int, int]:
     """
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(n, int) and 32 <= n <= 8192 for n in pair):
-        raise ValueError(f"size must be one or two integers of 32..8192 pixels, got {size!r}")
+        raise ConfigError(f"size must be one or two integers of 32..8192 pixels, got {size!r}")
     return pair[0], pair[1]
 
 
@@ -118,9 +120,9 @@ def check_ranges(gsd: float | None, nodata: float) -> None:
         ValueError: One is outside its range.
     """
     if gsd is not None and not 0.05 <= gsd <= 5:
-        raise ValueError(f"gsd must be 0.05..5 metres per pixel, got {gsd!r}")
+        raise ConfigError(f"gsd must be 0.05..5 metres per pixel, got {gsd!r}")
     if not 0 <= nodata <= 1:
-        raise ValueError(f"nodata must be a probability 0..1, got {nodata!r}")
+        raise ConfigError(f"nodata must be a probability 0..1, got {nodata!r}")
 
 
 def check_themes(theme: str | Sequence[str] | None) -> list[str]:
@@ -132,7 +134,7 @@ def check_themes(theme: str | Sequence[str] | None) -> list[str]:
     names = list(THEMES) if theme is None else [theme] if isinstance(theme, str) else list(theme)
     unknown = [name for name in names if name not in THEMES]
     if unknown or not names:
-        raise ValueError(f"unknown theme {unknown[0] if unknown else theme!r}; there are {', '.join(THEMES)}")
+        raise ConfigError(f"unknown theme {unknown[0] if unknown else theme!r}; there are {', '.join(THEMES)}")
     return names
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import cv2
 
+from rsseg.errors import ConfigError, JobError
+
 from .layouts import LAYOUTS, labels_of
 from .scene import Scene, check_ranges, check_size, check_themes, make_scene
 
@@ -51,7 +53,7 @@ class Recipe:
         found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else mine
         for key, value in mine.items():
             if found.get(key) != value:
-                raise ValueError(f"{record}: made with {key}={found.get(key)!r}, not {value!r}; choose another folder")
+                raise JobError(f"{record}: made with {key}={found.get(key)!r}, not {value!r}; choose another folder")
         if not record.is_file():
             _write(record, (json.dumps(mine, indent=1) + "\n").encode())
 
@@ -94,7 +96,7 @@ def write_scenes(
     recipe = _checked(layout, seed, size, theme, gsd, nodata)
     for name, value in (("count", count), ("workers", workers)):
         if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}")
+            raise ConfigError(f"{name} must be an integer of 1 or more, got {value!r}")
     lists = _splits(layout, count, val, test)
     out = Path(out)
     recipe.claim(out)
@@ -114,9 +116,9 @@ def _checked(
 ) -> Recipe:
     """The recipe of checked arguments."""
     if layout not in LAYOUTS:
-        raise ValueError(f"unknown layout {layout!r}; there are {', '.join(LAYOUTS)}")
+        raise ConfigError(f"unknown layout {layout!r}; there are {', '.join(LAYOUTS)}")
     if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be an integer of 0 or more, got {seed!r}")
+        raise ConfigError(f"seed must be an integer of 0 or more, got {seed!r}")
     themes = check_themes(theme if theme is not None else LAYOUTS[layout].themes)
     check_ranges(gsd, nodata)
     fixed = 0.5 if gsd is None and layout == "landcover" else gsd
@@ -127,11 +129,11 @@ def _splits(layout: str, count: int, val: int | None, test: int | None) -> dict[
     """Image numbers of the land-cover lists; empty for the detection sets."""
     if layout != "landcover":
         if val is not None or test is not None:
-            raise ValueError(f"val={val!r} and test={test!r} are options of 'landcover', not of {layout!r}")
+            raise ConfigError(f"val={val!r} and test={test!r} are options of 'landcover', not of {layout!r}")
         return {}
     a, b = count // 5 if val is None else val, count // 5 if test is None else test
     if a < 0 or b < 0 or a + b > count:
-        raise ValueError(f"val={val!r} and test={test!r} must be 0 or more and together at most count={count}")
+        raise ConfigError(f"val={val!r} and test={test!r} must be 0 or more and together at most count={count}")
     return {"train": range(count - a - b), "val": range(count - a - b, count - b), "test": range(count - b, count)}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsseg.errors import ConfigError
 from rsseg.structures.boxes import hbox_iof, qbox_area, qbox_to_hbox
 
 __all__ = ["assign_boxes", "cut_window", "qbox_iof", "tile_windows"]
@@ -42,9 +43,9 @@ def tile_windows(
     tile_h, tile_w = (tile, tile) if isinstance(tile, int) else tile
     over_h, over_w = (overlap, overlap) if isinstance(overlap, int) else overlap
     if min(*size, tile_h, tile_w) <= 0:
-        raise ValueError(f"image size {size} and tile {tile} must be positive")
+        raise ConfigError(f"image size {size} and tile {tile} must be positive")
     if not (0 <= over_h < tile_h and 0 <= over_w < tile_w):
-        raise ValueError(f"overlap {overlap} must be at least 0 and less than the tile {tile}")
+        raise ConfigError(f"overlap {overlap} must be at least 0 and less than the tile {tile}")
     x = _starts(size[1], tile_w, tile_w - over_w)
     y = _starts(size[0], tile_h, tile_h - over_h)
     x1, y1 = np.repeat(x, len(y)), np.tile(y, len(x))
@@ -97,7 +98,7 @@ def assign_boxes(boxes: ArrayLike, windows: ArrayLike, iof_thr: float) -> NDArra
         ValueError: The threshold lies outside (0, 1].
     """
     if not 0 < iof_thr <= 1:
-        raise ValueError(f"iof_thr must lie in (0, 1], not {iof_thr}")
+        raise ConfigError(f"iof_thr must lie in (0, 1], not {iof_thr}")
     array = np.asarray(boxes, np.float64)
     iof = qbox_iof(array, windows) if array.ndim == 3 else hbox_iof(array, windows)
     return iof >= iof_thr - _TOLERANCE

@@ -15,6 +15,7 @@ from PIL import Image
 
 from rsseg.conversion.exports.rings import mask_outline
 from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile, PickledObject, pack_objects, rle_to_crop
+from rsseg.errors import DataError
 from rsseg.io.files import replacing
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.pictures import colourise
@@ -120,11 +121,11 @@ class ColourExport(Export):
     def write(self, tile: LabelledTile) -> Counter[str]:
         with Image.open(tile.labels) as file:
             if file.mode not in ("L", "P"):
-                raise ValueError(f"{tile.labels}: an image of mode {file.mode}, where class ids belong")
+                raise DataError(f"{tile.labels}: an image of mode {file.mode}, where class ids belong")
             pixels = colourise(np.asarray(file), self.source.table.palette)
         done, data = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])
         if not done:
-            raise ValueError(f"cannot encode {tile.labels} in colour")
+            raise DataError(f"cannot encode {tile.labels} in colour")
         write_file(self.files(tile)[0], data.tobytes())
         return Counter()
 

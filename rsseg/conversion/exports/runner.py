@@ -15,6 +15,7 @@ from pathlib import Path
 from rsseg.conversion.exports.coco import write_coco
 from rsseg.conversion.exports.formats import ColourExport, Export, PickleExport, YoloExport, write_file
 from rsseg.datasets.labels import LabelledSet, LabelledTile, open_labels
+from rsseg.errors import ConfigError, JobError
 from rsseg.io.files import Writer, remove_abandoned
 from rsseg.io.progress import Progress
 
@@ -73,7 +74,7 @@ def export_labels(
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
-        raise ValueError(f"no format {unknown[0] if unknown else ''!r}; there are {', '.join(FORMATS)}")
+        raise ConfigError(f"no format {unknown[0] if unknown else ''!r}; there are {', '.join(FORMATS)}")
     source = open_labels(root, images, classes)
     folder = Path(root) if out is None else Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +124,7 @@ class _Claims:
         """Claim formats that nobody holds; a foreign claim ends only when all files are overwritten."""
         foreign = [name for name in formats if self.known.get(name, self.origin) != self.origin]
         if foreign and not overwrite:
-            raise ValueError(
+            raise JobError(
                 f"{self.path.parent} holds {foreign[0]} of another conversion; use --overwrite, or choose another --out"
             )
         self._write({**dict.fromkeys(formats, self.origin), **self.known})

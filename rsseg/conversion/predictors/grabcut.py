@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rsseg.conversion.predictors.base import Prediction, without_scores
 from rsseg.conversion.prompts import Prompts
+from rsseg.errors import ConfigError
 from rsseg.structures.boxes import qbox_to_rbox
 from rsseg.structures.masks import MaskCrop, crop_mask, cut_mask, fill_hbox, fill_polygon
 
@@ -72,9 +73,9 @@ class GrabCutPredictor:
         solid: float = 0.65,
     ) -> None:
         if not 0 <= collapsed < filled <= 1:
-            raise ValueError(f"need 0 <= collapsed < filled <= 1, not {collapsed} and {filled}")
+            raise ConfigError(f"need 0 <= collapsed < filled <= 1, not {collapsed} and {filled}")
         if margin <= 0 or not 0 <= core < 1 or iterations < 1 or not 1 < min_side <= max_side:
-            raise ValueError("need margin > 0, 0 <= core < 1, iterations >= 1 and 1 < min_side <= max_side")
+            raise ConfigError("need margin > 0, 0 <= core < 1, iterations >= 1 and 1 < min_side <= max_side")
         self.settings: dict[str, Any] = {
             "margin": margin,
             "core": core,

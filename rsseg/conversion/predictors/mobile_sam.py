@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from rsseg.errors import ConfigError, MissingPackageError
+
 __all__ = ["TinyViTEncoder", "from_public_keys"]
 
 _CLASSIFIER = ("image_encoder.norm_head.", "image_encoder.head.")
@@ -46,11 +48,11 @@ class TinyViTEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if img_size % 16:
-            raise ValueError(f"img_size must be a multiple of 16, not {img_size}")
+            raise ConfigError(f"img_size must be a multiple of 16, not {img_size}")
         try:
             from mmpretrain.models.backbones import tinyvit
         except ImportError as error:
-            raise ImportError(f'MobileSAM needs mmpretrain ({error}): pip install "rsseg[mm]"') from error
+            raise MissingPackageError(f'MobileSAM needs mmpretrain ({error}): pip install "rsseg[mm]"') from error
         self.img_size = img_size
         self.patch_embed = tinyvit.PatchEmbed(3, embed_dims[0], (img_size, img_size))
         self.layers = nn.ModuleList()

@@ -20,6 +20,7 @@ from rsseg.conversion.predictors.base import Prediction
 from rsseg.conversion.predictors.sam_models import ENCODERS, build_sam, load_sam, own_device
 from rsseg.conversion.predictors.upsample import Upsampled, Upsampler
 from rsseg.conversion.prompts import Prompts
+from rsseg.errors import ConfigError
 from rsseg.io.files import sha256_of
 
 __all__ = ["Encoded", "SAMPredictor", "mask_input"]
@@ -131,11 +132,11 @@ class SAMPredictor:
     def _check(self) -> None:
         for name in ("box_batch", "tile_batch"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.precision not in _PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(_PRECISIONS)}, not {self.precision!r}")
+            raise ConfigError(f"precision must be one of {', '.join(_PRECISIONS)}, not {self.precision!r}")
         if self.precision == "tf32" and self.device.type != "cuda":
-            raise ValueError(f"precision='tf32' needs an NVIDIA GPU, but the model runs on {self.device}")
+            raise ConfigError(f"precision='tf32' needs an NVIDIA GPU, but the model runs on {self.device}")
 
     @property
     def exact(self) -> bool:
@@ -187,7 +188,7 @@ class SAMPredictor:
             ValueError: There are no prompts that SAM understands.
         """
         if prompts.points is None and prompts.boxes is None and not prompts.has_masks:
-            raise ValueError("SAMPredictor needs points, boxes or masks; choose a prompt such as 'hbox' or 'cp+hbox'")
+            raise ConfigError("SAMPredictor needs points, boxes or masks; choose a prompt such as 'hbox' or 'cp+hbox'")
         found: list[Upsampled] = []
         scores = np.zeros(prompts.count)
         upsampler = self._upsampler(encoded)
@@ -267,14 +268,14 @@ class SAMPredictor:
 def _load(model: str | dict[str, Any], checkpoint: str | None, random_seed: int | None) -> tuple[Any, dict[str, Any]]:
     """The model, and what the manifest says about it and its weights."""
     if isinstance(model, str) and model not in ENCODERS:
-        raise ValueError(f"no SAM model {model!r}; there are {', '.join(ENCODERS)}, or give encoder settings")
+        raise ConfigError(f"no SAM model {model!r}; there are {', '.join(ENCODERS)}, or give encoder settings")
     settings = ENCODERS[model] if isinstance(model, str) else dict(model)
     about: dict[str, Any] = {"name": "SAMPredictor", "model": model if isinstance(model, str) else settings}
     if checkpoint is not None:
         path = Path(checkpoint)
         return load_sam(settings, path, model), {**about, "weights": path.name, "sha256": sha256_of(path)}
     if random_seed is None:
-        raise ValueError(
+        raise ConfigError(
             "SAMPredictor needs weights: --cfg-options predictors.sam.checkpoint=FILE "
             "(sam_vit_h_4b8939.pth and its kin, from the Segment Anything repository)"
         )

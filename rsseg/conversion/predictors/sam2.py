@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rsseg.conversion.predictors.base import Prediction
 from rsseg.conversion.predictors.sam_models import SAM2_TRUNKS, looks_like, own_device, read_sam_state
 from rsseg.conversion.prompts import Prompts
+from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.files import sha256_of
 from rsseg.structures.keys import compare_keys
 from rsseg.structures.masks import MaskCrop, crop_mask
@@ -74,11 +75,11 @@ class SAM2Predictor:
         device: str | None = None,
     ) -> None:
         if config not in SAM2_CONFIGS and not config.endswith(".yaml"):
-            raise ValueError(f"no SAM 2 model {config!r}; there are {', '.join(SAM2_CONFIGS)}, or give a .yaml file")
+            raise ConfigError(f"no SAM 2 model {config!r}; there are {', '.join(SAM2_CONFIGS)}, or give a .yaml file")
         if box_batch < 1:
-            raise ValueError(f"box_batch must be at least 1, not {box_batch}")
+            raise ConfigError(f"box_batch must be at least 1, not {box_batch}")
         if checkpoint is None and random_seed is None:
-            raise ValueError(
+            raise ConfigError(
                 "SAM2Predictor needs weights: --cfg-options predictors.sam2.checkpoint=FILE "
                 "(sam2.1_hiera_large.pt and its kin, from the SAM 2 repository)"
             )
@@ -143,7 +144,7 @@ class SAM2Predictor:
             ValueError: There are no prompts that SAM 2 understands.
         """
         if prompts.points is None and prompts.boxes is None and not prompts.has_masks:
-            raise ValueError("SAM2Predictor needs points, boxes or masks; choose a prompt such as 'hbox' or 'cp+hbox'")
+            raise ConfigError("SAM2Predictor needs points, boxes or masks; choose a prompt such as 'hbox' or 'cp+hbox'")
         holder, size = encoded
         # The package repeats the image for several objects only where there are points or boxes.
         step = self.box_batch if prompts.points is not None or prompts.boxes is not None else 1
@@ -167,7 +168,7 @@ def _build(config: str, dynamic_multimask: bool, device: str) -> Any:
         from sam2.build_sam import build_sam2
         from sam2.sam2_image_predictor import SAM2ImagePredictor
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             f'SAM2Predictor needs the package sam2 ({error}): pip install --no-build-isolation "rsseg[sam2]"'
         ) from error
     file = SAM2_CONFIGS.get(config, config)
@@ -177,7 +178,7 @@ def _build(config: str, dynamic_multimask: bool, device: str) -> Any:
 def _load(model: torch.nn.Module, state: dict[str, torch.Tensor], path: Path, config: str) -> None:
     problem = compare_keys(state, model.state_dict())
     if problem:
-        raise ValueError(f"{path}: these weights do not fit SAM 2 {config!r}; {looks_like(state)} ({problem})")
+        raise DataError(f"{path}: these weights do not fit SAM 2 {config!r}; {looks_like(state)} ({problem})")
     model.load_state_dict(state)
     _log.info("%s: %d tensors loaded", path, len(state))
 

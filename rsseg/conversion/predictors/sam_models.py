@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from rsseg.conversion.predictors.mobile_sam import TinyViTEncoder, from_public_keys
+from rsseg.errors import DataError, MissingPackageError
 from rsseg.io.checkpoints import read_state
 from rsseg.structures.keys import compare_keys
 
@@ -51,7 +52,7 @@ def build_sam(settings: dict[str, Any]) -> Any:
     try:
         from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
     except ImportError as error:
-        raise ImportError('SAMPredictor needs segment-anything: pip install "rsseg[optional]"') from error
+        raise MissingPackageError('SAMPredictor needs segment-anything: pip install "rsseg[optional]"') from error
     settings = {"img_size": 1024, **settings}
     grid = settings["img_size"] // 16
     encoder = TinyViTEncoder(**settings) if "embed_dims" in settings else _vit(settings)
@@ -117,7 +118,7 @@ def load_sam(settings: dict[str, Any], path: Path, model: str | dict[str, Any]) 
     sam = build_sam(settings)
     problem = compare_keys(state, sam.state_dict())
     if problem:
-        raise ValueError(f"{path}: these weights do not fit SAM {model!r}; {looks_like(state)} ({problem})")
+        raise DataError(f"{path}: these weights do not fit SAM {model!r}; {looks_like(state)} ({problem})")
     sam.load_state_dict(state)
     _log.info("%s: %d tensors loaded, %d left out (%s)", path, len(state), len(left_out), ", ".join(left_out) or "none")
     return sam

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rsseg.conversion.predictors.base import Prediction, without_scores
 from rsseg.conversion.prompts import Prompts
+from rsseg.errors import ConfigError
 from rsseg.structures.masks import empty_mask, fill_hbox, fill_polygon
 
 __all__ = ["BoxPredictor", "GroundTruthPredictor"]
@@ -30,7 +31,7 @@ class BoxPredictor:
 
     def __init__(self, kind: str = "hbox") -> None:
         if kind not in ("hbox", "rbox"):
-            raise ValueError(f"kind must be 'hbox' or 'rbox', not {kind!r}")
+            raise ConfigError(f"kind must be 'hbox' or 'rbox', not {kind!r}")
         self.kind = kind
 
     def predict(self, image: NDArray[np.uint8], prompts: Prompts) -> Prediction:
@@ -44,7 +45,7 @@ class BoxPredictor:
             boxes = prompts.need_boxes("BoxPredictor")
             return without_scores([fill_hbox(box, (height, width)) for box in boxes])
         if prompts.qboxes is None:
-            raise ValueError("BoxPredictor(kind='rbox') needs rotated boxes; use the prompt 'rhbox'")
+            raise ConfigError("BoxPredictor(kind='rbox') needs rotated boxes; use the prompt 'rhbox'")
         return without_scores([fill_polygon(box, (height, width)) for box in prompts.qboxes])
 
     def describe(self) -> dict[str, Any]:
@@ -68,7 +69,7 @@ class GroundTruthPredictor:
             ValueError: The source has no ground truth configured.
         """
         if prompts.gt_masks is None:
-            raise ValueError("GroundTruthPredictor needs ground-truth masks; set truth=dict(kind=...) in the config")
+            raise ConfigError("GroundTruthPredictor needs ground-truth masks; set truth=dict(kind=...) in the config")
         return without_scores([mask if mask is not None else empty_mask() for mask in prompts.gt_masks])
 
     def describe(self) -> dict[str, Any]:

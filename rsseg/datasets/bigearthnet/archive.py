@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.datasets.bigearthnet.lists import read_lines, read_list
+from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.files import replacing
 from rsseg.io.progress import Progress
 
@@ -74,7 +75,7 @@ def archive_folder(root: Path, version: str, what: str = "S2") -> Path:
     """
     names = _ROOTS.get((version, what))
     if names is None:
-        raise ValueError(f"BigEarthNet {version} has no {what}")
+        raise ConfigError(f"BigEarthNet {version} has no {what}")
     for name in names:
         if (root / name).is_dir() and (name != "." or next(root.glob(f"{what}?_*"), None)):
             return root / name
@@ -138,7 +139,7 @@ def read_json(folder: str, name: str) -> PatchInfo:
     except FileNotFoundError:
         raise FileNotFoundError(f"patch {name}: no file {path}; see data/README.md for the layout") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"patch {name}: {path} is no labels file ({error}); unpack it again") from error
+        raise DataError(f"patch {name}: {path} is no labels file ({error}); unpack it again") from error
     return PatchInfo(
         name,
         labels,
@@ -192,15 +193,15 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise ImportError("BigEarthNet v2's tables need pyarrow: pip install 'rsseg[optional]'") from error
+        raise MissingPackageError("BigEarthNet v2's tables need pyarrow: pip install 'rsseg[optional]'") from error
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such table; v2's metadata.parquet comes beside its archives")
     try:
         table = parquet.read_table(path)
     except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"{path}: no parquet table ({error}); download it again") from error
+        raise DataError(f"{path}: no parquet table ({error}); download it again") from error
     if not {"patch_id", "labels"} <= set(table.column_names):
-        raise ValueError(f"{path}: columns are {', '.join(table.column_names)}, but patch_id and labels are needed")
+        raise DataError(f"{path}: columns are {', '.join(table.column_names)}, but patch_id and labels are needed")
     for block in table.to_batches(max_chunksize=8192):
         yield from block.to_pylist()
 
@@ -248,7 +249,7 @@ def read_index(path: Path) -> list[PatchInfo]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         if tuple(next(reader, ())) != _COLUMNS:
-            raise ValueError(f"{path}: its first line must be {','.join(_COLUMNS)}; delete the file or write it anew")
+            raise DataError(f"{path}: its first line must be {','.join(_COLUMNS)}; delete the file or write it anew")
         return [
             PatchInfo(name, tuple(labels.split("|")) if labels else (), date, country, split, s1, excluded == "True")
             for name, labels, date, country, split, s1, excluded in reader
@@ -312,7 +313,7 @@ def read_countries(path: Path) -> dict[str, str]:
         return {row["s2v1_name"]: row["country"] for row in _rows(path) if row.get("s2v1_name") and row.get("country")}
     rows = csv.DictReader(read_lines(path))
     if not {"s2_name", "country"} <= set(rows.fieldnames or ()):
-        raise ValueError(f"{path}: columns are {', '.join(rows.fieldnames or ())}, but s2_name and country are needed")
+        raise DataError(f"{path}: columns are {', '.join(rows.fieldnames or ())}, but s2_name and country are needed")
     return {row["s2_name"]: row["country"] for row in rows if row["country"]}
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsseg.errors import ConfigError
+
 __all__ = ["VERSIONS", "Band", "band_statistics", "load_bands"]
 
 VERSIONS = ("v1", "v2")
@@ -51,7 +53,7 @@ def load_bands(version: str = "v1") -> dict[str, Band]:
     Source: TU Berlin's models for v1; ConfigILM for v2 (bands at 120 x 120, interpolated cubically).
     """
     if version not in VERSIONS:
-        raise ValueError(f"no version {version!r} of BigEarthNet; there are {', '.join(VERSIONS)}")
+        raise ConfigError(f"no version {version!r} of BigEarthNet; there are {', '.join(VERSIONS)}")
     with _FILE.open(encoding="utf-8", newline="") as file:
         return {
             row["band"]: Band(
@@ -70,5 +72,5 @@ def band_statistics(bands: Sequence[str], version: str = "v1") -> tuple[list[flo
     known = load_bands(version)
     unknown = [name for name in bands if name not in known]
     if unknown:
-        raise ValueError(f"no band {unknown[0]!r}; there are {', '.join(known)}")
+        raise ConfigError(f"no band {unknown[0]!r}; there are {', '.join(known)}")
     return [known[name].mean for name in bands], [known[name].std for name in bands]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.bigearthnet.band_table import Band, load_bands
+from rsseg.errors import ConfigError, DataError
 
 __all__ = ["check_bands", "read_bands", "read_tif", "stack_bands"]
 
@@ -26,12 +27,12 @@ def check_bands(names: Sequence[str]) -> tuple[Band, ...]:
     """
     known = load_bands()
     if isinstance(names, str):
-        raise ValueError(f"bands={names!r}: a list of names is needed, such as {names.split(',')}")
+        raise ConfigError(f"bands={names!r}: a list of names is needed, such as {names.split(',')}")
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"no band {unknown[0]!r} in BigEarthNet; there are {', '.join(known)}")
+        raise ConfigError(f"no band {unknown[0]!r} in BigEarthNet; there are {', '.join(known)}")
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"bands {list(names)}: at least one, and each only once")
+        raise ConfigError(f"bands {list(names)}: at least one, and each only once")
     return tuple(known[name] for name in names)
 
 
@@ -49,7 +50,7 @@ def check_plane(plane: NDArray[Any], band: Band, patch: str) -> None:
     wanted = np.dtype(np.float32 if band.radar else np.uint16)
     if plane.shape != (band.side, band.side) or plane.dtype != wanted:
         found = f"{plane.dtype} of shape {plane.shape}"
-        raise ValueError(f"patch {patch}, band {band.name}: {found}, but must be {band.side} x {band.side} {wanted}")
+        raise DataError(f"patch {patch}, band {band.name}: {found}, but must be {band.side} x {band.side} {wanted}")
 
 
 def read_tif(folder: str | Path, patch: str, band: Band) -> NDArray[Any]:
@@ -74,7 +75,7 @@ def read_tif(folder: str | Path, patch: str, band: Band) -> NDArray[Any]:
             found = sorted(file.stem.removeprefix(f"{patch}_") for file in Path(folder).glob(f"{patch}_*.tif"))
             there = f"the folder has {', '.join(found)}" if found else "the folder has no band of this patch"
             raise FileNotFoundError(f"patch {patch}, band {band.name}: no file {path}; {there}")
-        raise ValueError(f"patch {patch}, band {band.name}: {path} is no readable TIFF; unpack it again")
+        raise DataError(f"patch {patch}, band {band.name}: {path} is no readable TIFF; unpack it again")
     check_plane(plane, band, patch)
     return plane
 

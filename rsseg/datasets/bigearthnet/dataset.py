@@ -16,6 +16,7 @@ from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.packed import read_packed
 from rsseg.datasets.bigearthnet.selection import Selection
 from rsseg.datasets.sampling import SeededIndex, seed_all
+from rsseg.errors import ConfigError
 from rsseg.stack import require_pretraining
 
 require_pretraining()
@@ -47,14 +48,14 @@ class LoadBands(BaseTransform):
     def __init__(self, dtype: str = "float32") -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV 5 warns of every GeoTIFF tag
         if dtype not in ("float32", "uint16"):
-            raise ValueError(f"LoadBands: dtype must be float32 or uint16, not {dtype!r}")
+            raise ConfigError(f"LoadBands: dtype must be float32 or uint16, not {dtype!r}")
         self.dtype = np.dtype(dtype)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img`` and what it holds."""
         bands, read = results["bands"], read_packed if results["packed"] else read_bands
         if len(results["folders"]) > 1 and self.dtype.kind == "u":
-            raise ValueError("LoadBands: Sentinel-1 is in decibels, below zero; use dtype='float32'")
+            raise ConfigError("LoadBands: Sentinel-1 is in decibels, below zero; use dtype='float32'")
         planes: dict[str, Any] = {}
         for radar, (patch, folder) in enumerate(zip(results["patches"], results["folders"], strict=True)):
             own = [band for band in bands if band.radar == radar]
@@ -101,7 +102,7 @@ class BigEarthNet(MultiLabelDataset):
         **kwargs: Any,
     ) -> None:
         if version == "v2" and labels != "nineteen":
-            raise ValueError(f"labels={labels!r}: v2 has the 19 classes only; set labels='nineteen'")
+            raise ConfigError(f"labels={labels!r}: v2 has the 19 classes only; set labels='nineteen'")
         self.selection = Selection.of(data_root, version, split, bands, packed, lists, seed)
         self.label_set = load_label_set(labels)
         info = {"classes": self.label_set.classes}

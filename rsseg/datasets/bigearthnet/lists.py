@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import replacing
 
 __all__ = ["EXCLUDED", "PAIRS", "PARTS", "draw_split", "read_list", "split_names"]
@@ -48,7 +49,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         return _UNPACK.get(path.suffix, bytes)(data).decode("utf-8-sig").splitlines()
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise ValueError(f"{path}: no readable list ({error}); download it again") from error
+        raise DataError(f"{path}: no readable list ({error}); download it again") from error
 
 
 def read_list(path: Path) -> list[tuple[str, str]]:
@@ -70,11 +71,11 @@ def read_list(path: Path) -> list[tuple[str, str]]:
         if not found:
             if number == 1 or not line.strip():
                 continue
-            raise ValueError(f"{path}, line {number}: {line!r} names no patch (S2..., or S1... and S2...)")
+            raise DataError(f"{path}, line {number}: {line!r} names no patch (S2..., or S1... and S2...)")
         name = next((cell for cell in found if cell.startswith("S2")), "")
         if not name or name in rows:
             problem = "stands there twice" if name else "names no Sentinel-2 patch"
-            raise ValueError(f"{path}, line {number}: {line!r} {problem}")
+            raise DataError(f"{path}, line {number}: {line!r} {problem}")
         rows[name] = next((cell for cell in found if cell.startswith("S1")), "")
     return list(rows.items())
 
@@ -126,7 +127,7 @@ def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0)
         ValueError: There is no such part, a list is broken, or is not what ``splits.sha256`` says.
     """
     if split not in PARTS:
-        raise ValueError(f"split must be one of {', '.join(PARTS)}, not {split!r}")
+        raise ConfigError(f"split must be one of {', '.join(PARTS)}, not {split!r}")
     sums = _sums(folder)
     drawing = not has_lists(folder) or not all((folder / name).is_file() for name in sums)
     excluded = excluded_patches(folder, drawing)
@@ -137,7 +138,7 @@ def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0)
         have = ", ".join(str(found) for part in PARTS if (found := find_list(folder, part)))
         raise FileNotFoundError(f"{folder}: no list of {split} ({split}.csv or {split}.txt), but {have}")
     if sums.get(path.name, "") not in ("", hashlib.sha256(path.read_bytes()).hexdigest()):
-        raise ValueError(
+        raise DataError(
             f"{path} is not the list that {folder / _SUMS} was written for; restore it, or delete all of them"
         )
     return [row for row in read_list(path) if row[0] not in excluded]
@@ -159,7 +160,7 @@ def _write_split(folder: Path, patches: Sequence[str], seed: int, sums: dict[str
     data = {f"{part}.txt": "".join(f"{name}\n" for name in names).encode() for part, names in drawn.items()}
     found = {name: hashlib.sha256(text).hexdigest() for name, text in data.items()}
     if sums and sums != found:
-        raise ValueError(
+        raise DataError(
             f"{folder}: a list is missing, and seed {seed} does not give the split of {_SUMS} for these patches; "
             "restore the list, or delete all of them"
         )

@@ -17,6 +17,7 @@ from rsseg.datasets.bigearthnet.bands import SIDE
 from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.selection import Selection
 from rsseg.datasets.segmentation import TableDataset
+from rsseg.errors import DataError
 
 __all__ = ["BigEarthNetMaps", "LoadReferenceMap", "read_reference_map"]
 
@@ -39,9 +40,9 @@ def read_reference_map(path: str, labels: str = "nineteen") -> NDArray[np.uint8]
     if codes is None:
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: no such reference map; see data/README.md for the layout")
-        raise ValueError(f"{path} is no readable TIFF; unpack it again")
+        raise DataError(f"{path} is no readable TIFF; unpack it again")
     if codes.shape != (SIDE, SIDE) or codes.dtype != np.uint16:
-        raise ValueError(f"{path}: {codes.dtype} of shape {codes.shape}, but must be {SIDE} x {SIDE} uint16")
+        raise DataError(f"{path}: {codes.dtype} of shape {codes.shape}, but must be {SIDE} x {SIDE} uint16")
     return load_label_set(labels).encode(codes, path)
 
 

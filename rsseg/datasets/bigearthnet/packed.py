@@ -35,6 +35,7 @@ from rsseg.datasets.bigearthnet.archive import (
 )
 from rsseg.datasets.bigearthnet.band_table import Band, load_bands
 from rsseg.datasets.bigearthnet.bands import check_plane, read_bands
+from rsseg.errors import DataError, MissingPackageError
 from rsseg.io.progress import Progress
 
 __all__ = ["Packing", "missing_patches", "pack_archive", "read_packed", "verify_packed"]
@@ -53,7 +54,7 @@ def _lmdb() -> Any:
     try:
         import lmdb
     except ImportError as error:
-        raise ImportError("packed BigEarthNet needs lmdb: pip install 'rsseg[optional]'") from error
+        raise MissingPackageError("packed BigEarthNet needs lmdb: pip install 'rsseg[optional]'") from error
     return lmdb
 
 
@@ -79,7 +80,7 @@ def _open(folder: str | Path) -> Any:
             try:
                 environment = _lmdb().open(key, readonly=True, lock=False, readahead=False, max_spare_txns=16)
             except _lmdb().Error as error:
-                raise ValueError(f"{folder}: no readable LMDB ({error}); pack the archive again") from error
+                raise DataError(f"{folder}: no readable LMDB ({error}); pack the archive again") from error
             _check_whole(environment, folder)
             _readers[key] = os.getpid(), environment
         return environment
@@ -91,7 +92,7 @@ def _check_whole(environment: Any, folder: str | Path) -> None:
     size = Path(folder, "data.mdb").stat().st_size
     if size + _SLACK < wanted:
         environment.close()
-        raise ValueError(f"{folder}: data.mdb has {size} of {wanted} bytes; copy it again, or delete it and pack anew")
+        raise DataError(f"{folder}: data.mdb has {size} of {wanted} bytes; copy it again, or delete it and pack anew")
 
 
 def _begin(environment: Any, **options: Any) -> Any:
@@ -142,21 +143,21 @@ def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[N
         with _begin(_open(folder)) as transaction:
             value = transaction.get(patch.encode())
     except _lmdb().Error as error:
-        raise ValueError(f"patch {patch}: {folder} is damaged ({error}); delete it and pack anew") from error
+        raise DataError(f"patch {patch}: {folder} is damaged ({error}); delete it and pack anew") from error
     if value is None:
         raise FileNotFoundError(f"patch {patch}: not in {folder}; run tools/pack_bigearthnet.py again")
     try:
         start = 8 + int.from_bytes(value[:8], "little")
         layout = _layout(value[8:start])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"patch {patch}: {folder} holds no safetensors for it ({error}); pack it again") from error
+        raise DataError(f"patch {patch}: {folder} holds no safetensors for it ({error}); pack it again") from error
     planes = []
     for band in bands:
         if band.name not in layout:
             raise FileNotFoundError(f"patch {patch}, band {band.name}: {folder} has {', '.join(sorted(layout))} only")
         offset, count, shape, dtype = layout[band.name]
         if start + offset + count * dtype.itemsize > len(value) or count != math.prod(shape):
-            raise ValueError(f"patch {patch}, band {band.name}: {folder} holds only part of it; pack it again")
+            raise DataError(f"patch {patch}, band {band.name}: {folder} holds only part of it; pack it again")
         plane = np.frombuffer(value, dtype, count, start + offset).reshape(shape)
         check_plane(plane, band, patch)
         planes.append(plane)

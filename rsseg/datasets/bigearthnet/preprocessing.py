@@ -12,6 +12,7 @@ from mmpretrain.models import ClsDataPreprocessor
 from mmseg.models import SegDataPreProcessor
 
 from rsseg.datasets.bigearthnet.band_table import band_statistics
+from rsseg.errors import ConfigError
 
 __all__ = ["BandPreprocessor", "SegBandPreprocessor"]
 
@@ -22,7 +23,7 @@ def _check(bands: Sequence[str], data: Any) -> None:
     names = samples[0].metainfo.get("band_names") if samples else None
     if count != len(bands) or tuple(names or bands) != tuple(bands):
         found = ", ".join(names) if names else f"{count} bands"
-        raise ValueError(
+        raise ConfigError(
             f"images have {found}, but data_preprocessor.bands are {', '.join(bands)}; give the data sets of train, "
             "val and test and data_preprocessor the same bands"
         )

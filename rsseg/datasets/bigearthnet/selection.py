@@ -20,6 +20,7 @@ from rsseg.datasets.bigearthnet.band_table import Band
 from rsseg.datasets.bigearthnet.bands import check_bands
 from rsseg.datasets.bigearthnet.lists import PAIRS, find_list, has_lists, split_names
 from rsseg.datasets.bigearthnet.packed import missing_patches
+from rsseg.errors import DataError
 
 __all__ = ["Selection"]
 
@@ -109,7 +110,7 @@ class Selection:
             infos = [replace(info, s1=info.s1 or pairs.get(info.name, "")) for info in infos]
         lonely = [info.name for info in infos if not info.s1]
         if lonely:
-            raise ValueError(
+            raise DataError(
                 f"{self.root}: nothing says which Sentinel-1 patch belongs to {lonely[0]}, {len(lonely)} such"
             )
         return infos

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
 from rsseg.datasets.detection import SUFFIXES, read_image
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE
 
@@ -109,7 +110,7 @@ def check_config(config: Mapping[str, Any], workers: int = 4) -> Check:
     """
     parts = open_parts(config)
     if not parts:
-        raise ValueError("the config has none of train_dataloader, val_dataloader and test_dataloader")
+        raise ConfigError("the config has none of train_dataloader, val_dataloader and test_dataloader")
     out, validated = Check(), [part.files for part in parts if part.split == "val"]
     for part in parts:
         if part.failure:
@@ -160,7 +161,7 @@ def _pixels(path: Path) -> NDArray[Any]:
         return read_image(path, "convert")
     pixels: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise ValueError("OpenCV cannot read it")
+        raise DataError("OpenCV cannot read it")
     return np.ascontiguousarray(pixels)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE
 
@@ -108,7 +109,9 @@ def labelled_parts(config: Mapping[str, Any], splits: Sequence[str]) -> list[Par
     if not out:
         raise FileNotFoundError(f"the config has no labels in {', '.join(splits)}")
     if len({(part.name, part.classes) for part in out}) > 1:
-        raise ValueError(f"the config has several label sets ({', '.join(part.name for part in out)}); give them apart")
+        raise ConfigError(
+            f"the config has several label sets ({', '.join(part.name for part in out)}); give them apart"
+        )
     return out
 
 
@@ -148,7 +151,7 @@ def _count(part: Part, label: Path) -> tuple[Ints, Ints, Ints] | str:
         found = np.bincount(values.ravel(), minlength=256)
         unknown = np.flatnonzero((found > 0) & (part.meaning == UNKNOWN))
         if len(unknown):
-            raise ValueError(f"{label}: value {unknown[0]} is no class and not ignored")
+            raise DataError(f"{label}: value {unknown[0]} is no class and not ignored")
     except (OSError, ValueError, SyntaxError) as error:
         text = str(error)
         return text if str(label) in text else f"{label}: {text}"

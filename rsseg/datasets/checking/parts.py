@@ -16,6 +16,7 @@ from mmseg.registry import DATASETS
 from numpy.typing import NDArray
 
 from rsseg.datasets import TableDataset
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_labels
 from rsseg.metainfo import IGNORE, load_metainfo
 
@@ -110,7 +111,7 @@ def _open(split: str, leaf: dict[str, Any]) -> Part:
         raise FileNotFoundError(f"no images *{dataset.img_suffix} in {dataset.data_prefix.get('img_path')}")
     classes = tuple(dataset.metainfo.get("classes") or ())
     if not classes:
-        raise ValueError("the dataset names no classes; give metainfo=dict(classes=...)")
+        raise ConfigError("the dataset names no classes; give metainfo=dict(classes=...)")
     label = "seg_map_path" if loader else ""
     return Part(
         split,
@@ -137,13 +138,13 @@ def _meaning(dataset: Any, classes: int) -> NDArray[np.int16]:
 def _read_as_mmseg(path: str, backend: str) -> NDArray[np.uint8]:
     labels = mmcv.imfrombytes(Path(path).read_bytes(), flag="unchanged", backend=backend)
     if labels is None:
-        raise ValueError(f"{path}: {backend} cannot read it")
+        raise DataError(f"{path}: {backend} cannot read it")
     labels = labels.squeeze()
     if labels.ndim != 2:
-        raise ValueError(f"{path}: labels must be one channel, found an array of shape {labels.shape}")
+        raise DataError(f"{path}: labels must be one channel, found an array of shape {labels.shape}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > IGNORE:
-        raise ValueError(f"{path}: values {low}..{high}; only 0..255 are kept, the rest would wrap around in silence")
+        raise DataError(f"{path}: values {low}..{high}; only 0..255 are kept, the rest would wrap around in silence")
     return labels.astype(np.uint8)
 
 

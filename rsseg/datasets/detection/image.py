@@ -23,6 +23,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rsseg.datasets.detection.values import AnnotationError
+from rsseg.errors import ConfigError
 
 __all__ = ["image_size", "read_image"]
 
@@ -87,7 +88,7 @@ def read_image(path: Path | str, mode: Literal["strict", "convert"] = "strict") 
         ValueError: ``mode`` is no such word.
     """
     if mode not in ("strict", "convert"):
-        raise ValueError(f"mode must be 'strict' or 'convert', not {mode!r}")
+        raise ConfigError(f"mode must be 'strict' or 'convert', not {mode!r}")
     path = Path(path)
     with _readable(path):
         head = _head(path)

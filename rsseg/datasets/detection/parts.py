@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rsseg.datasets.detection.source import SUFFIXES, DetectionSource, open_source
 from rsseg.datasets.detection.values import OnError
+from rsseg.errors import DataError
 from rsseg.metainfo import ClassTable
 
 __all__ = ["image_stems", "open_parts"]
@@ -48,7 +49,7 @@ def open_parts(
         for item in one.items:
             stem = prefix + item.stem
             if stem in owners:
-                raise ValueError(
+                raise DataError(
                     f"{owners[stem]} and {item.image} would both be {stem!r}; give their parts a prefix each"
                 )
             owners[stem] = item.image

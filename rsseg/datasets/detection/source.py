@@ -16,7 +16,7 @@ from rsseg.datasets.detection.fair1m import read_fair1m
 from rsseg.datasets.detection.hrsc import read_hrsc
 from rsseg.datasets.detection.image import image_size
 from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, settle
-from rsseg.errors import DataError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.output_names import output_names
 from rsseg.metainfo import ClassTable
 
@@ -137,7 +137,7 @@ def open_source(
     """
     check_on_error(on_error)
     if format not in READERS:
-        raise ValueError(f"no annotation format {format!r}; there are {', '.join(READERS)}")
+        raise ConfigError(f"no annotation format {format!r}; there are {', '.join(READERS)}")
     images, annotations = Path(images), Path(annotations)
     _exists(format, images, annotations)
     source = DetectionSource(format, table, on_error, [], [], [])

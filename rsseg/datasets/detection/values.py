@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from rsseg.errors import AnnotationError
+from rsseg.errors import AnnotationError, ConfigError
 from rsseg.metainfo import ClassTable
 
 __all__ = [
@@ -26,7 +26,7 @@ OnError = Literal["raise", "skip"]
 def check_on_error(on_error: str) -> None:
     """Raise ``ValueError`` unless ``on_error`` is one of the allowed words."""
     if on_error not in get_args(OnError):
-        raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+        raise ConfigError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
 
 
 def settle(problems: Sequence[AnnotationError], on_error: OnError) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
+from rsseg.errors import DataError
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["ConvertedSet"]
@@ -56,7 +57,7 @@ class ConvertedSet(LabelledSet):
                 number, group = next(groups, (0, iter(())))
             yield self._tile(row, instances)
         if number:
-            raise ValueError(f"{path}: image id {number} is not in the order of tiles.csv; merge the conversion again")
+            raise DataError(f"{path}: image id {number} is not in the order of tiles.csv; merge the conversion again")
 
     def _tile(self, row: dict[str, str], instances: list[Instance]) -> LabelledTile:
         name = row["tile"]
@@ -113,5 +114,5 @@ def _annotations(path: Path) -> Iterator[dict[str, Any]]:
                 try:
                     yield json.loads(line.rstrip(b",\r\n"))
                 except ValueError as error:
-                    raise ValueError(f"{path}, line {number}: not one annotation ({error}); convert again") from error
-    raise ValueError(f"{path} does not hold one annotation a line to its end; run the conversion again")
+                    raise DataError(f"{path}, line {number}: not one annotation ({error}); convert again") from error
+    raise DataError(f"{path} does not hold one annotation a line to its end; run the conversion again")

@@ -17,6 +17,7 @@ from PIL import PngImagePlugin
 from rsseg.datasets.labels import LabelledSet, LabelledTile
 from rsseg.datasets.labels.selection import Scoring, Selection, scoring_of
 from rsseg.datasets.labels.statistics import Statistics
+from rsseg.errors import DataError
 from rsseg.io.progress import Progress
 
 __all__ = ["TILE_COLUMNS", "Part", "measure", "measure_tiles"]
@@ -60,7 +61,7 @@ def _label_pixels(tile: LabelledTile) -> NDArray[np.int64]:
     with tile.labels.open("rb") as file, PngImagePlugin.PngImageFile(file) as image:
         labels = np.asarray(image)
     if labels.dtype != np.uint8 or labels.shape != tile.size:
-        raise ValueError(f"{labels.dtype} {labels.shape} is no 8-bit label map of {tile.size}")
+        raise DataError(f"{labels.dtype} {labels.shape} is no 8-bit label map of {tile.size}")
     return np.bincount(labels.ravel(), minlength=256)
 
 
@@ -83,7 +84,7 @@ def measure_tiles(tiles: Iterable[LabelledTile], classes: tuple[str, ...], keep:
         try:
             overlap = part.statistics.add_instances(tile.instances)
         except ValueError as error:
-            raise ValueError(f"instances of {tile.name} ({tile.labels}): {error}; convert this image again") from error
+            raise DataError(f"instances of {tile.name} ({tile.labels}): {error}; convert this image again") from error
         part.selection.offer(tile, dataclasses.replace(tile, instances=[]))
         covered = max(overlap.covered, 1)
         empty = sum(instance.area == 0 for instance in tile.instances)

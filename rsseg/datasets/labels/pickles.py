@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.labels.runs import rle_to_runs
+from rsseg.errors import DataError
 from rsseg.io.unpickling import load_plain
 
 __all__ = ["PickledObject", "pack_objects", "read_objects"]
@@ -86,31 +87,31 @@ def read_objects(path: Path) -> list[PickledObject]:
     try:
         rows = load_plain(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {error}") from error
     if not isinstance(rows, list):
-        raise ValueError(f"{path}: holds a {type(rows).__name__} where a list of objects belongs")
+        raise DataError(f"{path}: holds a {type(rows).__name__} where a list of objects belongs")
     objects = []
     for number, row in enumerate(rows):
         try:
             objects.append(_object(row))
         except KeyError as error:
-            raise ValueError(f"{path}, object {number}: lacks {error}") from error
+            raise DataError(f"{path}, object {number}: lacks {error}") from error
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}, object {number}: {error}") from error
+            raise DataError(f"{path}, object {number}: {error}") from error
     sizes = {tuple(item.rle["size"]) for item in objects}
     if len(sizes) > 1:
-        raise ValueError(f"{path}: masks of different sizes {sorted(sizes)}")
+        raise DataError(f"{path}: masks of different sizes {sorted(sizes)}")
     return objects
 
 
 def _object(row: dict[str, Any]) -> PickledObject:
     if not isinstance(row, dict):
-        raise ValueError(f"is a {type(row).__name__}, not a dict")
+        raise DataError(f"is a {type(row).__name__}, not a dict")
     rle = _mask(row["mask"])
     first, after = rle_to_runs(rle)
     area = int((after - first).sum())
     if int(row["size"]) != area:
-        raise ValueError(f"says size {int(row['size'])}, but its mask has {area} pixels")
+        raise DataError(f"says size {int(row['size'])}, but its mask has {area} pixels")
     category = row["category"]
     # Files from before the release's script.py hold the id where the name belongs.
     label = int(row["label"]) if "label" in row else int(category)
@@ -128,7 +129,7 @@ def _object(row: dict[str, Any]) -> PickledObject:
 def _mask(mask: dict[str, Any]) -> dict[str, Any]:
     height, width = (int(v) for v in mask["size"])
     if not (0 < height <= _LONGEST_SIDE and 0 < width <= _LONGEST_SIDE):
-        raise ValueError(f"mask of size {height} x {width}")
+        raise DataError(f"mask of size {height} x {width}")
     counts = mask["counts"]
     return {"size": [height, width], "counts": counts.decode("ascii") if isinstance(counts, bytes) else str(counts)}
 
@@ -136,5 +137,5 @@ def _mask(mask: dict[str, Any]) -> dict[str, Any]:
 def _numbers(values: Any, shape: tuple[int, ...]) -> NDArray[np.floating]:
     array = np.asarray(values)
     if array.dtype.kind not in "iuf" or array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(f"box {array.tolist()} is not {shape} finite numbers")
+        raise DataError(f"box {array.tolist()} is not {shape} finite numbers")
     return array if array.dtype.kind == "f" else array.astype(np.float64)

@@ -28,6 +28,7 @@ from PIL import Image
 from rsseg.datasets.labels.pickles import PickledObject, read_objects
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.datasets.labels.runs import rle_to_runs, runs_bbox
+from rsseg.errors import ConfigError, DataError
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_to_qbox, qbox_area, qbox_to_rbox
 from rsseg.structures.windows import qbox_iof
@@ -81,7 +82,7 @@ class ReleasedSet(LabelledSet):
         """
         wanted = [name for name, meaning in _LISTS.items() if meaning == split]
         if not wanted:
-            raise ValueError(f"split must be 'train' or 'val', not {split!r}")
+            raise ConfigError(f"split must be 'train' or 'val', not {split!r}")
         for name in wanted:
             if name in self._lists:
                 return self._lists[name]
@@ -118,7 +119,7 @@ class ReleasedSet(LabelledSet):
         items = read_objects(path)
         for number, item in enumerate(items):
             if item.rle["size"] != [height, width]:
-                raise ValueError(f"{path}: masks of {item.rle['size']}, but its label map has {[height, width]}")
+                raise DataError(f"{path}: masks of {item.rle['size']}, but its label map has {[height, width]}")
             _check_class(item, self.table, f"{path}, object {number}")
         scene = _TILE.fullmatch(name)
         return LabelledTile(
@@ -144,7 +145,7 @@ def _find_labels(root: Path) -> Path:
             "trainval/hbox_segs_init (of the SAMRS release)"
         )
     if len(found) > 1:
-        raise ValueError(f"{root} holds several kinds of labels; name one of: {', '.join(map(str, found))}")
+        raise DataError(f"{root} holds several kinds of labels; name one of: {', '.join(map(str, found))}")
     return found[0]
 
 
@@ -155,14 +156,14 @@ def _find_table(folder: Path, classes: str | None) -> ClassTable:
         for pattern, name in _TABLES.items():
             if fnmatch(part.lower(), pattern):
                 return load_metainfo(name)
-    raise ValueError(f"{folder} does not tell its classes; say which table explains them: sota, sior or fast")
+    raise DataError(f"{folder} does not tell its classes; say which table explains them: sota, sior or fast")
 
 
 def _check_class(item: PickledObject, table: ClassTable, where: str) -> None:
     if not 0 <= item.label < table.num_classes:
-        raise ValueError(f"{where}: label {item.label} is no class of {table.name}, which has {table.num_classes}")
+        raise DataError(f"{where}: label {item.label} is no class of {table.name}, which has {table.num_classes}")
     if item.category is not None and table.index(item.category) != item.label:
-        raise ValueError(
+        raise DataError(
             f"{where}: label {item.label} is {table.classes[item.label]} in {table.name}, but it says {item.category}"
         )
 

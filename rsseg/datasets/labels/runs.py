@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.errors import DataError
 from rsseg.structures.masks import MaskCrop, empty_mask
 
 __all__ = ["rle_to_crop", "rle_to_runs", "runs_bbox"]
@@ -40,10 +41,10 @@ def rle_to_runs(rle: dict[str, Any]) -> tuple[Ints, Ints]:
     codes = np.frombuffer(rle["counts"].encode("ascii", "replace"), np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero(codes & _MORE == 0)
     if not len(codes) or codes.min() < 0 or codes.max() > 63 or not len(ends) or ends[-1] != len(codes) - 1:
-        raise ValueError("run lengths are damaged: a character that is none of theirs, or an incomplete number")
+        raise DataError("run lengths are damaged: a character that is none of theirs, or an incomplete number")
     starts = np.append(0, ends[:-1] + 1)
     if (ends - starts).max() >= _LONGEST:
-        raise ValueError("run lengths are damaged: a number is too long")
+        raise DataError("run lengths are damaged: a number is too long")
     shift = _BITS * (np.arange(len(codes)) - np.repeat(starts, ends - starts + 1))
     counts = np.add.reduceat((codes & (_MORE - 1)) << shift, starts)
     counts -= np.where(codes[ends] & _SIGN, np.int64(1) << (shift[ends] + _BITS), 0)
@@ -51,9 +52,7 @@ def rle_to_runs(rle: dict[str, Any]) -> tuple[Ints, Ints]:
     counts[1::2], counts[2::2] = np.cumsum(counts[1::2]), np.cumsum(counts[2::2])
     edges = np.cumsum(counts)
     if counts.min() < 0 or edges[-1] != height * width:
-        raise ValueError(
-            f"run lengths add up to {edges[-1]}, the canvas {height} x {width} has {height * width} pixels"
-        )
+        raise DataError(f"run lengths add up to {edges[-1]}, the canvas {height} x {width} has {height * width} pixels")
     after = edges[1::2]
     first = edges[::2][: len(after)]
     return first[after > first], after[after > first]

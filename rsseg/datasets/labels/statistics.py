@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.labels import Instance
 from rsseg.datasets.labels.overlap import Overlap, mask_overlap
+from rsseg.errors import DataError
 from rsseg.metainfo.table import IGNORE
 
 __all__ = ["BUCKETS", "MASK_BOX_RATIO_EDGES", "SHARE_EDGES", "SIZE_EDGES", "Statistics", "median"]
@@ -87,7 +88,7 @@ class Statistics:
         count = len(self.classes)
         wrong = [int(value) for value in np.flatnonzero(pixels) if count <= value != IGNORE]
         if wrong:
-            raise ValueError(f"value {wrong[0]} is no class; allowed are 0..{count - 1} and {IGNORE}")
+            raise DataError(f"value {wrong[0]} is no class; allowed are 0..{count - 1} and {IGNORE}")
         share = _share(pixels[IGNORE], pixels.sum())
         self.label_pixels += np.append(pixels[:count], pixels[IGNORE])
         self.unlabelled[_bins(share, SHARE_EDGES)] += 1

@@ -26,6 +26,7 @@ from rsseg.datasets.detection import read_image
 from rsseg.datasets.landdiscover.sources import SOURCES, Item, Window, find_items
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import ColourCode
+from rsseg.errors import ConfigError, DataError, JobError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
 from rsseg.io.labels import read_labels
 from rsseg.io.progress import Progress
@@ -109,7 +110,7 @@ def build_landdiscover(
     """
     out, built = Path(out), Built()
     if unknown := sorted(set(folders) - set(SOURCES)):
-        raise ValueError(f"{', '.join(unknown)}: no source of LandDiscover50K; there are {', '.join(SOURCES)}")
+        raise ConfigError(f"{', '.join(unknown)}: no source of LandDiscover50K; there are {', '.join(SOURCES)}")
     items: list[Item] = []
     for name in folders:
         found, problems = find_items(name, folders[name])
@@ -140,7 +141,7 @@ def _claim(out: Path, copy: bool) -> None:
     path = out / _RECORD
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"copy": copy}
     if before != {"copy": copy}:
-        raise ValueError(f"{out} holds {'copies' if before['copy'] else 'links'} of images; go on so, or remove it")
+        raise JobError(f"{out} holds {'copies' if before['copy'] else 'links'} of images; go on so, or remove it")
     with replacing(path) as file:
         file.write(json.dumps({"copy": copy}).encode())
 
@@ -197,7 +198,7 @@ def _ids(item: Item, size: tuple[int, ...]) -> NDArray[np.uint8]:
     else:
         raw = read_labels(where)
     if raw.shape != size:
-        raise ValueError(f"{where}: is {raw.shape} high and wide, its image {item.image} {size}")
+        raise DataError(f"{where}: is {raw.shape} high and wide, its image {item.image} {size}")
     common = merged_ids(TABLE, SOURCES[item.source].table)[table.encode(raw, where)]
     return np.where(common == IGNORE, 0, common).astype(np.uint8)
 
@@ -213,7 +214,7 @@ def _count(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
     classes = load_metainfo(TABLE).num_classes
     found = np.bincount(ids.ravel(), minlength=classes)
     if len(found) > classes:
-        raise ValueError(f"a label holds {len(found) - 1}, ids end at {classes - 1}; remove the folder, build it again")
+        raise DataError(f"a label holds {len(found) - 1}, ids end at {classes - 1}; remove the folder, build it again")
     return found
 
 

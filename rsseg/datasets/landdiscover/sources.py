@@ -17,6 +17,7 @@ from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import Layout
 from rsseg.datasets.segmentation import ConvertedDataset
+from rsseg.errors import DataError
 
 __all__ = ["SOURCES", "Item", "Source", "find_items"]
 
@@ -148,7 +149,7 @@ def find_items(name: str, folders: Sequence[Path | str]) -> tuple[list[Item], li
                 problems.append(f"{label}: its image is missing ({image})")
                 continue
             if stem in items:
-                raise ValueError(f"{name}: {items[stem].image} and {image} have one name, {stem}; give one of them")
+                raise DataError(f"{name}: {items[stem].image} and {image} have one name, {stem}; give one of them")
             try:
                 items[stem] = _item(name, stem, image, label)
             except OSError as error:

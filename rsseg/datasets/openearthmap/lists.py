@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_of
 from rsseg.datasets.openearthmap.splits import Split
+from rsseg.errors import DataError
 from rsseg.io.files import replacing
 
 __all__ = [
@@ -47,7 +48,7 @@ def official_lists(root: Path | str) -> dict[str, list[str]]:
     counted = Counter(name for names in lists.values() for name in names)
     twice = sorted(name for name, count in counted.items() if count > 1)
     if twice:
-        raise ValueError(f"{root}: {len(twice)} images are listed more than once, for example {twice[0]}")
+        raise DataError(f"{root}: {len(twice)} images are listed more than once, for example {twice[0]}")
     return lists
 
 
@@ -113,7 +114,7 @@ def derived_lists(lists: Mapping[str, Sequence[str]], certain: bool = False) -> 
         for name in names:
             region = regions.get(region_of(name))
             if region is None:
-                raise ValueError(f"{name}: {region_of(name)!r} is no region of OpenEarthMap")
+                raise DataError(f"{name}: {region_of(name)!r} is no region of OpenEarthMap")
             out[f"regional/{region.domain}_{part}"].append(name)
             uncertain[f"{region.name} ({region.continent})"] += not region.certain
             if region.certain or not certain:
@@ -140,7 +141,7 @@ def write_lists(lists: Mapping[str, Sequence[str]], folder: Path | str) -> list[
         path = folder / f"{name}.txt"
         todo[path] = "".join(f"{row}\n" for row in rows).encode()
         if path.is_file() and path.read_bytes() != todo[path]:
-            raise ValueError(f"{path} names other images than these would be; remove it, or write elsewhere")
+            raise DataError(f"{path} names other images than these would be; remove it, or write elsewhere")
     for path, data in todo.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:

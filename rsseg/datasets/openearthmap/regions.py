@@ -7,6 +7,8 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsseg.errors import DataError
+
 __all__ = ["CONTINENTS", "Region", "load_regions", "region_of"]
 
 CONTINENTS = {
@@ -76,5 +78,5 @@ def region_of(name: str) -> str:
     """
     region, _, number = Path(name).name.removesuffix(".tif").rpartition("_")
     if not region or not number.isdigit():
-        raise ValueError(f"{name!r} is no image of OpenEarthMap; they are called <region>_<number>.tif")
+        raise DataError(f"{name!r} is no image of OpenEarthMap; they are called <region>_<number>.tif")
     return region

@@ -24,6 +24,7 @@ from rasterio.io import MemoryFile
 
 from rsseg.datasets.detection import read_image
 from rsseg.datasets.openearthmap.regions import region_of
+from rsseg.errors import DataError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.progress import Progress
 
@@ -90,14 +91,14 @@ def read_pairs(root: Path | str) -> list[tuple[str, str]]:
             if not any(row):
                 continue
             if len(row) != 2 or not row[0].endswith(_ENDING):
-                raise ValueError(
+                raise DataError(
                     f"{path}, line {number}: expected <event>_<number>{_ENDING},<region>_<n>.tif, got {row}"
                 )
             region_of(row[1])
             pairs.append((row[0], f"{row[1].removesuffix('.tif')}.tif"))
     twice = [name for name, count in Counter(name for _, name in pairs).items() if count > 1]
     if twice:
-        raise ValueError(f"{path}: {twice[0]} is there more than once")
+        raise DataError(f"{path}: {twice[0]} is there more than once")
     return pairs
 
 
@@ -184,10 +185,10 @@ def _place(label: Path, size: tuple[int, int]) -> dict[str, Any]:
     try:
         with rasterio.open(label) as raster:
             if raster.shape != size:
-                raise ValueError(f"{label} is {raster.shape} high and wide, the image {size}")
+                raise DataError(f"{label} is {raster.shape} high and wide, the image {size}")
             return {"crs": raster.crs, "transform": raster.transform}
     except RasterioError as error:
-        raise ValueError(f"{label}: cannot be read: {error}") from error
+        raise DataError(f"{label}: cannot be read: {error}") from error
 
 
 def write_account(rows: Sequence[Sequence[str]], path: Path) -> None:

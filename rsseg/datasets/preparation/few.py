@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rsseg.datasets.preparation.sets import SETS
 from rsseg.datasets.preparation.tiles import tile_names
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import replacing
 
 __all__ = ["choose_few", "few_path", "read_few", "training_tiles", "write_few"]
@@ -50,9 +51,9 @@ def choose_few(tiles: Sequence[str], sources: Sequence[str], percent: float, see
     Source: SAMRS paper, tables 5 and 6, which do not say how tiles were drawn; the rule is ours.
     """
     if not 0 < percent <= 100:
-        raise ValueError(f"a share of {percent} % is not possible; it must lie in (0, 100]")
+        raise ConfigError(f"a share of {percent} % is not possible; it must lie in (0, 100]")
     if not tiles or len(set(tiles)) != len(tiles):
-        raise ValueError(f"{len(tiles)} names of tiles, {len(set(tiles))} of them different; names must differ")
+        raise ConfigError(f"{len(tiles)} names of tiles, {len(set(tiles))} of them different; names must differ")
     own: dict[str, list[str]] = {}
     for tile, source in zip(tiles, sources, strict=True):
         own.setdefault(source, []).append(tile)
@@ -102,7 +103,7 @@ def training_tiles(where: str, splits: Path | str = "data/splits") -> tuple[list
 
 def _some(names: list[str], path: Path) -> list[str]:
     if not names:
-        raise ValueError(f"{path}: no training tiles in it")
+        raise DataError(f"{path}: no training tiles in it")
     return names
 
 
@@ -139,7 +140,7 @@ def write_few(
             names = choose_few(tiles, sources, percent, seed)
             todo[path] = "".join(f"{name}\n" for name in names).encode()
             if path.is_file() and path.read_bytes() != todo[path]:
-                raise ValueError(f"{path} names other tiles than these would give; remove it, or write elsewhere")
+                raise DataError(f"{path} names other tiles than these would give; remove it, or write elsewhere")
             _log.info("%s: %d of %d tiles, %d source images", path, len(names), len(tiles), len(set(sources)))
     for path, data in todo.items():
         with replacing(path) as file:
@@ -164,7 +165,7 @@ def read_few(path: Path | str) -> list[str]:
     text = sums.read_text(encoding="utf-8") if sums.is_file() else ""
     known = {name: digest for digest, name in (line.split() for line in text.splitlines())}
     if known.get(path.name) != _sum(path):
-        raise ValueError(f"{path} is not the list that {sums} knows; write both anew with tools/make_few_labels.py")
+        raise DataError(f"{path} is not the list that {sums} knows; write both anew with tools/make_few_labels.py")
     return path.read_text(encoding="utf-8").split()
 
 

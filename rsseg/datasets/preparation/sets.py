@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsseg.datasets.preparation.tiles import Colour, ColourCode, Layout, Pair, Report, cut_pairs
+from rsseg.errors import DataError
 
 __all__ = ["BANDS", "SETS", "PreparedSet", "isaid_pairs", "potsdam_pairs", "prepare"]
 
@@ -72,7 +73,7 @@ def potsdam_pairs(root: Path | str, splits: Path | str, eroded: bool = False, ba
     names = [pair.stem for pair in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"{splits}: {', '.join(twice)} listed more than once")
+        raise DataError(f"{splits}: {', '.join(twice)} listed more than once")
     return pairs
 
 
@@ -119,7 +120,7 @@ class _Files:
         if not found:
             raise FileNotFoundError(f"{self.folder}: no {name} in it; {hint}")
         if len(found) > 1:
-            raise ValueError(f"{name} is there more than once: {', '.join(map(str, found))}; keep one")
+            raise DataError(f"{name} is there more than once: {', '.join(map(str, found))}; keep one")
         return found[0]
 
 

@@ -22,6 +22,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from rsseg.errors import DataError, JobError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, load_metainfo
@@ -80,7 +81,7 @@ class ColourCode:
                 colour = (int(code) >> 16, int(code) >> 8 & 255, int(code) & 255)
                 distance = np.abs(self.colours - np.array(colour)).max(axis=1)
                 if distance.min() > self.tolerance:
-                    raise ValueError(
+                    raise DataError(
                         f"{where}: {count} pixels have the colour {colour}, which is no class; the nearest known one "
                         f"is {tuple(self.colours[distance.argmin()].tolist())}, {distance.min()} away. Mend the file, "
                         "or raise the tolerance if that class is meant"
@@ -211,7 +212,7 @@ def _claim(out: Path, now: dict[str, Any], pairs: Iterable[Pair]) -> None:
     path = out / _RECORD
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
     if before != now:
-        raise ValueError(f"{out} holds tiles with {before}, not {now}; choose another folder or remove it")
+        raise JobError(f"{out} holds tiles with {before}, not {now}; choose another folder or remove it")
     with replacing(path) as file:
         file.write(json.dumps(now).encode())
 
@@ -221,7 +222,7 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
     try:
         sizes = [_size(pair.image), _size(pair.label)]
         if sizes[0] != sizes[1]:
-            raise ValueError(f"{pair.label}: is {sizes[1]} high and wide, its image {pair.image} {sizes[0]}")
+            raise DataError(f"{pair.label}: is {sizes[1]} high and wide, its image {pair.image} {sizes[0]}")
         names = tile_names(pair.stem, sizes[0], layout)
         images = [out / "img_dir" / pair.part / f"{name}.png" for name in names]
         labels = [out / "ann_dir" / pair.part / f"{name}{layout.label_suffix}" for name in names]
@@ -251,7 +252,7 @@ def _opened(path: Path) -> Iterator[Any]:
             with rasterio.open(path) as raster:
                 yield raster
     except RasterioError as error:
-        raise ValueError(f"{path}: cannot be read: {error.__cause__ or error}") from error
+        raise DataError(f"{path}: cannot be read: {error.__cause__ or error}") from error
 
 
 def _size(path: Path) -> tuple[int, int]:
@@ -264,7 +265,7 @@ def _rgb(path: Path, bands: int) -> NDArray[np.uint8]:
     with _opened(path) as raster:
         if raster.count < bands or set(raster.dtypes) != {"uint8"}:
             found = f"{raster.count} band(s) of {'/'.join(sorted(set(raster.dtypes)))}"
-            raise ValueError(f"{path}: expected RGB of uint8, found {found}")
+            raise DataError(f"{path}: expected RGB of uint8, found {found}")
         read = raster.read([1, 2, 3] if raster.count >= 3 else [1, 1, 1])
     return np.ascontiguousarray(np.moveaxis(read, 0, -1))
 

@@ -19,6 +19,7 @@ from rsseg.engine.weights.content import Parts, read_weights, split_parts
 from rsseg.engine.weights.decoders import model_config, translate_rest
 from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
 from rsseg.engine.weights.report import ConversionReport
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import replacing, sha256_of
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
@@ -55,16 +56,16 @@ def convert_weights(
     """
     source, target = Path(path), Path(out)
     if target.exists() and source.exists() and target.samefile(source):
-        raise ValueError(f"{source}: would be overwritten by its own conversion; give another name to write")
+        raise ConfigError(f"{source}: would be overwritten by its own conversion; give another name to write")
     if target.suffix == ".safetensors":
-        raise ValueError(f"{target}: what is written has more than tensors; give a name that ends in .pth")
+        raise ConfigError(f"{target}: what is written has more than tensors; give a name that ends in .pth")
     try:
         state, report = convert_state(read_weights(source, trust), to, backbone, settings)
     except ValueError as error:
-        raise ValueError(str(error) if str(error).startswith(str(source)) else f"{source}: {error}") from error
+        raise DataError(str(error) if str(error).startswith(str(source)) else f"{source}: {error}") from error
     report.file = source.name
     if not report.ok:
-        raise ValueError(f"{source}: nothing is written, since not every key is explained\n{report}")
+        raise DataError(f"{source}: nothing is written, since not every key is explained\n{report}")
     meta = dict(source=source.name, sha256=sha256_of(source), layout=report.layout, model=report.model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target, "weights") as file:
@@ -92,7 +93,7 @@ def convert_state(
     layout = _recognise(parts)
     name = backbone or layout.targets[0]
     if name not in layout.targets:
-        raise ValueError(f"{layout.name} weights serve for {', '.join(layout.targets)}, not for {name!r}")
+        raise DataError(f"{layout.name} weights serve for {', '.join(layout.targets)}, not for {name!r}")
     target = TARGETS[name]
     translation = layout.translate(parts.backbone, parts.prefix)
     for key in [key for key in translation.state if explain(key, target.unused)]:
@@ -104,9 +105,9 @@ def convert_state(
         chosen = {**target.settings(before), **(settings or {})}
         translation.state = target.fit(before, chosen) if target.fit else before
     except KeyError as error:
-        raise ValueError(f"looks like {layout.name}, but holds no {error}; another model, or a part of one") from error
+        raise DataError(f"looks like {layout.name}, but holds no {error}; another model, or a part of one") from error
     except IndexError as error:
-        raise ValueError(f"looks like {layout.name}, but a weight has too few axes; another model") from error
+        raise DataError(f"looks like {layout.name}, but a weight has too few axes; another model") from error
     config = dict(type=target.type, **chosen)
     joined = not target.whole and (to == "model" or (to is None and bool(parts.decoder) and bool(parts.heads)))
     part = "model" if joined or target.whole else "backbone"
@@ -135,7 +136,7 @@ def _recognise(parts: Parts) -> Layout:
             return layout
     keys = list(parts.backbone) or parts.unexpected
     shown = ", ".join(keys[:5])
-    raise ValueError(f"not recognised by its {len(keys)} keys ({shown} ...); known are {[x.name for x in _LAYOUTS]}")
+    raise DataError(f"not recognised by its {len(keys)} keys ({shown} ...); known are {[x.name for x in _LAYOUTS]}")
 
 
 def _begin(report: ConversionReport, parts: Parts, translation: Translation, before: State) -> None:
@@ -176,7 +177,7 @@ def _build(config: dict[str, Any]) -> nn.Module:
         try:
             return MODELS.build(config)
         except (RuntimeError, TypeError, AssertionError) as error:
-            raise ValueError(f"the weights' shapes ask for {config}, which does not make a model: {error}") from error
+            raise DataError(f"the weights' shapes ask for {config}, which does not make a model: {error}") from error
 
 
 def _load(model: nn.Module, state: State, translation: Translation, target: Target, report: ConversionReport) -> State:

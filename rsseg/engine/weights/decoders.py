@@ -7,6 +7,7 @@ from typing import Any
 
 from rsseg.engine.weights.content import Parts
 from rsseg.engine.weights.layouts import State, count
+from rsseg.errors import DataError
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["model_config", "translate_rest"]
@@ -47,7 +48,7 @@ def model_config(parts: Parts, backbone: dict[str, Any]) -> dict[str, Any]:
             classes than its label set.
     """
     if not parts.decoder or not parts.heads:
-        raise ValueError(
+        raise DataError(
             "no decoder and heads by the SAMRS release's names (decoder., semseghead_1.); say --to backbone. "
             "Checkpoints of models trained here need no conversion"
         )
@@ -58,7 +59,7 @@ def model_config(parts: Parts, backbone: dict[str, Any]) -> dict[str, Any]:
     heads = {_SETS.get(key.removeprefix("semseghead_"), key): number for key, number in classes.items()}
     for name, number in heads.items():
         if name not in _SETS.values() or number != load_metainfo(name).num_classes:
-            raise ValueError(f"a head of {number} classes, {name}, is none of the SAMRS release: {_SETS}")
+            raise DataError(f"a head of {number} classes, {name}, is none of the SAMRS release: {_SETS}")
     kind = "MultiHeadMask2Former" if head["type"] == "Mask2FormerDecoder" else "MultiHeadSegmentor"
     return dict(type=kind, backbone=backbone, decode_head=head, heads=heads)
 
@@ -67,7 +68,7 @@ def _decoder(state: State) -> dict[str, Any]:
     for mark, read in _DECODERS.items():
         if mark in state:
             return read(state)
-    raise ValueError("the file's decoder is none of UPerNet, UNet and Mask2Former; say --to backbone")
+    raise DataError("the file's decoder is none of UPerNet, UNet and Mask2Former; say --to backbone")
 
 
 def _upernet(state: State) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rsseg.engine.weights.layouts import Layout, State, Target, count
+from rsseg.errors import DataError
 
 __all__ = ["LAYOUTS", "TARGETS"]
 
@@ -15,7 +16,7 @@ def _settings(state: State) -> dict[str, Any]:
     levels = range(count(state, r"levels\.(\d+)\."))
     width = state["patch_embed.conv2.weight"].shape[0]
     if width > _TINY:
-        raise ValueError(
+        raise DataError(
             f"{width} channels: InternImage-S and larger norm after each part, the model here is -T ({_TINY})"
         )
     points = 9

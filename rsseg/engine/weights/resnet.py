@@ -6,6 +6,7 @@ from typing import Any
 
 from rsseg.engine.weights.channels import fit_channels
 from rsseg.engine.weights.layouts import Layout, State, Target, count
+from rsseg.errors import DataError
 
 __all__ = ["LAYOUTS", "TARGETS"]
 
@@ -22,7 +23,7 @@ def _settings(state: State) -> dict[str, Any]:
     blocks = tuple(count(state, rf"layer{i}\.(\d+)\.") for i in range(1, 5))
     kind = ("layer1.0.conv3.weight" in state, blocks)
     if kind not in _DEPTHS:
-        raise ValueError(f"no ResNet has {blocks} blocks in its stages; known are depths {sorted(_DEPTHS.values())}")
+        raise DataError(f"no ResNet has {blocks} blocks in its stages; known are depths {sorted(_DEPTHS.values())}")
     return dict(
         depth=_DEPTHS[kind],
         in_channels=state["conv1.weight"].shape[1],

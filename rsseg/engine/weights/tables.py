@@ -7,6 +7,8 @@ import math
 import torch
 from torch.nn import functional
 
+from rsseg.errors import DataError
+
 __all__ = ["middle_of_table", "resize_table", "table_side"]
 
 
@@ -18,7 +20,7 @@ def table_side(rows: int) -> int:
     """
     reach = math.isqrt(rows)
     if reach**2 != rows or reach % 2 == 0:
-        raise ValueError(f"a table of {rows} relative positions is not that of square windows")
+        raise DataError(f"a table of {rows} relative positions is not that of square windows")
     return (reach + 1) // 2
 
 
@@ -64,7 +66,7 @@ def middle_of_table(table: torch.Tensor, side: int, extra: int) -> torch.Tensor:
     """
     old = table_side(len(table) - extra)
     if side > old:
-        raise ValueError(f"relative positions of {old} x {old} places do not reach over {side} x {side}")
+        raise DataError(f"relative positions of {old} x {old} places do not reach over {side} x {side}")
     rows, margin = table[: len(table) - extra].unflatten(0, (2 * old - 1, 2 * old - 1)), old - side
     kept = rows[margin : margin + 2 * side - 1, margin : margin + 2 * side - 1]
     return torch.cat([kept.flatten(0, 1), table[len(table) - extra :]])

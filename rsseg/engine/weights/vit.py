@@ -8,6 +8,7 @@ import torch
 
 from rsseg.engine.weights.layouts import Layout, State, Target, count
 from rsseg.engine.weights.tables import middle_of_table, table_side
+from rsseg.errors import DataError
 
 __all__ = ["LAYOUTS", "TARGETS"]
 
@@ -96,7 +97,7 @@ def _settings(state: State) -> dict[str, Any]:
     patch = state["patch_embed.proj.weight"]
     width = patch.shape[0]
     if patch.shape[2] != _PATCH:
-        raise ValueError(f"patches of {patch.shape[2]} pixels; the models here have {_PATCH}")
+        raise DataError(f"patches of {patch.shape[2]} pixels; the models here have {_PATCH}")
     return dict(
         in_channels=patch.shape[1],
         embed_dims=width,
@@ -137,7 +138,7 @@ def _fit_tables(state: State, settings: dict[str, Any]) -> State:
     side = settings["img_size"] // _PATCH
     own = table_side(len(state[f"blocks.0.attn{_TABLE}"]) - _CLASS_TOKEN_ROWS)
     if side > own:
-        raise ValueError(
+        raise DataError(
             f"relative positions for images of {own * _PATCH} cannot be widened to img_size={side * _PATCH}: say "
             f"--set img_size={own * _PATCH}; the model itself fits them to images of any size"
         )

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["Attention", "RelativeAttention", "position_index", "resize_positions", "stretch_table"]
 
 
@@ -79,7 +81,7 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         if dim % heads:
-            raise ValueError(f"{heads} attention heads cannot share {dim} channels evenly")
+            raise ConfigError(f"{heads} attention heads cannot share {dim} channels evenly")
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)

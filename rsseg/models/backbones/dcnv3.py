@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["ChannelsLast", "DCNv3", "deform_conv"]
 
 _KERNEL_POINTS = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
@@ -72,7 +74,7 @@ class DCNv3(nn.Module):
     def __init__(self, channels: int, groups: int, offset_scale: float = 1.0) -> None:
         super().__init__()
         if channels % groups:
-            raise ValueError(f"{groups} groups do not divide {channels} channels")
+            raise ConfigError(f"{groups} groups do not divide {channels} channels")
         self.groups = groups
         self.offset_scale = offset_scale
         self.dw_conv = nn.Sequential(

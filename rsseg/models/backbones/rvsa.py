@@ -14,6 +14,7 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.backbones.attention import Attention, position_index
 from rsseg.models.backbones.vit import PlainTransformer
 
@@ -54,7 +55,7 @@ class RVSAttention(nn.Module):
     def __init__(self, dim: int, heads: int, window: int = 7) -> None:
         super().__init__()
         if dim % heads:
-            raise ValueError(f"{heads} attention heads cannot share {dim} channels evenly")
+            raise ConfigError(f"{heads} attention heads cannot share {dim} channels evenly")
         self.heads, self.window = heads, window
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
@@ -166,7 +167,7 @@ class RVSA(PlainTransformer):
         init_cfg: Any = None,
     ) -> None:
         if len(out_indices) != 4 or sorted(set(out_indices)) != list(out_indices) or out_indices[-1] >= depth:
-            raise ValueError(f"out_indices={out_indices}: must be four block numbers from 0 to {depth - 1}, rising")
+            raise ConfigError(f"out_indices={out_indices}: must be four block numbers from 0 to {depth - 1}, rising")
         attentions = [
             RVSAttention(embed_dims, num_heads, window) if i % interval else Attention(embed_dims, num_heads)
             for i in range(1, depth + 1)

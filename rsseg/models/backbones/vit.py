@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from rsseg.errors import ConfigError
 from rsseg.models.backbones.attention import Attention, RelativeAttention, resize_positions
 
 __all__ = ["PlainTransformer", "ViT"]
@@ -179,10 +180,10 @@ class ViT(PlainTransformer):
     ) -> None:
         side = img_size // PATCH
         if positions not in ("absolute", "relative"):
-            raise ValueError(f"positions={positions!r}: allowed are 'absolute' and 'relative'")
+            raise ConfigError(f"positions={positions!r}: allowed are 'absolute' and 'relative'")
         least = 3 if positions == "relative" else 1
         if img_size % PATCH or side < least:
-            raise ValueError(f"img_size={img_size}: must be a multiple of {PATCH}, {least * PATCH} or more")
+            raise ConfigError(f"img_size={img_size}: must be a multiple of {PATCH}, {least * PATCH} or more")
         relative = positions == "relative"
         attentions = [
             RelativeAttention(embed_dims, num_heads, side) if relative else Attention(embed_dims, num_heads)

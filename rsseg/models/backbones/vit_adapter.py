@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from rsseg.errors import ConfigError
 from rsseg.models.backbones.attention import Attention, resize_positions
 from rsseg.models.deformable import DeformableAttention, pixel_centres
 
@@ -191,7 +192,7 @@ class ViTAdapter(BaseModule):
         super().__init__(init_cfg)
         for name, value, unit in (("img_size", img_size, _PATCH), ("depth", depth, len(_STRIDES))):
             if value < 1 or value % unit:
-                raise ValueError(f"{name}={value}: must be a positive multiple of {unit}")
+                raise ConfigError(f"{name}={value}: must be a positive multiple of {unit}")
         self.with_cp = with_cp
         self.grid = (img_size // _PATCH, img_size // _PATCH)
         norm_cfg = norm_cfg or dict(type="BN")

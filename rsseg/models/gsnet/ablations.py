@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.gsnet.fusion import cost_volume, embed_costs
 from rsseg.models.gsnet.segmentor import GSNet, Streams
 
@@ -130,7 +131,7 @@ class SpecialistGSNet(GSNet):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         if self.dino is None or "clip" in self.decoder.guidance:
-            raise ValueError("SpecialistGSNet needs dino, and decoder.guidance without 'clip'")
+            raise ConfigError("SpecialistGSNet needs dino, and decoder.guidance without 'clip'")
         self.clip.visual.requires_grad_(False)
 
     def extract_feat(self, inputs: torch.Tensor) -> Streams:

@@ -16,6 +16,8 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["Aggregator", "AggregatorLayer", "ClassAttention", "SwinBlock", "linear_attention", "shift_mask"]
 
 _EPS = 1e-6
@@ -301,7 +303,9 @@ class Aggregator(nn.Module):
     ) -> None:
         super().__init__()
         if grid % window or channels % heads:
-            raise ValueError(f"windows of {window} must fill a grid of {grid}, {heads} heads share {channels} channels")
+            raise ConfigError(
+                f"windows of {window} must fill a grid of {grid}, {heads} heads share {channels} channels"
+            )
         self.guidance_projection = nn.Sequential(nn.Conv2d(embed, channels, 3, padding=1), nn.ReLU())
         self.text_guidance_projection = nn.Sequential(nn.Linear(embed, channels), nn.ReLU())
         self.layers = nn.ModuleList(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from rsseg.errors import DataError
 from rsseg.io.checkpoints import load_file, state_of
 from rsseg.models.gsnet.torchscript import is_torchscript, read_torchscript
 from rsseg.structures.keys import compare_keys
@@ -64,13 +65,13 @@ def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> S
         out = translate(read_clip_state(path), path) | out
     names = ", ".join(map(str, paths))
     if out and all(key.startswith("visual.") for key in out):
-        raise ValueError(
+        raise DataError(
             f"{names}: has the tower for images alone; name a file with the texts' beside it, weights=[FILE, OTHER]. "
             f"{_advice(patch, paths[0])}"
         )
     problems = compare_keys(out, wanted)
     if problems:
-        raise ValueError(f"{names}: does not fit this CLIP: {problems}. {_advice(patch, paths[0])}")
+        raise DataError(f"{names}: does not fit this CLIP: {problems}. {_advice(patch, paths[0])}")
     return {key: out[key].float() for key in wanted}
 
 
@@ -135,7 +136,7 @@ def _from_timm(state: State, file: str | Path) -> State:
     for key, value in state.items():
         if key == "head.bias":
             if value.any():
-                raise ValueError(f"{file}: its head has a bias, which CLIP has no place for")
+                raise DataError(f"{file}: its head has a bias, which CLIP has no place for")
             continue
         name = key
         for pattern, replacement in _TIMM:

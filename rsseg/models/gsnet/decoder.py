@@ -13,6 +13,8 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["DecoderStage", "ResidualDecoder"]
 
 _AT_ONCE = 32
@@ -107,7 +109,7 @@ class ResidualDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if set(guidance) - {"clip", "dino"} or len(set(guidance)) != len(guidance):
-            raise ValueError(f"guidance={tuple(guidance)}: allowed are 'clip' and 'dino', each once")
+            raise ConfigError(f"guidance={tuple(guidance)}: allowed are 'clip' and 'dino', each once")
         self.guidance = tuple(guidance)
         if "clip" in guidance:
             self.CLIP_decoder_guidance_projection = _projections(guidance_in, guidance_channels)
@@ -143,7 +145,7 @@ class ResidualDecoder(nn.Module):
             for name in self.guidance:
                 own = maps[name]
                 if own is None:
-                    raise ValueError(f"the decoder takes guidance of {name!r}, but the model has no such stream")
+                    raise ConfigError(f"the decoder takes guidance of {name!r}, but the model has no such stream")
                 given.append(getattr(self, f"{name.upper()}_decoder_guidance_projection")[i](own[i]))
             stages.append(stage.of_guidance(torch.cat(given, dim=1)) if given else None)
         return stages

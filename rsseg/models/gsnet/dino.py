@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.io.checkpoints import State, read_state
 from rsseg.models.gsnet.clip import fit_image
 from rsseg.structures.keys import compare_keys
@@ -97,11 +98,11 @@ class DINO(BaseModule):
     ) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"heads={heads}: must divide width={width}")
+            raise ConfigError(f"heads={heads}: must divide width={width}")
         if resolution % patch or resolution <= 0:
-            raise ValueError(f"resolution={resolution}: must be a multiple of the patches' {patch} pixels")
+            raise ConfigError(f"resolution={resolution}: must be a multiple of the patches' {patch} pixels")
         if any(not 0 <= tap < layers for tap in taps):
-            raise ValueError(f"taps={tuple(taps)}: allowed are 0 to {layers - 1}")
+            raise ConfigError(f"taps={tuple(taps)}: allowed are 0 to {layers - 1}")
         self.channels, self.resolution, self.taps, self.weights = width, resolution, tuple(taps), weights
         self.table_side, self.grid, self.frozen = grid, resolution // patch, frozen
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -195,5 +196,5 @@ def read_dino(file: str, wanted: Mapping[str, torch.Size]) -> State:
     plain = {key: value for key, value in bare.items() if not key.startswith("head.")}
     problems = compare_keys(plain, wanted)
     if problems:
-        raise ValueError(f"{path}: does not fit this DINO: {problems}. {advice}")
+        raise ConfigError(f"{path}: does not fit this DINO: {problems}. {advice}")
     return plain

@@ -10,6 +10,8 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
+
 __all__ = ["AnySizePreprocessor", "FiveViews", "resized", "stored_image"]
 
 
@@ -43,11 +45,11 @@ class FiveViews:
     def __init__(self, size: int = 640, crop: int | Sequence[int] = 384, overlap: float = 0.333) -> None:
         if not isinstance(crop, int):
             if len(set(crop)) != 1:
-                raise ValueError(f"crop_size={tuple(crop)}: the five views are squares")
+                raise ConfigError(f"crop_size={tuple(crop)}: the five views are squares")
             crop = crop[0]
         self.size, self.crop, stride = size, crop, int(crop * (1 - overlap))
         if stride < 1 or size < crop or (size - crop) % stride:
-            raise ValueError(f"windows of {crop}, {stride} apart, do not fill a canvas of {size} pixels")
+            raise ConfigError(f"windows of {crop}, {stride} apart, do not fill a canvas of {size} pixels")
         steps = range(0, size - crop + 1, stride)
         self.places = [(slice(y, y + crop), slice(x, x + crop)) for y in steps for x in steps]
 

@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.gsnet.clip import fit_image
 from rsseg.models.gsnet.encoder import StreamProjections
 from rsseg.models.gsnet.inference import FiveViews, resized
@@ -120,7 +121,7 @@ class GSNet(VocabularySegmentor):
         known = {} if self.dino is None else dict(dino_grid=self.dino.grid, dino_width=self.dino.channels)
         guidance = self.decoder.guidance
         if "dino" in guidance and self.dino is None:
-            raise ValueError("decoder.guidance names 'dino', but the model has no dino")
+            raise ConfigError("decoder.guidance names 'dino', but the model has no dino")
         grid, width, embed = self.clip.grid, self.clip.channels, self.clip.embed
         self.encoder = StreamProjections(grid, width, embed, guidance=guidance, **known)
         self.ignore_background, self.train_cfg = ignore_background_in_loss, train_cfg

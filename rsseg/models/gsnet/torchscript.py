@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from rsseg.errors import DataError
+
 __all__ = ["is_torchscript", "read_torchscript"]
 
 _STORAGES = {
@@ -112,7 +114,7 @@ def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
             root = _Reader(archive, str(_folder(archive))).load()
     except _DAMAGED as error:
         reason = str(error) or type(error).__name__
-        raise ValueError(f"{path}: a TorchScript archive that cannot be read ({reason})") from error
+        raise DataError(f"{path}: a TorchScript archive that cannot be read ({reason})") from error
     out: dict[str, torch.Tensor] = {}
     _collect(root, "", out)
     return out

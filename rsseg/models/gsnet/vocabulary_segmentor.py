@@ -12,6 +12,7 @@ from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from rsseg.errors import ConfigError
 from rsseg.metainfo import IGNORE
 from rsseg.models.gsnet.inference import stored_image
 from rsseg.models.gsnet.text import TEMPLATE, TextCache, Vocabulary
@@ -35,7 +36,7 @@ def check_labels(target: torch.Tensor, classes: int) -> torch.Tensor:
     labelled = target != IGNORE
     wrong = target[labelled & ((target < 0) | (target >= classes))]
     if wrong.numel():
-        raise ValueError(
+        raise ConfigError(
             f"label {int(wrong[0])}: the vocabulary has the classes 0 to {classes - 1}; "
             f"pixels without a label have {IGNORE}"
         )
@@ -81,7 +82,7 @@ class VocabularySegmentor(BaseSegmentor):
         self.test_cfg = dict(test_cfg or dict(mode=self.modes[0]))
         if self.test_cfg.get("mode") not in self.modes:
             allowed = ", ".join(map(repr, self.modes))
-            raise ValueError(f"test_cfg.mode={self.test_cfg.get('mode')!r}: allowed are {allowed}")
+            raise ConfigError(f"test_cfg.mode={self.test_cfg.get('mode')!r}: allowed are {allowed}")
         self._texts = TextCache()
         self.set_vocabulary(vocabulary)
 

@@ -12,6 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.mask2former.losses import ClassMasks, LossSettings, class_masks, mean_count, query_losses
 from rsseg.models.mask2former.pixel_decoder import PixelDecoder, sine_positions
 from rsseg.models.mask2former.transformer import QueryDecoder
@@ -71,7 +72,7 @@ class Mask2FormerDecoder(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if num_classes < 2:
-            raise ValueError(f"num_classes={num_classes}: Mask2Former needs two or more, one may be background")
+            raise ConfigError(f"num_classes={num_classes}: Mask2Former needs two or more, one may be background")
         self.num_classes = self.out_channels = num_classes
         self.channels = channels
         self.ignore_index = ignore_index

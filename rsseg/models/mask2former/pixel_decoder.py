@@ -10,6 +10,7 @@ from mmcv.cnn import ConvModule
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.deformable import DeformableAttention, pixel_centres
 
 __all__ = ["FeedForward", "PixelDecoder", "sine_positions"]
@@ -111,9 +112,9 @@ class PixelDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if len(in_channels) != _LEVELS + 1:
-            raise ValueError(f"in_channels={list(in_channels)}: needs the channels of {_LEVELS + 1} maps")
+            raise ConfigError(f"in_channels={list(in_channels)}: needs the channels of {_LEVELS + 1} maps")
         if dim % _GROUPS:
-            raise ValueError(f"{dim} channels: must be a multiple of {_GROUPS}")
+            raise ConfigError(f"{dim} channels: must be a multiple of {_GROUPS}")
         coarse = list(in_channels[:0:-1])
         norm = dict(type="GN", num_groups=_GROUPS)
         plain = dict(norm_cfg=norm, act_cfg=None)

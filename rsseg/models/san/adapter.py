@@ -16,6 +16,7 @@ from mmseg.models.utils import MLP, LayerNorm2d
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.gsnet.clip import CLIP
 
 __all__ = ["Proposals", "SideAdapter", "recognise"]
@@ -92,7 +93,7 @@ class SideAdapter(nn.Module):
     ) -> None:
         super().__init__()
         if resolution % patch or taps > layers:
-            raise ValueError(f"resolution={resolution} must be a multiple of patch={patch}, and layers >= taps={taps}")
+            raise ConfigError(f"resolution={resolution} must be a multiple of patch={patch}, and layers >= taps={taps}")
         self.resolution, self.grid = resolution, resolution // patch
         self.patch_embed = nn.Conv2d(3, width, patch, patch)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid**2, width))

@@ -12,6 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 from torch.nn import functional
 
+from rsseg.errors import ConfigError
 from rsseg.models.gsnet.clip import fit_image
 from rsseg.models.gsnet.inference import resized
 from rsseg.models.gsnet.text import TEMPLATE
@@ -77,7 +78,7 @@ class SAN(VocabularySegmentor):
         super().__init__(clip, vocabulary, template, data_preprocessor, test_cfg, init_cfg)
         blocks = self.clip.visual.transformer.resblocks
         if taps[0] != 0 or list(taps) != sorted(set(taps)) or taps[-1] >= len(blocks):
-            raise ValueError(f"taps={tuple(taps)}: must rise from 0 to less than CLIP's {len(blocks)} blocks")
+            raise ConfigError(f"taps={tuple(taps)}: must rise from 0 to less than CLIP's {len(blocks)} blocks")
         self.taps, self.train_cfg, self.settings = tuple(taps), train_cfg, LossSettings(**(loss or {}))
         self.adapter = SideAdapter(self.clip.channels, blocks[0].attn.heads, len(taps), **(adapter or {}))
         self.background = nn.Parameter(torch.randn(1, self.clip.embed) * self.clip.embed**-0.5)

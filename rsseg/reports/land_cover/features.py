@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.openearthmap.groups import Group
 from rsseg.engine.checkpoint import load_pretrained
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.progress import Progress
 
 __all__ = ["encoder_features", "load_encoder", "project_features", "region_means"]
@@ -35,7 +36,7 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
         ValueError: It does not fit the model, the config has none, or the device is not there.
     """
     if "model" not in config:
-        raise ValueError("the encoder's config has no model; give the config that the checkpoint was trained with")
+        raise ConfigError("the encoder's config has no model; give the config that the checkpoint was trained with")
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"{checkpoint}: no such checkpoint")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
@@ -44,7 +45,7 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # torch built without it, no such number, or no such word
-        raise ValueError(f"device {device!r} is not there: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"device {device!r} is not there: {str(error).splitlines()[0]}") from error
 
 
 @torch.inference_mode()
@@ -66,7 +67,7 @@ def encoder_features(model: Any, images: Sequence[Path], size: int | None = None
     for path in images:
         pixels = mmcv.imread(str(path), channel_order="bgr")
         if pixels is None:
-            raise ValueError(f"{path}: no readable image")
+            raise DataError(f"{path}: no readable image")
         if size is not None:
             pixels = mmcv.imresize(pixels, (size, size), interpolation="area")
         tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
@@ -106,7 +107,7 @@ def project_features(features: Floats) -> Floats:
         raise ImportError('t-SNE needs scikit-learn: pip install "rsseg[optional]"') from error
     count = len(features)
     if count < 4 or not np.isfinite(features).all():
-        raise ValueError(f"t-SNE needs at least 4 vectors of finite features; it was given an array {features.shape}")
+        raise ConfigError(f"t-SNE needs at least 4 vectors of finite features; it was given an array {features.shape}")
     spread = min(features.shape) > 1 and bool(np.ptp(features, axis=0).any())
     model = TSNE(
         perplexity=min(30.0, (count - 1) / 3),

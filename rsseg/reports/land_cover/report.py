@@ -9,6 +9,7 @@ from typing import Any
 
 from rsseg.datasets.checking.counts import LabelCounts, count_set, labelled_parts
 from rsseg.datasets.openearthmap.groups import groups_of
+from rsseg.errors import ConfigError
 from rsseg.io.tables import csv_writer
 from rsseg.reports.figures import save_figure
 from rsseg.reports.land_cover import figures
@@ -45,7 +46,7 @@ def report_sets(
     parts = [labelled_parts(config, splits) for config in configs]
     names = [part[0].name for part in parts]
     if len(set(names)) != len(names):
-        raise ValueError(f"two configs have the same set: {', '.join(names)}")
+        raise ConfigError(f"two configs have the same set: {', '.join(names)}")
     out.mkdir(parents=True, exist_ok=True)
     sets = []
     for part in parts:
@@ -87,7 +88,7 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
     groups = groups_of(images)
     found = sum(group.kind == "region" for group in groups)
     if found < 4:
-        raise ValueError(f"{counts.name} has images of {found} of OpenEarthMap's regions; a map needs at least 4")
+        raise ConfigError(f"{counts.name} has images of {found} of OpenEarthMap's regions; a map needs at least 4")
     features = encoder_features(model, images, size)
     regions, means = region_means(features, groups)
     points = project_features(means)

@@ -15,6 +15,8 @@ from rasterio import Affine
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from rsseg.errors import ConfigError, DataError
+
 __all__ = ["ClassArea", "MapFiles", "Score", "open_map", "point_at"]
 
 _AREAS = ["class", "pixels", "m2", "km2", "percent"]
@@ -112,7 +114,7 @@ def open_map(path: Path) -> MapFiles:
             names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
             names = names or dict(enumerate(json.loads(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
             if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
-                raise ValueError(f"{path}: is no class map of tools/map_raster.py (one 8-bit band with class names)")
+                raise DataError(f"{path}: is no class map of tools/map_raster.py (one 8-bit band with class names)")
             colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}
             size, crs, transform, tags = file.shape, file.crs, file.transform, file.tags()
     except RasterioError as error:
@@ -145,7 +147,7 @@ def _read(path: Path, header: list[str], problems: list[str], parse: Any) -> Any
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
         if not rows or rows[0] != header:
-            raise ValueError(f"its columns are not {', '.join(header)}")
+            raise ConfigError(f"its columns are not {', '.join(header)}")
         return parse(rows[1:])
     except (ValueError, OSError) as error:
         problems.append(f"{path.name} cannot be used: {error}")
@@ -154,13 +156,13 @@ def _read(path: Path, header: list[str], problems: list[str], parse: Any) -> Any
 
 def _areas(rows: list[list[str]], classes: tuple[str, ...]) -> list[ClassArea]:
     if tuple(row[0] for row in rows) != classes:
-        raise ValueError("its classes are not those of the map")
+        raise ConfigError("its classes are not those of the map")
     return [ClassArea(int(n), float(m2) if m2 else None, float(share) / 100) for _, n, m2, _, share in rows]
 
 
 def _scores(rows: list[list[str]]) -> list[Score]:
     if [row[0] for row in rows[-2:]] != ["mean", "OA"]:  # the classes may be those in which map and labels meet
-        raise ValueError("its last rows are not mean and OA")
+        raise ConfigError("its last rows are not mean and OA")
     return [Score(name, tuple(float(v) if v else None for v in values), int(n)) for name, *values, n in rows]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import rasterio
 
+from rsseg.errors import DataError
 from rsseg.io.files import replacing
 from rsseg.reports.maps.files import MapFiles, open_map, point_at
 from rsseg.reports.maps.pictures import image_picture, map_picture
@@ -63,7 +64,7 @@ def _page_of(path: Path, image: str | None, bands: Sequence[int] | None) -> tupl
     source = str(path.parent / Path(files.told.get("source", "")).name) if image is None else image
     try:
         if image is None and not Path(source).is_file():
-            raise ValueError(f"{files.told.get('source', 'its source')} does not lie beside the map")
+            raise DataError(f"{files.told.get('source', 'its source')} does not lie beside the map")
         picture, note = image_picture(files, source, bands)
         shown = ", ".join(filter(None, [Path(source).name, note]))
     except (ValueError, OSError) as error:

@@ -14,6 +14,7 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
+from rsseg.errors import DataError
 from rsseg.reports.maps.files import MapFiles, point_at
 from rsseg.reports.markup import data_uri
 from rsseg.structures.pictures import indexed
@@ -92,7 +93,7 @@ def choose_bands(colours: Sequence[ColorInterp], told: Sequence[int] | None, whe
         told = found if len(found) == 3 else data if len(data) == 1 else []
     chosen = list(told[:3]) if len(told) >= 3 else list(told[:1])
     if not chosen or not all(1 <= band <= len(colours) for band in chosen):
-        raise ValueError(f"{where}: has {len(colours)} bands; say with --bands which to show, red first, e.g. 3,2,1")
+        raise DataError(f"{where}: has {len(colours)} bands; say with --bands which to show, red first, e.g. 3,2,1")
     return chosen
 
 
@@ -141,7 +142,7 @@ def image_pixels(
     if pixels.dtype.kind == "f":
         valid &= np.isfinite(pixels).all(axis=0)
     if not valid.any():
-        raise ValueError(f"{path}: has no data where the map lies")
+        raise DataError(f"{path}: has no data where the map lies")
     values, note = _to_bytes(pixels, valid, files.setting("range"))
     return values, valid, note
 
@@ -157,7 +158,7 @@ def _on_ground(files: MapFiles, image: Any, size: tuple[int, int], path: str) ->
         if off <= max(1.5, max(height, width) / max(size)):
             return image
     if image.crs is None or files.crs is None:
-        raise ValueError(
+        raise DataError(
             f"{path}: has {image.height} x {image.width} pixels, the map {height} x {width}, and no CRS relates them"
         )
     t, across, down = files.transform, width / size[1], height / size[0]

@@ -1,4 +1,8 @@
-"""Tensors of a TorchScript archive, read without running or even compiling the program in it."""
+"""Tensors of a TorchScript archive, read without running or even compiling the program in it.
+
+``torch.load(weights_only=True)`` refuses such archives and ``torch.jit.load`` runs what they ask for, so torch's restricted
+unpickler is given the attributes alone, without the program.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,6 @@ import io
 import pickle
 import zipfile
 import zlib
-from collections import OrderedDict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +19,14 @@ from rsseg.errors import DataError
 
 __all__ = ["is_torchscript", "read_torchscript"]
 
-_STORAGES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
 # What zipfile, pickle and torch say of archives that were cut or changed.
 _DAMAGED = (
     pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, LookupError, ArithmeticError, RuntimeError, TypeError,
     ValueError, AttributeError, EOFError, MemoryError,
 )  # fmt: skip
-_ATTRIBUTES = "data.pkl"
-_PROGRAM = "code/"
+_ATTRIBUTES = ("data.pkl", "version", "byteorder", ".format_version", ".storage_alignment")
+_PROGRAM, _TENSORS = "code/", "data/"
+_CLASSES, _VALUES = "__torch__.", "torch.jit._pickle."
 
 
 class _Module:
@@ -47,49 +38,9 @@ class _Module:
         self.state = state
 
 
-def _tensor(storage: torch.Tensor, offset: int, size: Sequence[int], stride: Sequence[int], *_: Any) -> torch.Tensor:
-    return torch.as_strided(storage, size, stride, offset).clone()
-
-
 def _first(value: Any, *_: Any) -> Any:
+    """Stands for the functions that give a list its type."""
     return value
-
-
-class _Reader(pickle.Unpickler):
-    """Knows tensors, plain values and objects without methods; refuses all else."""
-
-    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
-        super().__init__(io.BytesIO(archive.read(folder + _ATTRIBUTES)))
-        self._archive = archive
-        self._folder = folder
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "__torch__":
-            return _Module
-        if module == "torch" and name in _STORAGES:
-            return _STORAGES[name]
-        if module == "torch.jit._pickle":
-            return _first
-        allowed = {("torch._utils", "_rebuild_tensor_v2"): _tensor, ("collections", "OrderedDict"): OrderedDict}
-        if (module, name) in allowed:
-            return allowed[module, name]
-        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
-
-    def persistent_load(self, pid: Any) -> torch.Tensor:
-        _, dtype, key, _, count = pid
-        content = self._archive.read(f"{self._folder}data/{key}")
-        if len(content) < count * dtype.itemsize:
-            raise pickle.UnpicklingError(f"data/{key} has {len(content)} bytes, not {count * dtype.itemsize}")
-        return torch.frombuffer(bytearray(content), dtype=dtype, count=count) if count else torch.empty(0, dtype=dtype)
-
-
-def _folder(archive: zipfile.ZipFile) -> str | None:
-    """What stands before the archive's names, where there is a program among them."""
-    for name in archive.namelist():
-        head, _, rest = name.partition("/")
-        if rest.startswith(_PROGRAM):
-            return f"{head}/"
-    return None
 
 
 def is_torchscript(path: Path) -> bool:
@@ -97,7 +48,7 @@ def is_torchscript(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        return _folder(archive) is not None
+        return any(name.partition("/")[2].startswith(_PROGRAM) for name in archive.namelist())
 
 
 def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
@@ -107,23 +58,45 @@ def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
         path: An archive of ``torch.jit.save``.  Of it only attributes and numbers are read.
 
     Raises:
-        ValueError: The archive is damaged, or has attributes other than tensors, plain values and modules.
+        DataError: The archive is damaged, or has attributes other than tensors, plain values and modules.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            root = _Reader(archive, str(_folder(archive))).load()
+        root = _load(_without_program(path))
     except _DAMAGED as error:
         reason = str(error) or type(error).__name__
-        raise DataError(f"{path}: a TorchScript archive that cannot be read ({reason})") from error
+        raise DataError(f"{path}: this TorchScript archive cannot be read ({reason})") from error
     out: dict[str, torch.Tensor] = {}
     _collect(root, "", out)
     return out
+
+
+def _without_program(path: Path) -> io.BytesIO:
+    """A copy of the archive that torch takes for a checkpoint."""
+    copy = io.BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as out:
+        for name in archive.namelist():
+            rest = name.partition("/")[2]
+            if rest in _ATTRIBUTES or rest.startswith(_TENSORS):
+                out.writestr(name, archive.read(name))
+    copy.seek(0)
+    return copy
+
+
+def _load(archive: io.BytesIO) -> Any:
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(archive)
+    for name in names:
+        if not name.startswith((_CLASSES, _VALUES)):
+            raise pickle.UnpicklingError(f"{name} is not allowed")
+    stand_ins: list[Any] = [(_Module if name.startswith(_CLASSES) else _first, name) for name in names]
+    archive.seek(0)
+    with torch.serialization.safe_globals(stand_ins):
+        return torch.load(archive, map_location="cpu", weights_only=True)
 
 
 def _collect(module: Any, prefix: str, out: dict[str, torch.Tensor]) -> None:
     state = module.state if isinstance(module, _Module) and isinstance(module.state, dict) else {}
     for name, value in state.items():
         if isinstance(value, torch.Tensor):
-            out[prefix + name] = value
+            out[prefix + name] = value.detach()
         else:
             _collect(value, f"{prefix}{name}.", out)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.openearthmap.groups import Group
 from rsseg.engine.checkpoint import load_pretrained
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.progress import Progress
 
 __all__ = ["encoder_features", "load_encoder", "project_features", "region_means"]
@@ -98,13 +98,13 @@ def project_features(features: Floats) -> Floats:
         (N, 2) float64, the same for the same input.
 
     Raises:
-        ImportError: scikit-learn is not installed.
+        MissingPackageError: scikit-learn is not installed.
         ValueError: There are fewer than 4 vectors, or a value is not finite.
     """
     try:
         from sklearn.manifold import TSNE
     except ImportError as error:
-        raise ImportError('t-SNE needs scikit-learn: pip install "rsseg[optional]"') from error
+        raise MissingPackageError('t-SNE needs scikit-learn: pip install "rsseg[optional]"') from error
     count = len(features)
     if count < 4 or not np.isfinite(features).all():
         raise ConfigError(f"t-SNE needs at least 4 vectors of finite features; it was given an array {features.shape}")

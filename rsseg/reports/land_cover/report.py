@@ -78,7 +78,7 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
         size: As for :func:`rsseg.reports.land_cover.features.encoder_features`.
 
     Raises:
-        ImportError: scikit-learn is not installed.
+        MissingPackageError: scikit-learn is not installed.
         ValueError: The set has images of fewer than 4 regions, or an image cannot be read.
     """
     images = [path for path in counts.images if path.is_file()]

@@ -296,15 +296,17 @@ def test_an_archive_runs_nothing(tmp_path):
     mark, path = tmp_path / "ran", tmp_path / "clip.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("clip/code/__torch__.py", "")
+        archive.writestr("clip/version", "3\n")
         archive.writestr("clip/data.pkl", pickle.dumps(_Touch(mark), protocol=2))
-    with pytest.raises(ValueError, match=r"clip.pt: a TorchScript archive that cannot be read .*open is not allowed"):
+    with pytest.raises(ValueError, match=r"clip.pt: this TorchScript archive cannot be read .*open is not allowed"):
         loaded(str(path))
     assert not mark.exists()
     for content in (b"", b"\x80\x02X\x02\x00\x00\x00\xff\xff.", b"\x80\x02K\x01K\x02a."):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("clip/code/__torch__.py", "")
+            archive.writestr("clip/version", "3\n")
             archive.writestr("clip/data.pkl", content)
-        with pytest.raises(ValueError, match=r"clip.pt: a TorchScript archive that cannot be read"):
+        with pytest.raises(ValueError, match=r"clip.pt: this TorchScript archive cannot be read"):
             loaded(str(path))
     torch.jit.trace(_Named({"a": torch.ones(3)}), torch.ones(1)).save(path)
     with zipfile.ZipFile(path) as archive:
@@ -316,7 +318,7 @@ def test_an_archive_runs_nothing(tmp_path):
         loaded(str(path))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("clip/data/0", b"123")
-    with pytest.raises(ValueError, match=r"cannot be read .data/0 has 3 bytes, not 12"):
+    with pytest.raises(ValueError, match=r"cannot be read .*3 bytes.* does not match expected size .12 bytes"):
         loaded(str(path))
 
 

@@ -1,7 +1,7 @@
 """Tensors of a TorchScript archive, read without running or even compiling the program in it.
 
-``torch.load(weights_only=True)`` refuses such archives and ``torch.jit.load`` runs what they ask for, so torch's restricted
-unpickler is given the attributes alone, without the program.
+``torch.load(weights_only=True)`` refuses such archives, and ``torch.jit.load`` runs what they ask for.  So torch's
+restricted unpickler is given a copy with the attributes alone, without the program.
 """
 
 from __future__ import annotations

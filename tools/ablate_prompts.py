@@ -26,6 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--samrs-compat-union", action="store_true", help="instances without truth count as IoU 0")
     parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier run first")
+    parser.add_argument("--update", action="store_true", help="redo only the images whose labels or pixels changed")
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="config overrides, key=value")
     return parser.parse_args()
@@ -47,7 +48,9 @@ def main() -> None:
     try:
         config = load_config(args.config, told)
         config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
-        report = ablate_prompts(config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher))
+        report = ablate_prompts(
+            config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher), args.update
+        )
         if report.result is not None:
             save_figure(ablation_figure(report.result), report.out_dir / "ablation.png")
     except (ValueError, OSError, ImportError) as error:

@@ -2,7 +2,8 @@
 
 python tools/convert_labels.py CONFIG [--predictor sam|grabcut|box|truth] [--out DIR] [--evaluate]
 
-Interrupt it when you like: the same command goes on where it stopped.  Several processes: tools/dist_convert.sh.
+Interrupt it when you like: the same command goes on where it stopped.  Where labels or images have changed since, it
+says which; --update converts only those anew.  Several processes: tools/dist_convert.sh.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--evaluate", action="store_true", help="compare with ground truth: mIOU_I, mIOU_P per class")
     parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier conversion in the folder first")
+    parser.add_argument("--update", action="store_true", help="redo only the images whose labels or pixels changed")
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="config overrides, key=value")
     return parser.parse_args()
@@ -47,7 +49,8 @@ def main() -> None:
     told = {**(args.cfg_options or {}), **{key: value for key, value in told.items() if value is not None}}
     try:
         config = load_config(args.config, told)
-        report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard_of(args.launcher))
+        shard = shard_of(args.launcher)
+        report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard, args.update)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     sys.exit(report.error_summary)

@@ -20,6 +20,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
 from rsseg.conversion.ablation_image import measure_image
 from rsseg.conversion.evaluation import Scores, aligned, figure
+from rsseg.conversion.inputs import image_inputs
 from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.settings import Settings, build
@@ -27,6 +28,7 @@ from rsseg.conversion.source_image import Transform, problem_row
 from rsseg.conversion.storage import Store, stable_hash
 from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
 from rsseg.errors import ConfigError
+from rsseg.io.jobs import RECORD
 from rsseg.io.progress import Progress
 
 __all__ = ["PAPER_PROMPTS", "AblationReport", "ablate_prompts", "ablation_table"]
@@ -66,13 +68,20 @@ class AblationReport:
             return None
         return (
             f"{len(failed)} images could not be used and are in no mean: {', '.join(failed)}. "
-            f"{self.out_dir / 'ablation.json'} says why under 'problems'; mend them and run the same command again."
+            f"{self.out_dir / 'ablation.json'} says why under 'problems'; fix or remove these files and run the same "
+            "command again."
         )
 
 
 class _Sums(Store):
     folders = (".parts",)
-    files = (".config.json", "ablation.json", "ablation.csv", "ablation.png")
+    files = (RECORD, "ablation.json", "ablation.csv", "ablation.png")
+    stale = ("ablation.json", "ablation.csv", "ablation.png")
+    kind = "an ablation"
+
+    @staticmethod
+    def is_good(part: Mapping[str, Any]) -> bool:
+        return not (part["failed"] or part["without_gt"])
 
 
 def ablate_prompts(
@@ -82,6 +91,7 @@ def ablate_prompts(
     on_error: OnError = "skip",
     overwrite: bool = False,
     shard: tuple[int, int] = (0, 1),
+    update: bool = False,
 ) -> AblationReport:
     """Measure how well the masks of each prompt kind fit the ground truth; writes ``ablation.json`` and ``.csv``.
 
@@ -96,9 +106,12 @@ def ablate_prompts(
         on_error: ``skip`` lists unusable objects and images in the result, ``raise`` stops at the first.
         overwrite: Delete an earlier run in the output folder first; only with one process.
         shard: (rank, number of processes).
+        update: Measure anew only the source images whose labels, pixels or masks have changed.
 
     Raises:
-        ValueError: The config is wrong, a prompt kind unknown, or the folder holds a run with other settings.
+        ConfigError: The config is wrong, or a prompt kind unknown.
+        JobError: The folder holds a run with other inputs.
+        DataError: Several images have one name.
         AnnotationError: Labels or images are unusable and ``on_error`` is ``raise``.
         OSError: Writing failed; what was finished before is kept.
 
@@ -109,12 +122,16 @@ def ablate_prompts(
     settings = Settings.from_config(config)
     prompts = _check(settings, prompts, overwrite and world > 1)
     source = settings.open_source(on_error)
+    if source.collisions:
+        raise source.collisions[0]
     predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
     store = _Sums(settings.out_dir)
     if overwrite:
         store.clear()
     about = _about(settings, prompts, predictor)
-    store.claim(about)
+    store.claim(
+        {**about, "class_table": settings.table.rows}, image_inputs(source, settings, True), settings.cuts_tiles, update
+    )
     store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if _unfinished(store, item)]
@@ -146,7 +163,7 @@ def _measure(
         part = measure_image(item, source, settings, predictor, before, prompters)
         for problem in part["problems"]:
             _log.warning("skipped: %s: %s (%s)", problem["file"], problem["reason"], problem["value"])
-        store.write_json(f".parts/{item.stem}.json", part, owner=item.stem)
+        store.write_part(item.stem, part)
         progress.step()
     progress.close()
 
@@ -187,7 +204,7 @@ def _unfinished(store: Store, item: SourceItem) -> bool:
     if part is None:
         store.part_path(item.stem).unlink(missing_ok=True)
         return True
-    return bool(part["failed"] or part["without_gt"])
+    return not store.is_good(part)
 
 
 def _add_up(

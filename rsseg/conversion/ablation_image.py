@@ -54,7 +54,7 @@ def measure_image(
     """
     source_image = load_source_image(item, source, settings, needs_gt_masks=False)
     part: dict[str, Any] = {
-        "source": item.image.relative_to(Path(settings.source["images"])).as_posix(),
+        "source": item.image.relative_to(Path(settings.source.images)).as_posix(),
         "failed": source_image.failure is not None,
         "without_gt": False,
         "unassigned": 0,

@@ -11,7 +11,7 @@ import importlib.metadata
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 from rsseg.conversion.settings import Settings
@@ -61,7 +61,7 @@ def merge_parts(store: Store, source: DetectionSource, settings: Settings, about
     with store.replacing("instances.json") as file:
         _write_instances(file, store, source, settings, totals)
     tiles, sources = [row[0] for row in totals.rows], [row[1] for row in totals.rows]
-    splits = split_tiles(tiles, sources, **settings.split)
+    splits = split_tiles(tiles, sources, **asdict(settings.split))
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(_COLUMNS)
@@ -151,7 +151,7 @@ def _manifest(source: DetectionSource, settings: Settings, about: dict[str, Any]
               "dropped_instances", "problems")  # fmt: skip
     return {
         "label_set": settings.table.name,
-        "config": {**settings.as_dict(), "split": settings.split, "preset": settings.preset},
+        "config": {**settings.as_dict(), "split": asdict(settings.split), "preset": settings.preset},
         "prompt": settings.prompt,
         "predictor": about,
         "versions": _versions(),

@@ -145,7 +145,7 @@ def _is_written(source_image: Future[Future[None]]) -> bool:
 def _empty_part(source_image: SourceImage, settings: Settings) -> dict[str, Any]:
     failure = [] if source_image.failure is None else [problem_row(source_image.failure)]
     return {
-        "source": source_image.item.image.relative_to(Path(settings.source["images"])).as_posix(),
+        "source": source_image.item.image.relative_to(Path(settings.source.images)).as_posix(),
         "objects": len(source_image.detections),
         "failed": source_image.failure is not None,
         "size": None if source_image.image is None else [int(v) for v in source_image.image.shape[:2]],
@@ -167,7 +167,7 @@ def _write_labels(store: Store, name: str, labels: NDArray[np.uint8], settings: 
 
 def _commit(store: Store, stem: str, part: dict[str, Any], files: Files) -> None:
     part["files"] = {name: job.result() for name, job in files}
-    store.write_json(f".parts/{stem}.json", part, owner=stem)
+    store.write_part(stem, part)
 
 
 @contextmanager

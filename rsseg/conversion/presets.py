@@ -56,7 +56,7 @@ def apply_preset(config: Mapping[str, Any], name: str) -> dict[str, Any]:
         name: Key of ``PRESETS``.
 
     Raises:
-        ValueError: There is no such preset.
+        ConfigError: There is no such preset.
     """
     if name not in PRESETS:
         raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")

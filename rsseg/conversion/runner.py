@@ -16,6 +16,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
 from rsseg.conversion.evaluation import check_truth, evaluate, evaluation_table
 from rsseg.conversion.exactness import measure_once
+from rsseg.conversion.inputs import image_inputs
 from rsseg.conversion.merge import merge_parts
 from rsseg.conversion.pipeline import Pipeline
 from rsseg.conversion.predictors import MaskPredictor
@@ -70,12 +71,13 @@ def convert_labels(
     overwrite: bool = False,
     with_evaluation: bool = False,
     shard: tuple[int, int] = (0, 1),
+    update: bool = False,
 ) -> Report:
     """Convert detection labels to segmentation labels.
 
     Killed at any moment and called again, it ends with the same bytes as if it had never been interrupted; so it
-    does with several processes, each with its own ``shard``.  Finished images are skipped (use ``overwrite`` after
-    changing labels or images); those that could not be converted are tried again.
+    does with several processes, each with its own ``shard``.  Finished images are skipped, those that could not be
+    converted are tried again.  Where labels, images or settings have changed since, that is an error.
 
     Args:
         config: A loaded config; see :class:`~rsseg.conversion.settings.Settings`.
@@ -83,9 +85,13 @@ def convert_labels(
         overwrite: Delete an earlier conversion in the output folder first; only with one process.
         with_evaluation: Compare with the ground truth named in the config.
         shard: (rank, number of processes).
+        update: Convert anew only the source images whose labels or pixels have changed, and take out those that are
+            gone; the result is that of a fresh conversion.
 
     Raises:
-        ValueError: The config is wrong, or the folder holds a conversion with another one.
+        ConfigError: The config is wrong.
+        JobError: The folder holds a conversion of other labels or images, or with another config.
+        DataError: Several images have one name.
         AnnotationError: Labels or images are unusable and ``on_error`` is ``raise``.
         OSError: Writing failed, for example on a full disk; what was finished before is kept.
     """
@@ -95,13 +101,15 @@ def convert_labels(
     if with_evaluation:
         check_truth(settings)
     source = settings.open_source(on_error)
+    if source.collisions:
+        raise source.collisions[0]
     predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
     transforms = _build_transforms(settings, predictor)
     store = _open_store(settings, overwrite, world)
     about = predictor.describe()
-    store.claim(
-        {**settings.as_dict(), "predictor": about, "truth": settings.truth if predictor.needs_gt_masks else None}
-    )
+    truth = settings.truth if predictor.needs_gt_masks else None
+    depends = {**settings.as_dict(), "class_table": settings.table.rows, "predictor": about, "truth": truth}
+    store.claim(depends, image_inputs(source, settings, predictor.needs_gt_masks), settings.cuts_tiles, update)
     store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
     if rank == 0:
         for error in source.problems:
@@ -159,7 +167,7 @@ def _finish(
 
 def _finished(store: Store, item: SourceItem) -> bool:
     part = store.read_part(item.stem)
-    return part is not None and not part["failed"]
+    return part is not None and store.is_good(part)
 
 
 def _failed(store: Store, source: DetectionSource) -> list[SourceItem] | None:

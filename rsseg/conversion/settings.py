@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,15 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 from rsseg.conversion.ground_truth import ground_truth_options
+from rsseg.conversion.options import SourceSettings, SplitSettings, Tiling, check_keys, typed
 from rsseg.conversion.predictors import PREDICTORS
 from rsseg.conversion.presets import apply_preset
 from rsseg.conversion.prompts import parse_prompt
-from rsseg.conversion.splits import BY
 from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open_parts, open_source
 from rsseg.errors import ConfigError
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["Settings", "build", "load_config", "shard_of"]
-
-_SOURCE = {"format", "images", "annotations", "classes"}
-_SOURCE_OPTIONS = {"image_mode", "stems", "parts", "shared_labels"}
-_TILING = {"size", "overlap", "iof_thr", "box", "pad"}
-_SPLIT = {"val_fraction", "seed", "by"}
 
 
 @dataclass(frozen=True)
@@ -35,49 +31,32 @@ class Settings:
     """A conversion config.
 
     Attributes:
-        source: ``format``, ``images``, ``annotations``, ``classes`` (class table); ``image_mode`` and ``stems``
-            as in the readers; ``parts``, a list of folders below ``images`` and ``annotations`` with a prefix each,
-            see :func:`~rsseg.datasets.detection.open_parts`; ``shared_labels`` where ``annotations`` also holds the
-            labels of other images, which are left alone then.
+        source: Where images and labels are.
         out_dir: Output folder.
         predictor: Name in ``predictors``.
         predictors: Name -> config of a registered predictor.
         prompt: Kind of prompt, such as ``hbox`` or ``cp+hbox``; see :mod:`rsseg.conversion.prompts`.
         pipeline: Steps for one tile; ``MakePrompts`` and ``PredictMasks`` get prompt and predictor from here.
-        tiling: ``None`` keeps images whole; else ``size``, ``overlap``, ``iof_thr``, ``box`` (``qbox``: share of the
-            true shape, ``hbox``: of the horizontal box) and ``pad``.
+        tiling: How tiles are cut; ``None`` keeps images whole.
         keep_empty: Whether tiles without objects are written (all unlabelled) or only listed.
-        split: ``val_fraction``, ``seed`` and ``by`` (``source``: whole source images are drawn, ``tile``: single
-            tiles), see :func:`~rsseg.conversion.splits.split_tiles`.
+        split: How tiles are divided.
         truth: ``None``, or ``kind`` (key of ``GROUND_TRUTHS``) and that kind's options.
         preset: ``None``, or the key of ``PRESETS`` that :meth:`from_config` has applied.
     """
 
-    source: dict[str, Any]
+    source: SourceSettings
     out_dir: str
     predictor: str
     prompt: str = "hbox"
     predictors: dict[str, dict[str, Any]] = field(default_factory=dict)
     pipeline: list[dict[str, Any]] = field(default_factory=list)
-    tiling: dict[str, Any] | None = None
+    tiling: Tiling | None = None
     keep_empty: bool = False
-    split: dict[str, Any] = field(default_factory=lambda: {"val_fraction": 0.05, "seed": 0, "by": "source"})
+    split: SplitSettings = field(default_factory=SplitSettings)
     truth: dict[str, Any] | None = None
     preset: str | None = None
 
     def __post_init__(self) -> None:
-        _check_keys("source", self.source, _SOURCE | _SOURCE_OPTIONS, _SOURCE)
-        self._check_parts()
-        if self.source.get("image_mode", "strict") not in ("strict", "convert"):
-            raise ConfigError(f"source.image_mode must be 'strict' or 'convert', not {self.source['image_mode']!r}")
-        if self.tiling is not None:
-            _check_tiling(self.tiling)
-        _check_keys("split", self.split, _SPLIT, _SPLIT - {"by"})
-        if self.split.get("by", "source") not in BY:
-            raise ConfigError(f"split.by must be 'source' or 'tile', not {self.split['by']!r}")
-        share = self.split["val_fraction"]
-        if not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise ConfigError(f"split.val_fraction must be a number in 0..1, not {share!r}")
         parse_prompt(self.prompt)
         if self.truth is not None:
             ground_truth_options(self.truth)
@@ -85,35 +64,30 @@ class Settings:
         if self.predictor not in known:
             raise ConfigError(f"no predictor {self.predictor!r}; there are {', '.join(known)}")
         if not self.pipeline:
-            raise ConfigError("pipeline must list at least one step; take it from _base_/convert.py")
-
-    def _check_parts(self) -> None:
-        for i, part in enumerate(self.source.get("parts") or []):
-            _check_keys(f"source.parts[{i}]", part, {"images", "annotations", "prefix"}, {"images", "annotations"})
-            if "/" in part.get("prefix", ""):
-                raise ConfigError(f"source.parts[{i}].prefix begins file names, so no slash: {part['prefix']!r}")
-        if self.source.get("parts") and self.source.get("stems") is not None:
-            raise ConfigError("source.parts and source.stems do not go together; leave one out")
+            raise ConfigError("pipeline must list at least one transform; take it from _base_/convert.py")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
         """Settings from a loaded config, its preset applied; names it does not know are ignored (helper variables).
 
         Raises:
-            ValueError: Something is missing or not allowed; the message says what is.
+            ConfigError: Something is missing or not allowed; the message says what is.
         """
         plain = config.to_dict() if hasattr(config, "to_dict") else copy.deepcopy(dict(config))
         for key in ("source", "out_dir", "predictor"):
             if key not in plain:
-                raise ConfigError(f"the config lacks {key!r}")
+                raise ConfigError(f"missing required config key {key!r}")
         if plain.get("preset") is not None:
             plain = apply_preset(plain, plain["preset"])
-        return cls(**{key: plain[key] for key in cls.__dataclass_fields__ if key in plain})
+        kinds = {"source": SourceSettings, "tiling": Tiling, "split": SplitSettings}
+        own = {key: plain[key] for key in cls.__dataclass_fields__ if key in plain}
+        own |= {key: typed(kind, key, own[key]) for key, kind in kinds.items() if own.get(key) is not None}
+        return cls(**own)
 
     @property
     def table(self) -> ClassTable:
         """Class table of the labels."""
-        return load_metainfo(self.source["classes"])
+        return load_metainfo(self.source.classes)
 
     @property
     def predictor_config(self) -> dict[str, Any]:
@@ -136,54 +110,29 @@ class Settings:
         if not found.items:
             first = f"; the first problem is {found.problems[0]}" if found.problems else ""
             raise FileNotFoundError(
-                f"{self.source['images']}: no image with labels in {self.source['annotations']} "
+                f"{self.source.images}: no image with labels in {self.source.annotations} "
                 f"({len(found.without_annotation)} images without{first}); give --images and --annotations"
             )
         return found
 
     def _open_source(self, on_error: OnError) -> DetectionSource:
         source = self.source
-        places = {"format": source["format"], "images": source["images"], "annotations": source["annotations"]}
-        shared = bool(source.get("shared_labels"))
-        if source.get("parts"):
+        folders = {"format": source.format, "images": source.images, "annotations": source.annotations}
+        if source.parts:
+            parts = [asdict(part) for part in source.parts]
             return open_parts(
-                **places, table=self.table, parts=source["parts"], on_error=on_error, shared_labels=shared
+                **folders, table=self.table, parts=parts, on_error=on_error, shared_labels=source.shared_labels
             )
-        stems = source.get("stems")
-        if stems is None and shared:
-            stems = image_stems(source["images"])
-        return open_source(**places, table=self.table, on_error=on_error, stems=stems)
+        stems = source.stems
+        if stems is None and source.shared_labels:
+            stems = image_stems(source.images)
+        return open_source(**folders, table=self.table, on_error=on_error, stems=stems)
 
     def as_dict(self) -> dict[str, Any]:
         """What decides the masks, as JSON values; where it is written and how it is split are left out."""
-        names = ("source", "tiling", "prompt", "pipeline", "keep_empty")
-        return {name: getattr(self, name) for name in names}
-
-
-def _check_tiling(tiling: Mapping[str, Any]) -> None:
-    _check_keys("tiling", tiling, _TILING, {"size"})
-    if tiling.get("box", "qbox") not in ("hbox", "qbox"):
-        raise ConfigError(f"tiling.box must be 'hbox' or 'qbox', not {tiling['box']!r}")
-    sides = {}
-    for key, least in (("size", 1), ("overlap", 0)):
-        value = tiling.get(key, 0)
-        sides[key] = list(value) if isinstance(value, list | tuple) else [value, value]
-        if len(sides[key]) != 2 or any(type(side) is not int or side < least for side in sides[key]):
-            raise ConfigError(f"tiling.{key} must be pixels from {least} on, one number or two, not {value!r}")
-    if any(overlap >= size for overlap, size in zip(sides["overlap"], sides["size"], strict=True)):
-        raise ConfigError(f"tiling.overlap must be less than tiling.size, {tiling['size']}, not {tiling['overlap']!r}")
-    share = tiling.get("iof_thr", 0.7)
-    if not isinstance(share, int | float) or not 0 < share <= 1:
-        raise ConfigError(f"tiling.iof_thr must be a number above 0 and up to 1, not {share!r}")
-
-
-def _check_keys(what: str, value: Mapping[str, Any], allowed: set[str], needed: set[str]) -> None:
-    for key in value:
-        if key not in allowed:
-            raise ConfigError(f"{what}.{key} means nothing here; allowed are {', '.join(sorted(allowed))}")
-    for key in sorted(needed):
-        if key not in value:
-            raise ConfigError(f"{what}.{key} is missing")
+        tiling = None if self.tiling is None else asdict(self.tiling)
+        plain = {name: getattr(self, name) for name in ("prompt", "pipeline", "keep_empty")}
+        return dict(json.loads(json.dumps({"source": asdict(self.source), "tiling": tiling, **plain})))
 
 
 def load_config(path: Path | str, options: Mapping[str, Any]) -> Config:
@@ -195,7 +144,7 @@ def load_config(path: Path | str, options: Mapping[str, Any]) -> Config:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: An option changes nothing that there is.
+        ConfigError: An option changes nothing that there is.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such config file; see configs/*/convert*.py")
@@ -220,7 +169,7 @@ def build(registry: Registry, config: Mapping[str, Any], what: str) -> Any:
         what: The setting, for messages.
 
     Raises:
-        ValueError: There is no such type, or it has no such option.
+        ConfigError: There is no such type, or it has no such option.
     """
     kind = config.get("type")
     made = registry.get(kind) if isinstance(kind, str) else kind
@@ -228,7 +177,7 @@ def build(registry: Registry, config: Mapping[str, Any], what: str) -> Any:
         raise ConfigError(f"{what}: there is no type {kind!r}; is the module that registers it in custom_imports?")
     options = inspect.signature(made).parameters
     if not any(option.kind is option.VAR_KEYWORD for option in options.values()):
-        _check_keys(f"{what} ({kind})", config, {"type", *options}, set())
+        check_keys(f"{what} ({kind})", config, {"type", *options})
     return registry.build(dict(config))
 
 
@@ -239,7 +188,7 @@ def shard_of(launcher: str) -> tuple[int, int]:
         launcher: ``none``, ``pytorch`` (torchrun: RANK, WORLD_SIZE) or ``slurm`` (SLURM_PROCID, SLURM_NTASKS).
 
     Raises:
-        ValueError: There is no such launcher, or its variables are not set.
+        ConfigError: There is no such launcher, or its variables are not set.
     """
     names = {"none": None, "pytorch": ("RANK", "WORLD_SIZE"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS")}
     if launcher not in names:

@@ -82,7 +82,7 @@ def load_source_image(
             return SourceImage(item, detections, failure=broken[0])
         if not len(detections) and not settings.keep_empty:
             return SourceImage(item, detections)
-        image = read_image(item.image, mode=settings.source.get("image_mode", "strict"))
+        image = read_image(item.image, mode=settings.source.image_mode)
         truth = None
         if needs_gt_masks and settings.truth is not None:
             truth = load_ground_truth(item, detections, settings.table, settings.truth)
@@ -135,6 +135,6 @@ def tiles_of(source_image: SourceImage, settings: Settings) -> tuple[NDArray[np.
         whole = np.array([[0, 0, width, height]], np.int64)
         return whole, np.ones((len(source_image.detections), 1), bool)
     tiling = settings.tiling
-    windows = tile_windows((height, width), tiling["size"], tiling.get("overlap", 0), tiling.get("pad", False))
-    boxes = source_image.detections.hbox if tiling.get("box", "qbox") == "hbox" else source_image.detections.qbox
-    return windows, assign_boxes(boxes, windows, tiling.get("iof_thr", 0.7))
+    windows = tile_windows((height, width), tiling.size, tiling.overlap, tiling.pad)
+    boxes = source_image.detections.hbox if tiling.box == "hbox" else source_image.detections.qbox
+    return windows, assign_boxes(boxes, windows, tiling.iof_thr)

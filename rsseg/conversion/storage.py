@@ -4,7 +4,7 @@
 images/<tile>.png       the tile, 8-bit RGB; only where tiles were cut
 gray/<tile>.png         class ids, 8-bit, 255 = unlabelled, colours in the palette (mode P)
 .parts/<stem>.json      one source image is finished: its tiles, instances, problems, files and their sizes
-.config.json            what decides the outcome; a rerun must agree with it
+.job.json               what the outcome depends on, see :mod:`rsseg.io.jobs`; a rerun must agree with it
 .exactness.json         how far an inexact predictor is from the exact one; only where one is used
 ======================  ===================================================================================
 """
@@ -14,9 +14,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,14 +29,17 @@ from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, JobError
 from rsseg.io.files import remove_abandoned, replacing
+from rsseg.io.jobs import RECORD, Input, Job, Outputs
 from rsseg.metainfo import ClassTable
 from rsseg.structures.pictures import indexed
 
 __all__ = ["Store", "encode_image", "encode_labels", "stable_hash"]
 
-_FOLDERS = ("images", "gray", ".parts")
+_PARTS = ".parts"
+_FOLDERS = ("images", "gray", _PARTS)
+_WINDOW = re.compile(r"__\d+_\d+$")
 _FILES = (
-    ".config.json", ".exactness.json", "instances.json", "tiles.csv", "train.txt", "val.txt", "splits.sha256",
+    RECORD, ".exactness.json", "instances.json", "tiles.csv", "train.txt", "val.txt", "splits.sha256",
     "manifest.json", "evaluation.json",
 )  # fmt: skip
 _MERGE = "merge"
@@ -85,6 +91,8 @@ class Store:
     Attributes:
         folders: Its folders, made where they are missing.
         files: Files beside them that are made from the parts.
+        stale: Those of them that do not stay when the source images change.
+        kind: What the folder holds, for messages.
 
     Raises:
         OSError: The folder cannot be made.
@@ -92,9 +100,12 @@ class Store:
 
     folders: tuple[str, ...] = _FOLDERS
     files: tuple[str, ...] = _FILES
+    stale: tuple[str, ...] = (".exactness.json", "manifest.json", "evaluation.json")
+    kind = "a conversion"
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
+        self.job = Job(self.root, self.kind)
         for name in self.folders:
             (self.root / name).mkdir(parents=True, exist_ok=True)
 
@@ -124,31 +135,45 @@ class Store:
         text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
         self.write(name, (text + "\n").encode("utf-8"), owner)
 
-    def claim(self, now: dict[str, Any]) -> None:
+    def claim(
+        self,
+        depends: dict[str, Any],
+        inputs: Mapping[str, Mapping[str, Input]],
+        cut: bool,
+        update: bool = False,
+    ) -> None:
         """Write down what decides the outcome, or compare it with what an earlier run wrote.
 
         Args:
-            now: Values of this run.
+            depends: What every file depends on, as JSON values.
+            inputs: What the files of each source image depend on, by its stem.
+            cut: Whether tiles are cut, whose names go on after the stem.
+            update: Delete the files of source images that changed or are gone, instead of refusing them.
 
         Raises:
-            ValueError: They differ; the message says in what.
+            JobError: The folder holds work that was made from something else; the message says from what.
         """
-        now = json.loads(json.dumps(now))
-        path = self.root / ".config.json"
-        if not path.exists():
-            self.write_json(".config.json", now)
-            return
-        before = json.loads(path.read_bytes())
-        differing = [
-            f"{key} was {old!r}, now {new!r}"
-            for key in sorted({*before, *now})
-            if (old := before.get(key)) != (new := now.get(key))
-        ]
-        if differing:
-            raise JobError(
-                f"{self.root} holds a run with another config: {'; '.join(differing)}. "
-                "Choose another --out, or delete the old one with --overwrite."
-            )
+        shared = [self.root / name for name in self.stale]
+        outputs = Outputs(partial(self._files_by_stem, cut), self._was_finished, shared)
+        self.job.claim(depends, inputs, outputs, update)
+
+    def _files_by_stem(self, cut: bool) -> dict[str, list[Path]]:
+        """Files of every source image, its part last: while that is there, all are known."""
+        found: dict[str, list[Path]] = defaultdict(list)
+        for folder in self.folders:
+            for path in (self.root / folder).iterdir():
+                stem = path.stem
+                found[_WINDOW.sub("", stem) if cut and folder != _PARTS else stem].append(path)
+        return found
+
+    def _was_finished(self, stem: str) -> bool:
+        part = self._load_part(stem)
+        return part is not None and self.is_good(part)
+
+    @staticmethod
+    def is_good(part: Mapping[str, Any]) -> bool:
+        """Whether a part says that all went well; others are made again by the next run."""
+        return not part["failed"]
 
     def remove_leftovers(self, mine: Callable[[int], bool], merge: bool) -> None:
         """Delete temporary files of processes that were killed.
@@ -158,15 +183,15 @@ class Store:
             merge: Whether leftovers of the merge step go as well.
         """
         for folder in (self.root, *(self.root / name for name in self.folders)):
-            remove_abandoned(folder, lambda tag: merge if tag == _MERGE else mine(int(tag, 16)))
+            remove_abandoned(folder, lambda tag: merge if tag in (_MERGE, "job") else mine(int(tag, 16)))
 
     def clear(self) -> None:
         """Delete what a conversion wrote here, and nothing else.
 
         Raises:
-            ValueError: The folder holds files but no conversion.
+            JobError: The folder holds files but no conversion.
         """
-        if not (self.root / ".config.json").exists() and any((self.root / name).exists() for name in self.files):
+        if not self.job.path.exists() and any((self.root / name).exists() for name in self.files):
             raise JobError(f"{self.root} was not written by a conversion; remove it yourself or choose another")
         for name in self.files:
             (self.root / name).unlink(missing_ok=True)
@@ -176,16 +201,25 @@ class Store:
 
     def part_path(self, stem: str) -> Path:
         """Where the part of a source image is or will be."""
-        return self.root / ".parts" / f"{stem}.json"
+        return self.root / _PARTS / f"{stem}.json"
 
     def read_part(self, stem: str) -> dict[str, Any] | None:
         """The part of a source image, or ``None`` where it is not finished.
 
-        A part counts when it is whole and all its files are there with the sizes it states.
+        A part counts when it is whole, was made from the inputs that are there now, and all its files are there with
+        the sizes it states.
         """
+        part = self._load_part(stem)
+        return part if part is not None and part.get("inputs") == self.job.code(stem) else None
+
+    def _load_part(self, stem: str) -> dict[str, Any] | None:
         try:
             part = json.loads(self.part_path(stem).read_bytes())
             whole = all((self.root / name).stat().st_size == size for name, size in part["files"].items())
         except (FileNotFoundError, ValueError, KeyError):
             return None
         return part if whole else None
+
+    def write_part(self, stem: str, part: dict[str, Any]) -> None:
+        """Write the part of a source image, once all its files are there."""
+        self.write_json(f"{_PARTS}/{stem}.json", {**part, "inputs": self.job.code(stem)}, owner=stem)

@@ -33,7 +33,7 @@ __all__ = ["RECORD", "Input", "Job", "Outputs", "locked"]
 _log = logging.getLogger("rsseg")
 RECORD = ".job.json"
 _NAMED = 3
-_WHAT = {"labels": "labels", "image": "images", "truth": "ground-truth files"}
+_WHAT = {"labels": "label file", "image": "image", "truth": "ground-truth file", "truth1": "ground-truth file"}
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Job:
             if text != before:
                 for path in outputs.shared if known != self.items else ():
                     path.unlink(missing_ok=True)
-                with replacing(self.path) as file:
+                with replacing(self.path, "job") as file:
                     file.write(dump_record(text))
 
     def mark(self, failed: Iterable[str]) -> None:
@@ -184,12 +184,12 @@ class Job:
             names = sorted(set(failed))
             if record.get("failed", []) != names:
                 record.pop("failed", None)
-                with replacing(self.path) as file:
+                with replacing(self.path, "job") as file:
                     file.write(dump_record({**record, "failed": names} if names else record))
 
     def code(self, name: str) -> str:
         """The content of an item's inputs in short, for the job's own files; times of modification do not count."""
-        return " ".join(str(state[-1]) for state in self.items[name].values())
+        return " ".join(str(state[-1]) for state in self.items.get(name, {}).values())
 
     def _refuse_unknown(self, outputs: Outputs, update: bool) -> None:
         """Without a record nobody knows what the files that are there were made from; ``update`` makes them again."""
@@ -294,6 +294,8 @@ def _lines(names: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any])
             found.setdefault(kind, []).append(name if state is None else str(state[0]))
     lines = []
     for kind, own in found.items():
-        what = "items are gone" if kind == "gone" else f"{_WHAT.get(kind, kind)} changed"
-        lines.append(f"{len(own)} {what} ({', '.join(own[:_NAMED])}{', ...' if len(own) > _NAMED else ''})")
+        what = "image" if kind == "gone" else _WHAT.get(kind, kind)
+        done = "changed" if kind != "gone" else "is gone" if len(own) == 1 else "are gone"
+        more = ", ..." if len(own) > _NAMED else ""
+        lines.append(f"{len(own)} {what}{'s' if len(own) > 1 else ''} {done} ({', '.join(own[:_NAMED])}{more})")
     return lines

@@ -9,13 +9,15 @@ from typing import Any
 __all__ = ["differences", "dump_record"]
 
 _ROWS = 3
+_SHORT = 60
+"""Lists up to so many characters are shown as a whole."""
 _ABSENT = "nothing"
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs, a text for each key: ``tiling was {'size': 48}, now {'size': 64}``.
 
-    Of two objects only the keys that differ are shown, of two lists of one length only the rows that do.
+    Of two objects only the keys that differ are shown, of two long lists of one length only the rows that do.
 
     Args:
         old: JSON values.
@@ -35,7 +37,7 @@ def _texts(key: str, old: Any, new: Any) -> list[str]:
         if any(isinstance(old.get(name), dict | list) for name in keys):
             return [text for name in keys for text in _texts(f"{key}.{name}", old.get(name), new.get(name))]
         old, new = ({name: own[name] for name in keys if name in own} for own in (old, new))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and len(repr(old)) > _SHORT:
         rows = [i for i in range(len(old)) if old[i] != new[i]]
         more = [f"and {len(rows) - _ROWS} more rows of {key}"] if len(rows) > _ROWS else []
         return [text for i in rows[:_ROWS] for text in _texts(f"{key}[{i}]", old[i], new[i])] + more

@@ -245,6 +245,6 @@ def test_the_model_index_is_complete() -> None:
 def test_conversion_is_complete(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.from_config(_load(path, monkeypatch))
     assert settings.table.num_classes > 0
-    for place in (settings.out_dir, settings.source["images"], settings.source["annotations"]):
+    for place in (settings.out_dir, settings.source.images, settings.source.annotations):
         assert place.startswith("data/")
     assert settings.predictor_config["type"]

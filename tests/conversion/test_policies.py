@@ -237,6 +237,6 @@ def test_preset_leaves_the_rest(make_config: Make, caplog: pytest.LogCaptureFixt
         settings = Settings.from_config({**config, "preset": "published"})
     assert settings.tiling is None and settings.prompt == "rhbox" and settings.predictor == "box"
     assert not caplog.records
-    assert settings.split["by"] == "tile" and "by" not in config["split"]
+    assert settings.split.by == "tile" and "by" not in config["split"]
     with pytest.raises(ValueError, match="no preset 'improved'; there are published"):
         apply_preset(config, "improved")

@@ -19,8 +19,11 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"source": {"format": "dota"}}, r"source\.annotations is missing"),
-        ({"tiling": {"size": 4, "stride": 2}}, r"tiling\.stride means nothing"),
+        ({"source": {"format": "dota"}}, r"missing required config key 'source\.annotations'"),
+        (
+            {"tiling": {"size": 4, "stride": 2}},
+            r"unknown key 'tiling\.stride'; expected one of: box, iof_thr, overlap, pad, size$",
+        ),
         ({"tiling": {"size": 4, "box": "circle"}}, r"tiling\.box"),
         ({"tiling": {"size": 0}}, r"tiling\.size must be pixels from 1 on, .* not 0"),
         ({"tiling": {"size": 12.5}}, r"tiling\.size .* not 12\.5"),
@@ -30,7 +33,9 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
         ({"split": {"val_fraction": "5 %", "seed": 0}}, r"split\.val_fraction must be a number in 0\.\.1, not '5 %'"),
         ({"truth": {"kind": "guess"}}, "no truth kind 'guess'; there are coco"),
         ({"truth": {"kind": "coco", "masks": "x"}}, r"truth\.masks means nothing for kind 'coco'; it takes polygons"),
-        ({"split": {"seed": 0}}, r"split\.val_fraction is missing"),
+        ({"split": {"seeds": 0}}, r"unknown key 'split\.seeds'; expected one of: by, seed, val_fraction"),
+        ({"split": 0.1}, "split must be an object with keys and values, not 0.1"),
+        ({"source": {"formats": "dota"}}, r"unknown key 'source\.formats'; expected one of: annotations, classes"),
         ({"split": {"val_fraction": 0.1, "seed": 0, "by": "scene"}}, r"split\.by must be 'source' or 'tile'"),
         ({"preset": "improved"}, "no preset 'improved'"),
         ({"prompt": "scribble"}, "no prompt kind"),
@@ -47,7 +52,7 @@ def test_mistakes_are_named(make_config: Make, changes: dict[str, Any], message:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parts": [{"images": "train"}]}, r"source\.parts\[0\]\.annotations is missing"),
+        ({"parts": [{"images": "train"}]}, r"missing required config key 'source\.parts\[0\]\.annotations'"),
         ({"parts": [{"images": "a", "annotations": "b", "prefix": "a/"}]}, r"parts\[0\]\.prefix .*no slash"),
         ({"parts": [{"images": "a", "annotations": "b"}], "stems": ["P1"]}, "do not go together"),
     ],
@@ -74,7 +79,7 @@ def test_a_source_without_images_or_labels_is_said(make_config: Make, world: Pat
 
 
 def test_missing_keys_are_named() -> None:
-    with pytest.raises(ValueError, match="lacks 'source'"):
+    with pytest.raises(ValueError, match="missing required config key 'source'"):
         Settings.from_config({})
 
 
@@ -126,12 +131,12 @@ def test_options_that_change_nothing_are_named(options: dict[str, Any], message:
     [
         (
             {"pipeline": [{"type": "RefineMasks", "min_iou": 0.5}]},
-            r"pipeline\.0 \(RefineMasks\)\.min_iou means nothing",
+            r"unknown key 'pipeline\.0 \(RefineMasks\)\.min_iou'; expected one of: clip",
         ),
         ({"pipeline": [{"type": "RefineMask"}]}, r"pipeline\.0: there is no type 'RefineMask'"),
         (
             {"predictors": {"box": {"type": "SAMPredictor", "chekpoint": "x"}}},
-            r"predictors\.box .*chekpoint means nothing",
+            r"unknown key 'predictors\.box .*chekpoint'",
         ),
     ],
 )

@@ -80,7 +80,7 @@ def test_changed_labels_are_named_and_only_they_are_made_again(tmp_path: Path, i
     job.claim({}, inputs(*"abc"), there)
     _make(job)
     (tmp_path / "b.txt").write_text("mended")
-    with pytest.raises(JobError, match=r"1 labels changed \(b\.txt\); 1 items are gone \(c\)\. Use --update"):
+    with pytest.raises(JobError, match=r"1 label file changed \(b\.txt\); 1 image is gone \(c\)\. Use --update"):
         job.claim({}, inputs(*"ab"), there)
     assert sorted(p.name for p in job.root.glob("*.out")) == ["a.out", "b.out", "c.out"]
     job.claim({}, inputs(*"abd"), there, update=True)
@@ -98,7 +98,7 @@ def test_labels_of_equal_size_and_time_are_compared_by_content(tmp_path: Path, i
     _make(job)
     (tmp_path / "a.txt").write_text("shop")
     os.utime(tmp_path / "a.txt", (5, 5))
-    with pytest.raises(JobError, match=r"labels changed \(a\.txt\)"):
+    with pytest.raises(JobError, match=r"label file changed \(a\.txt\)"):
         job.claim({}, inputs("a"), there)
 
 
@@ -110,7 +110,7 @@ def test_a_copied_image_is_no_change_and_a_painted_one_is(tmp_path: Path, inputs
     job.claim({}, inputs("a"), there)
     assert json.loads(job.path.read_bytes())["items"]["a"]["image"][2] == 5_000_000_000
     (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(JobError, match=r"1 images changed \(a\.png\)"):
+    with pytest.raises(JobError, match=r"1 image changed \(a\.png\)"):
         job.claim({}, inputs("a"), there)
 
 
@@ -159,10 +159,10 @@ def test_a_damaged_record_is_said(tmp_path: Path) -> None:
 
 
 def test_differences_show_what_differs_only() -> None:
-    old = {"table": ["ship", "plane", "car"], "a": {"x": 1, "y": {"z": 2, "w": 3}}, "same": [1], "none": None}
-    new = {"table": ["plane", "ship", "car"], "a": {"x": 1, "y": {"z": 4, "w": 3}}, "same": [1], "more": 5}
+    old = {"table": ["ship", "plane", "x" * 60], "a": {"x": 1, "y": {"z": 2, "w": 3}}, "short": [1, 2]}
+    new = {"table": ["plane", "ship", "x" * 60], "a": {"x": 1, "y": {"z": 4, "w": 3}}, "short": [1, 3], "more": 5}
     assert differences(old, new) == [
-        "a.y was {'z': 2}, now {'z': 4}", "more was None, now 5", "table[0] was 'ship', now 'plane'",
+        "a.y was {'z': 2}, now {'z': 4}", "more was None, now 5", "short was [1, 2], now [1, 3]", "table[0] was 'ship', now 'plane'",
         "table[1] was 'plane', now 'ship'",
     ]  # fmt: skip
 

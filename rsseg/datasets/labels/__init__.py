@@ -38,5 +38,5 @@ def open_labels(root: Path | str, images: Path | str | None = None, classes: str
         ValueError: It is not clear which labels or classes are meant; the message lists what is possible.
     """
     folder, pictures = Path(root), None if images is None else Path(images)
-    converted = any((folder / name).is_file() for name in ("manifest.json", ".config.json", "tiles.csv"))
+    converted = any((folder / name).is_file() for name in ("manifest.json", ".job.json", "tiles.csv"))
     return (ConvertedSet if converted else ReleasedSet)(folder, pictures, classes)

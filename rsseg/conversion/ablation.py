@@ -122,8 +122,6 @@ def ablate_prompts(
     settings = Settings.from_config(config)
     prompts = _check(settings, prompts, overwrite and world > 1)
     source = settings.open_source(on_error)
-    if source.collisions:
-        raise source.collisions[0]
     predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
     store = _Sums(settings.out_dir)
     if overwrite:

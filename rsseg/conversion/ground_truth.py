@@ -110,6 +110,8 @@ def _joined(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
 def _instances(ids: NDArray[np.int64]) -> list[tuple[int, MaskCrop]]:
     """Value and mask of each instance in (H, W) ids, 0 = none."""
     rows, columns = np.nonzero(ids)
+    if not len(rows):
+        return []
     values = ids[rows, columns]
     order = np.argsort(values, kind="stable")
     rows, columns, values = rows[order], columns[order], values[order]

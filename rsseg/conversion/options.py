@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rsseg.conversion.splits import BY
 from rsseg.errors import ConfigError
@@ -147,7 +147,7 @@ class SourceSettings:
     images: str
     annotations: str
     classes: str
-    image_mode: str = "strict"
+    image_mode: Literal["strict", "convert"] = "strict"
     stems: Any = None
     parts: tuple[PartSettings, ...] = ()
     shared_labels: bool = False

@@ -101,8 +101,6 @@ def convert_labels(
     if with_evaluation:
         check_truth(settings)
     source = settings.open_source(on_error)
-    if source.collisions:
-        raise source.collisions[0]
     predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
     transforms = _build_transforms(settings, predictor)
     store = _open_store(settings, overwrite, world)

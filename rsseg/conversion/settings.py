@@ -103,10 +103,12 @@ class Settings:
         """The images and labels.
 
         Raises:
-            AnnotationError: See :func:`rsseg.datasets.detection.open_source`.
+            AnnotationError: See :func:`rsseg.datasets.detection.open_source`; or several images have one name.
             FileNotFoundError: A folder is missing, or no image in it has labels.
         """
         found = self._open_source(on_error)
+        if found.collisions:
+            raise found.collisions[0]
         if not found.items:
             first = f"; the first problem is {found.problems[0]}" if found.problems else ""
             raise FileNotFoundError(

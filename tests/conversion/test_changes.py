@@ -56,11 +56,9 @@ class _World:
         shutil.rmtree(self.labels, ignore_errors=True)
         self.labels.mkdir()
         if self.kind == "coco":
-            images = [{"id": i, "file_name": f"{s}.png", "height": 60, "width": 100} for i, s in enumerate(self.x)]
-            rows = [
-                {"id": i, "image_id": i, "category_id": 1, "bbox": [x, 5, 20, 20]}
-                for i, x in enumerate(self.x.values())
-            ]
+            ids = {stem: ord(stem) for stem in self.x}
+            images = [{"id": i, "file_name": f"{s}.png", "height": 60, "width": 100} for s, i in ids.items()]
+            rows = [{"id": i, "image_id": i, "category_id": 1, "bbox": [self.x[s], 5, 20, 20]} for s, i in ids.items()]
             data = {"images": images, "annotations": rows, "categories": [{"id": 1, "name": "ship"}]}
             (self.labels / "all.json").write_text(json.dumps(data))
         for stem, x in self.x.items():
@@ -202,12 +200,8 @@ def test_images_of_one_name_in_two_folders(make_config: Make, tmp_path: Path) ->
         _picture(tmp_path / "img" / folder / "0001.png", i)
         (tmp_path / "lab" / folder).mkdir(parents=True)
         (tmp_path / "lab" / folder / "0001.txt").write_text("5 5 25 5 25 15 5 15 ship 0\n")
-    source = {
-        "format": "dota",
-        "images": str(tmp_path / "img"),
-        "annotations": str(tmp_path / "lab"),
-        "classes": "sota",
-    }
+    folders = {"images": str(tmp_path / "img"), "annotations": str(tmp_path / "lab")}
+    source = {"format": "dota", "classes": "sota", **folders}
     convert_labels(make_config(source=source, tiling=None))
     assert sorted(p.name for p in (tmp_path / "out/gray").iterdir()) == ["a__0001.png", "b__0001.png"]
     (tmp_path / "lab/b/0001.txt").unlink()

@@ -234,9 +234,9 @@ def test_boxes_are_not_clipped_in_the_preset(make_config: Make) -> None:
 def test_preset_leaves_the_rest(make_config: Make, caplog: pytest.LogCaptureFixture) -> None:
     config = make_config(tiling=None, prompt="rhbox")
     with caplog.at_level(logging.WARNING, "rsseg"):
-        settings = Settings.from_config({**config, "preset": "published"})
+        settings = Settings.from_config({**config, "preset": "samrs_compat"})
     assert settings.tiling is None and settings.prompt == "rhbox" and settings.predictor == "box"
     assert not caplog.records
     assert settings.split.by == "tile" and "by" not in config["split"]
-    with pytest.raises(ValueError, match="no preset 'improved'; there are published"):
+    with pytest.raises(ValueError, match="no preset 'improved'; there are samrs_compat"):
         apply_preset(config, "improved")

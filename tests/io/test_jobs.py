@@ -162,8 +162,8 @@ def test_differences_show_what_differs_only() -> None:
     old = {"table": ["ship", "plane", "x" * 60], "a": {"x": 1, "y": {"z": 2, "w": 3}}, "short": [1, 2]}
     new = {"table": ["plane", "ship", "x" * 60], "a": {"x": 1, "y": {"z": 4, "w": 3}}, "short": [1, 3], "more": 5}
     assert differences(old, new) == [
-        "a.y was {'z': 2}, now {'z': 4}", "more was None, now 5", "short was [1, 2], now [1, 3]", "table[0] was 'ship', now 'plane'",
-        "table[1] was 'plane', now 'ship'",
+        "a.y was {'z': 2}, now {'z': 4}", "more was None, now 5", "short was [1, 2], now [1, 3]",
+        "table[0] was 'ship', now 'plane'", "table[1] was 'plane', now 'ship'",
     ]  # fmt: skip
 
 

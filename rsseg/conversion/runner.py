@@ -75,9 +75,9 @@ def convert_labels(
 ) -> Report:
     """Convert detection labels to segmentation labels.
 
-    Killed at any moment and called again, it ends with the same bytes as if it had never been interrupted; so it
-    does with several processes, each with its own ``shard``.  Finished images are skipped, those that could not be
-    converted are tried again.  Where labels, images or settings have changed since, that is an error.
+    Killed at any moment and called again, it ends with the same bytes as if it had never been interrupted; so it does
+    with several processes, each with its own ``shard``.  Finished images are skipped, those that could not be converted
+    are tried again.  Where labels, images or settings have changed since, that is an error.
 
     Args:
         config: A loaded config; see :class:`~rsseg.conversion.settings.Settings`.
@@ -104,15 +104,11 @@ def convert_labels(
     predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
     transforms = _build_transforms(settings, predictor)
     store = _open_store(settings, overwrite, world)
-    about = predictor.describe()
-    truth = settings.truth if predictor.needs_gt_masks else None
-    depends = {**settings.as_dict(), "class_table": settings.table.rows, "predictor": about, "truth": truth}
-    store.claim(depends, image_inputs(source, settings, predictor.needs_gt_masks), settings.cuts_tiles, update)
+    about = _claim(store, settings, source, predictor, update)
     store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
-    if rank == 0:
-        for error in source.problems:
-            _log.warning("skipped: %s", error)
-    about = {**about, **measure_once(predictor, settings, source, transforms, store)}
+    for error in source.problems if rank == 0 else ():
+        _log.warning("skipped: %s", error)
+    about |= measure_once(predictor, settings, source, transforms, store)
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if not _finished(store, item)]
     if len(mine) > len(todo):
@@ -138,6 +134,17 @@ def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:
     if overwrite:
         store.clear()
     return store
+
+
+def _claim(
+    store: Store, settings: Settings, source: DetectionSource, predictor: MaskPredictor, update: bool
+) -> dict[str, Any]:
+    """See that what is finished was made from the same inputs; returns the predictor's description."""
+    about = predictor.describe()
+    truth = settings.truth if predictor.needs_gt_masks else None
+    depends = {**settings.as_dict(), "class_table": settings.table.rows, "predictor": about, "truth": truth}
+    store.claim(depends, image_inputs(source, settings, predictor.needs_gt_masks), settings.cuts_tiles, update)
+    return about
 
 
 def _finish(

@@ -125,7 +125,11 @@ def test_tables_by_hand(reported):
     assert "overall accuracy|82.50 %|200" in text
     assert "mapped area|144 m²|575 pixels" in text and "mapped pixels|95.8 %|25 pixels without data" in text
     assert "overall accuracy|82.50 %|mIoU 60.63 %, mF1 73.40 %" in text
-    assert "WGS 84 / UTM zone 33N (EPSG:32633)" in text and "0.5 × 0.5 metre" in text
+    assert (
+        "WGS 84 / UTM zone 33N (EPSG:32633)" in text
+        and "pixel size|0.5 × 0.5 m on the ground" in text
+        and "pixel in the CRS|0.5 × 0.5 metre|" in text
+    )
     assert "500000 to 500015" in text and "3999990 to 4000000" in text
     assert "config|tiny.py" in text and "window|64 × 64" in text and "bands|1, 2, 3" in text
     assert "place_map_accuracy.csv, place_map_areas.csv" in text
@@ -161,7 +165,7 @@ def test_any_place(tmp_path, crs, transform):
     report_map(path, tmp_path / "map.html")
     text = "|".join(Page(tmp_path / "map.html").texts)
     assert "Problems" not in text
-    assert ("do not lie north up" in text) == (transform.b != 0)
+    assert ("not north-up" in text) == (transform.b != 0)
 
 
 def test_an_image_on_another_grid_is_put_where_the_map_lies(tmp_path):
@@ -176,9 +180,11 @@ def test_an_image_on_another_grid_is_put_where_the_map_lies(tmp_path):
     far = write_raster(tmp_path / "far.tif", colour_image(), transform=Affine(0.5, 0, 500450, 0, -0.5, 4000000))
     with pytest.raises(ValueError, match=r"far\.tif: has no data where the map lies"):
         image_picture(files, str(far), (1, 2, 3))
-    nowhere = write_raster(tmp_path / "nowhere.tif", colour_image(), None, Affine.identity())
-    with pytest.raises(ValueError, match="no CRS relates them"):
-        image_picture(files, str(nowhere), (1, 2, 3))
+    same = write_raster(tmp_path / "same.tif", colour_image(), None, Affine.identity())
+    assert is_red_then_blue(decode(image_picture(files, str(same), (1, 2, 3))[0]), 20, 30), "as many rows and columns"
+    other = write_raster(tmp_path / "other.tif", colour_image((20, 31)), None, Affine.identity())
+    with pytest.raises(ValueError, match=r"other\.tif: has 20 x 31 pixels, the map 20 x 30, and no CRS relates them"):
+        image_picture(files, str(other), (1, 2, 3))
 
 
 def test_values_of_16_bits_and_float(tmp_path):
@@ -196,9 +202,9 @@ def test_values_of_16_bits_and_float(tmp_path):
 def test_without_tables_pixels_are_counted(tmp_path):
     path = write_map(tmp_path, tables=False)
     files = open_map(path)
-    assert [(area.pixels, area.metres) for area in files.areas] == [(200, None), (375, None), (0, None)]
+    assert [(area.pixels, area.metres) for area in files.areas] == [(200, 50), (375, 93.75), (0, 0)]
     assert files.areas[1].share == pytest.approx(375 / 575) and not files.accuracy
-    assert files.problems == ["place_map_areas.csv is not there: pixels are counted from the map, areas are not known"]
+    assert files.problems == ["place_map_areas.csv was not found; areas were measured from the map"]
     (tmp_path / "place_map_areas.csv").write_text("class,pixels,m2,km2,percent\nship,1,,,100\n")
     (tmp_path / "place_map_accuracy.csv").write_text("odd\n")
     files = open_map(path)
@@ -208,7 +214,9 @@ def test_without_tables_pixels_are_counted(tmp_path):
     ]
     report_map(path, tmp_path / "map.html")
     text = "|".join(Page(tmp_path / "map.html").texts)
-    assert "Problems (3)" in text and "place.tif does not lie beside the map" in text and "m²" not in text
+    assert (
+        "Problems (3)" in text and "place.tif is not in the folder of the map" in text and "mapped area|144 m²" in text
+    )
 
 
 def test_a_map_without_data(tmp_path):
@@ -221,14 +229,14 @@ def test_a_map_without_data(tmp_path):
 
 def test_what_is_no_map_is_refused(tmp_path):
     other = write_raster(tmp_path / "other.tif", LABELS)
-    with pytest.raises(ValueError, match=r"other\.tif: is no class map"):
+    with pytest.raises(ValueError, match=r"other\.tif: is not a class map"):
         report_map(other, tmp_path / "map.html")
     with pytest.raises(OSError, match=r"nothing\.tif"):
         report_map(tmp_path / "nothing.tif", tmp_path / "map.html")
     with pytest.raises(OSError, match=r"gone\.tif"):
         report_map(write_map(tmp_path), tmp_path / "map.html", str(tmp_path / "gone.tif"))
     two = write_raster(tmp_path / "two.tif", colour_image()[:2])
-    with pytest.raises(ValueError, match="has 2 bands; say with --bands"):
+    with pytest.raises(ValueError, match="does not say which of its bands are red, green and blue"):
         report_map(write_map(tmp_path), tmp_path / "map.html", str(two))
     assert not (tmp_path / "map.html").exists()
 

@@ -11,6 +11,7 @@ from rasterio import Affine
 
 from rsseg.datasets.labels import open_labels
 from rsseg.datasets.labels.measure import measure
+from rsseg.io.georeference import GeoReference
 from rsseg.reports.labels.cards import make_cards
 from rsseg.reports.labels.page import render_page
 from rsseg.reports.maps.files import ClassArea, MapFiles, Score
@@ -65,8 +66,8 @@ def map_page(names):
     """The page of a map whose classes, file, metadata and problems have these names."""
     count = len(names)
     files = MapFiles(
-        path=Path(names[2]), size=(20, 30), crs=None, transform=Affine(2, 0, 0, 0, -2, 0), classes=tuple(names),
-        palette=((1, 2, 3),) * count, told={"source": names[0], "config": names[1], "plugin": names[4]},
+        path=Path(names[2]), georeference=GeoReference((20, 30), None, Affine(2, 0, 0, 0, -2, 0)), classes=tuple(names),
+        palette=((1, 2, 3),) * count, settings={"source": names[0], "config": names[1], "plugin": names[4]},
         areas=[ClassArea(60, 240.0, 1 / count)] * count, others=names, problems=[],
         accuracy=[Score(name, (50.0, 60.0, 70.0), 9) for name in (*names, "mean", "OA")],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the files say that a map consists of: the class map with its names and colours, areas and accuracy beside it."""
+"""Reading the files of a map: the class map with its names and colours, and the areas and accuracy beside it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
-from rasterio import Affine
-from rasterio.errors import RasterioError
-from rasterio.windows import Window
+from rsseg.errors import DataError
+from rsseg.io.areas import measure_class_areas
+from rsseg.io.georeference import GeoReference
+from rsseg.io.rasters import open_dataset
 
-from rsseg.errors import ConfigError, DataError
-
-__all__ = ["ClassArea", "MapFiles", "Score", "open_map", "point_at"]
+__all__ = ["ClassArea", "MapFiles", "Score", "open_map"]
 
 _AREAS = ["class", "pixels", "m2", "km2", "percent"]
 _ACCURACY = ["class", "IoU", "F1", "Acc", "pixels"]
-_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -60,12 +56,10 @@ class MapFiles:
 
     Attributes:
         path: The map.
-        size: (H, W) in pixels.
-        crs: Coordinate reference system, or None.
-        transform: Pixel to coordinate.
+        georeference: Where it lies.
         classes: Names.
         palette: RGB of every class.
-        told: How the map was made, as its metadata say: lower-case name -> text.
+        settings: How the map was made, from its metadata: lower-case name -> text.
         areas: One per class.
         accuracy: One row per class (of the map, or common with the reference), then ``mean`` and ``OA``; empty where
             no reference was given.
@@ -74,65 +68,62 @@ class MapFiles:
     """
 
     path: Path
-    size: tuple[int, int]
-    crs: Any
-    transform: Affine
+    georeference: GeoReference
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
-    told: Mapping[str, str]
+    settings: Mapping[str, str]
     areas: Sequence[ClassArea]
     accuracy: Sequence[Score]
     others: Sequence[str]
     problems: Sequence[str]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.georeference.size
+
     def setting(self, name: str) -> Any:
-        """A setting of the map, read as JSON where it is JSON; None where the map does not say."""
-        text = self.told.get(name)
+        """A setting of the map, read as JSON where it is JSON; None where the map does not have it."""
+        text = self.settings.get(name)
         try:
             return None if text is None else json.loads(text)
         except ValueError:
             return text
 
 
-def point_at(transform: Affine, x: float, y: float) -> tuple[float, float]:
-    """The coordinates of a place given in pixels (column, row)."""
-    t = transform
-    return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
-
-
 def open_map(path: Path) -> MapFiles:
-    """Read a map's metadata and the tables beside it.
+    """Read a map's metadata and the CSV files beside it.
 
-    Without ``<map>_areas.csv`` pixels are counted from the map, a few rows at a time.
+    Without ``<map>_areas.csv`` areas are measured from the map, a few rows at a time.
 
     Raises:
         OSError: The map cannot be read.
-        ValueError: It is no class map with names and colours.
+        DataError: It is not a class map with names and colours.
     """
-    try:
-        with rasterio.open(path) as file:
-            names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
-            names = names or dict(enumerate(json.loads(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
-            if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
-                raise DataError(f"{path}: is no class map of tools/map_raster.py (one 8-bit band with class names)")
-            colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}
-            size, crs, transform, tags = file.shape, file.crs, file.transform, file.tags()
-    except RasterioError as error:
-        raise OSError(f"{path}: not a raster that GDAL can open ({error})") from error
+    with open_dataset(path) as file:
+        names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
+        names = names or dict(enumerate(json.loads(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
+        if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
+            raise DataError(
+                f"{path}: is not a class map of tools/map_raster.py; expected one 8-bit band with class names in its "
+                "metadata"
+            )
+        colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}
+        georeference, tags = GeoReference.of(file), file.tags()
     classes = tuple(names[i] for i in range(len(names)))
     palette = tuple((int(r), int(g), int(b)) for r, g, b, _ in (colours.get(i, (128,) * 4) for i in range(len(names))))
-    told = {key.removeprefix("RSSEG_").lower(): text for key, text in tags.items() if key.startswith("RSSEG_")}
+    settings = {key.removeprefix("RSSEG_").lower(): text for key, text in tags.items() if key.startswith("RSSEG_")}
     problems: list[str] = []
     beside = path.with_name(f"{path.stem}_areas.csv")
     areas = _read(beside, _AREAS, problems, lambda rows: _areas(rows, classes))
     if areas is None:
-        areas = _count(path, len(classes))
+        areas = _measured(path, len(classes))
         if not beside.exists():
-            problems.append(f"{beside.name} is not there: pixels are counted from the map, areas are not known")
+            problems.append(f"{beside.name} was not found; areas were measured from the map")
     scores = _read(path.with_name(f"{path.stem}_accuracy.csv"), _ACCURACY, problems, lambda rows: _scores(rows))
     others = sorted(p.name for end in ("_*.*", ".g*") for p in path.parent.glob(f"{_literal(path.stem)}{end}"))
     own = [name for name in others if Path(name).suffix in (".csv", ".tif", ".gpkg", ".geojson")]
-    return MapFiles(path, size, crs, transform, classes, palette, told, areas, scores or [], own, problems)
+    return MapFiles(path, georeference, classes, palette, settings, areas, scores or [], own, problems)
 
 
 def _literal(name: str) -> str:
@@ -140,14 +131,14 @@ def _literal(name: str) -> str:
 
 
 def _read(path: Path, header: list[str], problems: list[str], parse: Any) -> Any:
-    """The parsed rows of a table; None where it is not there, or is damaged."""
+    """The parsed rows of a CSV file; None where it is missing or damaged."""
     if not path.is_file():
         return None
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
         if not rows or rows[0] != header:
-            raise ConfigError(f"its columns are not {', '.join(header)}")
+            raise DataError(f"its first line is not {','.join(header)}")
         return parse(rows[1:])
     except (ValueError, OSError) as error:
         problems.append(f"{path.name} cannot be used: {error}")
@@ -156,24 +147,18 @@ def _read(path: Path, header: list[str], problems: list[str], parse: Any) -> Any
 
 def _areas(rows: list[list[str]], classes: tuple[str, ...]) -> list[ClassArea]:
     if tuple(row[0] for row in rows) != classes:
-        raise ConfigError("its classes are not those of the map")
+        raise DataError("its classes are not those of the map")
     return [ClassArea(int(n), float(m2) if m2 else None, float(share) / 100) for _, n, m2, _, share in rows]
 
 
 def _scores(rows: list[list[str]]) -> list[Score]:
     if [row[0] for row in rows[-2:]] != ["mean", "OA"]:  # the classes may be those in which map and labels meet
-        raise ConfigError("its last rows are not mean and OA")
+        raise DataError("its last rows are not mean and OA")
     return [Score(name, tuple(float(v) if v else None for v in values), int(n)) for name, *values, n in rows]
 
 
-def _count(path: Path, classes: int) -> list[ClassArea]:
-    pixels = np.zeros(256, np.int64)
-    try:
-        with rasterio.open(path) as file:
-            for y in range(0, file.height, _ROWS):
-                rows = file.read(1, window=Window(0, y, file.width, min(_ROWS, file.height - y)))
-                pixels += np.bincount(rows.ravel(), minlength=256)
-    except RasterioError as error:
-        raise OSError(f"{path}: is damaged ({error})") from error
-    total = max(int(pixels[:classes].sum()), 1)
-    return [ClassArea(count, None, count / total) for count in pixels[:classes].tolist()]
+def _measured(path: Path, classes: int) -> list[ClassArea]:
+    found = measure_class_areas(path, classes)
+    total = max(int(found.pixels.sum()), 1)
+    metres = [None] * classes if found.metres is None else found.metres.tolist()
+    return [ClassArea(n, m, n / total) for n, m in zip(found.pixels.tolist(), metres, strict=True)]

@@ -38,13 +38,13 @@ def write_overlay(path: Path, image: str, out: Path, bands: Sequence[int] | None
 
     Args:
         path: The map; ``<map>_areas.csv`` beside it is read.
-        image: What it was made from.
+        image: The image that it was made from.
         out: The picture.
         bands: Bands of the image, from 1, as red, green, blue; None takes those that the map was made from.
 
     Raises:
         OSError: A file cannot be read or written.
-        ValueError: The map is no class map, or the image does not go with it.
+        DataError: The map is not a class map, or the image does not show its ground.
     """
     with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_PAM_ENABLED="NO"), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -117,7 +117,7 @@ def _rows(files: MapFiles) -> tuple[list[_Row], list[str]]:
             f"{percent(left)} of the pixels: no data" + ("" if threshold is None else f" or below {threshold:g}")
         )
     if len(rows) < len(files.classes):
-        notes.append(f"{len(files.classes) - len(rows)} other classes are nowhere")
+        notes.append(f"{len(files.classes) - len(rows)} other classes do not occur")
     return rows, notes
 
 
@@ -127,7 +127,7 @@ def _with_legend(picture: NDArray[np.uint8], files: MapFiles) -> Image.Image:
     image = Image.fromarray(picture.repeat(factor, 0).repeat(factor, 1))
     rows, notes = _rows(files)
     plain, bold = _font(), _font(bold=True)
-    title = _short(files.told.get("source", files.path.name))
+    title = _short(files.settings.get("source", files.path.name))
 
     def width(texts: Sequence[str]) -> int:
         return round(max((plain.getlength(text) for text in texts), default=0))

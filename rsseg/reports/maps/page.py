@@ -10,9 +10,9 @@ from typing import Any
 
 import rasterio
 
-from rsseg.errors import DataError
+from rsseg.errors import DataError, UserError
 from rsseg.io.files import replacing
-from rsseg.reports.maps.files import MapFiles, open_map, point_at
+from rsseg.reports.maps.files import MapFiles, open_map
 from rsseg.reports.maps.pictures import image_picture, map_picture
 from rsseg.reports.markup import colour_code, ground_area, number, percent, render
 
@@ -40,12 +40,12 @@ def report_map(path: Path, out: Path, image: str | None = None, bands: Sequence[
     Args:
         path: The map; ``<map>_areas.csv`` and ``<map>_accuracy.csv`` beside it are shown.
         out: The HTML file.
-        image: What to show beside the map; None takes the map's source, where it lies beside the map.
+        image: What to show beside the map; None takes the map's source, if it is in the map's folder.
         bands: Bands of the image, from 1, as red, green, blue; None takes those that the map was made from.
 
     Raises:
-        OSError: The map or the image given cannot be read, or the page not be written.
-        ValueError: The map is no class map, or the image does not go with it.
+        OSError: The map or the given image cannot be read, or the page cannot be written.
+        DataError: The map is not a class map, or the image does not show its ground.
     """
     with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_PAM_ENABLED="NO"):
         text, problems = _page_of(path, image, bands)
@@ -58,20 +58,20 @@ def report_map(path: Path, out: Path, image: str | None = None, bands: Sequence[
 
 
 def _page_of(path: Path, image: str | None, bands: Sequence[int] | None) -> tuple[str, list[str]]:
-    """The page, and what is wrong with it."""
+    """The page, and its problems."""
     files = open_map(path)
-    problems, picture, shown = list(files.problems), None, ""
-    source = str(path.parent / Path(files.told.get("source", "")).name) if image is None else image
+    problems, picture, caption = list(files.problems), None, ""
+    source = str(path.parent / Path(files.settings.get("source", "")).name) if image is None else image
     try:
         if image is None and not Path(source).is_file():
-            raise DataError(f"{files.told.get('source', 'its source')} does not lie beside the map")
+            raise DataError(f"{files.settings.get('source', 'its source')} is not in the folder of the map")
         picture, note = image_picture(files, source, bands)
-        shown = ", ".join(filter(None, [Path(source).name, note]))
-    except (ValueError, OSError) as error:
+        caption = ", ".join(filter(None, [Path(source).name, note]))
+    except (UserError, OSError) as error:
         if image is not None:
             raise
-        problems.append(f"no image is shown; say which with --image ({error})")
-    return render_map_page(files, map_picture(files), picture, shown, problems), problems
+        problems.append(f"no image is shown: {error}; name the image with --image")
+    return render_map_page(files, map_picture(files), picture, caption, problems), problems
 
 
 def render_map_page(
@@ -81,10 +81,10 @@ def render_map_page(
 
     Args:
         files: The map.
-        map_url: Address of its picture.
-        image_url: Address of the image's picture on the same ground; None where there is none.
-        image_name: What stands below the image.
-        problems: What to list at the end.
+        map_url: URL of its picture.
+        image_url: URL of the image's picture on the same ground; None where there is none.
+        image_name: Caption of the image.
+        problems: Listed at the end of the page.
     """
     classes = _class_rows(files)
     has_metres = any(area.metres is not None for area in files.areas)
@@ -104,7 +104,7 @@ def render_map_page(
         area_columns=["class", "share", *(["km²", "m²"] if has_metres else []), "pixels"],
         has_metres=has_metres,
         accuracy=_accuracy_rows(files),
-        georeference=_place(files),
+        georeference=_georeference(files),
         provenance=_provenance(files),
         problems=problems,
         data={"colours": [list(colour) for colour in files.palette]},
@@ -112,10 +112,10 @@ def render_map_page(
 
 
 def _crs_name(files: MapFiles) -> str:
-    if files.crs is None:
+    if files.georeference.crs is None:
         return "no CRS"
-    wkt, code = files.crs.to_wkt(), files.crs.to_epsg()
-    name = wkt.split('"')[1] if '"' in wkt else files.crs.to_string()
+    wkt, code = files.georeference.crs.to_wkt(), files.georeference.crs.to_epsg()
+    name = wkt.split('"')[1] if '"' in wkt else files.georeference.crs.to_string()
     return f"{name} (EPSG:{code})" if code else name
 
 
@@ -123,8 +123,8 @@ def _short_about(files: MapFiles) -> dict[str, str]:
     return {
         "pixels": f"{number(files.size[1])} × {number(files.size[0])}",
         "CRS": _crs_name(files),
-        "made from": files.told.get("source", ""),
-        "with": " and ".join(filter(None, [files.told.get("config"), files.told.get("checkpoint")])),
+        "made from": files.settings.get("source", ""),
+        "with": " and ".join(filter(None, [files.settings.get("config"), files.settings.get("checkpoint")])),
     }
 
 
@@ -133,7 +133,7 @@ def _totals(files: MapFiles) -> list[tuple[str, str, str]]:
     metres = [area.metres for area in files.areas if area.metres is not None]
     whole = files.size[0] * files.size[1]
     used = [i for i, area in enumerate(files.areas) if area.pixels]
-    below = " or below the threshold" if "threshold" in files.told else ""
+    below = " or below the threshold" if "threshold" in files.settings else ""
     rows = [("mapped area", ground_area(sum(metres)), f"{number(pixels)} pixels")] if metres else []
     rows += [
         ("mapped pixels", percent(pixels / whole), f"{number(whole - pixels)} pixels without data{below}"),
@@ -186,29 +186,34 @@ def _accuracy_rows(files: MapFiles) -> list[dict[str, Any]]:
     return rows
 
 
-def _place(files: MapFiles) -> dict[str, str]:
-    t, (height, width) = files.transform, files.size
-    corners = [point_at(t, x, y) for x in (0, width) for y in (0, height)]
-    unit = "" if files.crs is None else "°" if files.crs.is_geographic else f" {files.crs.linear_units}"
-    across, down = math.hypot(t.a, t.d), math.hypot(t.b, t.e)
-    turned = abs(t.b) > 1e-9 * across or abs(t.d) > 1e-9 * across
-    metres = sum(area.metres for area in files.areas if area.metres is not None)
-    pixels = sum(area.pixels for area in files.areas)
-    if t.is_identity and files.crs is None:
-        return {"CRS": "none: the map has no place on the ground"}
-    return {
-        "CRS": _crs_name(files),
-        "pixel": f"{across:.6g} × {down:.6g}{unit}",
-        "area of a pixel": f"{metres / pixels:.4g} m² on average" if metres and pixels else "",
-        "turned": "pixels do not lie north up; the pictures show rows and columns" if turned else "",
-        "x": " to ".join(f"{bound(x for x, _ in corners):.10g}" for bound in (min, max)),
-        "y": " to ".join(f"{bound(y for _, y in corners):.10g}" for bound in (min, max)),
-    }
+def _georeference(files: MapFiles) -> dict[str, str]:
+    place, (height, width) = files.georeference, files.size
+    if place.is_empty:
+        return {"CRS": "none; the map is not georeferenced"}
+    rows = {"CRS": _crs_name(files)}
+    if place.rpcs is not None:
+        rows["RPC"] = "rational polynomial coefficients, kept from the image"
+    if place.gcps:
+        rows["ground control points"] = number(len(place.gcps))
+    if place.no_metres is None:
+        across, down = place.pixel_size
+        rows["pixel size"] = f"{across:.6g} × {down:.6g} m on the ground, in the middle of the map"
+    rows["areas"] = place.area_method
+    transform = place.affine
+    if transform is None:
+        return rows
+    if abs(transform.b) + abs(transform.d) > 1e-9 * (abs(transform.a) + abs(transform.e)):
+        rows["orientation"] = "not north-up; the pictures show rows and columns"
+    corners = place.coordinates([0, 0, width, width], [0, height, 0, height])
+    unit = "" if place.crs is None else "°" if place.crs.is_geographic else f" {place.crs.linear_units}"
+    step = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    rows["pixel in the CRS"] = f"{step[0]:.6g} × {step[1]:.6g}{unit}"
+    return rows | {n: f"{v.min():.10g} to {v.max():.10g}" for n, v in zip("xy", corners, strict=True)}
 
 
 def _provenance(files: MapFiles) -> dict[str, str]:
-    rows = {"image": files.told.get("source", "")}
-    for key, text in files.told.items():
+    rows = {"image": files.settings.get("source", "")}
+    for key, text in files.settings.items():
         if key not in _HIDDEN and text not in ("", "null", "false"):
             rows[_NAMES.get(key, key.replace("_", " "))] = _plain(files, key)
     rows["other files"] = ", ".join(files.others)
@@ -218,7 +223,7 @@ def _provenance(files: MapFiles) -> dict[str, str]:
 def _plain(files: MapFiles, key: str) -> str:
     value = files.setting(key)
     if key == "views":
-        return "as it is" if value in ([[]], None) else ", ".join(" and ".join(view) or "as it is" for view in value)
+        return "unchanged" if value in ([[]], None) else ", ".join(" and ".join(view) or "unchanged" for view in value)
     if isinstance(value, list):
         return " × ".join(map(str, value)) if key in ("window", "overlap") else ", ".join(map(str, value))
-    return "yes" if value is True else files.told[key]
+    return "yes" if value is True else files.settings[key]

@@ -15,30 +15,30 @@
 
   // What is chosen lives in the address: #class=ship&class=plane&kind=best&min=0.5&max=0.9&flag=border&sort=low
   const read = () => {
-    const told = new URLSearchParams(location.hash.slice(1));
-    const ids = told.getAll("class").map((name) => data.classes.indexOf(name)).filter((id) => id >= 0);
+    const query = new URLSearchParams(location.hash.slice(1));
+    const ids = query.getAll("class").map((name) => data.classes.indexOf(name)).filter((id) => id >= 0);
     return {
       class: new Set(ids.map(String)),
-      kind: new Set(told.getAll("kind")),
-      min: told.get("min"),
-      max: told.get("max"),
-      flag: told.get("flag") || "",
-      sort: told.get("sort") || "",
-      lines: told.get("lines") !== "0",
+      kind: new Set(query.getAll("kind")),
+      min: query.get("min"),
+      max: query.get("max"),
+      flag: query.get("flag") || "",
+      sort: query.get("sort") || "",
+      lines: query.get("lines") !== "0",
     };
   };
 
   const write = () => {
-    const told = new URLSearchParams();
-    for (const chip of chips.class) if (pressed(chip)) told.append("class", data.classes[chip.dataset.class]);
-    for (const chip of chips.kind) if (pressed(chip)) told.append("kind", chip.dataset.kind);
+    const query = new URLSearchParams();
+    for (const chip of chips.class) if (pressed(chip)) query.append("class", data.classes[chip.dataset.class]);
+    for (const chip of chips.kind) if (pressed(chip)) query.append("kind", chip.dataset.kind);
     for (const slider of scored ? sliders : []) {
-      if (moved(slider)) told.set(slider.id, slider.value);
+      if (moved(slider)) query.set(slider.id, slider.value);
     }
-    if (byId("flag").value) told.set("flag", byId("flag").value);
-    if (byId("sort").value) told.set("sort", byId("sort").value);
-    if (!byId("lines").checked) told.set("lines", "0");
-    history.replaceState(null, "", "#" + told.toString());
+    if (byId("flag").value) query.set("flag", byId("flag").value);
+    if (byId("sort").value) query.set("sort", byId("sort").value);
+    if (!byId("lines").checked) query.set("lines", "0");
+    history.replaceState(null, "", "#" + query.toString());
     apply();
   };
 
@@ -183,10 +183,10 @@
   find("#classes a[data-pick]").forEach((link) =>
     link.addEventListener("click", (event) => {
       event.preventDefault();
-      const told = new URLSearchParams(location.hash.slice(1));
-      told.delete("class");
-      told.append("class", data.classes[link.dataset.pick]);
-      location.hash = told.toString();
+      const query = new URLSearchParams(location.hash.slice(1));
+      query.delete("class");
+      query.append("class", data.classes[link.dataset.pick]);
+      location.hash = query.toString();
       byId("gallery")?.scrollIntoView();
     }),
   );

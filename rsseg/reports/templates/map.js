@@ -22,8 +22,8 @@
     });
   }
   const fromAddress = () => {
-    const told = location.hash.slice(1);
-    if (views.length) show(views.some((chip) => chip.dataset.view === told) ? told : "side");
+    const view = location.hash.slice(1);
+    if (views.length) show(views.some((chip) => chip.dataset.view === view) ? view : "side");
   };
   cut?.addEventListener("input", () => panes.style.setProperty("--cut", `${cut.value}%`));
 

@@ -1,21 +1,34 @@
-"""The MM stack (mmcv, mmengine, mmseg, mmpretrain): is it there, and import it without its noise."""
+"""The MM stack (mmcv, mmengine, mmseg, mmpretrain): imported when it is needed, once, without its noise.
+
+Packages of rsseg import their modules when a name is asked for (:func:`lazy_package`), so that reading labels or
+``--help`` costs neither torch nor the stack.  Classes of mmseg's registries are registered by importing their modules;
+a package that holds such modules names them (``registering``), and they are imported
+
+- at once where mmengine is in use already, as it always is when a config's ``custom_imports`` names the package;
+- by :func:`require_stack`;
+- at the latest when one of mmseg's registries looks for a name for the first time.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.abc
+import importlib.machinery
 import io
 import sys
 import warnings
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any, TextIO
 
-__all__ = ["require_pretraining", "require_stack", "require_stack_or_exit"]
+__all__ = ["lazy_package", "require_pretraining", "require_stack", "require_stack_or_exit"]
 
 INSTALL = 'python -m pip install "rsseg[mm]"  (in a checkout: python -m pip install -e ".[mm]")'
 _NEEDS = {"mmcv": (2, 0), "mmengine": (0, 10), "mmseg": (1, 2)}
 _NOISE = ("Could not import OneDL",)
 _NOISY_WARNINGS = ("Fail to import ``MultiScaleDeformableAttention``",)
+_waiting: list[str] = []  # modules that register classes, not imported so far
 
 
 class _LineFilter(io.TextIOBase):
@@ -65,6 +78,7 @@ def require_stack() -> None:
     with _without_noise():
         for name in ("mmseg.datasets", "mmseg.models", "mmseg.evaluation", "mmseg.engine"):
             importlib.import_module(name)
+    _register_waiting()
 
 
 def require_pretraining() -> None:
@@ -99,3 +113,76 @@ def require_stack_or_exit() -> None:
         require_stack()
     except ImportError as error:
         sys.exit(str(error))
+
+
+def lazy_package(
+    package: str, names: Mapping[str, Iterable[str]], registering: Iterable[str] = ()
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Make a package import its modules only when one of their names is asked for.
+
+    Use it as ``__all__, __getattr__, __dir__ = lazy_package(__name__, {"module": ["Name", ...]})``.
+
+    Args:
+        package: Full name of the package.
+        names: What the package offers, by the module (relative to the package) that defines it; a subpackage that is
+            offered itself stands under its own name.
+        registering: Modules among them, or others, that register classes with mmseg: they need the stack and are
+            imported as soon as it is in use.
+
+    Returns:
+        The package's ``__all__``, ``__getattr__`` and ``__dir__``.
+    """
+    homes = {name: module for module, offered in names.items() for name in offered}
+    heavy = set(registering)
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if homes[name] in heavy:
+            require_stack()
+        module = importlib.import_module(f"{package}.{homes[name]}")
+        value = module if name == homes[name] else getattr(module, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    _waiting.extend(f"{package}.{module}" for module in registering)
+    if heavy and "mmengine" in sys.modules:
+        sys.modules[package].__dict__.setdefault("__getattr__", get)
+        require_stack()
+    elif heavy and not any(isinstance(finder, _RegistryWatch) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _RegistryWatch())
+    return sorted(homes), get, lambda: sorted({*vars(sys.modules[package]), *homes})
+
+
+def _register_waiting() -> None:
+    while _waiting:
+        name = _waiting.pop(0)
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            _waiting.insert(0, name)
+            raise
+
+
+class _RegistryWatch(importlib.abc.MetaPathFinder):
+    """Tells mmseg's registries, as soon as they are imported, to import what waits before their first answer."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The usual spec of ``mmseg.registry``, with more locations for its registries; None for other modules."""
+        if fullname != "mmseg.registry":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_add(module: ModuleType) -> None:
+                execute(module)
+                for value in vars(module).values():
+                    if getattr(value, "scope", None) == "mmseg" and hasattr(value, "_locations"):
+                        value._locations.extend(_waiting)
+
+            spec.loader.exec_module = execute_and_add  # type: ignore[method-assign]
+        return spec

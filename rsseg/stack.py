@@ -4,9 +4,11 @@ Packages of rsseg import their modules when a name is asked for (:func:`lazy_pac
 ``--help`` costs neither torch nor the stack.  Classes of mmseg's registries are registered by importing their modules;
 a package that holds such modules names them (``registering``), and they are imported
 
-- at once where mmengine is in use already, as it always is when a config's ``custom_imports`` names the package;
-- by :func:`require_stack`;
+- at once where mmseg's registries are imported already;
+- by :func:`require_stack`, which the packages ``models`` call;
 - at the latest when one of mmseg's registries looks for a name for the first time.
+
+So a config's ``custom_imports`` may name a package whether or not a light part of it was imported before.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import importlib.machinery
 import io
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -107,16 +109,26 @@ def _require(name: str, oldest: tuple[int, int]) -> None:
         raise ImportError(f"rsseg needs {name} >= {need}, found {version}. Run: {INSTALL}")
 
 
-def require_stack_or_exit() -> None:
-    """For command-line tools: :func:`require_stack`, ending the program with its message instead of a traceback."""
+def require_stack_or_exit(*only: str) -> None:
+    """For command-line tools: :func:`require_stack`, ending the program with its message instead of a traceback.
+
+    Args:
+        only: Packages of the stack that are enough; without any, all of it.
+    """
     try:
-        require_stack()
+        for name in only:
+            _require(name, _NEEDS[name])
+        if not only:
+            require_stack()
     except ImportError as error:
         sys.exit(str(error))
 
 
 def lazy_package(
-    package: str, names: Mapping[str, Iterable[str]], registering: Iterable[str] = ()
+    package: str,
+    names: Mapping[str, Iterable[str]],
+    registering: Collection[str] = (),
+    stack: Collection[str] = (),
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Make a package import its modules only when one of their names is asked for.
 
@@ -126,14 +138,14 @@ def lazy_package(
         package: Full name of the package.
         names: What the package offers, by the module (relative to the package) that defines it; a subpackage that is
             offered itself stands under its own name.
-        registering: Modules among them, or others, that register classes with mmseg: they need the stack and are
-            imported as soon as it is in use.
+        registering: Modules that register classes with mmseg: they are imported as soon as its registries are in use.
+        stack: Further modules that need the stack.
 
     Returns:
         The package's ``__all__``, ``__getattr__`` and ``__dir__``.
     """
     homes = {name: module for module, offered in names.items() for name in offered}
-    heavy = set(registering)
+    heavy = {*registering, *stack}
 
     def get(name: str) -> Any:
         if name not in homes:
@@ -146,10 +158,9 @@ def lazy_package(
         return value
 
     _waiting.extend(f"{package}.{module}" for module in registering)
-    if heavy and "mmengine" in sys.modules:
-        sys.modules[package].__dict__.setdefault("__getattr__", get)
+    if registering and "mmseg.registry" in sys.modules:
         require_stack()
-    elif heavy and not any(isinstance(finder, _RegistryWatch) for finder in sys.meta_path):
+    elif registering and not any(isinstance(finder, _RegistryWatch) for finder in sys.meta_path):
         sys.meta_path.insert(0, _RegistryWatch())
     return sorted(homes), get, lambda: sorted({*vars(sys.modules[package]), *homes})
 

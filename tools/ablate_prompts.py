@@ -16,7 +16,7 @@ from rsseg.stack import require_stack_or_exit
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    from mmengine.config import DictAction
+    from rsseg.engine.launch import ConfigOptions
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="conversion config with truth, for example configs/samrs/convert_hrsc.py")
@@ -28,15 +28,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier run first")
     parser.add_argument("--update", action="store_true", help="redo only the images whose labels or pixels changed")
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="config overrides, key=value")
+    parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="config overrides, key=value")
     return parser.parse_args()
 
 
 def main() -> None:
     """Load the config, apply the options, measure, draw."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    require_stack_or_exit()
     args = parse_args()
+    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion import load_config, shard_of
     from rsseg.conversion.ablation import PAPER_PROMPTS, ablate_prompts

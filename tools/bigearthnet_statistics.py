@@ -15,8 +15,6 @@ import logging
 import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
-
 
 def main() -> None:
     """Parse the arguments, count, draw."""
@@ -26,7 +24,6 @@ def main() -> None:
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
     parser.add_argument("--metadata", type=Path, help="file with the countries of v1's patches")
     args = parser.parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.reports.bigearthnet.report import report_archive
 

@@ -38,10 +38,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the random lists (default 0)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     args = parser.parse_args()
+    require_stack_or_exit()
     folders = {name: getattr(args, name) for name in SETS if getattr(args, name)}
     if bool(folders) == args.only_lists:
         parser.error("give at least one set, or --only-lists alone")
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.landdiscover import build_landdiscover, list_pairs, write_subsets
 

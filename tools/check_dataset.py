@@ -18,13 +18,13 @@ from rsseg.stack import require_stack_or_exit
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    from mmengine.config import DictAction
+    from rsseg.engine.launch import ConfigOptions
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="config file")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: %(default)s)")
     parser.add_argument("--show", type=int, default=3, help="files to name of each problem (default: %(default)s)")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings: key=value ...")
+    parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
     return parser.parse_args()
 
 
@@ -32,8 +32,8 @@ def main() -> None:
     """Check and report."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    require_stack_or_exit()
     args = parse_args()
+    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from mmengine.config import Config
     from mmengine.registry import init_default_scope

@@ -17,8 +17,6 @@ import os
 import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
-
 
 def main() -> None:
     """Parse the arguments, compare, write."""
@@ -34,7 +32,6 @@ def main() -> None:
     parser.add_argument("--list", type=Path, help="compare only these files, one name a line")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     args = parser.parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.evaluation.agreement import LabelFolder, compare_folders
     from rsseg.reports.agreement import agreement_text, confusion_figure, write_agreement

@@ -43,8 +43,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Convert, then give the report."""
-    require_stack_or_exit()
     args = parse_args()
+    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.engine.weights import convert_weights
 

@@ -12,8 +12,6 @@ import argparse
 import logging
 import sys
 
-from rsseg.stack import require_stack_or_exit
-
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
@@ -29,7 +27,6 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Export, then say what was written."""
-    require_stack_or_exit()
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.exports import export_labels, export_summary

@@ -14,8 +14,6 @@ import os
 import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
-
 
 def main() -> None:
     """Parse the arguments, write the images, give account."""
@@ -26,7 +24,6 @@ def main() -> None:
     parser.add_argument("--account", type=Path, help="CSV with one line for each image and what became of it")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     args = parser.parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.openearthmap import fill_xbd, write_account
 

@@ -21,8 +21,7 @@ from rsseg.stack import require_stack_or_exit
 def main() -> None:
     """Parse the arguments, count, draw."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    require_stack_or_exit()
-    from mmengine.config import Config, DictAction
+    from rsseg.engine.launch import ConfigOptions
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the tables and figures")
@@ -34,14 +33,18 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="--encoder: resize images to this side first (default: as they are)")
     parser.add_argument("--device", default="cpu", help="--encoder: where it runs (default: cpu)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="settings of the first set: key=value ...")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=ConfigOptions, help="settings of the first set: key=value ..."
+    )
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    require_stack_or_exit()
+    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     from rsseg.reports.land_cover.features import load_encoder
     from rsseg.reports.land_cover.report import draw_similarity, report_sets
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     init_default_scope("mmseg")
     try:
         configs = [Config.fromfile(path) for path in args.configs]

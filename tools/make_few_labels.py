@@ -14,8 +14,6 @@ import argparse
 import logging
 import sys
 
-from rsseg.stack import require_stack_or_exit
-
 
 def main() -> None:
     """Parse the arguments, draw, write."""
@@ -25,7 +23,6 @@ def main() -> None:
     parser.add_argument("--percent", type=float, nargs="+", default=[1, 3, 5], help="shares (default: 1 3 5)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one choice each (default: 0 1 2)")
     args = parser.parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.preparation import training_tiles, write_few
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
-
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
@@ -32,7 +30,6 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Write the set and say where it is."""
-    require_stack_or_exit()
     args = parse_args()
     from rsseg.scenes import write_scenes
 

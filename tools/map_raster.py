@@ -19,12 +19,14 @@ from rsseg.stack import require_stack_or_exit
 def main() -> None:
     """Load the model, map every source."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    require_stack_or_exit()
-    from rsseg.mapping.command import add_arguments, run
+    from rsseg.mapping.options import add_arguments
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     args = parser.parse_args()
+    require_stack_or_exit()
+    from rsseg.mapping.command import run
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         run(args)

@@ -16,8 +16,6 @@ import os
 import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
-
 
 def main() -> None:
     """Parse the arguments, pack, verify."""
@@ -30,7 +28,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     parser.add_argument("--verify", action="store_true", help="compare what is packed with the GeoTIFFs")
     args = parser.parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.bigearthnet import pack_archive, verify_packed
 

@@ -15,8 +15,6 @@ import logging
 import os
 import sys
 
-from rsseg.stack import require_stack_or_exit
-
 OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles", "deepglobe": "data/deepglobe"}
 
 
@@ -35,7 +33,6 @@ def main() -> None:
     parser.add_argument("--tolerance", type=int, default=0, help="largest difference per channel from a known colour")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     args = parser.parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.deepglobe import deepglobe_pairs, prepare_deepglobe
     from rsseg.datasets.preparation import isaid_pairs, potsdam_pairs, prepare

@@ -13,8 +13,6 @@ import os
 import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
-
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
@@ -32,7 +30,6 @@ def main() -> None:
     """Open the set, write the report."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.labels import open_labels
     from rsseg.reports.labels.report import report_labels

@@ -11,8 +11,6 @@ import os
 import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
-
 
 def _bands(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
@@ -32,7 +30,6 @@ def main() -> None:
     """Write the page."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.reports.maps.page import report_map
 

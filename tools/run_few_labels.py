@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished runs")
     parser.add_argument("--cfg-options", nargs="+", default=[], help="settings of all runs: key=value ...")
     args = parser.parse_args()
-    require_stack_or_exit()
+    require_stack_or_exit("mmengine")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.experiments.few_labels import FewLabels, Init

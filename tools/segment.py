@@ -25,13 +25,15 @@ from rsseg.stack import require_stack_or_exit
 def main() -> None:
     """Load the model, segment every image, draw every overlay."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    require_stack_or_exit()
-    from rsseg.mapping.segmenting import add_arguments, run_segmentation
-    from rsseg.reports.maps.overlay import write_overlay
+    from rsseg.mapping.options import add_segment_arguments
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
+    add_segment_arguments(parser)
     args = parser.parse_args()
+    require_stack_or_exit()
+    from rsseg.mapping.segmenting import run_segmentation
+    from rsseg.reports.maps.overlay import write_overlay
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
     def show(image: str, target: Path) -> None:

@@ -16,8 +16,6 @@ import os
 import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
-
 
 def main() -> None:
     """Parse the arguments, read or draw the lists, write."""
@@ -36,7 +34,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the shares (default 0 1 2)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads that read labels")
     args = parser.parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.openearthmap import make_lists, new_split
 

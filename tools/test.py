@@ -57,8 +57,8 @@ def _check_options(cfg: Any, args: argparse.Namespace) -> None:
 def main() -> None:
     """Build the runner and test."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    require_stack_or_exit()
     args = parse_args()
+    require_stack_or_exit()
     from mmengine.config import Config
     from mmengine.runner import Runner
 

@@ -23,10 +23,6 @@ BASES = Path(__file__).resolve().parents[1] / "configs" / "_base_" / "datasets"
 def main() -> None:
     """Parse the arguments, test on one set after another, print the row."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    require_stack_or_exit()
-    from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
-
     from rsseg.engine.launch import add_arguments, apply_arguments, start_processes
     from rsseg.evaluation import VOCABULARY_SETS, check_sets, keep_scores, score_table, vocabulary_configs
 
@@ -38,6 +34,10 @@ def main() -> None:
     parser.add_argument("--out", help="CSV of results (default: table2.csv in the work dir)")
     add_arguments(parser)
     args = parser.parse_args()
+    require_stack_or_exit()
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner
+
     try:
         configs, scores = vocabulary_configs(args.config, BASES, args.sets, args.data_root), {}
         for cfg in configs.values():

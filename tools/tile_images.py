@@ -13,8 +13,6 @@ import logging
 import os
 import sys
 
-from rsseg.stack import require_stack_or_exit
-
 
 def main() -> None:
     """Parse the arguments, cut."""
@@ -27,7 +25,6 @@ def main() -> None:
     parser.add_argument("--pad", action="store_true", help="fill tiles of smaller images up with zeros")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     args = parser.parse_args()
-    require_stack_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.tiling import cut_images
 

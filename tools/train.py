@@ -31,8 +31,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the runner and train."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    require_stack_or_exit()
     args = parse_args()
+    require_stack_or_exit()
     from mmengine.config import Config
     from mmengine.runner import Runner
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any
-
-import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError
-from rsseg.io.checkpoints import TRUST_VARIABLE
 
-__all__ = ["add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
+__all__ = ["ConfigOptions", "add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 
 _CHECKS = ("CheckClasses", "CheckScores")
+
+
+class ConfigOptions(argparse.Action):
+    """``key=value ...`` read by mmengine's ``DictAction``, which is imported only where the option is given."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Put the options read so far and these into the namespace, as a dict."""
+        from mmengine.config import DictAction
+
+        DictAction(self.option_strings, self.dest, nargs=self.nargs)(parser, namespace, values, option)
 
 
 def start_processes(launcher: str) -> None:
@@ -25,6 +35,8 @@ def start_processes(launcher: str) -> None:
     Raises:
         ValueError: The launcher cannot start CPU processes.
     """
+    import torch
+
     if launcher == "none" or torch.cuda.is_available() or torch.distributed.is_initialized():
         return
     if launcher != "pytorch":
@@ -52,6 +64,9 @@ def prepare_config(cfg: Config) -> None:
     * several processes without GPUs: plain DDP without device ids, BN for SyncBN;
     * the checks of :mod:`rsseg.engine.checks` take part in every run.
     """
+    import torch
+    from mmengine.config import ConfigDict
+
     hooks = list(cfg.get("custom_hooks") or ())
     known = {str(hook.get("type")).rpartition(".")[2] for hook in hooks if isinstance(hook, dict)}
     cfg.custom_hooks = [*hooks, *(dict(type=f"mmseg.{name}") for name in _CHECKS if name not in known)]
@@ -82,13 +97,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that ``tools/train.py`` and ``tools/test.py`` share."""
     parser.add_argument("--work-dir", help="where logs go (default: work_dirs/<config folder>/<config name>)")
     parser.add_argument("--trust", action="store_true", help="let checkpoint files run code while they load")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings: key=value ...")
+    parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
 
 def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Put what ``tools/train.py`` and ``tools/test.py`` share into the config: work dir, launcher, options, trust."""
+    from rsseg.io.checkpoints import TRUST_VARIABLE
+
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher

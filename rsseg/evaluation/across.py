@@ -6,12 +6,13 @@ Source: OpenEarthMap paper, section 6 and table 7: predictions and reference mee
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError
 from rsseg.metainfo import list_metainfo, load_metainfo, merged_ids
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 __all__ = ["use_dataset"]
 
@@ -31,6 +32,8 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
         ValueError: A test set names no class table or several; the classes differ and ``merge`` is not given, or does
             not know both sets.
     """
+    from mmengine.config import Config
+
     other = Config.fromfile(path)
     own, reference = _table(cfg, "the model's config"), _table(other, path)
     if merge is not None:

@@ -6,15 +6,13 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
+from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import replacing
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 __all__ = ["VOCABULARY_SETS", "check_sets", "keep_scores", "score_table", "use_vocabulary", "vocabulary_configs"]
 
@@ -41,6 +39,8 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
     Raises:
         ValueError: The model has no vocabulary, or the dataset's config no test set of one class table.
     """
+    from mmengine.config import Config
+
     if "vocabulary" not in cfg.model:
         raise ConfigError(f"the classes of a {cfg.model.type} are fixed; a model with a vocabulary is needed")
     other = Config.fromfile(path)
@@ -68,6 +68,8 @@ def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Se
     Raises:
         ValueError: A folder is given for no set, or as for :func:`use_vocabulary`.
     """
+    from mmengine.config import Config
+
     where = {name: root for name, _, root in (text.partition("=") for text in roots)}
     wrong = sorted(name for name, root in where.items() if name not in VOCABULARY_SETS or not root)
     if wrong:
@@ -92,6 +94,10 @@ def check_sets(configs: Mapping[str, Config]) -> tuple[dict[str, Config], str | 
     Raises:
         FileNotFoundError: None is there.
     """
+    from mmengine.logging import MMLogger
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import DATASETS
+
     there, missing = {}, []
     for name, cfg in configs.items():
         init_default_scope(cfg.get("default_scope", "mmseg"))

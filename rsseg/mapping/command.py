@@ -11,86 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from rsseg.engine import check_names
 from rsseg.errors import ConfigError
 from rsseg.io.files import sha256_of
-from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import SegmentorScorer, load_model, table_name, views_of, window_of
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
-from rsseg.mapping.vocabulary import MODES, VocabularyRequest, apply_vocabulary, mapping_window, read_lines
+from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window, read_lines
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.models.gsnet.text import TEMPLATE
 
-__all__ = ["add_arguments", "add_options", "run", "sources_of"]
+__all__ = ["run", "sources_of"]
 
 _log = logging.getLogger("rsseg")
 _SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
 _MANY = 2048  # pixels: larger windows come one by one
 _MADE = (".tif", ".png", "_probabilities.tif", "_overlay.png")
-
-
-def _numbers(kind: Any, count: int | None = None) -> Any:
-    def read(text: str) -> tuple:
-        values = tuple(kind(part) for part in text.split(","))
-        if count is not None and len(values) != count:
-            raise ValueError
-        return values
-
-    read.__name__ = f"{count} numbers with a comma" if count else "list of numbers with commas"
-    return read
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add source, target and options of ``tools/map_raster.py``."""
-    add = parser.add_argument
-    add("source", metavar="SRC", help="a raster that GDAL reads, a folder of them, or a .txt with one path a line")
-    add("target", metavar="DST", type=Path, help="the map (.tif, or .png); a folder where SRC is a folder or a list")
-    add_options(parser)
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what ``tools/map_raster.py`` and ``tools/segment.py`` have in common."""
-    add = parser.add_argument
-    add("--config", required=True, help="the model's config file")
-    add("--checkpoint", required=True, help="the model's weights")
-    add("--bands", type=_numbers(int), help="bands as red,green,blue (default: those that the file calls so)")
-    add("--range", type=_numbers(float, 2), help="values that are black and white, for 16-bit and float, e.g. 0,3000")
-    add("--gsd", type=float, help="metres per pixel to resample to, usually those of the training images")
-    add("--window", type=int, help="side of windows in pixels (default: the config's slide or training crop)")
-    add("--overlap", type=float, default=0.25, help="share of a window that neighbours share (default: %(default)s)")
-    add("--blend", choices=list(BLENDS), default="cosine", help="how windows are blended (default: %(default)s)")
-    add("--batch", type=int, help="windows per batch (default: 4 on a GPU; 1 on a CPU, and of large ones)")
-    add("--tta", action="store_true", help="average over the flips of the config's tta_pipeline")
-    add("--bf16", action="store_true", help="run the model in bfloat16")
-    add("--head", help="label set, for models with several heads")
-    add("--classes", help="class table (a name or a .json), where the config does not say")
-    add("--vocabulary", metavar="WORDS", help="open-vocabulary models: the classes, with commas between them (a name "
-        'with a comma in double quotes); or a class table (name, .json), or a .txt with a class a line')  # fmt: skip
-    add("--template", help="open-vocabulary models: text with {} where a class goes (default: the config's)")
-    add("--mode", choices=MODES, help="open-vocabulary models: what the model sees: windows at the raster's resolution "
-        "(slide), all of it by the published five views or once (whole), or as the config tests")  # fmt: skip
-    add("--threshold", type=float, help="pixels whose best class is less probable get no class (255)")
-    add("--probabilities", choices=["top", "all"], help="also DST_probabilities.tif: the winner's, or every class's")
-    add(
-        "--vectors",
-        metavar="FILE",
-        help="polygons: a file (.gpkg, .geojson, .fgb, .parquet), or only the suffix for one beside the map",
-    )
-    add("--min-area", type=float, default=0, help="smallest polygon in square metres (default: all)")
-    add("--simplify", type=float, default=0, metavar="PIXELS", help="how far outlines may move for fewer points")
-    add("--reference", help="labels to compare the map with: IoU, F1, recall per class, OA")
-    add("--reference-classes", metavar="TABLE", help="class table of the labels, where it is not the map's")
-    add("--merge", metavar="TABLE", help="common table in which map and labels meet, e.g. landcover6")
-    add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
-    add("--launcher", choices=["none", "pytorch"], default="none", help="set by tools/dist_map.sh")
-    add("--overwrite", action="store_true", help="replace what other settings have made")
-    add("--trust", action="store_true", help="let the checkpoint run code while it loads")
-    add("--cfg-options", nargs="+", action=DictAction, help="override settings of the config: key=value ...")
 
 
 def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:

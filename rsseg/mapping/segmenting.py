@@ -13,21 +13,12 @@ from rasterio import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from rsseg.errors import ConfigError
-from rsseg.mapping.command import add_options, run, sources_of
+from rsseg.mapping.command import run, sources_of
 
-__all__ = ["add_arguments", "run_segmentation", "segmentation_jobs"]
+__all__ = ["run_segmentation", "segmentation_jobs"]
 
 _log = logging.getLogger("rsseg")
 _PICTURES = {".png", ".jpg", ".jpeg"}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
-    parser.add_argument("source", nargs="+", metavar="IMAGE",
-                        help="pictures and rasters, folders of them, or .txt files with one path a line")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("work_dirs/segment"), metavar="DIR",
-                        help="folder for what is made (default: %(default)s)")  # fmt: skip
-    add_options(parser)
 
 
 def segmentation_jobs(sources: Sequence[str], out: Path) -> list[tuple[str, Path]]:

@@ -17,6 +17,7 @@ import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import io
 import sys
 import warnings
@@ -64,6 +65,20 @@ def _without_noise() -> Iterator[None]:
             stream.close_line()
 
 
+@contextlib.contextmanager
+def _without_onedl() -> Iterator[None]:
+    """Where its client is missing, keep mmseg from importing its OneDL dataset, which brings all of mmpretrain along."""
+    name = "mmseg.datasets.onedl"
+    hide = name not in sys.modules and importlib.util.find_spec("onedl") is None
+    if hide:
+        sys.modules[name] = None  # type: ignore[assignment]  # what the import system takes for "there is none"
+    try:
+        yield
+    finally:
+        if hide:
+            del sys.modules[name]
+
+
 def require_stack() -> None:
     """Import mmcv, mmengine and mmseg once, quietly.
 
@@ -77,7 +92,7 @@ def require_stack() -> None:
         warnings.filterwarnings("ignore", message=message)
     for name, oldest in _NEEDS.items():
         _require(name, oldest)
-    with _without_noise():
+    with _without_noise(), _without_onedl():
         for name in ("mmseg.datasets", "mmseg.models", "mmseg.evaluation", "mmseg.engine"):
             importlib.import_module(name)
     _register_waiting()

@@ -15,7 +15,8 @@ from mmengine.config import Config
 from PIL import Image
 
 from rsseg.mapping import MapOptions, Reference, SegmentorScorer, map_raster
-from rsseg.mapping.command import add_arguments, run
+from rsseg.mapping.command import run
+from rsseg.mapping.options import add_arguments
 from rsseg.mapping.results import measure_accuracy
 from rsseg.mapping.segmenting import segmentation_jobs
 from rsseg.mapping.vocabulary import apply_vocabulary, mapping_window, read_vocabulary, word_table

@@ -100,7 +100,8 @@ def test_by_two_processes_as_by_one(world, arguments, repo, run_tool, tmp_path):
     ],
 )
 def test_errors_are_one_line(source, options, message, world, arguments, tmp_path, capsys, caplog):
-    from rsseg.mapping.segmenting import add_arguments, run_segmentation
+    from rsseg.mapping.options import add_segment_arguments as add_arguments
+    from rsseg.mapping.segmenting import run_segmentation
 
     parser = argparse.ArgumentParser()
     add_arguments(parser)

@@ -1,0 +1,120 @@
+"""Start-up: what reads labels, counts or explains itself loads neither torch nor the MM stack."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "mmengine", "mmcv", "mmseg", "mmpretrain", "matplotlib", "sklearn")
+LIGHT = """
+rsseg rsseg.stack rsseg.errors rsseg.commands rsseg.metainfo rsseg.scenes rsseg.scenes.writer
+rsseg.structures.boxes rsseg.structures.masks rsseg.structures.windows rsseg.structures.rings
+rsseg.io.files rsseg.io.labels rsseg.io.progress
+rsseg.datasets rsseg.datasets.detection rsseg.datasets.labels rsseg.datasets.preparation rsseg.datasets.deepglobe
+rsseg.datasets.openearthmap rsseg.datasets.bigearthnet rsseg.datasets.bigearthnet.archive
+rsseg.datasets.bigearthnet.lists rsseg.datasets.bigearthnet.packed rsseg.datasets.bigearthnet.corine
+rsseg.evaluation rsseg.evaluation.agreement rsseg.evaluation.vocabulary rsseg.engine rsseg.engine.launch
+rsseg.conversion rsseg.conversion.tiling rsseg.conversion.exports
+rsseg.mapping rsseg.mapping.options rsseg.mapping.areas
+rsseg.reports.labels.measure rsseg.reports.land_cover.counts rsseg.reports.maps.page
+"""
+REGISTERED = {
+    "DATASETS": ["TableDataset", "ConvertedDataset", "MultiDataset", "PairsDataset"],
+    "TRANSFORMS": ["LoadLabels"],
+    "METRICS": ["SegmentationMetric"],
+    "HOOKS": ["LoadPretrained", "SeedEachIter"],
+    "DATA_SAMPLERS": ["ProportionalSampler"],
+}
+CONFIG = """custom_imports = dict(imports=["rsseg.datasets", "rsseg.evaluation", "rsseg.engine"])
+default_scope = "mmseg"
+"""
+ORDERS = {
+    "a light part before the config": "import rsseg.datasets.detection, rsseg.evaluation.agreement, rsseg.engine.launch",
+    "a name before the config": "from rsseg.datasets import TableDataset",
+    "a module before the config": "import rsseg.datasets.segmentation",
+    "mmengine before a light part": "import mmengine.config, rsseg.datasets.detection, rsseg.evaluation",
+    "mmseg before all": "import mmseg.datasets, rsseg.datasets.detection",
+    "the config first": "",
+    "the stack, asked for": "import rsseg.datasets.labels; from rsseg.stack import require_stack; require_stack()",
+}
+
+
+def _python(code: str, *args: str) -> str:
+    env = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, *args]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_reading_and_counting_load_neither_torch_nor_the_stack() -> None:
+    code = """
+import importlib, json, sys
+found = {}
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+    new = [heavy for heavy in sys.argv[1].split() if heavy in sys.modules and heavy not in found]
+    found.update(dict.fromkeys(new, name))
+print(json.dumps(found))
+"""
+    found = json.loads(_python(code, " ".join(HEAVY), *LIGHT.split()))
+    assert not found, f"loaded by the first module that needs it: {found}"
+
+
+def test_the_package_alone_loads_nothing_else() -> None:
+    found = _python("import sys, rsseg; print(*(name for name in ('numpy', 'rasterio', 'cv2') if name in sys.modules))")
+    assert not found.split()
+
+
+def test_help_loads_neither_torch_nor_the_stack() -> None:
+    code = """
+import contextlib, io, json, runpy, sys
+found = {}
+for path in sys.argv[2:]:
+    sys.argv[1:1], text = [], io.StringIO()
+    saved, sys.argv = sys.argv, [path, "--help"]
+    try:
+        with contextlib.redirect_stdout(text):
+            runpy.run_path(path, run_name="__main__")
+    except SystemExit as end:
+        if end.code not in (0, None):
+            found[path] = f"ends with {end.code}"
+    finally:
+        sys.argv = saved
+    if not text.getvalue().startswith("usage:") or "--help" not in text.getvalue():
+        found[path] = "explains nothing"
+    for heavy in saved[1].split():
+        if heavy in sys.modules and heavy not in found:
+            found[heavy] = path
+print(json.dumps(found))
+"""
+    tools = sorted(str(path) for path in (REPO / "tools").glob("*.py"))
+    found = json.loads(_python(code, " ".join(HEAVY), *tools))
+    assert not found, f"loaded by the first tool that needs it: {found}"
+
+
+def test_the_stack_does_not_bring_mmpretrain() -> None:
+    code = "import sys; from rsseg.stack import require_stack; require_stack(); print('mmpretrain' in sys.modules)"
+    assert _python(code).strip() == "False"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before", ORDERS.values(), ids=ORDERS)
+def test_classes_are_registered_in_every_order_of_imports(before: str, tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(CONFIG, encoding="utf-8")
+    code = f"""
+import json, sys
+{before}
+from mmengine.config import Config
+Config.fromfile(sys.argv[1])
+import mmseg.registry
+wanted = json.loads(sys.argv[2])
+print([name for kind, names in wanted.items() for name in names if getattr(mmseg.registry, kind).get(name) is None])
+from rsseg.datasets import TableDataset
+assert mmseg.registry.DATASETS.get("TableDataset") is TableDataset
+"""
+    assert _python(code, str(tmp_path / "config.py"), json.dumps(REGISTERED)).splitlines()[-1] == "[]"

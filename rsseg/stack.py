@@ -67,7 +67,7 @@ def _without_noise() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_onedl() -> Iterator[None]:
-    """Where its client is missing, keep mmseg from importing its OneDL dataset, which brings all of mmpretrain along."""
+    """Where its client is missing, keep mmseg from its OneDL dataset, which brings mmpretrain along."""
     name = "mmseg.datasets.onedl"
     hide = name not in sys.modules and importlib.util.find_spec("onedl") is None
     if hide:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.conversion.ground_truth import GroundTruthMasks, load_ground_truth
-from rsseg.conversion.settings import Settings
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
 from rsseg.errors import ConfigError
 from rsseg.structures.windows import assign_boxes, tile_windows
+
+if TYPE_CHECKING:
+    from rsseg.conversion.settings import Settings
 
 __all__ = [
     "Results",

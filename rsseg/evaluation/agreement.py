@@ -16,7 +16,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import rasterio
-import torch
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
@@ -213,5 +212,5 @@ def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) ->
         return text if str(one) in text or str(other) in text else f"{one}, {other}: {text}"
     a = np.where(b == IGNORE, np.uint8(IGNORE), a)
     count = load_metainfo(first.common or first.table).num_classes
-    confusion = confusion_matrix(torch.from_numpy(b), torch.from_numpy(a), count).numpy()
+    confusion = confusion_matrix(b, a, count)
     return confusion, int((a == IGNORE).sum())

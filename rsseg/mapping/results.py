@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import torch
 from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, DataError
@@ -205,9 +204,7 @@ def measure_accuracy(path: Path, reference: Reference, table: ClassTable) -> Acc
             truth[~labelled] = IGNORE
             unmapped += int(((mapped == IGNORE) & (truth != IGNORE)).sum())
             truth[mapped == IGNORE] = IGNORE
-            confusion += confusion_matrix(
-                torch.from_numpy(mapped), torch.from_numpy(truth), common.num_classes, IGNORE
-            ).numpy()
+            confusion += confusion_matrix(mapped, truth, common.num_classes, IGNORE)
     if not confusion.any():
         raise DataError(f"{reference.path}: labels no pixel of the map; is it the same place?")
     return Accuracy(common.classes, confusion, unmapped, unscored)

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["confusion_matrix", "scores"]
 
 _BYTE = 256
 _CHUNK = 1 << 19
+_Array = TypeVar("_Array", "NDArray[Any]", "torch.Tensor")
 
 
-def confusion_matrix(
-    pred: torch.Tensor, target: torch.Tensor, num_classes: int, ignore_index: int = 255
-) -> torch.Tensor:
+def confusion_matrix(pred: _Array, target: _Array, num_classes: int, ignore_index: int = 255) -> _Array:
     """Count pixels by (true class, predicted class).
 
     Args:
-        pred: (...) integer tensor of predicted class ids, 0..num_classes-1 wherever ``target`` counts.
-        target: (...) integer tensor of true class ids or ``ignore_index``, same shape and device.
+        pred: (...) integer array or tensor of predicted class ids, 0..num_classes-1 wherever ``target`` counts.
+        target: (...) integer true class ids or ``ignore_index``, of the same kind and shape, on the same device.
         num_classes: Number of classes C.
         ignore_index: Value of ``target`` whose pixels do not count; any integer, ``num_classes`` included.
 
     Returns:
-        (C, C) int64 tensor on the CPU, rows true, columns predicted.
+        (C, C) int64, rows true, columns predicted: an array for arrays, a tensor on the CPU for tensors.
 
     Raises:
         ValueError: Shapes differ, or a counted pixel holds a value outside 0..num_classes-1.
@@ -37,47 +39,67 @@ def confusion_matrix(
     if pred.shape != target.shape:
         raise ValueError(f"prediction {tuple(pred.shape)} and target {tuple(target.shape)} differ in shape")
     pred, target = pred.reshape(-1), target.reshape(-1)
-    table = _count_bytes(pred, target) if num_classes <= _BYTE else None
+    count = _count_array if isinstance(pred, np.ndarray) else _count_tensor
+    table = _count_bytes(count, pred, target) if num_classes <= _BYTE else None
     if table is None:
-        return _count_any(pred, target, num_classes, ignore_index)
-    if 0 <= ignore_index < _BYTE:
-        table[ignore_index] = 0
-    out_of_range = torch.arange(_BYTE) >= num_classes
-    _check("target", torch.nonzero(table.sum(1) * out_of_range).flatten().tolist(), num_classes, ignore_index)
-    _check("prediction", torch.nonzero(table.sum(0) * out_of_range).flatten().tolist(), num_classes, ignore_index)
-    return table[:num_classes, :num_classes].clone()
+        valid = target != ignore_index
+        pred, target = pred[valid], target[valid]
+        for name, values in (("target", target), ("prediction", pred)):
+            wrong = values[(values < 0) | (values >= num_classes)]
+            _check(name, wrong.tolist(), num_classes, ignore_index)
+        table = count(pred, target, num_classes)
+    else:
+        if 0 <= ignore_index < _BYTE:
+            table[ignore_index] = 0
+        _check("target", _outside(table.sum(1), num_classes), num_classes, ignore_index)
+        _check("prediction", _outside(table.sum(0), num_classes), num_classes, ignore_index)
+        table = table[:num_classes, :num_classes]
+    if isinstance(pred, np.ndarray):
+        return table.copy()
+    import torch
+
+    return torch.from_numpy(table.copy())
 
 
-def _count_bytes(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
-    """(256, 256) int64 counts, on the CPU, of pairs in 0..255; None where a value lies outside.
+def _count_bytes(count: Any, pred: Any, target: Any) -> NDArray[np.int64] | None:
+    """(256, 256) counts of pairs in 0..255; None where a value lies outside.
 
     Goes in chunks that stay in the processor's cache.
     """
-    table = torch.zeros(_BYTE**2, dtype=torch.int64)
-    for guess, truth in zip(pred.split(_CHUNK), target.split(_CHUNK), strict=True):
+    table = np.zeros((_BYTE, _BYTE), np.int64)
+    for start in range(0, len(pred), _CHUNK):
+        guess, truth = pred[start : start + _CHUNK], target[start : start + _CHUNK]
         if not (_fits_byte(guess) and _fits_byte(truth)):
             return None
-        # by way of bytes: the next steps then move an eighth of the memory
-        pairs = truth.to(torch.uint8).to(torch.int32).mul_(_BYTE).add_(guess.to(torch.uint8))
-        table += torch.bincount(pairs, minlength=_BYTE**2).cpu()
-    return table.reshape(_BYTE, _BYTE)
+        table += count(guess, truth, _BYTE)
+    return table
 
 
-def _fits_byte(values: torch.Tensor) -> bool:
-    if values.dtype == torch.uint8 or not values.numel():
-        return True
-    low, high = torch.aminmax(values)
-    return int(low) >= 0 and int(high) < _BYTE
+def _fits_byte(values: Any) -> bool:
+    return str(values.dtype).endswith("uint8") or (int(values.min()) >= 0 and int(values.max()) < _BYTE)
 
 
-def _count_any(pred: torch.Tensor, target: torch.Tensor, num_classes: int, ignore_index: int) -> torch.Tensor:
-    """Counts of pixels with any integers as values, or with more than 256 classes; slower."""
-    valid = target != ignore_index
-    pred, target = pred[valid], target[valid]
-    for name, values in (("target", target), ("prediction", pred)):
-        _check(name, values[(values < 0) | (values >= num_classes)].tolist(), num_classes, ignore_index)
-    counts = torch.bincount(target.long() * num_classes + pred.long(), minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes).cpu()
+def _count_array(pred: NDArray[Any], target: NDArray[Any], size: int) -> NDArray[np.int64]:
+    """(size, size) counts of pairs in 0..size-1."""
+    pairs = target.astype(np.int64)
+    pairs *= size
+    np.add(pairs, pred, out=pairs, casting="unsafe")
+    return np.bincount(pairs, minlength=size**2).reshape(size, size)
+
+
+def _count_tensor(pred: torch.Tensor, target: torch.Tensor, size: int) -> NDArray[np.int64]:
+    """The same on the tensors' device."""
+    import torch
+
+    whole = torch.int32 if size <= _BYTE else torch.int64  # by way of bytes: the next steps then move less memory
+    if size == _BYTE:
+        pred, target = pred.to(torch.uint8), target.to(torch.uint8)
+    pairs = target.to(whole).mul_(size).add_(pred)
+    return torch.bincount(pairs, minlength=size**2).cpu().numpy().reshape(size, size)
+
+
+def _outside(counts: NDArray[np.int64], num_classes: int) -> list[int]:
+    return (np.flatnonzero(counts[num_classes:]) + num_classes).tolist()
 
 
 def _check(name: str, wrong: list[int], num_classes: int, ignore_index: int) -> None:

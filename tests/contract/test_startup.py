@@ -20,7 +20,8 @@ rsseg.datasets.bigearthnet.lists rsseg.datasets.bigearthnet.packed rsseg.dataset
 rsseg.evaluation rsseg.evaluation.agreement rsseg.evaluation.vocabulary rsseg.engine rsseg.engine.launch
 rsseg.conversion rsseg.conversion.tiling rsseg.conversion.exports
 rsseg.mapping rsseg.mapping.options rsseg.mapping.areas
-rsseg.reports.labels.measure rsseg.reports.land_cover.counts rsseg.reports.maps.page
+rsseg.datasets.labels.measure rsseg.datasets.labels.statistics rsseg.reports.labels.page 
+rsseg.datasets.checking.counts rsseg.datasets.bigearthnet.counts rsseg.reports.land_cover.tables rsseg.reports.maps.page
 """
 REGISTERED = {
     "DATASETS": ["TableDataset", "ConvertedDataset", "MultiDataset", "PairsDataset"],
@@ -33,7 +34,7 @@ CONFIG = """custom_imports = dict(imports=["rsseg.datasets", "rsseg.evaluation",
 default_scope = "mmseg"
 """
 ORDERS = {
-    "a light part before the config": "import rsseg.datasets.detection, rsseg.evaluation.agreement, rsseg.engine.launch",
+    "a light part before the config": "import rsseg.datasets.detection, rsseg.evaluation, rsseg.engine.launch",
     "a name before the config": "from rsseg.datasets import TableDataset",
     "a module before the config": "import rsseg.datasets.segmentation",
     "mmengine before a light part": "import mmengine.config, rsseg.datasets.detection, rsseg.evaluation",

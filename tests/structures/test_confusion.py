@@ -11,21 +11,24 @@ from rsseg.structures.confusion import confusion_matrix, scores
 TARGET = torch.tensor([[0, 0, 1], [1, 2, 2]])
 PRED = torch.tensor([[0, 1, 1], [1, 2, 0]])
 BY_HAND = [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+of_both_kinds = pytest.mark.parametrize("make", [torch.as_tensor, np.asarray], ids=["tensor", "array"])
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
-def test_counts_by_hand(dtype):
-    out = confusion_matrix(PRED.to(dtype), TARGET.to(dtype), 3)
-    assert out.dtype == torch.int64
+@of_both_kinds
+def test_counts_by_hand(make, dtype):
+    out = confusion_matrix(make(PRED.to(dtype)), make(TARGET.to(dtype)), 3)
+    assert type(out) is type(make(PRED)) and str(out.dtype).endswith("int64")
     assert out.tolist() == BY_HAND
 
 
 @pytest.mark.parametrize("ignore", [3, 4, 254, 255, 256, 300, -1, -100])
-def test_ignored_pixels_change_nothing(ignore):
+@of_both_kinds
+def test_ignored_pixels_change_nothing(make, ignore):
     """At every ignore value, ``num_classes`` (3) included, whatever is predicted there."""
     target = torch.cat([TARGET.flatten(), torch.full((6,), ignore)])
     pred = torch.cat([PRED.flatten(), torch.tensor([0, 1, 2, 0, 1, 2])])
-    assert confusion_matrix(pred, target, 3, ignore).tolist() == BY_HAND
+    assert confusion_matrix(make(pred), make(target), 3, ignore).tolist() == BY_HAND
 
 
 def test_ignoring_a_class_drops_its_pixels():
@@ -42,18 +45,21 @@ def test_ignoring_a_class_drops_its_pixels():
         ([0, 1], [0, -3], "target holds the value -3"),
     ],
 )
-def test_values_out_of_range_are_named(pred, target, message):
+@of_both_kinds
+def test_values_out_of_range_are_named(make, pred, target, message):
     with pytest.raises(ValueError, match=message):
-        confusion_matrix(torch.tensor(pred), torch.tensor(target), 3)
+        confusion_matrix(make(pred), make(target), 3)
 
 
-def test_predictions_under_ignored_pixels_may_be_anything():
-    counts = confusion_matrix(torch.tensor([0, 300, -5]), torch.tensor([0, 255, 255]), 2)
+@of_both_kinds
+def test_predictions_under_ignored_pixels_may_be_anything(make):
+    counts = confusion_matrix(make([0, 300, -5]), make([0, 255, 255]), 2)
     assert counts.tolist() == [[1, 0], [0, 0]]
 
 
-def test_more_than_256_classes():
-    counts = confusion_matrix(torch.tensor([299, 3, 3]), torch.tensor([299, 299, 999]), 300, ignore_index=999)
+@of_both_kinds
+def test_more_than_256_classes(make):
+    counts = confusion_matrix(make([299, 3, 3]), make([299, 299, 999]), 300, ignore_index=999)
     assert int(counts[299, 299]) == 1
     assert int(counts[299, 3]) == 1
     assert int(counts.sum()) == 2

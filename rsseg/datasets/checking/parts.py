@@ -9,13 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mmcv
 import numpy as np
-from mmseg.datasets import BaseSegDataset
-from mmseg.registry import DATASETS
 from numpy.typing import NDArray
 
-from rsseg.datasets import TableDataset
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_labels
 from rsseg.metainfo import IGNORE, load_metainfo
@@ -94,6 +90,10 @@ def _loader(pipeline: Any) -> dict[str, Any] | None:
 
 
 def _open(split: str, leaf: dict[str, Any]) -> Part:
+    from mmseg.registry import DATASETS
+
+    from rsseg.datasets import TableDataset
+
     config = copy.deepcopy(leaf)
     loader = _loader(config.pop("pipeline", ()))
     dataset: Any = DATASETS.build({**config, "pipeline": [], "lazy_init": True})
@@ -136,6 +136,8 @@ def _meaning(dataset: Any, classes: int) -> NDArray[np.int16]:
 
 
 def _read_as_mmseg(path: str, backend: str) -> NDArray[np.uint8]:
+    import mmcv
+
     labels = mmcv.imfrombytes(Path(path).read_bytes(), flag="unchanged", backend=backend)
     if labels is None:
         raise DataError(f"{path}: {backend} cannot read it")
@@ -150,6 +152,10 @@ def _read_as_mmseg(path: str, backend: str) -> NDArray[np.uint8]:
 
 def _stray(dataset: Any, rows: list[dict[str, Any]]) -> list[Path]:
     """Label files that no image of a folder asks for; of a list of names nothing can be said."""
+    from mmseg.datasets import BaseSegDataset
+
+    from rsseg.datasets import TableDataset
+
     folder = dataset.data_prefix.get("seg_map_path")
     by_folder = type(dataset).load_data_list in (BaseSegDataset.load_data_list, TableDataset.load_data_list)
     by_folder &= getattr(type(dataset), "list_files", TableDataset.list_files) is TableDataset.list_files

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rsseg.conversion.storage import Store, stable_hash
+from rsseg.conversion.storage import Store
+from rsseg.io.names import encode_names
+from rsseg.io.sums import encode_sums, sum_of
+from rsseg.structures.draws import seeded_ranking
 
 __all__ = ["BY", "choose_val", "split_tiles", "write_splits"]
 
@@ -26,7 +28,7 @@ def choose_val(names: Iterable[str], val_fraction: float, seed: int) -> set[str]
         val_fraction: Share for ``val``, in 0..1.
         seed: Another seed makes another choice.
     """
-    ranked = sorted(set(names), key=lambda name: (stable_hash(f"{seed}:{name}"), name))
+    ranked = seeded_ranking(names, seed)
     count = math.floor(val_fraction * len(ranked) + 0.5)
     if 0 < val_fraction < 1 and len(ranked) > 1:
         count = min(max(count, 1), len(ranked) - 1)
@@ -61,9 +63,8 @@ def write_splits(store: Store, tiles: Sequence[str], splits: Sequence[str]) -> d
     written: dict[str, Any] = {}
     for split in ("train", "val"):
         names = [tile for tile, its in zip(tiles, splits, strict=True) if its == split]
-        data = "".join(f"{name}\n" for name in names).encode("utf-8")
+        data = encode_names(names)
         store.write(f"{split}.txt", data)
-        written[f"{split}.txt"] = {"tiles": len(names), "sha256": hashlib.sha256(data).hexdigest()}
-    lines = [f"{row['sha256']}  {name}\n" for name, row in written.items()]
-    store.write("splits.sha256", "".join(lines).encode("ascii"))
+        written[f"{split}.txt"] = {"tiles": len(names), "sha256": sum_of(data)}
+    store.write("splits.sha256", encode_sums({name: row["sha256"] for name, row in written.items()}))
     return written

@@ -27,9 +27,9 @@ from rasterio.windows import Window
 
 from rsseg.conversion.source_image import tile_name
 from rsseg.conversion.storage import encode_image
-from rsseg.datasets.detection import SUFFIXES
 from rsseg.errors import ConfigError, DataError, JobError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.listing import IMAGE_SUFFIXES, find_files, one_per_stem
 from rsseg.io.progress import Progress
 from rsseg.structures.pictures import indexed
 from rsseg.structures.windows import cut_window, tile_windows
@@ -75,7 +75,7 @@ def cut_images(
     overlap: int = 0,
     pad: bool = False,
     workers: int = 1,
-    suffixes: Sequence[str] = SUFFIXES,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
 ) -> TilingReport:
     """Cut all images of a folder (and its sub-folders) into PNG tiles ``<stem>__<x>_<y>.png``.
 
@@ -99,7 +99,8 @@ def cut_images(
     """
     if Path(out).resolve().is_relative_to(Path(images).resolve()):
         raise ConfigError(f"{out} lies in the folder of the images, where tiles would count as images; choose another")
-    paths = _find(Path(images), suffixes)
+    paths = find_files(images, suffixes)
+    one_per_stem(paths)  # names of tiles begin with the stem
     _claim(Path(out), {"size": size, "overlap": overlap, "pad": pad})
     paths.sort(key=lambda path: -path.stat().st_size)  # the largest last would leave one thread working alone
     cv2.setNumThreads(1)
@@ -143,20 +144,6 @@ def _cut_image(path: Path, out: Path, size: int, overlap: int, pad: bool) -> tup
     except ValueError as error:
         return written, found, str(error)
     return written, found, None
-
-
-def _find(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; expected the images there")
-    wanted = {suffix.lower() for suffix in suffixes}
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in wanted and path.is_file()]
-    if not paths:
-        raise FileNotFoundError(f"{folder}: no images ({', '.join(sorted(wanted))}) in this folder")
-    by_stem: dict[str, Path] = {}
-    for path in paths:
-        if by_stem.setdefault(path.stem, path) != path:
-            raise DataError(f"{by_stem[path.stem]} and {path} have one stem, so their tiles one name; rename one")
-    return paths
 
 
 def _claim(out: Path, now: dict[str, Any]) -> None:

@@ -18,9 +18,11 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 from torch.utils.data import Dataset
 
-from rsseg.datasets.detection import SUFFIXES, image_size, read_image
+from rsseg.datasets.detection import image_size, read_image
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.listing import find_files, group_by_stem
+from rsseg.io.names import match_names, read_names
 from rsseg.structures.windows import cut_window, tile_windows
 
 __all__ = ["CropDataset"]
@@ -101,21 +103,11 @@ class CropDataset(Dataset):
 def _find(folder: str | Mapping[str, str]) -> list[Path]:
     """Images of a folder by path, or those of a list in its order."""
     place, names = (Path(folder), None) if isinstance(folder, str) else (Path(folder["images"]), folder.get("names"))
-    if not place.is_dir():
-        raise FileNotFoundError(f"{place}: no such folder; expected images there")
-    paths = [path for path in sorted(place.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    paths = find_files(place)
     if names is None:
-        if not paths:
-            raise FileNotFoundError(f"{place}: no images ({', '.join(SUFFIXES)}) in this folder")
         return paths
-    by_stem: dict[str, list[Path]] = {}
-    for path in paths:
-        by_stem.setdefault(path.stem, []).append(path)
-    wanted = Path(names).read_text(encoding="utf-8").split()
-    missing = [name for name in wanted if name not in by_stem]
-    if missing or not wanted:
-        shown = ", ".join(missing[:5]) or "it is empty"
-        raise FileNotFoundError(f"{names}: {len(missing)} of its {len(wanted)} images are not in {place}: {shown}")
+    by_stem = group_by_stem(paths)
+    wanted = match_names(read_names(names), by_stem, names)
     several = [by_stem[name] for name in wanted if len(by_stem[name]) > 1]
     if several:
         raise DataError(f"{names}: {several[0][0].stem} may be {' or '.join(map(str, several[0]))}; rename one")

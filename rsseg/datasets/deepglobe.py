@@ -5,11 +5,12 @@ Only its training part has public labels, so images are divided here, by a seede
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from pathlib import Path
 
 from rsseg.datasets.preparation import ColourCode, Layout, Pair, Report, cut_pairs
+from rsseg.io.listing import find_files
+from rsseg.structures.draws import seeded_ranking
 
 __all__ = ["deepglobe_pairs", "prepare_deepglobe"]
 
@@ -31,11 +32,9 @@ def deepglobe_pairs(root: Path | str, val_percent: float = 20, seed: int = 0) ->
     Raises:
         FileNotFoundError: There are no labels, or a label has no image.
     """
-    labels = sorted(Path(root).rglob("*_mask.png"))
-    if not labels:
-        raise FileNotFoundError(f"{root}: no *_mask.png in it; unpack DeepGlobe's land-cover training part there")
+    labels = find_files(root, ["_mask.png"], "labels of DeepGlobe's land-cover training part")
     found = {path.name.removesuffix("_mask.png"): path for path in labels}
-    ranked = sorted(found, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
+    ranked = seeded_ranking(found, seed)
     val = set(ranked[: max(1, round(len(ranked) * val_percent / 100))])
     pairs = []
     for name, label in found.items():

@@ -17,6 +17,7 @@ from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.openearthmap.regions import load_regions, region_of
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError
+from rsseg.io.names import match_names, read_names
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset"]
@@ -82,22 +83,12 @@ class TableDataset(BaseSegDataset):
 
     def _listed(self, rows: list[dict], listing: Path) -> list[dict]:
         by_name: dict[str, dict] = {row.get("tile") or Path(row["img_path"]).stem: row for row in rows}
-        names = self._names(listing)
-        missing = [name for name in names if name not in by_name]
-        if missing:
-            share, example = f"{len(missing)} of {len(names)} names", next(iter(by_name), "nothing")
-            raise FileNotFoundError(
-                f"{self.name}: {share} in {listing} are no sample, for example {missing[0]}; one is called {example}"
-            )
+        names = match_names(self._names(listing), by_name, listing, suffixes=[self.img_suffix])
         return [by_name[name] for name in names]
 
     def _names(self, listing: Path) -> list[str]:
-        if not listing.is_file():
-            raise FileNotFoundError(
-                f"{self.name}: no list {listing}; tools/make_few_labels.py, tools/split_openearthmap.py and "
-                "tools/build_landdiscover.py write them"
-            )
-        return listing.read_text(encoding="utf-8-sig").split()
+        tools = "tools/make_few_labels.py, tools/split_openearthmap.py and tools/build_landdiscover.py"
+        return read_names(listing, f"a text file with one name a line, as {tools} write")
 
     def list_files(self) -> list[dict]:
         """``img_path`` and ``seg_map_path`` of every sample; what a new layout of files overrides.
@@ -107,7 +98,15 @@ class TableDataset(BaseSegDataset):
         folder = Path(self.data_prefix.get("img_path") or "")
         if not folder.is_dir():
             raise FileNotFoundError(f"{self.name}: no folder {folder}; see data/README.md for the layout")
-        return super().load_data_list()
+        listing, labels = Path(self.ann_file or ""), self.data_prefix.get("seg_map_path")
+        if not self.ann_file or listing.is_dir():
+            return super().load_data_list()
+        files = [
+            {"img_path": f"{name}{self.img_suffix}", "seg_map_path": f"{name}{self.seg_map_suffix}"}
+            for name in read_names(listing, "a text file with one name a line")
+        ]
+        roots = {"img_path": folder, **({} if labels is None else {"seg_map_path": Path(labels)})}
+        return [{key: str(roots[key] / row[key]) for key in roots} for row in files]
 
     def tag(self, row: dict[str, Any]) -> dict[str, Any]:
         """Sample ``row`` with the keys that transforms, model and metric look for."""
@@ -241,8 +240,6 @@ class OpenEarthMapDataset(TableDataset):
                 path for path in sorted(root.glob("*/images/*.tif")) if not self.labels or _label_of(path).is_file()
             ]
             return [self._row(path) for path in images]
-        if self.ann_file and not Path(self.ann_file).is_file():
-            raise FileNotFoundError(f"{self.name}: no list {self.ann_file}; see data/README.md for the layout")
         names = self._names(Path(self.ann_file or self.subset or ""))
         return [self._row(root / region_of(name) / "images" / f"{name}.tif") for name in names]
 

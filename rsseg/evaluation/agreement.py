@@ -21,6 +21,8 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_labels
+from rsseg.io.listing import LABEL_SUFFIXES, find_files, one_per_stem
+from rsseg.io.names import match_names
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
@@ -28,7 +30,6 @@ from rsseg.structures.confusion import confusion_matrix, scores
 __all__ = ["Agreement", "LabelFolder", "compare_folders"]
 
 _log = logging.getLogger("rsseg")
-_SUFFIXES = {".png", ".tif", ".tiff"}
 
 Ints = NDArray[np.int64]
 
@@ -54,16 +55,8 @@ class LabelFolder:
             FileNotFoundError: There are none.
             ValueError: Two have the same name.
         """
-        found = sorted(path for path in self.path.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-        found = [path for path in found if path.parent.name == "labels"] or found
-        if not found:
-            raise FileNotFoundError(f"{self.path}: no label files ({', '.join(sorted(_SUFFIXES))}) in it")
-        out: dict[str, Path] = {}
-        for path in found:
-            if path.stem in out:
-                raise DataError(f"{path} and {out[path.stem]} have the same name; keep one")
-            out[path.stem] = path
-        return out
+        found = find_files(self.path, LABEL_SUFFIXES, "label files")
+        return one_per_stem([path for path in found if path.parent.name == "labels"] or found)
 
     def read(self, path: Path) -> NDArray[np.uint8]:
         """Class ids (H, W) of a label file, or of a map by ``tools/map_raster.py``; 255 where there is no label.
@@ -190,15 +183,10 @@ def compare_folders(
 
 
 def _chosen(names: Sequence[str], both: Sequence[str]) -> list[str]:
-    """The stems of ``names``, each once and sorted."""
-    stems = [path.stem if path.suffix.lower() in _SUFFIXES else path.name for path in map(Path, names)]
-    known = set(both)
-    missing = [stem for stem in stems if stem not in known]
-    if missing:
-        raise FileNotFoundError(f"{len(missing)} of {len(stems)} names are not in both folders, such as {missing[0]}")
-    if not stems:
+    """The stems of ``names``, sorted."""
+    if not names:
         raise ConfigError("the list of files to compare is empty")
-    return sorted(set(stems))
+    return sorted(match_names(names, both, "the list", "file of both folders", LABEL_SUFFIXES))
 
 
 def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) -> tuple[Ints, int] | str:

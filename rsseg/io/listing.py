@@ -34,7 +34,11 @@ def has_suffix(path: Path | str, suffixes: Iterable[str]) -> bool:
 
 
 def find_files(
-    folder: Path | str, suffixes: Sequence[str] = IMAGE_SUFFIXES, what: str = "images", recursive: bool = True
+    folder: Path | str,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    what: str = "images",
+    recursive: bool = True,
+    empty: bool = False,
 ) -> list[Path]:
     """Files of a folder by suffix, in the order of their paths.
 
@@ -46,6 +50,7 @@ def find_files(
         suffixes: What names may end in, compared without case; ``"_label.tif"`` is one, too.
         what: What the files are called in an error.
         recursive: Look into sub-folders, too.
+        empty: Whether there may be none.
 
     Raises:
         FileNotFoundError: There is no such folder, or no such file in it.
@@ -65,7 +70,7 @@ def find_files(
         else:
             others += 1
             example = path
-    if not found:
+    if not found and not empty:
         below = " or in its sub-folders" if recursive else ""
         held = f"; it holds {others} other files, such as {example.relative_to(folder)}" if others else "; it is empty"
         raise FileNotFoundError(f"{folder}: no {what} ({', '.join(suffixes)}) in this folder{below}{held}")

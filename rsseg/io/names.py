@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from rsseg.errors import DataError
 from rsseg.io.files import replacing
 
-__all__ = ["encode_names", "match_names", "read_lines", "read_names", "unique_names", "write_names"]
+__all__ = ["check_same", "encode_names", "match_names", "read_lines", "read_names", "unique_names", "write_names"]
 
 _UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 
@@ -111,22 +111,23 @@ def write_names(path: Path | str, names: Iterable[str], replace: bool = True) ->
         DataError: As for :func:`encode_names`; or another list is there that may not be replaced.
         OSError: The list cannot be written; the message names it.
     """
-    path, data = Path(path), encode_names(names)
+    path, names = Path(path), list(names)
+    data = encode_names(names)
     if not replace:
-        check_same(path, data)
+        check_same(path, names)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.write(data)
     return data
 
 
-def check_same(path: Path, data: bytes) -> None:
-    """Check that a list is not there yet, or with this very content.
+def check_same(path: Path, names: Iterable[str]) -> None:
+    """Check that a list is not there yet, or with these very names.
 
     Raises:
         DataError: It is there with other names.
     """
-    if path.is_file() and path.read_bytes() != data:
+    if path.is_file() and path.read_bytes() != encode_names(names):
         raise DataError(f"{path}: exists and holds other names than those to write; remove it, or write elsewhere")
 
 

@@ -16,19 +16,20 @@ from mmengine.config import Config
 from rsseg.engine import check_names
 from rsseg.errors import ConfigError
 from rsseg.io.files import sha256_of
+from rsseg.io.listing import RASTER_SUFFIXES, find_files
+from rsseg.io.names import read_names
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import SegmentorScorer, load_model, table_name, views_of, window_of
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
-from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window, read_lines
+from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.models.gsnet.text import TEMPLATE
 
 __all__ = ["run", "sources_of"]
 
 _log = logging.getLogger("rsseg")
-_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
 _MANY = 2048  # pixels: larger windows come one by one
 _MADE = (".tif", ".png", "_probabilities.tif", "_overlay.png")
 
@@ -43,11 +44,11 @@ def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
     """
     path = Path(source)
     if path.is_dir():
-        files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".")]
+        files = find_files(path, RASTER_SUFFIXES, "rasters", recursive=False)
         made = {target.resolve() / f"{file.stem}_map{end}" for file in files for end in _MADE}
         found = [str(file) for file in files if file.resolve() not in made]
     elif path.suffix == ".txt":
-        found = [str(path.parent / line.strip()) for line in read_lines(path) if line.strip()]
+        found = [str(path.parent / name) for name in read_names(path, "a text file with one raster a line")]
     elif target.is_dir() or target.suffix.lower() in (".tif", ".tiff", ".png"):
         return [(source, target / f"{path.stem}_map.tif" if target.is_dir() else target)]
     else:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.names import read_lines
 from rsseg.metainfo import IGNORE, ClassTable, list_metainfo, load_metainfo
 
 __all__ = [
@@ -19,7 +20,6 @@ __all__ = [
     "VocabularyRequest",
     "apply_vocabulary",
     "mapping_window",
-    "read_lines",
     "read_vocabulary",
     "word_table",
 ]
@@ -60,8 +60,7 @@ def read_vocabulary(text: str) -> ClassTable:
         except KeyError as error:
             raise ConfigError(f"{text}: is no class table, it has no {error}; a list of words is one in [ ]") from error
     if kind == ".txt":
-        lines = [line.strip() for line in read_lines(path)]
-        return word_table([line for line in lines if line and not line.startswith("#")], text)
+        return word_table([line for _, line in read_lines(path) if not line.startswith("#")], text)
     if kind == ".json":
         data = _json(path)
         if not isinstance(data, list) or not all(isinstance(word, str) for word in data):
@@ -72,18 +71,6 @@ def read_vocabulary(text: str) -> ClassTable:
     except csv.Error as error:
         raise ConfigError(f"the vocabulary {text}: {error}; double quotes stand around a whole class") from error
     return word_table(words, "the command line")
-
-
-def read_lines(path: Path) -> list[str]:
-    """Lines of a text in UTF-8, with or without a byte order mark.
-
-    Raises:
-        ValueError: It is no UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no text in UTF-8 ({error}); save it as such") from error
 
 
 def word_table(words: Sequence[str], source: str) -> ClassTable:

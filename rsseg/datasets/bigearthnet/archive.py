@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsseg.datasets.bigearthnet.lists import read_lines, read_list
+from rsseg.datasets.bigearthnet.lists import read_list
 from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.files import replacing
+from rsseg.io.names import read_lines
 from rsseg.io.progress import Progress
 
 __all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
@@ -311,7 +312,7 @@ def read_countries(path: Path) -> dict[str, str]:
     """
     if path.suffix == ".parquet":
         return {row["s2v1_name"]: row["country"] for row in _rows(path) if row.get("s2v1_name") and row.get("country")}
-    rows = csv.DictReader(read_lines(path))
+    rows = csv.DictReader(line for _, line in read_lines(path))
     if not {"s2_name", "country"} <= set(rows.fieldnames or ()):
         raise DataError(f"{path}: columns are {', '.join(rows.fieldnames or ())}, but s2_name and country are needed")
     return {row["s2_name"]: row["country"] for row in rows if row["country"]}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import hashlib
 import logging
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import replacing
+from rsseg.io.names import encode_names, read_lines
+from rsseg.io.sums import check_sum, encode_sums, read_sums, sum_of
+from rsseg.structures.draws import seeded_ranking
 
 __all__ = ["EXCLUDED", "PAIRS", "PARTS", "draw_split", "read_list", "split_names"]
 
@@ -23,7 +22,6 @@ EXCLUDED = ("patches_with_seasonal_snow", "patches_with_cloud_and_shadow")
 PAIRS = ("s1_s2_mapping", "s1_s2_name_country_season")
 """The authors' lists of Sentinel-1 and Sentinel-2 patches of the same places."""
 _SUFFIXES = (".csv", ".txt", ".csv.gz", ".csv.bz2")
-_UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 _SHARES = (0.6, 0.2)
 _SUMS = "splits.sha256"
 
@@ -39,19 +37,6 @@ def has_lists(folder: Path) -> bool:
     return any(find_list(folder, part) for part in PARTS)
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a list, which may be compressed.
-
-    Raises:
-        ValueError: It cannot be unpacked, or is no text.
-    """
-    data = path.read_bytes()
-    try:
-        return _UNPACK.get(path.suffix, bytes)(data).decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: no readable list ({error}); download it again") from error
-
-
 def read_list(path: Path) -> list[tuple[str, str]]:
     """Patches of a list: plain text or the authors' CSV files, also compressed (``.gz``, ``.bz2``).
 
@@ -65,11 +50,11 @@ def read_list(path: Path) -> list[tuple[str, str]]:
         ValueError: A line holds no patch, or a patch stands in the list twice.
     """
     rows: dict[str, str] = {}
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in read_lines(path, "a list of patches"):
         cells = [cell.strip().strip('"') for cell in line.split(",")]
         found = [cell for cell in cells if cell[:2] in ("S1", "S2")]
         if not found:
-            if number == 1 or not line.strip():
+            if number == 1:
                 continue
             raise DataError(f"{path}, line {number}: {line!r} names no patch (S2..., or S1... and S2...)")
         name = next((cell for cell in found if cell.startswith("S2")), "")
@@ -92,7 +77,7 @@ def draw_split(names: Iterable[str], seed: int = 0) -> dict[str, list[str]]:
 
     Source: BigEarthNet paper, section 4; its own split is not published.
     """
-    order = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    order = seeded_ranking(names, seed)
     train, val = (round(share * len(order)) for share in _SHARES)
     parts = order[:train], order[train : train + val], order[train + val :]
     return {part: sorted(found) for part, found in zip(PARTS, parts, strict=True)}
@@ -128,7 +113,7 @@ def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0)
     """
     if split not in PARTS:
         raise ConfigError(f"split must be one of {', '.join(PARTS)}, not {split!r}")
-    sums = _sums(folder)
+    sums = read_sums(folder / _SUMS)
     drawing = not has_lists(folder) or not all((folder / name).is_file() for name in sums)
     excluded = excluded_patches(folder, drawing)
     if drawing:
@@ -137,18 +122,9 @@ def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0)
     if path is None:
         have = ", ".join(str(found) for part in PARTS if (found := find_list(folder, part)))
         raise FileNotFoundError(f"{folder}: no list of {split} ({split}.csv or {split}.txt), but {have}")
-    if sums.get(path.name, "") not in ("", hashlib.sha256(path.read_bytes()).hexdigest()):
-        raise DataError(
-            f"{path} is not the list that {folder / _SUMS} was written for; restore it, or delete all of them"
-        )
+    if path.name in sums:
+        check_sum(path, folder / _SUMS, "restore the list, or delete all of them")
     return [row for row in read_list(path) if row[0] not in excluded]
-
-
-def _sums(folder: Path) -> dict[str, str]:
-    """Checksums of the lists that were drawn, by their files' names."""
-    path = folder / _SUMS
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return {line.split()[1]: line.split()[0] for line in lines if line.strip()}
 
 
 def _write_split(folder: Path, patches: Sequence[str], seed: int, sums: dict[str, str]) -> None:
@@ -157,14 +133,14 @@ def _write_split(folder: Path, patches: Sequence[str], seed: int, sums: dict[str
     The checksums come first: other processes, or the next run after a kill, complete the same lists.
     """
     drawn = draw_split(patches, seed)
-    data = {f"{part}.txt": "".join(f"{name}\n" for name in names).encode() for part, names in drawn.items()}
-    found = {name: hashlib.sha256(text).hexdigest() for name, text in data.items()}
+    data = {f"{part}.txt": encode_names(names) for part, names in drawn.items()}
+    found = {name: sum_of(text) for name, text in data.items()}
     if sums and sums != found:
         raise DataError(
             f"{folder}: a list is missing, and seed {seed} does not give the split of {_SUMS} for these patches; "
             "restore the list, or delete all of them"
         )
-    data = {_SUMS: "".join(f"{value}  {name}\n" for name, value in found.items()).encode(), **data}
+    data = {_SUMS: encode_sums(found), **data}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in data.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from rsseg.datasets.detection.source import SUFFIXES, DetectionSource, open_source
 from rsseg.datasets.detection.values import OnError
 from rsseg.errors import DataError
+from rsseg.io.listing import find_files
 from rsseg.metainfo import ClassTable
 
 __all__ = ["image_stems", "open_parts"]
@@ -70,6 +71,4 @@ def image_stems(folder: Path | str) -> list[str]:
     Raises:
         FileNotFoundError: There is no such folder.
     """
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; expected the images there")
-    return sorted(path.stem for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path.stem for path in find_files(folder, empty=True))

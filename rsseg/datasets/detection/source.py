@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,12 +16,14 @@ from rsseg.datasets.detection.hrsc import read_hrsc
 from rsseg.datasets.detection.image import image_size
 from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, settle
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.listing import IMAGE_SUFFIXES, find_files, group_by_stem
+from rsseg.io.names import read_names
 from rsseg.io.output_names import output_names
 from rsseg.metainfo import ClassTable
 
 __all__ = ["READERS", "SUFFIXES", "DetectionSource", "SourceItem", "open_source"]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+SUFFIXES = IMAGE_SUFFIXES
 """Image file suffixes, compared without case."""
 
 READERS: dict[str, Callable[..., Any]] = {
@@ -142,11 +143,11 @@ def open_source(
     _exists(format, images, annotations)
     source = DetectionSource(format, table, on_error, [], [], [])
     wanted = _wanted(stems)
-    pictures = _by_stem(_files(images, suffixes), wanted)
+    pictures = _by_stem(find_files(images, suffixes, empty=True), wanted)
     if format == "coco":
         _pair_coco(source, read_coco(annotations, table, on_error), images, wanted)
     else:
-        labels = _by_stem(_files(annotations, [_LABEL_SUFFIX[format]]), wanted)
+        labels = _by_stem(find_files(annotations, [_LABEL_SUFFIX[format]], "label files", empty=True), wanted)
         _pair(source, labels, pictures, (images, annotations), f"STEM({'|'.join(suffixes)})")
     source.items.sort(key=lambda item: item.stem)
     source.without_annotation = _unlabelled(source, pictures)
@@ -174,24 +175,11 @@ def _wanted(stems: Sequence[str] | Path | str | None) -> set[str] | None:
         return None
     if not isinstance(stems, Path | str):
         return set(stems)
-    path = Path(stems)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; expected a text file with one image stem per line")
-    return {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()}
-
-
-def _files(folder: Path, suffixes: Iterable[str]) -> list[Path]:
-    allowed = {suffix.lower() for suffix in suffixes}
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in allowed)
-    return sorted(path for path in found if not path.name.startswith(".") and path.is_file())
+    return set(read_names(stems, "a text file with one image stem a line"))
 
 
 def _by_stem(paths: Iterable[Path], wanted: set[str] | None) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = defaultdict(list)
-    for path in paths:
-        if wanted is None or path.stem in wanted:
-            found[path.stem].append(path)
-    return dict(found)
+    return {stem: own for stem, own in group_by_stem(paths).items() if wanted is None or stem in wanted}
 
 
 def _pair(

@@ -29,6 +29,7 @@ from rsseg.datasets.labels.pickles import PickledObject, read_objects
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.datasets.labels.runs import rle_to_runs, runs_bbox
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.names import read_names
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_to_qbox, qbox_area, qbox_to_rbox
 from rsseg.structures.windows import qbox_iof
@@ -63,7 +64,7 @@ class ReleasedSet(LabelledSet):
         folders = [base / "images", self._labels / "images", *sorted(base.glob("JPEGImages*"))]
         self._images = [images] if images else [path for path in folders if path.is_dir()]
         self._lists = {
-            path.name: [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            path.name: read_names(path, empty=True)
             for path in (folder / name for folder in (base, self._labels) for name in _LISTS)
             if path.is_file()
         }

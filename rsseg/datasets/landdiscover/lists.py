@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rsseg.datasets.landdiscover.sources import SOURCES
 from rsseg.datasets.pairs import find_pairs
-from rsseg.io.files import replacing
+from rsseg.io.names import encode_names, write_names
+from rsseg.io.sums import write_sums
+from rsseg.structures.draws import seeded_ranking
 
 __all__ = ["list_pairs", "write_subsets"]
 
@@ -65,18 +66,15 @@ def write_subsets(
             _log.info("no list of %d pairs: there are %d", size, len(names))
             continue
         for seed in seeds:
-            ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+            ranked = seeded_ranking(names, seed)
             label = f"{size // 1000}k" if size % 1000 == 0 else str(size)
             todo[f"{label}_seed{seed}"] = sorted(ranked[:size])
     for label, own in todo.items():
-        path, data = folder / f"{label}.txt", "".join(f"{name}\n" for name in own).encode()
-        if path.is_file() and path.read_bytes() != data:
+        path = folder / f"{label}.txt"
+        if path.is_file() and path.read_bytes() != encode_names(own):
             _log.warning("%s: names other pairs than before, since the set has others", path)
-        with replacing(path) as file:
-            file.write(data)
+        write_names(path, own)
         out.append(path)
-    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(folder.glob("*.txt"))]
-    with replacing(folder / "lists.sha256") as file:
-        file.write("".join(sums).encode())
+    write_sums(folder / "lists.sha256", sorted(folder.glob("*.txt")))
     _log.info("%d lists in %s", len(out), folder)
     return out

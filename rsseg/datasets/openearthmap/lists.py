@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +10,8 @@ from pathlib import Path
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_of
 from rsseg.datasets.openearthmap.splits import Split
 from rsseg.errors import DataError
-from rsseg.io.files import replacing
+from rsseg.io.names import check_same, read_names, unique_names, write_names
+from rsseg.io.tables import csv_writer
 
 __all__ = [
     "PARTS",
@@ -23,12 +21,10 @@ __all__ = [
     "official_lists",
     "write_lists",
     "write_record",
-    "write_sums",
 ]
 
 _log = logging.getLogger("rsseg")
 PARTS = ("train", "val", "test")
-_SUMS = "lists.sha256"
 _XBD = frozenset(name for name, region in load_regions().items() if region.images_from_xbd)
 
 
@@ -42,13 +38,9 @@ def official_lists(root: Path | str) -> dict[str, list[str]]:
     lists = {}
     for part in PARTS:
         path = Path(root) / f"{part}.txt"
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing, one of the release's lists; --new draws lists of your own")
-        lists[part] = [Path(name).name.removesuffix(".tif") for name in path.read_text(encoding="utf-8-sig").split()]
-    counted = Counter(name for names in lists.values() for name in names)
-    twice = sorted(name for name, count in counted.items() if count > 1)
-    if twice:
-        raise DataError(f"{root}: {len(twice)} images are listed more than once, for example {twice[0]}")
+        found = read_names(path, "one of the release's lists; --new draws lists of your own", empty=True)
+        lists[part] = [Path(name).name.removesuffix(".tif") for name in found]
+    unique_names([name for names in lists.values() for name in names], f"{root}: train.txt, val.txt and test.txt")
     return lists
 
 
@@ -139,39 +131,19 @@ def write_lists(lists: Mapping[str, Sequence[str]], folder: Path | str) -> list[
     folder, todo = Path(folder), {}
     for name, rows in lists.items():
         path = folder / f"{name}.txt"
-        todo[path] = "".join(f"{row}\n" for row in rows).encode()
-        if path.is_file() and path.read_bytes() != todo[path]:
-            raise DataError(f"{path} names other images than these would be; remove it, or write elsewhere")
-    for path, data in todo.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.write(data)
-        _log.info("%s: %d images", path, data.count(b"\n"))
+        todo[path] = rows
+        check_same(path, rows)
+    for path, rows in todo.items():
+        write_names(path, rows)
+        _log.info("%s: %d images", path, len(rows))
     return list(todo)
-
-
-def write_sums(folder: Path | str) -> Path:
-    """Write ``lists.sha256``, the checksums of all lists below the folder, for ``sha256sum --check``."""
-    folder = Path(folder)
-    paths = sorted(folder.rglob("*.txt"))
-    lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in paths
-    ]
-    with replacing(folder / _SUMS) as file:
-        file.write("".join(lines).encode())
-    return folder / _SUMS
 
 
 def write_record(splits: Mapping[str, Split], trials: int, seed: int, path: Path) -> None:
     """Write what is known of each region's division: numbers of images, classes, mismatch, seed and trials."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
     columns = ["region", *PARTS, "classes", "lost_in_train", "mismatch", "share_distance", "trials", "seed"]
-    writer.writerow(columns)
-    for region, split in splits.items():
-        counts = [int((split.parts == i).sum()) for i in range(3)]
-        writer.writerow(
-            [region, *counts, split.classes, split.lost, split.mismatch, f"{split.distance:.6f}", trials, seed]
-        )
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
+    with csv_writer(path, columns) as add_rows:
+        for region, split in splits.items():
+            counts = [int((split.parts == i).sum()) for i in range(3)]
+            known = [split.classes, split.lost, split.mismatch, f"{split.distance:.6f}", trials, seed]
+            add_rows([[region, *counts, *known]])

@@ -13,12 +13,12 @@ from rsseg.datasets.openearthmap.lists import (
     official_lists,
     write_lists,
     write_record,
-    write_sums,
 )
 from rsseg.datasets.openearthmap.regions import region_of
 from rsseg.datasets.openearthmap.splits import Split, count_labels, split_regions
 from rsseg.datasets.preparation import write_few
 from rsseg.errors import ConfigError
+from rsseg.io.sums import write_sums
 
 __all__ = ["make_lists", "new_split"]
 
@@ -117,4 +117,4 @@ def _write(
     write_lists({**lists, **derived_lists(lists, certain)}, out)
     train = lists["train"]
     write_few(train, [region_of(name) for name in train], out / "few", percents, seeds)
-    write_sums(out)
+    write_sums(out / "lists.sha256", sorted(out.rglob("*.txt")))

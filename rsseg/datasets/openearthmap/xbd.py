@@ -7,7 +7,6 @@ the release's script this one also serves regions of several words and images wh
 from __future__ import annotations
 
 import csv
-import io
 import logging
 import os
 from collections import Counter
@@ -27,6 +26,7 @@ from rsseg.datasets.openearthmap.regions import region_of
 from rsseg.errors import DataError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.progress import Progress
+from rsseg.io.tables import write_csv
 
 __all__ = ["Filled", "fill_xbd", "read_pairs", "write_account"]
 
@@ -197,7 +197,4 @@ def write_account(rows: Sequence[Sequence[str]], path: Path) -> None:
     Raises:
         OSError: The file cannot be written; the message names it.
     """
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([("image", "xbd", "outcome", "detail"), *rows])
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
+    write_csv(path, ("image", "xbd", "outcome", "detail"), rows)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
 import math
 import re
@@ -17,7 +16,10 @@ from pathlib import Path
 from rsseg.datasets.preparation.sets import SETS
 from rsseg.datasets.preparation.tiles import tile_names
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.files import replacing
+from rsseg.io.listing import find_files
+from rsseg.io.names import check_same, read_names, write_names
+from rsseg.io.sums import check_sum, write_sums
+from rsseg.structures.draws import seeded_fraction
 
 __all__ = ["choose_few", "few_path", "read_few", "training_tiles", "write_few"]
 
@@ -26,7 +28,6 @@ _SUMS = "few.sha256"
 _POTSDAM_SIZE = (6000, 6000)
 _WINDOW = re.compile(r"(__\d+_\d+|(_\d+){4})$")
 """What follows the source image in the name of a tile, by our tools or by mmseg's converters."""
-_IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 
 def choose_few(tiles: Sequence[str], sources: Sequence[str], percent: float, seed: int) -> list[str]:
@@ -59,17 +60,11 @@ def choose_few(tiles: Sequence[str], sources: Sequence[str], percent: float, see
         own.setdefault(source, []).append(tile)
     ranked = []
     for source, names in own.items():
-        names.sort(key=lambda name: (_uniform(seed, "tile", name), name))
-        shift = _uniform(seed, "source", source)
+        names.sort(key=lambda name: (seeded_fraction(seed, f"tile:{name}"), name))
+        shift = seeded_fraction(seed, f"source:{source}")
         ranked += [((place + shift) / len(names), name) for place, name in enumerate(names)]
     count = max(1, math.floor(len(tiles) * percent / 100 + 0.5))
     return sorted(name for _, name in sorted(ranked)[:count])
-
-
-def _uniform(seed: int, kind: str, name: str) -> float:
-    """A number in [0, 1), the same on every machine."""
-    digest = hashlib.sha256(f"{seed}:{kind}:{name}".encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def training_tiles(where: str, splits: Path | str = "data/splits") -> tuple[list[str], list[str]]:
@@ -86,16 +81,16 @@ def training_tiles(where: str, splits: Path | str = "data/splits") -> tuple[list
     """
     path = Path(where)
     if where == "potsdam":
-        ids = (Path(splits) / "potsdam" / "train.txt").read_text(encoding="utf-8").split()
+        ids = read_names(Path(splits) / "potsdam" / "train.txt", "the list of official training images")
         names = [tile for name in ids for tile in tile_names(name, _POTSDAM_SIZE, SETS["potsdam"].layout)]
     elif (path / "tiles.csv").is_file():
         with (path / "tiles.csv").open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
         return _some([row["tile"] for row in rows], path), [row["source"] for row in rows]
     elif path.is_dir():
-        names = sorted(file.stem for file in path.iterdir() if file.suffix.lower() in _IMAGES)
+        names = [file.stem for file in find_files(path, recursive=False)]
     elif path.is_file():
-        names = path.read_text(encoding="utf-8").split()
+        names = read_names(path)
     else:
         raise FileNotFoundError(f"{where}: no folder of tiles, no converted set, no list, and not the word potsdam")
     return _some(names, path), [_WINDOW.sub("", name) for name in names]
@@ -138,16 +133,12 @@ def write_few(
         for seed in seeds:
             path = few_path(folder, percent, seed)
             names = choose_few(tiles, sources, percent, seed)
-            todo[path] = "".join(f"{name}\n" for name in names).encode()
-            if path.is_file() and path.read_bytes() != todo[path]:
-                raise DataError(f"{path} names other tiles than these would give; remove it, or write elsewhere")
+            todo[path] = names
+            check_same(path, names)
             _log.info("%s: %d of %d tiles, %d source images", path, len(names), len(tiles), len(set(sources)))
-    for path, data in todo.items():
-        with replacing(path) as file:
-            file.write(data)
-    lines = [f"{_sum(path)}  {path.name}\n" for path in sorted(folder.glob("few_*.txt"))]
-    with replacing(folder / _SUMS) as file:
-        file.write("".join(lines).encode())
+    for path, names in todo.items():
+        write_names(path, names)
+    write_sums(folder / _SUMS, sorted(folder.glob("few_*.txt")))
     return list(todo)
 
 
@@ -159,15 +150,6 @@ def read_few(path: Path | str) -> list[str]:
         ValueError: Its checksum is missing or differs.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such list; write it with tools/make_few_labels.py")
-    sums = path.parent / _SUMS
-    text = sums.read_text(encoding="utf-8") if sums.is_file() else ""
-    known = {name: digest for digest, name in (line.split() for line in text.splitlines())}
-    if known.get(path.name) != _sum(path):
-        raise DataError(f"{path} is not the list that {sums} knows; write both anew with tools/make_few_labels.py")
-    return path.read_text(encoding="utf-8").split()
-
-
-def _sum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    names = read_names(path, "a list that tools/make_few_labels.py writes")
+    check_sum(path, path.parent / _SUMS, "write both anew with tools/make_few_labels.py")
+    return names

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rsseg.datasets.preparation.tiles import Colour, ColourCode, Layout, Pair, Report, cut_pairs
 from rsseg.errors import DataError
+from rsseg.io.listing import walk_files
+from rsseg.io.names import read_names, unique_names
 
 __all__ = ["BANDS", "SETS", "PreparedSet", "isaid_pairs", "potsdam_pairs", "prepare"]
 
@@ -67,13 +69,10 @@ def potsdam_pairs(root: Path | str, splits: Path | str, eroded: bool = False, ba
     )
     pairs, files = [], _Files(Path(root))
     for part in ("train", "val"):
-        for name in _read_list(Path(splits) / f"{part}.txt"):
+        for name in read_names(Path(splits) / f"{part}.txt", "a list of ids; name the folder of train.txt and val.txt"):
             found = [files.only(f"top_potsdam_{name}_{what}.tif", hint) for what in (bands, kind)]
             pairs.append(Pair(name, part, *found))
-    names = [pair.stem for pair in pairs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{splits}: {', '.join(twice)} listed more than once")
+    unique_names([pair.stem for pair in pairs], f"{splits}: train.txt and val.txt")
     return pairs
 
 
@@ -100,19 +99,13 @@ def isaid_pairs(root: Path | str) -> list[Pair]:
     return pairs
 
 
-def _read_list(path: Path) -> list[str]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such list; name the folder of train.txt and val.txt")
-    return path.read_text(encoding="utf-8").split()
-
-
 class _Files:
     """All files below a folder, by name."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.paths: dict[str, list[Path]] = {}
-        for path in sorted(folder.rglob("*")):
+        for path in sorted(walk_files(folder)) if folder.is_dir() else ():
             self.paths.setdefault(path.name, []).append(path)
 
     def only(self, name: str, hint: str) -> Path:

@@ -22,7 +22,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_labels
 from rsseg.io.listing import LABEL_SUFFIXES, find_files, one_per_stem
-from rsseg.io.names import match_names
+from rsseg.io.names import match_names, read_names
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
@@ -133,14 +133,15 @@ class Agreement:
 
 
 def compare_folders(
-    first: LabelFolder, second: LabelFolder, names: Sequence[str] | None = None, workers: int = 1
+    first: LabelFolder, second: LabelFolder, names: Sequence[str] | Path | None = None, workers: int = 1
 ) -> Agreement:
     """Compare the files that both folders have.
 
     Args:
         first: One hand; the rows of the confusion matrix.
         second: The other; its columns.
-        names: Files to compare, with or without suffix and folders; None takes all that both have.
+        names: Files to compare, or a list of them with one name a line, with or without suffix and folders; None takes
+            all that both have.
         workers: Threads.
 
     Raises:
@@ -182,11 +183,13 @@ def compare_folders(
     return out
 
 
-def _chosen(names: Sequence[str], both: Sequence[str]) -> list[str]:
+def _chosen(names: Sequence[str] | Path, both: Sequence[str]) -> list[str]:
     """The stems of ``names``, sorted."""
-    if not names:
+    listing = names if isinstance(names, Path) else "the list"
+    given = read_names(names, "a text file with one name a line") if isinstance(names, Path) else names
+    if not given:
         raise ConfigError("the list of files to compare is empty")
-    return sorted(match_names(names, both, "the list", "file of both folders", LABEL_SUFFIXES))
+    return sorted(match_names(given, set(both), listing, "common file", LABEL_SUFFIXES))
 
 
 def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) -> tuple[Ints, int] | str:

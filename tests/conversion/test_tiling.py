@@ -194,5 +194,5 @@ def test_what_cannot_work_is_refused_at_the_door(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds tiles with .*'size': 32.* not .*'size': 48"):
         cut_images(tmp_path / "in", tmp_path / "out", 48)
     _write(tmp_path / "in/sub/a.tif", _pixels((50, 70, 3)))
-    with pytest.raises(ValueError, match=r"a\.png and .*a\.tif have one stem"):
+    with pytest.raises(ValueError, match=r"a\.png and .*a\.tif have the same name 'a'; rename"):
         cut_images(tmp_path / "in", tmp_path / "out", 32)

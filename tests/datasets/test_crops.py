@@ -71,10 +71,10 @@ def test_lists_choose_images_by_stem(tmp_path: Path) -> None:
     names.write_text("c\na\n")
     assert [path.name for path in CropDataset([folder], crop=8, stride=8).paths] == ["c.png", "a.png"]
     names.write_text("c\nd\n")
-    with pytest.raises(FileNotFoundError, match=r"train\.txt: 1 of its 2 images are not in .*images: d"):
+    with pytest.raises(ValueError, match=r"train\.txt:2: 1 of 2 names in .* match no image \(first: 'd'\)"):
         CropDataset([folder], crop=8, stride=8)
     names.write_text("")
-    with pytest.raises(FileNotFoundError, match="it is empty"):
+    with pytest.raises(ValueError, match="the list is empty"):
         CropDataset([folder], crop=8, stride=8)
     picture(tmp_path / "images" / "sub" / "a.png", 8, 8)
     names.write_text("a\n")

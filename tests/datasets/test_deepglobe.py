@@ -44,7 +44,7 @@ def test_what_is_missing_is_named(tmp_path):
     (root / "7_sat.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"7_sat\.jpg is missing"):
         deepglobe_pairs(root)
-    with pytest.raises(FileNotFoundError, match="unpack DeepGlobe"):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder; expected labels of DeepGlobe"):
         deepglobe_pairs(tmp_path / "nowhere")
 
 

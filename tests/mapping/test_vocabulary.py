@@ -92,7 +92,7 @@ def test_files_hold_one_class_a_line_or_in_a_list(tmp_path):
     words.write_text(json.dumps(table), encoding="utf-8")
     assert (read_vocabulary(str(words)).palette, read_vocabulary(str(words)).texts) == (((1, 2, 3),), ("a",))
     lines.write_text("Straße", encoding="latin-1")
-    with pytest.raises(ValueError, match=r"words\.txt: is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"words\.txt: is not text in UTF-8"):
         read_vocabulary(str(lines))
     words.write_text('{"a": ', encoding="utf-8")
     with pytest.raises(ValueError, match=r"words\.json: is no JSON"):
@@ -328,7 +328,7 @@ def test_a_plain_picture_becomes_a_picture(command, tmp_path, caplog):
 
 
 def test_a_picture_cannot_say_where_it_lies(command, write_raster, tmp_path):
-    with pytest.raises(ValueError, match=r"map\.png: a PNG cannot say where it lies.*\.tif"):
+    with pytest.raises(ValueError, match=r"map\.png: PNG cannot store georeferencing.*\.tif"):
         command(write_raster(scene(40, 40)), tmp_path / "map.png", "--vocabulary", "water")
 
 

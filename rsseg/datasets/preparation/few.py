@@ -88,7 +88,7 @@ def training_tiles(where: str, splits: Path | str = "data/splits") -> tuple[list
             rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
         return _some([row["tile"] for row in rows], path), [row["source"] for row in rows]
     elif path.is_dir():
-        names = [file.stem for file in find_files(path, recursive=False)]
+        names = sorted(file.stem for file in find_files(path, what="tiles", recursive=False))
     elif path.is_file():
         names = read_names(path)
     else:

@@ -53,10 +53,10 @@ def test_lists_are_written_with_checksums(tmp_path):
     subprocess.run(["sha256sum", "--check", "--strict", "few.sha256"], cwd=tmp_path, check=True, capture_output=True)
     assert len((tmp_path / "few.sha256").read_text().splitlines()) == 5
     assert read_few(tmp_path / "few_3_seed0.txt") == choose_few(TILES, SOURCES, 3, 0)
-    with pytest.raises(ValueError, match="names other tiles"):
+    with pytest.raises(ValueError, match="exists and holds other names"):
         write_few(TILES[:100], SOURCES[:100], tmp_path, [5], [0])
     paths[0].write_text("a__0_0\n")
-    with pytest.raises(ValueError, match=r"few_1_seed0\.txt is not the list that .*few\.sha256 knows"):
+    with pytest.raises(ValueError, match=r"few_1_seed0\.txt: has changed since .*few\.sha256 was written"):
         read_few(paths[0])
     with pytest.raises(FileNotFoundError, match=r"make_few_labels\.py"):
         read_few(tmp_path / "few_2_seed0.txt")
@@ -89,7 +89,7 @@ def test_tiles_are_found_however_they_are_kept(tmp_path, converted_set):
     with pytest.raises(FileNotFoundError, match="nowhere: no folder of tiles"):
         training_tiles("nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="no training tiles"):
+    with pytest.raises(FileNotFoundError, match=r"no tiles .* in this folder; it is empty"):
         training_tiles(str(tmp_path / "empty"))
 
 
@@ -102,9 +102,9 @@ def test_datasets_read_a_list(tmp_path, converted_set, mmseg_scope):
     plain = dict(data_root=str(converted), data_prefix=folders, img_suffix=".png", pipeline=[])
     assert len(TableDataset("sota", subset=str(tmp_path / "few.txt"), **plain)) == 2
     (tmp_path / "few.txt").write_text("t6\nt9\n")
-    with pytest.raises(FileNotFoundError, match=r"sota: 1 of 2 names in .*few\.txt are no sample, for example t9"):
+    with pytest.raises(ValueError, match=r"few\.txt:2: 1 of 2 names in .* match no image \(first: 't9'\)"):
         TableDataset("sota", subset=str(tmp_path / "few.txt"), **plain)
-    with pytest.raises(FileNotFoundError, match="no list"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.txt: no such file; expected a text file"):
         TableDataset("sota", subset="nowhere.txt", **plain)
 
 

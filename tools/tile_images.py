@@ -2,7 +2,9 @@
 
 python tools/tile_images.py IMAGES OUT [--size 1024] [--overlap 200] [--pad] [--workers 2]
 
-Tiles are PNGs named <stem>__<x>_<y>.png.  Interrupt it when you like: the same command goes on where it stopped.
+Tiles are PNGs named <stem>__<x>_<y>.png; where several images have one stem, their folders come first.  Interrupt it
+when you like: the same command goes on where it stopped.  Images that have changed since are an error; --update cuts
+only those anew.
 Exit status 1 names the images that could not be cut; all others are.
 """
 
@@ -24,12 +26,14 @@ def main() -> None:
     parser.add_argument("--overlap", type=int, default=200, help="pixels that neighbours share (default 200)")
     parser.add_argument("--pad", action="store_true", help="fill tiles of smaller images up with zeros")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    parser.add_argument("--update", action="store_true", help="cut anew the images that have changed since")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.tiling import cut_images
 
     try:
-        sys.exit(cut_images(args.images, args.out, args.size, args.overlap, args.pad, args.workers).error_summary)
+        options = args.size, args.overlap, args.pad, args.workers
+        sys.exit(cut_images(args.images, args.out, *options, update=args.update).error_summary)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

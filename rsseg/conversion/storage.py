@@ -14,9 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -30,6 +28,7 @@ from numpy.typing import NDArray
 from rsseg.errors import ConfigError, JobError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import RECORD, Input, Job, Outputs
+from rsseg.io.output_names import TILE, outputs_by_item
 from rsseg.metainfo import ClassTable
 from rsseg.structures.pictures import indexed
 
@@ -37,7 +36,6 @@ __all__ = ["Store", "encode_image", "encode_labels", "stable_hash"]
 
 _PARTS = ".parts"
 _FOLDERS = ("images", "gray", _PARTS)
-_WINDOW = re.compile(r"__\d+_\d+$")
 _FILES = (
     RECORD, ".exactness.json", "instances.json", "tiles.csv", "train.txt", "val.txt", "splits.sha256",
     "manifest.json", "evaluation.json",
@@ -159,11 +157,9 @@ class Store:
 
     def _files_by_stem(self, cut: bool) -> dict[str, list[Path]]:
         """Files of every source image, its part last: while that is there, all are known."""
-        found: dict[str, list[Path]] = defaultdict(list)
-        for folder in self.folders:
-            for path in (self.root / folder).iterdir():
-                stem = path.stem
-                found[_WINDOW.sub("", stem) if cut and folder != _PARTS else stem].append(path)
+        found = outputs_by_item((self.root / name for name in self.folders if name != _PARTS), TILE if cut else "")
+        for stem, paths in outputs_by_item([self.root / _PARTS]).items():
+            found[stem] += paths
         return found
 
     def _was_finished(self, stem: str) -> bool:

@@ -6,10 +6,9 @@ Rows are read once, from top to bottom, and only those of one row of tiles are i
 from __future__ import annotations
 
 import io
-import json
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,9 +26,11 @@ from rasterio.windows import Window
 
 from rsseg.conversion.source_image import tile_name
 from rsseg.conversion.storage import encode_image
-from rsseg.errors import ConfigError, DataError, JobError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
-from rsseg.io.listing import IMAGE_SUFFIXES, find_files, one_per_stem
+from rsseg.io.jobs import Input, Job, Outputs
+from rsseg.io.listing import IMAGE_SUFFIXES, find_files
+from rsseg.io.output_names import TILE, output_names, outputs_by_item
 from rsseg.io.progress import Progress
 from rsseg.structures.pictures import indexed
 from rsseg.structures.windows import cut_window, tile_windows
@@ -37,7 +38,6 @@ from rsseg.structures.windows import cut_window, tile_windows
 __all__ = ["TilingReport", "cut_images"]
 
 _log = logging.getLogger("rsseg")
-_RECORD = ".tiling.json"
 
 
 @dataclass
@@ -76,11 +76,13 @@ def cut_images(
     pad: bool = False,
     workers: int = 1,
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    update: bool = False,
 ) -> TilingReport:
     """Cut all images of a folder (and its sub-folders) into PNG tiles ``<stem>__<x>_<y>.png``.
 
     Band count (1, 3 or 4), 8 or 16 bits and palettes are kept; georeferencing is not.  A tile that exists is whole and
-    is not written again, so a killed run goes on where it stopped; remove the tiles of an image that has changed.
+    is not written again, so a killed run goes on where it stopped; images that have changed since are an error.  Where
+    several images have one stem, the names of their tiles begin with their folders, ``<folder>__<stem>__<x>_<y>.png``.
 
     Args:
         images: Folder of images.
@@ -91,51 +93,59 @@ def cut_images(
         workers: Images that are cut at the same time, each by a thread: decoding, encoding and writing let others
             run.
         suffixes: Image suffixes, compared without case.
+        update: Cut anew the images that have changed since, and delete the tiles of those that are gone.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
-        ValueError: Size, overlap or workers are not allowed, two images have one stem, or ``out`` holds other tiles.
+        ValueError: Size, overlap or workers are not allowed.
+        DataError: The tiles of two images would have one name.
+        JobError: ``out`` holds tiles of another size, or of images that have changed since.
         OSError: A tile cannot be written; the message names it.
     """
     if Path(out).resolve().is_relative_to(Path(images).resolve()):
         raise ConfigError(f"{out} lies in the folder of the images, where tiles would count as images; choose another")
     paths = find_files(images, suffixes)
-    one_per_stem(paths)  # names of tiles begin with the stem
-    _claim(Path(out), {"size": size, "overlap": overlap, "pad": pad})
+    names = output_names(paths, Path(images))
+    job = _claim(Path(out), {"size": size, "overlap": overlap, "pad": pad}, names, Path(images), update)
     paths.sort(key=lambda path: -path.stat().st_size)  # the largest last would leave one thread working alone
     cv2.setNumThreads(1)
     report = TilingReport(images=len(paths))
     progress = Progress(len(paths), "tile")
-    cut = partial(_cut_image, out=Path(out), size=size, overlap=overlap, pad=pad)
+    failed = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        cut = partial(_cut_image, names=names, out=Path(out), size=size, overlap=overlap, pad=pad)
         for path, (written, found, failure) in run_threads(cut, paths, workers):
             report.written += written
             report.found += found
             if failure is not None:
                 report.failures.append(f"{path}: {failure}")
+                failed.append(names[path])
                 _log.warning("skipped: %s", report.failures[-1])
             progress.step()
     seconds = progress.close()
+    job.mark(failed)
     report.failures.sort()
     counts = report.images, report.written, report.found, len(report.failures), seconds
     _log.info("%d images: %d tiles written, %d found, %d images failed, %.1f s", *counts)
     return report
 
 
-def _cut_image(path: Path, out: Path, size: int, overlap: int, pad: bool) -> tuple[int, int, str | None]:
+def _cut_image(
+    path: Path, names: Mapping[Path, str], out: Path, size: int, overlap: int, pad: bool
+) -> tuple[int, int, str | None]:
     """The numbers of tiles written and found, and why the image could not be cut to its end."""
     written = found = 0
     try:
         with _opened(path) as raster:
             palette = _palette(raster)
             todo = tile_windows((raster.height, raster.width), size, overlap, pad)
-            names = {tuple(window): out / f"{tile_name(path.stem, window, True)}.png" for window in todo.tolist()}
-            missing = [window for window, name in names.items() if not name.exists()]
-            found = len(names) - len(missing)
+            tiles = {tuple(window): out / f"{tile_name(names[path], window, True)}.png" for window in todo.tolist()}
+            missing = [window for window, tile in tiles.items() if not tile.exists()]
+            found = len(tiles) - len(missing)
             for window, pixels in _read_tiles(raster, missing):
                 data = encode_image(pixels) if palette is None else _encode_indexed(pixels, palette)
-                with replacing(names[window]) as file:
+                with replacing(tiles[window]) as file:
                     file.write(data)
                 written += 1
     except RasterioError as error:  # what GDAL said is only in the cause
@@ -146,16 +156,15 @@ def _cut_image(path: Path, out: Path, size: int, overlap: int, pad: bool) -> tup
     return written, found, None
 
 
-def _claim(out: Path, now: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+def _claim(out: Path, depends: dict[str, Any], names: Mapping[Path, str], root: Path, update: bool) -> Job:
+    tile_windows((1, 1), depends["size"], depends["overlap"])  # fails here for sizes that are not allowed
+    items = {
+        name: {"image": Input(path, path.relative_to(root).as_posix(), hashed=False)} for path, name in names.items()
+    }
+    job = Job(out, "tiles", hint="choose another folder, or remove it")
+    job.claim(depends, items, Outputs(partial(outputs_by_item, [out], TILE)), update)
     remove_abandoned(out)
-    tile_windows((1, 1), now["size"], now["overlap"])  # fails here for sizes that are not allowed
-    path = out / _RECORD
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
-    if before != now:
-        raise JobError(f"{out} holds tiles with {before}, not {now}; choose another folder or remove it")
-    with replacing(path) as file:
-        file.write(json.dumps(now).encode())
+    return job
 
 
 class _Jpeg:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import logging
 import os
 import secrets
 import socket
@@ -15,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-__all__ = ["Writer", "remove_abandoned", "replacing", "run_threads", "sha256_of"]
+__all__ = ["Writer", "locked", "remove_abandoned", "replacing", "run_threads", "sha256_of"]
 
+_log = logging.getLogger("rsseg")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -135,6 +138,34 @@ def remove_abandoned(folder: Path, mine: Callable[[str], bool] | None = None) ->
         _, tag, host, process, _ = path.name.split("-")
         if (mine is None or mine(tag)) and _abandoned(path, host, int(process)):
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, wait: str | None = None) -> Iterator[int]:
+    """Hold a folder, or a file that is made, for one process at a time; a killed process lets go.
+
+    Args:
+        path: The folder or file.
+        wait: What to log where another process holds it, before waiting.
+
+    Returns:
+        A file descriptor; processes that inherit it hold the lock as well.
+    """
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait:
+                _log.info("%s", wait)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:  # some network file systems do not lock folders; all processes write the same bytes anyway
+            if not path.is_dir():
+                raise
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(path: Path | str) -> str:

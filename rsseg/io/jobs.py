@@ -7,28 +7,27 @@ the size, time and SHA-256 of its image.  A later run with other inputs is an er
 that exists was made from the recorded inputs, whenever the process was killed.
 
 Images are compared by size and time of modification, and by SHA-256 where only the time differs: a rerun does not read
-them all, and a copy of the same files is no change.  Label files are small and always compared by content.
+them all, and a copy of the same files is no change.  Label files are small and always compared by content.  Where
+making things again costs little more than a SHA-256 (cutting tiles), size and time must do.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import rsseg
 from rsseg.errors import JobError
-from rsseg.io.files import replacing, sha256_of
+from rsseg.io.files import locked, replacing, sha256_of
 from rsseg.io.records import differences, dump_record
 
-__all__ = ["RECORD", "Input", "Job", "Outputs", "locked"]
+__all__ = ["RECORD", "Input", "Job", "Outputs"]
 
 _log = logging.getLogger("rsseg")
 RECORD = ".job.json"
@@ -45,15 +44,17 @@ class Input:
         name: What it is called in the record and in messages; it counts as a change where it differs.
         digest: The content, where it is not a file of its own, for example one image's part of a COCO file.
         always: Compare the content even where size and time of modification are the same.
+        hashed: Take a SHA-256 at all; otherwise size and time of modification are the content.
     """
 
     path: Path
     name: str
     digest: str | None = None
     always: bool = False
+    hashed: bool = True
 
     def state(self, before: Any = None) -> Any:
-        """What the record says of it: [name, content] or [name, bytes, time of modification in ns, SHA-256].
+        """What the record says of it: name, content; or name, bytes, time of modification in ns and maybe SHA-256.
 
         Args:
             before: What it said; a SHA-256 is taken from there where size and time are still the same.
@@ -68,6 +69,8 @@ class Input:
                 return [self.name, sha256_of(self.path)[:32]]
             if isinstance(before, list) and before[1:3] == [found.st_size, found.st_mtime_ns]:
                 return [self.name, *before[1:]]
+            if not self.hashed:
+                return [self.name, found.st_size, found.st_mtime_ns]
             return [self.name, found.st_size, found.st_mtime_ns, sha256_of(self.path)[:32]]
         except OSError:
             return [self.name, None]
@@ -139,6 +142,7 @@ class Job:
         items: Mapping[str, Inputs] | None = None,
         outputs: Outputs = _NOTHING,
         update: bool = False,
+        own: Callable[[str], bool] = lambda name: True,
     ) -> None:
         """Write down what the outputs depend on, or compare it with what an earlier run wrote.
 
@@ -148,6 +152,7 @@ class Job:
             outputs: The files that are there.
             update: Delete the outputs of items that changed or are gone, and go on with what another version of rsseg
                 finished; otherwise both are errors.
+            own: Whether an item of the record is this call's business; all others stay as they are.
 
         Raises:
             JobError: The folder holds work that was made from something else; the message says from what.
@@ -157,7 +162,8 @@ class Job:
         with locked(self.root):
             before = self.read()
             known = before.get("items", {}) if before else {}
-            self.items = _states(items or {}, known)
+            others = {name: state for name, state in known.items() if not own(name)}
+            self.items = dict(sorted({**others, **_states(items or {}, known)}.items()))
             if before is None:
                 self._refuse_unknown(outputs, update)
             else:
@@ -233,34 +239,6 @@ class Job:
         self.redone = done
 
 
-@contextmanager
-def locked(path: Path, wait: str | None = None) -> Iterator[int]:
-    """Hold a folder, or a file that is made, for one process at a time; a killed process lets go.
-
-    Args:
-        path: The folder or file.
-        wait: What to log where another process holds it, before waiting.
-
-    Returns:
-        A file descriptor; processes that inherit it hold the lock as well.
-    """
-    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
-    descriptor = os.open(path, flags, 0o666)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if wait:
-                _log.info("%s", wait)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:  # some network file systems do not lock folders; all processes write the same bytes anyway
-            if not path.is_dir():
-                raise
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _states(items: Mapping[str, Inputs], known: Mapping[str, Any]) -> dict[str, Any]:
     """The state of every item's inputs, in the items' sorted order; files are read by several threads."""
 
@@ -274,8 +252,10 @@ def _states(items: Mapping[str, Inputs], known: Mapping[str, Any]) -> dict[str, 
 
 
 def _differs(old: Any, new: Any) -> bool:
-    """Whether name or content differ; the time of modification alone does not count."""
-    return old is None or new is None or [old[0], old[-1]] != [new[0], new[-1]]
+    """Whether name or content differ; where there is a SHA-256, the time of modification alone does not count."""
+    if old is None or new is None or len(old) != len(new):
+        return True
+    return bool([old[0], old[-1]] != [new[0], new[-1]] if len(old) == 4 else old != new)
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> list[str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from rsseg.errors import DataError
 
-__all__ = ["output_names"]
+__all__ = ["TILE", "output_names", "outputs_by_item"]
+
+TILE = r"__\d+_\d+"
+"""What follows the name of an image in the names of its tiles: column and row of their first pixel."""
 
 
 def output_names(paths: Iterable[Path], root: Path | None = None) -> dict[Path, str]:
@@ -46,3 +50,20 @@ def output_names(paths: Iterable[Path], root: Path | None = None) -> dict[Path, 
                 "one of them, or move it to another folder"
             )
     return names
+
+
+def outputs_by_item(folders: Iterable[Path], tail: str = "") -> dict[str, list[Path]]:
+    """Output files by the name of the input that they were made from.
+
+    Args:
+        folders: Folders of output files; those that do not exist are empty.
+        tail: Regular expression of what follows that name, before the suffix.
+    """
+    pattern = re.compile(rf"(.+){tail}\.\w+")
+    found: dict[str, list[Path]] = defaultdict(list)
+    for folder in folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            match = pattern.fullmatch(path.name)
+            if match and not path.name.startswith("."):
+                found[match[1]].append(path)
+    return found

@@ -19,6 +19,7 @@ from PIL import Image
 
 from rsseg.conversion import tiling
 from rsseg.conversion.tiling import cut_images
+from rsseg.errors import JobError
 
 # 50 x 70 in tiles of 32 with 8 in common: columns at 0, 24, 38, rows at 0, 18.
 NAMES = [f"{x}_{y}" for x in (0, 24, 38) for y in (0, 18)]
@@ -191,8 +192,33 @@ def test_what_cannot_work_is_refused_at_the_door(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lies in the folder of the images"):
         cut_images(tmp_path / "in", tmp_path / "in/tiles", 32)
     cut_images(tmp_path / "in", tmp_path / "out", 32)
-    with pytest.raises(ValueError, match=r"holds tiles with .*'size': 32.* not .*'size': 48"):
+    with pytest.raises(ValueError, match=r"holds tiles with another config: size was 32, now 48\. Choose"):
         cut_images(tmp_path / "in", tmp_path / "out", 48)
-    _write(tmp_path / "in/sub/a.tif", _pixels((50, 70, 3)))
-    with pytest.raises(ValueError, match=r"a\.png and .*a\.tif have the same name 'a'; rename"):
+    _write(tmp_path / "in/a.tif", _pixels((50, 70, 3)))
+    with pytest.raises(ValueError, match=r"a\.png and .*a\.tif have one stem"):
         cut_images(tmp_path / "in", tmp_path / "out", 32)
+
+
+def test_changed_images_are_an_error_and_an_update_is_a_fresh_run(tmp_path: Path, run_tool: Callable[..., Any]) -> None:
+    for i, name in enumerate(("a", "b", "c")):
+        _write(tmp_path / f"in/{name}.png", _pixels((50, 70, 3)) // (i + 1))
+    cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("a__*.png")}
+    _write(tmp_path / "in/b.png", _pixels((30, 40, 3)))  # with fewer tiles
+    (tmp_path / "in/c.png").unlink()
+    with pytest.raises(JobError, match=r"1 image changed \(b\.png\); 1 image is gone \(c\)\. Use --update"):
+        cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
+    result = run_tool("tile_images", tmp_path / "in", tmp_path / "out", "--size", 32, "--overlap", 8, "--update")
+    assert result.returncode == 0, result.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    cut_images(tmp_path / "in", tmp_path / "fresh", 32, 8)
+    assert _digests(tmp_path / "out") == _digests(tmp_path / "fresh")
+    with pytest.raises(JobError, match="--update cannot help"):
+        cut_images(tmp_path / "in", tmp_path / "out", 48, 8, update=True)
+
+
+def test_images_of_one_name_in_two_folders(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        _write(tmp_path / "in" / folder / "0001.png", _pixels((30, 30, 3)))
+    cut_images(tmp_path / "in", tmp_path / "out", 32)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a__0001__0_0.png", "b__0001__0_0.png"]

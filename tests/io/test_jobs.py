@@ -13,7 +13,8 @@ import pytest
 
 import rsseg
 from rsseg.errors import DataError, JobError
-from rsseg.io.jobs import Input, Job, Outputs, locked
+from rsseg.io.files import locked
+from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.output_names import output_names
 from rsseg.io.records import differences
 

@@ -37,6 +37,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the random lists (default 0)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    parser.add_argument("--update", action="store_true", help="write anew the pairs whose files have changed since")
     args = parser.parse_args()
     require_stack_or_exit()
     folders = {name: getattr(args, name) for name in SETS if getattr(args, name)}
@@ -46,7 +47,7 @@ def main() -> None:
     from rsseg.datasets.landdiscover import build_landdiscover, list_pairs, write_subsets
 
     try:
-        built = build_landdiscover(folders, args.out, args.copy, args.workers) if folders else None
+        built = build_landdiscover(folders, args.out, args.copy, args.workers, args.update) if folders else None
         if built is None or built.pairs:
             write_subsets(list_pairs(args.out), args.out / "lists", args.subsets, args.seeds)
     except (ValueError, OSError) as error:

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--splits", default="data/splits/potsdam", help="Potsdam: folder of train.txt and val.txt")
     parser.add_argument("--tolerance", type=int, default=0, help="largest difference per channel from a known colour")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    parser.add_argument("--update", action="store_true", help="cut anew the images that have changed since")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.deepglobe import deepglobe_pairs, prepare_deepglobe
@@ -40,12 +41,13 @@ def main() -> None:
     try:
         out = args.out or OUT[args.set]
         if args.set == "deepglobe":
-            report = prepare_deepglobe(deepglobe_pairs(args.archive), out, args.size, args.stride, args.workers)
+            options = args.size, args.stride, args.workers, args.update
+            report = prepare_deepglobe(deepglobe_pairs(args.archive), out, *options)
             sys.exit(report.error_summary)
         potsdam = args.set == "potsdam"
         options = (args.splits, args.eroded, args.bands)
         pairs = potsdam_pairs(args.archive, *options) if potsdam else isaid_pairs(args.archive)
-        report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers)
+        report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers, args.update)
         sys.exit(report.error_summary)
     except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")

@@ -90,8 +90,7 @@ def cut_images(
         size: Side of a tile in pixels.
         overlap: Pixels that neighbours share.
         pad: Fill tiles of smaller images up with zeros; otherwise they end at the border.
-        workers: Images that are cut at the same time, each by a thread: decoding, encoding and writing let others
-            run.
+        workers: Images that are cut at the same time, each by a thread.
         suffixes: Image suffixes, compared without case.
         update: Cut anew the images that have changed since, and delete the tiles of those that are gone.
 

@@ -46,7 +46,12 @@ def deepglobe_pairs(root: Path | str, val_percent: float = 20, seed: int = 0) ->
 
 
 def prepare_deepglobe(
-    pairs: list[Pair], out: Path | str, size: int | None = None, stride: int | None = None, workers: int = 1
+    pairs: list[Pair],
+    out: Path | str,
+    size: int | None = None,
+    stride: int | None = None,
+    workers: int = 1,
+    update: bool = False,
 ) -> Report:
     """Cut the set into tiles whose labels hold the values of the class table.
 
@@ -56,6 +61,7 @@ def prepare_deepglobe(
         size: Side of a tile in pixels; 1224 by default.
         stride: From one tile to the next in pixels; 1224 by default.
         workers: Threads.
+        update: As for :func:`rsseg.datasets.preparation.cut_pairs`.
 
     Raises:
         ValueError: As for :func:`rsseg.datasets.preparation.cut_pairs`.
@@ -64,7 +70,7 @@ def prepare_deepglobe(
     Source: DeepGlobe land cover release (colours, threshold of 128); tiles and division are ours.
     """
     layout = Layout(size or _LAYOUT.size, stride or size or _LAYOUT.stride)
-    report = cut_pairs(pairs, out, layout, ColourCode("deepglobe", {(0, 0, 0): 0}, _HALF), workers)
+    report = cut_pairs(pairs, out, layout, ColourCode("deepglobe", {(0, 0, 0): 0}, _HALF), workers, update)
     for part, count in sorted(report.parts.items()):
         _log.info("%s: %d tiles", part, count)
     return report

@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from rsseg.datasets.landdiscover import SOURCES, Built, build_landdiscover, find_items, list_pairs, write_subsets
+from rsseg.errors import JobError
 from rsseg.metainfo import load_metainfo
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
@@ -152,8 +153,31 @@ def test_it_goes_on_where_it_stopped(folders, tmp_path):
     only = build_landdiscover({"sior": folders["sior"]}, out)
     assert (only.written, only.account) == (0, again.account)
     assert {name: own.tolist() for name, own in only.pixels.items()} == {n: o.tolist() for n, o in again.pixels.items()}
-    with pytest.raises(ValueError, match="holds links of images; go on so"):
+    with pytest.raises(ValueError, match=r"images was 'links', now 'copies'\. Go on so"):
         build_landdiscover(folders, out, copy=True)
+
+
+def test_changed_labels_are_an_error_and_an_update_is_a_fresh_build(folders, tmp_path):
+    """Of the sources that are given; the others stay as they are."""
+    out = tmp_path / "out"
+    build_landdiscover(folders, out)
+    kept = (out / "GT_ID/loveda__2522.png").stat().st_mtime_ns
+    mended = next(tmp_path.glob("loveda/**/masks_png/1366.png"))
+    Image.fromarray(np.asarray(Image.open(mended))[:, ::-1]).save(mended)
+    (tmp_path / "sior/JPEGImages-test/11726.jpg").unlink()
+    next(tmp_path.glob("sior/**/gray/11726.png")).unlink()
+    some = {name: folders[name] for name in ("loveda", "sior")}
+    with pytest.raises(
+        JobError, match=r"1 label file changed \(1366\.png\); 1 image is gone \(sior__11726\)\. Use --up"
+    ):
+        build_landdiscover(some, out)
+    assert build_landdiscover({"sota": folders["sota"]}, out).written == 0  # those have not changed
+    again = build_landdiscover(some, out, update=True)
+    assert again.written == 1 and (out / "GT_ID/loveda__2522.png").stat().st_mtime_ns == kept
+    build_landdiscover(folders, tmp_path / "fresh")
+    names = [path.relative_to(out) for path in sorted(out.rglob("*")) if path.is_file()]
+    assert names == [p.relative_to(tmp_path / "fresh") for p in sorted((tmp_path / "fresh").rglob("*")) if p.is_file()]
+    assert all((out / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes() for name in names)
 
 
 def test_several_build_at_once(tmp_path):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import functools
 import io
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,9 +25,11 @@ from rsseg.datasets.detection import read_image
 from rsseg.datasets.landdiscover.sources import SOURCES, Item, Window, find_items
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import ColourCode
-from rsseg.errors import ConfigError, DataError, JobError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.labels import read_labels
+from rsseg.io.output_names import TILE, outputs_by_item
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
 from rsseg.structures.pictures import indexed
@@ -37,7 +38,6 @@ __all__ = ["TABLE", "Built", "build_landdiscover"]
 
 _log = logging.getLogger("rsseg")
 TABLE = "landdiscover"
-_RECORD = ".landdiscover.json"
 _HALF = 127
 """DeepGlobe's release says to cut every channel of a label at 128."""
 
@@ -89,11 +89,16 @@ class Built:
         lines = "\n  ".join(self.failures[:20] + ["..."] * (len(self.failures) > 20))
         xbd = any(line.startswith("openearthmap") and "missing" in line for line in self.failures)
         hint = " OpenEarthMap comes without xBD's images: tools/fill_xbd.py puts them in." if xbd else ""
-        return f"{len(self.failures)} files could not be used:\n  {lines}\nMend them and run the command again.{hint}"
+        advice = f"Fix or remove these files and run the command again.{hint}"
+        return f"{len(self.failures)} files could not be used:\n  {lines}\n{advice}"
 
 
 def build_landdiscover(
-    folders: Mapping[str, Sequence[Path | str]], out: Path | str, copy: bool = False, workers: int = 1
+    folders: Mapping[str, Sequence[Path | str]],
+    out: Path | str,
+    copy: bool = False,
+    workers: int = 1,
+    update: bool = False,
 ) -> Built:
     """Write the pairs of all sources that are given; pairs that are there are whole and are not written again.
 
@@ -102,10 +107,13 @@ def build_landdiscover(
         out: Folder of the set; made where it is missing.
         copy: Write all images as PNG, so that the set can be moved; otherwise images that are not cut become links.
         workers: Threads; decoding, encoding and writing let others run.
+        update: Write anew the pairs of images and labels that have changed since, and delete those that are gone.
 
     Raises:
         FileNotFoundError: A folder is missing or holds no labels.
-        ValueError: A source is unknown, two images have one name, or ``out`` was begun with another ``copy``.
+        ConfigError: A source is unknown.
+        DataError: Two images have one name.
+        JobError: ``out`` was begun with another ``copy``, or with images or labels that have changed since.
         OSError: A file cannot be written; the message names it.
     """
     out, built = Path(out), Built()
@@ -116,34 +124,53 @@ def build_landdiscover(
         found, problems = find_items(name, folders[name])
         items += found
         built.failures += [f"{name}: {problem}" for problem in problems]
-    _claim(out, copy)
+    job = _claim(out, copy, items, set(folders), update)
     items += _items_before(out, set(folders))
     cv2.setNumThreads(1)
-    progress = Progress(len(items), "build")
+    progress, failed = Progress(len(items), "build"), []
     for item, result in run_threads(partial(_write, out=out, copy=copy), items, workers):
         if isinstance(result, str):
             built.failures.append(f"{item.source}: {result}")
+            failed.append(_name(item))
             _log.warning("left out: %s", built.failures[-1])
         else:
             built.add(item, *result)
         progress.step()
     seconds = progress.close()
+    job.mark(failed)
     built.failures.sort()
     _log.info("%d images, %d pairs written, %.1f s", len(items), built.written, seconds)
     _tell(built, out)
     return built
 
 
-def _claim(out: Path, copy: bool) -> None:
-    for kind in ("TR_Image", "GT_ID"):
-        (out / kind).mkdir(parents=True, exist_ok=True)
-        remove_abandoned(out / kind)
-    path = out / _RECORD
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"copy": copy}
-    if before != {"copy": copy}:
-        raise JobError(f"{out} holds {'copies' if before['copy'] else 'links'} of images; go on so, or remove it")
-    with replacing(path) as file:
-        file.write(json.dumps({"copy": copy}).encode())
+def _name(item: Item) -> str:
+    return f"{item.source}__{item.image.stem}"
+
+
+def _claim(out: Path, copy: bool, items: Sequence[Item], given: set[str], update: bool) -> Job:
+    kinds = [out / kind for kind in ("TR_Image", "GT_ID")]
+    for folder in kinds:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder)
+    tables = {name: load_metainfo(name).rows for name in (TABLE, *(source.table for source in SOURCES.values()))}
+    inputs = {
+        _name(item): {
+            "image": Input(item.image, item.image.name, hashed=False),
+            "labels": Input(item.label, item.label.name, hashed=False),
+        }
+        for item in items
+    }
+
+    def outputs() -> dict[str, list[Path]]:
+        found = outputs_by_item(kinds)  # quarters of DeepGlobe's images besides
+        quarters = outputs_by_item(kinds, TILE).items()
+        return {**found, **{name: files for name, files in quarters if name.startswith("deepglobe__")}}
+
+    job = Job(out, "a set", hint="go on so, or remove it")
+    depends = {"images": "copies" if copy else "links", "class_tables": tables}
+    job.claim(depends, inputs, Outputs(outputs), update, own=lambda name: name.partition("__")[0] in given)
+    return job
 
 
 def _items_before(out: Path, given: set[str]) -> list[Item]:

@@ -125,6 +125,7 @@ def prepare(
     stride: int | None = None,
     tolerance: int = 0,
     workers: int = 1,
+    update: bool = False,
 ) -> Report:
     """Cut a set as the paper does and log the numbers of tiles beside the paper's.
 
@@ -136,6 +137,7 @@ def prepare(
         stride: From one tile to the next in pixels; the paper's by default.
         tolerance: As for :class:`ColourCode`.
         workers: As for :func:`cut_pairs`.
+        update: As for :func:`cut_pairs`.
 
     Raises:
         ValueError: As for :func:`cut_pairs`.
@@ -144,7 +146,7 @@ def prepare(
     about = SETS[name]
     layout = replace(about.layout, size=size or about.layout.size, stride=stride or about.layout.stride)
     code = ColourCode(about.table, about.ignored, tolerance)
-    report = cut_pairs(pairs, out, layout, code, workers)
+    report = cut_pairs(pairs, out, layout, code, workers, update)
     for part, count in sorted(report.parts.items()):
         beside = f", the paper has {about.published[part]}" if layout == about.layout else ""
         _log.info("%s: %d tiles%s", part, count, beside)

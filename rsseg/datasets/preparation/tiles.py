@@ -6,10 +6,11 @@ palette embedded.  Windows follow :func:`rsseg.structures.windows.tile_windows`.
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,8 +23,10 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from rsseg.errors import DataError, JobError
+from rsseg.errors import DataError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.jobs import Input, Job, Outputs
+from rsseg.io.output_names import TILE, outputs_by_item
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.pictures import indexed
@@ -33,7 +36,6 @@ __all__ = ["Colour", "ColourCode", "Layout", "Pair", "Report", "cut_pairs", "til
 
 Colour = tuple[int, int, int]
 _log = logging.getLogger("rsseg")
-_RECORD = ".preparation.json"
 
 
 class ColourCode:
@@ -161,12 +163,13 @@ class Report:
         if not self.failures:
             return None
         lines = "\n  ".join(self.failures)
-        return (
-            f"{len(self.failures)} image(s) are missing:\n  {lines}\nMend these files and run the same command again."
-        )
+        advice = "Fix or remove these files and run the same command again."
+        return f"{len(self.failures)} image(s) are missing:\n  {lines}\n{advice}"
 
 
-def cut_pairs(pairs: Sequence[Pair], out: Path | str, layout: Layout, code: ColourCode, workers: int = 1) -> Report:
+def cut_pairs(
+    pairs: Sequence[Pair], out: Path | str, layout: Layout, code: ColourCode, workers: int = 1, update: bool = False
+) -> Report:
     """Cut images and labels into tiles; tiles that exist are whole and are not written again.
 
     Args:
@@ -175,15 +178,19 @@ def cut_pairs(pairs: Sequence[Pair], out: Path | str, layout: Layout, code: Colo
         layout: How to cut.
         code: What the labels' colours mean.
         workers: Images that are prepared at the same time, each by a thread (decoding and encoding let others run).
+        update: Cut anew what has changed since, and delete the tiles of images that are gone.
 
     Raises:
-        ValueError: The layout is not possible, or ``out`` holds tiles of another one or of other kinds of files.
+        ValueError: The layout is not possible.
+        DataError: Two images of a part have one name.
+        JobError: ``out`` holds tiles of another layout, of other kinds of files, or of files that have changed since.
         OSError: A tile cannot be written; the message names it.
     """
     out = Path(out)
-    _claim(out, {"size": layout.size, "stride": layout.stride, "tolerance": code.tolerance}, pairs)
+    job = _claim(out, layout, code, pairs, update)
     cv2.setNumThreads(1)
     report, progress = Report(images=len(pairs)), Progress(len(pairs), "prepare")
+    failed = []
     for pair, (written, found, failure) in run_threads(
         partial(_cut, out=out, layout=layout, code=code), pairs, workers
     ):
@@ -191,30 +198,56 @@ def cut_pairs(pairs: Sequence[Pair], out: Path | str, layout: Layout, code: Colo
         report.parts[pair.part] = report.parts.get(pair.part, 0) + written + found
         if failure is not None:
             report.failures.append(failure)
+            failed.append(_item(pair))
             _log.warning("left out: %s", failure)
         progress.step()
     seconds = progress.close()
+    job.mark(failed)
     report.failures.sort()
     counts = report.images, report.written, report.found, len(report.failures), seconds
     _log.info("%d images: %d tiles written, %d found, %d images failed, %.1f s", *counts)
     return report
 
 
-def _claim(out: Path, now: dict[str, Any], pairs: Iterable[Pair]) -> None:
-    tile_windows((1, 1), now["size"], now["size"] - now["stride"])  # fails here for sizes that are not allowed
+def _item(pair: Pair) -> str:
+    return f"{pair.part}/{pair.stem}"
+
+
+def _claim(out: Path, layout: Layout, code: ColourCode, pairs: Sequence[Pair], update: bool) -> Job:
+    tile_windows((1, 1), layout.size, layout.size - layout.stride)  # fails here for sizes that are not allowed
+    kinds: dict[str, Any] = {}
     for kind in ("image", "label"):  # tiles of RGB and IRRG, or of full and eroded labels, must not mix
         files = {(pair.stem, getattr(pair, kind).name) for pair in pairs}
-        now[kind] = sorted({name.replace(stem, "*") for stem, name in files if stem in name})
-    for part in {pair.part for pair in pairs}:
-        for kind in ("img_dir", "ann_dir"):
-            (out / kind / part).mkdir(parents=True, exist_ok=True)
-            remove_abandoned(out / kind / part)
-    path = out / _RECORD
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
-    if before != now:
-        raise JobError(f"{out} holds tiles with {before}, not {now}; choose another folder or remove it")
-    with replacing(path) as file:
-        file.write(json.dumps(now).encode())
+        kinds[kind] = sorted({name.replace(stem, "*") for stem, name in files if stem in name})
+    colours = ["{} #{:02X}{:02X}{:02X}".format(v, *c) for v, c in zip(code.values, code.colours.tolist(), strict=True)]
+    options = {"size": layout.size, "stride": layout.stride, "tolerance": code.tolerance, "colours": colours}
+    items = {
+        _item(pair): {
+            "image": Input(pair.image, pair.image.name, hashed=False),
+            "labels": Input(pair.label, pair.label.name, hashed=False),
+        }
+        for pair in pairs
+    }
+    twice = [name for name, count in Counter(_item(pair).casefold() for pair in pairs).items() if count > 1]
+    if twice:
+        raise DataError(f"two images are called {twice[0]}, so their tiles would have one name; rename or remove one")
+    folders = {part: [out / kind / part for kind in ("img_dir", "ann_dir")] for part in {pair.part for pair in pairs}}
+    for path in (path for own in folders.values() for path in own):
+        path.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path)
+
+    def outputs() -> dict[str, list[Path]]:
+        tail = f"{TILE}({re.escape(Path(layout.label_suffix).stem)})?" if layout.label_suffix != ".png" else TILE
+        parts = {path.name for path in out.glob("*_dir/*")}
+        return {
+            f"{part}/{stem}": files
+            for part in parts
+            for stem, files in outputs_by_item((out / kind / part for kind in ("img_dir", "ann_dir")), tail).items()
+        }
+
+    job = Job(out, "tiles", hint="choose another folder, or remove it")
+    job.claim({**options, **kinds}, items, Outputs(outputs), update)
+    return job
 
 
 def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, int, str | None]:

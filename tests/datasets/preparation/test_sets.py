@@ -11,6 +11,7 @@ from PIL import Image
 
 from rsseg.datasets import TableDataset
 from rsseg.datasets.preparation import SETS, ColourCode, cut_pairs, isaid_pairs, potsdam_pairs, prepare, tile_names
+from rsseg.errors import JobError
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
@@ -84,6 +85,27 @@ def test_a_second_run_writes_what_is_missing(archive):
     assert lost.read_bytes() == before
     with pytest.raises(ValueError, match="holds tiles with"):
         prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=8)
+
+
+def test_changed_files_are_an_error_and_an_update_is_a_fresh_run(archive):
+    prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
+    kept = (archive / "out/ann_dir/train/2_10__0_0.png").stat().st_mtime_ns
+    path = archive / "raw/5_Labels_all/top_potsdam_2_13_label.tif"
+    Image.fromarray(np.asarray(Image.open(path))[::-1]).save(path)
+    with pytest.raises(JobError, match=r"1 label file changed \(top_potsdam_2_13_label\.tif\)\. Use --update"):
+        prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
+    again = prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10, update=True)
+    assert (again.written, again.found) == (12, 12)
+    (archive / "splits/val.txt").write_text("")
+    (archive / "splits/train.txt").write_text("2_10\n2_13\n")  # moved to the other part
+    prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10, update=True)
+    prepare("potsdam", pairs_of(archive), archive / "fresh", size=16, stride=10)
+    for name in ("out", "fresh"):
+        assert len(list((archive / name).rglob("*.png"))) == 48
+    for made in (archive / "fresh").rglob("*.*"):
+        if made.is_file():
+            assert made.read_bytes() == (archive / "out" / made.relative_to(archive / "fresh")).read_bytes()
+    assert (archive / "out/ann_dir/train/2_10__0_0.png").stat().st_mtime_ns == kept
 
 
 def test_infrared_images_and_eroded_labels_get_a_folder_of_their_own(archive):

@@ -68,7 +68,8 @@ def main() -> None:
     _check_options(cfg, args)
     predicted = _use_other_set(cfg, args)
     apply_arguments(cfg, args)
-    cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmseg.LoadTested", checkpoint=args.checkpoint)]
+    load = dict(type="mmseg.LoadTested", checkpoint=args.checkpoint, other_set=bool(args.on))
+    cfg.custom_hooks = [*cfg.get("custom_hooks", []), load]
     if args.show_dir:
         pictures = dict(type="mmseg.SavePictures", out_dir=args.show_dir, predicted=predicted)
         cfg.custom_hooks = [*cfg.custom_hooks, pictures]

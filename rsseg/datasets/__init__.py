@@ -7,10 +7,21 @@ __all__, __getattr__, __dir__ = lazy_package(
     {
         "color_jitter": ["RandomColorJitter"],
         "crops": ["CropDataset"],
+        "loading": ["LoadImage", "LoadLabels"],
         "pairs": ["PairsDataset"],
+        "preprocessing": ["MultibandPreprocessor"],
         "sampling": ["ProportionalSampler", "SeededIndex", "allocate", "seed_all"],
         "segmentation": ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset"],
-        "transforms": ["CentreCrop", "LoadFirstBands", "LoadLabels", "PadCentred", "RandomRotate90", "RandomScale"],
+        "transforms": ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale"],
     },
-    registering=["color_jitter", "crops", "pairs", "sampling", "segmentation", "transforms"],
+    registering=[
+        "color_jitter",
+        "crops",
+        "loading",
+        "pairs",
+        "preprocessing",
+        "sampling",
+        "segmentation",
+        "transforms",
+    ],
 )

@@ -20,9 +20,9 @@ _COLOURS = 3
 _SHARES = np.array([0.5, 0.5, 0.5, 0.3]) / 1.8  # the release's p of contrast, gamma, brightness and jitter
 
 
-def _top(image: NDArray) -> float:
-    """What counts as full brightness: 255 in uint8, else the image's own largest value."""
-    return _BYTE if image.dtype == np.uint8 else float(image.max()) or 1.0
+def _top(image: NDArray, white: float | None) -> float:
+    """What counts as full brightness: 255 in uint8, else ``white``, else the image's own largest value."""
+    return _BYTE if image.dtype == np.uint8 else white or float(image.max()) or 1.0
 
 
 def _like(values: NDArray, image: NDArray, top: float) -> NDArray:
@@ -31,12 +31,13 @@ def _like(values: NDArray, image: NDArray, top: float) -> NDArray:
     return (np.floor(values + 0.5) if np.issubdtype(image.dtype, np.integer) else values).astype(image.dtype)
 
 
-def change_levels(image: NDArray, curve: Callable[[NDArray], NDArray]) -> NDArray:
+def change_levels(image: NDArray, curve: Callable[[NDArray], NDArray], white: float | None = None) -> NDArray:
     """The image with every value replaced by what ``curve`` makes of it.
 
     Args:
-        image: (H, W, C); uint8, or another type, whose levels are relative to its largest value; not negative.
+        image: (H, W, C); uint8, or another type, whose levels are relative to ``white``; not negative.
         curve: Maps an array of levels in 0..255 to levels; results outside are clipped.
+        white: Value of full brightness in other types than uint8; None takes the image's largest value.
 
     Returns:
         Same shape and type.
@@ -44,7 +45,7 @@ def change_levels(image: NDArray, curve: Callable[[NDArray], NDArray]) -> NDArra
     if image.dtype == np.uint8:
         table = np.clip(curve(np.arange(256.0)) + 0.5, 0, _BYTE).astype(np.uint8)
         return cv2.LUT(image, table).reshape(image.shape)
-    top = _top(image)
+    top = _top(image, white)
     return _like(curve(np.maximum(image, 0) * (_BYTE / top)) * (top / _BYTE), image, top)
 
 
@@ -53,37 +54,37 @@ def _grey(image: NDArray) -> NDArray[np.float32]:
     return (image @ np.array([0.114, 0.587, 0.299], np.float32))[..., None]
 
 
-def saturate(image: NDArray, factor: float) -> NDArray:
+def saturate(image: NDArray, factor: float, white: float | None = None) -> NDArray:
     """Colours of (H, W, 3) blue, green, red moved away from grey (factor above 1) or towards it (below 1)."""
     grey = _grey(image)
-    return _like(grey + factor * (image - grey), image, _top(image))
+    return _like(grey + factor * (image - grey), image, _top(image, white))
 
 
-def shift_hue(image: NDArray, shift: float) -> NDArray:
+def shift_hue(image: NDArray, shift: float, white: float | None = None) -> NDArray:
     """Hues of (H, W, 3) blue, green, red turned by ``shift`` of the full circle."""
-    top = _top(image)
+    top = _top(image, white)
     hsv = cv2.cvtColor((np.maximum(image, 0) / top).astype(np.float32), cv2.COLOR_BGR2HSV)
     hsv[..., 0] = (hsv[..., 0] + 360 * shift) % 360
     return _like(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR) * top, image, top)
 
 
-def _contrast(image: NDArray, factor: float, fixed: NDArray) -> NDArray:
+def _contrast(image: NDArray, factor: float, fixed: NDArray, white: float | None = None) -> NDArray:
     """Levels moved away from the mean of ``fixed`` (factor above 1) or towards it (below 1)."""
-    mean = float(fixed.mean()) * _BYTE / _top(image)
-    return change_levels(image, lambda x: (x - mean) * factor + mean)
+    mean = float(fixed.mean()) * _BYTE / _top(image, white)
+    return change_levels(image, lambda x: (x - mean) * factor + mean, white)
 
 
-def _jitter(image: NDArray, limits: Sequence[float]) -> NDArray:
+def _jitter(image: NDArray, limits: Sequence[float], white: float | None = None) -> NDArray:
     """Brightness, contrast and, with three bands, saturation and hue, in random order."""
     brightness, contrast, saturation = (np.random.uniform(1 - limit, 1 + limit) for limit in limits[:3])
     hue = np.random.uniform(-limits[3], limits[3])
     for step in np.random.permutation(4):
         if step == 0:
-            image = _contrast(image, brightness, np.zeros(1))
+            image = _contrast(image, brightness, np.zeros(1), white)
         elif step == 1:
-            image = _contrast(image, contrast, _grey(image) if image.shape[2] == _COLOURS else image)
+            image = _contrast(image, contrast, _grey(image) if image.shape[2] == _COLOURS else image, white)
         elif image.shape[2] == _COLOURS:
-            image = saturate(image, saturation) if step == 2 else shift_hue(image, hue)
+            image = saturate(image, saturation, white) if step == 2 else shift_hue(image, hue, white)
     return image
 
 
@@ -122,15 +123,15 @@ class RandomColorJitter(BaseTransform):
         """Change ``img`` (H, W, C)."""
         if np.random.rand() >= self.prob:
             return results
-        image = results["img"]
+        image, white = results["img"], results.get("white")  # LoadImage knows what is white
         change = np.random.uniform(-self.amount, self.amount)
         kind = np.random.randint(3) if self.jitter is None else np.random.choice(4, p=_SHARES)
         if kind == 0:
-            results["img"] = _contrast(image, 1 + change, image if self.around == "mean" else np.zeros(1))
+            results["img"] = _contrast(image, 1 + change, image if self.around == "mean" else np.zeros(1), white)
         elif kind == 1:
-            results["img"] = change_levels(image, lambda x: _BYTE * (x / _BYTE) ** (1 + change))
+            results["img"] = change_levels(image, lambda x: _BYTE * (x / _BYTE) ** (1 + change), white)
         elif kind == 2:
-            results["img"] = change_levels(image, lambda x: x + _BYTE * change)
+            results["img"] = change_levels(image, lambda x: x + _BYTE * change, white)
         else:
-            results["img"] = _jitter(image, self.jitter or ())
+            results["img"] = _jitter(image, self.jitter or (), white)
         return results

@@ -1,88 +1,23 @@
-"""Transforms that mmseg and mmcv lack: first bands of many, labels by the class table, turns, scale, pads, crops."""
+"""Transforms that mmseg and mmcv lack, for images of any number of bands: turns, scale, pads, crops."""
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import rasterio
-from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from rsseg.errors import ConfigError, DataError
-from rsseg.io.labels import read_labels
-from rsseg.metainfo import load_metainfo
+from rsseg.errors import ConfigError
 
-__all__ = ["CentreCrop", "LoadFirstBands", "LoadLabels", "PadCentred", "RandomRotate90", "RandomScale"]
+__all__ = ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale"]
 
 
 def _resize(plane: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
     """(H, W) or (H, W, C) at the size (H, W), whatever the number of bands."""
     height, width = size
     return cv2.resize(plane, (width, height), interpolation=interpolation).reshape(height, width, *plane.shape[2:])
-
-
-@TRANSFORMS.register_module()
-class LoadFirstBands(LoadImageFromFile):
-    """Read an image as mmcv does, and of a TIFF its first three bands, red, green and blue, however many it has.
-
-    Adds ``img`` (H, W, 3) uint8 in OpenCV's order, blue first.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: A TIFF cannot be read, has fewer than three bands, or other values than uint8.
-    """
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
-        """Add ``img``, ``img_shape`` and ``ori_shape``."""
-        path = Path(results["img_path"])
-        if path.suffix.lower() not in (".tif", ".tiff"):
-            return super().transform(results)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such image")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                with rasterio.open(path) as raster:
-                    if raster.count < 3 or set(raster.dtypes[:3]) != {"uint8"}:
-                        found = f"{raster.count} band(s) of {'/'.join(sorted(set(raster.dtypes)))}"
-                        raise DataError(f"{path}: expected red, green and blue of uint8, found {found}")
-                    bands = raster.read([3, 2, 1])
-        except RasterioError as error:
-            raise DataError(f"{path}: cannot be read: {error.__cause__ or error}") from error
-        results["img"] = np.ascontiguousarray(np.moveaxis(bands, 0, -1))
-        results["img_shape"] = results["ori_shape"] = bands.shape[1:]
-        return results
-
-
-@TRANSFORMS.register_module()
-class LoadLabels(BaseTransform):
-    """Read a label file and turn its raw values into training ids by the dataset's class table.
-
-    Needs ``seg_map_path`` and ``table`` (set by :class:`TableDataset`); adds ``gt_seg_map`` (H, W) uint8 with 255
-    where there is no label.  Palette PNGs keep their indices.  A sample of a set that is read without labels (it has no
-    ``seg_map_path``) stays without, for tests that only write predictions.
-
-    Raises:
-        FileNotFoundError: The label file is absent or unreadable.
-        ValueError: It is not single-channel uint8, or holds a value that the table does not allow.
-    """
-
-    def __init__(self) -> None:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``gt_seg_map``."""
-        path = results.get("seg_map_path")
-        if path is None:
-            return results
-        results["gt_seg_map"] = load_metainfo(results["table"]).encode(read_labels(path), str(path))
-        results.setdefault("seg_fields", []).append("gt_seg_map")
-        return results
 
 
 @TRANSFORMS.register_module()
@@ -178,10 +113,10 @@ class CentreCrop(BaseTransform):
         self.size, self.input_size = size, input_size
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Crop ``img`` (H, W, C) and every map in ``seg_fields`` (H, W)."""
+        """Crop ``img`` (H, W, C), every map in ``seg_fields`` and ``valid`` (H, W)."""
         height, width = results["img"].shape[:2]
         top, left = max(height - self.size[0], 0) // 2, max(width - self.size[1], 0) // 2
-        for key in ["img", *results.get("seg_fields", [])]:
+        for key in ["img", *results.get("seg_fields", []), *({"valid"} & results.keys())]:
             results[key] = np.ascontiguousarray(results[key][top : top + self.size[0], left : left + self.size[1]])
         results["ori_shape"] = results["img"].shape[:2]
         if self.input_size is not None:

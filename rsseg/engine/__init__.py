@@ -11,9 +11,10 @@ __all__, __getattr__, __dir__ = lazy_package(
         "launch": ["prepare_config", "start_processes"],
         "layer_decay": ["LayerDecayConstructor"],
         "optim": ["AutocastOptimWrapper"],
+        "pixels": ["KeepPixels", "check_statistics"],
         "self_distillation": ["SelfDistillation"],
         "validation_hooks": ["ResumableBestCheckpoint", "ValidationLoss"],
     },
-    registering=["checks", "hooks", "layer_decay", "optim", "self_distillation", "validation_hooks"],
+    registering=["checks", "hooks", "layer_decay", "optim", "pixels", "self_distillation", "validation_hooks"],
     stack=["checkpoint"],
 )

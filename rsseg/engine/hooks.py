@@ -18,7 +18,9 @@ from PIL import Image
 
 from rsseg.engine.checkpoint import load_pretrained
 from rsseg.engine.checks import TESTED, check_names, data_classes
+from rsseg.engine.pixels import use_pixels
 from rsseg.errors import ConfigError
+from rsseg.io.bands import percentile_range, scale_values
 from rsseg.io.files import Writer
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.pictures import blend, panel
@@ -92,18 +94,22 @@ class LoadPretrained(Hook):
 class LoadTested(Hook):
     """Load the checkpoint that is to be tested; every key of model and file, and the names of the classes, must match.
 
+    Images are read as it was trained, see :func:`rsseg.engine.pixels.use_pixels`.
+
     Args:
         checkpoint: The file.
+        other_set: The test set is another one than the model's: what its config declares about images holds.
     """
 
-    def __init__(self, checkpoint: str) -> None:
-        self.checkpoint = checkpoint
+    def __init__(self, checkpoint: str, other_set: bool = False) -> None:
+        self.checkpoint, self.other_set = checkpoint, other_set
 
     def before_test(self, runner: Runner) -> None:
         """Load before testing; test-time augmentation wraps the model once more."""
         model: Any = _bare(runner.model)
         model = model.module if isinstance(model, BaseTTAModel) else model
         meta = load_pretrained(model, self.checkpoint)
+        use_pixels(runner, model, meta.get("pixels") or {}, self.checkpoint, self.other_set)
         runner.message_hub.update_info(TESTED, self.checkpoint)
         if not hasattr(model, "set_vocabulary"):  # such a model predicts the classes that it is asked for
             for name, classes in data_classes(runner.test_dataloader.dataset, runner.cfg).items():
@@ -130,6 +136,18 @@ class CompileBackbone(Hook):
             raise ConfigError(f"{type(model).__name__} has no backbone to compile: train without --compile")
         for part in found:
             part.compile()
+
+
+def _viewable(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 of (C, H, W): red, green, blue of three bands, else the first three; or the first one, in grey.
+
+    Other types than uint8 are stretched from the 2nd to the 98th percentile.
+    """
+    bands = pixels[::-1] if len(pixels) == 3 else pixels[: 3 if len(pixels) > 3 else 1]
+    if bands.dtype != np.uint8:
+        low, high = percentile_range(bands, None)
+        bands = scale_values(bands, (low, max(high, low + 1e-6))).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(bands, (3, *bands.shape[1:])).transpose(1, 2, 0))
 
 
 @HOOKS.register_module()
@@ -172,7 +190,7 @@ class SavePictures(Hook):
             self._writer = None
 
     def _save(self, sample: Any, pixels: Any) -> None:
-        image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
+        image = _viewable(pixels.cpu().numpy())
         palettes = {
             "truth": load_metainfo(sample.table).palette,
             "prediction": load_metainfo(self.predicted or sample.table).palette,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigOptions", "add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 
-_CHECKS = ("CheckClasses", "CheckScores")
+_CHECKS = ("CheckClasses", "CheckScores", "KeepPixels")
 
 
 class ConfigOptions(argparse.Action):
@@ -62,11 +62,18 @@ def prepare_config(cfg: Config) -> None:
     * :class:`ProportionalSampler` gets the loader's batch size, so that overriding one is enough;
     * a loader without workers does not try to keep them;
     * several processes without GPUs: plain DDP without device ids, BN for SyncBN;
-    * the checks of :mod:`rsseg.engine.checks` take part in every run.
+    * every ``LoadImage`` gets the config's ``bands`` and ``value_range``;
+    * the checks of :mod:`rsseg.engine.checks` and :mod:`rsseg.engine.pixels` take part in every run.
+
+    Raises:
+        ConfigError: Bands or a range of values are declared twice, and differently.
     """
     import torch
     from mmengine.config import ConfigDict
 
+    from rsseg.io.pixel_settings import share_pixels
+
+    share_pixels(cfg._cfg_dict)
     hooks = list(cfg.get("custom_hooks") or ())
     known = {str(hook.get("type")).rpartition(".")[2] for hook in hooks if isinstance(hook, dict)}
     cfg.custom_hooks = [*hooks, *(dict(type=f"mmseg.{name}") for name in _CHECKS if name not in known)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError
+from rsseg.io.pixel_settings import share_pixels
 from rsseg.metainfo import list_metainfo, load_metainfo, merged_ids
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
     from mmengine.config import Config
 
     other = Config.fromfile(path)
+    share_pixels(other._cfg_dict)
     own, reference = _table(cfg, "the model's config"), _table(other, path)
     if merge is not None:
         for table in (own, reference):
@@ -46,6 +48,7 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
             f"the model predicts {own}'s classes, {path} has {reference}'s; --merge TABLE names common ones: "
             f"{', '.join(known) or 'there is no table that knows both'}"
         )
+    cfg.update(bands=None, value_range=None)  # they are of the model's own sets; the other's pipelines have theirs
     cfg.test_dataloader.dataset = other.test_dataloader.dataset
     if other.get("tta_pipeline"):
         cfg.tta_pipeline = other.tta_pipeline

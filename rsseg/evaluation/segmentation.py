@@ -42,7 +42,8 @@ class SegmentationMetric(BaseMetric):
 
     Args:
         ignore_index: Target value that does not count.
-        output_dir: Folder for predictions as palette PNGs in the raw values of the label files; None writes none.
+        output_dir: Folder for predictions as palette PNGs in the raw values of the label files, 255 where the image has
+            no data; None writes none.
         format_only: Only write predictions; for images without labels.
         samrs_compat: Report, beside the right scores, what the SAMRS release's evaluation makes of the same
             predictions, in keys that end in ``_samrs_compat``.  Its histogram counts every ignored pixel as a correctly
@@ -203,4 +204,8 @@ class SegmentationMetric(BaseMetric):
         if "sets" in (self.dataset_meta or {}):
             folder = folder / sample["dataset_name"]
         folder.mkdir(parents=True, exist_ok=True)
-        indexed(table.raw[pred], palette).save(folder / f"{Path(sample['img_path']).stem}.png")
+        values = table.raw[np.minimum(pred, table.num_classes - 1)]  # 255 is no class of open-vocabulary models
+        values[pred >= table.num_classes] = IGNORE
+        if sample.get("valid") is not None:
+            values[~sample["valid"]] = IGNORE
+        indexed(values, palette).save(folder / f"{Path(sample['img_path']).stem}.png")

@@ -111,6 +111,11 @@ def views_of(config: Config) -> tuple[tuple[int, ...], ...]:
     return tuple(views)
 
 
+def _as_loaded(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Pixels of the types that training sees."""
+    return pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)
+
+
 class SegmentorScorer:
     """Scores of windows, computed as mmseg's ``inference_model`` does.
 
@@ -152,7 +157,7 @@ class SegmentorScorer:
         if mean is not None and len(mean) != len(windows[0]):  # a single band would become all of them in silence
             raise ConfigError(f"the model takes {len(mean)} bands, not {len(windows[0])}; name as many with --bands")
         sizes = {"ori_shape": shape, "img_shape": shape, "pad_shape": shape, "padding_size": [0, 0, 0, 0]}
-        inputs = [torch.from_numpy(np.ascontiguousarray(pixels)) for pixels in windows]
+        inputs = [torch.from_numpy(np.ascontiguousarray(_as_loaded(pixels))) for pixels in windows]
         samples = [SegDataSample(metainfo={**sizes, **self._meta}) for _ in windows]
         with torch.inference_mode():
             return self.model.data_preprocessor({"inputs": inputs, "data_samples": samples}, False)

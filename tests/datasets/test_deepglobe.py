@@ -53,7 +53,7 @@ def test_a_real_image(samples, tmp_path, run_tool):
     done = run_tool("prepare_data", "deepglobe", samples / "deepglobe", tmp_path / "out", "--workers", 1)
     assert done.returncode == 0, done.stderr
     folders = dict(img_path="img_dir/val", seg_map_path="ann_dir/val")
-    load = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+    load = [dict(type="LoadImage"), dict(type="LoadLabels")]
     root = str(tmp_path / "out")
     data = TableDataset("deepglobe", data_root=root, data_prefix=folders, img_suffix=".png", pipeline=load)
     assert len(data) == 4 and data[0]["img"].shape == (1224, 1224, 3)

@@ -9,11 +9,11 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from rsseg.datasets import LoadFirstBands, PairsDataset
+from rsseg.datasets import PairsDataset
 from rsseg.datasets.pairs import find_pairs
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
-LOAD = [dict(type="LoadFirstBands"), dict(type="LoadLabels")]
+LOAD = [dict(type="LoadImage", bands=(1, 2, 3)), dict(type="LoadLabels")]
 
 
 def picture(path, pixels):
@@ -71,23 +71,6 @@ def test_the_first_layout_that_is_there_is_read(tmp_path):
     (tmp_path / "new/b.png").unlink()
     with pytest.raises(ValueError, match="flair has other classes than potsdam"):
         PairsDataset(**options)
-
-
-def test_of_five_bands_three_are_read(tmp_path):
-    raster(tmp_path / "IMG_1.tif", np.arange(5)[:, None, None] * np.ones((1, 2, 3)))
-    results = LoadFirstBands()({"img_path": str(tmp_path / "IMG_1.tif")})
-    assert results["img"].shape == (2, 3, 3) and results["img"][0, 0].tolist() == [2, 1, 0]  # blue first
-    assert results["img_shape"] == results["ori_shape"] == (2, 3)
-    picture(tmp_path / "a.png", np.full((2, 3, 3), [0, 1, 2]))
-    assert LoadFirstBands()({"img_path": str(tmp_path / "a.png")})["img"][0, 0].tolist() == [2, 1, 0]
-    raster(tmp_path / "two.tif", np.zeros((2, 2, 3)))
-    with pytest.raises(ValueError, match=r"two\.tif: expected red, green and blue of uint8, found 2 band"):
-        LoadFirstBands()({"img_path": str(tmp_path / "two.tif")})
-    (tmp_path / "broken.tif").write_bytes(b"II*")
-    with pytest.raises(ValueError, match=r"broken\.tif: cannot be read"):
-        LoadFirstBands()({"img_path": str(tmp_path / "broken.tif")})
-    with pytest.raises(FileNotFoundError, match=r"gone\.tif: no such image"):
-        LoadFirstBands()({"img_path": str(tmp_path / "gone.tif")})
 
 
 def published_flair(root):

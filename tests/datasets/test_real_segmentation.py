@@ -8,7 +8,7 @@ import pytest
 from rsseg.datasets import OpenEarthMapDataset, TableDataset
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
-LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+LOAD = [dict(type="LoadImage"), dict(type="LoadLabels")]
 
 
 @pytest.mark.parametrize(("table", "classes"), [("potsdam", 5), ("loveda", 7)])

@@ -21,7 +21,7 @@ from rsseg.datasets import (
 )
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
-LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+LOAD = [dict(type="LoadImage"), dict(type="LoadLabels")]
 
 
 def write_pairs(root, table_values, stems=("a", "b")):

@@ -45,7 +45,7 @@ def tiny(tmp_path):
     head = dict(type="FCNHead", in_channels=3, channels=3, in_index=0, num_convs=0, concat_input=False, num_classes=3,
                 norm_cfg=dict(type="BN"), align_corners=False, loss_decode=dict(type="CrossEntropyLoss"))  # fmt: skip
     normalise = dict(type="SegDataPreProcessor", mean=[120.0] * 3, std=[60.0] * 3, bgr_to_rgb=True, size_divisor=1)
-    pipeline = [dict(type="LoadImageFromFile"), dict(type="LoadLabels"), dict(type="PackSegInputs")]
+    pipeline = [dict(type="LoadImage"), dict(type="LoadLabels"), dict(type="PackSegInputs")]
     files = dict(data_root=str(tmp_path), data_prefix=dict(img_path="img", seg_map_path="ann"), img_suffix=".png")
     data = dict(type="TableDataset", table=str(tmp_path / "rgb.json"), pipeline=pipeline, **files)
     loader = dict(batch_size=1, num_workers=0, dataset=data, sampler=dict(type="DefaultSampler", shuffle=False))
@@ -102,7 +102,7 @@ def test_a_test_names_what_is_wrong_with_its_checkpoint(tmp_path, tiny):
         score(tiny, write_checkpoint(tmp_path / "order.pth", torch.eye(3), ["green", "red", "blue"]))
     flips = [dict(type="RandomFlip", prob=p, direction="horizontal") for p in (0.0, 1.0)]
     views = [flips, [dict(type="LoadLabels")], [dict(type="PackSegInputs")]]
-    tiny.test_dataloader.dataset.pipeline = [dict(type="LoadImageFromFile"), dict(type="TestTimeAug", transforms=views)]
+    tiny.test_dataloader.dataset.pipeline = [dict(type="LoadImage"), dict(type="TestTimeAug", transforms=views)]
     tiny.model = dict(type="FlipsModel", module=tiny.model)
     assert score(tiny, str(tmp_path / "good.pth"))["mIoU"] == 100
     with pytest.raises(ValueError, match=r"nan\.pth: the model's scores are not finite"):

@@ -60,7 +60,7 @@ def write_world(root: Path, regions=REGIONS) -> dict:
             pixels = np.full((8, 8, 3), 30 * i + n, np.uint8)
             cv2.imwrite(str(root / region / "images" / f"{region}_{n}.tif"), pixels)
     (root / "train.txt").write_text("".join(f"{region}_{n}.tif\n" for region in regions for n in (1, 2)))
-    load = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+    load = [dict(type="LoadImage"), dict(type="LoadLabels")]
     dataset = dict(type="OpenEarthMapDataset", table="openearthmap", data_root=str(root), ann_file="train.txt")
     loader = dict(dataset=dict(**dataset, pipeline=load))
     return dict(train_dataloader=loader, val_dataloader=loader)

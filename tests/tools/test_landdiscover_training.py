@@ -28,7 +28,7 @@ model = dict(
     test_cfg=dict(mode="whole"),
 )
 _pipeline = [
-    dict(type="LoadImageFromFile"),
+    dict(type="LoadImage"),
     dict(type="LoadLabels"),
     dict(type="Resize", scale=(1333, 192), keep_ratio=True),
     dict(type="RandomCrop", crop_size=(96, 96)),
@@ -98,7 +98,7 @@ def test_a_small_gsnet_learns(world, repo, tmp_path, run_tool):
     path, start = tmp_path / "small.py", tmp_path / "start.pth"
     path.write_text(CONFIG.format(repo=repo, data=world, steps=STEPS, start=start))
     cfg = Config.fromfile(path)
-    loading = [dict(type="LoadFirstBands"), dict(type="Resize", scale=(1333, 192), keep_ratio=True)]
+    loading = [dict(type="LoadImage"), dict(type="Resize", scale=(1333, 192), keep_ratio=True)]
     pipeline = [*loading, dict(type="LoadLabels"), cfg.train_dataloader.dataset.pipeline[-1]]
     data = DATASETS.build({**cfg.train_dataloader.dataset, "pipeline": pipeline})
     assert len(data) == 12

@@ -1,11 +1,16 @@
-"""Pipelines and loaders of every segmentation dataset; a dataset's own file adds type and paths."""
+"""Pipelines and loaders of every segmentation dataset; a dataset's own file adds type and paths.
+
+Images are red, green and blue of 8 bits.  For others a config sets ``bands`` and ``value_range`` (of LoadImage) once.
+"""
+
+bands, value_range = None, None
 
 meta_keys = (
     "img_path", "seg_map_path", "ori_shape", "img_shape", "pad_shape", "scale_factor", "flip", "flip_direction",
     "reduce_zero_label", "dataset_name", "table",
 )  # fmt: skip
-# Labels lie on the pixels as stored, so a camera's EXIF orientation must not turn the image.
-load_image = dict(type="LoadImageFromFile", color_type="color_ignore_orientation")
+test_keys = (*meta_keys, "valid")  # predictions have no class where an image has no data
+load_image = dict(type="LoadImage", bands=bands, value_range=value_range)
 
 
 def _train(crop):
@@ -54,6 +59,16 @@ def _squash(*jitter, crop=384):
     ]
 
 
+def _vocabulary(loader):
+    """Tests of open-vocabulary models: labels come after resizing, keep their size, and scores are counted there."""
+    return [
+        loader,
+        dict(type="Resize", scale=(2560, 640), keep_ratio=True, backend="pillow"),
+        dict(type="LoadLabels"),
+        dict(type="PackSegInputs", meta_keys=test_keys),
+    ]
+
+
 def _flips(*directions):
     """Test-time augmentation: the image as it is, and flipped in each of the directions."""
     flips = [dict(type="RandomFlip", prob=1.0, direction=direction) for direction in directions]
@@ -64,7 +79,7 @@ def _flips(*directions):
             transforms=[
                 [dict(type="RandomFlip", prob=0.0, direction="horizontal"), *flips],
                 [dict(type="LoadLabels")],
-                [dict(type="PackSegInputs", meta_keys=meta_keys)],
+                [dict(type="PackSegInputs", meta_keys=test_keys)],
             ],
         ),
     ]
@@ -87,19 +102,15 @@ sep_test_pipeline = [
     load_image,
     dict(type="LoadLabels"),
     dict(type="CentreCrop", size=(512, 512)),
-    dict(type="PackSegInputs", meta_keys=meta_keys),
+    dict(type="PackSegInputs", meta_keys=test_keys),
 ]
 test_pipeline = [
     load_image,
     dict(type="LoadLabels"),
-    dict(type="PackSegInputs", meta_keys=meta_keys),
+    dict(type="PackSegInputs", meta_keys=test_keys),
 ]
-vocabulary_pipeline = [
-    dict(type="LoadFirstBands", color_type="color_ignore_orientation"),
-    dict(type="Resize", scale=(2560, 640), keep_ratio=True, backend="pillow"),
-    dict(type="LoadLabels"),  # after resizing: labels keep their size, and scores are counted there
-    dict(type="PackSegInputs", meta_keys=meta_keys),
-]
+vocabulary_pipeline = _vocabulary(load_image)
+vocabulary_pipeline_first_bands = _vocabulary(dict(type="LoadImage", bands=(1, 2, 3)))
 tta_pipeline = _flips("horizontal", "vertical")
 tta_horizontal = _flips("horizontal")  # the SAMRS release's, which it always uses on Potsdam and iSAID
 train_dataloader = dict(

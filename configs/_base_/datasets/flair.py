@@ -14,6 +14,6 @@ test_dataloader = dict(
             dict(images="**/*aerial_test/**/IMG_*.tif", labels="**/*labels_test/**/MSK_*.tif"),
             dict(images="**/IMG_*.tif", labels="**/MSK_*.tif"),
         ],
-        pipeline={{_base_.vocabulary_pipeline}},
+        pipeline={{_base_.vocabulary_pipeline_first_bands}},
     ),
 )

@@ -7,11 +7,10 @@ from typing import Any
 
 import mmpretrain.registry
 import mmseg.registry
-import torch
 from mmpretrain.models import ClsDataPreprocessor
-from mmseg.models import SegDataPreProcessor
 
 from rsseg.datasets.bigearthnet.band_table import band_statistics
+from rsseg.datasets.preprocessing import MultibandPreprocessor
 from rsseg.errors import ConfigError
 
 __all__ = ["BandPreprocessor", "SegBandPreprocessor"]
@@ -54,15 +53,12 @@ class BandPreprocessor(ClsDataPreprocessor):
 
 
 @mmseg.registry.MODELS.register_module(name="BandPreprocessor")
-class SegBandPreprocessor(SegDataPreProcessor):
+class SegBandPreprocessor(MultibandPreprocessor):
     """As :class:`BandPreprocessor`, for segmentation; in configs it has the same name."""
 
     def __init__(self, bands: Sequence[str], version: str = "v2", **kwargs: Any) -> None:
-        mean, std = band_statistics(bands, version)
-        super().__init__(**kwargs)  # which takes one or three values only
-        for name, values in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
-        self._enable_normalize, self.bands = True, tuple(bands)
+        super().__init__(*band_statistics(bands, version), **{"bgr_to_rgb": False, **kwargs})
+        self.bands = tuple(bands)
 
     def forward(self, data: Any, training: bool = False) -> Any:
         """As mmseg's."""

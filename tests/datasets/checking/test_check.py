@@ -13,7 +13,7 @@ from rsseg.datasets.checking.check import Check, check_config, class_weights, gu
 from rsseg.datasets.checking.table import describe
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
-LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+LOAD = [dict(type="LoadImage"), dict(type="LoadLabels")]
 MMSEG = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
 
 

@@ -96,7 +96,7 @@ def test_contradictions_are_named(release: Path, change_pickle: Change) -> None:
 
 @pytest.mark.usefixtures("mmseg_scope")
 def test_training_on_them(release: Path) -> None:
-    steps = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+    steps = [dict(type="LoadImage"), dict(type="LoadLabels")]
     data = ReleasedDataset("sota", str(release / "dotav2_1024/trainval"), pipeline=steps)
     assert [Path(data.get_data_info(i)["img_path"]).stem for i in range(len(data))] == ["P1_0003", "P1_0000"]
     sample = data[0]

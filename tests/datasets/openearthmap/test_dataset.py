@@ -13,7 +13,7 @@ from rsseg.datasets.openearthmap import new_split
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_of
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
-LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+LOAD = [dict(type="LoadImage"), dict(type="LoadLabels")]
 
 
 def open_set(root, **options):

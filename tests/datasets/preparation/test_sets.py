@@ -14,7 +14,7 @@ from rsseg.datasets.preparation import SETS, ColourCode, cut_pairs, isaid_pairs,
 from rsseg.errors import JobError
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
-LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadLabels")]
+LOAD = [dict(type="LoadImage"), dict(type="LoadLabels")]
 COLOURS = {0: (0, 0, 0), 1: (255, 255, 255), 2: (0, 0, 255), 3: (0, 255, 255), 4: (0, 255, 0), 5: (255, 255, 0)}
 COLOURS[6] = (255, 0, 0)
 

@@ -129,7 +129,7 @@ def test_a_resumed_run_repeats_an_uninterrupted_one(build, toy_config, converted
     converted_set(tmp_path / "set", 18)
     config = Config.fromfile(repo / "configs/_base_/default_runtime.py")
     schedule = Config.fromfile(repo / "configs/_base_/schedules/gsnet_30k.py")
-    pipeline = [dict(type="LoadImageFromFile"), dict(type="LoadLabels"), dict(type="PackSegInputs")]
+    pipeline = [dict(type="LoadImage"), dict(type="LoadLabels"), dict(type="PackSegInputs")]
     sampler = dict(type="ProportionalSampler", batch_size=2)
     train = dict(type="ConvertedDataset", table="sota", data_root=str(tmp_path / "set"), pipeline=pipeline)
     for name in ("val_cfg", "val_evaluator", "test_cfg", "test_evaluator"):

@@ -1,0 +1,118 @@
+"""Transforms that read files: images by the one reader of :mod:`rsseg.io.rasters`, labels by the class table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import TRANSFORMS
+
+from rsseg.errors import DataError
+from rsseg.io.labels import read_labels
+from rsseg.io.pixel_settings import spec_of
+from rsseg.io.rasters import read_image
+from rsseg.metainfo import IGNORE, load_metainfo
+
+__all__ = ["LoadImage", "LoadLabels"]
+
+_COLOURS = 3
+_WHITE = 255.0
+
+
+def _ignore_invalid(results: dict[str, Any]) -> None:
+    """Pixels without data carry no label."""
+    valid, labels = results.get("valid"), results.get("gt_seg_map")
+    if valid is None or labels is None:
+        return
+    if valid.shape != labels.shape:
+        raise DataError(
+            f"{results['img_path']} has {valid.shape} pixels (H, W), its labels {results.get('seg_map_path')} "
+            f"{labels.shape}; they must be the same"
+        )
+    results["gt_seg_map"] = np.where(valid, labels, np.array(IGNORE, labels.dtype))
+
+
+@TRANSFORMS.register_module()
+class LoadImage(BaseTransform):
+    """Read an image as maps do, by :func:`rsseg.io.rasters.read_image`; nothing is guessed, nothing is cut to 8 bits.
+
+    Adds ``img`` (H, W, C): blue, green, red where there are three bands (what mmseg's models expect), else the bands as
+    declared; uint8 as stored, else float32.  ``img_shape`` and ``ori_shape``.  ``white``, the value of full brightness:
+    255, or None where the range of values is not known.  And where pixels are not valid (nodata, alpha, masks, NaN)
+    ``valid`` (H, W) bool, of the image as stored: maps have no class there, and the labels of these pixels become 255,
+    so that they are neither trained on nor scored.
+
+    Args:
+        bands: Numbers from 1, red, green, blue first; None takes the bands that a file calls red, green and blue.
+        value_range: ``(low, high)`` values that become 0 and 255; ``"raw"`` leaves numbers as they are, for models that
+            normalise them; None: files must hold 8 bits.
+        repeat_grey: A file whose only band is grey gives that band three times.
+
+    Raises:
+        ConfigError: An argument is not allowed.
+        FileNotFoundError: There is no such file.
+        DataError: It is damaged, its bands or the meaning of its numbers are not known, or it has another size than
+            its labels.
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[int] | None = None,
+        value_range: Sequence[float] | str | None = None,
+        repeat_grey: bool = False,
+    ) -> None:
+        self.spec = spec_of(dict(bands=bands, value_range=value_range, repeat_grey=repeat_grey))
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``img``, ``img_shape``, ``ori_shape``, ``white`` and perhaps ``valid``."""
+        pixels, valid = read_image(results["img_path"], self.spec)
+        if pixels.shape[2] == _COLOURS:
+            pixels = pixels[..., ::-1]
+        if pixels.dtype != np.uint8:
+            pixels = pixels.astype(np.float32, copy=False)
+        results["img"] = np.ascontiguousarray(pixels)
+        results["img_shape"] = results["ori_shape"] = pixels.shape[:2]
+        results["white"] = None if self.spec.value_range == "raw" else _WHITE
+        if valid is not None:
+            results["valid"] = valid
+            _ignore_invalid(results)
+        return results
+
+    def __repr__(self) -> str:
+        return f"LoadImage({self.spec})"
+
+
+@TRANSFORMS.register_module()
+class LoadLabels(BaseTransform):
+    """Read a label file and turn its raw values into training ids by the dataset's class table.
+
+    Needs ``seg_map_path`` and ``table`` (set by :class:`TableDataset`); adds ``gt_seg_map`` (H, W) uint8 with 255
+    where there is no label, or no data in an image that :class:`LoadImage` has read.  Palette PNGs keep their indices.
+    A sample of a set that is read without labels (it has no ``seg_map_path``) stays without, for tests that only write
+    predictions.  For datasets of mmseg, which have no class table, labels are read by mmseg's ``LoadAnnotations``.
+
+    Raises:
+        FileNotFoundError: The label file is absent or unreadable.
+        ValueError: It is not single-channel uint8, or holds a value that the table does not allow.
+        DataError: It has another size than an image some pixels of which are not valid.
+    """
+
+    def __init__(self) -> None:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``gt_seg_map``."""
+        path = results.get("seg_map_path")
+        if path is None:
+            return results
+        if results.get("table") is None:
+            results = LoadAnnotations()(results)
+        else:
+            results["gt_seg_map"] = load_metainfo(results["table"]).encode(read_labels(path), str(path))
+            results.setdefault("seg_fields", []).append("gt_seg_map")
+        _ignore_invalid(results)
+        return results

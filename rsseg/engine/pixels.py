@@ -1,0 +1,132 @@
+"""Bands, range, mean and standard deviation of a model: checked before training, kept in checkpoints, used in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS, TRANSFORMS
+
+from rsseg.errors import ConfigError
+from rsseg.io.bands import PixelSpec
+from rsseg.io.pixel_settings import (
+    check_bands,
+    check_raster,
+    declared_spec,
+    merge_specs,
+    record_pixels,
+    same_numbers,
+    transform_errors,
+)
+
+__all__ = ["KeepPixels", "check_statistics", "statistics_of", "use_pixels"]
+
+
+def statistics_of(model: Any) -> tuple[list[float] | None, list[float] | None]:
+    """Mean and standard deviation of a model's preprocessor, one number for each band; None where it has none."""
+    found = (getattr(getattr(model, "data_preprocessor", None), name, None) for name in ("mean", "std"))
+    mean, std = (value.flatten().tolist() if isinstance(value, torch.Tensor) else None for value in found)
+    return mean, std
+
+
+def check_statistics(model: Any, kept: Mapping[str, Any], checkpoint: str) -> None:
+    """Refuse a model that normalises by another mean or standard deviation than its checkpoint was trained with.
+
+    Args:
+        model: With ``data_preprocessor``.
+        kept: ``meta["pixels"]`` of the checkpoint.
+        checkpoint: The file, for errors.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    for name, own in zip(("mean", "std"), statistics_of(model), strict=True):
+        if name in kept and not same_numbers(own, kept[name]):
+            raise ConfigError(
+                f"the config's model.data_preprocessor has {name} {own}, but {checkpoint} was trained with "
+                f"{kept[name]}; set model.data_preprocessor.{name} to the latter"
+            )
+
+
+def _leaves(dataset: Any) -> Iterator[Any]:
+    """Datasets inside of those that join or repeat others."""
+    inner = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
+    if inner == [None]:
+        yield dataset
+    else:
+        for part in inner:
+            yield from _leaves(part)
+
+
+def _image_loaders(dataset: Any) -> Iterator[Any]:
+    """The ``LoadImage`` of a dataset's pipeline; None where it loads images otherwise."""
+    kind = TRANSFORMS.get("LoadImage")
+    for transform in getattr(getattr(dataset, "pipeline", None), "transforms", ()):
+        if kind is not None and isinstance(transform, kind):
+            yield transform
+
+
+def use_pixels(runner: Runner, model: Any, kept: Mapping[str, Any], checkpoint: str, other_set: bool = False) -> None:
+    """Let the test set read images as the checkpoint was trained, where the config does not say how.
+
+    Args:
+        runner: Of the test; what its dataset has built is changed.
+        model: With ``data_preprocessor``.
+        kept: ``meta["pixels"]`` of the checkpoint; empty for one that says nothing.
+        checkpoint: The file, for errors.
+        other_set: The data set is another one than the model's: what it declares holds.
+
+    Raises:
+        ConfigError: Config and checkpoint contradict each other, or a transform cannot work on such images.
+        DataError: An image cannot be what the checkpoint was trained on.
+    """
+    check_statistics(model, kept, checkpoint)
+    for dataset in _leaves(runner.test_dataloader.dataset):
+        for loader in _image_loaders(dataset):
+            known = {} if other_set and loader.spec != PixelSpec() else kept
+            loader.spec = merge_specs(loader.spec, known, "the config", checkpoint)
+            check_bands(loader.spec, statistics_of(model)[0], "the test set")
+            _refuse(transform_errors(runner.cfg.get("test_dataloader"), loader.spec))
+            if len(dataset) and known:
+                check_raster(dataset.get_data_info(0)["img_path"], known, checkpoint)
+
+
+def _refuse(errors: list[str]) -> None:
+    if errors:
+        raise ConfigError("; ".join(errors))
+
+
+@HOOKS.register_module()
+class KeepPixels(Hook):
+    """Keep bands, range of values, mean and standard deviation in ``meta["pixels"]`` of every checkpoint.
+
+    Before the first iteration the config's own are compared: as many means as bands, and only transforms that work on
+    such images.
+
+    Raises:
+        ConfigError: They do not fit.
+    """
+
+    priority = "VERY_HIGH"
+
+    def before_train(self, runner: Runner) -> None:
+        """Compare bands, means and transforms."""
+        mean = statistics_of(_bare(runner.model))[0]
+        for name in ("train_dataloader", "val_dataloader"):
+            loader = runner.cfg.get(name)
+            spec = declared_spec(loader)
+            if spec is not None:
+                check_bands(spec, mean, name)
+                _refuse(transform_errors(loader, spec))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Add ``meta["pixels"]``."""
+        checkpoint["meta"]["pixels"] = record_pixels(runner.cfg, *statistics_of(_bare(runner.model)))
+
+
+def _bare(model: Any) -> Any:
+    return model.module if is_model_wrapper(model) else model

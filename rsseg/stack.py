@@ -25,7 +25,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import ModuleType
 from typing import Any, TextIO
 
-__all__ = ["lazy_package", "require_pretraining", "require_stack", "require_stack_or_exit"]
+from rsseg.errors import MissingPackageError
+
+__all__ = ["lazy_package", "require_pretraining", "require_stack"]
 
 INSTALL = 'python -m pip install "rsseg[mm]"  (in a checkout: python -m pip install -e ".[mm]")'
 _NEEDS = {"mmcv": (2, 0), "mmengine": (0, 10), "mmseg": (1, 2)}
@@ -79,19 +81,24 @@ def _without_onedl() -> Iterator[None]:
             del sys.modules[name]
 
 
-def require_stack() -> None:
+def require_stack(*only: str) -> None:
     """Import mmcv, mmengine and mmseg once, quietly.
 
     Two lines of third-party noise (a missing OneDL client, ops that rsseg never uses) are held back; everything else
     that the stack prints or warns about still shows.
 
+    Args:
+        only: Packages of the stack that are enough; without any, all of it.
+
     Raises:
-        ImportError: A package is missing or older than rsseg understands; the message names the command to run.
+        MissingPackageError: A package is missing or older than rsseg understands; the message names the command to run.
     """
     for message in _NOISY_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
-    for name, oldest in _NEEDS.items():
-        _require(name, oldest)
+    for name in only or _NEEDS:
+        _require(name, _NEEDS[name])
+    if only:
+        return
     with _without_noise(), _without_onedl():
         for name in ("mmseg.datasets", "mmseg.models", "mmseg.evaluation", "mmseg.engine"):
             importlib.import_module(name)
@@ -102,7 +109,7 @@ def require_pretraining() -> None:
     """Import mmpretrain as well, which only pre-training without labels needs.
 
     Raises:
-        ImportError: As for :func:`require_stack`.
+        MissingPackageError: As for :func:`require_stack`.
     """
     require_stack()
     _require("mmpretrain", (1, 2))
@@ -116,27 +123,14 @@ def _require(name: str, oldest: tuple[int, int]) -> None:
         with _without_noise():
             module = importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f"rsseg needs the MM stack, but {name} does not import ({error}). Run: {INSTALL}") from error
+        raise MissingPackageError(
+            f"rsseg needs the MM stack, but {name} does not import ({error}). Run: {INSTALL}"
+        ) from error
     version = getattr(module, "__version__", "0")
     found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if found < oldest:
         need = ".".join(map(str, oldest))
-        raise ImportError(f"rsseg needs {name} >= {need}, found {version}. Run: {INSTALL}")
-
-
-def require_stack_or_exit(*only: str) -> None:
-    """For command-line tools: :func:`require_stack`, ending the program with its message instead of a traceback.
-
-    Args:
-        only: Packages of the stack that are enough; without any, all of it.
-    """
-    try:
-        for name in only:
-            _require(name, _NEEDS[name])
-        if not only:
-            require_stack()
-    except ImportError as error:
-        sys.exit(str(error))
+        raise MissingPackageError(f"rsseg needs {name} >= {need}, found {version}. Run: {INSTALL}")
 
 
 def lazy_package(

@@ -30,7 +30,7 @@ def run(repo, tmp_path, code, **modules):
     ],
 )
 def test_a_missing_or_old_stack_names_the_command(repo, tmp_path, text, message):
-    code = "from rsseg.stack import require_stack_or_exit; require_stack_or_exit()"
+    code = "from rsseg.commands import run_tool; from rsseg.stack import require_stack; run_tool(require_stack)"
     result = run(repo, tmp_path, code, mmseg=text)
     assert result.returncode == 1
     assert message in result.stderr

@@ -9,16 +9,16 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
     from rsseg.engine.launch import ConfigOptions
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("config", help="conversion config with truth, for example configs/samrs/convert_hrsc.py")
     parser.add_argument("--prompts", nargs="+", help="prompt kinds (default: the 15 of SAMRS, table 1)")
     parser.add_argument("--predictor", help="mask model: sam, grabcut, box, or a name in predictors")
@@ -32,11 +32,11 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Load the config, apply the options, measure, draw."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
-    require_stack_or_exit()
+    require_stack()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion import load_config, shard_of
     from rsseg.conversion.ablation import PAPER_PROMPTS, ablate_prompts
@@ -45,18 +45,13 @@ def main() -> None:
 
     told = {**(args.cfg_options or {}), **({"predictor": args.predictor} if args.predictor else {})}
     prompts, union = args.prompts or PAPER_PROMPTS, args.samrs_compat_union
-    try:
-        config = load_config(args.config, told)
-        config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
-        report = ablate_prompts(
-            config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher), args.update
-        )
-        if report.result is not None:
-            save_figure(ablation_figure(report.result), report.out_dir / "ablation.png")
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(report.error_summary)
+    config = load_config(args.config, told)
+    config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
+    report = ablate_prompts(config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher), args.update)
+    if report.result is not None:
+        save_figure(ablation_figure(report.result), report.out_dir / "ablation.png")
+    return report.error_summary
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -8,7 +8,6 @@ Prints ``NAME ours=... reference=... ratio=...`` (medians; ratio = reference / o
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -18,11 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from benchmarks import ENTRIES, measure
 
+from rsseg.commands import make_parser, run_tool
+
 
 def main() -> int:
     """Run the entries named on the command line."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="entries to measure (see --list)")
     parser.add_argument("--list", action="store_true", help="name the entries")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each side (default 5)")
@@ -45,4 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

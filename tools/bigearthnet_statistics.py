@@ -10,15 +10,15 @@ Exit status 1 names patches that could not be read; all others are counted.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import sys
 from pathlib import Path
 
+from rsseg.commands import make_parser, run_tool
 
-def main() -> None:
+
+def main() -> int | str | None:
     """Parse the arguments, count, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("root", type=Path, help="where the archive was unpacked")
     parser.add_argument("out", type=Path, help="folder of the tables and figures")
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
@@ -27,12 +27,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.reports.bigearthnet.report import report_archive
 
-    try:
-        problems = report_archive(args.root, args.out, args.version, args.metadata).problems
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit("\n".join([f"{len(problems)} patches could not be read:", *problems[:20]]) if problems else 0)
+    problems = report_archive(args.root, args.out, args.version, args.metadata).problems
+    return "\n".join([f"{len(problems)} patches could not be read:", *problems[:20]]) if problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

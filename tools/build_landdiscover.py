@@ -12,21 +12,20 @@ goes on where it stopped.  Exit status 1 names the files that could not be used;
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 SETS = {"openearthmap": "OpenEarthMap", "loveda": "LoveDA", "deepglobe": "DeepGlobe", "sota": "SOTA", "sior": "SIOR"}
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Parse the arguments, build, write the lists."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("out", type=Path, help="folder of the set")
     for name, shown in SETS.items():
         parser.add_argument(f"--{name}", type=Path, nargs="+", metavar="DIR", help=f"folders of {shown}")
@@ -39,21 +38,18 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     parser.add_argument("--update", action="store_true", help="write anew the pairs whose files have changed since")
     args = parser.parse_args()
-    require_stack_or_exit()
+    require_stack()
     folders = {name: getattr(args, name) for name in SETS if getattr(args, name)}
     if bool(folders) == args.only_lists:
         parser.error("give at least one set, or --only-lists alone")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.landdiscover import build_landdiscover, list_pairs, write_subsets
 
-    try:
-        built = build_landdiscover(folders, args.out, args.copy, args.workers, args.update) if folders else None
-        if built is None or built.pairs:
-            write_subsets(list_pairs(args.out), args.out / "lists", args.subsets, args.seeds)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(built.error_summary if built else None)
+    built = build_landdiscover(folders, args.out, args.copy, args.workers, args.update) if folders else None
+    if built is None or built.pairs:
+        write_subsets(list_pairs(args.out), args.out / "lists", args.subsets, args.seeds)
+    return built.error_summary if built else None
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

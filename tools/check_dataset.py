@@ -11,16 +11,16 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
     from rsseg.engine.launch import ConfigOptions
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("config", help="config file")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: %(default)s)")
     parser.add_argument("--show", type=int, default=3, help="files to name of each problem (default: %(default)s)")
@@ -28,29 +28,25 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Check and report."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
-    require_stack_or_exit()
+    require_stack()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     from rsseg.datasets.checking.check import check_config
     from rsseg.datasets.checking.table import describe
+    from rsseg.io.configs import read_config
 
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options or {})
+    config = read_config(args.config, args.cfg_options)
     init_default_scope(config.get("default_scope") or "mmseg")
-    try:
-        check = check_config(config, args.workers)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    check = check_config(config, args.workers)
     logging.getLogger("rsseg").info("%s", describe(check, args.show))
-    sys.exit(1 if check.problems else 0)
+    return 1 if check.problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

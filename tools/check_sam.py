@@ -8,9 +8,9 @@ Prints a table; ends with exit status 1 where any pixel differs.
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
+
+from rsseg.commands import make_parser, run_tool
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -21,7 +21,7 @@ def _size(text: str) -> tuple[int, int]:
 def main() -> int:
     """Compare masks on random images."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--model", default="vit_b", help="vit_h, vit_l, vit_b or vit_t (default vit_b)")
     weights = parser.add_mutually_exclusive_group(required=True)
     weights.add_argument("--checkpoint", help="weights of that model")
@@ -46,4 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

@@ -11,17 +11,17 @@ without suffix.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
+from rsseg.commands import make_parser, run_tool
 
-def main() -> None:
+
+def main() -> int | str | None:
     """Parse the arguments, compare, write."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("first", type=Path, help="folder of labels; rows of the confusion matrix")
     parser.add_argument("second", type=Path, help="folder of labels; columns")
     parser.add_argument("out", type=Path, help="folder of the tables and the figure")
@@ -39,16 +39,12 @@ def main() -> None:
 
     first = LabelFolder(args.first, args.table, args.merge)
     second = LabelFolder(args.second, args.second_table or args.table, args.merge)
-    try:
-        names = args.list.read_text(encoding="utf-8-sig").split() if args.list else None
-        agreement = compare_folders(first, second, names, args.workers)
-        write_agreement(agreement, args.out)
-        save_figure(confusion_figure(agreement, tuple(args.titles)), args.out / "confusion.png")
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    agreement = compare_folders(first, second, args.list, args.workers)
+    write_agreement(agreement, args.out)
+    save_figure(confusion_figure(agreement, tuple(args.titles)), args.out / "confusion.png")
     print(agreement_text(agreement))
-    sys.exit(f"{len(agreement.problems)} files could not be compared" if agreement.problems else 0)
+    return f"{len(agreement.problems)} files could not be compared" if agreement.problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -11,16 +11,16 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
     from rsseg.engine.launch import ConfigOptions
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("config", help="config file, for example configs/samrs/convert_sota.py")
     parser.add_argument("--out", help="output folder (default: the config's out_dir)")
     parser.add_argument("--images", help="image folder (default: the config's source)")
@@ -35,26 +35,23 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Load the config, apply the options, convert."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
-    require_stack_or_exit()
+    require_stack()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion import convert_labels, load_config, shard_of
 
     own = {"source.images": args.images, "source.annotations": args.annotations}
     told = {"out_dir": args.out, "predictor": args.predictor, **own, "source.parts": [] if any(own.values()) else None}
     told = {**(args.cfg_options or {}), **{key: value for key, value in told.items() if value is not None}}
-    try:
-        config = load_config(args.config, told)
-        shard = shard_of(args.launcher)
-        report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard, args.update)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(report.error_summary)
+    config = load_config(args.config, told)
+    shard = shard_of(args.launcher)
+    report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard, args.update)
+    return report.error_summary
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 import ast
 import logging
-import sys
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
 def _setting(text: str) -> tuple[str, object]:
@@ -29,7 +29,7 @@ def _setting(text: str) -> tuple[str, object]:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("file", help="file with weights, .pth, .safetensors or .npz")
     parser.add_argument("out", help="file to write")
     parser.add_argument("--to", choices=("backbone", "model"), help="what to take (default: what the file has)")
@@ -44,16 +44,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Convert, then give the report."""
     args = parse_args()
-    require_stack_or_exit()
+    require_stack()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.engine.weights import convert_weights
 
-    try:
-        report = convert_weights(args.file, args.out, args.to, args.backbone, dict(args.set), args.trust)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    report = convert_weights(args.file, args.out, args.to, args.backbone, dict(args.set), args.trust)
     logging.getLogger("rsseg").info("%s\nwritten to %s", report, args.out)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -12,12 +12,13 @@ import logging
 import sys
 import warnings
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("targets", nargs="+", metavar="CONFIG.py|TABLE.csv", help="what to count")
     parser.add_argument(
         "--sizes", nargs="+", type=int, default=[512, 1024], help="sides of the square images (default: 512 1024)"
@@ -28,17 +29,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Count and show."""
     args = parse_args()
-    require_stack_or_exit()
+    require_stack()
     warnings.filterwarnings("ignore", category=UserWarning)  # of mmseg about the losses it builds; none is used
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     from rsseg.evaluation.complexity import read_rows, table_lines
 
-    try:
-        for line in table_lines(read_rows(args.targets), args.sizes):
-            logging.getLogger("rsseg").info("%s", line)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    for line in table_lines(read_rows(args.targets), args.sizes):
+        logging.getLogger("rsseg").info("%s", line)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -7,28 +7,24 @@ Everything runs through the tools a user calls; each command is printed.  Writes
 
 from __future__ import annotations
 
-import argparse
 import functools
-import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
 def main() -> None:
     """Run the stages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--iters", type=int, default=300, help="iterations of each training (default 300)")
     parser.add_argument("--few", type=int, default=12, help="labelled land-cover images for fine-tuning (default 12)")
     args = parser.parse_args()
-    require_stack_or_exit()
+    require_stack()
     from rsseg.reports.demo import Demo
 
-    try:
-        Demo(Path(__file__).parents[1], functools.partial(print, flush=True), args.iters, args.few).run()
-    except (RuntimeError, ValueError) as error:
-        sys.exit(str(error))
+    Demo(Path(__file__).parents[1], functools.partial(print, flush=True), args.iters, args.few).run()
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
+
+from rsseg.commands import make_parser, run_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("root", help="the labelled set")
     parser.add_argument("--to", nargs="+", required=True, choices=("pkl", "color", "yolo", "coco"), help="formats")
     parser.add_argument("--out", help="folder to write below (default: ROOT): ins/, color/, yolo/, instances.json")
@@ -31,12 +32,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.exports import export_labels, export_summary
 
-    try:
-        rows = export_labels(args.root, args.to, args.out, args.images, args.classes, args.overwrite)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    rows = export_labels(args.root, args.to, args.out, args.images, args.classes, args.overwrite)
     logging.getLogger("rsseg").info("\n%s", export_summary(rows))
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -8,16 +8,16 @@ labels, images of withheld labels without any.  What is there stays; exit status
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
+from rsseg.commands import make_parser, run_tool
 
-def main() -> None:
+
+def main() -> int | str | None:
     """Parse the arguments, write the images, give account."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("root", type=Path, help="folder of the unpacked release, with xbd_files.csv")
     parser.add_argument("xbd", type=Path, help="folder of xBD's images, in any sub-folders")
     parser.add_argument("--dry-run", action="store_true", help="write no image, only say what would be done")
@@ -27,14 +27,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.openearthmap import fill_xbd, write_account
 
-    try:
-        filled = fill_xbd(args.root, args.xbd, args.workers, args.dry_run)
-        if args.account:
-            write_account(filled.rows, args.account)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(filled.error_summary)
+    filled = fill_xbd(args.root, args.xbd, args.workers, args.dry_run)
+    if args.account:
+        write_account(filled.rows, args.account)
+    return filled.error_summary
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

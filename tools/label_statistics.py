@@ -9,21 +9,20 @@ Each CONFIG is one set; several are drawn side by side.  For OpenEarthMap also b
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Parse the arguments, count, draw."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.engine.launch import ConfigOptions
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("out", type=Path, help="folder of the tables and figures")
     parser.add_argument("configs", nargs="+", metavar="config", help="config of a set")
     parser.add_argument(
@@ -37,27 +36,23 @@ def main() -> None:
         "--cfg-options", nargs="+", action=ConfigOptions, help="settings of the first set: key=value ..."
     )
     args = parser.parse_args()
-    require_stack_or_exit()
-    from mmengine.config import Config
+    require_stack()
     from mmengine.registry import init_default_scope
 
+    from rsseg.io.configs import read_config
     from rsseg.reports.land_cover.features import load_encoder
     from rsseg.reports.land_cover.report import draw_similarity, report_sets
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     init_default_scope("mmseg")
-    try:
-        configs = [Config.fromfile(path) for path in args.configs]
-        configs[0].merge_from_dict(args.cfg_options or {})
-        model = load_encoder(Config.fromfile(args.encoder[0]), args.encoder[1], args.device) if args.encoder else None
-        sets = report_sets(configs, args.out, args.splits, args.workers)
-        if model is not None:
-            draw_similarity(model, sets[0], args.out, args.size)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    configs = [read_config(path, None if i else args.cfg_options) for i, path in enumerate(args.configs)]
+    model = load_encoder(read_config(args.encoder[0]), args.encoder[1], args.device) if args.encoder else None
+    sets = report_sets(configs, args.out, args.splits, args.workers)
+    if model is not None:
+        draw_similarity(model, sets[0], args.out, args.size)
     problems = [problem for counts in sets for problem in counts.problems]
-    sys.exit("\n".join([f"{len(problems)} labels could not be used:", *problems[:20]]) if problems else 0)
+    return "\n".join([f"{len(problems)} labels could not be used:", *problems[:20]]) if problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

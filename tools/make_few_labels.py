@@ -10,14 +10,14 @@ data needed).  A config trains on a list by train_dataloader.dataset.subset=data
 
 from __future__ import annotations
 
-import argparse
 import logging
-import sys
+
+from rsseg.commands import make_parser, run_tool
 
 
 def main() -> None:
     """Parse the arguments, draw, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("tiles", help="what to draw from: folder, converted set, list, or potsdam")
     parser.add_argument("out", help="folder of the lists")
     parser.add_argument("--percent", type=float, nargs="+", default=[1, 3, 5], help="shares (default: 1 3 5)")
@@ -26,11 +26,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.preparation import training_tiles, write_few
 
-    try:
-        write_few(*training_tiles(args.tiles), args.out, args.percent, args.seeds)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    write_few(*training_tiles(args.tiles), args.out, args.percent, args.seeds)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rsseg.commands import make_parser, run_tool
+
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
     from rsseg.scenes import LAYOUTS, THEMES
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("layout", choices=list(LAYOUTS), help="whose files to imitate")
     parser.add_argument("out", type=Path, help="root folder of the set")
     parser.add_argument("--count", type=int, default=20, help="number of images (default: %(default)s)")
@@ -40,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

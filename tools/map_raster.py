@@ -8,12 +8,11 @@ Open-vocabulary models take their classes from --vocabulary "runway, solar panel
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
 def main() -> None:
@@ -21,18 +20,15 @@ def main() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.mapping.options import add_arguments
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     add_arguments(parser)
     args = parser.parse_args()
-    require_stack_or_exit()
+    require_stack()
     from rsseg.mapping.command import run
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        run(args)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    run(args)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

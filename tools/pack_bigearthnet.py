@@ -10,17 +10,17 @@ Exit status 1 names what could not be read or differs.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
+from rsseg.commands import make_parser, run_tool
 
-def main() -> None:
+
+def main() -> int | str | None:
     """Parse the arguments, pack, verify."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("root", type=Path, help="where the archive was unpacked")
     parser.add_argument("out", type=Path, help="folder of the packed file")
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
@@ -31,15 +31,12 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.bigearthnet import pack_archive, verify_packed
 
-    try:
-        problems = pack_archive(args.root, args.out, args.version, args.s1, args.workers).problems
-        if args.verify:
-            problems += verify_packed(args.root, args.out, args.version, args.s1, args.workers)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    problems = pack_archive(args.root, args.out, args.version, args.s1, args.workers).problems
+    if args.verify:
+        problems += verify_packed(args.root, args.out, args.version, args.s1, args.workers)
     what = f"{len(problems)} problems; what is all right is packed, and the same command tries the rest again:"
-    sys.exit("\n".join([what, *problems[:20]]) if problems else 0)
+    return "\n".join([what, *problems[:20]]) if problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

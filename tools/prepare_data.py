@@ -10,18 +10,18 @@ same command goes on where it stopped.  Exit status 1 names the images that coul
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
+
+from rsseg.commands import make_parser, run_tool
 
 OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles", "deepglobe": "data/deepglobe"}
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Parse the arguments, find the files, cut."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("set", choices=sorted(OUT))
     parser.add_argument("archive", help="folder of the unpacked files")
     parser.add_argument("out", nargs="?", help="folder of tiles (default: where the configs look)")
@@ -38,20 +38,17 @@ def main() -> None:
     from rsseg.datasets.deepglobe import deepglobe_pairs, prepare_deepglobe
     from rsseg.datasets.preparation import isaid_pairs, potsdam_pairs, prepare
 
-    try:
-        out = args.out or OUT[args.set]
-        if args.set == "deepglobe":
-            options = args.size, args.stride, args.workers, args.update
-            report = prepare_deepglobe(deepglobe_pairs(args.archive), out, *options)
-            sys.exit(report.error_summary)
-        potsdam = args.set == "potsdam"
-        options = (args.splits, args.eroded, args.bands)
-        pairs = potsdam_pairs(args.archive, *options) if potsdam else isaid_pairs(args.archive)
-        report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers, args.update)
-        sys.exit(report.error_summary)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    out = args.out or OUT[args.set]
+    if args.set == "deepglobe":
+        how = args.size, args.stride, args.workers, args.update
+        report = prepare_deepglobe(deepglobe_pairs(args.archive), out, *how)
+        return report.error_summary
+    potsdam = args.set == "potsdam"
+    options = (args.splits, args.eroded, args.bands)
+    pairs = potsdam_pairs(args.archive, *options) if potsdam else isaid_pairs(args.archive)
+    report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers, args.update)
+    return report.error_summary
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 from pathlib import Path
+
+from rsseg.commands import make_parser, run_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("root", type=Path, help="folder of the set, for example data/nwpu_vhr10/converted")
     parser.add_argument("--out", type=Path, help="folder of the report (default: ROOT/report)")
     parser.add_argument("--gallery", type=int, default=4, help="masks per class and kind (default: %(default)s)")
@@ -34,12 +35,9 @@ def main() -> None:
     from rsseg.datasets.labels import open_labels
     from rsseg.reports.labels.report import report_labels
 
-    try:
-        labels = open_labels(args.root, args.images, args.classes)
-        report_labels(labels, args.out or args.root / "report", args.gallery, args.workers)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    labels = open_labels(args.root, args.images, args.classes)
+    report_labels(labels, args.out or args.root / "report", args.gallery, args.workers)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

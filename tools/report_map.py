@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 from pathlib import Path
+
+from rsseg.commands import make_parser, run_tool
 
 
 def _bands(text: str) -> tuple[int, ...]:
@@ -18,7 +19,7 @@ def _bands(text: str) -> tuple[int, ...]:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("map", type=Path, help="the map; its _areas.csv and _accuracy.csv are read from beside it")
     parser.add_argument("--image", metavar="SRC", help="image to show (default: the map's source, if beside the map)")
     parser.add_argument("--bands", type=_bands, help="bands as red,green,blue (default: those the map was made from)")
@@ -33,11 +34,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.reports.maps.page import report_map
 
-    try:
-        report_map(args.map, args.out or args.map.with_suffix(".html"), args.image, args.bands)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    report_map(args.map, args.out or args.map.with_suffix(".html"), args.image, args.bands)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -11,18 +11,17 @@ OUT gets table.md, table.csv, runs.csv and a folder for each run.  Exit status 1
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Parse the arguments, run the grid, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("lists", type=Path, help="folder of the lists")
     parser.add_argument("out", type=Path, help="folder of the runs and tables")
     what = "row: its name, its config, and settings for it alone"
@@ -38,7 +37,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished runs")
     parser.add_argument("--cfg-options", nargs="+", default=[], help="settings of all runs: key=value ...")
     args = parser.parse_args()
-    require_stack_or_exit("mmengine")
+    require_stack("mmengine")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.experiments.few_labels import FewLabels, Init
@@ -49,12 +48,9 @@ def main() -> None:
     places = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in args.gpus] if args.gpus else [{}] * max(args.jobs, 1)
     grid = (args.lists, args.out, inits, args.percent, args.seeds, args.metric, args.cfg_options, places)
     few = FewLabels(Path(__file__).resolve().parents[1], *grid, args.tta, args.keep)
-    try:
-        print(few.run())
-    except (ValueError, OSError, KeyError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    sys.exit(f"{len(few.failures)} runs failed; run the same command again to repeat them" if few.failures else 0)
+    print(few.run())
+    return f"{len(few.failures)} runs failed; run the same command again to repeat them" if few.failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -13,13 +13,12 @@ that does not grow with them; --mode chooses.  Interrupt it when you like: the s
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 
 def main() -> None:
@@ -27,10 +26,10 @@ def main() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.mapping.options import add_segment_arguments
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     add_segment_arguments(parser)
     args = parser.parse_args()
-    require_stack_or_exit()
+    require_stack()
     from rsseg.mapping.segmenting import run_segmentation
     from rsseg.reports.maps.overlay import write_overlay
 
@@ -41,11 +40,8 @@ def main() -> None:
         write_overlay(target, image, path)
         logging.getLogger("rsseg").info("%s", path)
 
-    try:
-        run_segmentation(args, show)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    run_segmentation(args, show)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -10,17 +10,17 @@ A config uses a list by train_dataloader.dataset.subset=LIST train_dataloader.da
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
 from pathlib import Path
+
+from rsseg.commands import make_parser, run_tool
 
 
 def main() -> None:
     """Parse the arguments, read or draw the lists, write."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("root", type=Path, help="folder of the unpacked release")
     parser.add_argument("out", nargs="?", type=Path, default=Path("data/splits/openearthmap"), help="where to")
     parser.add_argument("--new", action="store_true", help="split all labelled images anew, region by region")
@@ -38,14 +38,11 @@ def main() -> None:
     from rsseg.datasets.openearthmap import make_lists, new_split
 
     lists = (args.root, args.out, args.percent, args.seeds, args.certain)
-    try:
-        if args.new:
-            new_split(*lists, args.trials, args.seed, args.workers)
-        else:
-            make_lists(*lists, args.available)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    if args.new:
+        new_split(*lists, args.trials, args.seed, args.workers)
+    else:
+        make_lists(*lists, args.available)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

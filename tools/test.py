@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
 from rsseg.commands import make_parser, run_tool
-from rsseg.stack import require_stack_or_exit
+from rsseg.errors import ConfigError
+from rsseg.stack import require_stack
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,33 +38,29 @@ def _use_other_set(cfg: Any, args: argparse.Namespace) -> str | None:
     from rsseg.evaluation import use_dataset
 
     if args.merge and not args.on:
-        sys.exit("--merge goes with --on CONFIG, the config of the other set")
-    try:
-        return use_dataset(cfg, args.on, args.merge) if args.on else None
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        raise ConfigError("--merge goes with --on CONFIG, the config of the other set")
+    return use_dataset(cfg, args.on, args.merge) if args.on else None
 
 
 def _check_options(cfg: Any, args: argparse.Namespace) -> None:
-    """End where an option is for maps and the config is of labels per image."""
-    if cfg.get("default_scope") == "mmpretrain":
-        for name in ("show_dir", "tta", "on", "merge"):
-            if getattr(args, name):
-                option = name.replace("_", "-")
-                sys.exit(f"--{option} is for maps, {args.config} of image labels; --out writes what is predicted")
+    """Refuse an option for maps where the config is of labels per image."""
+    given = [name for name in ("show_dir", "tta", "on", "merge") if getattr(args, name)]
+    if given and cfg.get("default_scope") == "mmpretrain":
+        option = given[0].replace("_", "-")
+        raise ConfigError(f"--{option} is for maps, but {args.config} has labels of whole images; --out writes these")
 
 
 def main() -> None:
     """Build the runner and test."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     args = parse_args()
-    require_stack_or_exit()
-    from mmengine.config import Config
+    require_stack()
     from mmengine.runner import Runner
 
     from rsseg.engine.launch import apply_arguments, start_processes, use_tta
+    from rsseg.io.configs import read_config
 
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     _check_options(cfg, args)
     predicted = _use_other_set(cfg, args)
     apply_arguments(cfg, args)

@@ -10,23 +10,22 @@ end, with exit status 1, and the others tested.  Logs with all classes go to the
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 from pathlib import Path
 
-from rsseg.stack import require_stack_or_exit
+from rsseg.commands import make_parser, run_tool
+from rsseg.stack import require_stack
 
 BASES = Path(__file__).resolve().parents[1] / "configs" / "_base_" / "datasets"
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Parse the arguments, test on one set after another, print the row."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.engine.launch import add_arguments, apply_arguments, start_processes
     from rsseg.evaluation import VOCABULARY_SETS, check_sets, keep_scores, score_table, vocabulary_configs
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("config", help="config file of the model")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--sets", nargs="+", choices=[*VOCABULARY_SETS], default=[*VOCABULARY_SETS], metavar="SET")
@@ -34,27 +33,24 @@ def main() -> None:
     parser.add_argument("--out", help="CSV of results (default: table2.csv in the work dir)")
     add_arguments(parser)
     args = parser.parse_args()
-    require_stack_or_exit()
+    require_stack()
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
-    try:
-        configs, scores = vocabulary_configs(args.config, BASES, args.sets, args.data_root), {}
-        for cfg in configs.values():
-            apply_arguments(cfg, args)
-            cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
-        configs, error_summary = check_sets(configs)
-        start_processes(args.launcher)
-        for name, cfg in configs.items():
-            scores[name] = Runner.from_cfg(cfg).test()["mIoU"]
-            if is_main_process():
-                row = keep_scores(args.out or Path(cfg.work_dir) / "table2.csv", args.config, args.checkpoint, scores)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    configs, scores = vocabulary_configs(args.config, BASES, args.sets, args.data_root), {}
+    for cfg in configs.values():
+        apply_arguments(cfg, args)
+        cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
+    configs, error_summary = check_sets(configs)
+    start_processes(args.launcher)
+    for name, cfg in configs.items():
+        scores[name] = Runner.from_cfg(cfg).test()["mIoU"]
+        if is_main_process():
+            row = keep_scores(args.out or Path(cfg.work_dir) / "table2.csv", args.config, args.checkpoint, scores)
     if is_main_process():
         print(score_table(Path(args.config).stem, row))
-    sys.exit(error_summary)
+    return error_summary
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -10,16 +10,16 @@ Exit status 1 names the images that could not be cut; all others are.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import sys
+
+from rsseg.commands import make_parser, run_tool
 
 
-def main() -> None:
+def main() -> int | str | None:
     """Parse the arguments, cut."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("images", help="folder of images (PNG, JPEG, BMP, TIFF; sub-folders too)")
     parser.add_argument("out", help="folder of tiles")
     parser.add_argument("--size", type=int, default=1024, help="side of a tile in pixels (default 1024)")
@@ -31,12 +31,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.tiling import cut_images
 
-    try:
-        options = args.size, args.overlap, args.pad, args.workers
-        sys.exit(cut_images(args.images, args.out, *options, update=args.update).error_summary)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    options = args.size, args.overlap, args.pad, args.workers
+    return cut_images(args.images, args.out, *options, update=args.update).error_summary
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

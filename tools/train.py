@@ -10,7 +10,7 @@ import argparse
 import os
 
 from rsseg.commands import make_parser, run_tool
-from rsseg.stack import require_stack_or_exit
+from rsseg.stack import require_stack
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,13 +32,13 @@ def main() -> None:
     """Build the runner and train."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     args = parse_args()
-    require_stack_or_exit()
-    from mmengine.config import Config
+    require_stack()
     from mmengine.runner import Runner
 
     from rsseg.engine.launch import apply_arguments, start_processes
+    from rsseg.io.configs import read_config
 
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     apply_arguments(cfg, args)
     if args.amp:
         cfg.optim_wrapper.type = "mmseg.AutocastOptimWrapper"

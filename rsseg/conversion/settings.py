@@ -21,6 +21,7 @@ from rsseg.conversion.presets import apply_preset
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open_parts, open_source
 from rsseg.errors import ConfigError
+from rsseg.io.configs import merge_options, read_config
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["Settings", "build", "load_config", "shard_of"]
@@ -150,15 +151,12 @@ def load_config(path: Path | str, options: Mapping[str, Any]) -> Config:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such config file; see configs/*/convert*.py")
-    config = Config.fromfile(path)
+    config = read_config(path)
     known = {*config, *Settings.__dataclass_fields__}
     for option in options:
         if option.split(".")[0] not in known:
             raise ConfigError(f"no setting {option!r} in {path}; there are {', '.join(sorted(known))}")
-    try:
-        config.merge_from_dict(dict(options))
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"{path} cannot take these options, {', '.join(options)}: {error}") from error
+    merge_options(config, options, path)
     return config
 
 

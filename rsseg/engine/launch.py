@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError
+from rsseg.io.configs import merge_options
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -114,7 +115,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     from rsseg.io.checkpoints import TRUST_VARIABLE
 
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options, args.config)
     cfg.launcher = args.launcher
     path = Path(args.config)
     # the folder says which dataset: potsdam/upernet_swin and isaid/upernet_swin must not share checkpoints

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError
+from rsseg.io.configs import read_config
 from rsseg.io.pixel_settings import share_pixels
 from rsseg.metainfo import list_metainfo, load_metainfo, merged_ids
 
@@ -33,9 +34,8 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
         ValueError: A test set names no class table or several; the classes differ and ``merge`` is not given, or does
             not know both sets.
     """
-    from mmengine.config import Config
 
-    other = Config.fromfile(path)
+    other = read_config(path)
     share_pixels(other._cfg_dict)
     own, reference = _table(cfg, "the model's config"), _table(other, path)
     if merge is not None:

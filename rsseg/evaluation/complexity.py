@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.configs import read_config
 
 __all__ = ["Row", "build_for_counting", "count_multiply_adds", "count_parameters", "read_rows", "table_lines"]
 
@@ -141,7 +141,7 @@ def table_lines(rows: Sequence[Row], sizes: Sequence[int]) -> Iterator[str]:
     yield f"| {' | '.join(columns)} |"
     yield "|" + " --- |" * 2 + " ---: |" * (len(columns) - 2)
     for row in rows:
-        config = Config.fromfile(row.config)
+        config = read_config(row.config)
         if "model" not in config:
             raise ConfigError(f"{row.config}: has no model")
         init_default_scope(config.get("default_scope") or "mmseg")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.configs import read_config
 from rsseg.io.files import replacing
 
 if TYPE_CHECKING:
@@ -39,11 +40,10 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
     Raises:
         ValueError: The model has no vocabulary, or the dataset's config no test set of one class table.
     """
-    from mmengine.config import Config
 
     if "vocabulary" not in cfg.model:
         raise ConfigError(f"the classes of a {cfg.model.type} are fixed; a model with a vocabulary is needed")
-    other = Config.fromfile(path)
+    other = read_config(path)
     dataset = (other.get("test_dataloader") or {}).get("dataset", {})
     if not isinstance(dataset.get("table"), str):
         raise ConfigError(f"{path}: a test set of one class table is needed")
@@ -68,7 +68,6 @@ def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Se
     Raises:
         ValueError: A folder is given for no set, or as for :func:`use_vocabulary`.
     """
-    from mmengine.config import Config
 
     where = {name: root for name, _, root in (text.partition("=") for text in roots)}
     wrong = sorted(name for name, root in where.items() if name not in VOCABULARY_SETS or not root)
@@ -76,7 +75,7 @@ def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Se
         raise ConfigError(f"{', '.join(wrong)}: must be SET=DIR with a SET of {', '.join(VOCABULARY_SETS)}")
     out = {}
     for name in sets:
-        out[name] = Config.fromfile(config)
+        out[name] = read_config(config)
         use_vocabulary(out[name], folder / VOCABULARY_SETS[name][0], where.get(name))
     return out
 

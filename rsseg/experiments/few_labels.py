@@ -21,11 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
 from rsseg.datasets.preparation import few_path, read_few
 from rsseg.errors import ConfigError, JobError
 from rsseg.experiments.few_labels_table import Row, write_tables
+from rsseg.io.configs import read_config
 from rsseg.io.files import replacing
 from rsseg.io.progress import Progress
 
@@ -137,7 +136,7 @@ class FewLabels:
         """What decides a cell's result; a done cell with other settings is not taken for this one."""
         listing = few_path(self.lists, percent, seed)
         tiles = read_few(listing)
-        config = json.dumps(Config.fromfile(init.config).to_dict(), sort_keys=True, default=str)
+        config = json.dumps(read_config(init.config).to_dict(), sort_keys=True, default=str)
         return {
             "init": init.name,
             "percent": percent,

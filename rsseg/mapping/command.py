@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from rsseg.engine import check_names
 from rsseg.errors import ConfigError
+from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
 from rsseg.io.listing import RASTER_SUFFIXES, find_files
 from rsseg.io.names import read_names
@@ -116,8 +117,7 @@ def _about(
 
 def _setting(args: argparse.Namespace) -> tuple[SegmentorScorer, ClassTable, MapOptions, dict[str, Any], Products]:
     """Read the config and the model."""
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options or {})
+    config = read_config(args.config, args.cfg_options)
     asked = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
     if asked is not None and (args.classes or args.head):
         raise ConfigError("an open-vocabulary model has the classes of --vocabulary, not of --classes or --head")

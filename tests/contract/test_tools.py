@@ -1,5 +1,6 @@
 """Commands: they explain themselves, and their bodies live in the package."""
 
+import ast
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +41,26 @@ def test_tool_is_a_thin_shell(path: Path) -> None:
 def test_tool_explains_itself(path: Path, run_tool: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     result = run_tool(path.stem, "--help", timeout=120)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("usage:") and "--help" in result.stdout
+    assert result.stdout.startswith("usage:") and "--help" in result.stdout and "--debug" in result.stdout
+
+
+def test_every_tool_ends_in_the_same_way() -> None:
+    """By ``run_tool``: only what a user can correct is caught, in one place; every other error shows its traceback."""
+    wrong = []
+    for path in PYTHON_TOOLS:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if ast.unparse(tree.body[-1]) != "if __name__ == '__main__':\n    run_tool(main)":
+            wrong.append(f"{path.name}: does not end in run_tool(main)")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in ("ArgumentParser", "exit"):
+                wrong.append(f"{path.name}:{node.lineno}: {node.attr}; use make_parser and run_tool of rsseg.commands")
+            if isinstance(node, ast.Try) and not _raises_argument_error(node):
+                wrong.append(f"{path.name}:{node.lineno}: a tool catches no errors; rsseg.commands.run_tool does")
+    assert not wrong, "\n".join(wrong)
+
+
+def _raises_argument_error(node: ast.Try) -> bool:
+    return all("argparse.ArgumentTypeError" in ast.unparse(handler.body[-1]) for handler in node.handlers)
 
 
 @pytest.mark.parametrize("path", SHELL_TOOLS, ids=_name)

@@ -1,0 +1,52 @@
+"""Config files, read by mmengine; what is wrong in one is told by file, not by a traceback through the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsseg.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+__all__ = ["merge_options", "read_config"]
+
+
+def read_config(path: Path | str, options: Mapping[str, Any] | None = None) -> Config:
+    """A config with its bases, and options of the command line put in.
+
+    Args:
+        path: The file.
+        options: Dotted key -> value, as of ``--cfg-options``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ConfigError: The file or one of its bases cannot be read as a config, a module of its ``custom_imports`` is not
+            there, or an option does not fit it.
+    """
+    from mmengine.config import Config
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such config file")
+    try:
+        config = Config.fromfile(str(path))
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # a config is a program, which raises what it likes
+        raise ConfigError(f"{path}: cannot be read as a config ({type(error).__name__}: {error})") from error
+    merge_options(config, options, path)
+    return config
+
+
+def merge_options(config: Config, options: Mapping[str, Any] | None, path: Path | str) -> None:
+    """Put options of the command line into a config, in place.
+
+    Raises:
+        ConfigError: One does not fit, such as a number for what is no list.
+    """
+    try:
+        config.merge_from_dict(dict(options or {}))
+    except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
+        raise ConfigError(f"{path} cannot take these options, {', '.join(options or ())}: {error}") from error

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from rsseg.errors import UserError
 
-__all__ = ["DEBUG_VARIABLE", "error_line", "make_parser", "run_tool"]
+__all__ = ["DEBUG_VARIABLE", "error_line", "make_parser", "numbers", "run_tool"]
 
 DEBUG_VARIABLE = "RSSEG_DEBUG"
 """Environment variable that ``--debug`` sets to 1; processes that a command starts show their tracebacks, too."""
@@ -27,11 +28,39 @@ class _Debug(argparse.Action):
         os.environ[DEBUG_VARIABLE] = "1"
 
 
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # As from Python 3.14 on: what begins as a negative number (-25,0 or -1e3) is a value, never an option.
+        self._negative_number_matcher = re.compile(r"-\.?\d")
+
+
 def make_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser that shows ``description`` as it is written, with the option ``--debug``."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """A parser that shows ``description`` as it is written, with the option ``--debug``.
+
+    Values may be negative, also in lists: ``--range -25,0``.
+    """
+    parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--debug", action=_Debug, help="show the traceback of every error")
     return parser
+
+
+def numbers(kind: Callable[[str], Any], count: int | None = None) -> Callable[[str], tuple[Any, ...]]:
+    """The ``type`` of an option whose value is a list of numbers with commas, such as ``-25,0``.
+
+    Args:
+        kind: ``int`` or ``float``.
+        count: How many there must be; None allows any number.
+    """
+
+    def read(text: str) -> tuple[Any, ...]:
+        values = tuple(kind(part) for part in text.split(","))
+        if count is not None and len(values) != count:
+            raise ValueError
+        return values
+
+    read.__name__ = f"{count} numbers with a comma" if count else "list of numbers with commas"
+    return read
 
 
 def run_tool(main: Callable[[], int | str | None]) -> NoReturn:

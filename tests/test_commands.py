@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rsseg.commands import error_line, make_parser
+from rsseg.commands import error_line, make_parser, numbers
 
 TOOL = """
 import sys
@@ -77,3 +77,35 @@ def test_debug_is_in_the_help() -> None:
 
 def test_the_line_of_an_error_without_a_file() -> None:
     assert error_line(OSError(28, "No space left on device")) == "OSError: [Errno 28] No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--range", "-25,0"], {"range": (-25, 0)}),
+        (["--range", "-25.5,-.5", "x.tif"], {"range": (-25.5, -0.5), "source": "x.tif"}),
+        (["--range=-25,0"], {"range": (-25, 0)}),
+        (["--range", "-1e3,1e-3"], {"range": (-1000, 0.001)}),
+        (["--limit", "-1e3"], {"limit": -1000}),
+        (["--bounds", "-10.5", "-3", "2", "-.5"], {"bounds": [-10.5, -3, 2, -0.5]}),
+        (["--options", "a=-1", "b=[-1,2]", "-3,4"], {"options": ["a=-1", "b=[-1,2]", "-3,4"]}),
+    ],
+)
+def test_values_may_be_negative(arguments: list[str], expected: dict[str, object]) -> None:
+    parser = make_parser("x")
+    parser.add_argument("source", nargs="?")
+    parser.add_argument("--range", type=numbers(float, 2))
+    parser.add_argument("--limit", type=float)
+    parser.add_argument("--bounds", type=float, nargs=4)
+    parser.add_argument("--options", nargs="+")
+    found = vars(parser.parse_args(arguments))
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_a_list_of_another_length_and_an_unknown_option_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = make_parser("x")
+    parser.add_argument("--range", type=numbers(float, 2))
+    for arguments, message in ((["--range", "-1,2,3"], "2 numbers with a comma"), (["--rnage", "-1,2"], "--rnage")):
+        with pytest.raises(SystemExit):
+            parser.parse_args(arguments)
+        assert message in capsys.readouterr().err

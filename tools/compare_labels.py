@@ -6,7 +6,7 @@ python tools/compare_labels.py FIRST SECOND OUT --table chesapeake --second-tabl
 
 Prints the share of equal pixels and the IoU of each class; OUT gets classes.csv, confusion.csv, images.csv and
 confusion.png.  PREDICTIONS: what tools/test.py --out or tools/map_raster.py wrote.  Files belong together by their name
-without suffix.
+without suffix; with their folders, where one name occurs in several.
 """
 
 from __future__ import annotations

@@ -10,11 +10,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser, run_tool
-
-
-def _bands(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+from rsseg.commands import make_parser, numbers, run_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +18,9 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("map", type=Path, help="the map; its _areas.csv and _accuracy.csv are read from beside it")
     parser.add_argument("--image", metavar="SRC", help="image to show (default: the map's source, if beside the map)")
-    parser.add_argument("--bands", type=_bands, help="bands as red,green,blue (default: those the map was made from)")
+    parser.add_argument(
+        "--bands", type=numbers(int), help="bands as red,green,blue (default: those the map was made from)"
+    )
     parser.add_argument("--out", type=Path, help="the page (default: the map's name with .html)")
     return parser.parse_args()
 

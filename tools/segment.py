@@ -3,12 +3,13 @@ r"""Segment pictures and rasters by classes in your own words, with an open-voca
     python tools/segment.py IMAGE_OR_TIF --vocabulary "runway, solar panel, flooded road" \
         --config configs/landdiscover/gsnet_vitb16.py --checkpoint FILE [--threshold 0.3] [--out DIR]
 
-Writes into DIR for each image: NAME_map.tif, a GeoTIFF where the image was; for a PNG or JPEG that lies nowhere
-NAME_map.png, whose pixels are class ids (255 for none); NAME_map_overlay.png to look at, with a legend; and
-NAME_map_areas.csv.  A class whose name has a comma stands in double quotes: 'runway, "road, paved"'; of names that are
-separated by a comma and a blank within one class the model reads the first.  Plain pictures are seen as the config
-tests (by the published five views, for GSNet), all others through sliding windows at their own resolution, in memory
-that does not grow with them; --mode chooses.  Interrupt it when you like: the same command goes on where it stopped.
+Writes into DIR for each image: NAME.tif, a GeoTIFF with the image's georeference; for a PNG or JPEG without one
+NAME.png, whose pixels are class ids (255 for none); NAME_overlay.png to look at, with a legend; and NAME_areas.csv.
+In the image's own folder they are NAME_map.tif and so on.  A class whose name has a comma stands in double quotes:
+'runway, "road, paved"'; of names that are separated by a comma and a blank within one class the model reads the first.
+Plain pictures are seen as the config tests (by the published five views, for GSNet), all others through sliding windows
+at their own resolution, in memory that does not grow with them; --mode chooses.  Interrupt it when you like: the same
+command goes on where it stopped.
 """
 
 from __future__ import annotations

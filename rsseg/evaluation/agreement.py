@@ -21,7 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_labels
-from rsseg.io.listing import LABEL_SUFFIXES, find_files, one_per_stem
+from rsseg.io.listing import LABEL_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import match_names, read_names
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
@@ -30,6 +30,7 @@ from rsseg.structures.confusion import confusion_matrix, scores
 __all__ = ["Agreement", "LabelFolder", "compare_folders"]
 
 _log = logging.getLogger("rsseg")
+_BESIDE = ("_probabilities", "_overlay")  # of a map
 
 Ints = NDArray[np.int64]
 
@@ -48,15 +49,31 @@ class LabelFolder:
     table: str
     common: str | None = None
 
-    def files(self) -> dict[str, Path]:
-        """Label files by name without suffix.
+    def files(self) -> list[Path]:
+        """Label files, sorted; what else tools write beside a map (probabilities, overlays) is left out.
 
         Raises:
             FileNotFoundError: There are none.
-            ValueError: Two have the same name.
         """
         found = find_files(self.path, LABEL_SUFFIXES, "label files")
-        return one_per_stem([path for path in found if path.parent.name == "labels"] or found)
+        found = [path for path in found if path.parent.name == "labels"] or found
+        names = {path.with_suffix("") for path in found}
+        return [path for path in found if not any(path.with_name(path.stem.removesuffix(end)) in names
+                                                  for end in _BESIDE if path.stem.endswith(end))]  # fmt: skip
+
+    def named(self, files: Sequence[Path], by_folder: bool) -> dict[str, Path]:
+        """Label files by their name without suffix; or with their folders, other than ``labels`` and ``images``.
+
+        Raises:
+            DataError: Two have the same name.
+        """
+        out: dict[str, Path] = {}
+        for path in files:
+            folders = [part for part in path.relative_to(self.path).parts[:-1] if part not in ("labels", "images")]
+            name = "/".join([*folders, path.stem]) if by_folder else path.stem
+            if out.setdefault(name, path) != path:
+                raise DataError(f"{out[name]} and {path} have the same name, {name}; rename or remove one")
+        return out
 
     def read(self, path: Path) -> NDArray[np.uint8]:
         """Class ids (H, W) of a label file, or of a map by ``tools/map_raster.py``; 255 where there is no label.
@@ -154,7 +171,7 @@ def compare_folders(
         raise ConfigError(
             f"{first.table} and {second.table} have other classes; name a common table, such as landcover6"
         )
-    files = first.files(), second.files()
+    files = _by_name(first, second)
     both = sorted(files[0].keys() & files[1].keys())
     unscored = unmatched_ids(first.common, first.table, second.table) if first.common else ()
     alone = len(files[0]) - len(both), len(files[1]) - len(both)
@@ -183,13 +200,23 @@ def compare_folders(
     return out
 
 
+def _by_name(first: LabelFolder, second: LabelFolder) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Files of both folders by the names that pair them: with their folders where names alone are not unique."""
+    found = first.files(), second.files()
+    by_folder = any(len({path.stem for path in files}) < len(files) for files in found)
+    return first.named(found[0], by_folder), second.named(found[1], by_folder)
+
+
 def _chosen(names: Sequence[str] | Path, both: Sequence[str]) -> list[str]:
-    """The stems of ``names``, sorted."""
+    """The files that ``names`` mean, sorted."""
     listing = names if isinstance(names, Path) else "the list"
     given = read_names(names, "a text file with one name a line") if isinstance(names, Path) else names
     if not given:
         raise ConfigError("the list of files to compare is empty")
-    return sorted(match_names(given, set(both), listing, "common file", LABEL_SUFFIXES))
+    known = set(both)
+    by_folder = {name: str(Path(name).with_suffix("")) for name in given if has_suffix(name, LABEL_SUFFIXES)}
+    given = [by_folder[name] if by_folder.get(name) in known else name for name in given]
+    return sorted(match_names(given, known, listing, "common file", LABEL_SUFFIXES))
 
 
 def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) -> tuple[Ints, int] | str:

@@ -177,7 +177,7 @@ class GeoReference:
         """
         if self.no_metres is not None:
             return None
-        rows: Floats = np.arange(self.size[0]) + 0.5
+        rows = np.arange(self.size[0], dtype=np.float64) + 0.5
         columns: Floats = np.full(self.size[0], self.size[1] / 2)
         if self._steps[1] and self.affine is not None:
             columns, rows = columns[:1], rows[:1]

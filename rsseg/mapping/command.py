@@ -14,54 +14,23 @@ import torch
 from mmengine.config import Config
 
 from rsseg.engine import check_names
-from rsseg.errors import ConfigError
+from rsseg.errors import ConfigError, UserError
 from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
-from rsseg.io.listing import RASTER_SUFFIXES, find_files
-from rsseg.io.names import read_names
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import SegmentorScorer, load_model, table_name, views_of, window_of
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
+from rsseg.mapping.sources import sources_of
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.models.gsnet.text import TEMPLATE
 
-__all__ = ["run", "sources_of"]
+__all__ = ["run"]
 
 _log = logging.getLogger("rsseg")
 _MANY = 2048  # pixels: larger windows come one by one
-_MADE = (".tif", ".png", "_probabilities.tif", "_overlay.png")
-
-
-def sources_of(source: str, target: Path) -> list[tuple[str, Path]]:
-    """Rasters and their maps: one, those in a folder (sorted), or those of a ``.txt`` list (paths from its folder).
-
-    A folder may be its own target: the maps in it are no sources.
-
-    Raises:
-        ValueError: There are none, two would have the same map, or a single map's name ends in neither .tif nor .png.
-    """
-    path = Path(source)
-    if path.is_dir():
-        files = find_files(path, RASTER_SUFFIXES, "rasters", recursive=False)
-        made = {target.resolve() / f"{file.stem}_map{end}" for file in files for end in _MADE}
-        found = [str(file) for file in files if file.resolve() not in made]
-    elif path.suffix == ".txt":
-        found = [str(path.parent / name) for name in read_names(path, "a text file with one raster a line")]
-    elif target.is_dir() or target.suffix.lower() in (".tif", ".tiff", ".png"):
-        return [(source, target / f"{path.stem}_map.tif" if target.is_dir() else target)]
-    else:
-        raise ConfigError(f"{target}: a map's name ends in .tif or .png; or make the folder {target} first")
-    maps = [target / f"{Path(file).stem}_map.tif" for file in found]
-    if not found:
-        raise ConfigError(f"{source}: no rasters")
-    twice = [file for file, made in zip(found, maps, strict=True) if maps.count(made) > 1]
-    if twice:
-        raise ConfigError(f"{source}: two rasters would become maps of the same name, {', '.join(twice)}; "
-                         "give them to two commands with another folder each")  # fmt: skip
-    return list(zip(found, maps, strict=True))
 
 
 def _shard(launcher: str) -> tuple[int, int]:
@@ -173,7 +142,7 @@ def run(
         try:
             if map_raster(source, target, predictor, table, options, about, _shard(args.launcher), wanted):
                 finished(source, target)
-        except (ValueError, OSError) as error:
+        except (UserError, OSError) as error:
             if len(jobs) == 1:
                 raise
             _log.error("%s", error)

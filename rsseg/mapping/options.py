@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from rsseg.commands import numbers
 from rsseg.engine.launch import ConfigOptions
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.vocabulary import MODES
 
 __all__ = ["add_arguments", "add_options", "add_segment_arguments"]
-
-
-def _numbers(kind: Any, count: int | None = None) -> Any:
-    def read(text: str) -> tuple:
-        values = tuple(kind(part) for part in text.split(","))
-        if count is not None and len(values) != count:
-            raise ValueError
-        return values
-
-    read.__name__ = f"{count} numbers with a comma" if count else "list of numbers with commas"
-    return read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +26,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", required=True, help="the model's config file")
     add("--checkpoint", required=True, help="the model's weights")
-    add("--bands", type=_numbers(int), help="bands as red,green,blue (default: those that the file calls so)")
-    add("--range", type=_numbers(float, 2), help="values that are black and white, for 16-bit and float, e.g. 0,3000")
+    add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the file calls so)")
+    add("--range", type=numbers(float, 2), help="values that are black and white, for 16-bit and float, e.g. 0,3000")
     add("--gsd", type=float, help="metres per pixel to resample to, usually those of the training images")
     add("--window", type=int, help="side of windows in pixels (default: the config's slide or training crop)")
     add("--overlap", type=float, default=0.25, help="share of a window that neighbours share (default: %(default)s)")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import rasterio
-from rasterio import Affine
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
-
-from rsseg.errors import ConfigError
-from rsseg.mapping.command import run, sources_of
+from rsseg.errors import UserError
+from rsseg.io.georeference import GeoReference
+from rsseg.mapping.command import run
+from rsseg.mapping.sources import check_jobs, sources_of
 
 __all__ = ["run_segmentation", "segmentation_jobs"]
 
@@ -22,31 +19,28 @@ _PICTURES = {".png", ".jpg", ".jpeg"}
 
 
 def segmentation_jobs(sources: Sequence[str], out: Path) -> list[tuple[str, Path]]:
-    """Images and their maps in a folder: ``<name>_map.png`` for plain pictures, ``<name>_map.tif`` for all others.
+    """Images and their maps in a folder: ``<name>.png`` for plain pictures, ``<name>.tif`` for all others.
 
-    Plain pictures are PNG and JPEG files that do not say where they lie.
+    Maps beside their images are called ``<name>_map``.  Plain pictures are PNG and JPEG files without georeference.
 
     Raises:
-        ValueError: There are none, or two would have the same map.
+        FileNotFoundError: There are none.
+        DataError: Two would have the same map.
     """
     out.mkdir(parents=True, exist_ok=True)
     jobs = [job for source in sources for job in sources_of(source, out)]
-    maps = [target for _, target in jobs]
-    twice = sorted({str(target) for target in maps if maps.count(target) > 1})
-    if twice:
-        raise ConfigError(f"two images would become {twice[0]}; give them to two commands with another --out")
-    return [(source, target.with_suffix(".png") if _is_picture(source) else target) for source, target in jobs]
+    check_jobs(jobs)
+    jobs = [(source, target.with_suffix(".png") if _is_picture(source) else target) for source, target in jobs]
+    check_jobs(jobs)
+    return jobs
 
 
 def _is_picture(source: str) -> bool:
     if Path(source).suffix.lower() not in _PICTURES:
         return False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(source) as file:
-                return file.crs is None and not file.gcps[0] and file.transform == Affine.identity()
-    except RasterioIOError:
+        return GeoReference.of(source).is_empty
+    except OSError:
         return True  # the map says what is wrong
 
 
@@ -71,10 +65,10 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
             continue
         try:
             run(argparse.Namespace(**{**vars(args), "mode": mode}), group, finished)
-        except (ValueError, OSError) as error:
+        except (UserError, OSError) as error:
             if len(group) == len(jobs):
                 raise
             _log.error("%s", error)
             failed.append(str(error))
     if failed:
-        raise ConfigError("; ".join(failed))
+        raise UserError("; ".join(failed))

@@ -135,9 +135,27 @@ def test_what_cannot_be_compared_is_named(hands, tmp_path):
         compare_folders(first, LabelFolder(write(tmp_path / "third", z=[[1]]), "openearthmap"))
     with pytest.raises(FileNotFoundError, match="nowhere: no such folder; expected label files"):
         compare_folders(first, LabelFolder(tmp_path / "nowhere", "openearthmap"))
-    write(second.path, **{"sub/a": [[1]]})
-    with pytest.raises(ValueError, match="have the same name"):
+    cv2.imwrite(str(second.path / "a.png"), np.ones((2, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"a\.png and \S*a\.tif have the same name, a; rename"):
         compare_folders(first, second)
+
+
+def test_one_name_in_several_folders_is_told_apart_by_these(hands, tmp_path):
+    first, second = hands
+    for hand in hands:
+        write(hand.path, **{"east/x": [[1]], "west/x": [[2]]})
+    found = compare_folders(first, second, ["east/x.tif", "west/x", "a"])
+    assert found.names == ["a", "east/x", "west/x"]
+    assert [int(np.trace(confusion)) for confusion in found.confusions[1:]] == [1, 1]
+    layout = LabelFolder(write(tmp_path / "set", **{"east/labels/x": [[1]], "west/labels/x": [[2]]}), "openearthmap")
+    found = compare_folders(layout, second)  # maps of a set keep its folders, perhaps with those called images
+    assert found.names == ["east/x", "west/x"] and found.equal == 1
+
+
+def test_what_lies_beside_maps_is_no_label_file(hands):
+    _, second = hands
+    write(second.path, a_probabilities=[[99]], a_overlay=[[99]], c_overlay=[[1]])
+    assert [path.name for path in second.files()] == ["a.tif", "b.tif", "c_overlay.tif"]
 
 
 def test_as_a_command(hands, tmp_path, run_tool):

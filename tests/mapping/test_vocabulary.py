@@ -340,11 +340,12 @@ def test_what_becomes_of_which_image(write_raster, tmp_path):
     write_raster(scene(8, 8), "images/c.png", driver="PNG", transform=None)  # its place is told beside it
     located = write_raster(scene(8, 8), "d.tif")
     names = [target.name for _, target in segmentation_jobs([str(folder), str(located)], tmp_path / "out")]
-    assert names == ["a_map.png", "b_map.png", "c_map.tif", "d_map.tif"]
+    assert names == ["a.png", "b.png", "c.tif", "d.tif"]
     for made in ("a_map.png", "a_map_overlay.png", "c_map.tif"):
         (folder / made).write_text("")
-    assert [target.name for _, target in segmentation_jobs([str(folder)], folder)] == names[:3]
-    with pytest.raises(ValueError, match=r"two images would become .*d_map"):
+    found = [target.name for _, target in segmentation_jobs([str(folder)], folder)]
+    assert found == ["a_map.png", "b_map.png", "c_map.tif"]
+    with pytest.raises(ValueError, match=r"d\.tif: is named twice"):
         segmentation_jobs([str(located), str(located)], tmp_path / "out")
 
 

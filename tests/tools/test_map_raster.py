@@ -60,12 +60,12 @@ def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_to
         timeout=300,
     )
     assert two.returncode == 0, two.stderr
-    names = ["a_map.tif", "a_map_areas.csv", "b_map.tif", "b_map_areas.csv"]
+    names = ["a.tif", "a_areas.csv", "b.tif", "b_areas.csv"]
     for folder in ("one", "two"):
         assert sorted(path.name for path in (world / folder).iterdir()) == names
     for name in names:
         assert (world / "one" / name).read_bytes() == (world / "two" / name).read_bytes()
-    with rasterio.open(world / "one" / "a_map.tif") as file:
+    with rasterio.open(world / "one" / "a.tif") as file:
         assert file.tags(1)["class_19"] and file.read(1).max() < 20
 
 

@@ -50,25 +50,25 @@ def test_a_folder_becomes_maps_pictures_and_areas(world, arguments, run_tool, tm
     result = run_tool("segment", world / "images", "--vocabulary", WORDS, "--out", tmp_path / "out", *arguments,
                       "--cfg-options", "model.test_cfg.mode=five_view")  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert "road, paved" in result.stdout + result.stderr and "photo_map_overlay.png" in result.stdout + result.stderr
-    ends = ("_map.{}", "_map_areas.csv", "_map_overlay.png")
+    assert "road, paved" in result.stdout + result.stderr and "photo_overlay.png" in result.stdout + result.stderr
+    ends = (".{}", "_areas.csv", "_overlay.png")
     names = sorted(name + end.format(kind) for name, kind in (("photo", "png"), ("scene", "tif")) for end in ends)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-    with rasterio.open(tmp_path / "out" / "scene_map.tif") as file:
+    with rasterio.open(tmp_path / "out" / "scene.tif") as file:
         assert (file.crs.to_epsg(), file.transform.c, file.shape, file.nodata) == (32633, 500000, (160, 208), 255)
         assert file.tags(1)["class_1"] == "road, paved" and file.tags()["RSSEG_MODE"] == "slide"
         assert file.colormap(1)[2] == (0, 69, 255, 255)  # water, as in OpenEarthMap
-    with Image.open(tmp_path / "out" / "photo_map.png") as picture:
+    with Image.open(tmp_path / "out" / "photo.png") as picture:
         assert (picture.mode, picture.size, picture.text["RSSEG_MODE"]) == ("P", (120, 90), "five_view")
-    with (tmp_path / "out" / "scene_map_areas.csv").open() as file:
+    with (tmp_path / "out" / "scene_areas.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == ["roof", "road, paved", "water"]
     assert sum(float(row["m2"]) for row in rows) == pytest.approx(160 * 208 / 4)
     assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
-    with (tmp_path / "out" / "photo_map_areas.csv").open() as file:
+    with (tmp_path / "out" / "photo_areas.csv").open() as file:
         assert {row["m2"] for row in csv.DictReader(file)} == {""}
     for name, (width, height) in {"photo": (720, 540), "scene": (624, 480)}.items():
-        with Image.open(tmp_path / "out" / f"{name}_map_overlay.png") as picture:
+        with Image.open(tmp_path / "out" / f"{name}_overlay.png") as picture:
             assert picture.width > width and picture.height == height
 
 
@@ -114,4 +114,4 @@ def test_grey_pictures_are_told_how(world, arguments, run_tool, tmp_path):
     result = run_tool("segment", world / "grey.png", world / "images" / "broken.tif", "--out", tmp_path, "--vocabulary",
                       "roof, water", "--bands", "1,1,1", *arguments)  # fmt: skip
     assert result.returncode == 1 and "broken.tif" in result.stderr and "Traceback" not in result.stderr
-    assert (tmp_path / "grey_map.png").is_file() and (tmp_path / "grey_map_overlay.png").is_file()
+    assert (tmp_path / "grey.png").is_file() and (tmp_path / "grey_overlay.png").is_file()

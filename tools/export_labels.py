@@ -23,6 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--images", help="folder of the images, where the set does not say or they have moved")
     parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), where the set does not say")
     parser.add_argument("--overwrite", action="store_true", help="write finished files again")
+    parser.add_argument("--update", action="store_true", help="write again the tiles whose instances have changed")
     return parser.parse_args()
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.exports import export_labels, export_summary
 
-    rows = export_labels(args.root, args.to, args.out, args.images, args.classes, args.overwrite)
+    rows = export_labels(args.root, args.to, args.out, args.images, args.classes, args.overwrite, args.update)
     logging.getLogger("rsseg").info("\n%s", export_summary(rows))
 
 

@@ -151,6 +151,7 @@ def _manifest(source: DetectionSource, settings: Settings, about: dict[str, Any]
               "dropped_instances", "problems")  # fmt: skip
     return {
         "label_set": settings.table.name,
+        "classes": list(settings.table.classes),
         "config": {**settings.as_dict(), "split": asdict(settings.split), "preset": settings.preset},
         "prompt": settings.prompt,
         "predictor": about,

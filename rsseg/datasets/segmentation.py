@@ -14,6 +14,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from rsseg.datasets.labels import ReleasedSet
+from rsseg.datasets.labels.converted import check_classes
 from rsseg.datasets.openearthmap.regions import load_regions, region_of
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError
@@ -138,6 +139,7 @@ class ConvertedDataset(TableDataset):
 
     Raises:
         FileNotFoundError: The conversion has not finished, or holds no tile of that split.
+        DataError: The set was converted with other classes, or in another order.
     """
 
     def __init__(
@@ -154,6 +156,7 @@ class ConvertedDataset(TableDataset):
         listing = self.root / "tiles.csv"
         if not listing.is_file():
             raise FileNotFoundError(f"{self.name}: {listing} is missing; run tools/convert_labels.py to its end first")
+        check_classes(self.root, load_metainfo(self.table))
         with listing.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if self.split in (None, row["split"])]
         return [self._files(row) for row in rows]

@@ -274,7 +274,8 @@ def _lines(names: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any])
             found.setdefault(kind, []).append(name if state is None else str(state[0]))
     lines = []
     for kind, own in found.items():
-        what = "image" if kind == "gone" else _WHAT.get(kind, kind)
+        whole = "tile" if "tile" in old[names[0]] else "image"
+        what = whole if kind == "gone" else _WHAT.get(kind, kind)
         done = "changed" if kind != "gone" else "is gone" if len(own) == 1 else "are gone"
         more = ", ..." if len(own) > _NAMED else ""
         lines.append(f"{len(own)} {what}{'s' if len(own) > 1 else ''} {done} ({', '.join(own[:_NAMED])}{more})")

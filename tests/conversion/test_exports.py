@@ -13,6 +13,7 @@ from PIL import Image
 from rsseg.conversion import convert_labels
 from rsseg.conversion.exports import export_labels, export_summary, mask_outline
 from rsseg.datasets.labels import open_labels, rle_to_crop
+from rsseg.errors import JobError
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, fill_polygon, to_rle
 
@@ -222,12 +223,34 @@ def test_exports_of_another_conversion_are_not_mixed(make_config: Make, tmp_path
     out = tmp_path / "out"
     export_labels(out, ["pkl", "color"])
     convert_labels(make_config(tiling={"size": 48, "overlap": 16, "iof_thr": 0.6}), overwrite=True)
-    with pytest.raises(ValueError, match="holds color of another conversion; use --overwrite"):
+    with pytest.raises(ValueError, match=r"holds color of a conversion with another config: config was {'tiling'"):
         export_labels(out, ["color", "yolo"])
     export_labels(out, ["color"], overwrite=True)
     export_labels(out, ["color", "yolo"])
-    with pytest.raises(ValueError, match="holds pkl of another"):
+    with pytest.raises(ValueError, match="holds pkl of a conversion with another config"):
         export_labels(out, ["pkl"])
+
+
+def test_mended_labels_are_an_error_and_an_update_is_a_fresh_export(
+    make_config: Make, world: Path, tmp_path: Path, run_tool: Callable[..., Any]
+) -> None:
+    formats = ["pkl", "color", "yolo"]
+    convert_labels(make_config())
+    export_labels(tmp_path / "out", formats, tmp_path / "sent")
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "sent").rglob("P0001*.pkl")}
+    (world / "labelTxt/P0004.txt").write_text("8 8 24 8 24 20 8 20 plane 0\n")
+    (world / "labelTxt/P0002.txt").unlink()
+    convert_labels(make_config(), update=True)
+    with pytest.raises(
+        JobError, match=r"holds pkl of a conversion made from other inputs: 4 tiles are gone .*1 tile changed \(P0004"
+    ):
+        export_labels(tmp_path / "out", formats, tmp_path / "sent")
+    args = ("export_labels", tmp_path / "out", "--out", tmp_path / "sent", "--update", "--to", *formats)
+    result = run_tool(*args)
+    assert result.returncode == 0, result.stderr
+    export_labels(tmp_path / "out", formats, tmp_path / "fresh")
+    assert _files(tmp_path / "sent") == _files(tmp_path / "fresh")
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def test_a_new_split_needs_no_new_masks(make_config: Make, tmp_path: Path) -> None:

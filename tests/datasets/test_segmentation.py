@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from rsseg.datasets import (
     SeededIndex,
     TableDataset,
 )
+from rsseg.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 LOAD = [dict(type="LoadImage"), dict(type="LoadLabels")]
@@ -171,3 +173,15 @@ def test_labels_and_images_are_both_read_as_stored(tmp_path, name):
         "potsdam", data_root=str(tmp_path), data_prefix=prefix, img_suffix=".jpg", seg_map_suffix=".png", pipeline=steps
     )
     assert data[0]["img"].shape[:2] == data[0]["gt_seg_map"].shape == (4, 6)
+
+
+def test_a_converted_set_under_another_table_is_an_error(tmp_path, converted_set):
+    root = converted_set(tmp_path / "set", 3, count=4)
+    rows = [{"id": i, "name": name, "color": "#000000"} for i, name in enumerate(("ship", "plane", "car"))]
+    for name, own in (("same", rows), ("swapped", [rows[1], rows[0], rows[2]])):
+        table = {"name": name, "source": "", "categories": [{**row, "id": i} for i, row in enumerate(own)]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(table))
+    (root / "manifest.json").write_text(json.dumps({"classes": ["ship", "plane", "car"]}))
+    assert len(ConvertedDataset(str(tmp_path / "same.json"), str(root), pipeline=[])) == 3
+    with pytest.raises(DataError, match="classes ship, plane, car; the class table swapped has plane, ship, car"):
+        ConvertedDataset(str(tmp_path / "swapped.json"), str(root), pipeline=[])

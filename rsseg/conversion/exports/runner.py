@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rsseg.conversion.exports.coco import write_coco
 from rsseg.conversion.exports.formats import ColourExport, Export, PickleExport, YoloExport, write_file
 from rsseg.datasets.labels import LabelledSet, LabelledTile, open_labels
-from rsseg.errors import ConfigError, JobError
+from rsseg.errors import ConfigError
 from rsseg.io.files import Writer, remove_abandoned
+from rsseg.io.jobs import Input, Job, Outputs
+from rsseg.io.output_names import outputs_by_item
 from rsseg.io.progress import Progress
 
 __all__ = ["FORMATS", "Exported", "export_labels", "export_summary"]
@@ -53,6 +55,7 @@ def export_labels(
     images: Path | str | None = None,
     classes: str | None = None,
     overwrite: bool = False,
+    update: bool = False,
 ) -> list[Exported]:
     """Export a labelled set.  Every file is written whole or not at all, and finished ones are not written again.
 
@@ -63,12 +66,16 @@ def export_labels(
         images: Folder of the images.
         classes: Class table.
         overwrite: Write finished files again.
+        update: Write those of the tiles again whose instances have changed since, and delete those of tiles that are
+            gone.
 
     Returns:
         One row per format, for :func:`export_summary`.
 
     Raises:
-        ValueError: There is no such format, the set is damaged, or the folder holds exports of another conversion.
+        ConfigError: There is no such format.
+        DataError: The set is damaged.
+        JobError: The folder holds exports of another conversion, or of instances that have changed since.
         FileNotFoundError: The set, or an image that a format needs, is missing.
         OSError: Writing failed; the message names the file, and what was finished before is kept.
     """
@@ -78,17 +85,16 @@ def export_labels(
     source = open_labels(root, images, classes)
     folder = Path(root) if out is None else Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    claims = _Claims(folder, _origin(source))
-    claims.begin(formats, overwrite)
     rows = []
     by_tile = [name for name in dict.fromkeys(formats) if name in _BY_TILE]
     if source.manifest is None and "pkl" in by_tile:
         by_tile.remove("pkl")
         rows.append(Exported("pkl", f"{source.root}: a released set has its own", found=len(source)))
-    rows += _by_tile({name: _BY_TILE[name](source, folder) for name in by_tile}, source, overwrite)
+    exports = {name: _BY_TILE[name](source, folder) for name in by_tile}
+    _claim(exports, "coco" in formats, source, folder, overwrite, update)
+    rows += _by_tile(exports, source)
     if "coco" in formats:
-        rows.append(_coco(source, folder, overwrite))
-    claims.end(formats)
+        rows.append(_coco(source, folder))
     return rows
 
 
@@ -101,44 +107,41 @@ def export_summary(rows: Sequence[Exported]) -> str:
     return "\n".join(lines)
 
 
-def _origin(source: LabelledSet) -> str:
-    """Hash of what decides masks and label maps of a conversion; empty for a released set, which never changes."""
-    if source.manifest is None:
-        return ""
-    config = {key: value for key, value in source.manifest["config"].items() if key != "split"}
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-    with (source.root / "instances.json").open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _claim(
+    exports: Mapping[str, Export], coco: bool, source: LabelledSet, folder: Path, overwrite: bool, update: bool
+) -> None:
+    """See for each format that what is finished comes from the set as it is now."""
+    manifest = source.manifest or {}
+    config = {key: value for key, value in manifest.get("config", {}).items() if key != "split"}
+    depends = {"config": config, "predictor": manifest.get("predictor"), "class_table": source.table.rows}
+    digests = _digests(source) if exports and source.manifest else {}
+    items = {name: {"tile": Input(source.root, name, digest)} for name, digest in digests.items()}
+    outputs: dict[str, Callable[[], Mapping[str, Sequence[Path]]]] = {
+        name: partial(outputs_by_item, export.folders) for name, export in exports.items()
+    }
+    if coco and source.manifest is None:
+        outputs["coco"] = lambda: {path.name: [path] for path in [folder / "instances.json"] if path.exists()}
+    for name, files in outputs.items():
+        job = Job(folder, f"{name} of a conversion", f".export.{name}.json", "use --overwrite, or choose another --out")
+        if overwrite:
+            job.path.unlink(missing_ok=True)
+            for path in (path for own in files().values() for path in own):
+                path.unlink()
+        job.claim(depends, items if name != "coco" else {}, Outputs(files), update)
 
 
-class _Claims:
-    """Which conversion each format in a folder comes from; what an earlier one left there would stay unnoticed."""
-
-    def __init__(self, folder: Path, origin: str) -> None:
-        self.path, self.origin = folder / ".export.json", origin
-        self.known: dict[str, str] = json.loads(self.path.read_bytes()) if self.path.exists() else {}
-
-    def begin(self, formats: Sequence[str], overwrite: bool) -> None:
-        """Claim formats that nobody holds; a foreign claim ends only when all files are overwritten."""
-        foreign = [name for name in formats if self.known.get(name, self.origin) != self.origin]
-        if foreign and not overwrite:
-            raise JobError(
-                f"{self.path.parent} holds {foreign[0]} of another conversion; use --overwrite, or choose another --out"
-            )
-        self._write({**dict.fromkeys(formats, self.origin), **self.known})
-
-    def end(self, formats: Sequence[str]) -> None:
-        """All files of these formats are there."""
-        self._write({**self.known, **dict.fromkeys(formats, self.origin)})
-
-    def _write(self, known: dict[str, str]) -> None:
-        self.known = known
-        write_file(self.path, (json.dumps(known, sort_keys=True) + "\n").encode())
+def _digests(source: LabelledSet) -> dict[str, str]:
+    """Hash of each tile's instances; those of a released set never change."""
+    progress = Progress(len(source), "read", unit="tile")
+    found = {}
+    for tile in source:
+        found[tile.name] = hashlib.sha256(repr((tile.size, tile.instances)).encode()).hexdigest()[:32]
+        progress.step()
+    progress.close()
+    return found
 
 
-def _by_tile(exports: dict[str, Export], source: LabelledSet, overwrite: bool) -> list[Exported]:
+def _by_tile(exports: dict[str, Export], source: LabelledSet) -> list[Exported]:
     rows = {name: Exported(name, export.place) for name, export in exports.items()}
     if not exports:
         return []
@@ -151,7 +154,7 @@ def _by_tile(exports: dict[str, Export], source: LabelledSet, overwrite: bool) -
 
     def write(tile: LabelledTile) -> None:
         for name, export in exports.items():
-            finished = not overwrite and all(path.exists() for path in export.files(tile))
+            finished = all(path.exists() for path in export.files(tile))
             counts = Counter[str]() if finished else export.write(tile)
             with lock:
                 rows[name].found += finished
@@ -174,10 +177,10 @@ def _by_tile(exports: dict[str, Export], source: LabelledSet, overwrite: bool) -
     return list(rows.values())
 
 
-def _coco(source: LabelledSet, folder: Path, overwrite: bool) -> Exported:
+def _coco(source: LabelledSet, folder: Path) -> Exported:
     if source.manifest is not None:
         return Exported("coco", f"{source.root / 'instances.json'}, from the conversion", found=len(source))
     path = folder / "instances.json"
-    if path.exists() and not overwrite:
+    if path.exists():
         return Exported("coco", str(path), found=len(source))
     return Exported("coco", str(path), len(source), 0, Counter(instances=write_coco(source, path)))

@@ -11,9 +11,9 @@ from typing import Any
 
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import DataError
-from rsseg.metainfo import load_metainfo
+from rsseg.metainfo import IGNORE, ClassTable, load_metainfo
 
-__all__ = ["ConvertedSet"]
+__all__ = ["ConvertedSet", "check_classes", "converted_classes"]
 
 _START, _END = b'"annotations":[', b"]"
 
@@ -28,7 +28,7 @@ class ConvertedSet(LabelledSet):
 
     Raises:
         FileNotFoundError: The conversion has not finished.
-        ValueError: The class table is not there.
+        DataError: The set has other classes than the table, or in another order.
     """
 
     def __init__(self, root: Path, images: Path | None = None, classes: str | None = None) -> None:
@@ -39,6 +39,7 @@ class ConvertedSet(LabelledSet):
         self.manifest = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
         source = self.manifest["config"]["source"]
         self.table = load_metainfo(classes or source["classes"])
+        check_classes(root, self.table)
         self._images = images or Path(source["images"])
         with (root / "tiles.csv").open(encoding="utf-8", newline="") as file:
             self._rows = list(csv.DictReader(file))
@@ -90,6 +91,56 @@ class ConvertedSet(LabelledSet):
             rbox=_tuple(row.get("rbox")),
             qbox=_tuple(row.get("qbox")),
             source_object_id=row["source_object_id"],
+        )
+
+
+def converted_classes(root: Path) -> tuple[str, ...] | None:
+    """Class names of a converted set, by the ids in its label maps; None where nothing in the folder says so.
+
+    They stand in ``manifest.json``; sets of earlier versions have them in the categories of ``instances.json`` only.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    manifest, instances = root / "manifest.json", root / "instances.json"
+    try:
+        known = json.loads(manifest.read_bytes()).get("classes") if manifest.is_file() else None
+        if known is None and instances.is_file():
+            rows = _categories(instances)
+            known = [row["name"] for row in sorted(rows, key=lambda row: row["id"])]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{root}: manifest.json or instances.json is damaged ({error}); convert again") from error
+    return tuple(known) if known else None
+
+
+def _categories(path: Path) -> list[dict[str, Any]]:
+    """The categories of a COCO file, without reading all of one that the conversion wrote."""
+    start = b'"categories":'
+    with path.open("rb") as file:
+        for line in (file.readline() for _ in range(2)):
+            if line.startswith(start):
+                return list(json.loads(line[len(start) :].rstrip(b",\r\n")))
+    return list(json.loads(path.read_bytes())["categories"])
+
+
+def check_classes(root: Path, table: ClassTable) -> None:
+    """See that the ids in a converted set's label maps mean the classes of a table.
+
+    Classes of the table that stand for unlabelled pixels (255) or for none may come on top.
+
+    Raises:
+        DataError: They mean others, or in another order; the message has both lists.
+    """
+    known = converted_classes(root)
+    if known is None:
+        return
+    own = {name: values for name, values in zip(table.classes, table.raw_values, strict=True) if set(values) - {IGNORE}}
+    if own != {name: (i,) for i, name in enumerate(known)}:
+        given = sorted(own, key=lambda name: own[name])
+        raise DataError(
+            f"{root} was converted with the classes {', '.join(known)}; the class table {table.name} has "
+            f"{', '.join(given)}. Names and order must be the same: load it with the table that it was converted with, "
+            "or convert again with this one"
         )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from rsseg.datasets.labels import open_labels
+from rsseg.datasets.labels.converted import converted_classes
+from rsseg.errors import DataError
 
 # A 3 x 4 tile: column-major runs. 5 zeros, 2 ones, 5 zeros: column 1, rows 2; column 2, row 0 -> "525".
 MASK = {"size": [3, 4], "counts": "525"}
@@ -82,3 +84,38 @@ def test_damage_is_named(tmp_path: Path) -> None:
     (root / "tiles.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"tiles.csv is missing; run tools/convert_labels.py"):
         open_labels(root)
+
+
+@pytest.mark.parametrize("where", ["manifest", "categories", "one line"])
+def test_other_classes_are_an_error_that_names_both_lists(tmp_path: Path, where: str) -> None:
+    rows = [{"id": i, "name": name, "color": "#000000"} for i, name in enumerate(("ship", "plane"))]
+    for name, own in (
+        ("same", rows),
+        ("swapped", rows[::-1]),
+        ("longer", [*rows, {"name": "car", "color": "#000001"}]),
+    ):
+        table = {"name": name, "source": "", "categories": [{**row, "id": i} for i, row in enumerate(own)]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(table))
+    background = {"id": 2, "name": "background", "color": "#FFFFFF", "raw": [255]}
+    (tmp_path / "more.json").write_text(json.dumps({"name": "m", "source": "", "categories": [*rows, background]}))
+    root = tmp_path / "set"
+    write_converted(root, [], tmp_path)
+    manifest = {"config": {"source": {"classes": str(tmp_path / "same.json"), "images": str(tmp_path)}}}
+    if where == "manifest":
+        manifest["classes"] = ["ship", "plane"]
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    categories = json.dumps([{"id": 1, "name": "ship"}, {"id": 2, "name": "plane"}])
+    if where == "categories":  # as earlier versions wrote them
+        (root / "instances.json").write_text(
+            f'{{"info":{{}},\n"categories":{categories},\n"annotations":[\n],\n"images":[]}}'
+        )
+    elif where == "one line":
+        (root / "instances.json").write_text(f'{{"images": [], "categories": {categories}, "annotations": []}}')
+    assert converted_classes(root) == ("ship", "plane")
+    assert open_labels(root).table.name == "same"
+    for name, own in (("swapped", "plane, ship"), ("longer", "ship, plane, car")):
+        with pytest.raises(
+            DataError, match=f"with the classes ship, plane; the class table {name} has {own}. Names and"
+        ):
+            open_labels(root, classes=str(tmp_path / f"{name}.json"))
+    assert open_labels(root, classes=str(tmp_path / "more.json"))  # stands for pixels without a label

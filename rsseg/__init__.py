@@ -1,3 +1,35 @@
-"""rsseg: remote-sensing segmentation on MMSegmentation."""
+"""rsseg: remote-sensing segmentation on MMSegmentation.
+
+What a script needs is here by name, and imported when it is asked for: ``import rsseg`` loads neither torch nor the MM
+stack nor rasterio.  The packages below offer more.
+"""
+
+from rsseg.stack import lazy_package
 
 __version__ = "0.1.0"
+
+_NAMES = {
+    "errors": ["AnnotationError", "ConfigError", "DataError", "JobError", "MissingPackageError", "UserError"],
+    "metainfo": ["ClassTable", "list_metainfo", "load_metainfo"],
+    "io.configs": ["read_config"],
+    "io.georeference": ["GeoReference"],
+    "io.rasters": ["Raster", "read_image"],
+    "datasets.checking.check": ["check_config"],
+    "datasets.detection": ["open_source"],
+    "datasets.labels": ["open_labels"],
+    "engine.weights": ["convert_weights"],
+    "evaluation.agreement": ["LabelFolder", "compare_folders"],
+    "conversion": ["convert_labels", "load_conversion_config"],
+    "conversion.exports": ["export_labels"],
+    "conversion.tiling": ["cut_images"],
+    "mapping": ["MapOptions", "SegmentorScorer", "load_model", "map_raster"],
+    "reports.bigearthnet.report": ["report_archive"],
+    "reports.labels.report": ["report_labels"],
+    "reports.land_cover.report": ["report_sets"],
+    "reports.maps.page": ["report_map"],
+    "scenes": ["make_scene", "write_scenes"],
+}
+
+__all__, __getattr__, __dir__ = lazy_package(
+    __name__, _NAMES, stack=["datasets.checking.check", "engine.weights", "reports.land_cover.report"]
+)

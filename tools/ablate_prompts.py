@@ -38,14 +38,14 @@ def main() -> int | str | None:
     args = parse_args()
     require_stack()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from rsseg.conversion import load_config, shard_of
+    from rsseg.conversion import load_conversion_config, shard_of
     from rsseg.conversion.ablation import PAPER_PROMPTS, ablate_prompts
     from rsseg.reports.ablation import ablation_figure
     from rsseg.reports.figures import save_figure
 
     told = {**(args.cfg_options or {}), **({"predictor": args.predictor} if args.predictor else {})}
     prompts, union = args.prompts or PAPER_PROMPTS, args.samrs_compat_union
-    config = load_config(args.config, told)
+    config = load_conversion_config(args.config, told)
     config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
     report = ablate_prompts(config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher), args.update)
     if report.result is not None:

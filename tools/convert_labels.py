@@ -42,12 +42,12 @@ def main() -> int | str | None:
     args = parse_args()
     require_stack()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from rsseg.conversion import convert_labels, load_config, shard_of
+    from rsseg.conversion import convert_labels, load_conversion_config, shard_of
 
     own = {"source.images": args.images, "source.annotations": args.annotations}
     told = {"out_dir": args.out, "predictor": args.predictor, **own, "source.parts": [] if any(own.values()) else None}
     told = {**(args.cfg_options or {}), **{key: value for key, value in told.items() if value is not None}}
-    config = load_config(args.config, told)
+    config = load_conversion_config(args.config, told)
     shard = shard_of(args.launcher)
     report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard, args.update)
     return report.error_summary

@@ -24,7 +24,7 @@ from rsseg.errors import ConfigError
 from rsseg.io.configs import merge_options, read_config
 from rsseg.metainfo import ClassTable, load_metainfo
 
-__all__ = ["Settings", "build", "load_config", "shard_of"]
+__all__ = ["Settings", "build", "load_conversion_config", "shard_of"]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Settings:
         return dict(json.loads(json.dumps({"source": asdict(self.source), "tiling": tiling, **plain})))
 
 
-def load_config(path: Path | str, options: Mapping[str, Any]) -> Config:
+def load_conversion_config(path: Path | str, options: Mapping[str, Any]) -> Config:
     """A conversion config from its file, changed by options as they stand on a command line.
 
     Args:

@@ -49,10 +49,44 @@ def test_there_is_something_to_check() -> None:
     assert {p.relative_to(REPO / "rsseg").parts[0] for p in MODULES} > {"metainfo", "structures"}
 
 
-def test_the_root_holds_the_version_and_nothing_else() -> None:
-    docstring, assignment = _tree(REPO / "rsseg" / "__init__.py").body
-    assert isinstance(docstring, ast.Expr)
-    assert isinstance(assignment, ast.Assign) and ast.unparse(assignment.targets[0]) == "__version__"
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(REPO).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """No circles, also where an import stands inside a function; a package's ``__init__`` counts where it is named."""
+    names = {_module(path) for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        graph[_module(path)] = edges = set()
+        for _, target in _imports(path):
+            found = target if target in names else target.rpartition(".")[0]
+            if found in names and found != _module(path):
+                edges.add(found)
+    circles = sorted(" -> ".join(circle) for circle in _circles(graph))
+    assert not circles, "modules import each other in a circle:\n" + "\n".join(circles)
+
+
+def _circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """A circle through each edge that closes one, found in depth-first order."""
+    found, done = [], set[str]()
+
+    def visit(name: str, trail: list[str]) -> None:
+        if name in trail:
+            found.append([*trail[trail.index(name) :], name])
+        elif name not in done:
+            for other in sorted(graph[name]):
+                visit(other, [*trail, name])
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, [])
+    return found
+
+
+def test_circles_are_found() -> None:
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == [["b", "c", "b"]]
+    assert _circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)

@@ -1,7 +1,10 @@
 """Public names: every package says what it offers, and offers what it says."""
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,29 @@ def test_all_resolves(path: Path) -> None:
     missing = [name for name in names if not hasattr(package, name)]
     assert not missing, f"{_dotted(path)}.__all__ names what is not there: {missing}"
     assert not [name for name in names if name.startswith("_")]
+
+
+def test_the_root_offers_names_and_loads_nothing_heavy() -> None:
+    code = """
+import sys, rsseg
+heavy = {"torch", "numpy", "cv2", "rasterio", "mmengine", "mmcv", "mmseg", "mmpretrain"} & set(sys.modules)
+assert not heavy, f"import rsseg loads {sorted(heavy)}"
+assert {"load_metainfo", "convert_labels", "map_raster", "check_config", "write_scenes"} <= set(rsseg.__all__)
+assert set(rsseg.__all__) <= set(dir(rsseg)) and "__version__" in dir(rsseg)
+rsseg.load_metainfo("potsdam")
+assert "torch" not in sys.modules
+missing = [name for name in rsseg.__all__ if not hasattr(rsseg, name)]
+assert not missing, missing
+try:
+    rsseg.no_such_name
+except AttributeError as error:
+    assert "no_such_name" in str(error)
+else:
+    raise AssertionError
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_version_is_written_once() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rsseg.conversion import Settings, convert_labels, load_config
+from rsseg.conversion import Settings, convert_labels, load_conversion_config
 
 Make = Callable[..., dict[str, Any]]
 
@@ -119,11 +119,13 @@ def test_a_step_and_a_predictor_of_ones_own(make_config: Make) -> None:
 )
 def test_options_that_change_nothing_are_named(options: dict[str, Any], message: str) -> None:
     config = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "convert.py"
-    assert load_config(config, {"prompt": "cp", "pipeline.4.order": "score", "tiling.size": 9}).tiling.size == 9
+    assert (
+        load_conversion_config(config, {"prompt": "cp", "pipeline.4.order": "score", "tiling.size": 9}).tiling.size == 9
+    )
     with pytest.raises(ValueError, match=message):
-        load_config(config, options)
+        load_conversion_config(config, options)
     with pytest.raises(FileNotFoundError, match=r"missing\.py: no such config file"):
-        load_config("missing.py", {})
+        load_conversion_config("missing.py", {})
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,8 @@ class Picture:
         first, last = bands[0], bands[-1]
         if list(bands) == list(range(first, last + 1)):
             part = part[..., first - 1 : last]
+        elif list(bands) == list(range(first, last - 1, -1)):
+            part = part[..., last - 1 : first][..., ::-1]
         else:
             part = part[..., [band - 1 for band in bands]]
         return np.moveaxis(part, -1, 0)

@@ -68,6 +68,7 @@ class Raster:
         path: A picture, or anything that GDAL opens.
         spec: What is declared about its pixels.
         view: Function of the dataset that gives another dataset to read from, such as a ``WarpedVRT``.
+        blue_first: Give three bands in reverse order, as OpenCV has them and mmseg's models get them.
 
     Attributes:
         size: (H, W) in pixels, of the view where there is one.
@@ -85,6 +86,7 @@ class Raster:
         path: str | Path,
         spec: PixelSpec = PixelSpec(),  # noqa: B008
         view: Callable[[Any], Any] | None = None,
+        blue_first: bool = False,
     ) -> None:
         self.path, self.spec = path, spec
         self._dataset: Any = None
@@ -103,6 +105,7 @@ class Raster:
         self.size: tuple[int, int] = (self._data.height, self._data.width)
         self._mixed = np.result_type(*self.dtypes) if len(set(self.dtypes)) > 1 else None
         self._alpha = alpha_band(self._data.colorinterp, self.bands)
+        self._order = self.bands[::-1] if blue_first and len(self.bands) == 3 else self.bands
         self._masks = [flags for flags in self._data.mask_flag_enums]
         open_flags = all(MaskFlags.all_valid in self._masks[band - 1] for band in self.bands)
         self._opaque = view is None and open_flags and self._alpha is None
@@ -129,7 +132,7 @@ class Raster:
         self, x1: int = 0, y1: int = 0, x2: int | None = None, y2: int | None = None,
         size: tuple[int, int] | None = None,
     ) -> tuple[Pixels, Valid]:  # fmt: skip
-        """Pixels and validity of a window, by default of all.
+        """Pixels and validity of a window, by default of all; both contiguous.
 
         Args:
             x1: First column; x2, y2 are beyond the last.
@@ -139,13 +142,21 @@ class Raster:
             size: (h, w) to which the window is resized, pixels by average and validity by the nearest.
 
         Returns:
-            (C, h, w) in the order of ``bands``: float32 in 0..255 with a declared range, else numbers of the file's
-            type (the type that holds all where bands have several), 0 where they are not finite.  And (h, w) bool, or
-            None where all pixels are valid.
+            (C, h, w) in the order of ``bands`` (or blue first): float32 in 0..255 with a declared range, else numbers
+            of the file's type (the type that holds all where bands have several), 0 where they are not finite.  And
+            (h, w) bool, or None where all pixels are valid.
 
         Raises:
             UnreadableFileError: The file is damaged; the message names it and the place.
         """
+        pixels, valid = self._read(x1, y1, x2, y2, size)
+        return np.ascontiguousarray(pixels), valid
+
+    def _read(
+        self, x1: int = 0, y1: int = 0, x2: int | None = None, y2: int | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> tuple[Pixels, Valid]:  # fmt: skip
+        """As :meth:`read`, where pixels may be a view of a decoded picture."""
         x2, y2 = (self.size[1] if x2 is None else x2), (self.size[0] if y2 is None else y2)
         window = Window(x1, y1, x2 - x1, y2 - y1)
         shape = None if size is None else (int(size[0]), int(size[1]))
@@ -167,7 +178,7 @@ class Raster:
         return pixels, None if valid is None or valid.all() else valid
 
     def _numbers(self, window: Window, size: tuple[int, int] | None) -> Pixels:
-        bands = list(self.bands)
+        bands = list(self._order)
         options = {} if size is None else {"resampling": Resampling.average}
         if self._mixed is None:
             shape = None if size is None else (len(bands), *size)
@@ -187,7 +198,7 @@ class Raster:
             valid &= self._data.read_masks(self.bands[0], window=window, out_shape=size) > 0
         if self._alpha is not None:
             valid &= self._data.read(self._alpha, window=window, out_shape=size) > 0
-        return valid & ~_empty(pixels, [self._data.nodatavals[band - 1] for band in self.bands])
+        return valid & ~_empty(pixels, [self._data.nodatavals[band - 1] for band in self._order])
 
     def close(self) -> None:
         """Close the file."""
@@ -221,12 +232,17 @@ def _bits(file: Any, bands: Sequence[int]) -> int | None:
     return min((int(bits) for bits in found if bits is not None), default=None)
 
 
-def read_image(path: str | Path, spec: PixelSpec = PixelSpec()) -> tuple[Pixels, Valid]:  # noqa: B008
+def read_image(
+    path: str | Path,
+    spec: PixelSpec = PixelSpec(),  # noqa: B008
+    blue_first: bool = False,
+) -> tuple[Pixels, Valid]:
     """A whole image.
 
     Args:
         path: A picture, or anything that GDAL opens.
         spec: What is declared about its pixels.
+        blue_first: Give three bands in reverse order, as OpenCV has them and mmseg's models get them.
 
     Returns:
         (H, W, C), contiguous, numbers and order as :meth:`Raster.read` gives them; and (H, W) bool, or None where all
@@ -237,8 +253,8 @@ def read_image(path: str | Path, spec: PixelSpec = PixelSpec()) -> tuple[Pixels,
         UnreadableFileError: It is damaged, or in no known format.
         DataError: Its bands or the meaning of its numbers are not known, or it is complex or has a palette.
     """
-    with Raster(path, spec) as raster:
-        pixels, valid = raster.read()
+    with Raster(path, spec, blue_first=blue_first) as raster:
+        pixels, valid = raster._read()
     return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)), valid
 
 

@@ -112,7 +112,8 @@ def _bmp_header(file: BinaryIO) -> PictureHeader:
     from PIL import BmpImagePlugin  # OpenCV does not tell whether there was a palette
 
     with BmpImagePlugin.BmpImageFile(file) as image:
-        return PictureHeader("BMP", (image.height, image.width), 8, _BMP_COLOURS[image.mode])
+        bits = 1 if image.mode == "1" else 8
+        return PictureHeader("BMP", (image.height, image.width), bits, _BMP_COLOURS[image.mode])
 
 
 class Picture:

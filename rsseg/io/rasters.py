@@ -28,7 +28,7 @@ from rsseg.errors import UnreadableFileError
 from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, scale_values
 from rsseg.io.pictures import Picture, PictureHeader, decode_picture, read_header
 
-__all__ = ["Pixels", "Raster", "Valid", "image_size", "open_dataset", "read_image"]
+__all__ = ["Pixels", "Raster", "Valid", "image_size", "open_dataset", "read_image", "read_stored"]
 
 Pixels = NDArray[Any]
 Valid = NDArray[np.bool_] | None
@@ -53,12 +53,25 @@ def open_dataset(path: str | Path) -> Any:
         named = ":" not in str(path) and not str(path).startswith("/vsi")  # a file, and no address that GDAL knows
         if named and not Path(path).exists():
             raise FileNotFoundError(f"{path}: not a raster that GDAL can open (there is no such file)") from error
-        raise UnreadableFileError(f"{path}: not a raster that GDAL can open ({error})") from error
+        raise UnreadableFileError(f"{path}: not a raster that GDAL can open ({error.__cause__ or error})") from error
     if not file.count:
         names = ", ".join(file.subdatasets[:4])
         file.close()
         raise UnreadableFileError(f"{path}: has no bands of its own; name one of {names}")
     return file
+
+
+def read_stored(file: Any, band: int) -> Pixels:
+    """The numbers (H, W) of one band of a dataset as they are stored, whatever they mean.
+
+    Raises:
+        UnreadableFileError: The file is damaged.
+    """
+    try:
+        with rasterio.Env(**_SETTINGS):
+            return file.read(band)
+    except RasterioError as error:
+        raise UnreadableFileError(f"{file.name}: cannot be read: {error.__cause__ or error}") from error
 
 
 class Raster:

@@ -63,7 +63,7 @@ def test_missing_files_are_named(tmp_path):
 def test_colour_labels_are_refused(tmp_path):
     options = write_pairs(tmp_path, [0])
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "ann" / "a.png")
-    with pytest.raises(ValueError, match="one uint8 channel"):
+    with pytest.raises(ValueError, match=r"has 3 bands \(red, green, blue\); labels must be one band"):
         TableDataset("potsdam", pipeline=LOAD, **options)[0]
 
 

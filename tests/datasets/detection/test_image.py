@@ -53,23 +53,30 @@ def test_rgb_is_read_as_it_is(tmp_path, suffix):
 
 
 CONVERTED = {
-    # name: how to write it, what "strict" calls it, what "convert" makes of it
-    "rgba.png": (lambda p: Image.fromarray(np.dstack([RGB, GREY])).save(p), "RGBA", RGB),
-    "grey.png": (lambda p: Image.fromarray(GREY).save(p), "L", np.dstack([GREY] * 3)),
-    "grey.jpg": (lambda p: Image.fromarray(GREY * 0 + 90).save(p), "L", np.full((2, 3, 3), 90)),
-    "grey alpha.png": (lambda p: Image.fromarray(np.dstack([GREY, GREY])).save(p), "LA", np.dstack([GREY] * 3)),
-    "palette.png": (lambda p: Image.fromarray(RGB).quantize(6).save(p), "P", RGB),
-    "bits.bmp": (lambda p: Image.fromarray(GREY > 99).save(p), "1", np.dstack([(GREY > 99) * 255] * 3)),
-    "rgba.tif": (
-        lambda p: geotiff(p, np.dstack([RGB, GREY]).transpose(2, 0, 1), "uint8", "RGB"),
-        "4 band(s) of uint8",
-        RGB,
+    # name: how to write it, why "strict" refuses it (None: it does not), what "convert" makes of it
+    "rgba.png": (lambda p: Image.fromarray(np.dstack([RGB, GREY])).save(p), None, RGB),
+    "grey.png": (lambda p: Image.fromarray(GREY).save(p), "does not say", np.dstack([GREY] * 3)),
+    "grey.jpg": (lambda p: Image.fromarray(GREY * 0 + 90).save(p), "does not say", np.full((2, 3, 3), 90)),
+    "grey alpha.png": (
+        lambda p: Image.fromarray(np.dstack([GREY, GREY])).save(p),
+        "does not say",
+        np.dstack([GREY] * 3),
     ),
-    "grey.tif": (lambda p: geotiff(p, GREY[None], "uint8"), "1 band(s) of uint8", np.dstack([GREY] * 3)),
+    "palette.png": (lambda p: Image.fromarray(RGB).quantize(6).save(p), "palette image", RGB),
+    "palette.bmp": (lambda p: Image.fromarray(RGB).quantize(6).save(p), "palette image", RGB),
+    "bits.png": (lambda p: Image.fromarray(GREY > 99).save(p), "does not say", np.dstack([(GREY > 99) * 255] * 3)),
+    "bits.bmp": (lambda p: Image.fromarray(GREY > 99).save(p), "does not say", np.dstack([(GREY > 99) * 255] * 3)),
+    "rgba.tif": (lambda p: geotiff(p, np.dstack([RGB, GREY]).transpose(2, 0, 1), "uint8", "RGB"), None, RGB),
+    "grey.tif": (lambda p: geotiff(p, GREY[None], "uint8"), "does not say", np.dstack([GREY] * 3)),
     "palette.tif": (
         lambda p: geotiff(p, [[[0, 1], [1, 2]]], "uint8", colormap={0: (1, 2, 3), 1: (255, 0, 9), 2: (7, 7, 7)}),
-        "palette of uint8",
+        "palette image",
         [[[1, 2, 3], [255, 0, 9]], [[255, 0, 9], [7, 7, 7]]],
+    ),
+    "plain.tif": (
+        lambda p: geotiff(p, np.dstack([RGB, GREY]).transpose(2, 0, 1), "uint8", "MINISBLACK"),
+        "does not say",
+        RGB,
     ),
     "bgr.tif": (
         lambda p: geotiff(
@@ -78,7 +85,7 @@ CONVERTED = {
             "uint8",
             colorinterp=[ColorInterp.undefined, ColorInterp.blue, ColorInterp.green, ColorInterp.red],
         ),
-        "4 band(s) of uint8",
+        None,
         RGB,
     ),
 }
@@ -86,12 +93,15 @@ CONVERTED = {
 
 @pytest.mark.parametrize("name", CONVERTED)
 def test_other_images_only_on_request(tmp_path, name):
-    write, kind, expected = CONVERTED[name]
+    write, refused, expected = CONVERTED[name]
     path = tmp_path / name
     write(path)
-    with pytest.raises(AnnotationError, match=r"8-bit RGB \(mode='convert'") as caught:
-        read_image(path)
-    assert (caught.value.path, caught.value.line, caught.value.value) == (path, None, kind)
+    if refused is None:
+        np.testing.assert_array_equal(read_image(path), expected)
+    else:
+        with pytest.raises(AnnotationError, match=rf"{refused}.*image_mode='convert' would accept") as caught:
+            read_image(path)
+        assert (caught.value.path, caught.value.line) == (path, None) and "band(s) of uint8" in caught.value.value
     pixels = read_image(path, "convert")
     np.testing.assert_array_equal(pixels, expected)
     assert pixels.dtype == np.uint8 and pixels.flags["C_CONTIGUOUS"] and pixels.flags["WRITEABLE"]
@@ -108,7 +118,7 @@ def test_sixteen_bits_are_stretched(tmp_path):
     for path, kind in ((grey, "1 band(s) of uint16"), (deep, "5 band(s) of uint16")):
         with pytest.raises(AnnotationError) as caught:
             read_image(path)
-        assert caught.value.value == kind
+        assert caught.value.value.startswith(kind)
         pixels = read_image(path, "convert")
         assert pixels.shape == (1, 101, 3)
         for band in range(3):
@@ -124,7 +134,7 @@ def test_sixteen_bit_rgb_png_is_not_cut_to_eight_in_silence(tmp_path):
             file.write(data)
     with pytest.raises(AnnotationError) as caught:
         read_image(path)
-    assert caught.value.value == "3 band(s) of uint16"
+    assert caught.value.value.startswith("3 band(s) of uint16") and "holds uint16, not 8 bits" in caught.value.reason
     assert image_size(path) == (2, 3) == read_image(path, "convert").shape[:2]
 
 
@@ -136,6 +146,22 @@ def test_the_stretch_keeps_colours_and_survives_nan(tmp_path):
     assert pixels[0, 50, 0] == 0 and abs(int(pixels[0, 80, 1]) - 2 * int(pixels[0, 80, 2])) < 12
     flat = read_image(geotiff(tmp_path / "flat.tif", np.full((1, 4, 4), 7), "uint16"), "convert")
     assert flat.max() == 0
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "float32"])
+def test_the_stretch_is_over_valid_pixels_and_the_others_are_black(tmp_path, dtype):
+    # 0, 100 ... 10000 as above, and as many pixels of nodata again
+    values = np.concatenate([np.arange(0, 10001, 100), np.full(101, 32000)])[None]
+    path = tmp_path / "a.tif"
+    profile = {"driver": "GTiff", "count": 1, "height": 1, "width": 202, "dtype": dtype, "nodata": 32000}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(values.astype(dtype), 1)
+    expected = np.clip(np.round((np.arange(0, 10001, 100) - 200) / 9600 * 255), 0, 255)
+    pixels = read_image(path, "convert")
+    np.testing.assert_array_equal(pixels[0, :101, 0], expected)
+    assert not pixels[0, 101:].any()
 
 
 def test_exif_orientation_is_not_applied(tmp_path):
@@ -181,7 +207,7 @@ def test_other_files_are_refused(tmp_path, data):
     path = tmp_path / "a.png"
     path.write_bytes(data)
     for read in (image_size, read_image):
-        with pytest.raises(AnnotationError, match="must be a PNG, JPEG, BMP or TIFF"):
+        with pytest.raises(AnnotationError, match="not a raster that GDAL can open"):
             read(path)
 
 

@@ -1,6 +1,6 @@
 """Cut a folder of images into tiles, without labels.
 
-python tools/tile_images.py IMAGES OUT [--size 1024] [--overlap 200] [--pad] [--workers 2]
+python tools/tile_images.py IMAGES OUT [--size 1024] [--overlap 200] [--pad] [--bands 3,2,1] [--range 0,3000]
 
 Tiles are PNGs named <stem>__<x>_<y>.png; where several images have one stem, their folders come first.  Interrupt it
 when you like: the same command goes on where it stopped.  Images that have changed since are an error; --update cuts
@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 
-from rsseg.commands import make_parser, run_tool
+from rsseg.commands import make_parser, numbers, run_tool
 
 
 def main() -> int | str | None:
@@ -27,12 +27,18 @@ def main() -> int | str | None:
     parser.add_argument("--pad", action="store_true", help="fill tiles of smaller images up with zeros")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     parser.add_argument("--update", action="store_true", help="cut anew the images that have changed since")
+    parser.add_argument("--bands", type=numbers(int), help="red,green,blue (default: those that the file calls so)")
+    parser.add_argument(
+        "--range", type=numbers(float, 2), help="values that become 0 and 255, e.g. 0,3000; gives 8 bits"
+    )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.tiling import cut_images
+    from rsseg.io.bands import PixelSpec
 
     options = args.size, args.overlap, args.pad, args.workers
-    return cut_images(args.images, args.out, *options, update=args.update).error_summary
+    spec = PixelSpec(args.bands, args.range)
+    return cut_images(args.images, args.out, *options, update=args.update, spec=spec).error_summary
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from rsseg.datasets.detection import AnnotationError, Detections, SourceItem, image_size, read_image
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.labels import read_values
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_iou
 from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, rle_to_mask
@@ -157,9 +157,10 @@ def _instance_png(item: SourceItem, detections: Detections, table: ClassTable, m
     path = Path(masks) / f"{item.image.stem}.png"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected the instance masks of {item.image}")
-    ids = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if ids is None or ids.ndim != 2:
-        raise AnnotationError(path, None, path.name, "instance masks must be a PNG with one band")
+    try:
+        ids = read_values(path)
+    except DataError as error:
+        raise AnnotationError(path, None, path.name, f"instance masks must be a PNG with one band ({error})") from error
     found = dict(_instances(ids.astype(np.int64)))
     return [found.get(int(object_id)) for object_id in detections.object_ids]
 

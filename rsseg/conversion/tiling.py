@@ -1,15 +1,14 @@
 """Cutting a folder of images into tiles, without labels.
 
-Rows are read once, from top to bottom, and only those of one row of tiles are in memory; a JPEG is decoded at once.
+Rows are read once, from top to bottom, and only those of one row of tiles are in memory; pictures of up to 33 million
+pixels are decoded at once.
 """
 
 from __future__ import annotations
 
-import io
 import logging
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,22 +16,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from PIL import JpegImagePlugin
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.windows import Window
 
 from rsseg.conversion.source_image import tile_name
-from rsseg.conversion.storage import encode_image
-from rsseg.errors import ConfigError, DataError
+from rsseg.conversion.tile_source import TileSource
+from rsseg.errors import ConfigError, DataError, UnreadableFileError
+from rsseg.io.bands import PixelSpec
 from rsseg.io.files import remove_abandoned, replacing, run_threads
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.listing import IMAGE_SUFFIXES, find_files
 from rsseg.io.output_names import TILE, output_names, outputs_by_item
 from rsseg.io.progress import Progress
-from rsseg.structures.pictures import indexed
 from rsseg.structures.windows import cut_window, tile_windows
 
 __all__ = ["TilingReport", "cut_images"]
@@ -56,6 +50,12 @@ class TilingReport:
     found: int = 0
     failures: list[str] = field(default_factory=list)
 
+    def finish(self, seconds: float) -> None:
+        """Sort the failures and log the numbers."""
+        self.failures.sort()
+        counts = self.images, self.written, self.found, len(self.failures), seconds
+        _log.info("%d images: %d tiles written, %d found, %d images failed, %.1f s", *counts)
+
     @property
     def error_summary(self) -> str | None:
         """Which images failed and what to do; ``None`` where none did."""
@@ -77,12 +77,15 @@ def cut_images(
     workers: int = 1,
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
     update: bool = False,
+    spec: PixelSpec = PixelSpec(),  # noqa: B008
 ) -> TilingReport:
     """Cut all images of a folder (and its sub-folders) into PNG tiles ``<stem>__<x>_<y>.png``.
 
-    Band count (1, 3 or 4), 8 or 16 bits and palettes are kept; georeferencing is not.  A tile that exists is whole and
-    is not written again, so a killed run goes on where it stopped; images that have changed since are an error.  Where
-    several images have one stem, the names of their tiles begin with their folders, ``<folder>__<stem>__<x>_<y>.png``.
+    A tile holds what the file calls red, green and blue, and alpha where it has that; a single band stays grey, a
+    palette is kept.  8 and 16 bits stay as they are, all other numbers need a declared range, which gives 8 bits.
+    Georeferencing is not kept.  A tile that exists is whole and is not written again, so a killed run goes on where it
+    stopped; images that have changed since are an error.  Where several images have one stem, the names of their tiles
+    begin with their folders, ``<folder>__<stem>__<x>_<y>.png``.
 
     Args:
         images: Folder of images.
@@ -93,6 +96,7 @@ def cut_images(
         workers: Images that are cut at the same time, each by a thread.
         suffixes: Image suffixes, compared without case.
         update: Cut anew the images that have changed since, and delete the tiles of those that are gone.
+        spec: Declared bands (one, or red, green and blue) and range of values, for all images.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
@@ -103,55 +107,58 @@ def cut_images(
     """
     if Path(out).resolve().is_relative_to(Path(images).resolve()):
         raise ConfigError(f"{out} lies in the folder of the images, where tiles would count as images; choose another")
+    depends = {"size": size, "overlap": overlap, "pad": pad, **_declared(spec)}
     paths = find_files(images, suffixes)
     names = output_names(paths, Path(images))
-    job = _claim(Path(out), {"size": size, "overlap": overlap, "pad": pad}, names, Path(images), update)
+    job = _claim(Path(out), depends, names, Path(images), update)
     paths.sort(key=lambda path: -path.stat().st_size)  # the largest last would leave one thread working alone
     cv2.setNumThreads(1)
     report = TilingReport(images=len(paths))
-    progress = Progress(len(paths), "tile")
-    failed = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        cut = partial(_cut_image, names=names, out=Path(out), size=size, overlap=overlap, pad=pad)
-        for path, (written, found, failure) in run_threads(cut, paths, workers):
-            report.written += written
-            report.found += found
-            if failure is not None:
-                report.failures.append(f"{path}: {failure}")
-                failed.append(names[path])
-                _log.warning("skipped: %s", report.failures[-1])
-            progress.step()
-    seconds = progress.close()
+    progress, failed = Progress(len(paths), "tile"), []
+    cut = partial(_cut_image, names=names, out=Path(out), size=size, overlap=overlap, pad=pad, spec=spec)
+    for path, (written, found, failure) in run_threads(cut, paths, workers):
+        report.written += written
+        report.found += found
+        if failure is not None:
+            report.failures.append(f"{path}: {failure}")
+            failed.append(names[path])
+            _log.warning("skipped: %s", report.failures[-1])
+        progress.step()
     job.mark(failed)
-    report.failures.sort()
-    counts = report.images, report.written, report.found, len(report.failures), seconds
-    _log.info("%d images: %d tiles written, %d found, %d images failed, %.1f s", *counts)
+    report.finish(progress.close())
     return report
 
 
+def _declared(spec: PixelSpec) -> dict[str, Any]:
+    """What of a declaration the tiles depend on."""
+    if spec.bands is not None and len(spec.bands) not in (1, 3):
+        text = ",".join(map(str, spec.bands))
+        raise ConfigError(f"--bands {text}: a PNG tile holds one band, or red, green and blue")
+    values = {"bands": spec.bands, "value_range": spec.value_range}
+    return {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
+
+
 def _cut_image(
-    path: Path, names: Mapping[Path, str], out: Path, size: int, overlap: int, pad: bool
+    path: Path, names: Mapping[Path, str], out: Path, size: int, overlap: int, pad: bool, spec: PixelSpec
 ) -> tuple[int, int, str | None]:
     """The numbers of tiles written and found, and why the image could not be cut to its end."""
     written = found = 0
     try:
-        with _opened(path) as raster:
-            palette = _palette(raster)
-            todo = tile_windows((raster.height, raster.width), size, overlap, pad)
+        with closing(TileSource(path, spec)) as source:
+            todo = tile_windows(source.size, size, overlap, pad)
             tiles = {tuple(window): out / f"{tile_name(names[path], window, True)}.png" for window in todo.tolist()}
             missing = [window for window, tile in tiles.items() if not tile.exists()]
             found = len(tiles) - len(missing)
-            for window, pixels in _read_tiles(raster, missing):
-                data = encode_image(pixels) if palette is None else _encode_indexed(pixels, palette)
+            for window, pixels in _read_tiles(source, missing):
+                data = source.encode(pixels)
                 with replacing(tiles[window]) as file:
                     file.write(data)
                 written += 1
-    except RasterioError as error:  # what GDAL said is only in the cause
-        why = error.__cause__ or error
-        return written, found, f"image is broken or cut short, replace the file ({why})"
-    except ValueError as error:
-        return written, found, str(error)
+    except UnreadableFileError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        return written, found, f"image is broken or cut short, replace the file ({reason})"
+    except DataError as error:
+        return written, found, str(error).removeprefix(f"{path}: ")
     return written, found, None
 
 
@@ -166,70 +173,17 @@ def _claim(out: Path, depends: dict[str, Any], names: Mapping[Path, str], root: 
     return job
 
 
-class _Jpeg:
-    """A JPEG decoded once and by Pillow, as everywhere in rsseg: GDAL's decoder gives slightly other colours."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            with JpegImagePlugin.JpegImageFile(path) as image:
-                if image.mode not in ("L", "RGB"):
-                    raise DataError(f"a JPEG must be grey or RGB, this one is {image.mode}; convert it")
-                pixels = np.array(image)
-        except (OSError, SyntaxError) as error:
-            raise DataError(f"image is broken or cut short, replace the file ({error})") from error
-        self._bands = np.moveaxis(np.atleast_3d(pixels), -1, 0)
-        self.count, self.height, self.width = self._bands.shape
-        self.colorinterp = [ColorInterp.gray]
-
-    def read(self, window: Window) -> NDArray[np.uint8]:
-        return self._bands[(slice(None), *window.toslices())]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with path.open("rb") as file:
-            jpeg = file.read(2) == b"\xff\xd8"
-    except OSError as error:
-        raise DataError(f"file cannot be read ({error.strerror})") from error
-    if jpeg:
-        yield _Jpeg(path)
-        return
-    with rasterio.open(path) as raster:
-        kinds = set(raster.dtypes)
-        if len(kinds) > 1 or not kinds <= {"uint8", "uint16"} or raster.count not in (1, 3, 4):
-            found = f"{raster.count} band(s) of {'/'.join(sorted(kinds))}"
-            raise DataError(f"PNG tiles hold 1, 3 or 4 bands of uint8 or uint16, this image {found}; convert it")
-        yield raster
-
-
-def _palette(raster: Any) -> NDArray[np.uint8] | None:
-    if raster.colorinterp[0] != ColorInterp.palette:
-        return None
-    palette = np.zeros((256, 3), np.uint8)
-    for index, colour in raster.colormap(1).items():
-        palette[index] = colour[:3]
-    return palette
-
-
-def _encode_indexed(pixels: NDArray[Any], palette: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    indexed(pixels, palette).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
 def _read_tiles(
-    raster: Any, windows: Iterable[tuple[int, ...]]
+    source: TileSource, windows: Iterable[tuple[int, ...]]
 ) -> Iterator[tuple[tuple[int, ...], NDArray[np.generic]]]:
     """Windows and their pixels, row of tiles by row of tiles; no row of pixels is read twice."""
     rows: NDArray[np.generic] = np.empty((0, 0, 0))
     top = bottom = 0
     for window in sorted(windows, key=lambda window: (window[1], window[0])):
         x1, y1, x2, y2 = window
-        end = min(y2, raster.height)
+        end = min(y2, source.size[0])
         if end > bottom:
             kept, start = rows[max(y1 - top, 0) :], max(y1, bottom)
-            read = np.moveaxis(raster.read(window=Window(0, start, raster.width, end - start)), 0, -1)
+            read = source.read(start, end)
             rows, top, bottom = (np.concatenate([kept, read]) if len(kept) else read), y1, end
-        pixels = cut_window(rows, (x1, y1 - top, x2, y2 - top))
-        yield window, pixels[..., 0] if raster.count == 1 else pixels
+        yield window, cut_window(rows, (x1, y1 - top, x2, y2 - top))

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import rasterio
 from mmengine.dataset import Compose
 from mmengine.registry import DATASETS
-from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.windows import Window
 from torch.utils.data import Dataset
 
-from rsseg.datasets.detection import image_size, read_image
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.bands import PixelSpec
 from rsseg.io.listing import find_files, group_by_stem
 from rsseg.io.names import match_names, read_names
-from rsseg.structures.windows import cut_window, tile_windows
+from rsseg.io.rasters import Raster, image_size
+from rsseg.structures.windows import tile_windows
 
 __all__ = ["CropDataset"]
 
-_RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _THREADS = 16
 
 
@@ -36,9 +30,8 @@ class CropDataset(Dataset):
     """Square crops of all images in some folders; the images stay as they are and where they are.
 
     Each image gives the windows of :func:`rsseg.structures.windows.tile_windows`; a side shorter than the crop gives
-    one window that ends at the border.  A crop costs the decoding of its image, but for GeoTIFFs of 8-bit RGB, where
-    only the window is read; other kinds of pixels become 8-bit RGB as :func:`rsseg.datasets.detection.read_image`
-    converts them.  All images' headers are read at the start.
+    one window that ends at the border.  Of a raster only the window is read, a picture (PNG, JPEG, BMP) is decoded for
+    each crop.  All images' headers are read at the start.
 
     It is registered with mmengine itself, so that configs of mmseg and of mmpretrain find it.
 
@@ -47,8 +40,11 @@ class CropDataset(Dataset):
             stems to take, one a line, such as the ``train.txt`` of a converted set.
         crop: Side of the crops in pixels.
         stride: Distance of their left and upper borders in pixels.
-        pipeline: Transforms; they get ``img`` (H, W, 3) uint8 BGR, ``img_path``, ``img_shape``, ``ori_shape`` (those of
-            the crop) and ``window`` (x1, y1, x2, y2).
+        pipeline: Transforms; they get ``img`` (H, W, 3) uint8 BGR (or as declared), ``img_path``, ``img_shape``,
+            ``ori_shape`` (those of the crop) and ``window`` (x1, y1, x2, y2).
+        bands: As in :class:`rsseg.io.bands.PixelSpec`, for all images.
+        value_range: As there.
+        repeat_grey: As there.
 
     Attributes:
         metainfo: Empty, as there are no classes.
@@ -56,7 +52,7 @@ class CropDataset(Dataset):
     Raises:
         FileNotFoundError: A folder or list is missing, has no image, or names one that is not there.
         ValueError: The stride is not from 1 to the crop, or a listed stem stands for several images.
-        AnnotationError: The header of an image is broken.
+        UnreadableFileError: The header of an image is broken.
 
     Source: SAMRS paper, appendix A.4 (384 with a stride of 300); its 88,685 training images give exactly the 609,707
     crops that it counts.
@@ -68,6 +64,9 @@ class CropDataset(Dataset):
         crop: int = 384,
         stride: int = 300,
         pipeline: Sequence[Any] = (),
+        bands: Sequence[int] | None = None,
+        value_range: tuple[float, float] | Literal["raw"] | None = None,
+        repeat_grey: bool = False,
     ) -> None:
         if not 0 < stride <= crop:
             raise ConfigError(f"stride={stride}: must be from 1 to crop={crop}, or pixels would be left out")
@@ -76,6 +75,7 @@ class CropDataset(Dataset):
             self.sizes = list(pool.map(image_size, self.paths))
         self.windows = {size: tile_windows(size, crop, crop - stride) for size in set(self.sizes)}
         self.ends = np.cumsum([len(self.windows[size]) for size in self.sizes])
+        self.spec = PixelSpec(None if bands is None else tuple(bands), value_range, repeat_grey)
         self.pipeline = Compose(list(pipeline))
         self.metainfo: dict[str, Any] = {}
 
@@ -94,7 +94,8 @@ class CropDataset(Dataset):
         if isinstance(idx, SeededIndex):
             seed_all(idx.seed)
         path, window = self.place(int(idx))
-        pixels = np.ascontiguousarray(_read(path, window)[..., ::-1])
+        with Raster(path, self.spec, blue_first=True) as raster:
+            pixels = np.ascontiguousarray(np.moveaxis(raster.read(*window)[0], 0, -1))
         shape = pixels.shape[:2]
         found = dict(img=pixels, img_path=str(path), img_shape=shape, ori_shape=shape, window=window)
         return self.pipeline({**found, "sample_idx": int(idx)})
@@ -112,15 +113,3 @@ def _find(folder: str | Mapping[str, str]) -> list[Path]:
     if several:
         raise DataError(f"{names}: {several[0][0].stem} may be {' or '.join(map(str, several[0]))}; rename one")
     return [by_stem[name][0] for name in wanted]
-
-
-def _read(path: Path, window: tuple[int, int, int, int]) -> NDArray[np.generic]:
-    """Pixels (H, W, 3) uint8 RGB of one window."""
-    if path.suffix.lower() in (".tif", ".tiff"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as raster:
-                if tuple(raster.colorinterp[:3]) == _RGB and set(raster.dtypes) == {"uint8"}:
-                    x1, y1, x2, y2 = window
-                    return np.moveaxis(raster.read([1, 2, 3], window=Window(x1, y1, x2 - x1, y2 - y1)), 0, -1)
-    return cut_window(read_image(path, "convert"), window)

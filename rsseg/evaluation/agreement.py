@@ -6,7 +6,6 @@ Source: OpenEarthMap paper, sections 2.2 (share of equal pixels) and 3.4 (IoU be
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,15 +14,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_labels
 from rsseg.io.listing import LABEL_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import match_names, read_names
 from rsseg.io.progress import Progress
+from rsseg.io.rasters import open_dataset
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 
@@ -91,16 +89,13 @@ class LabelFolder:
 
 def _map_ids(path: Path, table: ClassTable) -> NDArray[np.uint8] | None:
     """The values of a map, which names its classes and holds their ids; None for a label file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as file:
-            named = {key[6:]: name for key, name in file.tags(1).items() if key.startswith("class_")}
-            if not named:
-                return None
-            if named != {str(i): name for i, name in enumerate(table.classes)}:
-                raise DataError(f"{path} is a map of {', '.join(named.values())}, not of {table.name}'s classes")
-            ids: NDArray[np.uint8] = file.read(1)
-            return ids
+    with open_dataset(path) as file:
+        named = {key[6:]: name for key, name in file.tags(1).items() if key.startswith("class_")}
+    if not named:
+        return None
+    if named != {str(i): name for i, name in enumerate(table.classes)}:
+        raise DataError(f"{path} is a map of {', '.join(named.values())}, not of {table.name}'s classes")
+    return read_labels(path)
 
 
 @dataclass

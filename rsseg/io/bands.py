@@ -17,9 +17,10 @@ from rasterio.enums import ColorInterp
 
 from rsseg.errors import ConfigError, DataError
 
-__all__ = ["PixelSpec", "alpha_band", "check_numbers", "choose_bands", "percentile_range", "scale_values"]
+__all__ = ["RAW", "PixelSpec", "alpha_band", "check_numbers", "choose_bands", "percentile_range", "scale_values"]
 
-RAW = "raw"
+RAW: Literal["raw"] = "raw"
+"""Range of a :class:`PixelSpec` that leaves numbers as they are."""
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _SHORT = ("uint8", "int8", "uint16", "int16", "float16", "float32")
 """Types whose numbers are exact as float32."""
@@ -91,7 +92,7 @@ def choose_bands(colours: Sequence[ColorInterp], spec: PixelSpec, where: str) ->
         return (data[0],) * 3
     names = ", ".join(colour.name for colour in colours)
     example = "3,2,1" if len(data) > 2 else "1,1,1"
-    kind = ", red first, for example" if len(data) > 2 else "; for a grey file"
+    kind = ", red first, for example" if len(data) > 2 else ", for a grey file"
     raise DataError(
         f"{where}: does not say which of its bands are red, green and blue ({names}); declare them{kind} "
         f"--bands {example} of a tool, bands=({example.replace(',', ', ')}) in a config"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rsseg.io.bands import PixelSpec
 from rsseg.io.pictures import read_header
 from rsseg.io.rasters import Raster, open_dataset
+from rsseg.io.tiff import read_tags
 
 __all__ = ["RasterDescription", "describe_raster"]
 
+_PHOTOMETRIC_TAG = 262
 _PHOTOMETRIC = ("miniswhite", "minisblack", "rgb", "palette", "mask", "separated (CMYK)", "ycbcr", "", "cielab")
 _ROWS = 1 << 24
 """Numbers that are read at once where pixels are counted."""
@@ -42,6 +43,11 @@ class RasterDescription:
     nodata: tuple[float | None, ...]
     masked: tuple[str, ...]
     nodata_share: float | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self.dtypes)
 
     def __str__(self) -> str:
         kinds = "/".join(dict.fromkeys(self.dtypes))
@@ -111,21 +117,8 @@ def _share(path: str | Path, found: RasterDescription) -> float:
 
 
 def _photometric(path: str | Path) -> str | None:
-    """The tag of a TIFF that says what its numbers mean, which rasterio does not give."""
-    if not Path(path).is_file():
+    """What the numbers of a TIFF mean, which rasterio does not tell."""
+    tag = read_tags(path).get(_PHOTOMETRIC_TAG)
+    if tag is None:
         return None
-    with Path(path).open("rb") as file:
-        head = file.read(16)
-        order = {b"II": "<", b"MM": ">"}.get(head[:2])
-        if order is None or len(head) < 16:
-            return None
-        big = struct.unpack(f"{order}H", head[2:4])[0] == 43
-        start, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
-        file.seek(struct.unpack_from(f"{order}{start}", head, 8 if big else 4)[0])
-        (number,) = struct.unpack(f"{order}{count}", file.read(struct.calcsize(f"={count}")))
-        for _ in range(number):
-            field = file.read(entry)
-            if struct.unpack_from(f"{order}H", field)[0] == 262:
-                code = struct.unpack_from(f"{order}H", field, entry - (8 if big else 4))[0]
-                return (_PHOTOMETRIC[code] if code < len(_PHOTOMETRIC) else "") or str(code)
-    return None
+    return (_PHOTOMETRIC[tag.first] if tag.first < len(_PHOTOMETRIC) else "") or str(tag.first)

@@ -33,7 +33,7 @@ def read_labels(path: str | Path) -> NDArray[np.uint8]:
         return values
     low, high = values.min(), values.max()
     whole = values.dtype.kind != "f" or bool((values == np.round(values)).all())  # NaN is not whole
-    if not (whole and 0 <= low and high <= _LARGEST):
+    if not (whole and low >= 0 and high <= _LARGEST):
         raise DataError(
             f"{path}: holds {values.dtype} values from {low:g} to {high:g}; labels must be whole numbers from 0 to 255"
         )

@@ -111,7 +111,11 @@ def _jpeg_header(file: BinaryIO) -> PictureHeader:
 def _bmp_header(file: BinaryIO) -> PictureHeader:
     from PIL import BmpImagePlugin  # OpenCV does not tell whether there was a palette
 
-    with BmpImagePlugin.BmpImageFile(file) as image:
+    try:
+        image = BmpImagePlugin.BmpImageFile(file)
+    except OSError as error:  # what Pillow says of a file that is cut short
+        raise ValueError(error) from error
+    with image:
         bits = 1 if image.mode == "1" else 8
         return PictureHeader("BMP", (image.height, image.width), bits, _BMP_COLOURS[image.mode])
 

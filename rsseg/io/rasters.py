@@ -27,6 +27,7 @@ from rasterio.windows import Window
 from rsseg.errors import UnreadableFileError
 from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, scale_values
 from rsseg.io.pictures import Picture, PictureHeader, decode_picture, read_header
+from rsseg.io.tiff import cut_arrays
 
 __all__ = ["Pixels", "Raster", "Valid", "image_size", "open_dataset", "read_image", "read_stored"]
 
@@ -54,6 +55,9 @@ def open_dataset(path: str | Path) -> Any:
         if named and not Path(path).exists():
             raise FileNotFoundError(f"{path}: not a raster that GDAL can open (there is no such file)") from error
         raise UnreadableFileError(f"{path}: not a raster that GDAL can open ({error.__cause__ or error})") from error
+    if missing := cut_arrays(path):
+        file.close()
+        raise UnreadableFileError(f"{path}: the file is cut short, its {' and '.join(missing)} are missing")
     if not file.count:
         names = ", ".join(file.subdatasets[:4])
         file.close()
@@ -61,15 +65,15 @@ def open_dataset(path: str | Path) -> Any:
     return file
 
 
-def read_stored(file: Any, band: int) -> Pixels:
-    """The numbers (H, W) of one band of a dataset as they are stored, whatever they mean.
+def read_stored(file: Any, band: int, window: Window | None = None) -> Pixels:
+    """The numbers (H, W) of one band of a dataset, or of a window of it, as they are stored, whatever they mean.
 
     Raises:
         UnreadableFileError: The file is damaged.
     """
     try:
         with rasterio.Env(**_SETTINGS):
-            return file.read(band)
+            return file.read(band, window=window)
     except RasterioError as error:
         raise UnreadableFileError(f"{file.name}: cannot be read: {error.__cause__ or error}") from error
 

@@ -17,7 +17,7 @@ from rsseg.io.bands import RAW, PixelSpec, choose_bands, percentile_range
 from rsseg.io.description import describe_raster
 from rsseg.io.rasters import open_dataset, read_image, read_stored
 
-__all__ = ["convert_to_rgb", "read_palette", "stretch_values"]
+__all__ = ["convert_to_rgb", "palette_of", "read_palette", "stretch_values"]
 
 
 def convert_to_rgb(path: str | Path) -> NDArray[np.uint8]:
@@ -76,9 +76,19 @@ def read_palette(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
         DataError: It is no palette image of 8 bits.
     """
     with open_dataset(path) as file:
-        if file.colorinterp[0] != ColorInterp.palette or file.dtypes[0] != "uint8":
-            raise DataError(f"{path}: is no image with a palette of up to 256 colours")
-        colours = np.zeros((256, 3), np.uint8)
-        for index, colour in file.colormap(1).items():
+        return read_stored(file, 1), palette_of(file, path)
+
+
+def palette_of(file: Any, path: str | Path) -> NDArray[np.uint8]:
+    """Colours (256, 3) uint8 RGB of an open palette image, black where it has none.
+
+    Raises:
+        DataError: It is no palette image of 8 bits.
+    """
+    if file.colorinterp[0] != ColorInterp.palette or file.dtypes[0] != "uint8":
+        raise DataError(f"{path}: is no image with a palette of up to 256 colours")
+    colours = np.zeros((256, 3), np.uint8)
+    for index, colour in file.colormap(1).items():
+        if index < len(colours):
             colours[index] = colour[:3]
-        return read_stored(file, 1), colours
+    return colours

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsseg.io.labels import read_labels
+from rsseg.io.rgb import convert_to_rgb
 from rsseg.metainfo import ClassTable
 from rsseg.structures.pictures import blend, colourise, panel
 
@@ -17,14 +19,8 @@ __all__ = ["comparison_panels", "label_panels"]
 Pixels = NDArray[np.uint8]
 
 
-def _image(path: Path) -> Pixels:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
 def _labels(path: Path, table: ClassTable) -> Pixels:
-    with Image.open(path) as image:
-        return table.encode(np.asarray(image), str(path))
+    return table.encode(read_labels(path), str(path))
 
 
 def _save(picture: Pixels, path: Path) -> Path:
@@ -52,7 +48,7 @@ def comparison_panels(
         maps = {"truth": _labels(labels, table)}
         for title, folder in predictions.items():
             maps[title] = _labels(folder / f"{image.stem}.png", table)
-        columns = [_image(image), *(colourise(value, table.palette, unlabelled=0) for value in maps.values())]
+        columns = [convert_to_rgb(image), *(colourise(value, table.palette, unlabelled=0) for value in maps.values())]
         written.append(_save(panel(columns, ["image", *maps]), out_dir / f"{image.stem}.png"))
     return written
 
@@ -71,7 +67,7 @@ def label_panels(images: Sequence[Path], folders: Mapping[str, Path], table: Cla
     """
     written = []
     for path in images:
-        image = _image(path)
+        image = convert_to_rgb(path)
         tinted = [blend(image, _labels(f / f"{path.stem}.png", table), table.palette, 0.6) for f in folders.values()]
         written.append(_save(panel([image, *tinted], ["image", *folders]), out_dir / f"{path.stem}.png"))
     return written

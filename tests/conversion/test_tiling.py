@@ -16,12 +16,15 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
+from rasterio.enums import ColorInterp
 
 from rsseg.conversion import tiling
 from rsseg.conversion.tiling import cut_images
-from rsseg.errors import JobError
+from rsseg.errors import ConfigError, JobError
+from rsseg.io.bands import PixelSpec
 
 # 50 x 70 in tiles of 32 with 8 in common: columns at 0, 24, 38, rows at 0, 18.
+RGBA = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
 NAMES = [f"{x}_{y}" for x in (0, 24, 38) for y in (0, 18)]
 
 
@@ -29,7 +32,7 @@ def _pixels(shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:
     return np.random.default_rng(len(shape)).integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
 
 
-def _write(path: Path, pixels: np.ndarray, **options: Any) -> None:
+def _write(path: Path, pixels: np.ndarray, colours: Any = None, **options: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     bands = pixels[..., None] if pixels.ndim == 2 else pixels
     height, width, count = bands.shape
@@ -37,6 +40,10 @@ def _write(path: Path, pixels: np.ndarray, **options: Any) -> None:
     profile = {"driver": driver, "height": height, "width": width, "count": count, "dtype": pixels.dtype, **options}
     with rasterio.open(path, "w", **profile) as raster:
         raster.write(np.moveaxis(bands, -1, 0))
+        if driver == "GTiff" and colours is not None:
+            raster.colorinterp = colours
+        elif driver == "GTiff" and count in (3, 4):
+            raster.colorinterp = RGBA[:count]
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -64,6 +71,46 @@ def test_tiles_hold_the_pixels_as_they_are(tmp_path: Path, bands: tuple[int, ...
         x, y = map(int, name.split("_"))
         tile = _raw(tmp_path / f"out/a__{name}.png")
         assert tile.dtype == dtype and np.array_equal(tile, image[y : y + 32, x : x + 32])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiles_are_red_green_and_blue_as_the_file_says(tmp_path: Path, dtype: Any) -> None:
+    rgb = _pixels((32, 32, 3), dtype)
+    five = np.dstack([rgb[..., 1], rgb[..., 2] * 0, rgb[..., 2], rgb[..., 0], rgb[..., 0] * 0 + 255])
+    kinds = [ColorInterp.green, ColorInterp.undefined, ColorInterp.blue, ColorInterp.red, ColorInterp.alpha]
+    _write(tmp_path / "in/bgr.tif", rgb[..., ::-1], RGBA[2::-1])
+    _write(tmp_path / "in/five.tif", five, kinds)
+    cut_images(tmp_path / "in", tmp_path / "out", 32)
+    assert np.array_equal(_raw(tmp_path / "out/bgr__0_0.png"), rgb)
+    assert np.array_equal(_raw(tmp_path / "out/five__0_0.png"), np.dstack([rgb, five[..., 4]]))
+    _write(tmp_path / "plain/a.tif", five, [ColorInterp.gray, *[ColorInterp.undefined] * 4])
+    report = cut_images(tmp_path / "plain", tmp_path / "none", 32)
+    assert report.written == 0 and "does not say which of its bands are red, green and blue" in report.failures[0]
+    cut_images(tmp_path / "plain", tmp_path / "declared", 32, spec=PixelSpec((4, 1, 3)))
+    assert np.array_equal(_raw(tmp_path / "declared/a__0_0.png"), rgb)
+    cut_images(tmp_path / "plain", tmp_path / "one", 32, spec=PixelSpec((3,)))
+    assert np.array_equal(_raw(tmp_path / "one/a__0_0.png"), rgb[..., 2])
+    with pytest.raises(ValueError, match=r"holds tiles with another config: bands was \[3\], now \[1\]"):
+        cut_images(tmp_path / "plain", tmp_path / "one", 32, spec=PixelSpec((1,)))
+    with pytest.raises(ConfigError, match="--bands 3,1: a PNG tile holds one band, or red, green and blue"):
+        cut_images(tmp_path / "plain", tmp_path / "two", 32, spec=PixelSpec((3, 1)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32, np.float64])
+def test_a_declared_range_makes_eight_bits(tmp_path: Path, run_tool: Callable[..., Any], dtype: Any) -> None:
+    values = np.array([[0, 100, 1000], [1500, 3000, 4000]])
+    image = np.dstack([values, values * 0 + 300, values[::-1], [[1, 1, 1], [1, 1, 0]]]).astype(dtype)
+    _write(tmp_path / "in/a.tif", image, RGBA)
+    if dtype != np.uint16:  # which a PNG holds as it is
+        report = cut_images(tmp_path / "in", tmp_path / "none", 32)
+        assert f"holds {np.dtype(dtype)}, not 8 bits; declare" in report.failures[0]
+    result = run_tool("tile_images", tmp_path / "in", tmp_path / "out", "--range", "-1000,3000", "--overlap", 0)
+    assert result.returncode == 0, result.stderr
+    # (v + 1000) / 4000 * 255: 63.75, 70.125, 127.5, 159.375, 255, 255; 300 is 82.875; halves go to even
+    tile = _raw(tmp_path / "out/a__0_0.png")
+    assert tile.dtype == np.uint8
+    assert tile[..., 0].tolist() == [[64, 70, 128], [159, 255, 0]] and tile[0, 0].tolist() == [64, 83, 159, 255]
+    assert tile[1, 2].tolist() == [0, 0, 0, 0]  # transparent
 
 
 def test_tiled_rasters_and_small_images(tmp_path: Path) -> None:
@@ -96,13 +143,13 @@ def test_jpeg_and_palette(tmp_path: Path) -> None:
 def test_no_row_is_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path / "in/a.tif", _pixels((200, 40, 3)))
     rows: list[int] = []
-    window = tiling.Window
+    read = tiling.TileSource.read
 
-    def watched(x: int, y: int, width: int, height: int) -> Any:
-        rows.extend(range(y, y + height))
-        return window(x, y, width, height)
+    def watched(source: Any, top: int, bottom: int) -> Any:
+        rows.extend(range(top, bottom))
+        return read(source, top, bottom)
 
-    monkeypatch.setattr(tiling, "Window", watched)
+    monkeypatch.setattr(tiling.TileSource, "read", watched)
     cut_images(tmp_path / "in", tmp_path / "out", 32, 16)
     assert rows == list(range(200))
 
@@ -123,7 +170,7 @@ def test_unreadable_images_are_named_and_the_rest_goes_on(
         assert f"{tmp_path / 'in' / name}: " in result.stderr
     assert f"{tmp_path / 'in/b.png'}: image is broken or cut short, replace the file (" in result.stderr
     assert "See previous exception" not in result.stderr
-    assert "3 image(s) could not be cut" in result.stderr and "1 band(s) of float32" in result.stderr
+    assert "3 image(s) could not be cut" in result.stderr and "holds float32, not 8 bits" in result.stderr
     assert len(list((tmp_path / "out").glob("[ac]__*.png"))) == 12
     (tmp_path / "in/b.png").write_bytes(good)
     for name in ("float.tif", "d.jpg"):

@@ -49,18 +49,31 @@ def test_crops_are_windows_of_the_images_in_order(tmp_path: Path) -> None:
     assert data[8]["img"].shape == (5, 8, 3)
 
 
-def test_of_geotiffs_only_the_window_is_read_and_other_pixels_are_converted(tmp_path: Path) -> None:
+def test_all_kinds_of_files_give_the_same_pixels_and_grey_ones_on_request(tmp_path: Path) -> None:
     pixels = picture(tmp_path / "same.png", 16, 16)
     profile = dict(driver="GTiff", width=16, height=16, dtype="uint8")
     with rasterio.open(tmp_path / "rgb.tif", "w", count=3, photometric="RGB", **profile) as raster:
         raster.write(np.moveaxis(pixels, -1, 0))
     with rasterio.open(tmp_path / "grey.tif", "w", count=1, **profile) as raster:
         raster.write(pixels[None, ..., 0])
-    data = CropDataset([str(tmp_path)], crop=8, stride=8)
+    with pytest.raises(ValueError, match=r"grey\.tif: does not say which of its bands"):
+        CropDataset([str(tmp_path)], crop=8, stride=8)[3]
+    data = CropDataset([str(tmp_path)], crop=8, stride=8, repeat_grey=True)
     grey, rgb, png = data[3]["img"], data[7]["img"], data[11]["img"]
     assert np.array_equal(rgb, pixels[8:, 8:, ::-1])
     assert np.array_equal(png, rgb)
     assert np.array_equal(grey, np.repeat(pixels[8:, 8:, :1], 3, axis=2))
+
+
+def test_declared_bands_and_range(tmp_path: Path) -> None:
+    pixels = np.arange(4 * 64, dtype=np.uint16).reshape(4, 8, 8)
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", count=4, width=8, height=8, dtype="uint16") as raster:
+        raster.write(pixels)
+    with pytest.raises(ValueError, match=r"a\.tif: holds uint16, not 8 bits"):
+        CropDataset([str(tmp_path)], crop=4, stride=4, bands=(4, 2, 1))[0]
+    data = CropDataset([str(tmp_path)], crop=4, stride=4, bands=(4, 2, 1), value_range=(0, 510))
+    # crop 1 is rows 4..7; values are halved; blue (band 1) first
+    np.testing.assert_array_equal(data[1]["img"], np.moveaxis(pixels[[0, 1, 3], 4:, :4], 0, -1) / 2)
 
 
 def test_lists_choose_images_by_stem(tmp_path: Path) -> None:

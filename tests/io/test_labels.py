@@ -26,7 +26,7 @@ def test_whole_numbers_of_every_type_are_labels(tmp_path: Path, dtype: str) -> N
 
 @pytest.mark.parametrize(
     ("dtype", "value", "found"),
-    [("int8", -1, "int8 values from -1 to 127"), ("uint16", 256, "uint16 values from 0 to 256"),
+    [("int8", -1, "int8 values from -1 to 127"), ("uint16", 256, "uint16 values from 1 to 256"),
      ("int32", -9999, "int32 values from -9999 to 127"), ("float32", 0.5, "float32 values from 0.5 to 127"),
      ("float64", np.nan, "float64 values from nan to nan")],
 )  # fmt: skip
@@ -66,7 +66,9 @@ def test_few_bits_keep_their_values(tmp_path: Path) -> None:
     assert read_labels(png(tmp_path / "4.png", 4, 0, (4, 1), bytes([0x01, 0x7F]))).tolist() == [[0, 1, 7, 15]]
     palette = (b"PLTE", bytes([9, 9, 9, 255, 0, 0, 0, 255, 0]))
     assert read_labels(png(tmp_path / "p.png", 4, 3, (4, 1), bytes([0x01, 0x20]), palette)).tolist() == [[0, 1, 2, 0]]
-    assert read_labels(write(tmp_path / "4.tif", np.array([[[0, 5]]], np.uint8), [C.gray], nbits=4)).tolist() == [[0, 5]]
+    assert read_labels(write(tmp_path / "4.tif", np.array([[[0, 5]]], np.uint8), [C.gray], nbits=4)).tolist() == [
+        [0, 5]
+    ]
 
 
 def test_sixteen_bits(tmp_path: Path) -> None:

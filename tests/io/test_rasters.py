@@ -288,6 +288,15 @@ def test_broken_files_are_named(tmp_path: Path, suffix: str, share: float) -> No
         read_image(path)
 
 
+@pytest.mark.parametrize("cut", [2, 10, 60])
+def test_a_tiff_that_lost_its_last_bytes_is_not_read_as_zeros(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "a.tif"
+    cv2.imwrite(str(path), np.full((120, 120), 7, np.uint8), [cv2.IMWRITE_TIFF_COMPRESSION, 1])  # its offsets are last
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(UnreadableFileError, match=r"a\.tif: (the file is cut short|not a raster that GDAL can open)"):
+        read_image(path, PixelSpec((1, 1, 1)))
+
+
 @pytest.mark.parametrize("text", [b"", b"hello, I am a text", b"GIF89a"])
 def test_what_is_no_image_is_named(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "a.png").write_bytes(text)

@@ -8,5 +8,5 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type="mmseg.ProportionalSampler", batch_size=32),
     collate_fn=dict(type="default_collate"),
-    dataset=dict(type="CropDataset", crop=1224, stride=1224, pipeline={{_base_.multi_crop}}),
+    dataset=dict(type="CropDataset", crop=1224, repeat_grey=True, stride=1224, pipeline={{_base_.multi_crop}}),
 )

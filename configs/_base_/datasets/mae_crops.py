@@ -11,5 +11,5 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type="mmseg.ProportionalSampler", batch_size=512),
     collate_fn=dict(type="default_collate"),
-    dataset=dict(type="CropDataset", crop=384, stride=300, pipeline=train_pipeline),
+    dataset=dict(type="CropDataset", crop=384, repeat_grey=True, stride=300, pipeline=train_pipeline),
 )

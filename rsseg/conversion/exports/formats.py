@@ -11,12 +11,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from rsseg.conversion.exports.rings import mask_outline
 from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile, PickledObject, pack_objects, rle_to_crop
 from rsseg.errors import DataError
 from rsseg.io.files import replacing
+from rsseg.io.labels import read_labels
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.pictures import colourise
 
@@ -119,10 +119,7 @@ class ColourExport(Export):
         return [self.folders[0] / f"{tile.name}.png"]
 
     def write(self, tile: LabelledTile) -> Counter[str]:
-        with Image.open(tile.labels) as file:
-            if file.mode not in ("L", "P"):
-                raise DataError(f"{tile.labels}: an image of mode {file.mode}, where class ids belong")
-            pixels = colourise(np.asarray(file), self.source.table.palette)
+        pixels = colourise(read_labels(tile.labels), self.source.table.palette)
         done, data = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])
         if not done:
             raise DataError(f"cannot encode {tile.labels} in colour")

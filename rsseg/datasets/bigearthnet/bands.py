@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.bigearthnet.band_table import Band, load_bands
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import ConfigError, DataError, UnreadableFileError
+from rsseg.io.labels import read_values
 
 __all__ = ["check_bands", "read_bands", "read_tif", "stack_bands"]
 
@@ -69,13 +70,15 @@ def read_tif(folder: str | Path, patch: str, band: Band) -> NDArray[Any]:
         ValueError: The file is broken, or has another size or type.
     """
     path = f"{folder}/{patch}_{band.name}.tif"
-    plane: Any = cv2.imread(path, cv2.IMREAD_UNCHANGED)
-    if plane is None:
-        if not Path(path).is_file():
-            found = sorted(file.stem.removeprefix(f"{patch}_") for file in Path(folder).glob(f"{patch}_*.tif"))
-            there = f"the folder has {', '.join(found)}" if found else "the folder has no band of this patch"
-            raise FileNotFoundError(f"patch {patch}, band {band.name}: no file {path}; {there}")
-        raise DataError(f"patch {patch}, band {band.name}: {path} is no readable TIFF; unpack it again")
+    try:
+        plane = read_values(path)
+    except FileNotFoundError as error:
+        found = sorted(file.stem.removeprefix(f"{patch}_") for file in Path(folder).glob(f"{patch}_*.tif"))
+        there = f"the folder has {', '.join(found)}" if found else "the folder has no band of this patch"
+        raise FileNotFoundError(f"patch {patch}, band {band.name}: no file {path}; {there}") from error
+    except UnreadableFileError as error:
+        where = f"patch {patch}, band {band.name}"
+        raise UnreadableFileError(f"{where}: {path} is no readable TIFF; unpack it again ({error})") from error
     check_plane(plane, band, patch)
     return plane
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import DATASETS, TRANSFORMS
@@ -17,7 +16,8 @@ from rsseg.datasets.bigearthnet.bands import SIDE
 from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.selection import Selection
 from rsseg.datasets.segmentation import TableDataset
-from rsseg.errors import DataError
+from rsseg.errors import DataError, UnreadableFileError
+from rsseg.io.labels import read_values
 
 __all__ = ["BigEarthNetMaps", "LoadReferenceMap", "read_reference_map"]
 
@@ -36,11 +36,12 @@ def read_reference_map(path: str, labels: str = "nineteen") -> NDArray[np.uint8]
         FileNotFoundError: There is no such file.
         ValueError: It is broken, has another size or type, or holds a value that is no CLC code.
     """
-    codes: Any = cv2.imread(path, cv2.IMREAD_UNCHANGED)
-    if codes is None:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"{path}: no such reference map; see data/README.md for the layout")
-        raise DataError(f"{path} is no readable TIFF; unpack it again")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such reference map; see data/README.md for the layout")
+    try:
+        codes = read_values(path)
+    except UnreadableFileError as error:
+        raise UnreadableFileError(f"{path} is no readable TIFF; unpack it again ({error})") from error
     if codes.shape != (SIDE, SIDE) or codes.dtype != np.uint16:
         raise DataError(f"{path}: {codes.dtype} of shape {codes.shape}, but must be {SIDE} x {SIDE} uint16")
     return load_label_set(labels).encode(codes, path)
@@ -55,7 +56,6 @@ class LoadReferenceMap(BaseTransform):
     """
 
     def __init__(self, labels: str = "nineteen") -> None:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV 5 warns of every GeoTIFF tag
         self.labels = labels
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Images of detection labels as 8-bit RGB, by the one reader; what is wrong with a file becomes a problem of the set."""
+"""Images of detection labels as 8-bit RGB, by the one reader; what is wrong with a file is a problem of the set."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rsseg.errors import AnnotationError, ConfigError, DataError, UnreadableFileError
 from rsseg.io import rasters
+from rsseg.io.bands import PixelSpec
 from rsseg.io.description import describe_raster
 from rsseg.io.rgb import convert_to_rgb
 
@@ -29,13 +30,16 @@ def image_size(path: Path | str) -> tuple[int, int]:
         return rasters.image_size(path)
 
 
-def read_image(path: Path | str, mode: Literal["strict", "convert"] = "strict") -> NDArray[np.uint8]:
+def read_image(
+    path: Path | str, mode: Literal["strict", "convert"] = "strict", repeat_grey: bool = False
+) -> NDArray[np.uint8]:
     """The pixels of an image file.
 
     Args:
         path: A picture, or a raster that GDAL opens.
         mode: ``"strict"`` refuses all whose red, green and blue are not known or not of 8 bits; alpha is left out.
             ``"convert"`` makes 8-bit RGB of all images, see :func:`rsseg.io.rgb.convert_to_rgb`.
+        repeat_grey: Accept images with a single grey band in strict mode, too.
 
     Returns:
         (H, W, 3) uint8, RGB, contiguous.
@@ -51,7 +55,7 @@ def read_image(path: Path | str, mode: Literal["strict", "convert"] = "strict") 
         with _as_problem(path, ""):
             return convert_to_rgb(path)
     with _as_problem(path, "; image_mode='convert' would accept this image and convert it to 8-bit RGB"):
-        return rasters.read_image(path)[0]
+        return rasters.read_image(path, PixelSpec(repeat_grey=repeat_grey))[0]
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import PngImagePlugin
 
 from rsseg.datasets.labels import LabelledSet, LabelledTile
 from rsseg.datasets.labels.selection import Scoring, Selection, scoring_of
 from rsseg.datasets.labels.statistics import Statistics
 from rsseg.errors import DataError
+from rsseg.io.labels import read_labels
 from rsseg.io.progress import Progress
 
 __all__ = ["TILE_COLUMNS", "Part", "measure", "measure_tiles"]
@@ -55,13 +55,11 @@ def _label_pixels(tile: LabelledTile) -> NDArray[np.int64]:
 
     Raises:
         OSError: The file is missing or broken.
-        SyntaxError: The file is no PNG.
-        ValueError: It is no label map of the tile's size.
+        DataError: It is no label map of the tile's size.
     """
-    with tile.labels.open("rb") as file, PngImagePlugin.PngImageFile(file) as image:
-        labels = np.asarray(image)
-    if labels.dtype != np.uint8 or labels.shape != tile.size:
-        raise DataError(f"{labels.dtype} {labels.shape} is no 8-bit label map of {tile.size}")
+    labels = read_labels(tile.labels)
+    if labels.shape != tile.size:
+        raise DataError(f"the label map is {labels.shape} high and wide, its tile {tile.size}")
     return np.bincount(labels.ravel(), minlength=256)
 
 
@@ -79,7 +77,7 @@ def measure_tiles(tiles: Iterable[LabelledTile], classes: tuple[str, ...], keep:
         share = None
         try:
             share = round(part.statistics.add_labels(_label_pixels(tile)), 6)
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, DataError) as error:
             part.problems.append(f"{tile.labels}: {error}; left out of the pixel counts, convert this image again")
         try:
             overlap = part.statistics.add_instances(tile.instances)

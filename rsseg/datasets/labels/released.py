@@ -23,13 +23,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from rsseg.datasets.labels.pickles import PickledObject, read_objects
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.datasets.labels.runs import rle_to_runs, runs_bbox
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.names import read_names
+from rsseg.io.rasters import image_size
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_to_qbox, qbox_area, qbox_to_rbox
 from rsseg.structures.windows import qbox_iof
@@ -114,8 +114,7 @@ class ReleasedSet(LabelledSet):
             yield self._tile(name, splits.get(name))
 
     def _tile(self, name: str, split: str | None) -> LabelledTile:
-        with Image.open(self.label_path(name)) as file:
-            width, height = file.size
+        height, width = image_size(self.label_path(name))
         path = self._labels / "ins" / f"{name}.pkl"
         items = read_objects(path)
         for number, item in enumerate(items):

@@ -18,7 +18,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from prettytable import PrettyTable
 
 from rsseg.datasets.detection import read_image
@@ -31,6 +30,7 @@ from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.labels import read_labels
 from rsseg.io.output_names import TILE, outputs_by_item
 from rsseg.io.progress import Progress
+from rsseg.io.rgb import convert_to_rgb
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
 from rsseg.structures.pictures import indexed
 
@@ -189,7 +189,7 @@ def _write(item: Item, out: Path, copy: bool) -> tuple[NDArray[np.int64], int] |
         for name in places.keys() - set(todo):
             counts.append(_count(read_labels(str(places[name][1]))))
         # decoded also where it is only linked: it may be cut short
-        pixels = read_image(item.image, "convert") if todo else None
+        pixels = read_image(item.image, repeat_grey=True) if todo else None
         ids = None if pixels is None else _ids(item, pixels.shape[:2])
     except ValueError as error:
         return str(error)
@@ -219,11 +219,7 @@ def _places(out: Path, name: str, item: Item, window: Window | None, copy: bool)
 def _ids(item: Item, size: tuple[int, ...]) -> NDArray[np.uint8]:
     """(H, W) uint8 ids of the common table, 0 where there is no label; ``size`` (H, W) is the image's."""
     table, where = load_metainfo(SOURCES[item.source].table), str(item.label)
-    if item.coloured:
-        with Image.open(item.label) as opened:
-            raw = _colours().encode(np.asarray(opened.convert("RGB")), where)[0]
-    else:
-        raw = read_labels(where)
+    raw = _colours().encode(convert_to_rgb(where), where)[0] if item.coloured else read_labels(where)
     if raw.shape != size:
         raise DataError(f"{where}: is {raw.shape} high and wide, its image {item.image} {size}")
     common = merged_ids(TABLE, SOURCES[item.source].table)[table.encode(raw, where)]

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import Layout
 from rsseg.datasets.segmentation import ConvertedDataset
 from rsseg.errors import DataError
+from rsseg.io.rasters import image_size
 
 __all__ = ["SOURCES", "Item", "Source", "find_items"]
 
@@ -163,8 +162,6 @@ def _item(source: str, stem: str, image: Path, label: Path) -> Item:
     coloured = source == "deepglobe" and label.name.endswith("_mask.png")
     pairs: dict[str, Window | None] = {f"{source}__{stem}": None}
     if coloured:
-        with Image.open(image) as opened:
-            width, height = opened.size
-        windows = [(x1, y1, x2, y2) for x1, y1, x2, y2 in _QUARTER.windows((height, width)).tolist()]
+        windows = [(x1, y1, x2, y2) for x1, y1, x2, y2 in _QUARTER.windows(image_size(image)).tolist()]
         pairs = {f"{source}__{stem}__{x1}_{y1}": (x1, y1, x2, y2) for x1, y1, x2, y2 in windows}
     return Item(source, image, label, pairs, coloured)

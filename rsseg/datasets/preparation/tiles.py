@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,15 +17,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rsseg.errors import DataError
+from rsseg.io.bands import PixelSpec
 from rsseg.io.files import remove_abandoned, replacing, run_threads
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.output_names import TILE, outputs_by_item
 from rsseg.io.progress import Progress
+from rsseg.io.rasters import image_size, read_image
 from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.pictures import indexed
 from rsseg.structures.windows import cut_window, tile_windows
@@ -105,7 +103,7 @@ class Pair:
     Attributes:
         stem: What its tiles are called.
         part: Sub-folder, for example ``train``.
-        image: RGB image; only the first three bands are used, a single one is repeated.
+        image: Image whose red, green and blue are used, of 8 bits; a single grey band is repeated.
         label: Picture of class colours, of the same size.
     """
 
@@ -253,7 +251,7 @@ def _claim(out: Path, layout: Layout, code: ColourCode, pairs: Sequence[Pair], u
 def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, int, str | None]:
     """Numbers of tiles written and found, and why the image could not be prepared."""
     try:
-        sizes = [_size(pair.image), _size(pair.label)]
+        sizes = [image_size(pair.image), image_size(pair.label)]
         if sizes[0] != sizes[1]:
             raise DataError(f"{pair.label}: is {sizes[1]} high and wide, its image {pair.image} {sizes[0]}")
         names = tile_names(pair.stem, sizes[0], layout)
@@ -262,8 +260,8 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
         todo = [i for i in range(len(names)) if not (images[i].exists() and labels[i].exists())]
         if not todo:
             return 0, len(names), None
-        pixels = _rgb(pair.image, bands=1)
-        values, near = code.encode(_rgb(pair.label, bands=3), str(pair.label))
+        pixels = _rgb(pair.image, repeat_grey=True)
+        values, near = code.encode(_rgb(pair.label, repeat_grey=False), str(pair.label))
     except ValueError as error:
         return 0, 0, str(error)
     for colour, count in near.items():
@@ -277,30 +275,9 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
     return len(todo), len(names) - len(todo), None
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as raster:
-                yield raster
-    except RasterioError as error:
-        raise DataError(f"{path}: cannot be read: {error.__cause__ or error}") from error
-
-
-def _size(path: Path) -> tuple[int, int]:
-    with _opened(path) as raster:
-        return raster.height, raster.width
-
-
-def _rgb(path: Path, bands: int) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB of a file with at least ``bands`` bands; a single one is repeated."""
-    with _opened(path) as raster:
-        if raster.count < bands or set(raster.dtypes) != {"uint8"}:
-            found = f"{raster.count} band(s) of {'/'.join(sorted(set(raster.dtypes)))}"
-            raise DataError(f"{path}: expected RGB of uint8, found {found}")
-        read = raster.read([1, 2, 3] if raster.count >= 3 else [1, 1, 1])
-    return np.ascontiguousarray(np.moveaxis(read, 0, -1))
+def _rgb(path: Path, repeat_grey: bool) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a file that holds red, green and blue of 8 bits, or grey where that is repeated."""
+    return read_image(path, PixelSpec(repeat_grey=repeat_grey))[0]
 
 
 def _png(pixels: NDArray[Any]) -> bytes:

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from rsseg.datasets.detection import AnnotationError, read_image
 from rsseg.datasets.labels import Instance
 from rsseg.datasets.labels.runs import rle_to_crop
 from rsseg.datasets.labels.selection import Choice
 from rsseg.datasets.labels.statistics import TINY
+from rsseg.errors import DataError
 from rsseg.io.progress import Progress
+from rsseg.io.rgb import convert_to_rgb
 from rsseg.reports.markup import data_uri
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.masks import cut_mask
@@ -138,9 +139,9 @@ def _read(path: Path | None, size: tuple[int, int]) -> tuple[NDArray[np.uint8] |
     if path is None:
         return None, "no image; say where it is with --images"
     try:
-        image = read_image(path, mode="convert")
-    except (AnnotationError, OSError) as error:
-        return None, f"{path}: {error}"
+        image = convert_to_rgb(path)
+    except (DataError, OSError) as error:
+        return None, str(error)
     if image.shape[:2] != size:
         return None, f"{path}: the image has {image.shape[:2]} pixels, its labels {size}"
     return image, ""

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.openearthmap.groups import Group
 from rsseg.engine.checkpoint import load_pretrained
-from rsseg.errors import ConfigError, DataError, MissingPackageError
+from rsseg.errors import ConfigError, MissingPackageError
+from rsseg.io.bands import PixelSpec
 from rsseg.io.progress import Progress
+from rsseg.io.rasters import read_image
 
 __all__ = ["encoder_features", "load_encoder", "project_features", "region_means"]
 
@@ -49,13 +51,19 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
 
 
 @torch.inference_mode()
-def encoder_features(model: Any, images: Sequence[Path], size: int | None = None) -> Floats:
+def encoder_features(
+    model: Any,
+    images: Sequence[Path],
+    size: int | None = None,
+    spec: PixelSpec = PixelSpec(repeat_grey=True),  # noqa: B008
+) -> Floats:
     """Features of the encoder's deepest (smallest) map, averaged over each image.
 
     Args:
         model: A segmentor with ``data_preprocessor`` and ``backbone``.
         images: N image files.
         size: Side in pixels to which images are resized first; None takes them as they are.
+        spec: What is declared about the pixels of the images.
 
     Returns:
         (N, D) float64.
@@ -65,9 +73,7 @@ def encoder_features(model: Any, images: Sequence[Path], size: int | None = None
     """
     rows, progress = [], Progress(len(images), "features")
     for path in images:
-        pixels = mmcv.imread(str(path), channel_order="bgr")
-        if pixels is None:
-            raise DataError(f"{path}: no readable image")
+        pixels = read_image(path, spec, blue_first=True)[0]
         if size is not None:
             pixels = mmcv.imresize(pixels, (size, size), interpolation="area")
         tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

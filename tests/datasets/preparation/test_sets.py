@@ -148,7 +148,7 @@ def test_files_that_do_not_fit_are_named(archive):
     (archive / "raw/2_Ortho_RGB/top_potsdam_2_10_RGB.tif").write_bytes(b"II*\0 cut off")
     report = prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
     assert len(report.failures) == 2
-    assert "top_potsdam_2_10_RGB.tif: cannot be read" in report.error_summary
+    assert "top_potsdam_2_10_RGB.tif: not a raster that GDAL can open" in report.error_summary
     assert "top_potsdam_2_13_label.tif: is (40, 31) high and wide" in report.error_summary
 
 
@@ -206,4 +206,7 @@ def test_the_tool(archive, run_tool):
     done = run_tool("prepare_data", "potsdam", archive / "raw", archive / "out", *options)
     assert done.returncode == 1
     assert "train: 12 tiles" in done.stderr
-    assert "1 image(s) are missing" in done.stderr and "top_potsdam_2_13_label.tif: cannot be read" in done.stderr
+    assert (
+        "1 image(s) are missing" in done.stderr
+        and "top_potsdam_2_13_label.tif: not a raster that GDAL can open" in done.stderr
+    )

@@ -1,0 +1,91 @@
+"""What of an image goes into PNG tiles, row by row."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.windows import Window
+
+from rsseg.conversion.storage import encode_image
+from rsseg.errors import DataError
+from rsseg.io.bands import RAW, PixelSpec, alpha_band, choose_bands
+from rsseg.io.description import describe_raster
+from rsseg.io.rasters import Raster, open_dataset, read_stored
+from rsseg.io.rgb import palette_of
+from rsseg.structures.pictures import indexed
+
+__all__ = ["TileSource"]
+
+
+class TileSource:
+    """What of an image goes into its tiles: palette indices, one grey band, or red, green, blue and perhaps alpha.
+
+    Args:
+        path: The image.
+        spec: What is declared about its pixels.
+
+    Raises:
+        UnreadableFileError: The file is damaged or missing.
+        DataError: It may not be read, or its colours or the meaning of its numbers are not known.
+    """
+
+    def __init__(self, path: Path, spec: PixelSpec) -> None:
+        try:
+            found = describe_raster(path)
+        except PermissionError as error:
+            raise DataError(f"{path}: file cannot be read ({error.strerror})") from error
+        self.size, self.palette = found.size, None
+        self._file: Any = None
+        if "palette" in found.colours and spec.bands is None:
+            self._file = open_dataset(path)
+            self.palette = palette_of(self._file, path)
+            return
+        bands, alpha = _bands_of_tiles(found.colours, spec, str(path))
+        kinds = {found.dtypes[band - 1] for band in bands}
+        if spec.value_range is None and kinds in ({"uint8"}, {"uint16"}):  # which a PNG holds as they are
+            spec = PixelSpec((*bands, *alpha), RAW)
+        else:
+            spec = PixelSpec(bands, spec.value_range)
+        self._alpha = bool(alpha) and spec.value_range != RAW
+        self._raster = Raster(path, spec)
+
+    def read(self, top: int, bottom: int) -> NDArray[Any]:
+        """Rows (bottom - top, W) or (bottom - top, W, 3 or 4), uint8 or uint16."""
+        width = self.size[1]
+        if self._file is not None:
+            return read_stored(self._file, 1, Window(0, top, width, bottom - top))
+        pixels, valid = self._raster.read(0, top, width, bottom)
+        if self._raster.spec.value_range != RAW:
+            pixels = np.rint(pixels if valid is None else np.where(valid, pixels, 0)).astype(np.uint8)
+        if self._alpha:
+            opaque = np.ones(pixels.shape[1:], bool) if valid is None else valid
+            pixels = np.concatenate([pixels, np.where(opaque, 255, 0).astype(np.uint8)[None]])
+        return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
+
+    def encode(self, pixels: NDArray[Any]) -> bytes:
+        """A tile as PNG."""
+        if self.palette is None:
+            return encode_image(np.ascontiguousarray(pixels))
+        buffer = io.BytesIO()
+        indexed(np.ascontiguousarray(pixels), self.palette).save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    def close(self) -> None:
+        """Close the file."""
+        (self._raster if self._file is None else self._file).close()
+
+
+def _bands_of_tiles(colours: Sequence[str], spec: PixelSpec, where: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Numbers of the bands of a tile, and of its alpha band: one, or none."""
+    if spec.bands is None and len(colours) == 1:
+        return (1,), ()
+    kinds = [ColorInterp[name] for name in colours]
+    bands = choose_bands(kinds, spec, where)
+    alpha = alpha_band(kinds, bands)
+    return bands, () if alpha is None or len(bands) == 1 else (alpha,)

@@ -111,6 +111,7 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorScorer, ClassTable, Map
         args.probabilities,
         args.overwrite,
         (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,
+        args.update,
     )
     return predictor, table, options, _about(args, config, asked, views, device), wanted
 

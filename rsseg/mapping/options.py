@@ -57,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     add("--launcher", choices=["none", "pytorch"], default="none", help="set by tools/dist_map.sh")
     add("--overwrite", action="store_true", help="replace what other settings have made")
+    add("--update", action="store_true", help="map rasters anew that have changed since their maps were made")
     add("--trust", action="store_true", help="let the checkpoint run code while it loads")
     add("--cfg-options", nargs="+", action=ConfigOptions, help="override settings of the config: key=value ...")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import hashlib
 import json
 import logging
@@ -21,11 +20,12 @@ from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.files import remove_abandoned, replacing
+from rsseg.io.files import locked, remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import sync, write_cog, write_geotiff, write_overviews, write_png
+from rsseg.mapping.plan import may_keep, plan_texts
 from rsseg.mapping.products import Products, check_products, make_products
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Strips, WindowScorer
@@ -34,7 +34,8 @@ from rsseg.metainfo import ClassTable
 __all__ = ["MapOptions", "map_raster"]
 
 _log = logging.getLogger("rsseg")
-_PLAN = "RSSEG_PLAN"
+_TAG = "RSSEG_"
+_PLAN = f"{_TAG}PLAN"
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD in malloc.h
 
 
@@ -53,6 +54,7 @@ class MapOptions:
         probabilities: Also write probabilities: None, ``top`` or ``all``.
         overwrite: Replace a map or half a map that other settings have made.
         threshold: Pixels whose most probable class is less probable than this are 255; None for none.
+        update: Map a raster anew that has changed since its map was made.
     """
 
     bands: tuple[int, ...] | None = None
@@ -65,6 +67,7 @@ class MapOptions:
     probabilities: str | None = None
     overwrite: bool = False
     threshold: float | None = None
+    update: bool = False
 
     def __post_init__(self) -> None:
         if self.blend not in BLENDS:
@@ -125,7 +128,7 @@ def map_raster(
         Whether the map is there now; otherwise other processes still compute their strips.
 
     Raises:
-        FileExistsError: The map is there, or begun, with other settings.
+        JobError: The map is there, or begun, with other settings, or of a raster that has changed since.
         OSError: A file cannot be read or written.
         ValueError: Source and settings do not go together, or the map would take the source's place.
     """
@@ -182,6 +185,7 @@ def _plan(
         "probabilities": options.probabilities,
         "threshold": options.threshold,
         "classes": list(table.classes),
+        "class_table": table.rows,
         "version": rsseg.__version__,
         **about,
     }
@@ -196,19 +200,22 @@ def _plan(
 
 
 def _is_done(job: _Job) -> bool:
-    """Whether the map is there, made with the same settings."""
+    """Whether the map is there, made from the same raster with the same settings."""
     if not job.target.exists():
         return False
     try:
         with rasterio.open(job.target) as file:
-            found = file.tags().get(_PLAN)
+            tags = file.tags()
     except rasterio.errors.RasterioIOError:
-        found = None
-    if found != job.code and not job.options.overwrite:
-        raise FileExistsError(
-            f"{job.target}: exists and was not made with these settings; add --overwrite to replace it"
-        )
-    return found == job.code
+        tags = {}
+    if tags.get(_PLAN) == job.code:
+        return True
+    found = {
+        key.removeprefix(_TAG).lower(): text for key, text in tags.items() if key.startswith(_TAG) and key != _PLAN
+    }
+    options = job.options
+    what = "exists and was not made with these settings, but with another"
+    return may_keep(found, plan_texts(job.plan), what, job.target, options.update, options.overwrite)
 
 
 def _prepare(job: _Job) -> None:
@@ -220,17 +227,13 @@ def _prepare(job: _Job) -> None:
         begun = any(job.folder.glob("*.strip")) or any(job.folder.glob(".tmp-strip-*"))
         if plan.exists() and not begun:  # the run before failed at once: nothing to keep, whatever its settings
             plan.unlink()
-        if plan.exists() and plan.read_text(encoding="utf-8") != text:
-            before = json.loads(plan.read_text(encoding="utf-8"))
-            changed = sorted(k for k in {*before, *job.plan} if before.get(k) != job.plan.get(k))
-            if not job.options.overwrite:
-                raise FileExistsError(
-                    f"{job.folder}: was begun with another {', '.join(changed)}; finish it with the old settings, "
-                    "or add --overwrite to begin anew"
-                )
-            shutil.rmtree(job.folder)
+        if plan.exists():
+            before, options = json.loads(plan.read_text(encoding="utf-8")), job.options
+            what = "was begun with another"
+            if not may_keep(before, json.loads(text), what, job.folder, options.update, options.overwrite):
+                shutil.rmtree(job.folder)
         job.folder.mkdir(exist_ok=True)
-        if not plan.exists():
+        if not plan.exists() or plan.read_text(encoding="utf-8") != text:
             with replacing(plan, "plan") as file:
                 file.write(text.encode())
 
@@ -241,11 +244,10 @@ def _lock(job: _Job) -> Iterator[None]:
     path = job.target.with_name(f".{job.target.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
+        path.touch()
     except OSError as error:
         raise OSError(error.errno, f"{job.target}: cannot be written ({error.strerror}: {error.filename})") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(path):
         yield
 
 
@@ -275,11 +277,7 @@ def _finish(job: _Job, wanted: Products) -> bool:
 
 
 def _write(job: _Job) -> None:
-    told = {
-        f"RSSEG_{key.upper()}": _text(value)
-        for key, value in job.plan.items()
-        if value is not None and key != "source_state"
-    }
+    told = {f"{_TAG}{key.upper()}": text for key, text in plan_texts(job.plan).items()}
     flat = write_geotiff(job.strips, job.georeference, job.table, {**told, _PLAN: job.code}, job.folder)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     finished = [(job.folder / f"map{job.target.suffix}", job.target)]
@@ -297,7 +295,3 @@ def _write(job: _Job) -> None:
     for made, final in reversed(finished):  # the map last: where it is, all is
         os.replace(made, final)
     _log.info("%s: %d x %d pixels, %d classes", job.target, *reversed(job.georeference.size), job.table.num_classes)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import signal
 
@@ -12,6 +13,8 @@ from rasterio import Affine
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
 
+import rsseg
+from rsseg.errors import JobError
 from rsseg.mapping import MapOptions, SegmentorScorer, map_raster
 from rsseg.mapping.output import halve
 
@@ -212,7 +215,7 @@ def test_a_finished_map_is_left_alone_unless_asked(stub, table, noise, write_ras
     assert map_raster(source, target, stub, table, SMALL, {})
     assert target.stat().st_mtime_ns == stamp
     other = MapOptions(window=(8, 8))
-    with pytest.raises(FileExistsError, match="--overwrite"):
+    with pytest.raises(JobError, match="--overwrite"):
         map_raster(source, target, stub, table, other, {})
     assert map_raster(source, target, stub, table, MapOptions(window=(8, 8), overwrite=True), {})
     assert target.stat().st_mtime_ns != stamp
@@ -221,9 +224,55 @@ def test_a_finished_map_is_left_alone_unless_asked(stub, table, noise, write_ras
 def test_half_a_map_of_other_settings_is_not_continued(stub, table, noise, write_raster, tmp_path):
     source, target = str(write_raster(noise(3, 60, 30))), tmp_path / "map.tif"
     assert not map_raster(source, target, stub, table, SMALL, {}, (0, 2))
-    with pytest.raises(FileExistsError, match="begun with another checkpoint; "):
+    with pytest.raises(JobError, match="begun with another checkpoint; "):
         map_raster(source, target, stub, table, SMALL, {"checkpoint": "other.pth"})
     assert map_raster(source, target, stub, table, MapOptions(window=(16, 16), overwrite=True), {"checkpoint": "other"})
+
+
+def test_a_raster_that_changed_is_mapped_anew_by_an_update(stub, table, noise, write_raster, tmp_path):
+    source, target = write_raster(noise(3, 30, 30)), tmp_path / "map.tif"
+    update = MapOptions(window=SMALL.window, overlap=SMALL.overlap, batch=SMALL.batch, update=True)
+    map_raster(str(source), target, stub, table, SMALL, {})
+    stamp = target.stat().st_mtime_ns
+    assert map_raster(str(source), target, stub, table, update, {}) and target.stat().st_mtime_ns == stamp
+    write_raster(noise(3, 40, 30))
+    with pytest.raises(JobError, match=r"made with .*size, source_state; add --update .*the raster has changed"):
+        map_raster(str(source), target, stub, table, SMALL, {})
+    assert map_raster(str(source), target, stub, table, update, {})
+    map_raster(str(source), tmp_path / "fresh.tif", stub, table, SMALL, {})
+    assert target.read_bytes() == (tmp_path / "fresh.tif").read_bytes()
+    with pytest.raises(JobError, match=r"threshold; --update cannot help, .*\(threshold was None, now '0.5'\)"):
+        map_raster(str(source), target, stub, table, dataclasses.replace(update, threshold=0.5), {})
+
+
+def test_half_a_map_of_a_raster_that_changed_is_not_continued(stub, table, noise, write_raster, tmp_path):
+    source, target = str(write_raster(noise(3, 60, 30))), tmp_path / "map.tif"
+    assert not map_raster(source, target, stub, table, SMALL, {}, (0, 2))
+    write_raster(noise(3, 60, 30)[::-1])
+    with pytest.raises(JobError, match="begun with another source_state; add --update"):
+        map_raster(source, target, stub, table, SMALL, {})
+    assert map_raster(source, target, stub, table, dataclasses.replace(SMALL, update=True), {})
+    map_raster(source, tmp_path / "fresh.tif", stub, table, SMALL, {})
+    assert target.read_bytes() == (tmp_path / "fresh.tif").read_bytes()
+
+
+def test_colours_of_the_class_table_count(stub, table, noise, write_raster, tmp_path):
+    source, target = str(write_raster(noise(3, 30, 30))), tmp_path / "map.tif"
+    map_raster(source, target, stub, table, SMALL, {})
+    other = dataclasses.replace(table, palette=table.palette[::-1])
+    with pytest.raises(JobError, match="made with these settings, but with another class_table; "):
+        map_raster(source, target, stub, other, SMALL, {})
+
+
+def test_another_version_goes_on_by_an_update(stub, table, noise, write_raster, tmp_path, monkeypatch):
+    source, target = str(write_raster(noise(3, 30, 30))), tmp_path / "map.tif"
+    map_raster(source, target, stub, table, SMALL, {})
+    stamp = target.stat().st_mtime_ns
+    monkeypatch.setattr(rsseg, "__version__", "99.0")
+    with pytest.raises(JobError, match=r"another version; .*version was '.*', now '99.0'"):
+        map_raster(source, target, stub, table, SMALL, {})
+    assert map_raster(source, target, stub, table, dataclasses.replace(SMALL, update=True), {})
+    assert target.stat().st_mtime_ns == stamp
 
 
 def test_settings_that_failed_at_once_are_forgotten(stub, table, noise, write_raster, tmp_path):

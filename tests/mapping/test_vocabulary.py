@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from rsseg.errors import JobError
 from rsseg.mapping import MapOptions, Reference, SegmentorScorer, map_raster
 from rsseg.mapping.command import run
 from rsseg.mapping.options import add_arguments
@@ -283,7 +284,7 @@ def test_a_map_goes_on_only_with_the_same_question(command, write_raster, tmp_pa
     assert "is there already" in caplog.text
     for other in (["--vocabulary", "runway, water", "--threshold", "0.2"], ["--vocabulary", TEXT],
                   [*asked, "--template", "a {}"], [*asked, "--mode", "whole"]):  # fmt: skip
-        with pytest.raises(FileExistsError, match="was not made with these settings"):
+        with pytest.raises(JobError, match="was not made with these settings"):
             command(source, target, *other)
     with pytest.raises(ValueError, match="not of --classes"):
         command(source, target, *asked, "--classes", "loveda")

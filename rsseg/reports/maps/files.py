@@ -113,6 +113,7 @@ def open_map(path: Path) -> MapFiles:
     classes = tuple(names[i] for i in range(len(names)))
     palette = tuple((int(r), int(g), int(b)) for r, g, b, _ in (colours.get(i, (128,) * 4) for i in range(len(names))))
     settings = {key.removeprefix("RSSEG_").lower(): text for key, text in tags.items() if key.startswith("RSSEG_")}
+    settings = {key: text for key, text in settings.items() if key not in ("source_state", "class_table")}
     problems: list[str] = []
     beside = path.with_name(f"{path.stem}_areas.csv")
     areas = _read(beside, _AREAS, problems, lambda rows: _areas(rows, classes))

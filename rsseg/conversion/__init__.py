@@ -19,6 +19,5 @@ __all__, __getattr__, __dir__ = lazy_package(
         "runner": ["Report", "convert_labels"],
         "settings": ["Settings", "load_conversion_config", "shard_of"],
     },
-    registering=["predictors", "transforms"],
-    stack=["runner", "settings"],
+    stack=["predictors", "runner", "settings"],
 )

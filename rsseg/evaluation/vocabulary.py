@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.configs import read_config
 from rsseg.io.files import replacing
+from rsseg.io.pixel_settings import share_pixels
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -44,6 +45,7 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
     if "vocabulary" not in cfg.model:
         raise ConfigError(f"the classes of a {cfg.model.type} are fixed; a model with a vocabulary is needed")
     other = read_config(path)
+    share_pixels(other._cfg_dict)
     dataset = (other.get("test_dataloader") or {}).get("dataset", {})
     if not isinstance(dataset.get("table"), str):
         raise ConfigError(f"{path}: a test set of one class table is needed")

@@ -8,17 +8,19 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
 
 from rsseg.engine import check_names
 from rsseg.errors import ConfigError, UserError
+from rsseg.io.bands import PixelSpec
 from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
+from rsseg.io.pixel_settings import check_raster
 from rsseg.mapping.layers import FORMATS
-from rsseg.mapping.model import SegmentorScorer, load_model, table_name, views_of, window_of
+from rsseg.mapping.model import SegmentorScorer, load_model, pixel_spec, table_name, views_of, window_of
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
@@ -84,7 +86,21 @@ def _about(
     }
 
 
-def _setting(args: argparse.Namespace) -> tuple[SegmentorScorer, ClassTable, MapOptions, dict[str, Any], Products]:
+class Setting(NamedTuple):
+    """What all rasters of a command have in common: see :func:`rsseg.mapping.runner.map_raster`.
+
+    ``kept`` is what the checkpoint says about the pixels that it was trained on.
+    """
+
+    predictor: SegmentorScorer
+    table: ClassTable
+    options: MapOptions
+    about: dict[str, Any]
+    wanted: Products
+    kept: dict[str, Any]
+
+
+def _setting(args: argparse.Namespace) -> Setting:
     """Read the config and the model."""
     config = read_config(args.config, args.cfg_options)
     asked = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
@@ -97,12 +113,13 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorScorer, ClassTable, Map
     model, meta = load_model(config, args.checkpoint, device, args.trust)
     if asked is None:
         check_names(meta, table.classes, args.checkpoint, table.name, args.head or "")
+    spec = pixel_spec(PixelSpec(args.bands, args.range), config, model, meta, args.checkpoint)
     predictor = SegmentorScorer(model, table.num_classes, args.head, views, args.bf16, args.checkpoint)
     window = window_of(config) if asked is None else mapping_window(model, asked.mode)
     window = (args.window, args.window) if args.window is not None else window
     options = MapOptions(
-        args.bands,
-        args.range,
+        spec.bands,
+        spec.value_range,
         args.gsd,
         window,
         args.overlap,
@@ -113,7 +130,8 @@ def _setting(args: argparse.Namespace) -> tuple[SegmentorScorer, ClassTable, Map
         (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,
         args.update,
     )
-    return predictor, table, options, _about(args, config, asked, views, device), wanted
+    about = _about(args, config, asked, views, device)
+    return Setting(predictor, table, options, about, wanted, meta.get("pixels") or {})
 
 
 def run(
@@ -137,11 +155,15 @@ def run(
         raise ConfigError(
             f"several rasters have no common --reference, and their --vectors is only a suffix ({', '.join(FORMATS)})"
         )
-    predictor, table, options, about, wanted = _setting(args)
+    setting = _setting(args)
     failed = []
     for source, target in jobs:
         try:
-            if map_raster(source, target, predictor, table, options, about, _shard(args.launcher), wanted):
+            check_raster(source, setting.kept, args.checkpoint)
+            if map_raster(
+                source, target, setting.predictor, setting.table, setting.options, setting.about,
+                _shard(args.launcher), setting.wanted,
+            ):  # fmt: skip
                 finished(source, target)
         except (UserError, OSError) as error:
             if len(jobs) == 1:

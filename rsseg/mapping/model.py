@@ -15,11 +15,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 
-from rsseg.engine import check_finite, load_pretrained
+from rsseg.engine import check_finite, check_statistics, load_pretrained
 from rsseg.errors import ConfigError
+from rsseg.io.bands import PixelSpec
+from rsseg.io.pixel_settings import declared_spec, merge_specs, share_pixels
 from rsseg.metainfo import ClassTable, load_metainfo
 
-__all__ = ["SegmentorScorer", "class_table", "load_model", "table_name", "views_of", "window_of"]
+__all__ = ["SegmentorScorer", "class_table", "load_model", "pixel_spec", "table_name", "views_of", "window_of"]
 
 _AXES = {"horizontal": 3, "vertical": 2}
 
@@ -41,6 +43,30 @@ def load_model(config: Config, checkpoint: str, device: str, trust: bool = False
     model = MODELS.build(settings)
     meta = load_pretrained(model, checkpoint, trust=trust)
     return model.to(device).eval(), meta
+
+
+def pixel_spec(requested: PixelSpec, config: Config, model: Any, meta: dict[str, Any], checkpoint: str) -> PixelSpec:
+    """Bands and range of values that a map is made from: as requested, else as the model was trained.
+
+    What the model was trained with is kept in its checkpoint; where it is not, the config's training set says it.
+
+    Args:
+        requested: What the user says.
+        config: The model's config.
+        model: With ``data_preprocessor``.
+        meta: Of the checkpoint.
+        checkpoint: The file, for errors.
+
+    Raises:
+        ConfigError: The user, or the config's mean and standard deviation, contradict the checkpoint.
+    """
+    kept = meta.get("pixels") or {}
+    check_statistics(model, kept, checkpoint)
+    if kept:
+        return merge_specs(requested, kept, "the command (--bands, --range)", checkpoint)
+    share_pixels(config._cfg_dict)
+    declared = declared_spec(config.get("train_dataloader")) or PixelSpec()
+    return PixelSpec(requested.bands or declared.bands, requested.value_range or declared.value_range)
 
 
 def _datasets(config: Config) -> list[Any]:
@@ -111,11 +137,6 @@ def views_of(config: Config) -> tuple[tuple[int, ...], ...]:
     return tuple(views)
 
 
-def _as_loaded(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Pixels of the types that training sees."""
-    return pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)
-
-
 class SegmentorScorer:
     """Scores of windows, computed as mmseg's ``inference_model`` does.
 
@@ -157,7 +178,7 @@ class SegmentorScorer:
         if mean is not None and len(mean) != len(windows[0]):  # a single band would become all of them in silence
             raise ConfigError(f"the model takes {len(mean)} bands, not {len(windows[0])}; name as many with --bands")
         sizes = {"ori_shape": shape, "img_shape": shape, "pad_shape": shape, "padding_size": [0, 0, 0, 0]}
-        inputs = [torch.from_numpy(np.ascontiguousarray(_as_loaded(pixels))) for pixels in windows]
+        inputs = [torch.from_numpy(np.ascontiguousarray(pixels)) for pixels in windows]
         samples = [SegDataSample(metainfo={**sizes, **self._meta}) for _ in windows]
         with torch.inference_mode():
             return self.model.data_preprocessor({"inputs": inputs, "data_samples": samples}, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from rsseg.commands import numbers
 from rsseg.engine.launch import ConfigOptions
@@ -11,6 +12,13 @@ from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.vocabulary import MODES
 
 __all__ = ["add_arguments", "add_options", "add_segment_arguments"]
+
+
+def _range(text: str) -> Any:
+    return text if text == "raw" else numbers(float, 2)(text)
+
+
+_range.__name__ = "2 numbers with a comma, or raw"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +34,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", required=True, help="the model's config file")
     add("--checkpoint", required=True, help="the model's weights")
-    add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the file calls so)")
-    add("--range", type=numbers(float, 2), help="values that are black and white, for 16-bit and float, e.g. 0,3000")
+    add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the checkpoint was trained "
+        "on, or that the file calls so)")  # fmt: skip
+    add("--range", type=_range, help="values that are black and white, for 16-bit and float, e.g. 0,3000; or raw "
+        "(default: what the checkpoint was trained with)")  # fmt: skip
     add("--gsd", type=float, help="metres per pixel to resample to, usually those of the training images")
     add("--window", type=int, help="side of windows in pixels (default: the config's slide or training crop)")
     add("--overlap", type=float, default=0.25, help="share of a window that neighbours share (default: %(default)s)")

@@ -13,13 +13,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.bands import PixelSpec
 from rsseg.io.files import locked, remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
@@ -45,7 +46,7 @@ class MapOptions:
 
     Attributes:
         bands: Bands from 1, red first; None takes those that the file calls red, green and blue.
-        value_range: (low, high) values that become 0 and 255; None for 8 bits as they are.
+        value_range: (low, high) values that become 0 and 255; ``"raw"`` for numbers as they are; None for 8 bits.
         gsd: Metres per pixel to resample to, or None.
         window: (height, width) of windows.
         overlap: Share of a window that neighbours have in common at least, in [0, 1).
@@ -58,7 +59,7 @@ class MapOptions:
     """
 
     bands: tuple[int, ...] | None = None
-    value_range: tuple[float, float] | None = None
+    value_range: tuple[float, float] | Literal["raw"] | None = None
     gsd: float | None = None
     window: tuple[int, int] = (1024, 1024)
     overlap: float = 0.25
@@ -72,8 +73,7 @@ class MapOptions:
     def __post_init__(self) -> None:
         if self.blend not in BLENDS:
             raise ConfigError(f"no blend {self.blend!r}; there are {', '.join(BLENDS)}")
-        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
-            raise ConfigError(f"the range of values begins with the smaller one, not {self.value_range}")
+        PixelSpec(self.bands, self.value_range)  # which refuses what is not allowed
         if not 0 <= self.overlap < 1:
             raise ConfigError(f"the overlap is a share of the window, at least 0 and below 1, not {self.overlap}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -175,7 +175,7 @@ def _plan(
         "source": file.name if state else raster.path,
         "source_state": [state.st_size, state.st_mtime_ns] if state else None,
         "bands": list(raster.bands),
-        "range": options.value_range and list(options.value_range),
+        "range": list(options.value_range) if isinstance(options.value_range, tuple) else options.value_range,
         "gsd": options.gsd,
         "size": list(raster.size),
         "window": list(window),

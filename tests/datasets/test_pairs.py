@@ -11,6 +11,7 @@ from PIL import Image
 
 from rsseg.datasets import PairsDataset
 from rsseg.datasets.pairs import find_pairs
+from rsseg.io.pixel_settings import share_pixels
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 LOAD = [dict(type="LoadImage", bands=(1, 2, 3)), dict(type="LoadLabels")]
@@ -120,7 +121,9 @@ LAYOUTS = {
 def test_the_sets_of_table_2_in_their_layouts(layout, tmp_path, repo):
     name, write = LAYOUTS[layout]
     expected = write(tmp_path)
-    cfg = Config.fromfile(repo / "configs/_base_/datasets" / f"{name}.py").test_dataloader.dataset
+    config = Config.fromfile(repo / "configs/_base_/datasets" / f"{name}.py")
+    share_pixels(config._cfg_dict)
+    cfg = config.test_dataloader.dataset
     data = DATASETS.build({**cfg, "data_root": str(tmp_path)})
     assert len(data) == (2 if layout == "floodnet published" else 1)
     for sample in data:

@@ -59,16 +59,6 @@ def _squash(*jitter, crop=384):
     ]
 
 
-def _vocabulary(loader):
-    """Tests of open-vocabulary models: labels come after resizing, keep their size, and scores are counted there."""
-    return [
-        loader,
-        dict(type="Resize", scale=(2560, 640), keep_ratio=True, backend="pillow"),
-        dict(type="LoadLabels"),
-        dict(type="PackSegInputs", meta_keys=test_keys),
-    ]
-
-
 def _flips(*directions):
     """Test-time augmentation: the image as it is, and flipped in each of the directions."""
     flips = [dict(type="RandomFlip", prob=1.0, direction=direction) for direction in directions]
@@ -109,8 +99,12 @@ test_pipeline = [
     dict(type="LoadLabels"),
     dict(type="PackSegInputs", meta_keys=test_keys),
 ]
-vocabulary_pipeline = _vocabulary(load_image)
-vocabulary_pipeline_first_bands = _vocabulary(dict(type="LoadImage", bands=(1, 2, 3)))
+vocabulary_pipeline = [
+    load_image,
+    dict(type="Resize", scale=(2560, 640), keep_ratio=True, backend="pillow"),
+    dict(type="LoadLabels"),  # after resizing: labels keep their size, and scores are counted there
+    dict(type="PackSegInputs", meta_keys=test_keys),
+]
 tta_pipeline = _flips("horizontal", "vertical")
 tta_horizontal = _flips("horizontal")  # the SAMRS release's, which it always uses on Potsdam and iSAID
 train_dataloader = dict(

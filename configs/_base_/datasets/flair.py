@@ -2,6 +2,7 @@
 
 _base_ = ["./_segmentation.py"]
 
+bands = (1, 2, 3)  # red, green, blue of five
 train_dataloader = None
 val_dataloader = None
 test_dataloader = dict(
@@ -14,6 +15,6 @@ test_dataloader = dict(
             dict(images="**/*aerial_test/**/IMG_*.tif", labels="**/*labels_test/**/MSK_*.tif"),
             dict(images="**/IMG_*.tif", labels="**/MSK_*.tif"),
         ],
-        pipeline={{_base_.vocabulary_pipeline_first_bands}},
+        pipeline={{_base_.vocabulary_pipeline}},
     ),
 )

@@ -35,6 +35,7 @@ def main() -> int | str | None:
     parser.add_argument("--gpus", nargs="+", help="one run at a time on each of these GPUs, for example 0 1 2 3")
     parser.add_argument("--tta", action="store_true", help="test with flips, as the SAMRS release does")
     parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished runs")
+    parser.add_argument("--update", action="store_true", help="repeat runs whose config, weights or data have changed")
     parser.add_argument("--cfg-options", nargs="+", default=[], help="settings of all runs: key=value ...")
     args = parser.parse_args()
     require_stack("mmengine")
@@ -47,7 +48,7 @@ def main() -> int | str | None:
     inits = [Init(name, Path(config), tuple(options)) for name, config, *options in args.init]
     places = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in args.gpus] if args.gpus else [{}] * max(args.jobs, 1)
     grid = (args.lists, args.out, inits, args.percent, args.seeds, args.metric, args.cfg_options, places)
-    few = FewLabels(Path(__file__).resolve().parents[1], *grid, args.tta, args.keep)
+    few = FewLabels(Path(__file__).resolve().parents[1], *grid, args.tta, args.keep, args.update)
     print(few.run())
     return f"{len(few.failures)} runs failed; run the same command again to repeat them" if few.failures else 0
 

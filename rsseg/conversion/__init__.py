@@ -19,5 +19,6 @@ __all__, __getattr__, __dir__ = lazy_package(
         "runner": ["Report", "convert_labels"],
         "settings": ["Settings", "load_conversion_config", "shard_of"],
     },
-    stack=["predictors", "runner", "settings"],
+    registering=["predictors", "transforms"],
+    stack=["runner", "settings"],
 )

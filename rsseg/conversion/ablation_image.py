@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rsseg.conversion.ground_truth import load_ground_truth
 from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.predictors.base import decode, encode
@@ -17,7 +14,7 @@ from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, load_source_image, problem_row
 from rsseg.datasets.detection import AnnotationError, DetectionSource, SourceItem
 from rsseg.errors import ConfigError
-from rsseg.structures.masks import MaskCrop, cut_mask
+from rsseg.structures.masks import cut_mask, mask_intersection
 
 __all__ = ["measure_image"]
 
@@ -113,13 +110,4 @@ def _count_tile(
             raise ConfigError(f"{len(masks)} masks for {len(labels)} prompts of kind {kind!r}")
         part["masks"][kind]["area"] += [mask.area for mask in masks]
         pairs = zip(masks, truth, strict=True)
-        part["masks"][kind]["common"] += [0 if true is None else _common(mask, true) for mask, true in pairs]
-
-
-def _common(a: MaskCrop, b: MaskCrop) -> int:
-    """Pixels of both masks, found in the rectangle of the second."""
-    height, width = b.pixels.shape
-    inside = cut_mask(a, (b.x, b.y, b.x + width, b.y + height))
-    h, w = inside.pixels.shape
-    part: NDArray[np.bool_] = b.pixels[inside.y : inside.y + h, inside.x : inside.x + w]
-    return int(np.count_nonzero(part & inside.pixels))
+        part["masks"][kind]["common"] += [0 if true is None else mask_intersection(mask, true) for mask, true in pairs]

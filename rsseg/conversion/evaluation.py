@@ -12,7 +12,7 @@ from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import AnnotationError, DetectionSource
 from rsseg.errors import ConfigError
-from rsseg.structures.masks import cut_mask, rle_intersection, to_rle
+from rsseg.structures.masks import cut_mask, mask_intersection, rle_to_crop
 
 __all__ = ["Score", "Scores", "aligned", "check_truth", "evaluate", "evaluation_table", "figure"]
 
@@ -137,7 +137,7 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
                 areas = 0, row["area"], 0
                 if whole is not None:
                     cut = cut_mask(whole, window)
-                    common = rle_intersection(row["segmentation"], to_rle(cut, size)) if cut.area else 0
+                    common = mask_intersection(rle_to_crop(row["segmentation"]), cut) if cut.area else 0
                     areas = common, row["area"], cut.area
                 scores.add(row["label"], *areas)
     result: dict[str, Any] = {"predictor": settings.predictor, **scores.as_dict(), "images_without_truth": missing}

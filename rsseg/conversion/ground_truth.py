@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_values
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_iou
-from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, rle_to_mask
+from rsseg.structures.masks import MaskCrop, check_polygons, crop_mask, empty_mask, mask_from_coco
 
 __all__ = ["GROUND_TRUTHS", "GroundTruthMasks", "ground_truth_options", "load_ground_truth"]
 
@@ -26,8 +25,6 @@ GroundTruthMasks = list[MaskCrop | None]
 
 _DOTA_NAMES = {"store_tank": "storage-tank"}
 """iSAID's class names that DOTA spells in another way."""
-_FARTHEST = 1e5
-"""Pixels from the image's corner where a polygon's point is taken for a mistake; drawing it would cost much memory."""
 
 
 def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons: str = "coco") -> GroundTruthMasks:
@@ -50,23 +47,10 @@ def _coco(item: SourceItem, detections: Detections, table: ClassTable, polygons:
 
 
 def _coco_mask(shape: Any, size: tuple[int, int], polygons: str) -> MaskCrop:
-    if isinstance(shape, dict):
-        counts = shape.get("counts")
-        if shape.get("size") != list(size) or not isinstance(counts, list | str):
-            raise ValueError(f"must be an RLE of the image's size (H, W), {list(size)}")
-        if isinstance(counts, list) and (
-            any(type(n) is not int or n < 0 for n in counts) or sum(counts) != math.prod(size)
-        ):
-            raise ValueError(f"must have counts that add up to the image's {math.prod(size)} pixels")
-        return rle_to_mask(shape, size)
-    numbers = [v for part in shape for v in part] if isinstance(shape, list) else [None]
-    if not all(isinstance(v, int | float) and abs(v) < _FARTHEST for v in numbers) or any(len(p) % 2 for p in shape):
-        raise ValueError("must be an RLE, or a list of polygons [x1, y1, x2, y2, ...] in or near the image")
-    least = 4 if polygons == "labelme" else 6  # what has fewer points encloses nothing
-    parts = [[float(v) for v in part] for part in shape if len(part) >= least]
-    if not parts:
-        return empty_mask()
-    return _draw(parts, size) if polygons == "labelme" else rle_to_mask(parts, size)
+    if polygons == "coco" or isinstance(shape, dict):
+        return mask_from_coco(shape, size)
+    parts = [part for part in check_polygons(shape) if len(part) >= 4]  # of two points labelme draws the line
+    return _draw(parts, size) if parts else empty_mask()
 
 
 def _draw(polygons: list[list[float]], size: tuple[int, int]) -> MaskCrop:

@@ -6,19 +6,17 @@ any process.
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
-import io
-import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import IO, Any
+from typing import Any
 
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import problem_row
 from rsseg.conversion.splits import split_tiles, write_splits
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import DetectionSource
+from rsseg.io.coco import CocoWriter
+from rsseg.io.tables import csv_bytes
 
 __all__ = ["merge_parts"]
 
@@ -33,7 +31,6 @@ class _Totals:
     counts: dict[str, int] = field(default_factory=dict)
     per_class: dict[str, int] = field(default_factory=dict)
     rows: list[list[Any]] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
     lists: dict[str, list[Any]] = field(default_factory=dict)
 
     def add(self, name: str, number: int) -> None:
@@ -59,41 +56,22 @@ def merge_parts(store: Store, source: DetectionSource, settings: Settings, about
     """
     totals = _Totals(per_class=dict.fromkeys(settings.table.classes, 0))
     with store.replacing("instances.json") as file:
-        _write_instances(file, store, source, settings, totals)
+        writer = CocoWriter(file, f"{settings.table.name}, converted by rsseg", settings.table.classes)
+        _write_instances(writer, store, source, settings, totals)
+        writer.close()
     tiles, sources = [row[0] for row in totals.rows], [row[1] for row in totals.rows]
     splits = split_tiles(tiles, sources, **asdict(settings.split))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
-    table.writerows([*row, split] for row, split in zip(totals.rows, splits, strict=True))
-    store.write("tiles.csv", text.getvalue().encode("utf-8"))
+    rows = ([*row, split] for row, split in zip(totals.rows, splits, strict=True))
+    store.write("tiles.csv", csv_bytes(_COLUMNS, rows))
     manifest = _manifest(source, settings, about, totals) | {"splits": write_splits(store, tiles, splits)}
     store.write_json("manifest.json", manifest, indent=1)
     return manifest
 
 
 def _write_instances(
-    file: IO[bytes], store: Store, source: DetectionSource, settings: Settings, totals: _Totals
+    writer: CocoWriter, store: Store, source: DetectionSource, settings: Settings, totals: _Totals
 ) -> None:
-    categories = [{"id": i + 1, "name": name} for i, name in enumerate(settings.table.classes)]
-    file.write(f'{{"info":{_text({"description": f"{settings.table.name}, converted by rsseg"})},\n'.encode())
-    file.write(f'"categories":{_text(categories)},\n"annotations":['.encode())
-    first = True
-    for annotation in _annotations(store, source, settings, totals):
-        file.write(("\n" if first else ",\n").encode() + _text(annotation).encode())
-        first = False
-    file.write(b'\n],\n"images":[\n' + ",\n".join(totals.images).encode() + b"\n]}\n")
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _annotations(
-    store: Store, source: DetectionSource, settings: Settings, totals: _Totals
-) -> Iterator[dict[str, Any]]:
-    """COCO annotations of all parts; counts and collects everything else on the way."""
-    number = 0
+    """Write images and annotations of all parts; counts and collects everything else on the way."""
     for item in source.items:
         part = store.read_part(item.stem)
         if part is None:
@@ -107,15 +85,13 @@ def _annotations(
             name = f"{tile['tile']}.png" if settings.cuts_tiles else part["source"]
             origin = {"source_image": part["source"], "tile_offset": [tile["x"], tile["y"]]}
             size = {"width": tile["width"], "height": tile["height"]}
-            totals.images.append(_text({"id": len(totals.rows), "file_name": name, **size, **origin}))
+            writer.add_image({"file_name": name, **size, **origin})
             for row in tile["instances"]:
-                number += 1
                 label = row.pop("label")
                 kept.add(row["source_object_id"])
                 totals.per_class[settings.table.classes[label]] += 1
                 totals.add("empty_masks", int(row["empty"]))
-                ids = {"id": number, "image_id": len(totals.rows), "category_id": label + 1, "iscrowd": 0}
-                yield {**ids, **row, **origin}
+                writer.add_annotation(label, {**row, **origin})
         totals.add("kept_objects", len(kept))
         dropped = {row["source_object_id"] for tile in part["tiles"] for row in tile.get("dropped", [])}
         totals.add("dropped_objects", len(dropped - kept))

@@ -6,17 +6,16 @@ tools, ``tools.log`` is what they said, and ``score.json``, written last, makes 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import queue
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,10 @@ from typing import Any
 from rsseg.datasets.preparation import few_path, read_few
 from rsseg.errors import ConfigError, JobError
 from rsseg.experiments.few_labels_table import Row, write_tables
+from rsseg.experiments.inputs import run_inputs
 from rsseg.io.configs import read_config
-from rsseg.io.files import replacing
+from rsseg.io.files import locked, replacing, sha256_of
+from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
 
 __all__ = ["FewLabels", "Init"]
@@ -66,6 +67,8 @@ class FewLabels:
         places: Environment variables of each place where a run may go; so many run at the same time.
         tta: Test with the config's flips, as the SAMRS release does.
         keep: Keep the checkpoints of finished cells.
+        update: Repeat cells whose config, weights, lists or data have changed since, and go on with what another
+            version of rsseg has done; otherwise both are errors.
         failures: Cells that failed in the last call, with the reason.
     """
 
@@ -80,6 +83,7 @@ class FewLabels:
     places: Sequence[Mapping[str, str]] = ({},)
     tta: bool = False
     keep: bool = False
+    update: bool = False
     failures: list[str] = field(default_factory=list)
 
     def run(self) -> str:
@@ -89,8 +93,9 @@ class FewLabels:
             The table in Markdown; cells that failed or were not reached have no figure.
 
         Raises:
-            ValueError: A list differs from its checksum, two rows have one name, or a done cell has other settings than
-                asked for.
+            ConfigError: Two rows have one name.
+            DataError: A list differs from its checksum.
+            JobError: A cell was made from something else; the message says what has changed.
             FileNotFoundError: A list or config is missing.
         """
         names = [init.name for init in self.inits]
@@ -99,7 +104,9 @@ class FewLabels:
         self.out.mkdir(parents=True, exist_ok=True)
         cells = [(i, p, s) for s in self.seeds for p in self.percents for i in self.inits]
         wanted = {cell: self._settings(*cell) for cell in cells}
-        todo = [cell for cell in cells if self._score(cell, wanted[cell]) is None]
+        for cell in cells:
+            self._check(cell, wanted[cell])
+        todo = [cell for cell in cells if self._score(cell) is None]
         _log.info("%d runs, %d of them done before", len(cells), len(cells) - len(todo))
         self.failures.clear()
         progress, free = Progress(len(todo), "few labels", unit="run"), queue.SimpleQueue[Mapping[str, str]]()
@@ -125,7 +132,7 @@ class FewLabels:
                 pool.shutdown(cancel_futures=True)
                 raise
         progress.close()
-        rows: list[Row] = [score for cell in cells if (score := self._score(cell, wanted[cell])) is not None]
+        rows: list[Row] = [score for cell in cells if (score := self._score(cell)) is not None]
         return write_tables(rows, names, self.percents, self.seeds, self.metric, self.out)
 
     def folder(self, init: Init, percent: float, seed: int) -> Path:
@@ -136,41 +143,50 @@ class FewLabels:
         """What decides a cell's result; a done cell with other settings is not taken for this one."""
         listing = few_path(self.lists, percent, seed)
         tiles = read_few(listing)
-        config = json.dumps(read_config(init.config).to_dict(), sort_keys=True, default=str)
+        plain = read_config(init.config).to_dict()
+        config = json.dumps(plain, sort_keys=True, default=str)
+        options = [*self.options, *init.options]
         return {
             "init": init.name,
             "percent": percent,
             "seed": seed,
             "tiles": len(tiles),
-            "list_sha256": hashlib.sha256(listing.read_bytes()).hexdigest(),
+            "list_sha256": sha256_of(listing),
             "config": "/".join(Path(init.config).parts[-2:]),
             "config_sha256": hashlib.sha256(config.encode()).hexdigest(),
-            "options": [*self.options, *init.options],
+            "options": options,
             "tta": self.tta,
+            **run_inputs(plain, options),
         }
 
-    def _score(self, cell: tuple[Init, float, int], wanted: dict[str, Any]) -> Row | None:
+    def _job(self, cell: tuple[Init, float, int]) -> Job:
+        return Job(self.folder(*cell), "a run", "settings.json", "remove it to run it again, or take another --out")
+
+    def _check(self, cell: tuple[Init, float, int], wanted: dict[str, Any]) -> None:
+        """Refuse a cell that was made from something else, or remove it for an update."""
+        job = self._job(cell)
+        try:
+            job.check(wanted, self.update)
+        except JobError as error:
+            if not self.update:
+                raise
+            _log.info("is repeated: %s", error)
+            shutil.rmtree(job.root)
+
+    def _score(self, cell: tuple[Init, float, int]) -> Row | None:
         path = self.folder(*cell) / "score.json"
         if not path.is_file():
             return None
         found = json.loads(path.read_text(encoding="utf-8"))
-        other = [key for key, value in wanted.items() if found["settings"].get(key) != value]
-        if other:
-            raise JobError(
-                f"{path} comes from other settings ({', '.join(other)}); remove {path.parent} to run it again, or take "
-                "another --out"
-            )
         return {**found["settings"], "scores": found["scores"]}
 
     def _run_cell(self, cell: tuple[Init, float, int], settings: dict[str, Any], place: Mapping[str, str]) -> None:
         init, percent, seed = cell
         folder = self.folder(*cell)
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / ".lock") as lock:
-            started = folder / "settings.json"
-            if started.is_file() and json.loads(started.read_text(encoding="utf-8")) != settings:
-                raise JobError(f"{folder} was begun with other settings; remove it, or take another --out")
-            _write_json(started, settings)
+        busy = f"{folder}: another process is at work here, perhaps left by a killed call; waiting for it"
+        with locked(folder / ".lock", busy) as lock:  # the tools hold it, too: no run is started twice
+            self._job(cell).claim(settings, update=self.update)
             fixed = [
                 f"train_dataloader.dataset.subset={few_path(self.lists, percent, seed)}",
                 f"randomness.seed={seed}",
@@ -211,21 +227,6 @@ class FewLabels:
         if code:
             last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-3:])
             raise JobError(f"tools/{name}.py in {folder}: exit status {code}; the end of {log}:\n{last}")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """File descriptor of an exclusive lock, which the processes that inherit it hold as well.
-
-    So a run that outlived its killed caller is waited for instead of being started twice.
-    """
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.info("%s: another process is at work here, perhaps left by a killed call; waiting for it", path.parent)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

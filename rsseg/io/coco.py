@@ -13,7 +13,7 @@ from typing import IO, Any
 from rsseg.errors import AnnotationError, DataError
 from rsseg.io.tables import json_text
 
-__all__ = ["SECTIONS", "CocoWriter", "read_sections", "stream_annotations"]
+__all__ = ["SECTIONS", "CocoWriter", "read_categories", "read_sections", "stream_annotations"]
 
 SECTIONS = ("images", "annotations", "categories")
 _START, _END = b'"annotations":[', b"]"
@@ -91,6 +91,21 @@ def _annotations(path: Path) -> Iterator[Row]:
                 except ValueError as error:
                     raise DataError(f"{path}, line {number}: not one annotation ({error}); convert again") from error
     raise DataError(f"{path} does not hold one annotation a line to its end; run the conversion again")
+
+
+def read_categories(path: Path) -> list[Row]:
+    """The categories of a file, without reading all of one that :class:`CocoWriter` wrote.
+
+    Raises:
+        ValueError: The file is damaged.
+        KeyError: It has none.
+    """
+    start = b'"categories":'
+    with path.open("rb") as file:
+        for line in (file.readline() for _ in range(2)):
+            if line.startswith(start):
+                return list(json.loads(line[len(start) :].rstrip(b",\r\n")))
+    return list(json.loads(path.read_bytes())["categories"])
 
 
 def read_sections(path: Path) -> dict[str, list[Any]]:

@@ -179,6 +179,12 @@ class Job:
                 with replacing(self.path, "job") as file:
                     file.write(dump_record(text))
 
+    def check(self, depends: Mapping[str, Any], update: bool = False) -> None:
+        """As :meth:`claim`, for a folder without items that another call will claim; nothing is written."""
+        before = self.read()
+        if before is not None:
+            self._compare(before, json.loads(json.dumps(dict(depends))), {}, _NOTHING, update)
+
     def mark(self, failed: Iterable[str]) -> None:
         """Note the items that could not be made, so that a run with mended inputs makes them without a word.
 

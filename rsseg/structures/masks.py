@@ -9,29 +9,34 @@ Pixel convention: pixel (row r, column c) covers [c, c + 1) x [r, r + 1); a shap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsseg.structures.runs import rle_to_runs, runs_bbox
+
 __all__ = [
     "MaskCrop",
+    "check_polygons",
     "crop_mask",
     "cut_mask",
     "empty_mask",
     "fill_hbox",
     "fill_polygon",
+    "mask_from_coco",
+    "mask_intersection",
     "paint_mask",
     "rle_counts",
     "rle_from_counts",
-    "rle_intersection",
-    "rle_to_mask",
+    "rle_to_crop",
     "to_rle",
 ]
 
 Bools = NDArray[np.bool_]
+_FARTHEST = 1e5
+"""Pixels from the image's corner where a polygon's point is taken for a mistake; drawing it would cost much memory."""
 
 
 @dataclass(frozen=True)
@@ -176,23 +181,70 @@ def to_rle(mask: MaskCrop, size: tuple[int, int]) -> dict[str, Any]:
     return rle_from_counts(rle_counts(mask, size), size)
 
 
-def rle_to_mask(rle: dict[str, Any] | Sequence[Sequence[float]], size: tuple[int, int]) -> MaskCrop:
-    """A mask from what COCO files hold.
+def rle_to_crop(rle: dict[str, Any]) -> MaskCrop:
+    """The mask of a compressed COCO RLE as a tight crop; only the crop is ever unpacked.
+
+    Raises:
+        ValueError: The text is damaged or does not fill the canvas.
+    """
+    first, after = rle_to_runs(rle)
+    height = rle["size"][0]
+    left, top, right, bottom = runs_bbox(first, after, height)
+    if right == left:
+        return empty_mask()
+    h = bottom - top
+    steps = np.zeros((right - left) * h + 1, np.int8)
+    steps[(first // height - left) * h + first % height - top] += 1
+    steps[((after - 1) // height - left) * h + (after - 1) % height - top + 1] -= 1
+    pixels = np.cumsum(steps[:-1], dtype=np.int8).reshape(right - left, h).T
+    return MaskCrop(left, top, np.ascontiguousarray(pixels, bool))
+
+
+def mask_from_coco(shape: Any, size: tuple[int, int]) -> MaskCrop:
+    """A mask from what ``segmentation`` may be in COCO files.
 
     Args:
-        rle: Compressed or uncompressed RLE, or a list of polygons (flat x y lists, rasterised by pycocotools).
+        shape: Compressed or uncompressed RLE, or a list of polygons (flat x y lists, rasterised by pycocotools).
         size: (H, W) of the image.
+
+    Raises:
+        ValueError: It is something else, damaged, or of another size; the message begins with a verb.
     """
     from pycocotools import mask as coco
 
-    if isinstance(rle, dict) and not isinstance(rle["counts"], list):
-        return crop_mask(coco.decode(rle).astype(bool))
-    parts = coco.frPyObjects(rle, *size)
-    return crop_mask(coco.decode(coco.merge(parts) if isinstance(parts, list) else parts).astype(bool))
+    if isinstance(shape, dict):
+        counts = shape.get("counts")
+        if list(shape.get("size", size)) != list(size) or not isinstance(counts, list | str):
+            raise ValueError(f"must be an RLE of the image's size (H, W), {list(size)}")
+        if isinstance(counts, str):
+            return rle_to_crop({"size": list(size), "counts": counts})
+        if any(type(n) is not int or n < 0 for n in counts) or sum(counts) != size[0] * size[1]:
+            raise ValueError(f"must have counts that add up to the image's {size[0] * size[1]} pixels")
+        return rle_to_crop(rle_from_counts(counts, size))
+    parts = [part for part in check_polygons(shape) if len(part) >= 6]  # what has fewer points encloses nothing
+    if not parts:
+        return empty_mask()
+    return crop_mask(coco.decode(coco.merge(coco.frPyObjects(parts, *size))).astype(bool))
 
 
-def rle_intersection(a: dict[str, Any], b: dict[str, Any]) -> int:
-    """Pixels that two compressed RLEs on the same canvas share."""
-    from pycocotools import mask as coco
+def check_polygons(shape: Any) -> list[list[float]]:
+    """The polygons of a COCO ``segmentation``, each x1 y1 x2 y2 ... in pixels.
 
-    return int(coco.area(coco.merge([a, b], intersect=True)))
+    Raises:
+        ValueError: It is no list of polygons, or one has a point far from any image.
+    """
+    if isinstance(shape, list) and all(isinstance(part, list) for part in shape):
+        numbers = [value for part in shape for value in part]
+        known = all(type(value) in (int, float) and abs(value) < _FARTHEST for value in numbers)
+        if known and not any(len(part) % 2 for part in shape):
+            return [[float(value) for value in part] for part in shape]
+    raise ValueError("must be an RLE, or a list of polygons [x1, y1, x2, y2, ...] in or near the image")
+
+
+def mask_intersection(a: MaskCrop, b: MaskCrop) -> int:
+    """Pixels that two masks of the same image share, found in the rectangle of the second."""
+    height, width = b.pixels.shape
+    inside = cut_mask(a, (b.x, b.y, b.x + width, b.y + height))
+    h, w = inside.pixels.shape
+    part = b.pixels[inside.y : inside.y + h, inside.x : inside.x + w]
+    return int(np.count_nonzero(part & inside.pixels))

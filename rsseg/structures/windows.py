@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsseg.errors import ConfigError
 from rsseg.structures.boxes import hbox_iof, qbox_area, qbox_to_hbox
+from rsseg.structures.rings import ring_area
 
 __all__ = ["assign_boxes", "cut_window", "qbox_iof", "tile_windows"]
 
@@ -133,8 +134,7 @@ def _clipped_area(corners: NDArray[np.float64], frames: NDArray[np.float64]) -> 
         low, high = frames[:, None, axis], frames[:, None, axis + 2]
         points = _insert_crossings(points, axis, low, high)
         points[..., axis] = np.clip(points[..., axis], low, high)
-    x, y = points[..., 0], points[..., 1]
-    return np.abs((x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1)) / 2
+    return np.abs(ring_area(points))
 
 
 def _insert_crossings(

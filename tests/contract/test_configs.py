@@ -5,7 +5,7 @@ import copy
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from rsseg.conversion.settings import Settings
 from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.metainfo import load_metainfo
 
+Every = Callable[..., None]
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = REPO / "configs"
 FILES = sorted(CONFIGS.rglob("*.py"))
@@ -99,98 +100,117 @@ def test_there_is_something_to_check() -> None:
     assert CONVERSIONS
 
 
-@pytest.mark.parametrize("path", FILES, ids=_name)
-def test_file_name_is_an_identifier(path: Path) -> None:
-    assert path.stem.isidentifier()
-    assert all(part.isidentifier() for part in path.relative_to(CONFIGS).parts[:-1])
+def test_file_name_is_an_identifier(every: Every) -> None:
+    def check(path: Path) -> None:
+        assert path.stem.isidentifier()
+        assert all(part.isidentifier() for part in path.relative_to(CONFIGS).parts[:-1])
+
+    every(FILES, check)
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=_name)
-def test_leaf_says_how_to_run_it(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 40
-    docstring = ast.get_docstring(ast.parse(text))
-    assert docstring, "a leaf opens with a docstring: what, paper and table, command, expected result, cost"
-    assert re.search(r"python tools/\w+\.py|tools/dist_\w+\.sh", docstring), "no command in the docstring"
-    assert _name(path) in docstring, "the command names another file"
-    assert not re.search(r"MEASURED|TBD|TODO|FIXME|XXX", docstring), "a placeholder is no expected result"
-    for mentioned in re.findall(r"configs/[\w/]+\.py", docstring):
-        assert (REPO / mentioned).is_file(), f"{mentioned} does not exist"
+def test_leaf_says_how_to_run_it(every: Every) -> None:
+    def check(path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 40
+        docstring = ast.get_docstring(ast.parse(text))
+        assert docstring, "a leaf opens with a docstring: what, paper and table, command, expected result, cost"
+        assert re.search(r"python tools/\w+\.py|tools/dist_\w+\.sh", docstring), "no command in the docstring"
+        assert _name(path) in docstring, "the command names another file"
+        assert not re.search(r"MEASURED|TBD|TODO|FIXME|XXX", docstring), "a placeholder is no expected result"
+        for mentioned in re.findall(r"configs/[\w/]+\.py", docstring):
+            assert (REPO / mentioned).is_file(), f"{mentioned} does not exist"
+
+    every(LEAVES, check)
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=_name)
-def test_inheritance_is_shallow(path: Path) -> None:
-    assert all(base.is_file() for base in _bases(path))
-    assert _depth(path) <= 3
+def test_inheritance_is_shallow(every: Every) -> None:
+    def check(path: Path) -> None:
+        assert all(base.is_file() for base in _bases(path))
+        assert _depth(path) <= 3
+
+    every(LEAVES, check)
 
 
-@pytest.mark.parametrize("path", sorted((CONFIGS / "_base_" / "models").glob("*.py")), ids=_name)
-def test_model_bases_know_no_classes(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert "num_classes" not in {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+def test_model_bases_know_no_classes(every: Every) -> None:
+    def check(path: Path) -> None:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert "num_classes" not in {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+
+    every(sorted((CONFIGS / "_base_" / "models").glob("*.py")), check)
 
 
-@pytest.mark.parametrize("path", sorted((CONFIGS / "_base_" / "datasets").glob("*.py")), ids=_name)
-def test_dataset_bases_are_short(path: Path) -> None:
-    assert path.stem.startswith("_") or len(path.read_text(encoding="utf-8").splitlines()) <= 20
+def test_dataset_bases_are_short(every: Every) -> None:
+    def check(path: Path) -> None:
+        assert path.stem.startswith("_") or len(path.read_text(encoding="utf-8").splitlines()) <= 20
+
+    every(sorted((CONFIGS / "_base_" / "datasets").glob("*.py")), check)
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=_name)
-def test_paths_are_relative_and_explained(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    layouts = (REPO / "data" / "README.md").read_text(encoding="utf-8")
-    for where, node in _walk(_load(path, monkeypatch)):
-        for key, value in node.items():
-            if key == "data_root" and value is not None:
-                assert value.startswith("data/"), f"{where}.{key} = {value!r}"
-            if isinstance(value, str) and value.startswith("data/"):
-                folder = "/".join(value.split("/")[:2]) + "/"
-                assert folder in layouts, f"{where}.{key}: data/README.md does not say what {folder} holds"
-            assert not (isinstance(value, str) and value.startswith(("/", "~"))), f"{where}.{key} = {value!r}"
-            assert key != "reduce_zero_label" or not value, f"{where}: what a value means stands in the class table"
+def test_paths_are_relative_and_explained(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        layouts = (REPO / "data" / "README.md").read_text(encoding="utf-8")
+        for where, node in _walk(_load(path, monkeypatch)):
+            for key, value in node.items():
+                if key == "data_root" and value is not None:
+                    assert value.startswith("data/"), f"{where}.{key} = {value!r}"
+                if isinstance(value, str) and value.startswith("data/"):
+                    folder = "/".join(value.split("/")[:2]) + "/"
+                    assert folder in layouts, f"{where}.{key}: data/README.md does not say what {folder} holds"
+                assert not (isinstance(value, str) and value.startswith(("/", "~"))), f"{where}.{key} = {value!r}"
+                assert key != "reduce_zero_label" or not value, f"{where}: what a value means stands in the class table"
+
+    every(LEAVES, check)
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=_name)
-def test_every_type_resolves(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = _load(path, monkeypatch)
-    names = {node["type"]: where for where, node in _walk(config) if isinstance(node.get("type"), str)}
-    registries = _registries()
-    missing = {
-        name: where
-        for name, where in names.items()
-        if name not in PLAIN_TYPES and not any(registry.get(name) for registry in registries)
-    }
-    assert not missing, f"not registered: {missing}"
+@pytest.mark.slow
+def test_every_type_resolves(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        config = _load(path, monkeypatch)
+        names = {node["type"]: where for where, node in _walk(config) if isinstance(node.get("type"), str)}
+        registries = _registries()
+        missing = {
+            name: where
+            for name, where in names.items()
+            if name not in PLAIN_TYPES and not any(registry.get(name) for registry in registries)
+        }
+        assert not missing, f"not registered: {missing}"
+
+    every(LEAVES, check)
 
 
-@pytest.mark.parametrize("path", WITH_LABELS, ids=_name)
-def test_heads_fit_the_class_tables(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = _load(path, monkeypatch)
-    counts = _class_counts(config["train_dataloader"]["dataset"])
-    assert counts, "the training set names no class table"
-    model = config["model"]
-    if "heads" in model:
-        assert model["heads"] == counts
-        return
-    if "vocabulary" in model:  # the sets for tests have vocabularies of their own
-        assert {load_metainfo(model["vocabulary"]).num_classes} == set(counts.values())
-        return
-    heads = [node["num_classes"] for _, node in _walk(model) if "num_classes" in node]
-    assert heads, "no head says how many classes it has"
-    assert set(heads) == set(counts.values())
-    for split in ("val_dataloader", "test_dataloader"):
-        if config.get(split):
-            assert set(_class_counts(config[split]["dataset"]).values()) == set(heads), split
+def test_heads_fit_the_class_tables(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        config = _load(path, monkeypatch)
+        counts = _class_counts(config["train_dataloader"]["dataset"])
+        assert counts, "the training set names no class table"
+        model = config["model"]
+        if "heads" in model:
+            assert model["heads"] == counts
+            return
+        if "vocabulary" in model:  # the sets for tests have vocabularies of their own
+            assert {load_metainfo(model["vocabulary"]).num_classes} == set(counts.values())
+            return
+        heads = [node["num_classes"] for _, node in _walk(model) if "num_classes" in node]
+        assert heads, "no head says how many classes it has"
+        assert set(heads) == set(counts.values())
+        for split in ("val_dataloader", "test_dataloader"):
+            if config.get(split):
+                assert set(_class_counts(config[split]["dataset"]).values()) == set(heads), split
+
+    every(WITH_LABELS, check)
 
 
-@pytest.mark.parametrize("path", [path for path in EXPERIMENTS if path.parent.name == "bigearthnet"], ids=_name)
-def test_models_statistics_and_sets_have_the_same_bands(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = _load(path, monkeypatch)
-    parts = [config[key] for key in config if key.endswith("dataloader")]
-    parts.append(config.get("data_preprocessor") or config["model"]["data_preprocessor"])
-    bands = {tuple(node["bands"]) for _, node in _walk(parts) if "bands" in node}
-    assert len(bands) == 1, "data preprocessor and sets name different bands"
-    backbone = config["model"]["backbone"]
-    assert len(bands.pop()) == backbone.get("in_channels", 3)
+def test_models_statistics_and_sets_have_the_same_bands(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        config = _load(path, monkeypatch)
+        parts = [config[key] for key in config if key.endswith("dataloader")]
+        parts.append(config.get("data_preprocessor") or config["model"]["data_preprocessor"])
+        bands = {tuple(node["bands"]) for _, node in _walk(parts) if "bands" in node}
+        assert len(bands) == 1, "data preprocessor and sets name different bands"
+        backbone = config["model"]["backbone"]
+        assert len(bands.pop()) == backbone.get("in_channels", 3)
+
+    every([path for path in EXPERIMENTS if path.parent.name == "bigearthnet"], check)
 
 
 @functools.cache
@@ -204,36 +224,41 @@ def _parameters(model: str) -> int:
     return sum(parameter.numel() for parameter in built.parameters())
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=_name)
-def test_model_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = _load(path, monkeypatch)["model"]
-    for _, node in _walk(model):
-        node.pop("init_cfg", None)
-        if "pretrained" in node:
-            node["pretrained"] = None
-        if node.get("type") == "SyncBN":
-            node["type"] = "BN"
-    assert _parameters(json.dumps(model)) > 0
+@pytest.mark.slow
+def test_model_builds(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        model = _load(path, monkeypatch)["model"]
+        for _, node in _walk(model):
+            node.pop("init_cfg", None)
+            if "pretrained" in node:
+                node["pretrained"] = None
+            if node.get("type") == "SyncBN":
+                node["type"] = "BN"
+        assert _parameters(json.dumps(model)) > 0
+
+    every(EXPERIMENTS, check)
 
 
 def _without_start(part: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key not in ("init_cfg", "num_classes")}
 
 
-@pytest.mark.parametrize("path", ROWS, ids=_name)
-def test_a_start_from_sep_names_what_sep_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = _load(path, monkeypatch)
-    starts = [hook for hook in config["default_hooks"].values() if hook["type"] == "LoadPretrained"]
-    assert len(starts) == path.stem.endswith("_from_sep")
-    for start in starts:
-        found = re.fullmatch(r"work_dirs/samrs/(\w+)/iter_80000\.pth", start["checkpoint"])
-        assert found
-        pre_trained = _load(CONFIGS / "samrs" / f"{found[1]}.py", monkeypatch)
-        assert pre_trained["train_cfg"]["max_iters"] == 80000
-        assert config["model"]["backbone"]["init_cfg"] is None
-        for part in ("backbone", "decode_head"):
-            own, before = (_without_start(model[part]) for model in (config["model"], pre_trained["model"]))
-            assert own == before
+def test_a_start_from_sep_names_what_sep_writes(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        config = _load(path, monkeypatch)
+        starts = [hook for hook in config["default_hooks"].values() if hook["type"] == "LoadPretrained"]
+        assert len(starts) == path.stem.endswith("_from_sep")
+        for start in starts:
+            found = re.fullmatch(r"work_dirs/samrs/(\w+)/iter_80000\.pth", start["checkpoint"])
+            assert found
+            pre_trained = _load(CONFIGS / "samrs" / f"{found[1]}.py", monkeypatch)
+            assert pre_trained["train_cfg"]["max_iters"] == 80000
+            assert config["model"]["backbone"]["init_cfg"] is None
+            for part in ("backbone", "decode_head"):
+                own, before = (_without_start(model[part]) for model in (config["model"], pre_trained["model"]))
+                assert own == before
+
+    every(ROWS, check)
 
 
 def test_the_model_index_is_complete() -> None:
@@ -241,10 +266,12 @@ def test_the_model_index_is_complete() -> None:
     assert {_name(path) for path in ROWS} <= {model["Config"] for model in index["Models"]}
 
 
-@pytest.mark.parametrize("path", CONVERSIONS, ids=_name)
-def test_conversion_is_complete(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings.from_config(_load(path, monkeypatch))
-    assert settings.table.num_classes > 0
-    for place in (settings.out_dir, settings.source.images, settings.source.annotations):
-        assert place.startswith("data/")
-    assert settings.predictor_config["type"]
+def test_conversion_is_complete(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        settings = Settings.from_config(_load(path, monkeypatch))
+        assert settings.table.num_classes > 0
+        for place in (settings.out_dir, settings.source.images, settings.source.annotations):
+            assert place.startswith("data/")
+        assert settings.predictor_config["type"]
+
+    every(CONVERSIONS, check)

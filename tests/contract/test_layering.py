@@ -1,10 +1,9 @@
 """The architecture, read from the source: imports point down, files stay small, nothing is swallowed."""
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 LAYERS = {
@@ -14,6 +13,7 @@ LAYERS = {
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),
     **dict.fromkeys(("conversion", "mapping", "reports", "scenes", "experiments"), 2),
 }
+Every = Callable[..., None]
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
 MODULES = sorted((REPO / "rsseg").rglob("*.py"))
 TOOLS = sorted((REPO / "tools").rglob("*.py"))
@@ -24,6 +24,7 @@ def _name(path: Path) -> str:
     return path.relative_to(REPO).as_posix()
 
 
+@functools.cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -89,77 +90,91 @@ def test_circles_are_found() -> None:
     assert _circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_imports_point_down(path: Path) -> None:
-    parts = path.relative_to(REPO / "rsseg").with_suffix("").parts
-    if parts == ("__init__",):
-        return
-    assert parts[0] in LAYERS, f"rsseg/{parts[0]} is in no layer: {sorted(LAYERS)}"
-    wrong = []
-    for line, target in _imports(path):
-        if not target.startswith("rsseg.") or target == "rsseg.__version__":
-            continue
-        package = target.split(".")[1]
-        if package != parts[0] and LAYERS.get(package, 99) >= LAYERS[parts[0]]:
-            wrong.append(f"{_name(path)}:{line}: {parts[0]} (layer {LAYERS[parts[0]]}) imports {target}")
-    assert not wrong, "\n".join(wrong)
+def test_imports_point_down(every: Every) -> None:
+    def check(path: Path) -> None:
+        parts = path.relative_to(REPO / "rsseg").with_suffix("").parts
+        if parts == ("__init__",):
+            return
+        assert parts[0] in LAYERS, f"rsseg/{parts[0]} is in no layer: {sorted(LAYERS)}"
+        wrong = []
+        for line, target in _imports(path):
+            if not target.startswith("rsseg.") or target == "rsseg.__version__":
+                continue
+            package = target.split(".")[1]
+            if package != parts[0] and LAYERS.get(package, 99) >= LAYERS[parts[0]]:
+                wrong.append(f"{_name(path)}:{line}: {parts[0]} (layer {LAYERS[parts[0]]}) imports {target}")
+        assert not wrong, "\n".join(wrong)
+
+    every(MODULES, check)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_no_catch_all_names(path: Path) -> None:
-    names = set(path.relative_to(REPO).with_suffix("").parts)
-    assert not names & FORBIDDEN_NAMES, "a function lives where it is used, or in the module of its noun"
+def test_no_catch_all_names(every: Every) -> None:
+    def check(path: Path) -> None:
+        names = set(path.relative_to(REPO).with_suffix("").parts)
+        assert not names & FORBIDDEN_NAMES, "a function lives where it is used, or in the module of its noun"
+
+    every(MODULES, check)
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TOOLS], ids=_name)
-def test_no_forbidden_imports(path: Path) -> None:
-    for line, target in _imports(path):
-        where = f"{_name(path)}:{line}: {target}"
-        assert not target.endswith(".*"), f"{where}: star import"
-        assert not f"{target}.".startswith("mmcv.ops."), f"{where}: needs compiled ops, which rsseg has not"
-        assert not target.startswith(("rsseg.tests", "tests", "tools")), f"{where}: points up"
+def test_no_forbidden_imports(every: Every) -> None:
+    def check(path: Path) -> None:
+        for line, target in _imports(path):
+            where = f"{_name(path)}:{line}: {target}"
+            assert not target.endswith(".*"), f"{where}: star import"
+            assert not f"{target}.".startswith("mmcv.ops."), f"{where}: needs compiled ops, which rsseg has not"
+            assert not target.startswith(("rsseg.tests", "tests", "tools")), f"{where}: points up"
+
+    every([*MODULES, *TOOLS], check)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_nothing_is_swallowed(path: Path) -> None:
-    wrong = []
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.ExceptHandler) and node.type is None:
-            wrong.append((node.lineno, "bare except"))
-        if isinstance(node, ast.Name) and node.id == "NotImplementedError":
-            wrong.append((node.lineno, "NotImplementedError"))
-        if not isinstance(node, ast.Call):
-            continue
-        if _called(node) == "print":
-            wrong.append((node.lineno, "print"))
-        for word in node.keywords:
-            off = isinstance(word.value, ast.Constant) and word.value.value is False
-            if off and (word.arg == "weights_only" or (word.arg == "strict" and _called(node) != "zip")):
-                wrong.append((node.lineno, f"{word.arg}=False"))
-    assert not wrong, "\n".join(f"{_name(path)}:{line}: {what}" for line, what in wrong)
+def test_nothing_is_swallowed(every: Every) -> None:
+    def check(path: Path) -> None:
+        wrong = []
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.ExceptHandler) and node.type is None:
+                wrong.append((node.lineno, "bare except"))
+            if isinstance(node, ast.Name) and node.id == "NotImplementedError":
+                wrong.append((node.lineno, "NotImplementedError"))
+            if not isinstance(node, ast.Call):
+                continue
+            if _called(node) == "print":
+                wrong.append((node.lineno, "print"))
+            for word in node.keywords:
+                off = isinstance(word.value, ast.Constant) and word.value.value is False
+                if off and (word.arg == "weights_only" or (word.arg == "strict" and _called(node) != "zip")):
+                    wrong.append((node.lineno, f"{word.arg}=False"))
+        assert not wrong, "\n".join(f"{_name(path)}:{line}: {what}" for line, what in wrong)
+
+    every(MODULES, check)
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=_name)
-def test_file_is_small(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, "split it"
+def test_file_is_small(every: Every) -> None:
+    def check(path: Path) -> None:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, "split it"
+
+    every([*MODULES, *TESTS], check)
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TOOLS], ids=_name)
-def test_functions_are_small(path: Path) -> None:
-    functions = [n for n in ast.walk(_tree(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    sizes = {f"{_name(path)}:{f.lineno} {f.name}": (f.end_lineno or 0) - f.lineno + 1 for f in functions}
-    assert not {where: size for where, size in sizes.items() if size > 60}
+def test_functions_are_small(every: Every) -> None:
+    def check(path: Path) -> None:
+        functions = [n for n in ast.walk(_tree(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        sizes = {f"{_name(path)}:{f.lineno} {f.name}": (f.end_lineno or 0) - f.lineno + 1 for f in functions}
+        assert not {where: size for where, size in sizes.items() if size > 60}
+
+    every([*MODULES, *TOOLS], check)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_public_things_are_documented(path: Path) -> None:
-    tree = _tree(path)
-    missing = [] if ast.get_docstring(tree) else [f"{_name(path)}: the module"]
-    for node in tree.body:
-        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
-            continue
-        inner = node.body if isinstance(node, ast.ClassDef) and not node.bases else []
-        # A method of a derived class may inherit its contract from the base.
-        methods = [n for n in inner if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
-        missing += [f"{_name(path)}:{n.lineno}: {n.name}" for n in [node, *methods] if not ast.get_docstring(n)]
-    assert not missing, "no docstring:\n" + "\n".join(missing)
+def test_public_things_are_documented(every: Every) -> None:
+    def check(path: Path) -> None:
+        tree = _tree(path)
+        missing = [] if ast.get_docstring(tree) else [f"{_name(path)}: the module"]
+        for node in tree.body:
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+                continue
+            inner = node.body if isinstance(node, ast.ClassDef) and not node.bases else []
+            # A method of a derived class may inherit its contract from the base.
+            methods = [n for n in inner if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
+            missing += [f"{_name(path)}:{n.lineno}: {n.name}" for n in [node, *methods] if not ast.get_docstring(n)]
+        assert not missing, "no docstring:\n" + "\n".join(missing)
+
+    every(MODULES, check)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from rsseg.metainfo import list_metainfo, load_metainfo, merged_ids
 
+Every = Callable[..., None]
 FOLDER = Path(__file__).resolve().parents[2] / "rsseg" / "metainfo"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 SIZES = {
@@ -66,49 +68,59 @@ def test_all_tables_are_listed() -> None:
     assert list_metainfo() == NAMES
 
 
-@pytest.mark.parametrize("name", sorted(SIZES))
-def test_number_of_classes(name: str) -> None:
-    assert load_metainfo(name).num_classes == SIZES[name]
+def test_number_of_classes(every: Every) -> None:
+    def check(name: str) -> None:
+        assert load_metainfo(name).num_classes == SIZES[name]
+
+    every(sorted(SIZES), check)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_table_is_well_formed(name: str) -> None:
-    data = _read(name)
-    assert data["name"] and data["source"]
-    rows = data["categories"]
-    assert rows and [row["id"] for row in rows] == list(range(len(rows)))
-    names = [row["name"] for row in rows]
-    assert len({n.lower().replace("_", "-").replace(" ", "-") for n in names}) == len(names)
-    for row in rows:
-        assert row["name"] == row["name"].strip()
-        assert not re.match(r"\d+ ", row["name"]), f"{row['name']!r} begins with its id"
-        assert re.fullmatch(r"#[0-9A-F]{6}", row["color"]), row
-        assert set(row) <= {"id", "name", "color", "raw", "prompts", "to", "scored", "from", "code", "images"}
+def test_table_is_well_formed(every: Every) -> None:
+    def check(name: str) -> None:
+        data = _read(name)
+        assert data["name"] and data["source"]
+        rows = data["categories"]
+        assert rows and [row["id"] for row in rows] == list(range(len(rows)))
+        names = [row["name"] for row in rows]
+        assert len({n.lower().replace("_", "-").replace(" ", "-") for n in names}) == len(names)
+        for row in rows:
+            assert row["name"] == row["name"].strip()
+            assert not re.match(r"\d+ ", row["name"]), f"{row['name']!r} begins with its id"
+            assert re.fullmatch(r"#[0-9A-F]{6}", row["color"]), row
+            assert set(row) <= {"id", "name", "color", "raw", "prompts", "to", "scored", "from", "code", "images"}
+
+    every(NAMES, check)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_colours_are_unique(name: str) -> None:
-    colours = [row["color"] for row in _read(name)["categories"]]
-    assert len(set(colours)) == len(colours)
+def test_colours_are_unique(every: Every) -> None:
+    def check(name: str) -> None:
+        colours = [row["color"] for row in _read(name)["categories"]]
+        assert len(set(colours)) == len(colours)
+
+    every(NAMES, check)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_ignored_values_are_no_classes(name: str) -> None:
-    data = _read(name)
-    ignore = data.get("ignore", [])
-    offset = data.get("label_offset", 0)
-    used = [v for row in data["categories"] for v in row.get("raw", [row["id"] + offset])]
-    assert len(set(ignore)) == len(ignore) and all(0 <= v <= 255 for v in ignore)
-    assert len(set(used)) == len(used) and all(0 <= v <= 255 for v in used)
-    assert not set(ignore) & set(used)
-    assert set(range(offset)) <= {*ignore, *used}, "a value below the offset is neither ignored nor a class"
+def test_ignored_values_are_no_classes(every: Every) -> None:
+    def check(name: str) -> None:
+        data = _read(name)
+        ignore = data.get("ignore", [])
+        offset = data.get("label_offset", 0)
+        used = [v for row in data["categories"] for v in row.get("raw", [row["id"] + offset])]
+        assert len(set(ignore)) == len(ignore) and all(0 <= v <= 255 for v in ignore)
+        assert len(set(used)) == len(used) and all(0 <= v <= 255 for v in used)
+        assert not set(ignore) & set(used)
+        assert set(range(offset)) <= {*ignore, *used}, "a value below the offset is neither ignored nor a class"
+
+    every(NAMES, check)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_targets_of_merges_exist(name: str) -> None:
-    known = {row["name"] for other in NAMES for row in _read(other)["categories"]}
-    targets = {row["to"] for row in _read(name)["categories"] if row.get("to")}
-    assert targets <= known
+def test_targets_of_merges_exist(every: Every) -> None:
+    def check(name: str) -> None:
+        known = {row["name"] for other in NAMES for row in _read(other)["categories"]}
+        targets = {row["to"] for row in _read(name)["categories"] if row.get("to")}
+        assert targets <= known
+
+    every(NAMES, check)
 
 
 MERGES = [
@@ -116,36 +128,43 @@ MERGES = [
 ]
 
 
-@pytest.mark.parametrize(("common", "table"), sorted(MERGES))
-def test_common_tables_take_every_class_once(common: str, table: str) -> None:
-    assert (merged_ids(common, table) < 255).sum() <= load_metainfo(table).num_classes
+def test_common_tables_take_every_class_once(every: Every) -> None:
+    def check(merge: tuple[str, str]) -> None:
+        common, table = merge
+        assert (merged_ids(common, table) < 255).sum() <= load_metainfo(table).num_classes
+
+    every(sorted(MERGES), check)
 
 
 def test_there_are_common_tables() -> None:
     assert {("landcover6", "openearthmap"), ("landcover6", "loveda"), ("landcover6", "chesapeake")} <= set(MERGES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_loaded_table_says_what_the_file_says(name: str) -> None:
-    data, table = _read(name), load_metainfo(name)
-    claimed = {v for row in data["categories"] for v in row.get("raw", [])}
-    assert table.classes == tuple(row["name"] for row in data["categories"])
-    assert table.num_classes == len(table.palette) == len(table.raw)
-    for i, row in enumerate(data["categories"]):
-        assert "#{:02X}{:02X}{:02X}".format(*table.palette[i]) == row["color"]
-        assert table.index(row["name"]) == i
-        assert table.lut[table.raw[i]] == (i if row.get("raw", True) else 255)
-    assert all(table.lut[v] == 255 for v in {*data.get("ignore", []), 255} - claimed)
+def test_the_loaded_table_says_what_the_file_says(every: Every) -> None:
+    def check(name: str) -> None:
+        data, table = _read(name), load_metainfo(name)
+        claimed = {v for row in data["categories"] for v in row.get("raw", [])}
+        assert table.classes == tuple(row["name"] for row in data["categories"])
+        assert table.num_classes == len(table.palette) == len(table.raw)
+        for i, row in enumerate(data["categories"]):
+            assert "#{:02X}{:02X}{:02X}".format(*table.palette[i]) == row["color"]
+            assert table.index(row["name"]) == i
+            assert table.lut[table.raw[i]] == (i if row.get("raw", True) else 255)
+        assert all(table.lut[v] == 255 for v in {*data.get("ignore", []), 255} - claimed)
+
+    every(NAMES, check)
 
 
-@pytest.mark.parametrize("name", sorted(SAMRS_CLASSES))
-def test_samrs_order_and_palette(name: str) -> None:
-    table = load_metainfo(name)
-    expected = tuple(SAMRS_CLASSES[name].split())
-    assert table.classes == expected
-    palette = [tuple(map(int, rgb.split(","))) for rgb in SAMRS_PALETTE.split()]
-    assert len(set(palette)) == len(palette) == 37
-    assert list(table.palette) == palette[: len(expected)]
+def test_samrs_order_and_palette(every: Every) -> None:
+    def check(name: str) -> None:
+        table = load_metainfo(name)
+        expected = tuple(SAMRS_CLASSES[name].split())
+        assert table.classes == expected
+        palette = [tuple(map(int, rgb.split(","))) for rgb in SAMRS_PALETTE.split()]
+        assert len(set(palette)) == len(palette) == 37
+        assert list(table.palette) == palette[: len(expected)]
+
+    every(sorted(SAMRS_CLASSES), check)
 
 
 def test_raw_values_of_openearthmap_and_potsdam() -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 import rsseg
 
+Every = Callable[..., None]
 REPO = Path(__file__).resolve().parents[2]
 EXTRAS = {"mm": "mminstall", "optional": "optional", "sam2": "sam2", "tests": "tests"}
 MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "data").glob("*.md")])
@@ -68,13 +70,15 @@ def test_the_mm_stack_is_never_forced_on_a_user() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["runtime", *EXTRAS.values()])
-def test_every_bound_has_its_reason(name: str) -> None:
-    lines = (REPO / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    stated = [line for line in lines if line.strip() and not line.startswith("#")]
-    assert stated
-    for line in stated:
-        assert re.fullmatch(r"[\w.-]+>=[\w.]+ +# \S.{10,}", line), line
+def test_every_bound_has_its_reason(every: Every) -> None:
+    def check(name: str) -> None:
+        lines = (REPO / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+        stated = [line for line in lines if line.strip() and not line.startswith("#")]
+        assert stated
+        for line in stated:
+            assert re.fullmatch(r"[\w.-]+>=[\w.]+ +# \S.{10,}", line), line
+
+    every(["runtime", *EXTRAS.values()], check)
 
 
 def test_the_tested_set_pins_and_satisfies_every_requirement() -> None:
@@ -150,14 +154,16 @@ def test_the_model_index_names_what_exists() -> None:
         assert (REPO / model["Config"]).is_file(), model["Config"]
 
 
-@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.relative_to(REPO).as_posix())
-def test_links_and_paths_exist(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)\s]+)\)", text)
-    local = [link.split("#")[0] for link in links if not re.match(r"\w+:|#", link)]
-    assert not [link for link in local if not (path.parent / link).exists()]
-    commands = set(re.findall(r"\b(?:configs|tools)/[\w/]+\.(?:py|sh)", text))
-    assert not [name for name in commands if "myset" not in name and not (REPO / name).is_file()]
+def test_links_and_paths_exist(every: Every) -> None:
+    def check(path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        links = re.findall(r"\]\(([^)\s]+)\)", text)
+        local = [link.split("#")[0] for link in links if not re.match(r"\w+:|#", link)]
+        assert not [link for link in local if not (path.parent / link).exists()]
+        commands = set(re.findall(r"\b(?:configs|tools)/[\w/]+\.(?:py|sh)", text))
+        assert not [name for name in commands if "myset" not in name and not (REPO / name).is_file()]
+
+    every(MARKDOWN, check)
 
 
 def test_the_documents_are_there() -> None:

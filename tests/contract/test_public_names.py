@@ -5,10 +5,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
+Every = Callable[..., None]
 REPO = Path(__file__).resolve().parents[2]
 PACKAGES = sorted(path.parent for path in (REPO / "rsseg").glob("*/**/__init__.py"))
 
@@ -26,15 +26,17 @@ def test_every_folder_of_modules_is_a_package() -> None:
     assert all((folder / "__init__.py").is_file() for folder in folders)
 
 
-@pytest.mark.parametrize("path", PACKAGES, ids=_dotted)
-def test_all_resolves(path: Path) -> None:
-    package = importlib.import_module(_dotted(path))
-    names = getattr(package, "__all__", None)
-    assert isinstance(names, list | tuple), f"{_dotted(path)} has no __all__"
-    assert len(set(names)) == len(names)
-    missing = [name for name in names if not hasattr(package, name)]
-    assert not missing, f"{_dotted(path)}.__all__ names what is not there: {missing}"
-    assert not [name for name in names if name.startswith("_")]
+def test_all_resolves(every: Every) -> None:
+    def check(path: Path) -> None:
+        package = importlib.import_module(_dotted(path))
+        names = getattr(package, "__all__", None)
+        assert isinstance(names, list | tuple), f"{_dotted(path)} has no __all__"
+        assert len(set(names)) == len(names)
+        missing = [name for name in names if not hasattr(package, name)]
+        assert not missing, f"{_dotted(path)}.__all__ names what is not there: {missing}"
+        assert not [name for name in names if name.startswith("_")]
+
+    every(PACKAGES, check)
 
 
 def test_the_root_offers_names_and_loads_nothing_heavy() -> None:

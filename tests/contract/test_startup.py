@@ -91,7 +91,7 @@ for path in sys.argv[2:]:
             found[path] = f"ends with {end.code}"
     finally:
         sys.argv = saved
-    if not text.getvalue().startswith("usage:") or "--help" not in text.getvalue():
+    if not text.getvalue().startswith("usage:") or not all(word in text.getvalue() for word in ("--help", "--debug")):
         found[path] = "explains nothing"
     for heavy in saved[1].split():
         if heavy in sys.modules and heavy not in found:

@@ -12,10 +12,10 @@ from PIL import Image
 
 from rsseg.conversion import convert_labels
 from rsseg.conversion.exports import export_labels, export_summary, mask_outline
-from rsseg.datasets.labels import open_labels, rle_to_crop
+from rsseg.datasets.labels import open_labels
 from rsseg.errors import JobError
 from rsseg.metainfo import load_metainfo
-from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, fill_polygon, to_rle
+from rsseg.structures.masks import MaskCrop, crop_mask, empty_mask, fill_polygon, rle_to_crop, to_rle
 
 Make = Callable[..., dict[str, Any]]
 SOTA = load_metainfo("sota")

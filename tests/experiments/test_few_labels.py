@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import textwrap
 import time
 
 import pytest
 
+import rsseg
 from rsseg.datasets.preparation import write_few
+from rsseg.errors import JobError
 from rsseg.experiments.few_labels import FewLabels, Init
 from rsseg.experiments.few_labels_table import few_label_table, write_tables
+from rsseg.io.jobs import Input, Job
 
 TRAIN = """
     import os, sys, time
@@ -81,11 +85,42 @@ def test_the_grid_runs_once_and_makes_the_tables(world):
     before = {path: path.stat().st_mtime_ns for path in (world / "out").rglob("fresh")}
     assert grid(world, metric="mF1").run().splitlines()[2] == "| IMP | 21.00 ± 1.41 | 11.00 ± 1.41 |"
     assert {path: path.stat().st_mtime_ns for path in (world / "out").rglob("fresh")} == before
-    with pytest.raises(ValueError, match=r"IMP\+SEP/20_seed0/score\.json comes from other settings \(options\)"):
+    with pytest.raises(
+        ValueError, match=r"IMP\+SEP/20_seed0 holds a run with another config: options was \['gain=1'\]"
+    ):
         grid(world, gain="gain=2").run()
     (world / "config.py").write_text("model = dict(type='Y')\n")
     with pytest.raises(ValueError, match="config_sha256"):
         grid(world).run()
+    repeated = grid(world, update=True)
+    assert repeated.run() == EXPECTED
+    assert all(path.stat().st_mtime_ns > before[path] for path in before)
+
+
+def test_weights_tables_and_data_sets_count(world, monkeypatch):
+    (world / "start.pth").write_bytes(b"1")
+    (world / "set").mkdir()
+    Job(world / "set", "tiles").claim({"size": 4}, {"a": {"image": Input(world / "start.pth", "a.png")}})
+    rows = [{"id": 0, "name": "ship", "color": "#000000"}]
+    (world / "mine.json").write_text(json.dumps({"name": "m", "source": "", "categories": rows}))
+    data = f"data = dict(table='{world}/mine.json', data_root='{world}/set')\n"
+    (world / "config.py").write_text(f"model = dict(type='X')\nload_from = '{world}/start.pth'\n{data}")
+    few = dict(inits=[Init("IMP", world / "config.py")], percents=[20], seeds=[0])
+    grid(world, **few).run()
+    (world / "start.pth").write_bytes(b"2")
+    with pytest.raises(JobError, match=r"weights was {'.*start\.pth': '6b86.*now {'.*start\.pth': 'd473"):
+        grid(world, **few).run()
+    assert grid(world, **few, update=True).run().splitlines()[2] == "| IMP | 10.00 |"
+    rows[0]["name"] = "boat"
+    (world / "mine.json").write_text(json.dumps({"name": "m", "source": "", "categories": rows}))
+    with pytest.raises(JobError, match=r"class_tables.*\['ship #000000 0'\], now \['boat #000000 0'\]"):
+        grid(world, **few).run()
+    grid(world, **few, update=True).run()
+    Job(world / "set", "tiles").claim({"size": 4}, {"b": {"image": Input(world / "start.pth", "b.png")}})
+    with pytest.raises(JobError, match="data was"):
+        grid(world, **few).run()
+    monkeypatch.setattr(rsseg, "__version__", "99.0")
+    grid(world, **few, update=True).run()
 
 
 def test_a_failing_run_does_not_stop_the_others(world):

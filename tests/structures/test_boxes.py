@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapely
 
 from rsseg.structures import boxes
+from rsseg.structures.rings import ring_area
+from rsseg.structures.windows import qbox_iof
 
 
 def test_hbox_to_qbox_and_back():
@@ -47,3 +50,37 @@ def test_iof_and_iou():
     np.testing.assert_allclose(
         boxes.hbox_iou([[0, 0, 4, 4]], [[2, 0, 6, 4], [0, 0, 4, 4], [9, 9, 10, 10]]), [[1 / 3, 1, 0]]
     )
+
+
+def test_overlaps_are_those_of_shapely():
+    """Horizontal, rotated and other quadrilaterals, apart, touching, inside one another, and without area."""
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.integers(-5, 30, (40, 2, 2)), axis=1).reshape(40, 4).astype(float)
+    windows = np.concatenate([corners[:12], [[0, 0, 20, 20], [20, 0, 40, 20], [-50, -50, 90, 90]]])
+    windows = windows[boxes.hbox_area(windows) > 0]
+    hulls, frames = shapely.box(*corners.T), shapely.box(*windows.T)
+    inside = shapely.area(shapely.intersection(hulls[:, None], frames[None]))
+    area = shapely.area(hulls)[:, None]
+    np.testing.assert_allclose(boxes.hbox_area(corners), area[:, 0])
+    np.testing.assert_allclose(
+        boxes.hbox_iof(corners, windows), np.divide(inside, area, out=np.zeros_like(inside), where=area > 0), atol=1e-12
+    )
+    union = area + shapely.area(frames) - inside
+    np.testing.assert_allclose(boxes.hbox_iou(corners, windows), inside / union, atol=1e-12)
+    turned = boxes.rbox_to_qbox(np.column_stack([rng.uniform(0, 25, (40, 2)), rng.uniform(0.5, 30, (40, 2)),
+                                                 rng.uniform(-2, 2, 40)]))  # fmt: skip
+    bent = turned + rng.uniform(-0.2, 0.2, turned.shape)  # still convex, but no rectangles
+    for quads in (turned, bent, boxes.hbox_to_qbox(corners[area[:, 0] > 0]), turned[:, ::-1]):
+        shapes = shapely.polygons(quads)
+        area = shapely.area(shapes)[:, None]
+        np.testing.assert_allclose(boxes.qbox_area(quads), area[:, 0])
+        inside = shapely.area(shapely.intersection(shapes[:, None], frames[None]))
+        np.testing.assert_allclose(qbox_iof(quads, windows), inside / area, atol=1e-9)
+
+
+def test_ring_area_is_signed_and_keeps_its_digits():
+    ring = np.array([[0, 0], [3, 0], [3, 1], [1, 1], [1, 2], [0, 2]])
+    assert ring_area(ring) == 4 and ring_area(ring[::-1]) == -4  # y up: against the clock is positive
+    assert ring_area(np.vstack([ring, ring[:1]])) == 4  # closed
+    assert ring_area(ring * 1e-3 + [5e5, 4e6]) == pytest.approx(4e-6, rel=1e-5)
+    assert ring_area(np.stack([ring, 2 * ring])).tolist() == [4, 16]

@@ -1,5 +1,7 @@
 """Mask crops, run lengths and filled shapes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,10 @@ from rsseg.structures.masks import (
     empty_mask,
     fill_hbox,
     fill_polygon,
+    mask_from_coco,
+    mask_intersection,
     paint_mask,
     rle_counts,
-    rle_intersection,
-    rle_to_mask,
     to_rle,
 )
 
@@ -87,12 +89,38 @@ def test_every_coco_form_is_read(form: str) -> None:
         "counts": {"size": [6, 8], "counts": rle_counts(crop_mask(mask), (6, 8)).tolist()},
         "polygon": [[2, 1, 7, 1, 7, 4, 2, 4]],
     }
-    assert (rle_to_mask(forms[form], (6, 8)).full((6, 8)) == mask).all()
+    assert (mask_from_coco(forms[form], (6, 8)).full((6, 8)) == mask).all()
 
 
-def test_intersection_of_rles() -> None:
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"size": [8, 6], "counts": "0P1"}, "RLE of the image's size"),
+        ({"size": [6, 8], "counts": [48, 1]}, "add up to the image's 48 pixels"),
+        ({"size": [6, 8], "counts": "5"}, "run lengths"),
+        ({"size": [6, 8]}, "must be an RLE"),
+        ([[1, 2, 3]], "list of polygons"),
+        ([[1, 2, 3, 4, 1e9, 6]], "list of polygons"),
+        ("text", "list of polygons"),
+        (None, "list of polygons"),
+    ],
+)
+def test_other_shapes_are_refused(shape: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mask_from_coco(shape, (6, 8))
+
+
+def test_shapes_without_pixels() -> None:
+    assert mask_from_coco([], (6, 8)).area == mask_from_coco([[1, 1, 2, 2]], (6, 8)).area == 0
+
+
+def test_intersection_of_masks() -> None:
     a, b = MaskCrop(0, 0, np.ones((4, 4), bool)), MaskCrop(2, 2, np.ones((4, 4), bool))
-    assert rle_intersection(to_rle(a, (8, 8)), to_rle(b, (8, 8))) == 4
+    assert mask_intersection(a, b) == mask_intersection(b, a) == 4
+    assert mask_intersection(a, MaskCrop(4, 0, np.ones((4, 4), bool))) == mask_intersection(a, empty_mask()) == 0
+    ring = np.ones((4, 4), bool)
+    ring[1:3, 1:3] = False
+    assert mask_intersection(MaskCrop(1, 1, ring), a) == 5  # the top row and the left column of the ring
 
 
 def test_cut_moves_into_the_window() -> None:

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 
 from rsseg.conversion.exports.rings import mask_outline
-from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile, PickledObject, pack_objects, rle_to_crop
+from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile, PickledObject, pack_objects
 from rsseg.errors import DataError
 from rsseg.io.files import replacing
 from rsseg.io.labels import read_labels
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
+from rsseg.structures.masks import rle_to_crop
 from rsseg.structures.pictures import colourise
 
 __all__ = ["ColourExport", "Export", "PickleExport", "YoloExport", "write_file"]

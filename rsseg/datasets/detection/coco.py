@@ -20,11 +20,11 @@ from rsseg.datasets.detection.values import (
     parse_number,
     settle,
 )
+from rsseg.io.coco import read_sections
 from rsseg.metainfo import ClassTable
 
 __all__ = ["CocoDetections", "read_coco"]
 
-_SECTIONS = ("images", "annotations", "categories")
 Row = dict[str, Any]
 
 
@@ -72,7 +72,7 @@ def read_coco(path: Path | str, table: ClassTable, on_error: OnError = "raise") 
     path = Path(path)
     result = CocoDetections()
     try:
-        sections = _load(path)
+        sections = read_sections(path)
     except AnnotationError as error:
         settle([error], on_error)
         result.problems.append(error.with_traceback(None))
@@ -108,25 +108,6 @@ def _digest(image: _Image, rows: list[Row], categories: dict[Any, str]) -> str:
         for row in rows
     ]
     return hashlib.sha256(json.dumps([image, own], sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _load(path: Path) -> dict[str, list[Row]]:
-    try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        line = error.doc.splitlines()[error.lineno - 1 : error.lineno]
-        value = "".join(line)[max(0, error.colno - 40) :][:80]
-        raise AnnotationError(path, error.lineno, value, f"not a complete JSON file ({error.msg})") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, or numbers of thousands of digits
-        raise AnnotationError(path, None, error, "the file must be JSON in UTF-8") from None
-    if not isinstance(data, dict):
-        reason = f"the file must hold an object with the lists {', '.join(_SECTIONS)}"
-        raise AnnotationError(path, None, type(data).__name__, reason)
-    for key in _SECTIONS:
-        if not isinstance(data.get(key), list):
-            value = type(data[key]).__name__ if key in data else "absent"
-            raise AnnotationError(path, None, value, f'"{key}" must be a list of objects')
-    return {key: data[key] for key in _SECTIONS}
 
 
 def _gather(

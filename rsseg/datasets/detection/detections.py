@@ -204,7 +204,7 @@ def _faults(record: Detections, size: tuple[int, int] | None) -> dict[int, str]:
     """Row -> what is wrong with its box, in row order; all rows are checked at once."""
     hbox, qbox = record.hbox, record.qbox
     with np.errstate(over="ignore", invalid="ignore"):
-        area = qbox_area(qbox - qbox[:, :1])
+        area = qbox_area(qbox)
     tests = [
         (~(np.isfinite(hbox).all(1) & np.isfinite(qbox).all((1, 2))), "box must have finite coordinates"),
         (

@@ -8,7 +8,6 @@ from rsseg.datasets.labels.converted import ConvertedSet
 from rsseg.datasets.labels.pickles import PickledObject, pack_objects, read_objects
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.datasets.labels.released import ReleasedSet
-from rsseg.datasets.labels.runs import rle_to_crop, rle_to_runs
 
 __all__ = [
     "ConvertedSet",
@@ -20,8 +19,6 @@ __all__ = [
     "open_labels",
     "pack_objects",
     "read_objects",
-    "rle_to_crop",
-    "rle_to_runs",
 ]
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import DataError
+from rsseg.io.coco import read_categories, read_sections, stream_annotations
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo
+from rsseg.structures.masks import mask_from_coco, rle_to_crop, to_rle
 
 __all__ = ["ConvertedSet", "check_classes", "converted_classes"]
-
-_START, _END = b'"annotations":[', b"]"
 
 
 class ConvertedSet(LabelledSet):
@@ -49,16 +49,48 @@ class ConvertedSet(LabelledSet):
 
     def __iter__(self) -> Iterator[LabelledTile]:
         path = self.root / "instances.json"
-        groups = groupby(_annotations(path), key=lambda row: int(row["image_id"]))
+        rows = stream_annotations(path)
+        tiles = self._resaved(path) if rows is None else self._streamed(path, rows)
+        for row, instances in zip(self._rows, tiles, strict=True):
+            yield self._tile(row, instances)
+
+    def _streamed(self, path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[list[Instance]]:
+        """Instances of each tile, of a file as the conversion wrote it: one tile in memory."""
+        labels = self._labels(path, read_categories(path))
+        groups = groupby(rows, key=lambda row: int(row["image_id"]))
         number, group = next(groups, (0, iter(())))
-        for i, row in enumerate(self._rows, start=1):
+        for i, tile in enumerate(self._rows, start=1):
             instances = []
             if number == i:
-                instances = [self._instance(annotation) for annotation in group]
+                instances = [self._instance(path, annotation, tile, labels) for annotation in group]
                 number, group = next(groups, (0, iter(())))
-            yield self._tile(row, instances)
+            yield instances
         if number:
             raise DataError(f"{path}: image id {number} is not in the order of tiles.csv; merge the conversion again")
+
+    def _resaved(self, path: Path) -> Iterator[list[Instance]]:
+        """Instances of each tile, of a file that another program saved; all of it in memory."""
+        sections = read_sections(path)
+        labels = self._labels(path, sections["categories"])
+        find = TileFinder(self._rows)
+        tiles = {image.get("id"): find(image, path) for image in sections["images"]}
+        found: dict[int, list[dict[str, Any]]] = {}
+        for row in sections["annotations"]:
+            if row.get("image_id") not in tiles:
+                wrong = f"annotation {row.get('id')} has image_id {row.get('image_id')!r}"
+                raise DataError(f'{path}: {wrong}, the id of no entry in "images"')
+            found.setdefault(tiles[row["image_id"]], []).append(row)
+        for i, tile in enumerate(self._rows):
+            yield [self._instance(path, annotation, tile, labels) for annotation in found.pop(i, ())]
+
+    def _labels(self, path: Path, categories: list[dict[str, Any]]) -> dict[Any, int]:
+        """Class id by category id; by name, since another program may number categories anew."""
+        try:
+            return {row["id"]: self.table.index(row["name"]) for row in categories}
+        except (KeyError, TypeError) as error:
+            raise DataError(f'{path}: an entry of "categories" lacks {error}') from error
+        except ValueError as error:
+            raise DataError(f"{path}: {error}") from error
 
     def _tile(self, row: dict[str, str], instances: list[Instance]) -> LabelledTile:
         name = row["tile"]
@@ -74,24 +106,74 @@ class ConvertedSet(LabelledSet):
             instances=instances,
         )
 
-    def _instance(self, row: dict[str, Any]) -> Instance:
-        x, y, w, h = row["bbox"]
-        height, width = row["segmentation"]["size"]
-        at_border = bool(w) and (min(x, y) == 0 or x + w == width or y + h == height)
+    def _instance(self, path: Path, row: dict[str, Any], tile: dict[str, str], labels: dict[Any, int]) -> Instance:
+        size = int(tile["height"]), int(tile["width"])
+        where = f"{path}: annotation {row.get('id')} (tile {tile['tile']})"
+        category = row.get("category_id")
+        if labels and category not in labels:
+            raise DataError(f"{where}: category_id {category!r} is none of {sorted(labels)}")
+        try:
+            rle, area, box = _mask(row, size)
+        except (ValueError, TypeError) as error:
+            raise DataError(f'{where}: "segmentation" {error}') from error
+        at_border = area > 0 and (min(box[:2]) == 0 or box[2] == size[1] or box[3] == size[0])
         return Instance(
-            label=row["category_id"] - 1,
-            rle=row["segmentation"],
-            area=row["area"],
-            bbox=(x, y, x + w, y + h),
-            predicted_iou=row["predicted_iou"],
-            stability=row["stability"],
+            label=labels[category] if labels else int(category or 0) - 1,
+            rle=rle,
+            area=area,
+            bbox=box,
+            predicted_iou=row.get("predicted_iou"),
+            stability=row.get("stability"),
             mask_to_box=row.get("mask_to_box"),
             touches_border=row.get("touches_border", at_border),
-            prompt_box=_tuple(row["prompt_box"]),
+            prompt_box=_tuple(row.get("prompt_box")),
             rbox=_tuple(row.get("rbox")),
             qbox=_tuple(row.get("qbox")),
-            source_object_id=row["source_object_id"],
+            source_object_id=row.get("source_object_id"),
         )
+
+
+def _mask(row: dict[str, Any], size: tuple[int, int]) -> tuple[dict[str, Any], int, tuple[int, int, int, int]]:
+    """Compressed RLE, area and tight box x1 y1 x2 y2 of an annotation's mask, however it is stored."""
+    shape, box = row.get("segmentation"), row.get("bbox")
+    if isinstance(shape, dict) and isinstance(shape.get("counts"), str) and shape.get("size") == list(size):
+        if "area" in row and box is not None:  # as the conversion wrote it; another program may make floats of them
+            x, y, width, height = (round(value) for value in box)
+            return shape, round(row["area"]), (x, y, x + width, y + height)
+        mask = rle_to_crop(shape)
+        return shape, mask.area, mask.bbox
+    mask = mask_from_coco(shape, size)
+    return to_rle(mask, size), mask.area, mask.bbox
+
+
+class TileFinder:
+    """Which tile of a converted set an entry of COCO's ``images`` is, whatever another program made of its name.
+
+    Args:
+        rows: Rows of ``tiles.csv``.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, str]]) -> None:
+        self._by_name: list[dict[str, list[int]]] = [{}, {}, {}]
+        for i, row in enumerate(rows):
+            names = row["tile"], row["source"], PurePosixPath(row["source"]).name
+            for found, name in zip(self._by_name, names, strict=True):
+                found.setdefault(name, []).append(i)
+
+    def __call__(self, image: Mapping[str, Any], path: Path) -> int:
+        """Number of the row.
+
+        Raises:
+            DataError: There is no such tile, or several have that name.
+        """
+        name = str(image.get("file_name", "")).replace("\\", "/")
+        last = PurePosixPath(name)
+        for which, key in ((1, name), (0, last.stem), (2, last.name)):
+            rows = self._by_name[which].get(key, [])
+            if len(rows) == 1:
+                return rows[0]
+        wrong = f"image {image.get('id')} has file_name {image.get('file_name')!r}"
+        raise DataError(f"{path}: {wrong}, which is no tile of tiles.csv")
 
 
 def converted_classes(root: Path) -> tuple[str, ...] | None:
@@ -106,21 +188,11 @@ def converted_classes(root: Path) -> tuple[str, ...] | None:
     try:
         known = json.loads(manifest.read_bytes()).get("classes") if manifest.is_file() else None
         if known is None and instances.is_file():
-            rows = _categories(instances)
+            rows = read_categories(instances)
             known = [row["name"] for row in sorted(rows, key=lambda row: row["id"])]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{root}: manifest.json or instances.json is damaged ({error}); convert again") from error
     return tuple(known) if known else None
-
-
-def _categories(path: Path) -> list[dict[str, Any]]:
-    """The categories of a COCO file, without reading all of one that the conversion wrote."""
-    start = b'"categories":'
-    with path.open("rb") as file:
-        for line in (file.readline() for _ in range(2)):
-            if line.startswith(start):
-                return list(json.loads(line[len(start) :].rstrip(b",\r\n")))
-    return list(json.loads(path.read_bytes())["categories"])
 
 
 def check_classes(root: Path, table: ClassTable) -> None:
@@ -146,24 +218,3 @@ def check_classes(root: Path, table: ClassTable) -> None:
 
 def _tuple(values: list[float] | None) -> tuple[float, ...] | None:
     return None if values is None else tuple(values)
-
-
-def _annotations(path: Path) -> Iterator[dict[str, Any]]:
-    """The annotations of ``instances.json``, one line at a time.
-
-    Raises:
-        ValueError: The file is not laid out as the conversion writes it.
-    """
-    inside = False
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not inside:
-                inside = line.startswith(_START)
-            elif line.startswith(_END):
-                return
-            else:
-                try:
-                    yield json.loads(line.rstrip(b",\r\n"))
-                except ValueError as error:
-                    raise DataError(f"{path}, line {number}: not one annotation ({error}); convert again") from error
-    raise DataError(f"{path} does not hold one annotation a line to its end; run the conversion again")

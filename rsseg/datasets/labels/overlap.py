@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsseg.datasets.labels.runs import rle_to_runs
+from rsseg.structures.runs import rle_to_runs
 
 __all__ = ["Overlap", "mask_overlap"]
 

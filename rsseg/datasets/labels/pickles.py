@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsseg.datasets.labels.runs import rle_to_runs
 from rsseg.errors import DataError
 from rsseg.io.unpickling import load_plain
+from rsseg.structures.runs import rle_to_runs
 
 __all__ = ["PickledObject", "pack_objects", "read_objects"]
 

@@ -26,12 +26,12 @@ import numpy as np
 
 from rsseg.datasets.labels.pickles import PickledObject, read_objects
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
-from rsseg.datasets.labels.runs import rle_to_runs, runs_bbox
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.names import read_names
 from rsseg.io.rasters import image_size
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_to_qbox, qbox_area, qbox_to_rbox
+from rsseg.structures.runs import rle_to_runs, runs_bbox
 from rsseg.structures.windows import qbox_iof
 
 __all__ = ["ReleasedSet"]

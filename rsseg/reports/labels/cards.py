@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from rsseg.datasets.labels import Instance
-from rsseg.datasets.labels.runs import rle_to_crop
 from rsseg.datasets.labels.selection import Choice
 from rsseg.datasets.labels.statistics import TINY
 from rsseg.errors import DataError
@@ -23,7 +22,7 @@ from rsseg.io.progress import Progress
 from rsseg.io.rgb import convert_to_rgb
 from rsseg.reports.markup import data_uri
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
-from rsseg.structures.masks import cut_mask
+from rsseg.structures.masks import cut_mask, rle_to_crop
 
 __all__ = ["FLAGS", "Card", "flags_of", "make_cards", "outline", "view_of"]
 

@@ -17,6 +17,8 @@ from rsseg.io.rasters import open_dataset
 __all__ = ["ClassArea", "MapFiles", "Score", "open_map"]
 
 _AREAS = ["class", "pixels", "m2", "km2", "percent"]
+_BESIDE = ("_accuracy.csv", "_areas.csv", "_probabilities.tif", ".fgb", ".geojson", ".gpkg", ".parquet")
+"""What follows a map's name in those of its other files."""
 _ACCURACY = ["class", "IoU", "F1", "Acc", "pixels"]
 
 
@@ -122,13 +124,8 @@ def open_map(path: Path) -> MapFiles:
         if not beside.exists():
             problems.append(f"{beside.name} was not found; areas were measured from the map")
     scores = _read(path.with_name(f"{path.stem}_accuracy.csv"), _ACCURACY, problems, lambda rows: _scores(rows))
-    others = sorted(p.name for end in ("_*.*", ".g*") for p in path.parent.glob(f"{_literal(path.stem)}{end}"))
-    own = [name for name in others if Path(name).suffix in (".csv", ".tif", ".gpkg", ".geojson")]
+    own = sorted(f"{path.stem}{end}" for end in _BESIDE if path.with_name(f"{path.stem}{end}").exists())
     return MapFiles(path, georeference, classes, palette, settings, areas, scores or [], own, problems)
-
-
-def _literal(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _read(path: Path, header: list[str], problems: list[str], parse: Any) -> Any:

@@ -78,7 +78,10 @@ def test_damage_is_named(tmp_path: Path) -> None:
     (root / "instances.json").write_text(text[:140], encoding="utf-8")
     with pytest.raises(ValueError, match=r"instances.json, line 4"):
         list(open_labels(root))
-    (root / "instances.json").write_text(json.dumps(json.loads(text)), encoding="utf-8")
+    (tmp_path / "again").mkdir()
+    write_converted(tmp_path / "again" / "set", [annotation(1, 1)], tmp_path)
+    whole = (tmp_path / "again" / "set" / "instances.json").read_text(encoding="utf-8")
+    (root / "instances.json").write_text(whole[: whole.rindex('"images"') - 4], encoding="utf-8")
     with pytest.raises(ValueError, match=r"instances.json does not hold one"):
         list(open_labels(root))
     (root / "tiles.csv").unlink()

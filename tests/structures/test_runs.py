@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from rsseg.datasets.labels.runs import rle_to_crop, rle_to_runs
-from rsseg.structures.masks import to_rle
+from rsseg.structures.masks import rle_to_crop, to_rle
+from rsseg.structures.runs import rle_to_runs
 
 
 def test_runs_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""From compressed run lengths to pixels, at the cost of the object and with every length checked.
+"""Compressed run lengths, at the cost of the object and with every length checked.
 
 pycocotools neither checks that the runs fill the canvas (a short text gives whatever the memory held) nor can decode
 less than the whole canvas.
@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.errors import DataError
-from rsseg.structures.masks import MaskCrop, empty_mask
 
-__all__ = ["rle_to_crop", "rle_to_runs", "runs_bbox"]
+__all__ = ["rle_to_runs", "runs_bbox"]
 
 Ints = NDArray[np.int64]
 
@@ -66,22 +65,3 @@ def runs_bbox(first: Ints, after: Ints, height: int) -> tuple[int, int, int, int
     if (first // height != (after - 1) // height).any():  # a run that goes on in the next column reaches both borders
         return left, 0, right, height
     return left, int((first % height).min()), right, int(((after - 1) % height).max()) + 1
-
-
-def rle_to_crop(rle: dict[str, Any]) -> MaskCrop:
-    """The mask of a compressed COCO RLE as a tight crop; only the crop is ever unpacked.
-
-    Raises:
-        ValueError: The text is damaged or does not fill the canvas.
-    """
-    first, after = rle_to_runs(rle)
-    height = rle["size"][0]
-    left, top, right, bottom = runs_bbox(first, after, height)
-    if right == left:
-        return empty_mask()
-    h = bottom - top
-    steps = np.zeros((right - left) * h + 1, np.int8)
-    steps[(first // height - left) * h + first % height - top] += 1
-    steps[((after - 1) // height - left) * h + (after - 1) % height - top + 1] -= 1
-    pixels = np.cumsum(steps[:-1], dtype=np.int8).reshape(right - left, h).T
-    return MaskCrop(left, top, np.ascontiguousarray(pixels, bool))

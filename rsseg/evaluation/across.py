@@ -45,8 +45,9 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
     elif load_metainfo(own).classes != load_metainfo(reference).classes:
         known = [name for name in list_metainfo() if _knows(name, own) and _knows(name, reference)]
         raise ConfigError(
-            f"the model predicts {own}'s classes, {path} has {reference}'s; --merge TABLE names common ones: "
-            f"{', '.join(known) or 'there is no table that knows both'}"
+            f"the model predicts the classes of {own!r}, but {path} has those of {reference!r}; name a common class "
+            "table with --merge: "
+            f"{', '.join(known) or 'no class table has both'}"
         )
     cfg.update(bands=None, value_range=None)  # they are of the model's own sets; the other's pipelines have theirs
     cfg.test_dataloader.dataset = other.test_dataloader.dataset
@@ -58,7 +59,7 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
 def _table(cfg: Config, where: str) -> str:
     found = sorted(set(_tables(cfg.get("test_dataloader") or {})))
     if len(found) != 1:
-        raise ConfigError(f"{where}: a test set of one class table is needed, found {', '.join(found) or 'none'}")
+        raise ConfigError(f"{where}: expected a test set with one class table, found {', '.join(found) or 'none'}")
     return found[0]
 
 

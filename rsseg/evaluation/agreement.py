@@ -164,7 +164,8 @@ def compare_folders(
     tables = [load_metainfo(folder.common or folder.table) for folder in (first, second)]
     if tables[0].classes != tables[1].classes:
         raise ConfigError(
-            f"{first.table} and {second.table} have other classes; name a common table, such as landcover6"
+            f"{first.table} and {second.table} have different classes; name a common class table with --merge, such "
+            "as landcover6"
         )
     files = _by_name(first, second)
     both = sorted(files[0].keys() & files[1].keys())
@@ -176,7 +177,8 @@ def compare_folders(
     if not both:
         examples = next(iter(files[0])), next(iter(files[1]))
         raise ConfigError(
-            f"{first.path} and {second.path} share no file name; they hold {examples[0]} and {examples[1]}"
+            f"{first.path} and {second.path} have no file name in common; the first files are {examples[0]} and "
+            f"{examples[1]}"
         )
     todo, rows, progress = [(files[0][name], files[1][name]) for name in both], [], Progress(len(both), "compare")
     with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="compare") as pool:
@@ -219,7 +221,7 @@ def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) ->
     try:
         a, b = first.read(one), second.read(other)
         if a.shape != b.shape:
-            raise DataError(f"{one} is {a.shape} high and wide, {other} {b.shape}")
+            raise DataError(f"{one} has {a.shape} pixels (H, W), but {other} has {b.shape}")
     except (OSError, ValueError, SyntaxError) as error:
         text = str(error)
         return text if str(one) in text or str(other) in text else f"{one}, {other}: {text}"

@@ -54,7 +54,7 @@ def read_rows(targets: Sequence[str | Path]) -> list[Row]:
     rows: list[Row] = []
     for target in map(Path, targets):
         if not target.is_file():
-            raise FileNotFoundError(f"{target}: no such file")
+            raise FileNotFoundError(f"{target}: file not found")
         rows += _table_rows(target) if target.suffix == ".csv" else [Row(target)]
     return rows
 
@@ -64,11 +64,11 @@ def _table_rows(table: Path) -> Iterator[Row]:
         reader = csv.DictReader(file)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
-            raise DataError(f"{table}: no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+            raise DataError(f"{table}: missing columns {', '.join(missing)}; expected {', '.join(COLUMNS)}")
         for cells in reader:
             config = table.parent / cells["config"]
             if not config.is_file():
-                raise FileNotFoundError(f"{table}, line {reader.line_num}: no config {config}")
+                raise FileNotFoundError(f"{table}, line {reader.line_num}: config {config} not found")
             try:
                 params, flops = (float(cells[key]) if cells[key] else None for key in ("params", "flops"))
                 classes = int(cells["classes"]) if cells["classes"] else None
@@ -143,7 +143,7 @@ def table_lines(rows: Sequence[Row], sizes: Sequence[int]) -> Iterator[str]:
     for row in rows:
         config = read_config(row.config)
         if "model" not in config:
-            raise ConfigError(f"{row.config}: has no model")
+            raise ConfigError(f"{row.config}: has no 'model'")
         init_default_scope(config.get("default_scope") or "mmseg")
         model = build_for_counting(config.model)
         own = count_parameters(model)

@@ -145,8 +145,8 @@ class LabelScores(BaseMetric):
         table = PrettyTable(["class", *each, "images"], align="r")
         table.align["class"] = "l"
         for i, name in enumerate(classes):
-            shown = (f"{100 * value[i]:.2f}" if images[i] else "-" for value in each.values())
-            table.add_row([name, *shown, int(images[i])])
+            cells = (f"{100 * value[i]:.2f}" if images[i] else "-" for value in each.values())
+            table.add_row([name, *cells, int(images[i])])
         overall = "  ".join(f"{key} {value:.2f}" for key, value in out.items())
         MMLogger.get_current_instance().info(f"per class\n{table.get_string()}\n{overall}")
 

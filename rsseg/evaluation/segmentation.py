@@ -75,13 +75,15 @@ class SegmentationMetric(BaseMetric):
         super().__init__(**kwargs)
         self.only_true = only_true
         if format_only and output_dir is None:
-            raise ConfigError("format_only=True needs an output_dir to write to")
+            raise ConfigError("format_only=True requires output_dir")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
         self.samrs_compat = samrs_compat
         if predicted is not None and merge is None:
-            raise ConfigError(f"predicted={predicted!r} needs merge, the table of the classes that both sets have")
+            raise ConfigError(
+                f"predicted={predicted!r} requires merge, the class table that both label sets merge into"
+            )
         if merge is not None and ignore_index != IGNORE:
-            raise ConfigError(f"with merge, pixels without a label have the value {IGNORE}, not {ignore_index}")
+            raise ConfigError(f"merge requires ignore_index={IGNORE}, not {ignore_index}")
         self.merge, self.predicted = merge, predicted
         self._writer: Writer | None = None
 
@@ -126,8 +128,8 @@ class SegmentationMetric(BaseMetric):
         left, counted = sum(row[3] for row in results), sum(int(total.sum()) for total in totals.values())
         if left:
             MMLogger.get_current_instance().warning(
-                f"{left} labelled pixels ({100 * left / (left + counted):.2f} %) are predicted as classes that "
-                f"{self.merge} leaves out; they do not count"
+                f"{left} labelled pixels ({100 * left / (left + counted):.2f} %) are not scored, since their predicted "
+                f"classes are not part of {self.merge}"
             )
         out = self._overall(totals)
         if self.samrs_compat:
@@ -135,9 +137,9 @@ class SegmentationMetric(BaseMetric):
                 totals[name] = confusion.copy()
                 totals[name][-1, -1] += swallowed[name]
                 MMLogger.get_current_instance().warning(
-                    f"{name or 'results'} again as the SAMRS release's evaluation has them: {swallowed[name]} ignored "
-                    f"pixels count as correct pixels of {self._info(name)['classes'][-1]}. These are no scores of the "
-                    "model; compare them with that paper's tables only"
+                    f"{name or 'results'}, evaluated as in the SAMRS release: {swallowed[name]} ignored "
+                    f"pixels count as correct pixels of {self._info(name)['classes'][-1]}. These scores do not "
+                    "measure the model; compare them with the tables of the SAMRS paper only"
                 )
             out |= self._overall(totals, _COMPAT)
         return out
@@ -191,8 +193,8 @@ class SegmentationMetric(BaseMetric):
         table.align["class"] = "l"
         unscored = self._unscored(name)
         for row, label in enumerate(self._info(name)["classes"]):
-            shown = f"({label}, not scored)" if row in unscored else label
-            table.add_row([shown, *(f"{100 * score[key][row]:.2f}" for key in _PER_CLASS)])
+            title = f"({label}, not scored)" if row in unscored else label
+            table.add_row([title, *(f"{100 * score[key][row]:.2f}" for key in _PER_CLASS)])
         overall = "  ".join(f"{key}{suffix} {100 * float(score[key]):.2f}" for key in _OVERALL)
         MMLogger.get_current_instance().info(f"{name or 'results'}\n{table.get_string()}\n{overall}")
 

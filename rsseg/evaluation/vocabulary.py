@@ -48,7 +48,7 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
     share_pixels(other._cfg_dict)
     dataset = (other.get("test_dataloader") or {}).get("dataset", {})
     if not isinstance(dataset.get("table"), str):
-        raise ConfigError(f"{path}: a test set of one class table is needed")
+        raise ConfigError(f"{path}: expected a test set with one class table")
     if data_root is not None:
         dataset.data_root = data_root
     cfg.model.vocabulary = dataset.table
@@ -74,7 +74,7 @@ def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Se
     where = {name: root for name, _, root in (text.partition("=") for text in roots)}
     wrong = sorted(name for name, root in where.items() if name not in VOCABULARY_SETS or not root)
     if wrong:
-        raise ConfigError(f"{', '.join(wrong)}: must be SET=DIR with a SET of {', '.join(VOCABULARY_SETS)}")
+        raise ConfigError(f"{', '.join(wrong)}: expected SET=DIR, where SET is one of: {', '.join(VOCABULARY_SETS)}")
     out = {}
     for name in sets:
         out[name] = read_config(config)
@@ -109,7 +109,9 @@ def check_sets(configs: Mapping[str, Config]) -> tuple[dict[str, Config], str | 
             missing.append(f"{name}: {error}")
     if not missing:
         return there, None
-    error_summary = "\n".join([*missing, "--sets names those to test on, --data-root SET=DIR where one is"])
+    error_summary = "\n".join(
+        [*missing, "choose sets with --sets, or name the folder of a set with --data-root SET=DIR"]
+    )
     if not there:
         raise FileNotFoundError(error_summary)
     error_summary = f"not tested on {len(missing)} of {len(configs)} sets:\n{error_summary}"
@@ -140,7 +142,7 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             if reader.fieldnames != columns:
-                raise DataError(f"{path}: has the columns {reader.fieldnames}, not {columns}; name another file")
+                raise DataError(f"{path}: has the columns {reader.fieldnames}, expected {columns}; name another file")
             rows = {(row["config"], row["checkpoint"]): row for row in reader}
     row = rows.setdefault((config, checkpoint), {**dict.fromkeys(columns, ""), "config": config})
     row |= {"checkpoint": checkpoint, **{name: f"{value:.2f}" for name, value in scores.items()}}

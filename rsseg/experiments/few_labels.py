@@ -100,7 +100,7 @@ class FewLabels:
         """
         names = [init.name for init in self.inits]
         if len(set(names)) < len(names) or any("/" in name for name in names):
-            raise ConfigError(f"rows need names of their own, without slashes, got {', '.join(names)}")
+            raise ConfigError(f"the names of the rows must be different and without slashes, got {', '.join(names)}")
         self.out.mkdir(parents=True, exist_ok=True)
         cells = [(i, p, s) for s in self.seeds for p in self.percents for i in self.inits]
         wanted = {cell: self._settings(*cell) for cell in cells}
@@ -116,7 +116,7 @@ class FewLabels:
         def work(cell: tuple[Init, float, int]) -> None:
             place = free.get()
             try:
-                self._run_cell(cell, wanted[cell], place)
+                self._run_cell(cell, expected[cell], place)
             except JobError as error:
                 self.failures.append(str(error))
                 _log.warning("failed: %s", error)

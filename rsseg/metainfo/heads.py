@@ -78,10 +78,10 @@ def head_errors(model: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) 
     """
     out = []
     for name, names in classes.items():
-        wanted = f"{len(names)} classes ({', '.join(names[:4])}{' ...' if len(names) > 4 else ''})"
+        needed = f"{len(names)} classes ({', '.join(names[:4])}{' ...' if len(names) > 4 else ''})"
         for setting, count in _expected(model, name):
             if count is None:
-                out.append(f"data set {name!r} has no head; add {setting}={len(names)}")
+                out.append(f"dataset {name!r} has no head; add {setting}={len(names)}")
             elif count != len(names):
-                out.append(f"{setting} is {count}, but data set {name!r} has {wanted}; set {setting}={len(names)}")
+                out.append(f"{setting} is {count}, but dataset {name!r} has {needed}; set {setting}={len(names)}")
     return list(dict.fromkeys(out))

@@ -40,7 +40,10 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
     rows = data["categories"]
     known = sorted({name for row in rows for name in row.get("from", {})})
     if key not in known:
-        raise DataError(f"{path} does not say what becomes of {key}'s classes; it knows {', '.join(known) or 'no set'}")
+        raise DataError(
+            f"{path}: has no mapping for the classes of {key!r}; label sets with a mapping: "
+            f"{', '.join(known) or 'none'}"
+        )
     out = np.full(256, IGNORE, np.uint8)
     taken: dict[int, str] = {}
     uses = [(target.classes[row["id"]], row["id"], row.get("from", {}).get(key, ())) for row in rows]
@@ -48,13 +51,11 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
         for one in classes:
             i = source.index(one)
             if i in taken:
-                raise DataError(f"{path}: {key}'s {one} becomes {taken[i]} and {name}")
+                raise DataError(f"{path}: class {one!r} of {key!r} maps to both {taken[i]!r} and {name!r}; keep one")
             taken[i], out[i] = name, train_id
     left = [name for i, name in enumerate(source.classes) if i not in taken]
     if left:
-        raise DataError(
-            f"{path} does not say what becomes of {key}'s {', '.join(left)}; name them in from or in unused"
-        )
+        raise DataError(f"{path}: has no mapping for {', '.join(left)} of {key!r}; add each to a 'from' or to 'unused'")
     return out
 
 

@@ -84,7 +84,7 @@ class ClassTable:
         """
         found = self._ids.get(name_key(name))
         if found is None:
-            raise ConfigError(f"{name!r} is no class of {self.name}; it has: {', '.join(self.classes)}")
+            raise ConfigError(f"{name!r} is not a class of {self.name}; expected one of: {', '.join(self.classes)}")
         return found
 
     @functools.cached_property
@@ -134,7 +134,7 @@ class ClassTable:
         unknown = [int(v) for v in present if self.table[v] == _UNKNOWN]
         if unknown:
             allowed = np.flatnonzero(self.table != _UNKNOWN).tolist()
-            raise DataError(f"{where}: value {unknown[0]} is no label of {self.name}; allowed are {allowed}")
+            raise DataError(f"{where}: value {unknown[0]} is not a label value of {self.name}; allowed: {allowed}")
         return self.lut[raw]
 
 
@@ -156,7 +156,10 @@ def table_path(name: str) -> Path:
     """
     path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
     if not path.is_file():
-        raise ConfigError(f"no class table {name!r}; there are {', '.join(list_metainfo())}, or give a .json path")
+        raise ConfigError(
+            f"class table {name!r} not found; expected one of: {', '.join(list_metainfo())}; or the path of a .json "
+            "file"
+        )
     return path
 
 
@@ -181,7 +184,7 @@ def _load(path: Path, size: int, modified: int) -> ClassTable:
     rows = data["categories"]
     offset = int(data.get("label_offset", 0))
     if [row["id"] for row in rows] != list(range(len(rows))):
-        raise DataError(f"{path}: ids must be 0..{len(rows) - 1} in order")
+        raise DataError(f"{path}: the ids of the categories must be 0 to {len(rows) - 1}, in order")
     table = ClassTable(
         name=data["name"],
         source=data["source"],
@@ -203,6 +206,6 @@ def _check(table: ClassTable, path: Path) -> None:
     if len({name_key(name) for name in table.classes}) != table.num_classes:
         raise DataError(f"{path}: two classes have the same name")
     if table.num_classes > IGNORE or min(values) < 0 or max(values) > IGNORE:
-        raise DataError(f"{path}: label values must lie in 0..255, with at most 255 classes")
+        raise DataError(f"{path}: label values must be 0 to 255, with at most 255 classes")
     if len(set(values)) != len(values) or set(values) & set(table.ignore):
-        raise DataError(f"{path}: a label value is used twice")
+        raise DataError(f"{path}: a label value occurs twice in 'raw' and 'ignore'")

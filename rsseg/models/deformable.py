@@ -77,7 +77,7 @@ class DeformableAttention(nn.Module):
         super().__init__()
         inner = int(dim * value_ratio)
         if inner % heads:
-            raise ConfigError(f"{heads} heads do not divide {inner} channels")
+            raise ConfigError(f"{inner} channels must be divisible by {heads} heads")
         self.shape = (heads, levels, points)
         self.sampling_offsets = nn.Linear(dim, heads * levels * points * 2)
         self.attention_weights = nn.Linear(dim, heads * levels * points)

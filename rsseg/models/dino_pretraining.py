@@ -208,7 +208,7 @@ class DINOPretraining(BaseModel):
         if mode == "tensor":
             return self.teacher.backbone.features(inputs)
         if mode != "loss":
-            raise ConfigError(f"mode={mode!r}: DINO pre-training has only 'loss' and 'tensor'")
+            raise ConfigError(f"mode={mode!r}: DINO pre-training supports only 'loss' and 'tensor'")
         return self.loss(inputs)
 
     def loss(self, crops: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -221,7 +221,9 @@ class DINOPretraining(BaseModel):
             ValueError: Fewer than two crops, or the first two differ in size.
         """
         if len(crops) < 2 or crops[0].shape != crops[1].shape:
-            raise ConfigError(f"needs two global crops of one size first, got {[tuple(c.shape[-2:]) for c in crops]}")
+            raise ConfigError(
+                f"the first two crops must be global crops of equal size, got {[tuple(c.shape[-2:]) for c in crops]}"
+            )
         views = self.student(crops).unflatten(0, (len(crops), -1))
         with torch.no_grad():
             logits = self.teacher(crops[:2])

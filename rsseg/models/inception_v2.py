@@ -90,7 +90,7 @@ class InceptionV2(BaseModule):
     def __init__(self, release: str = "caffe", frozen: bool = True, init_cfg: Any = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if release not in _BLOCKS:
-            raise ConfigError(f"release={release!r}; there are {', '.join(_BLOCKS)}")
+            raise ConfigError(f"release={release!r}: expected one of: {', '.join(_BLOCKS)}")
         self.release, self.frozen, self.blocks = release, frozen, _BLOCKS[release]
         factor, offset = _RANGE[release]
         scale = [factor * std for std in _STD]
@@ -144,9 +144,10 @@ class InceptionV2(BaseModule):
             if wrong:
                 release = "slim" if "conv1_7x7_s2_depthwise.weight" in shapes else "caffe"
                 raise ConfigError(
-                    f"{config['checkpoint']}: {len(wrong)} of {len(own)} weights are missing or of another shape, such "
-                    f"as {wrong[0]}. The model is release={self.release!r}, the file looks like {release!r}; "
-                    "tools/convert_weights.py FILE OUT makes one of a file of others and says what it is"
+                    f"{config['checkpoint']}: {len(wrong)} of {len(own)} weights are missing or have another shape "
+                    f"(first: {wrong[0]}). The model has release={self.release!r}, but the file looks like "
+                    f"{release!r}; "
+                    "third-party weights must be converted first: python tools/convert_weights.py FILE OUT"
                 )
         super().init_weights()
 

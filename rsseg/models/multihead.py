@@ -139,7 +139,7 @@ class MultiHeadSegmentor(Segmentor):
     def _head_of(self, meta: dict) -> str:
         name = meta.get("dataset_name", next(iter(self.heads)))
         if name not in self.heads:
-            raise ConfigError(f"no head for dataset {name!r}; the model has {', '.join(self.heads)}")
+            raise ConfigError(f"no head for dataset {name!r}; the model has heads for: {', '.join(self.heads)}")
         return name
 
     def _resize(self, logits: torch.Tensor, size: Any) -> torch.Tensor:

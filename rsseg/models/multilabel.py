@@ -105,8 +105,8 @@ class HiddenMultiLabelHead(MultiLabelClsHead):
         last = feats[-1]
         if last[0].numel() != self.in_channels:
             raise ConfigError(
-                f"the head is for {self.in_channels} numbers per image, but {tuple(last.shape[1:])} come: images of "
-                "another size (S-CNN is for 120 x 120), or set model.head.in_channels"
+                f"the head expects {self.in_channels} features per image, but got {tuple(last.shape[1:])}; use images "
+                "of the size that the model was made for (S-CNN: 120 x 120), or set model.head.in_channels"
             )
         return functional.relu(self.fc(last.flatten(1)))
 

@@ -45,7 +45,7 @@ class SCNN(BaseModule):
         super().__init__(init_cfg=list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
         if len(kernels) != len(channels) or not all(0 <= i < len(channels) for i in out_indices):
             raise ConfigError(
-                f"kernels {kernels} and out_indices {out_indices} do not fit {len(channels)} convolutions"
+                f"kernels={kernels} and out_indices={out_indices} do not match {len(channels)} convolutions"
             )
         self.out_indices = tuple(out_indices)
         widths = [in_channels, *channels[:-1]]

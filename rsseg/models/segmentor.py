@@ -73,9 +73,10 @@ def check_pretrained(backbone: Any) -> None:
     there = sum(k in own and torch.equal(own[k].cpu(), v.to("cpu", own[k].dtype)) for k, v in file.items())
     if 2 * there < len(file):
         raise ConfigError(
-            f"{config['checkpoint']}: only {there} of its {len(file)} weights went into {type(backbone).__name__}. "
-            "Files of others are converted by tools/convert_weights.py FILE OUT; those of whole models need "
-            "prefix='backbone.'"
+            f"{config['checkpoint']}: only {there} of its {len(file)} weights were loaded into "
+            f"{type(backbone).__name__}. "
+            "Third-party weights must be converted first: python tools/convert_weights.py FILE OUT; files of whole "
+            "models require prefix='backbone.'"
         )
 
 

@@ -123,7 +123,9 @@ class UNetHead(BaseDecodeHead):
         if head not in ("released", "printed", "plain"):
             raise ConfigError(f"head must be 'released', 'printed' or 'plain', not {head!r}")
         if len(in_channels) != len(decoder_channels):
-            raise ConfigError(f"{len(in_channels)} maps need as many blocks, got decoder_channels={decoder_channels}")
+            raise ConfigError(
+                f"{len(in_channels)} maps require as many decoder blocks, got decoder_channels={decoder_channels}"
+            )
         norm_cfg = norm_cfg or dict(type="BN")
         kwargs.setdefault("in_index", list(range(len(in_channels))))
         xavier = dict(type="Xavier", distribution="uniform", name="conv_seg")

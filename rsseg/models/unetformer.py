@@ -186,10 +186,11 @@ class UNetFormerHead(BaseDecodeHead):
         **kwargs: Any,
     ) -> None:
         if len(in_channels) != 4:
-            raise ConfigError(f"UNetFormer needs the four maps of a backbone, got in_channels={in_channels}")
+            raise ConfigError(f"UNetFormer requires the four maps of a backbone, got in_channels={in_channels}")
         if channels % num_heads or window_size % 2:
             raise ConfigError(
-                f"channels={channels} must be a multiple of num_heads={num_heads}, window_size={window_size} even"
+                f"channels={channels} must be a multiple of num_heads={num_heads}, and window_size={window_size} must "
+                "be even"
             )
         norm_cfg = norm_cfg or dict(type="BN")
         kwargs.setdefault("in_index", list(range(4)))

@@ -27,10 +27,13 @@ def agreement_text(agreement: Agreement) -> str:
     lines = [
         boxed(["class", "IoU", "F1", "first %", "second %"], rows),
         f"equal pixels {100 * agreement.equal:.2f} %  mIoU {mean:.2f}  kappa {agreement.kappa:.4f}",
-        f"{len(agreement.names)} images, {confusion.sum()} pixels compared, {agreement.unlabelled} unlabelled left out",
+        f"{len(agreement.names)} images, {confusion.sum()} pixels compared, {agreement.unlabelled} unlabelled pixels "
+        "left out",
     ]
     if any(agreement.alone):
-        lines.append(f"only the first folder has {agreement.alone[0]} files, only the second {agreement.alone[1]}")
+        lines.append(
+            f"{agreement.alone[0]} files are in the first folder only, {agreement.alone[1]} in the second only"
+        )
     return "\n".join(lines)
 
 

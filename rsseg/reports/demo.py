@@ -80,8 +80,8 @@ class Demo:
                 done.result()
 
     def _tool(self, name: str, args: Sequence[object]) -> None:
-        shown = [str(arg).replace(f"{self.root}{os.sep}", "") for arg in args]
-        self.say(f"      python tools/{name}.py {' '.join(shown)}")
+        words = [str(arg).replace(f"{self.root}{os.sep}", "") for arg in args]
+        self.say(f"      python tools/{name}.py {' '.join(words)}")
         log = WORK / "logs" / f"{next(self._numbers):02}_{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         path = os.pathsep.join(filter(None, [str(self.root), os.environ.get("PYTHONPATH")]))
@@ -91,7 +91,7 @@ class Demo:
             code = subprocess.call(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
         if code:
             raise JobError(
-                f"tools/{name}.py failed with exit status {code} (all of it: {log})\n{log.read_text()[-4000:]}"
+                f"tools/{name}.py failed with exit status {code} (complete output: {log})\n{log.read_text()[-4000:]}"
             )
 
     def _folder(self, predictor: str, name: str) -> Path:

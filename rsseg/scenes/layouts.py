@@ -61,7 +61,7 @@ def _image(array: NDArray[np.uint8] | NDArray[np.uint16], suffix: str, *flags: i
     ordered = array[..., ::-1] if array.ndim == 3 else array
     done, data = cv2.imencode(suffix, np.ascontiguousarray(ordered), list(flags))
     if not done:
-        raise ConfigError(f"OpenCV can't write {suffix} images")
+        raise ConfigError(f"OpenCV cannot write {suffix} images")
     return bytes(data)
 
 

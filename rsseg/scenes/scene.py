@@ -109,7 +109,7 @@ def check_size(size: int | tuple[int, int]) -> tuple[int, int]:
     """
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(n, int) and 32 <= n <= 8192 for n in pair):
-        raise ConfigError(f"size must be one or two integers of 32..8192 pixels, got {size!r}")
+        raise ConfigError(f"size must be one or two integers from 32 to 8192 (pixels), got {size!r}")
     return pair[0], pair[1]
 
 
@@ -120,9 +120,9 @@ def check_ranges(gsd: float | None, nodata: float) -> None:
         ValueError: One is outside its range.
     """
     if gsd is not None and not 0.05 <= gsd <= 5:
-        raise ConfigError(f"gsd must be 0.05..5 metres per pixel, got {gsd!r}")
+        raise ConfigError(f"gsd must be 0.05 to 5 (metres per pixel), got {gsd!r}")
     if not 0 <= nodata <= 1:
-        raise ConfigError(f"nodata must be a probability 0..1, got {nodata!r}")
+        raise ConfigError(f"nodata must be a probability from 0 to 1, got {nodata!r}")
 
 
 def check_themes(theme: str | Sequence[str] | None) -> list[str]:
@@ -134,7 +134,7 @@ def check_themes(theme: str | Sequence[str] | None) -> list[str]:
     names = list(THEMES) if theme is None else [theme] if isinstance(theme, str) else list(theme)
     unknown = [name for name in names if name not in THEMES]
     if unknown or not names:
-        raise ConfigError(f"unknown theme {unknown[0] if unknown else theme!r}; there are {', '.join(THEMES)}")
+        raise ConfigError(f"unknown theme {unknown[0] if unknown else theme!r}; expected one of: {', '.join(THEMES)}")
     return names
 
 

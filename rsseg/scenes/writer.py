@@ -96,7 +96,7 @@ def write_scenes(
     recipe = _checked(layout, seed, size, theme, gsd, nodata)
     for name, value in (("count", count), ("workers", workers)):
         if not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{name} must be an integer of 1 or more, got {value!r}")
+            raise ConfigError(f"{name} must be an integer of at least 1, got {value!r}")
     lists = _splits(layout, count, val, test)
     out = Path(out)
     recipe.claim(out)
@@ -116,9 +116,9 @@ def _checked(
 ) -> Recipe:
     """The recipe of checked arguments."""
     if layout not in LAYOUTS:
-        raise ConfigError(f"unknown layout {layout!r}; there are {', '.join(LAYOUTS)}")
+        raise ConfigError(f"unknown layout {layout!r}; expected one of: {', '.join(LAYOUTS)}")
     if not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"seed must be an integer of 0 or more, got {seed!r}")
+        raise ConfigError(f"seed must be an integer of at least 0, got {seed!r}")
     themes = check_themes(theme if theme is not None else LAYOUTS[layout].themes)
     check_ranges(gsd, nodata)
     fixed = 0.5 if gsd is None and layout == "landcover" else gsd
@@ -129,11 +129,11 @@ def _splits(layout: str, count: int, val: int | None, test: int | None) -> dict[
     """Image numbers of the land-cover lists; empty for the detection sets."""
     if layout != "landcover":
         if val is not None or test is not None:
-            raise ConfigError(f"val={val!r} and test={test!r} are options of 'landcover', not of {layout!r}")
+            raise ConfigError(f"val={val!r} and test={test!r} apply to the layout 'landcover' only, not to {layout!r}")
         return {}
     a, b = count // 5 if val is None else val, count // 5 if test is None else test
     if a < 0 or b < 0 or a + b > count:
-        raise ConfigError(f"val={val!r} and test={test!r} must be 0 or more and together at most count={count}")
+        raise ConfigError(f"val={val!r} and test={test!r} must be at least 0 and together at most count={count}")
     return {"train": range(count - a - b), "val": range(count - a - b, count - b), "test": range(count - b, count)}
 
 

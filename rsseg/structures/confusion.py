@@ -37,7 +37,9 @@ def confusion_matrix(pred: _Array, target: _Array, num_classes: int, ignore_inde
     closed last bin turns them into correct pixels of the last class.
     """
     if pred.shape != target.shape:
-        raise ValueError(f"prediction {tuple(pred.shape)} and target {tuple(target.shape)} differ in shape")
+        raise ValueError(
+            f"prediction and target must have the same shape, got {tuple(pred.shape)} and {tuple(target.shape)}"
+        )
     pred, target = pred.reshape(-1), target.reshape(-1)
     count = _count_array if isinstance(pred, np.ndarray) else _count_tensor
     table = _count_bytes(count, pred, target) if num_classes <= _BYTE else None
@@ -105,7 +107,7 @@ def _outside(counts: NDArray[np.int64], num_classes: int) -> list[int]:
 def _check(name: str, wrong: list[int], num_classes: int, ignore_index: int) -> None:
     if wrong:
         allowed = f"0..{num_classes - 1} and ignore {ignore_index}"
-        raise ValueError(f"{name} holds the value {wrong[0]}; allowed are {allowed}")
+        raise ValueError(f"{name} contains the value {wrong[0]}; allowed: {allowed}")
 
 
 def scores(

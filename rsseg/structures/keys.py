@@ -36,22 +36,22 @@ class KeyComparison:
 
 
 def compare_keys(
-    found: Mapping[str, Any], wanted: Mapping[str, Any], new: Iterable[str] = (), unused: Iterable[str] = ()
+    found: Mapping[str, Any], expected: Mapping[str, Any], new: Iterable[str] = (), unused: Iterable[str] = ()
 ) -> KeyComparison:
     """Compare what a file has with what a model wants.
 
     Args:
         found: The file's arrays, or their shapes, by key.
-        wanted: The model's.
+        expected: The model's.
         new: Keys that the file may lack; where it has them all the same, they are not used.
         unused: Keys that the model may lack; where it has them all the same, they are not used.
     """
     fresh, dropped = set(new), set(unused)
-    both = [key for key in wanted if key in found and key not in fresh | dropped]
-    shapes = {key: (_shape(found[key]), _shape(wanted[key])) for key in both}
+    both = [key for key in expected if key in found and key not in fresh | dropped]
+    shapes = {key: (_shape(found[key]), _shape(expected[key])) for key in both}
     return KeyComparison(
-        [key for key in wanted if key not in found and key not in fresh],
-        [key for key in found if key not in wanted and key not in dropped],
+        [key for key in expected if key not in found and key not in fresh],
+        [key for key in found if key not in expected and key not in dropped],
         [f"{key} {file} for {model}" for key, (file, model) in shapes.items() if file != model],
         [key for key, (file, model) in shapes.items() if file == model],
     )

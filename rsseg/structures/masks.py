@@ -153,7 +153,7 @@ def rle_counts(mask: MaskCrop, size: tuple[int, int]) -> NDArray[np.int64]:
     height, width = size
     h, w = mask.pixels.shape
     if mask.x < 0 or mask.y < 0 or mask.x + w > width or mask.y + h > height:
-        raise ValueError(f"mask at x={mask.x} y={mask.y} of size {(h, w)} leaves the canvas {size}")
+        raise ValueError(f"mask at x={mask.x} y={mask.y} of size {(h, w)} exceeds the canvas {size}")
     columns = np.zeros((w, h + 2), np.int8)
     columns[:, 1:-1] = mask.pixels.T
     col, row = np.nonzero(np.diff(columns, axis=1))

@@ -44,7 +44,7 @@ def tile_windows(
     tile_h, tile_w = (tile, tile) if isinstance(tile, int) else tile
     over_h, over_w = (overlap, overlap) if isinstance(overlap, int) else overlap
     if min(*size, tile_h, tile_w) <= 0:
-        raise ConfigError(f"image size {size} and tile {tile} must be positive")
+        raise ConfigError(f"image size and tile must be positive, got {size} and {tile}")
     if not (0 <= over_h < tile_h and 0 <= over_w < tile_w):
         raise ConfigError(f"overlap {overlap} must be at least 0 and less than the tile {tile}")
     x = _starts(size[1], tile_w, tile_w - over_w)
@@ -99,7 +99,7 @@ def assign_boxes(boxes: ArrayLike, windows: ArrayLike, iof_thr: float) -> NDArra
         ValueError: The threshold lies outside (0, 1].
     """
     if not 0 < iof_thr <= 1:
-        raise ConfigError(f"iof_thr must lie in (0, 1], not {iof_thr}")
+        raise ConfigError(f"iof_thr must be in (0, 1], got {iof_thr}")
     array = np.asarray(boxes, np.float64)
     iof = qbox_iof(array, windows) if array.ndim == 3 else hbox_iof(array, windows)
     return iof >= iof_thr - _TOLERANCE

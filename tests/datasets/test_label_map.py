@@ -55,7 +55,7 @@ def test_what_is_no_class_is_255_for_mmseg(tmp_path):
     data = _dataset(tmp_path, dict(label_offset=1), [{}, {}, {}], [0, 1, 4, 200])
     data.pipeline = Compose([dict(type="LoadAnnotations")])
     assert data[0]["gt_seg_map"][0].tolist() == [255, 0, 255, 255]
-    with pytest.raises(ValueError, match="value 0 is no label of Own"):
+    with pytest.raises(ValueError, match="value 0 is not a label value of Own"):
         Compose([dict(type="LoadLabels")])(data.get_data_info(0))
 
 

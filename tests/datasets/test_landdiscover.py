@@ -225,7 +225,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_goes_on(folders, tmp_path):
     error_summary = built.error_summary
     assert error_summary is not None and error_summary.startswith("4 files could not be used")
     for part in (
-        "5.png: value 8 is no label of LoveDA",
+        "5.png: value 8 is not a label value of LoveDA",
         "a_1.tif: its image is missing",
         "t1.png: is (32, 32) high",
         "00001.png",

@@ -47,7 +47,7 @@ def test_table_dataset_maps_raw_values(tmp_path):
 
 def test_unknown_label_values_name_the_file(tmp_path):
     data = TableDataset("potsdam", pipeline=LOAD, **write_pairs(tmp_path, [0, 7]))
-    with pytest.raises(ValueError, match=r"a\.png: value 7 is no label of Potsdam"):
+    with pytest.raises(ValueError, match=r"a\.png: value 7 is not a label value of Potsdam"):
         data[0]
 
 

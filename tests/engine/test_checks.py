@@ -112,7 +112,7 @@ def test_a_test_names_what_is_wrong_with_its_checkpoint(tmp_path, tiny):
 def test_a_training_ends_before_its_first_iteration_where_a_head_has_other_classes(tiny):
     wrong = Config(tiny.to_dict())
     wrong.model.decode_head.num_classes = 4
-    with pytest.raises(ValueError, match=r"model\.decode_head\.num_classes is 4, but data set 'rgb' has 3 classes"):
+    with pytest.raises(ValueError, match=r"model\.decode_head\.num_classes is 4, but dataset 'rgb' has 3 classes"):
         Runner.from_cfg(wrong).train()
     with pytest.raises(ValueError, match=r"model\.decode_head\.num_classes is 4"):
         Runner.from_cfg(wrong).test()

@@ -167,14 +167,20 @@ def test_a_backbone_does_not_start_afresh_in_silence(repo, name, tmp_path):
         model.init_weights()  # once is enough: training has gone on
 
     start("good.pth")
-    with pytest.raises(ValueError, match=r"model.pth: only 0 of its 1 weights went into .*tools/convert_weights.py"):
+    with pytest.raises(
+        ValueError, match=r"model.pth: only 0 of its 1 weights were loaded into .*tools/convert_weights.py"
+    ):
         start("model.pth")
     if name == "upernet_swin":  # mmseg's Swin takes the prefix off by itself; its names are not the official ones
         start("whole.pth")
-        with pytest.raises(ValueError, match=r"official.pth: only \d+ of its \d+ weights went into SwinTransformer"):
+        with pytest.raises(
+            ValueError, match=r"official.pth: only \d+ of its \d+ weights were loaded into SwinTransformer"
+        ):
             start("official.pth")
     else:
         start("whole.pth", prefix="backbone.")
         start("official.pth")
-        with pytest.raises(ValueError, match=r"whole.pth: only 0 of its \d+ weights went into ViT.*prefix='backbone.'"):
+        with pytest.raises(
+            ValueError, match=r"whole.pth: only 0 of its \d+ weights were loaded into ViT.*prefix='backbone.'"
+        ):
             start("whole.pth")

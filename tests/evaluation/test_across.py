@@ -41,13 +41,13 @@ def test_the_same_classes_need_no_common_ones(bases):
 
 
 def test_what_does_not_go_together_is_named(bases):
-    with pytest.raises(ValueError, match=r"--merge TABLE names common ones: landcover6, landcover6_urban"):
+    with pytest.raises(ValueError, match=r"name a common class table with --merge: landcover6, landcover6_urban"):
         use_dataset(config_of("openearthmap"), str(bases / "loveda.py"))
-    with pytest.raises(ValueError, match="there is no table that knows both"):
+    with pytest.raises(ValueError, match="no class table has both"):
         use_dataset(config_of("openearthmap"), str(bases / "potsdam.py"))
     with pytest.raises(ValueError, match="what becomes of deepglobe's classes"):
         use_dataset(config_of("openearthmap"), str(bases / "deepglobe.py"), "landcover6")
-    with pytest.raises(ValueError, match="one class table is needed, found none"):
+    with pytest.raises(ValueError, match="expected a test set with one class table, found none"):
         use_dataset(Config({}), str(bases / "loveda.py"))
 
 

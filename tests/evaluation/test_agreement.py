@@ -66,7 +66,7 @@ def test_sets_of_other_classes_meet_in_common_ones(tmp_path):
     found = compare_folders(*folders)
     assert found.equal == 3 / 4
     assert found.confusion[5].tolist() == [0, 1, 0, 0, 0, 1]
-    with pytest.raises(ValueError, match="name a common table, such as landcover6"):
+    with pytest.raises(ValueError, match="name a common class table with --merge, such as landcover6"):
         compare_folders(LabelFolder(first, "loveda"), LabelFolder(second, "openearthmap"))
 
 
@@ -124,14 +124,14 @@ def test_what_cannot_be_compared_is_named(hands, tmp_path):
     first, second = hands
     write(second.path, b=[[4]])
     found = compare_folders(first, second)
-    assert found.names == ["a"] and "b.tif is (1, 2) high and wide" in found.problems[0]
+    assert found.names == ["a"] and "b.tif has (1, 2) pixels (H, W)" in found.problems[0]
     write(second.path, b=[[9, 9]])
-    assert "value 9 is no label of OpenEarthMap" in compare_folders(first, second).problems[0]
+    assert "value 9 is not a label value of OpenEarthMap" in compare_folders(first, second).problems[0]
     with pytest.raises(ValueError, match=r"1 of 2 names in the list match no common file \(first: 'only'\)"):
         compare_folders(first, second, ["a", "only"])
     with pytest.raises(ValueError, match="list of files to compare is empty"):
         compare_folders(first, second, [])
-    with pytest.raises(ValueError, match="share no file name; they hold a and z"):
+    with pytest.raises(ValueError, match="have no file name in common; the first files are a and z"):
         compare_folders(first, LabelFolder(write(tmp_path / "third", z=[[1]]), "openearthmap"))
     with pytest.raises(FileNotFoundError, match="nowhere: no such folder; expected label files"):
         compare_folders(first, LabelFolder(tmp_path / "nowhere", "openearthmap"))

@@ -95,7 +95,7 @@ def test_a_table_shows_ours_beside_the_papers(tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("row,config,classes,params\n", "no column flops"),
+        ("row,config,classes,params\n", "missing columns flops"),
         ("row,config,classes,params,flops\nA,none.py,,,\n", "line 2: no config"),
         ("row,config,classes,params,flops\nA,two.py,,much,\n", "line 2: could not convert"),
     ],

@@ -53,7 +53,10 @@ def test_a_predicted_class_that_stays_out_does_not_count_but_is_told(monkeypatch
     out = evaluate([[0, 0, 0, 2, 1]], [[7, 5, 255, 3, 7]], "openearthmap", **options)
     assert (out["mIoU"], out["OA"]) == (100.0, 100.0)
     assert len(said) == 1
-    assert "2 labelled pixels (50.00 %) are predicted as classes that landcover6_urban leaves out" in said[0]
+    assert (
+        "2 labelled pixels (50.00 %) are not scored, since their predicted classes are not part of landcover6_urban"
+        in said[0]
+    )
 
 
 def test_a_class_that_one_set_has_nothing_for_is_not_scored():
@@ -76,7 +79,7 @@ def test_predictions_are_written_in_their_own_classes(tmp_path):
 
 
 def test_options_that_contradict_each_other():
-    with pytest.raises(ValueError, match="needs merge"):
+    with pytest.raises(ValueError, match="requires merge"):
         SegmentationMetric(predicted="openearthmap")
-    with pytest.raises(ValueError, match="have the value 255, not 0"):
+    with pytest.raises(ValueError, match="merge requires ignore_index=255, not 0"):
         SegmentationMetric(merge="landcover6", ignore_index=0)

@@ -91,7 +91,7 @@ def test_sets_are_scored_apart():
 
 
 def test_wrong_labels_name_the_file():
-    with pytest.raises(ValueError, match=r"y/1.png: target holds the value 4"):
+    with pytest.raises(ValueError, match=r"y/1.png: target contains the value 4"):
         evaluate([sample("t", [[0, 1]], [[0, 4]])], {"classes": ["a", "b"]})
 
 
@@ -104,5 +104,5 @@ def test_predictions_are_written_in_raw_values(tmp_path):
 
 
 def test_format_only_needs_a_folder():
-    with pytest.raises(ValueError, match="needs an output_dir"):
+    with pytest.raises(ValueError, match="requires output_dir"):
         SegmentationMetric(format_only=True)

@@ -111,7 +111,7 @@ def test_accuracy_where_label_sets_meet(tmp_path):
     assert found.unscored == ()
     with pytest.raises(ValueError, match=r"the reference loveda's; .*--merge"):
         Reference(reference.path, "loveda", None, "openearthmap")
-    with pytest.raises(ValueError, match="does not say what becomes of isaid's classes"):
+    with pytest.raises(ValueError, match="has no mapping for the classes of 'isaid'"):
         Reference(reference.path, "isaid", "landcover6", "openearthmap")
 
 

@@ -48,12 +48,24 @@ def test_names_decide_not_places(tmp_path, own):
 @pytest.mark.parametrize(
     ("rows", "extra", "message"),
     [
-        ([{"from": {"own": ["sea"]}}], {}, "what becomes of own's Low Land; name them"),
-        ([{"from": {"own": ["sea", "low land"]}}, {"from": {"own": ["sea"]}}], {}, "own's sea becomes c0 and c1"),
-        ([{"from": {"own": ["sea", "low land"]}}], {"unused": {"own": ["sea"]}}, "own's sea becomes c0 and unused"),
-        ([{"from": {"own": ["lake", "low land"]}}], {}, "'lake' is no class of T; it has: Low Land, sea"),
-        ([{"from": {"other": ["sea"]}}], {}, "what becomes of own's classes; it knows other"),
-        ([{}], {}, "it knows no set"),
+        ([{"from": {"own": ["sea"]}}], {}, "has no mapping for Low Land of 'own'; add each"),
+        (
+            [{"from": {"own": ["sea", "low land"]}}, {"from": {"own": ["sea"]}}],
+            {},
+            "class 'sea' of 'own' maps to both 'c0' and 'c1'",
+        ),
+        (
+            [{"from": {"own": ["sea", "low land"]}}],
+            {"unused": {"own": ["sea"]}},
+            "class 'sea' of 'own' maps to both 'c0' and 'unused'",
+        ),
+        ([{"from": {"own": ["lake", "low land"]}}], {}, "'lake' is not a class of T; expected one of: Low Land, sea"),
+        (
+            [{"from": {"other": ["sea"]}}],
+            {},
+            "has no mapping for the classes of 'own'; label sets with a mapping: other",
+        ),
+        ([{}], {}, "label sets with a mapping: none"),
     ],
 )
 def test_mistakes_are_named(tmp_path, own, rows, extra, message):

@@ -250,5 +250,5 @@ def test_a_network_that_is_not_frozen_learns():
     model = InceptionV2("caffe", frozen=False).train()
     model(torch.randn(2, 3, 64, 64))[0].sum().backward()
     assert model.conv1_7x7_s2.weight.grad.abs().sum() > 0
-    with pytest.raises(ValueError, match="release='v2'; there are caffe, slim"):
+    with pytest.raises(ValueError, match="release='v2': expected one of: caffe, slim"):
         InceptionV2("v2")

@@ -65,7 +65,7 @@ def test_the_loss_is_the_mean_over_images_and_classes():
 
 
 def test_images_of_another_size_are_named():
-    with pytest.raises(ValueError, match=r"57600 numbers per image, but \(64, 16, 16\) come"):
+    with pytest.raises(ValueError, match=r"57600 features per image, but got \(64, 16, 16\)"):
         classifier(3)(torch.zeros(1, 3, 64, 64))
 
 
@@ -75,12 +75,12 @@ def test_maps_for_segmentation():
         model = mmseg.registry.MODELS.build(config)
     maps = model(torch.zeros(1, 4, 24, 20))
     assert [tuple(m.shape) for m in maps] == [(1, 2, 24, 20), (1, 3, 12, 10), (1, 5, 6, 5)]
-    with pytest.raises(ValueError, match="do not fit 3 convolutions"):
+    with pytest.raises(ValueError, match="do not match 3 convolutions"):
         SCNN(out_indices=(3,))
 
 
 def test_a_backbone_does_not_start_afresh_in_silence(tmp_path):
     torch.save(dict(state_dict={"encoder_1.weight": torch.ones(2)}), tmp_path / "other.pth")
     start = dict(type="Pretrained", checkpoint=str(tmp_path / "other.pth"))
-    with pytest.raises(ValueError, match=r"other.pth: only 0 of its 1 weights went into SCNN"):
+    with pytest.raises(ValueError, match=r"other.pth: only 0 of its 1 weights were loaded into SCNN"):
         classifier(3, init_cfg=start).init_weights()

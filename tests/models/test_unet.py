@@ -159,7 +159,7 @@ def test_the_centre_is_two_convolutions_on_the_coarsest_map():
     ("changes", "message"),
     [
         (dict(head="new"), "head must be 'released', 'printed' or 'plain'"),
-        (dict(decoder_channels=(8, 4)), "as many blocks"),
+        (dict(decoder_channels=(8, 4)), "as many decoder blocks"),
     ],
 )
 def test_what_it_cannot_build_is_named(changes, message):

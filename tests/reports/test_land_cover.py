@@ -184,7 +184,7 @@ def test_regions_are_drawn_by_a_real_model(tmp_path, caplog):
         draw_similarity(encoder, few, out)
     with pytest.raises(ValueError, match="config has no model"):
         load_encoder({}, tmp_path / "model.pth")
-    with pytest.raises(ValueError, match="device 'fpga:9' is not there"):
+    with pytest.raises(ValueError, match="device 'fpga:9' is not available"):
         load_encoder(Config(dict(model=model)), tmp_path / "model.pth", "fpga:9")
     # as the release comes, without xBD's images
     for path in (tmp_path / "oem" / "houston" / "images").iterdir():
@@ -193,7 +193,7 @@ def test_regions_are_drawn_by_a_real_model(tmp_path, caplog):
     draw_similarity(encoder, counts, out, size=32)
     found = [(row["region"], row["images"]) for row in rows_of(out / "regions.csv")]
     assert found == [("accra", "2"), ("kyoto", "2"), ("aachen", "2"), ("tonga", "2"), ("lima", "1")]
-    assert "3 of 12 images are not there" in caplog.text
+    assert "3 of 12 images are missing" in caplog.text
 
 
 TRAINED = """
@@ -228,7 +228,7 @@ def test_a_map_of_regions_by_a_model_trained_here(tmp_path, run_tool, repo):
     rows = rows_of(tmp_path / "out" / "regions.csv")
     assert len(rows) == 6 and (tmp_path / "out" / "regions.png").is_file()
     gone = run_tool("label_statistics", tmp_path / "gone", config, "--encoder", config, work / "iter_3.pth")
-    assert gone.returncode == 1 and "iter_3.pth: no such checkpoint" in gone.stderr
+    assert gone.returncode == 1 and "iter_3.pth: checkpoint not found" in gone.stderr
     assert not (tmp_path / "gone").exists()  # before anything is counted
 
 
@@ -239,4 +239,4 @@ def test_as_a_command(tmp_path, run_tool):
     done = run_tool("label_statistics", tmp_path / "out", tmp_path / "config.py")
     assert done.returncode == 1
     assert "1 labels could not be used" in done.stderr and "lima_2.tif" in done.stderr
-    assert "11 images, 17 segments, 1.5 an image" in done.stderr
+    assert "11 images, 17 segments, 1.5 per image" in done.stderr

@@ -257,17 +257,17 @@ def test_a_folder_with_another_set_is_refused(sets: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "options", "message"),
     [
-        ("coco", {}, "unknown layout 'coco'; there are dota"),
+        ("coco", {}, "unknown layout 'coco'; expected one of: dota"),
         ("dota", {"count": 0}, "count must be .* got 0"),
         ("dota", {"seed": -1}, "seed must be .* got -1"),
         ("dota", {"size": 16}, "size must be .* got 16"),
         ("dota", {"size": (64, 64, 64)}, "size must be"),
-        ("dota", {"theme": "moon"}, "unknown theme 'moon'; there are port"),
+        ("dota", {"theme": "moon"}, "unknown theme 'moon'; expected one of: port"),
         ("dota", {"theme": []}, r"unknown theme \[\]"),
         ("dota", {"gsd": 0.0}, "gsd must be .* got 0.0"),
         ("dota", {"nodata": 1.5}, "nodata must be .* got 1.5"),
         ("dota", {"workers": 0}, "workers must be .* got 0"),
-        ("dota", {"val": 1}, "val=1 .* options of 'landcover'"),
+        ("dota", {"val": 1}, "val=1 .* apply to the layout 'landcover'"),
         ("landcover", {"val": 2, "test": 3}, "val=2 and test=3 .* count=4"),
     ],
 )

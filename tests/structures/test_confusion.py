@@ -38,11 +38,11 @@ def test_ignoring_a_class_drops_its_pixels():
 @pytest.mark.parametrize(
     ("pred", "target", "message"),
     [
-        ([0, 1], [0, 7], "target holds the value 7"),
-        ([0, 7], [0, 1], "prediction holds the value 7"),
-        ([0, -1], [0, 1], "prediction holds the value -1"),
-        ([0, 300], [0, 1], "prediction holds the value 300"),
-        ([0, 1], [0, -3], "target holds the value -3"),
+        ([0, 1], [0, 7], "target contains the value 7"),
+        ([0, 7], [0, 1], "prediction contains the value 7"),
+        ([0, -1], [0, 1], "prediction contains the value -1"),
+        ([0, 300], [0, 1], "prediction contains the value 300"),
+        ([0, 1], [0, -3], "target contains the value -3"),
     ],
 )
 @of_both_kinds
@@ -66,7 +66,7 @@ def test_more_than_256_classes(make):
 
 
 def test_shapes_must_agree():
-    with pytest.raises(ValueError, match="differ in shape"):
+    with pytest.raises(ValueError, match="must have the same shape"):
         confusion_matrix(torch.zeros(2, 3), torch.zeros(3, 2), 2)
 
 

@@ -76,7 +76,7 @@ def test_rle_of_a_crop_in_a_large_canvas() -> None:
 
 
 def test_mask_beyond_its_canvas_is_an_error() -> None:
-    with pytest.raises(ValueError, match="leaves the canvas"):
+    with pytest.raises(ValueError, match="exceeds the canvas"):
         rle_counts(MaskCrop(2, 0, np.ones((2, 2), bool)), (3, 3))
 
 

@@ -139,7 +139,9 @@ def test_what_is_not_there_is_said_before_anything_is_tested(repo, tmp_path, mon
     there, error_summary = check_sets(configs)
     assert list(there) == ["potsdam"] and error_summary is not None
     assert error_summary.startswith("not tested on 2 of 3 sets:\nflair: flair: nothing in data/flair")
-    assert "floodnet: " in error_summary and "--sets names those" in error_summary and "potsdam:" not in error_summary
+    assert (
+        "floodnet: " in error_summary and "choose sets with --sets" in error_summary and "potsdam:" not in error_summary
+    )
     assert check_sets(there) == (there, None)
     with pytest.raises(FileNotFoundError, match="flair: flair: nothing in data/flair"):
         check_sets({"flair": configs["flair"]})
@@ -167,10 +169,10 @@ def test_a_set_brings_its_words(repo):
     cfg = configs["fast"]
     assert (cfg.model.vocabulary, cfg.test_dataloader.dataset.data_root) == ("fast", "/disks/x")
     assert cfg.test_evaluator == dict(type="SegmentationMetric", only_true=True)
-    with pytest.raises(ValueError, match="iasid: must be SET=DIR with a SET of flair"):
+    with pytest.raises(ValueError, match="iasid: expected SET=DIR, where SET is one of: flair"):
         vocabulary_configs(str(repo / "configs/landdiscover/gsnet_vitb16.py"), bases, ["fast"], ["iasid=/disks/x"])
     fixed = Config.fromfile(repo / "configs/potsdam/unet_r50.py")
     with pytest.raises(ValueError, match="classes of a Segmentor are fixed"):
         use_vocabulary(fixed, bases / "flair.py")
-    with pytest.raises(ValueError, match="a test set of one class table is needed"):
+    with pytest.raises(ValueError, match="expected a test set with one class table"):
         use_vocabulary(Config(dict(model=dict(vocabulary=["a"]))), bases / "landdiscover.py")

@@ -81,7 +81,7 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         if dim % heads:
-            raise ConfigError(f"{heads} attention heads cannot share {dim} channels evenly")
+            raise ConfigError(f"{dim} channels must be divisible by {heads} attention heads")
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)

@@ -74,7 +74,7 @@ class DCNv3(nn.Module):
     def __init__(self, channels: int, groups: int, offset_scale: float = 1.0) -> None:
         super().__init__()
         if channels % groups:
-            raise ConfigError(f"{groups} groups do not divide {channels} channels")
+            raise ConfigError(f"{channels} channels must be divisible by {groups} groups")
         self.groups = groups
         self.offset_scale = offset_scale
         self.dw_conv = nn.Sequential(

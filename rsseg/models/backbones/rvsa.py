@@ -55,7 +55,7 @@ class RVSAttention(nn.Module):
     def __init__(self, dim: int, heads: int, window: int = 7) -> None:
         super().__init__()
         if dim % heads:
-            raise ConfigError(f"{heads} attention heads cannot share {dim} channels evenly")
+            raise ConfigError(f"{dim} channels must be divisible by {heads} attention heads")
         self.heads, self.window = heads, window
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
@@ -167,7 +167,9 @@ class RVSA(PlainTransformer):
         init_cfg: Any = None,
     ) -> None:
         if len(out_indices) != 4 or sorted(set(out_indices)) != list(out_indices) or out_indices[-1] >= depth:
-            raise ConfigError(f"out_indices={out_indices}: must be four block numbers from 0 to {depth - 1}, rising")
+            raise ConfigError(
+                f"out_indices={out_indices}: expected four increasing block numbers from 0 to {depth - 1}"
+            )
         attentions = [
             RVSAttention(embed_dims, num_heads, window) if i % interval else Attention(embed_dims, num_heads)
             for i in range(1, depth + 1)

@@ -180,10 +180,10 @@ class ViT(PlainTransformer):
     ) -> None:
         side = img_size // PATCH
         if positions not in ("absolute", "relative"):
-            raise ConfigError(f"positions={positions!r}: allowed are 'absolute' and 'relative'")
+            raise ConfigError(f"positions={positions!r}: expected 'absolute' or 'relative'")
         least = 3 if positions == "relative" else 1
         if img_size % PATCH or side < least:
-            raise ConfigError(f"img_size={img_size}: must be a multiple of {PATCH}, {least * PATCH} or more")
+            raise ConfigError(f"img_size={img_size}: expected a multiple of {PATCH} of at least {least * PATCH}")
         relative = positions == "relative"
         attentions = [
             RelativeAttention(embed_dims, num_heads, side) if relative else Attention(embed_dims, num_heads)

@@ -192,7 +192,7 @@ class ViTAdapter(BaseModule):
         super().__init__(init_cfg)
         for name, value, unit in (("img_size", img_size, _PATCH), ("depth", depth, len(_STRIDES))):
             if value < 1 or value % unit:
-                raise ConfigError(f"{name}={value}: must be a positive multiple of {unit}")
+                raise ConfigError(f"{name}={value}: expected a positive multiple of {unit}")
         self.with_cp = with_cp
         self.grid = (img_size // _PATCH, img_size // _PATCH)
         norm_cfg = norm_cfg or dict(type="BN")

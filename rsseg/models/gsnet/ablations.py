@@ -131,7 +131,7 @@ class SpecialistGSNet(GSNet):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         if self.dino is None or "clip" in self.decoder.guidance:
-            raise ConfigError("SpecialistGSNet needs dino, and decoder.guidance without 'clip'")
+            raise ConfigError("SpecialistGSNet requires dino, and a decoder.guidance without 'clip'")
         self.clip.visual.requires_grad_(False)
 
     def extract_feat(self, inputs: torch.Tensor) -> Streams:

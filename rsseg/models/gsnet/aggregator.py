@@ -304,7 +304,7 @@ class Aggregator(nn.Module):
         super().__init__()
         if grid % window or channels % heads:
             raise ConfigError(
-                f"windows of {window} must fill a grid of {grid}, {heads} heads share {channels} channels"
+                f"grid={grid} must be divisible by window={window}, and channels={channels} by heads={heads}"
             )
         self.guidance_projection = nn.Sequential(nn.Conv2d(embed, channels, 3, padding=1), nn.ReLU())
         self.text_guidance_projection = nn.Sequential(nn.Linear(embed, channels), nn.ReLU())

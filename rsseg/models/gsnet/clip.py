@@ -62,7 +62,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         if width % heads:
-            raise ConfigError(f"heads={heads}: must divide width={width}")
+            raise ConfigError(f"heads={heads}: expected a divisor of width={width}")
         self.heads = heads
         for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
             self.register_parameter(name, nn.Parameter(torch.empty(width, width).normal_(0, width**-0.5)))
@@ -249,7 +249,7 @@ class CLIP(BaseModule):
         ends = tokens.argmax(1)
         length = int(ends.max()) + 1
         if length > self.context:
-            raise ConfigError(f"texts of {length} tokens: CLIP reads at most {self.context}")
+            raise ConfigError(f"the texts have {length} tokens; CLIP reads at most {self.context}")
         device = self.token_embedding.weight.device
         tokens, ends = tokens[:, :length].to(device), ends.to(device)
         x = self.token_embedding(tokens) + self.positional_embedding[:length]
@@ -265,8 +265,10 @@ class CLIP(BaseModule):
 
 def _check(visual: Mapping[str, Any], resolution: int, taps: Sequence[int], activation: str) -> None:
     if resolution % visual["patch"] or resolution <= 0:
-        raise ConfigError(f"resolution={resolution}: must be a multiple of the patches' {visual['patch']} pixels")
+        raise ConfigError(f"resolution={resolution}: expected a multiple of the patch size, {visual['patch']} pixels")
     if any(not 0 <= tap < visual["layers"] - 1 for tap in taps):
-        raise ConfigError(f"taps={tuple(taps)}: allowed are 0 to {visual['layers'] - 2}, the blocks before the last")
+        raise ConfigError(
+            f"taps={tuple(taps)}: expected numbers from 0 to {visual['layers'] - 2}, the blocks before the last"
+        )
     if activation not in _ACTIVATIONS:
-        raise ConfigError(f"activation={activation!r}: allowed are {', '.join(_ACTIVATIONS)}")
+        raise ConfigError(f"activation={activation!r}: expected one of: {', '.join(_ACTIVATIONS)}")

@@ -61,24 +61,24 @@ def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> S
     out: State = {}
     for path in paths:
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file with CLIP's weights. {_advice(patch, path)}")
+            raise FileNotFoundError(f"{path}: file with the weights of CLIP not found. {_advice(patch, path)}")
         out = translate(read_clip_state(path), path) | out
     names = ", ".join(map(str, paths))
     if out and all(key.startswith("visual.") for key in out):
         raise DataError(
-            f"{names}: has the tower for images alone; name a file with the texts' beside it, weights=[FILE, OTHER]. "
+            f"{names}: has the image encoder only; name a file with the text encoder too: weights=[FILE, OTHER]. "
             f"{_advice(patch, paths[0])}"
         )
     problems = compare_keys(out, wanted)
     if problems:
-        raise DataError(f"{names}: does not fit this CLIP: {problems}. {_advice(patch, paths[0])}")
+        raise DataError(f"{names}: does not match this CLIP model: {problems}. {_advice(patch, paths[0])}")
     return {key: out[key].float() for key in wanted}
 
 
 def _advice(patch: int, path: Path) -> str:
     """Where files with weights are to be had, and by what command."""
     if patch not in _SOURCES:
-        return "Give a file of the model that the config describes"
+        return "Use a file of the model that the config describes"
     name, digest = _SOURCES[patch]
     target = path.with_name(name)
     lines = [
@@ -136,7 +136,7 @@ def _from_timm(state: State, file: str | Path) -> State:
     for key, value in state.items():
         if key == "head.bias":
             if value.any():
-                raise DataError(f"{file}: its head has a bias, which CLIP has no place for")
+                raise DataError(f"{file}: its head has a bias, which CLIP does not have")
             continue
         name = key
         for pattern, replacement in _TIMM:

@@ -109,7 +109,7 @@ class ResidualDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if set(guidance) - {"clip", "dino"} or len(set(guidance)) != len(guidance):
-            raise ConfigError(f"guidance={tuple(guidance)}: allowed are 'clip' and 'dino', each once")
+            raise ConfigError(f"guidance={tuple(guidance)}: expected 'clip' and 'dino', each at most once")
         self.guidance = tuple(guidance)
         if "clip" in guidance:
             self.CLIP_decoder_guidance_projection = _projections(guidance_in, guidance_channels)
@@ -145,7 +145,7 @@ class ResidualDecoder(nn.Module):
             for name in self.guidance:
                 own = maps[name]
                 if own is None:
-                    raise ConfigError(f"the decoder takes guidance of {name!r}, but the model has no such stream")
+                    raise ConfigError(f"decoder.guidance names {name!r}, but the model has no such encoder")
                 given.append(getattr(self, f"{name.upper()}_decoder_guidance_projection")[i](own[i]))
             stages.append(stage.of_guidance(torch.cat(given, dim=1)) if given else None)
         return stages

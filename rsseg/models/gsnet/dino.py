@@ -98,11 +98,11 @@ class DINO(BaseModule):
     ) -> None:
         super().__init__()
         if width % heads:
-            raise ConfigError(f"heads={heads}: must divide width={width}")
+            raise ConfigError(f"heads={heads}: expected a divisor of width={width}")
         if resolution % patch or resolution <= 0:
-            raise ConfigError(f"resolution={resolution}: must be a multiple of the patches' {patch} pixels")
+            raise ConfigError(f"resolution={resolution}: expected a multiple of the patch size, {patch} pixels")
         if any(not 0 <= tap < layers for tap in taps):
-            raise ConfigError(f"taps={tuple(taps)}: allowed are 0 to {layers - 1}")
+            raise ConfigError(f"taps={tuple(taps)}: expected numbers from 0 to {layers - 1}")
         self.channels, self.resolution, self.taps, self.weights = width, resolution, tuple(taps), weights
         self.table_side, self.grid, self.frozen = grid, resolution // patch, frozen
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -187,14 +187,17 @@ def read_dino(file: str, wanted: Mapping[str, torch.Size]) -> State:
         ValueError: The file cannot be read, weights are missing or unexpected, or have another shape than the model's.
     """
     path = Path(file)
-    advice = "Pre-train one: python tools/train.py configs/dino/vit_b8_landdiscover.py, or take GSNet's (key 'teacher')"
+    advice = (
+        "Pre-train one: python tools/train.py configs/dino/vit_b8_landdiscover.py, or use the one of GSNet "
+        "(key 'teacher')"
+    )
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file with DINO's weights. {advice}")
+        raise FileNotFoundError(f"{path}: file with the weights of DINO not found. {advice}")
     state = read_state(path)
     of_teacher = {key.removeprefix("teacher."): value for key, value in state.items() if key.startswith("teacher.")}
     bare = {key.replace("module.", "").replace("backbone.", ""): value for key, value in (of_teacher or state).items()}
     plain = {key: value for key, value in bare.items() if not key.startswith("head.")}
     problems = compare_keys(plain, wanted)
     if problems:
-        raise ConfigError(f"{path}: does not fit this DINO: {problems}. {advice}")
+        raise ConfigError(f"{path}: does not match this DINO model: {problems}. {advice}")
     return plain

@@ -25,7 +25,9 @@ def scaling(channels: int, out: int, grid: int, target: int) -> nn.Module:
         ValueError: Neither number of places divides the other.
     """
     if max(grid, target) % min(grid, target):
-        raise ConfigError(f"a grid of {grid} x {grid} places can't be brought to {target} x {target} by a whole factor")
+        raise ConfigError(
+            f"a grid of {grid} x {grid} positions cannot be resized to {target} x {target} by an integer factor"
+        )
     factor = max(grid, target) // min(grid, target)
     make = nn.Conv2d if grid >= target else nn.ConvTranspose2d
     return make(channels, out, factor, stride=factor)

@@ -45,11 +45,11 @@ class FiveViews:
     def __init__(self, size: int = 640, crop: int | Sequence[int] = 384, overlap: float = 0.333) -> None:
         if not isinstance(crop, int):
             if len(set(crop)) != 1:
-                raise ConfigError(f"crop_size={tuple(crop)}: the five views are squares")
+                raise ConfigError(f"crop_size={tuple(crop)}: expected a square, since the five views are squares")
             crop = crop[0]
         self.size, self.crop, stride = size, crop, int(crop * (1 - overlap))
         if stride < 1 or size < crop or (size - crop) % stride:
-            raise ConfigError(f"windows of {crop}, {stride} apart, do not fill a canvas of {size} pixels")
+            raise ConfigError(f"windows of {crop} pixels with stride {stride} do not cover {size} pixels exactly")
         steps = range(0, size - crop + 1, stride)
         self.places = [(slice(y, y + crop), slice(x, x + crop)) for y in steps for x in steps]
 

@@ -30,7 +30,7 @@ def _tokenizer() -> Any:
     try:
         from open_clip.tokenizer import SimpleTokenizer
     except ImportError as error:
-        raise MissingPackageError('texts need the tokenizer of open_clip: pip install "rsseg[optional]"') from error
+        raise MissingPackageError('texts require the tokenizer of open_clip: pip install "rsseg[optional]"') from error
     return SimpleTokenizer()
 
 
@@ -54,16 +54,18 @@ class Vocabulary:
 
     def __init__(self, names: Sequence[str], template: str = TEMPLATE, context: int = 77) -> None:
         if isinstance(names, str):
-            raise ConfigError(f"names={names!r}: must be a list of names")
+            raise ConfigError(f"names={names!r}: expected a list of names")
         self.names = tuple(names)
         self.context = context
         if template.count("{}") != 1:
-            raise ConfigError(f"template={template!r}: must have one {{}} where the name goes")
+            raise ConfigError(f"template={template!r}: expected exactly one {{}}, which stands for the class name")
         read = [name.split(", ")[0].strip() for name in self.names]
         small = [name.lower() for name in read]  # as the tokenizer sees them
         twice = sorted({name for name in small if small.count(name) > 1})
         if not read or not all(read) or twice:
-            raise ConfigError(f"names {list(names)}: must be one or more, none of them empty or twice (twice: {twice})")
+            raise ConfigError(
+                f"names {list(names)}: expected at least one name, none of them empty or repeated (repeated: {twice})"
+            )
         self.prompts = tuple(template.replace("{}", name) for name in read)
 
     @classmethod
@@ -99,7 +101,9 @@ class Vocabulary:
         rows = [[tokenizer.sot_token_id, *tokenizer.encode(prompt), tokenizer.eot_token_id] for prompt in self.prompts]
         for prompt, row in zip(self.prompts, rows, strict=True):
             if len(row) > self.context:
-                raise ConfigError(f"{prompt!r} has {len(row)} tokens: CLIP reads at most {self.context}; shorten it")
+                raise ConfigError(
+                    f"{prompt!r} has {len(row)} tokens, but CLIP reads at most {self.context}; shorten the name"
+                )
         out = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
         for i, row in enumerate(rows):
             out[i, : len(row)] = torch.tensor(row)

@@ -37,8 +37,8 @@ def check_labels(target: torch.Tensor, classes: int) -> torch.Tensor:
     wrong = target[labelled & ((target < 0) | (target >= classes))]
     if wrong.numel():
         raise ConfigError(
-            f"label {int(wrong[0])}: the vocabulary has the classes 0 to {classes - 1}; "
-            f"pixels without a label have {IGNORE}"
+            f"label {int(wrong[0])}: expected 0 to {classes - 1}, the classes of the vocabulary, "
+            f"or {IGNORE} for pixels without a label"
         )
     return labelled
 
@@ -82,7 +82,7 @@ class VocabularySegmentor(BaseSegmentor):
         self.test_cfg = dict(test_cfg or dict(mode=self.modes[0]))
         if self.test_cfg.get("mode") not in self.modes:
             allowed = ", ".join(map(repr, self.modes))
-            raise ConfigError(f"test_cfg.mode={self.test_cfg.get('mode')!r}: allowed are {allowed}")
+            raise ConfigError(f"test_cfg.mode={self.test_cfg.get('mode')!r}: expected one of: {allowed}")
         self._texts = TextCache()
         self.set_vocabulary(vocabulary)
 

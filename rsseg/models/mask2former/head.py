@@ -72,7 +72,9 @@ class Mask2FormerDecoder(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if num_classes < 2:
-            raise ConfigError(f"num_classes={num_classes}: Mask2Former needs two or more, one may be background")
+            raise ConfigError(
+                f"num_classes={num_classes}: Mask2Former requires at least two classes, one of which may be background"
+            )
         self.num_classes = self.out_channels = num_classes
         self.channels = channels
         self.ignore_index = ignore_index

@@ -112,9 +112,9 @@ class PixelDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if len(in_channels) != _LEVELS + 1:
-            raise ConfigError(f"in_channels={list(in_channels)}: needs the channels of {_LEVELS + 1} maps")
+            raise ConfigError(f"in_channels={list(in_channels)}: expected the channels of {_LEVELS + 1} maps")
         if dim % _GROUPS:
-            raise ConfigError(f"{dim} channels: must be a multiple of {_GROUPS}")
+            raise ConfigError(f"{dim} channels: expected a multiple of {_GROUPS}")
         coarse = list(in_channels[:0:-1])
         norm = dict(type="GN", num_groups=_GROUPS)
         plain = dict(norm_cfg=norm, act_cfg=None)

@@ -93,7 +93,9 @@ class SideAdapter(nn.Module):
     ) -> None:
         super().__init__()
         if resolution % patch or taps > layers:
-            raise ConfigError(f"resolution={resolution} must be a multiple of patch={patch}, and layers >= taps={taps}")
+            raise ConfigError(
+                f"resolution={resolution} must be a multiple of patch={patch}, and layers must be at least taps={taps}"
+            )
         self.resolution, self.grid = resolution, resolution // patch
         self.patch_embed = nn.Conv2d(3, width, patch, patch)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid**2, width))

@@ -78,7 +78,9 @@ class SAN(VocabularySegmentor):
         super().__init__(clip, vocabulary, template, data_preprocessor, test_cfg, init_cfg)
         blocks = self.clip.visual.transformer.resblocks
         if taps[0] != 0 or list(taps) != sorted(set(taps)) or taps[-1] >= len(blocks):
-            raise ConfigError(f"taps={tuple(taps)}: must rise from 0 to less than CLIP's {len(blocks)} blocks")
+            raise ConfigError(
+                f"taps={tuple(taps)}: expected increasing numbers from 0 to {len(blocks) - 1}, the blocks of CLIP"
+            )
         self.taps, self.train_cfg, self.settings = tuple(taps), train_cfg, LossSettings(**(loss or {}))
         self.adapter = SideAdapter(self.clip.channels, blocks[0].attn.heads, len(taps), **(adapter or {}))
         self.background = nn.Parameter(torch.randn(1, self.clip.embed) * self.clip.embed**-0.5)

@@ -65,8 +65,8 @@ def report_archive(root: Path, out: Path, version: str = "v1", metadata: Path | 
         save_figure(draw(tables(counts)), out / "figures" / f"{name}.png")
     totals = summary(counts, version)
     write_json(out / "totals.json", {**totals, "problems": problems})
-    rows = [(key.replace("_", " "), value) for key, value in totals.items()]
-    _log.info("\n%s\nwritten to %s", aligned(rows, left=2), out)
+    lines = [(key.replace("_", " "), value) for key, value in totals.items()]
+    _log.info("\n%s\nwritten to %s", aligned(lines, left=2), out)
     return counts
 
 

@@ -31,10 +31,10 @@ FLAGS = {
     "tiny": f"below {TINY} px",
     "border": "touches the border",
     "spills": "larger than its box",
-    "sparse": "fills little of its box",
-    "box": "is its whole box",
+    "sparse": "covers little of its box",
+    "box": "equals its whole box",
 }
-"""Key -> text of what may be odd about a mask."""
+"""Key -> text of what may be suspicious about a mask."""
 _SPILLS, _SPARSE, _BOX = 1.05, 0.1, 0.995
 _SIDE, _LEAST, _MARGIN = 192, 40, 1.4
 _QUALITY = 76
@@ -136,13 +136,13 @@ def _card(choice: Choice, image: NDArray[np.uint8] | None) -> Card:
 def _read(path: Path | None, size: tuple[int, int]) -> tuple[NDArray[np.uint8] | None, str]:
     """The image (H, W, 3), or ``None`` and what is wrong with it."""
     if path is None:
-        return None, "no image; say where it is with --images"
+        return None, "no image was found; name the folder of the images with --images"
     try:
         image = convert_to_rgb(path)
     except (DataError, OSError) as error:
         return None, str(error)
     if image.shape[:2] != size:
-        return None, f"{path}: the image has {image.shape[:2]} pixels, its labels {size}"
+        return None, f"{path}: the image has {image.shape[:2]} pixels (H, W), but its labels have {size}"
     return image, ""
 
 

@@ -38,16 +38,18 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
         ValueError: It does not fit the model, the config has none, or the device is not there.
     """
     if "model" not in config:
-        raise ConfigError("the encoder's config has no model; give the config that the checkpoint was trained with")
+        raise ConfigError(
+            "the config of the encoder has no 'model'; use the config that the checkpoint was trained with"
+        )
     if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f"{checkpoint}: no such checkpoint")
+        raise FileNotFoundError(f"{checkpoint}: checkpoint not found")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
     model: torch.nn.Module = MODELS.build(config["model"])
     load_pretrained(model, checkpoint)
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # torch built without it, no such number, or no such word
-        raise ConfigError(f"device {device!r} is not there: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
 
 
 @torch.inference_mode()

@@ -46,7 +46,7 @@ def report_sets(
     parts = [labelled_parts(config, splits) for config in configs]
     names = [part[0].name for part in parts]
     if len(set(names)) != len(names):
-        raise ConfigError(f"two configs have the same set: {', '.join(names)}")
+        raise ConfigError(f"two configs have the same dataset: {', '.join(names)}; expected one config per dataset")
     out.mkdir(parents=True, exist_ok=True)
     sets = []
     for part in parts:
@@ -84,11 +84,17 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
     images = [path for path in counts.images if path.is_file()]
     if len(images) < len(counts.images):
         gone = len(counts.images) - len(images)
-        _log.warning("%d of %d images are not there (xBD's: tools/fill_xbd.py); left out", gone, len(counts.images))
+        _log.warning(
+            "%d of %d images are missing and left out; tools/fill_xbd.py adds the images of xBD",
+            gone,
+            len(counts.images),
+        )
     groups = groups_of(images)
     found = sum(group.kind == "region" for group in groups)
     if found < 4:
-        raise ConfigError(f"{counts.name} has images of {found} of OpenEarthMap's regions; a map needs at least 4")
+        raise ConfigError(
+            f"{counts.name} has images of {found} of OpenEarthMap's regions; the figure of regions needs at least 4"
+        )
     features = encoder_features(model, images, size)
     regions, means = region_means(features, groups)
     points = project_features(means)

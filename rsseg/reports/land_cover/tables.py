@@ -20,10 +20,10 @@ def write_classes(sets: Sequence[LabelCounts], path: Path) -> None:
         for counts in sets:
             for i, name in enumerate(counts.classes):
                 pixels, segments = int(counts.pixels[:, i].sum()), int(counts.segments[:, i].sum())
-                shown = int((counts.pixels[:, i] > 0).sum())
+                images = int((counts.pixels[:, i] > 0).sum())
                 size = round(pixels / segments, 1) if segments else None
                 percent = round(100 * float(counts.shares[i]), 4)
-                row = (counts.name, name, pixels, percent, shown, segments, int(counts.holes[:, i].sum()), size)
+                row = (counts.name, name, pixels, percent, images, segments, int(counts.holes[:, i].sum()), size)
                 write([row])
 
 
@@ -59,9 +59,9 @@ def class_text(counts: LabelCounts) -> str:
     rows = []
     for i, name in enumerate(counts.classes):
         pixels, segments = counts.pixels[:, i].sum() / 1e6, counts.segments[:, i].sum() / 1e3
-        shown = int((counts.pixels[:, i] > 0).sum())
-        rows.append([name, f"{pixels:.2f}", f"{100 * counts.shares[i]:.1f}", f"{segments:.1f}", shown])
+        images = int((counts.pixels[:, i] > 0).sum())
+        rows.append([name, f"{pixels:.2f}", f"{100 * counts.shares[i]:.1f}", f"{segments:.1f}", images])
     total = counts.segments.sum()
-    last = f"{len(counts.files)} images, {total} segments, {total / max(len(counts.files), 1):.1f} an image"
+    last = f"{len(counts.files)} images, {total} segments, {total / max(len(counts.files), 1):.1f} per image"
     table = boxed(["class", "pixels (M)", "%", "segments (K)", "images"], rows)
     return f"{counts.name}\n{table}\n{last}"

@@ -158,7 +158,7 @@ def test_fused_features_meet_the_text() -> None:
 
 def test_the_specialist_alone_says_what_it_needs(build) -> None:
     fusion = dict(type="CostEmbedding", channels=32)
-    with pytest.raises(ValueError, match=r"needs dino, and decoder\.guidance without 'clip'"):
+    with pytest.raises(ValueError, match=r"requires dino, and a decoder\.guidance without 'clip'"):
         build(type="SpecialistGSNet", fusion=fusion)
 
 

@@ -90,5 +90,5 @@ def test_a_grid_of_one_window_is_not_shifted() -> None:
 
 
 def test_windows_must_fill_the_grid() -> None:
-    with pytest.raises(ValueError, match="windows of 5 must fill a grid of 8"):
+    with pytest.raises(ValueError, match="grid=8 must be divisible by window=5"):
         Aggregator(8, window=5)

@@ -258,9 +258,9 @@ MISTAKES = {
         lambda s: s | {"visual.positional_embedding": torch.ones(10, WIDTH)},
         r"1 size mismatch: visual.positional_embedding \(10, 64\) for \(17, 64\)",
     ),
-    "images alone": (
+    "image encoder only": (
         lambda s: {k: v for k, v in s.items() if k.startswith("visual.")},
-        r"clip.pt: has the tower for images alone; .*weights=\[FILE, OTHER\]",
+        r"clip.pt: has the image encoder only; .*weights=\[FILE, OTHER\]",
     ),
     "no weights": (lambda s: {"epoch": 3}, "holds no weights by name"),
     "code": (lambda s: {"state_dict": s, "args": hashlib.sha256}, "holds more than tensors"),
@@ -324,17 +324,17 @@ def test_an_archive_runs_nothing(tmp_path):
 
 def test_a_file_without_weights_misses_all(tmp_path):
     torch.save({}, tmp_path / "clip.pt")
-    with pytest.raises(ValueError, match=r"does not fit this CLIP: \d+ missing"):
+    with pytest.raises(ValueError, match=r"does not match this CLIP model: \d+ missing"):
         loaded(str(tmp_path / "clip.pt"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(resolution=33), "resolution=33: must be a multiple of the patches' 8"),
-        (dict(taps=(3,)), r"taps=\(3,\): allowed are 0 to 2"),
+        (dict(resolution=33), "resolution=33: expected a multiple of the patch size, 8"),
+        (dict(taps=(3,)), r"taps=\(3,\): expected numbers from 0 to 2"),
         (dict(activation="relu"), "activation='relu': allowed are quick_gelu, gelu"),
-        (dict(visual={**VISUAL, "heads": 5}), "heads=5: must divide width=64"),
+        (dict(visual={**VISUAL, "heads": 5}), "heads=5: expected a divisor of width=64"),
     ],
 )
 def test_settings_that_do_not_fit(changes, message):
@@ -343,5 +343,5 @@ def test_settings_that_do_not_fit(changes, message):
 
 
 def test_texts_that_are_too_long():
-    with pytest.raises(ValueError, match="texts of 21 tokens: CLIP reads at most 20"):
+    with pytest.raises(ValueError, match="the texts have 21 tokens; CLIP reads at most 20"):
         clip().encode_text(torch.tensor([[1] * 20 + [59]]))

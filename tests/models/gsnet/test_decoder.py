@@ -39,12 +39,12 @@ def test_streams_may_be_left_out(guidance: tuple[str, ...]) -> None:
     assert out.shape == (2, 3, 16, 16)
     assert not any(name.upper() in key for key in module.state_dict() for name in {"clip", "dino"} - set(guidance))
     if guidance:
-        with pytest.raises(ValueError, match="no such stream"):
+        with pytest.raises(ValueError, match="no such encoder"):
             module(x)
 
 
 def test_unknown_streams_are_named() -> None:
-    with pytest.raises(ValueError, match="'clip' and 'dino', each once"):
+    with pytest.raises(ValueError, match="'clip' and 'dino', each at most once"):
         ResidualDecoder(guidance=("sam",))
 
 
@@ -60,7 +60,7 @@ def test_a_change_of_grid_is_one_layer(grid: int, target: int, kind: type[nn.Mod
 
 
 def test_a_grid_that_does_not_fit_is_named() -> None:
-    with pytest.raises(ValueError, match="20 x 20 places can't be brought to 48 x 48"):
+    with pytest.raises(ValueError, match="20 x 20 positions cannot be resized to 48 x 48"):
         scaling(4, 6, 20, 48)
 
 

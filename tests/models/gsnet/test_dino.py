@@ -157,9 +157,9 @@ def test_files_that_do_not_fit(tmp_path, model):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(heads=3), "heads=3: must divide width=64"),
-        (dict(resolution=50), "resolution=50: must be a multiple of the patches' 8 pixels"),
-        (dict(taps=(4,)), r"taps=\(4,\): allowed are 0 to 3"),
+        (dict(heads=3), "heads=3: expected a divisor of width=64"),
+        (dict(resolution=50), "resolution=50: expected a multiple of the patch size, 8 pixels"),
+        (dict(taps=(4,)), r"taps=\(4,\): expected numbers from 0 to 3"),
     ],
 )
 def test_settings_that_do_not_fit(changes, message):

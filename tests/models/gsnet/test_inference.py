@@ -35,7 +35,7 @@ def test_half_is_the_windows_and_half_the_whole() -> None:
 
 
 def test_windows_must_fill_the_canvas() -> None:
-    with pytest.raises(ValueError, match="windows of 384, 256 apart, do not fill a canvas of 600 pixels"):
+    with pytest.raises(ValueError, match="windows of 384 pixels with stride 256 do not cover 600 pixels exactly"):
         FiveViews(size=600)
 
 

@@ -80,11 +80,11 @@ def test_class_tables_give_their_prompts(tmp_path):
 @pytest.mark.parametrize(
     ("names", "template", "message"),
     [
-        ([], "{}", "must be one or more"),
+        ([], "{}", "expected at least one name"),
         (["a", " "], "{}", "none of them empty"),
         (["A", "b", "a"], "{}", r"twice: \['a'\]"),
-        (["a"], "a photo", "must have one {} where the name goes"),
-        ("potsdam", "{}", "must be a list of names"),
+        (["a"], "a photo", "expected exactly one {}"),
+        ("potsdam", "{}", "expected a list of names"),
     ],
 )
 def test_vocabularies_that_cannot_be(names, template, message):
@@ -93,7 +93,7 @@ def test_vocabularies_that_cannot_be(names, template, message):
 
 
 def test_texts_that_are_too_long():
-    with pytest.raises(ValueError, match=r"'A photo of a road road .* has 109 tokens: CLIP reads at most 77"):
+    with pytest.raises(ValueError, match=r"'A photo of a road road .* has 109 tokens, but CLIP reads at most 77"):
         _ = Vocabulary([" ".join(["road"] * 100)]).tokens
 
 

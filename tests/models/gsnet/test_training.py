@@ -36,7 +36,7 @@ def test_nothing_labelled_is_no_loss() -> None:
 
 @pytest.mark.parametrize("value", [3, 40, -1])
 def test_labels_that_are_no_class_are_named(value: int) -> None:
-    with pytest.raises(ValueError, match=f"label {value}: the vocabulary has the classes 0 to 2"):
+    with pytest.raises(ValueError, match=f"label {value}: expected 0 to 2, the classes of the vocabulary"):
         vocabulary_loss(torch.zeros(1, 3, 2, 2), torch.full((1, 2, 2), value))
 
 

@@ -193,11 +193,11 @@ def test_positions_and_norms_do_not_decay(repo: Path) -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(ValueError, match=r"taps=\(0, 4\): must rise from 0 to less than CLIP's 4 blocks"):
+    with pytest.raises(ValueError, match=r"taps=\(0, 4\): expected increasing numbers from 0 to 3, the blocks of CLIP"):
         _model(taps=(0, 4))
     with pytest.raises(ValueError, match="'five_view': allowed are 'whole', 'slide'"):
         _model(test_cfg=dict(mode="five_view"))
     with pytest.raises(ValueError, match="must be a multiple of patch=8"):
         SideAdapter(**{**ADAPTER, "resolution": 60, "taps": 3})
-    with pytest.raises(ValueError, match="label 3: the vocabulary has the classes 0 to 2"):
+    with pytest.raises(ValueError, match="label 3: expected 0 to 2, the classes of the vocabulary"):
         _model().loss(torch.zeros(1, 3, 64, 64), [_sample(torch.full((64, 64), 3))])

@@ -54,7 +54,7 @@ def read_rows(targets: Sequence[str | Path]) -> list[Row]:
     rows: list[Row] = []
     for target in map(Path, targets):
         if not target.is_file():
-            raise FileNotFoundError(f"{target}: file not found")
+            raise FileNotFoundError(f"{target}: no such file; expected a config or a CSV file of configs")
         rows += _table_rows(target) if target.suffix == ".csv" else [Row(target)]
     return rows
 

@@ -45,7 +45,7 @@ def test_what_does_not_go_together_is_named(bases):
         use_dataset(config_of("openearthmap"), str(bases / "loveda.py"))
     with pytest.raises(ValueError, match="no class table has both"):
         use_dataset(config_of("openearthmap"), str(bases / "potsdam.py"))
-    with pytest.raises(ValueError, match="what becomes of deepglobe's classes"):
+    with pytest.raises(ValueError, match="has no mapping for the classes of 'deepglobe'"):
         use_dataset(config_of("openearthmap"), str(bases / "deepglobe.py"), "landcover6")
     with pytest.raises(ValueError, match="expected a test set with one class table, found none"):
         use_dataset(Config({}), str(bases / "loveda.py"))

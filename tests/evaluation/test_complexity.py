@@ -96,7 +96,7 @@ def test_a_table_shows_ours_beside_the_papers(tmp_path):
     ("table", "message"),
     [
         ("row,config,classes,params\n", "missing columns flops"),
-        ("row,config,classes,params,flops\nA,none.py,,,\n", "line 2: no config"),
+        ("row,config,classes,params,flops\nA,none.py,,,\n", "line 2: config .* not found"),
         ("row,config,classes,params,flops\nA,two.py,,much,\n", "line 2: could not convert"),
     ],
 )
@@ -109,7 +109,7 @@ def test_missing_files_and_configs_without_a_model_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.py: no such file"):
         read_rows([tmp_path / "nothing.py"])
     (tmp_path / "empty.py").write_text("a = 1\n")
-    with pytest.raises(ValueError, match="has no model"):
+    with pytest.raises(ValueError, match="has no 'model'"):
         list(table_lines(read_rows([tmp_path / "empty.py"]), [32]))
 
 

@@ -146,7 +146,7 @@ def test_every_parameter_learns(options):
     [
         (dict(in_channels=[8, 16]), "four maps"),
         (dict(channels=30), "must be a multiple of num_heads=4"),
-        (dict(window_size=7), "window_size=7 even"),
+        (dict(window_size=7), "window_size=7 must be even"),
     ],
 )
 def test_what_it_cannot_build_is_named(changes, message):

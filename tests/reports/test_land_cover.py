@@ -228,7 +228,7 @@ def test_a_map_of_regions_by_a_model_trained_here(tmp_path, run_tool, repo):
     rows = rows_of(tmp_path / "out" / "regions.csv")
     assert len(rows) == 6 and (tmp_path / "out" / "regions.png").is_file()
     gone = run_tool("label_statistics", tmp_path / "gone", config, "--encoder", config, work / "iter_3.pth")
-    assert gone.returncode == 1 and "iter_3.pth: checkpoint not found" in gone.stderr
+    assert gone.returncode == 1 and "iter_3.pth: no such checkpoint" in gone.stderr
     assert not (tmp_path / "gone").exists()  # before anything is counted
 
 

@@ -61,7 +61,7 @@ def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> S
     out: State = {}
     for path in paths:
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: file with the weights of CLIP not found. {_advice(patch, path)}")
+            raise FileNotFoundError(f"{path}: no such file; expected the weights of CLIP. {_advice(patch, path)}")
         out = translate(read_clip_state(path), path) | out
     names = ", ".join(map(str, paths))
     if out and all(key.startswith("visual.") for key in out):

@@ -192,7 +192,7 @@ def read_dino(file: str, wanted: Mapping[str, torch.Size]) -> State:
         "(key 'teacher')"
     )
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: file with the weights of DINO not found. {advice}")
+        raise FileNotFoundError(f"{path}: no such file; expected the weights of DINO. {advice}")
     state = read_state(path)
     of_teacher = {key.removeprefix("teacher."): value for key, value in state.items() if key.startswith("teacher.")}
     bare = {key.replace("module.", "").replace("backbone.", ""): value for key, value in (of_teacher or state).items()}

@@ -42,7 +42,7 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
             "the config of the encoder has no 'model'; use the config that the checkpoint was trained with"
         )
     if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f"{checkpoint}: checkpoint not found")
+        raise FileNotFoundError(f"{checkpoint}: no such checkpoint")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
     model: torch.nn.Module = MODELS.build(config["model"])
     load_pretrained(model, checkpoint)

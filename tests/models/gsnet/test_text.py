@@ -82,7 +82,7 @@ def test_class_tables_give_their_prompts(tmp_path):
     [
         ([], "{}", "expected at least one name"),
         (["a", " "], "{}", "none of them empty"),
-        (["A", "b", "a"], "{}", r"twice: \['a'\]"),
+        (["A", "b", "a"], "{}", r"repeated: \['a'\]"),
         (["a"], "a photo", "expected exactly one {}"),
         ("potsdam", "{}", "expected a list of names"),
     ],

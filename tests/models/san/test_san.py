@@ -195,7 +195,7 @@ def test_positions_and_norms_do_not_decay(repo: Path) -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match=r"taps=\(0, 4\): expected increasing numbers from 0 to 3, the blocks of CLIP"):
         _model(taps=(0, 4))
-    with pytest.raises(ValueError, match="'five_view': allowed are 'whole', 'slide'"):
+    with pytest.raises(ValueError, match="'five_view': expected one of: 'whole', 'slide'"):
         _model(test_cfg=dict(mode="five_view"))
     with pytest.raises(ValueError, match="must be a multiple of patch=8"):
         SideAdapter(**{**ADAPTER, "resolution": 60, "taps": 3})

@@ -43,7 +43,7 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
     """
 
     if "vocabulary" not in cfg.model:
-        raise ConfigError(f"the classes of a {cfg.model.type} are fixed; a model with a vocabulary is needed")
+        raise ConfigError(f"{cfg.model.type} has fixed classes; expected a model with 'vocabulary'")
     other = read_config(path)
     share_pixels(other._cfg_dict)
     dataset = (other.get("test_dataloader") or {}).get("dataset", {})

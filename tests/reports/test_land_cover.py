@@ -92,7 +92,7 @@ def test_tables_by_hand(tmp_path):
     names = {path.name for path in (tmp_path / "out").glob("*.png")}
     assert names == {"class_shares.png", "segments.png", "continents_openearthmap.png", "mix_region_openearthmap.png",
                      "mix_continent_openearthmap.png"}  # fmt: skip
-    with pytest.raises(ValueError, match="the same set"):
+    with pytest.raises(ValueError, match="the same dataset"):
         report_sets([config, config], tmp_path / "out")
 
 
@@ -182,7 +182,7 @@ def test_regions_are_drawn_by_a_real_model(tmp_path, caplog):
     (few,) = report_sets([write_world(tmp_path / "few", REGIONS[:3])], out)
     with pytest.raises(ValueError, match="has images of 3 of OpenEarthMap's regions"):
         draw_similarity(encoder, few, out)
-    with pytest.raises(ValueError, match="config has no model"):
+    with pytest.raises(ValueError, match="config of the encoder has no 'model'"):
         load_encoder({}, tmp_path / "model.pth")
     with pytest.raises(ValueError, match="device 'fpga:9' is not available"):
         load_encoder(Config(dict(model=model)), tmp_path / "model.pth", "fpga:9")

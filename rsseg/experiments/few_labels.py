@@ -100,14 +100,14 @@ class FewLabels:
         """
         names = [init.name for init in self.inits]
         if len(set(names)) < len(names) or any("/" in name for name in names):
-            raise ConfigError(f"the names of the rows must be different and without slashes, got {', '.join(names)}")
+            raise ConfigError(f"rows need names of their own, without slashes, got {', '.join(names)}")
         self.out.mkdir(parents=True, exist_ok=True)
         cells = [(i, p, s) for s in self.seeds for p in self.percents for i in self.inits]
         wanted = {cell: self._settings(*cell) for cell in cells}
         for cell in cells:
             self._check(cell, wanted[cell])
         todo = [cell for cell in cells if self._score(cell) is None]
-        _log.info("%d runs, %d of them done before", len(cells), len(cells) - len(todo))
+        _log.info("%d runs, %d of them already finished", len(cells), len(cells) - len(todo))
         self.failures.clear()
         progress, free = Progress(len(todo), "few labels", unit="run"), queue.SimpleQueue[Mapping[str, str]]()
         for place in self.places:
@@ -116,7 +116,7 @@ class FewLabels:
         def work(cell: tuple[Init, float, int]) -> None:
             place = free.get()
             try:
-                self._run_cell(cell, expected[cell], place)
+                self._run_cell(cell, wanted[cell], place)
             except JobError as error:
                 self.failures.append(str(error))
                 _log.warning("failed: %s", error)
@@ -160,7 +160,7 @@ class FewLabels:
         }
 
     def _job(self, cell: tuple[Init, float, int]) -> Job:
-        return Job(self.folder(*cell), "a run", "settings.json", "remove it to run it again, or take another --out")
+        return Job(self.folder(*cell), "a run", "settings.json", "remove it to run it again, or choose another --out")
 
     def _check(self, cell: tuple[Init, float, int], wanted: dict[str, Any]) -> None:
         """Refuse a cell that was made from something else, or remove it for an update."""

@@ -43,7 +43,7 @@ def load_file(
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f"{file}: checkpoint not found" + (f"; {advice}" if advice else ""))
+        raise FileNotFoundError(f"{file}: no such checkpoint" + (f"; {advice}" if advice else ""))
     trusted = trust is not None and (trust or os.environ.get(TRUST_VARIABLE) == "1")
     if advice is None:
         advice = "If you made this file or trust who did, add --trust: it may then run code"

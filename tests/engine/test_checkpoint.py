@@ -70,7 +70,7 @@ def test_damaged_and_missing_files_are_named(tmp_path):
     (tmp_path / "cut.pth").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(ValueError, match=r"cut\.pth: not loaded"):
         load_file(tmp_path / "cut.pth")
-    with pytest.raises(FileNotFoundError, match=r"gone\.pth: checkpoint not found"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.pth: no such checkpoint"):
         load_file(tmp_path / "gone.pth")
 
 

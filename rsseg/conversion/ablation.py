@@ -6,8 +6,6 @@ numbers in ``.parts/<stem>.json``: a killed run goes on where it stopped, and se
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +17,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
 from rsseg.conversion.ablation_image import measure_image
-from rsseg.conversion.evaluation import Scores, aligned, figure
+from rsseg.conversion.evaluation import Scores, figure
 from rsseg.conversion.inputs import image_inputs
 from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.prompts import parse_prompt
@@ -30,6 +28,7 @@ from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
 from rsseg.errors import ConfigError
 from rsseg.io.jobs import RECORD
 from rsseg.io.progress import Progress
+from rsseg.io.tables import aligned, csv_bytes
 
 __all__ = ["PAPER_PROMPTS", "AblationReport", "ablate_prompts", "ablation_table"]
 
@@ -233,9 +232,7 @@ def _add_up(
         **lists,
         "prompts": {kind: score.as_dict() for kind, score in scores.items()},
     }
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *_rows(result)])
-    store.write("ablation.csv", text.getvalue().encode("utf-8"))
+    store.write("ablation.csv", csv_bytes(_COLUMNS, _rows(result)))
     store.write_json("ablation.json", result, indent=1)
     return result
 

@@ -12,9 +12,10 @@ from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import AnnotationError, DetectionSource
 from rsseg.errors import ConfigError
+from rsseg.io.tables import aligned
 from rsseg.structures.masks import cut_mask, mask_intersection, rle_to_crop
 
-__all__ = ["Score", "Scores", "aligned", "check_truth", "evaluate", "evaluation_table", "figure"]
+__all__ = ["Score", "Scores", "check_truth", "evaluate", "evaluation_table", "figure"]
 
 _log = logging.getLogger("rsseg")
 
@@ -151,19 +152,9 @@ def evaluation_table(result: dict[str, Any]) -> str:
     for name, row in [*result["classes"].items(), ("all", result["overall"])]:
         means = figure(row["mIOU_I"]), figure(row["mIOU_P"])
         lines.append((name, str(row["instances"]), str(row["without_gt"]), *means))
-    return aligned(lines, left=1)
+    return aligned(lines)
 
 
 def figure(value: float | None) -> str:
     """A mean as it stands in a table."""
     return "-" if value is None else f"{value:.3f}"
-
-
-def aligned(lines: Sequence[Sequence[str]], left: int) -> str:
-    """Rows of texts as a table, the first ``left`` columns to the left and the others to the right."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    cells = [
-        [text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(line, widths, strict=True))]
-        for line in lines
-    ]
-    return "\n".join("  ".join(row).rstrip() for row in cells)

@@ -29,6 +29,7 @@ from rsseg.errors import ConfigError, JobError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import RECORD, Input, Job, Outputs
 from rsseg.io.output_names import TILE, outputs_by_item
+from rsseg.io.tables import json_text
 from rsseg.metainfo import ClassTable
 from rsseg.structures.pictures import indexed
 
@@ -129,9 +130,7 @@ class Store:
 
     def write_json(self, name: str, value: Any, owner: str = _MERGE, indent: int | None = None) -> None:
         """Write ``value`` as UTF-8 JSON."""
-        separators = None if indent else (",", ":")
-        text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
-        self.write(name, (text + "\n").encode("utf-8"), owner)
+        self.write(name, (json_text(value, indent) + "\n").encode("utf-8"), owner)
 
     def claim(
         self,

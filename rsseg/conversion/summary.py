@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rsseg.io.tables import aligned
+
 __all__ = ["failure_text", "summary"]
 
 _NAMED = 20
@@ -16,9 +18,7 @@ def summary(manifest: dict[str, Any], out: str, seconds_per_image: float | None)
     rows += [(f"  {name}", str(value)) for name, value in manifest["instances_per_class"].items() if value]
     if seconds_per_image is not None:
         rows.append(("seconds per image", f"{seconds_per_image:.3f}"))
-    width, right = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
-    lines = [f"{name:<{width}}  {value:>{right}}" for name, value in rows]
-    return "\n".join([*lines, f"written to {out}: instances.json, tiles.csv, manifest.json, gray/"])
+    return f"{aligned(rows)}\nwritten to {out}: instances.json, tiles.csv, manifest.json, gray/"
 
 
 def failure_text(failures: list[str]) -> str:

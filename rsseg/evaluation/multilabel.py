@@ -5,8 +5,6 @@ Importing this needs mmpretrain; only configs with ``_base_/default_runtime_cls.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,8 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
-from prettytable import PrettyTable
 
-from rsseg.io.files import replacing
+from rsseg.io.tables import boxed, csv_writer
 from rsseg.stack import require_pretraining
 
 require_pretraining()
@@ -142,21 +139,19 @@ class LabelScores(BaseMetric):
         return out
 
     def _log(self, classes: list[str], each: dict[str, Any], images: NDArray[Any], out: dict[str, float]) -> None:
-        table = PrettyTable(["class", *each, "images"], align="r")
-        table.align["class"] = "l"
+        rows = []
         for i, name in enumerate(classes):
             cells = (f"{100 * value[i]:.2f}" if images[i] else "-" for value in each.values())
-            table.add_row([name, *cells, int(images[i])])
+            rows.append([name, *cells, int(images[i])])
+        table = boxed(["class", *each, "images"], rows)
         overall = "  ".join(f"{key} {value:.2f}" for key, value in out.items())
-        MMLogger.get_current_instance().info(f"per class\n{table.get_string()}\n{overall}")
+        MMLogger.get_current_instance().info(f"per class\n{table}\n{overall}")
 
     def _write(self, folder: Path, classes: list[str], results: list[_Result], predicted: Bools) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / "predictions.csv"
-        with replacing(target, "predictions") as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["image", "labels", "predicted", *classes])
+        with csv_writer(target, ["image", "labels", "predicted", *classes]) as add_rows:
             for (name, truth, scores), found in zip(results, predicted, strict=True):
                 names = ["; ".join(classes[i] for i in np.nonzero(mask)[0]) for mask in (truth, found)]
-                rows.writerow([name, *names, *(f"{value:.4f}" for value in scores)])
+                add_rows([[name, *names, *(f"{value:.4f}" for value in scores)]])
         MMLogger.get_current_instance().info(f"predictions written to {target}")

@@ -11,10 +11,10 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
-from prettytable import PrettyTable
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import Writer
+from rsseg.io.tables import boxed
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 from rsseg.structures.pictures import indexed
@@ -189,14 +189,14 @@ class SegmentationMetric(BaseMetric):
         return table is None or int(load_metainfo(table).raw[-1]) + 1 in load_metainfo(table).ignore
 
     def _log_table(self, name: str, score: dict[str, np.ndarray], suffix: str) -> None:
-        table = PrettyTable(["class", *(f"{key}{suffix}" for key in _PER_CLASS)], align="r")
-        table.align["class"] = "l"
+        rows = []
         unscored = self._unscored(name)
         for row, label in enumerate(self._info(name)["classes"]):
             title = f"({label}, not scored)" if row in unscored else label
-            table.add_row([title, *(f"{100 * score[key][row]:.2f}" for key in _PER_CLASS)])
+            rows.append([title, *(f"{100 * score[key][row]:.2f}" for key in _PER_CLASS)])
+        table = boxed(["class", *(f"{key}{suffix}" for key in _PER_CLASS)], rows)
         overall = "  ".join(f"{key}{suffix} {100 * float(score[key]):.2f}" for key in _OVERALL)
-        MMLogger.get_current_instance().info(f"{name or 'results'}\n{table.get_string()}\n{overall}")
+        MMLogger.get_current_instance().info(f"{name or 'results'}\n{table}\n{overall}")
 
     def _write(self, sample: dict, pred: np.ndarray) -> None:
         table = load_metainfo(self.predicted or sample["table"])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.configs import read_config
-from rsseg.io.files import replacing
 from rsseg.io.pixel_settings import share_pixels
+from rsseg.io.tables import markdown_table, write_csv
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -149,12 +148,7 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
     out = {name: float(row[name]) for name in VOCABULARY_SETS if row[name]}
     row["average"] = _average(out)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as binary:
-        text = io.TextIOWrapper(binary, encoding="utf-8", newline="")
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows.values())
-        text.detach()
+    write_csv(path, columns, ([own[name] for name in columns] for own in rows.values()))
     return out
 
 
@@ -165,8 +159,8 @@ def _average(scores: Mapping[str, float]) -> str:
 def score_table(name: str, scores: Mapping[str, float]) -> str:
     """The row of table 2 in Markdown, above GSNet's of the paper; sets that were not tested stay empty."""
     published: dict[str, Any] = {key: value for key, (_, value) in VOCABULARY_SETS.items()}
-    rows = [["mIoU", "FLAIR", "FAST", "Potsdam", "FloodNet", "average"], ["---", *["---:"] * 5]]
+    rows = []
     for label, own in ((name, scores), ("GSNet (paper)", published)):
         cells = [f"{own[key]:.2f}" if key in own else "" for key in VOCABULARY_SETS]
         rows.append([label, *cells, _average(own)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(["mIoU", "FLAIR", "FAST", "Potsdam", "FloodNet", "average"], rows)

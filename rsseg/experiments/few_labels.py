@@ -25,9 +25,10 @@ from rsseg.errors import ConfigError, JobError
 from rsseg.experiments.few_labels_table import Row, write_tables
 from rsseg.experiments.inputs import run_inputs
 from rsseg.io.configs import read_config
-from rsseg.io.files import locked, replacing, sha256_of
+from rsseg.io.files import locked, sha256_of
 from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
+from rsseg.io.tables import write_json
 
 __all__ = ["FewLabels", "Init"]
 
@@ -202,7 +203,7 @@ class FewLabels:
             newest = max(test.glob("*/*.json"), key=lambda path: path.stat().st_mtime)
             logged = json.loads(newest.read_text(encoding="utf-8"))
             scores = {key: value for key, value in logged.items() if key not in ("time", "data_time")}
-            _write_json(folder / "score.json", {"settings": settings, "scores": scores})
+            write_json(folder / "score.json", {"settings": settings, "scores": scores})
             if not self.keep:
                 for path in train.glob("*.pth"):
                     path.unlink()
@@ -227,8 +228,3 @@ class FewLabels:
         if code:
             last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-3:])
             raise JobError(f"tools/{name}.py in {folder}: exit status {code}; the end of {log}:\n{last}")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as file:
-        file.write(json.dumps(content, indent=1).encode())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rsseg.io.files import replacing
+from rsseg.io.tables import markdown_table, write_csv
 
 __all__ = ["Row", "few_label_table", "write_tables"]
 
@@ -67,12 +66,12 @@ def few_label_table(
     tiles = {p: sorted({row["tiles"] for row in rows if row["percent"] == p}) for p in percents}
     heads = [f"{p:g} %" + (f" ({'/'.join(map(str, tiles[p]))} tiles)" if tiles[p] else "") for p in percents]
     over = f"{metric}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-    lines = [f"| {' | '.join([over, *heads])} |", f"|---|{'---:|' * len(heads)}"]
+    lines = []
     for name, figures in _lines(rows, inits, percents, metric):
         sign = "+" if name.startswith("Δ") else ""
         cells = [_cell(figures[p], len(seeds), sign) for p in percents]
-        lines.append(f"| {' | '.join([name, *cells])} |")
-    return "\n".join(lines)
+        lines.append([name, *cells])
+    return markdown_table([over, *heads], lines)
 
 
 def write_tables(
@@ -105,18 +104,8 @@ def write_tables(
             mean = round(statistics.fmean(values), 3) if values else ""
             spread = round(statistics.stdev(values), 3) if len(values) > 1 else ""
             means.append([name, p, metric, mean, spread, len(values)])
-    files = {
-        "runs.csv": _csv([[*fixed, *names], *runs]),
-        "table.csv": _csv([["row", "percent", "metric", "mean", "standard deviation", "seeds"], *means]),
-        "table.md": f"{table}\n",
-    }
-    for name, text in files.items():
-        with replacing(out / name) as file:
-            file.write(text.encode())
+    write_csv(out / "runs.csv", [*fixed, *names], runs)
+    write_csv(out / "table.csv", ["row", "percent", "metric", "mean", "standard deviation", "seeds"], means)
+    with replacing(out / "table.md") as file:
+        file.write(f"{table}\n".encode())
     return table
-
-
-def _csv(lines: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()

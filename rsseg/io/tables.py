@@ -29,12 +29,12 @@ __all__ = [
 Rows = Iterable[Sequence[Any]]
 
 
-def aligned(rows: Rows, left: int = 1) -> str:
+def aligned(rows: Rows, left: int | Sequence[int] = 1) -> str:
     """Rows as columns with two blanks between them.
 
     Args:
         rows: Cells of every row, the head included; ``None`` is left empty.
-        left: How many columns are aligned to the left; the others are to the right.
+        left: How many columns are aligned to the left, or which; the others are to the right.
     """
     return "\n".join("  ".join(cells).rstrip() for cells in _padded(rows, left))
 

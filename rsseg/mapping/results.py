@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.areas import measure_class_areas
 from rsseg.io.georeference import GeoReference
+from rsseg.io.tables import aligned, write_csv
 from rsseg.mapping.reference import ReferenceLabels
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
@@ -55,14 +55,11 @@ class AreaTable:
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
-        with path.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(self.rows())
+        columns, *rows = self.rows()
+        write_csv(path, columns, rows)
 
     def __str__(self) -> str:
-        rows = self.rows()
-        width = max(len(row[0]) for row in rows)
-        lines = [f"{row[0]:{width}} {row[1]:>14} {row[2]:>18} {row[3]:>14} {row[4]:>8}" for row in rows]
-        return "\n".join([*lines, f"areas: {self.how}; {self.unmapped} pixels {self.why}"])
+        return "\n".join([aligned(self.rows()), f"areas: {self.how}; {self.unmapped} pixels {self.why}"])
 
 
 def measure_areas(path: Path, table: ClassTable) -> AreaTable:
@@ -175,13 +172,11 @@ class Accuracy:
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
-        with path.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(self.rows())
+        columns, *rows = self.rows()
+        write_csv(path, columns, rows)
 
     def __str__(self) -> str:
-        rows = self.rows()
-        width = max(len(row[0]) for row in rows)
-        lines = [f"{row[0]:{width}} {row[1]:>7} {row[2]:>7} {row[3]:>7} {row[4]:>14}" for row in rows]
+        lines = [aligned(self.rows())]
         left = [f"{self.unmapped} labelled pixels have no map and do not count"] if self.unmapped else []
         names = ", ".join(self.classes[i] for i in self.unscored)
         out = [f"mean and OA leave out {names}"] if names else []

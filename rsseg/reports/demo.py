@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.errors import JobError
+from rsseg.io.tables import aligned
 from rsseg.metainfo import load_metainfo
 from rsseg.reports.comparison import comparison_panels, label_panels
 
@@ -151,15 +152,17 @@ class Demo:
     def _report(self, masks: dict[str, Rows], scores: Rows) -> None:
         for name, floor in masks["box"].items():
             self.say(f"\n{name}: mIOU_I of the converted masks against the exact ones")
-            self.say(f"{'class':24}{'instances':>10}{'GrabCut':>10}{'box':>10}")
             ours = masks["grabcut"][name]
             rows = [(label, ours["classes"][label], row) for label, row in floor["classes"].items()]
-            for label, cut, box in [*rows, ("all", ours["overall"], floor["overall"])]:
-                self.say(f"{label:24}{box['instances']:>10}{_figure(cut['mIOU_I'])}{_figure(box['mIOU_I'])}")
-        self.say(f"\nland cover, test images\n{'':24}{'mIoU':>10}{'mF1':>10}{'OA':>10}")
-        for title, row in scores.items():
-            self.say(f"{'from ' + title:24}{row['mIoU']:>10.2f}{row['mF1']:>10.2f}{row['OA']:>10.2f}")
+            lines = [
+                (label, box["instances"], _figure(cut["mIOU_I"]), _figure(box["mIOU_I"]))
+                for label, cut, box in [*rows, ("all", ours["overall"], floor["overall"])]
+            ]
+            self.say(aligned([("class", "instances", "GrabCut", "box"), *lines]))
+        keys = ("mIoU", "mF1", "OA")
+        means = [(f"from {title}", *(f"{row[key]:.2f}" for key in keys)) for title, row in scores.items()]
+        self.say(f"\nland cover, test images\n{aligned([('', *keys), *means])}")
 
 
 def _figure(value: float | None) -> str:
-    return f"{'-':>10}" if value is None else f"{value:>10.3f}"
+    return "-" if value is None else f"{value:.3f}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rsseg.conversion.exports.coco import write_coco
 from rsseg.conversion.exports.formats import ColourExport, Export, PickleExport, YoloExport, write_file
@@ -20,6 +21,7 @@ from rsseg.io.files import Writer, remove_abandoned
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.output_names import outputs_by_item
 from rsseg.io.progress import Progress
+from rsseg.io.tables import aligned
 
 __all__ = ["FORMATS", "Exported", "export_labels", "export_summary"]
 
@@ -100,11 +102,11 @@ def export_labels(
 
 def export_summary(rows: Sequence[Exported]) -> str:
     """The outcome as an aligned text table."""
-    lines = [f"{'format':<8}{'written':>9}{'found':>9}  where"]
+    lines: list[tuple[Any, ...]] = [("format", "written", "found", "where")]
     for row in rows:
-        lines.append(f"{row.format:<8}{row.written:>9}{row.found:>9}  {row.place}")
-        lines += [f"{'':<8}{number:>9}{'':>9}  {what}" for what, number in row.counts.items() if number]
-    return "\n".join(lines)
+        lines.append((row.format, row.written, row.found, row.place))
+        lines += [("", number, "", what) for what, number in row.counts.items() if number]
+    return aligned(lines, left=(0, 3))
 
 
 def _claim(

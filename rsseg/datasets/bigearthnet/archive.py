@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import re
@@ -16,9 +15,9 @@ from typing import Any
 
 from rsseg.datasets.bigearthnet.lists import read_list
 from rsseg.errors import ConfigError, DataError, MissingPackageError
-from rsseg.io.files import replacing
 from rsseg.io.names import read_lines
 from rsseg.io.progress import Progress
+from rsseg.io.tables import csv_writer
 
 __all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
 
@@ -235,14 +234,10 @@ _COLUMNS = ("patch", "labels", "date", "country", "split", "s1", "excluded")
 
 def write_index(path: Path, infos: Iterable[PatchInfo]) -> None:
     """Write ``patches.csv``, from which a data set starts without reading a file per patch."""
-    with replacing(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(_COLUMNS)
+    with csv_writer(path, _COLUMNS) as add_rows:
         for info in infos:
             labels = "|".join(info.labels)
-            writer.writerow((info.name, labels, info.date, info.country, info.split, info.s1, info.excluded))
-        text.detach()
+            add_rows([(info.name, labels, info.date, info.country, info.split, info.s1, info.excluded)])
 
 
 def read_index(path: Path) -> list[PatchInfo]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from prettytable import PrettyTable
 
 from rsseg.datasets.checking.check import Check, Tally, class_weights
 from rsseg.datasets.checking.parts import SPLITS, UNKNOWN
+from rsseg.io.tables import boxed
 from rsseg.metainfo import IGNORE
 
 __all__ = ["describe"]
@@ -41,14 +41,13 @@ def _table(tallies: Sequence[Tally]) -> str:
     splits = [split for split in SPLITS if any(t.part.split == split and t.counts.any() for t in tallies)]
     weights = [class_weights(_sum([t for t in tallies if t.part.split == split])) for split in splits[:1]]
     columns = [f"{split} {what}" for split in splits for what in ("%", "images")]
-    table = PrettyTable(["id", "class", "values", *columns, *(weights[0] if weights else ())], align="r")
-    table.align["class"] = "l"
+    rows = []
     totals = [_sum([t for t in tallies if t.part.split == split]) for split in splits]
     for i, name in enumerate(first.classes):
         row = [i, name, _values(first.meaning == i)]
         for total in totals:
             row += [_share(total.pixels[i], total.counts.sum()), int(total.images[i])]
-        table.add_row([*row, *(f"{w[i]:.3f}" if w[i] else "-" for w in (weights[0].values() if weights else ()))])
+        rows.append([*row, *(f"{w[i]:.3f}" if w[i] else "-" for w in (weights[0].values() if weights else ()))])
     for name, code in (("not labelled", IGNORE), ("UNKNOWN", UNKNOWN)):
         chosen = first.meaning == code
         there = chosen & (sum(total.counts for total in totals) > 0)
@@ -56,8 +55,8 @@ def _table(tallies: Sequence[Tally]) -> str:
             row = ["", name, _values(there)]
             for total in totals:
                 row += [_share(total.counts[chosen].sum(), total.counts.sum()), ""]
-            table.add_row([*row, *([""] * (len(weights[0]) if weights else 0))])
-    return table.get_string()
+            rows.append([*row, *([""] * (len(weights[0]) if weights else 0))])
+    return boxed(["id", "class", "values", *columns, *(weights[0] if weights else ())], rows, left=[1])
 
 
 def _sum(tallies: Sequence[Tally]) -> Tally:

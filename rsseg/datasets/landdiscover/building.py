@@ -6,9 +6,7 @@ where it was cut or copies are wanted.  Names begin with the source's.
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +16,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from prettytable import PrettyTable
 
 from rsseg.datasets.detection import read_image
 from rsseg.datasets.landdiscover.sources import SOURCES, Item, Window, find_items
@@ -31,6 +28,7 @@ from rsseg.io.labels import read_labels
 from rsseg.io.output_names import TILE, outputs_by_item
 from rsseg.io.progress import Progress
 from rsseg.io.rgb import convert_to_rgb
+from rsseg.io.tables import boxed, write_csv
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
 from rsseg.structures.pictures import indexed
 
@@ -272,11 +270,5 @@ def _tell(built: Built, out: Path) -> None:
     pixels, images = (np.stack([totals[name] for name in names], 1) for totals in (built.pixels, built.images))
     counts = np.column_stack([pixels, pixels.sum(1), images.sum(1)]).tolist()
     rows = [[name, *own] for name, own in zip(load_metainfo(TABLE).classes, counts, strict=True)]
-    shown = PrettyTable(columns, align="r")
-    shown.align["class"] = "l"
-    shown.add_rows(rows)
-    _log.info("%s\n%s", shown.get_string(), built.account)
-    with replacing(out / "counts.csv") as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-        text.detach()
+    _log.info("%s\n%s", boxed(columns, rows), built.account)
+    write_csv(out / "counts.csv", columns, rows)

@@ -27,13 +27,15 @@ def main() -> int | str | None:
     parser.add_argument("--s1", action="store_true", help="pack Sentinel-1 as well")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
     parser.add_argument("--verify", action="store_true", help="compare what is packed with the GeoTIFFs")
+    parser.add_argument("--update", action="store_true", help="pack anew what differs from the GeoTIFFs or is gone")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.bigearthnet import pack_archive, verify_packed
 
-    problems = pack_archive(args.root, args.out, args.version, args.s1, args.workers).problems
+    options = args.version, args.s1, args.workers
+    problems = pack_archive(args.root, args.out, *options, args.update).problems
     if args.verify:
-        problems += verify_packed(args.root, args.out, args.version, args.s1, args.workers)
+        problems += verify_packed(args.root, args.out, *options)
     what = f"{len(problems)} problems; what is all right is packed, and the same command tries the rest again:"
     return "\n".join([what, *problems[:20]]) if problems else 0
 

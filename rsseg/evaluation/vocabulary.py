@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.configs import read_config
+from rsseg.io.files import locked
+from rsseg.io.jobs import Input, Job
 from rsseg.io.pixel_settings import share_pixels
 from rsseg.io.tables import markdown_table, write_csv
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VOCABULARY_SETS", "check_sets", "keep_scores", "score_table", "use_vocabulary", "vocabulary_configs"]
 
+_log = logging.getLogger("rsseg")
 VOCABULARY_SETS = {
     "flair": ("flair.py", 20.00),
     "fast": ("fast_vocabulary.py", 16.61),
@@ -121,10 +125,13 @@ def check_sets(configs: Mapping[str, Config]) -> tuple[dict[str, Config], str | 
 def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[str, float]) -> dict[str, float]:
     """Enter scores into a CSV file with one row for each config and checkpoint; what is there already stays.
 
+    Where the content of config or checkpoint has changed since, the row begins anew: scores of two checkpoints never
+    stand in one row.  Several processes may write to one file.
+
     Args:
         path: The file; made where it is missing.
-        config: Name of the config.
-        checkpoint: Name of the checkpoint.
+        config: The config.
+        checkpoint: The checkpoint.
         scores: mIoU in percent, by the name of the set.
 
     Returns:
@@ -135,6 +142,14 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
         OSError: It cannot be written; the message names it.
     """
     path = Path(path)
+    job, name = Job(path.parent, "scores", f".{path.name}.json"), f"{config} {checkpoint}"
+    inputs = {"config": Input(Path(config), config, always=True), "checkpoint": Input(Path(checkpoint), checkpoint)}
+    job.claim({}, {name: inputs}, update=True, own=lambda item: item == name)
+    with locked(path.parent):
+        return _enter(path, config, checkpoint, scores, bool(job.redone))
+
+
+def _enter(path: Path, config: str, checkpoint: str, scores: Mapping[str, float], anew: bool) -> dict[str, float]:
     columns = ["config", "checkpoint", *VOCABULARY_SETS, "average"]
     rows: dict[tuple[str, str], dict[str, str]] = {}
     if path.is_file():
@@ -143,11 +158,13 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
             if reader.fieldnames != columns:
                 raise DataError(f"{path}: has the columns {reader.fieldnames}, expected {columns}; name another file")
             rows = {(row["config"], row["checkpoint"]): row for row in reader}
+    if anew and rows.pop((config, checkpoint), None):
+        text = "%s: %s or %s has changed since its other scores were written; they are left out"
+        _log.warning(text, path, config, checkpoint)
     row = rows.setdefault((config, checkpoint), {**dict.fromkeys(columns, ""), "config": config})
     row |= {"checkpoint": checkpoint, **{name: f"{value:.2f}" for name, value in scores.items()}}
     out = {name: float(row[name]) for name in VOCABULARY_SETS if row[name]}
     row["average"] = _average(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, columns, ([own[name] for name in columns] for own in rows.values()))
     return out
 

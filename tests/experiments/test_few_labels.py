@@ -116,7 +116,8 @@ def test_weights_tables_and_data_sets_count(world, monkeypatch):
     with pytest.raises(JobError, match=r"class_tables.*\['ship #000000 0'\], now \['boat #000000 0'\]"):
         grid(world, **few).run()
     grid(world, **few, update=True).run()
-    Job(world / "set", "tiles").claim({"size": 4}, {"b": {"image": Input(world / "start.pth", "b.png")}})
+    images = {"b": {"image": Input(world / "start.pth", "b.png")}}
+    Job(world / "set", "tiles").claim({"size": 4}, images, update=True)
     with pytest.raises(JobError, match="data was"):
         grid(world, **few).run()
     monkeypatch.setattr(rsseg, "__version__", "99.0")

@@ -163,6 +163,16 @@ def test_rows_of_several_calls_meet(tmp_path):
         keep_scores(path, "a.py", "1.pth", {"flair": 10})
 
 
+def test_scores_of_another_checkpoint_do_not_stay(tmp_path):
+    path, checkpoint = tmp_path / "table.csv", tmp_path / "1.pth"
+    checkpoint.write_bytes(b"one")
+    keep_scores(path, "a.py", str(checkpoint), {"flair": 10})
+    assert keep_scores(path, "a.py", str(checkpoint), {"fast": 20}) == {"flair": 10, "fast": 20}
+    checkpoint.write_bytes(b"two")
+    assert keep_scores(path, "a.py", str(checkpoint), {"fast": 30}) == {"fast": 30}
+    assert keep_scores(path, "a.py", str(checkpoint), {"flair": 40}) == {"flair": 40, "fast": 30}
+
+
 def test_a_set_brings_its_words(repo):
     bases = repo / "configs/_base_/datasets"
     configs = vocabulary_configs(str(repo / "configs/landdiscover/gsnet_vitb16.py"), bases, ["fast"], ["fast=/disks/x"])

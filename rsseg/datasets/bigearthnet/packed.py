@@ -35,7 +35,8 @@ from rsseg.datasets.bigearthnet.archive import (
 )
 from rsseg.datasets.bigearthnet.band_table import Band, load_bands
 from rsseg.datasets.bigearthnet.bands import check_plane, read_bands
-from rsseg.errors import DataError, MissingPackageError
+from rsseg.errors import DataError, JobError, MissingPackageError
+from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
 
 __all__ = ["Packing", "missing_patches", "pack_archive", "read_packed", "verify_packed"]
@@ -221,10 +222,14 @@ def _put(environment: Any, items: Sequence[tuple[str, bytes]]) -> None:
             environment.set_mapsize(2 * environment.info()["map_size"])
 
 
-def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False, workers: int = 2) -> Packing:
+def pack_archive(
+    root: Path, out: Path, version: str = "v1", radar: bool = False, workers: int = 2, update: bool = False
+) -> Packing:
     """Write all patches of an archive into one LMDB, and ``patches.csv`` with their labels beside it.
 
     Interrupted, even killed, it goes on where it stopped: every transaction is whole or absent.  Two at once may do it.
+    Labels are read anew each time.  GeoTIFFs that changed since they were packed show when they are read, so only an
+    update (or :func:`verify_packed`) looks for them.
 
     Args:
         root: Where the archive was unpacked.
@@ -232,15 +237,20 @@ def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False
         version: ``v1`` or ``v2``.
         radar: Whether Sentinel-1 is packed as well.
         workers: Threads that read.
+        update: Compare what is packed with the GeoTIFFs, pack anew what differs, and take out patches that are gone.
 
     Raises:
         FileNotFoundError: There is no such archive.
+        JobError: The LMDB holds another archive, or patches that this one does not have.
         OSError: Writing failed, for example on a full disk.
-        ValueError: The LMDB that is there was cut off.
+        DataError: The LMDB that is there was cut off.
     """
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     lmdb, sources = _lmdb(), _sources(root, version, radar)
-    out.mkdir(parents=True, exist_ok=True)
+    job = Job(out, "packed patches", hint="choose another folder, or remove it")
+    job.claim({"archive": version}, update=update)
+    if update and (out / "data.mdb").is_file():
+        verify_packed(root, out, version, radar, workers)  # takes out what differs
     _close(out)
     result = Packing()
     try:
@@ -248,8 +258,12 @@ def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False
             _check_whole(environment, out)
             with _begin(environment, buffers=True) as transaction:
                 cursor = transaction.cursor()
+                names = {source[0] for source in sources}
+                kept = [bytes(key).decode() for key in cursor.iternext(values=False)]
+                gone = [name for name in kept if name not in names and (radar or not name.startswith("S1"))]
                 left = [source for source in sources if not cursor.set_key(source[0].encode())]
             result.found = len(sources) - len(left)
+            _take_out(environment, out, root, gone, update)
             for items, problems in _batches(left, _value, workers, "pack"):
                 _put(environment, items)
                 result.packed += len(items)
@@ -259,6 +273,18 @@ def pack_archive(root: Path, out: Path, version: str = "v1", radar: bool = False
     _write_labels(root, out, version, radar, result.problems)
     _log.info("%s: %d patches packed, %d were there", out, result.packed, result.found)
     return result
+
+
+def _take_out(environment: Any, out: Path, root: Path, gone: Sequence[str], update: bool) -> None:
+    """Refuse patches that the archive does not have, or take them out for an update."""
+    if gone and not update:
+        raise JobError(
+            f"{out} holds {len(gone)} patches that {root} does not have ({', '.join(gone[:3])}"
+            f"{', ...' if len(gone) > 3 else ''}). Use --update to take them out, or choose another folder."
+        )
+    with _begin(environment, write=True) as transaction:
+        for name in gone:
+            transaction.delete(name.encode())
 
 
 def _write_labels(root: Path, out: Path, version: str, radar: bool, problems: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from rsseg.datasets.bigearthnet import find_patches, pack_archive, packed, read_bands, read_packed, verify_packed
 from rsseg.datasets.bigearthnet.band_table import load_bands
 from rsseg.datasets.bigearthnet.bands import check_bands
+from rsseg.errors import JobError
+from rsseg.io.jobs import Job
 
 lmdb = pytest.importorskip("lmdb")
 safetensors = pytest.importorskip("safetensors.numpy")
@@ -194,3 +197,18 @@ def test_damage_is_named(tmp_path):
         read_packed(tmp_path, "small", check_bands(["B03"]))
     with pytest.raises(FileNotFoundError, match=r"no packed patches \(data.mdb\)"):
         read_packed(tmp_path / "nowhere", "other", check_bands(["B02"]))
+
+
+def test_an_update_packs_what_differs_and_takes_out_what_is_gone(archive_v1, writers, tmp_path):
+    root, out = archive_v1([["Pastures"]] * 3), tmp_path / "packed"
+    pack_archive(root, out)
+    names = find_patches(root, "v1")
+    writers.tif(root / "BigEarthNet-v1.0" / names[0] / f"{names[0]}_B02.tif", np.zeros((120, 120), np.uint16))
+    shutil.rmtree(root / "BigEarthNet-v1.0" / names[2])
+    with pytest.raises(JobError, match=rf"holds 1 patches that .* does not have \({names[2]}\)\. Use --update"):
+        pack_archive(root, out)
+    done = pack_archive(root, out, update=True)
+    assert (done.packed, done.found) == (1, 1)
+    assert sorted(_content(out)) == names[:2] and verify_packed(root, out) == []
+    with pytest.raises(JobError, match="archive was 'v1', now 'v2'"):
+        Job(out, "packed patches").claim({"archive": "v2"})

@@ -158,9 +158,9 @@ def _enter(path: Path, config: str, checkpoint: str, scores: Mapping[str, float]
             if reader.fieldnames != columns:
                 raise DataError(f"{path}: has the columns {reader.fieldnames}, expected {columns}; name another file")
             rows = {(row["config"], row["checkpoint"]): row for row in reader}
-    if anew and rows.pop((config, checkpoint), None):
-        text = "%s: %s or %s has changed since its other scores were written; they are left out"
-        _log.warning(text, path, config, checkpoint)
+    if anew and rows.pop((config, checkpoint), {}):
+        said = "%s: %s or %s has changed since its other scores were written; they are left out"
+        _log.warning(said, path, config, checkpoint)
     row = rows.setdefault((config, checkpoint), {**dict.fromkeys(columns, ""), "config": config})
     row |= {"checkpoint": checkpoint, **{name: f"{value:.2f}" for name, value in scores.items()}}
     out = {name: float(row[name]) for name in VOCABULARY_SETS if row[name]}

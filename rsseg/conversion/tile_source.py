@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from rsseg.conversion.storage import encode_image
 from rsseg.errors import DataError
-from rsseg.io.bands import RAW, PixelSpec, alpha_band, choose_bands
+from rsseg.io.bands import RAW, PixelSpec, alpha_band, choose_bands, refuse_complex
 from rsseg.io.description import describe_raster
 from rsseg.io.rasters import Raster, open_dataset, read_stored
 from rsseg.io.rgb import palette_of
@@ -40,6 +40,7 @@ class TileSource:
             found = describe_raster(path)
         except PermissionError as error:
             raise DataError(f"{path}: file cannot be read ({error.strerror})") from error
+        refuse_complex(found.dtypes, str(path))
         self.size, self.palette = found.size, None
         self._file: Any = None
         if "palette" in found.colours and spec.bands is None:

@@ -17,7 +17,16 @@ from rasterio.enums import ColorInterp
 
 from rsseg.errors import ConfigError, DataError
 
-__all__ = ["RAW", "PixelSpec", "alpha_band", "check_numbers", "choose_bands", "percentile_range", "scale_values"]
+__all__ = [
+    "RAW",
+    "PixelSpec",
+    "alpha_band",
+    "check_numbers",
+    "choose_bands",
+    "percentile_range",
+    "refuse_complex",
+    "scale_values",
+]
 
 RAW: Literal["raw"] = "raw"
 """Range of a :class:`PixelSpec` that leaves numbers as they are."""
@@ -104,6 +113,20 @@ def alpha_band(colours: Sequence[ColorInterp], bands: Sequence[int]) -> int | No
     return next((i for i, c in enumerate(colours, start=1) if c == ColorInterp.alpha and i not in bands), None)
 
 
+def refuse_complex(dtypes: Sequence[str], where: str) -> None:
+    """Refuse complex numbers; ``dtypes`` as rasterio names them.
+
+    Raises:
+        DataError: One of the types is complex.
+    """
+    found = sorted({name for name in dtypes if name.startswith("complex")})
+    if found:
+        raise DataError(
+            f"{where}: holds complex numbers ({', '.join(found)}), which no model here takes; write what you need of "
+            "them, such as the magnitude, to a file of real numbers first"
+        )
+
+
 def check_numbers(dtypes: Sequence[str], bits: int | None, spec: PixelSpec, where: str) -> None:
     """Refuse numbers whose meaning is not known.
 
@@ -114,14 +137,9 @@ def check_numbers(dtypes: Sequence[str], bits: int | None, spec: PixelSpec, wher
         where: The file, for errors.
 
     Raises:
-        DataError: They are complex, or are not of 8 bits and no range is declared.
+        DataError: They are not of 8 bits and no range is declared.
     """
     found = sorted(set(dtypes))
-    if any("complex" in name or name.lower().startswith("c") for name in found):
-        raise DataError(
-            f"{where}: holds complex numbers ({', '.join(found)}), which no model here takes; write what you need of "
-            "them, such as the magnitude, to a file of real numbers first"
-        )
     if spec.value_range is not None:
         return
     if found != ["uint8"]:

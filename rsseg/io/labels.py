@@ -50,7 +50,7 @@ def read_values(path: str | Path) -> Pixels:
     """
     header = read_header(path)
     if header is not None:
-        if len(header.colours) > 1:
+        if len(header.colours) > 1 and header.transparent is None:
             raise _several(path, [colour.name for colour in header.colours])
         return _picture_values(path, header)
     with open_dataset(path) as file:
@@ -74,6 +74,6 @@ def _picture_values(path: str | Path, header: PictureHeader) -> Pixels:
                 return np.array(image)
         except (OSError, SyntaxError, ValueError) as error:
             raise UnreadableFileError(f"{path}: the label file is broken or cut short ({error})") from error
-    values = decode_picture(path, header).pixels[..., 0]
+    values = np.ascontiguousarray(decode_picture(path, header).pixels[..., 0])
     # A PNG of fewer bits is decoded with its largest number as 255
     return values if header.bits >= 8 else values // (_LARGEST // (2**header.bits - 1))

@@ -25,14 +25,15 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from rsseg.errors import UnreadableFileError
-from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, scale_values
+from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, refuse_complex, scale_values
 from rsseg.io.pictures import Picture, PictureHeader, decode_picture, read_header
 from rsseg.io.tiff import cut_arrays
 
-__all__ = ["Pixels", "Raster", "Valid", "image_size", "open_dataset", "read_image", "read_stored"]
+__all__ = ["Pixels", "Raster", "Valid", "image_size", "lacks_mask", "open_dataset", "read_image", "read_stored"]
 
 Pixels = NDArray[Any]
 Valid = NDArray[np.bool_] | None
+_QUIET = ("ignore", None, NotGeoreferencedWarning, None, 0)
 _WHOLE = 1 << 25
 """Pixels up to which a plain picture is decoded at once; larger ones are read by GDAL, window by window."""
 # A folder is not listed for each of its 100,000 files, and what libjpeg only warns of is an error.
@@ -46,7 +47,8 @@ def open_dataset(path: str | Path) -> Any:
         FileNotFoundError: There is no such file.
         UnreadableFileError: GDAL cannot open it, or it only names other rasters.
     """
-    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # for good: catch_warnings is not safe among threads
+    if _QUIET not in warnings.filters:  # for good, as catch_warnings is not safe among threads
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
     try:
         with rasterio.Env(**_SETTINGS):
             file = rasterio.open(path)
@@ -63,6 +65,12 @@ def open_dataset(path: str | Path) -> Any:
         file.close()
         raise UnreadableFileError(f"{path}: has no bands of its own; name one of {names}")
     return file
+
+
+def lacks_mask(dataset: Any) -> bool:
+    """Whether a warped view of a dataset needs an alpha band of its own for what lies beyond: no nodata, no alpha."""
+    flags = {flag for band in dataset.mask_flag_enums for flag in band}
+    return not flags & {MaskFlags.nodata, MaskFlags.alpha} and ColorInterp.alpha not in dataset.colorinterp
 
 
 def read_stored(file: Any, band: int, window: Window | None = None) -> Pixels:
@@ -111,6 +119,8 @@ class Raster:
         header = None if view is not None else read_header(path)
         try:
             file = self._open(header)
+            chosen = range(1, file.count + 1) if spec.bands is None else spec.bands
+            refuse_complex([file.dtypes[band - 1] for band in chosen if band <= file.count], str(path))
             self.bands = choose_bands(file.colorinterp, spec, str(path))
             self.dtypes = tuple(file.dtypes[band - 1] for band in self.bands)
             check_numbers(self.dtypes, _bits(file, self.bands), spec, str(path))

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from rsseg.errors import DataError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.georeference import GeoReference
-from rsseg.io.rasters import Raster
+from rsseg.io.rasters import Raster, lacks_mask
 
 __all__ = ["CACHE", "RasterSource"]
 
@@ -94,6 +94,4 @@ class RasterSource:
         except DataError as error:
             raise DataError(f"{self.path}: {error}, or leave --gsd away") from error
         method = Resampling.average if gsd > 1.01 * min(georeference.pixel_size) else Resampling.bilinear
-        plain = all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums)
-        masked = any(MaskFlags.nodata in flags or MaskFlags.alpha in flags for flags in file.mask_flag_enums)
-        return self.georeference.view(file, method, add_alpha=plain or not masked)
+        return self.georeference.view(file, method, add_alpha=lacks_mask(file))

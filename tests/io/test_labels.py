@@ -64,6 +64,10 @@ def test_few_bits_keep_their_values(tmp_path: Path) -> None:
         assert read_labels(tmp_path / name).tolist() == [[0, 1, 1]]
     assert read_labels(png(tmp_path / "2.png", 2, 0, (4, 1), bytes([0b00011011]))).tolist() == [[0, 1, 2, 3]]
     assert read_labels(png(tmp_path / "4.png", 4, 0, (4, 1), bytes([0x01, 0x7F]))).tolist() == [[0, 1, 7, 15]]
+    transparent = (b"tRNS", struct.pack(">H", 3))
+    assert read_labels(png(tmp_path / "t.png", 2, 0, (4, 1), bytes([0b00011011]), transparent)).tolist() == [
+        [0, 1, 2, 3]
+    ]
     palette = (b"PLTE", bytes([9, 9, 9, 255, 0, 0, 0, 255, 0]))
     assert read_labels(png(tmp_path / "p.png", 4, 3, (4, 1), bytes([0x01, 0x20]), palette)).tolist() == [[0, 1, 2, 0]]
     assert read_labels(write(tmp_path / "4.tif", np.array([[[0, 5]]], np.uint8), [C.gray], nbits=4)).tolist() == [

@@ -232,6 +232,16 @@ def test_pictures_of_every_kind(tmp_path: Path) -> None:
     key = png(tmp_path / "key.png", 8, 2, (2, 1), bytes([1, 2, 3, 4, 5, 6]), (b"tRNS", struct.pack(">HHH", 1, 2, 3)))
     pixels, valid = read_image(key)
     assert pixels.tolist() == [[[1, 2, 3], [4, 5, 6]]] and valid is not None and valid.tolist() == [[False, True]]
+    for bits, data, expected in ((8, bytes([1, 3]), [1, 3]), (4, bytes([0x13]), [17, 51])):
+        grey = png(tmp_path / "grey.png", bits, 0, (2, 1), data, (b"tRNS", struct.pack(">H", 3)))
+        pixels, valid = read_image(grey, PixelSpec((1,)))
+        assert pixels.ravel().tolist() == expected and valid is not None and valid.tolist() == [[True, False]]
+        assert describe_raster(grey).colours == ("gray", "alpha")
+    bgr = read_image(tmp_path / "rgb.png", blue_first=True)[0]
+    assert bgr.flags["C_CONTIGUOUS"] and np.array_equal(bgr, rgb[..., ::-1])
+    with Raster(tmp_path / "rgb.png", blue_first=True) as raster:
+        read = raster.read(1, 0, 3, 2)[0]
+    assert read.flags["C_CONTIGUOUS"] and np.array_equal(read, np.moveaxis(rgb[:, 1:, ::-1], -1, 0))
 
 
 def test_a_png_of_sixteen_bits_keeps_them(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
@@ -148,3 +150,38 @@ def test_a_folder_that_may_not_be_written_to(stub, table, noise, write_raster):
 def test_sizes_are_positive(wrong):
     with pytest.raises(ValueError, match="must be positive"):
         MapOptions(**wrong)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.bmp", "a.tif"])
+def test_a_map_sees_the_pixels_that_training_sees(name, tmp_path):
+    smooth = cv2.resize(np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8), (70, 50))
+    cv2.imwrite(str(tmp_path / name), smooth)
+    trained = cv2.imread(str(tmp_path / name), cv2.IMREAD_UNCHANGED)
+    with closing(RasterSource(str(tmp_path / name))) as source:
+        pixels, valid = source.read(10, 20, 40, 50)
+    assert valid is None and pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, np.moveaxis(trained[20:50, 10:40], -1, 0))
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32", "uint32"])
+@pytest.mark.parametrize("gsd", [None, 1.0])
+def test_alpha_of_any_type_is_a_mask(dtype, gsd, stub, table, noise, write_raster, tmp_path):
+    pixels = np.kron(noise(3, 20, 25), np.ones((1, 2, 2), np.uint8)).astype(dtype)  # 1 m is the mean of equal pixels
+    solid = np.ones((1, 40, 50), dtype)
+    solid[:, :10] = 0
+    source = write_raster(np.concatenate([pixels, solid]), colorinterp=[*RGB, ColorInterp.alpha])
+    expected = pixels.argmax(0) if gsd is None else pixels[:, ::2, ::2].argmax(0)
+    expected[: 10 if gsd is None else 5] = 255
+    options = MapOptions(value_range=(0, 255), window=(16, 16), gsd=gsd)
+    np.testing.assert_array_equal(mapped(source, tmp_path, stub, table, options), expected)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
+def test_complex_rasters_are_refused_by_name(dtype, write_raster):
+    source = write_raster(np.ones((3, 4, 5), np.complex64), colorinterp=RGB)
+    if dtype == "complex_int16":
+        with rasterio.open(source, "w", driver="GTiff", count=3, height=4, width=5, dtype=dtype) as file:
+            file.write(np.ones((3, 4, 5), np.complex64))
+    for options in ({}, {"value_range": (0, 255)}, {"bands": (1, 2, 3), "value_range": (0, 255), "gsd": 1.0}):
+        with pytest.raises(ValueError, match=rf"source\.tif: holds complex numbers \({dtype}\)"):
+            RasterSource(str(source), **options)

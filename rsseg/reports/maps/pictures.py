@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
 from rsseg.errors import DataError, UnreadableFileError
 from rsseg.io.bands import PixelSpec, percentile_range, scale_values
 from rsseg.io.georeference import GeoReference
-from rsseg.io.rasters import Raster, open_dataset
+from rsseg.io.rasters import Raster, lacks_mask, open_dataset
 from rsseg.reports.maps.files import MapFiles
 from rsseg.reports.markup import data_uri
 from rsseg.structures.pictures import indexed
@@ -133,9 +133,8 @@ def _on_ground(files: MapFiles, image: Any, size: tuple[int, int], path: str) ->
     near = max(1.5, max(files.size) / max(size))  # pixels of the map; one pixel of the picture
     if files.georeference.same_pixels(source) or files.georeference.offset_from(source) <= near:
         return image
-    masked = any(MaskFlags.nodata in flags or MaskFlags.alpha in flags for flags in image.mask_flag_enums)
     try:
-        return files.georeference.scaled(size).view(image, Resampling.average, add_alpha=not masked)
+        return files.georeference.scaled(size).view(image, Resampling.average, add_alpha=lacks_mask(image))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 

@@ -33,11 +33,20 @@ __all__ = ["Pixels", "Raster", "Valid", "image_size", "lacks_mask", "open_datase
 
 Pixels = NDArray[Any]
 Valid = NDArray[np.bool_] | None
-_QUIET = ("ignore", None, NotGeoreferencedWarning, None, 0)
 _WHOLE = 1 << 25
 """Pixels up to which a plain picture is decoded at once; larger ones are read by GDAL, window by window."""
 # A folder is not listed for each of its 100,000 files, and what libjpeg only warns of is an error.
 _SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
+
+
+def _ignore_missing_georeference() -> None:
+    """For good, as catch_warnings is not safe among threads; and once, as each change makes others' warnings new."""
+    for action, message, category, module, _ in warnings.filters:
+        if message is None and module is None and issubclass(NotGeoreferencedWarning, category):
+            if action == "ignore":
+                return
+            break
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
 
 
 def open_dataset(path: str | Path) -> Any:
@@ -47,8 +56,7 @@ def open_dataset(path: str | Path) -> Any:
         FileNotFoundError: There is no such file.
         UnreadableFileError: GDAL cannot open it, or it only names other rasters.
     """
-    if _QUIET not in warnings.filters:  # for good, as catch_warnings is not safe among threads
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    _ignore_missing_georeference()
     try:
         with rasterio.Env(**_SETTINGS):
             file = rasterio.open(path)

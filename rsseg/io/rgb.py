@@ -20,6 +20,10 @@ from rsseg.io.rasters import open_dataset, read_image, read_stored
 __all__ = ["convert_to_rgb", "palette_of", "read_palette", "stretch_values"]
 
 
+_NOT_LIGHT = {"cyan", "hue", "Y"}
+"""First bands of CMYK, HSL and YCbCr."""
+
+
 def convert_to_rgb(path: str | Path) -> NDArray[np.uint8]:
     """An image as 8-bit RGB: colours as the file says, else its first three bands, or the first one three times.
 
@@ -51,6 +55,8 @@ def convert_to_rgb(path: str | Path) -> NDArray[np.uint8]:
 
 def _bands(colours: tuple[str, ...], where: str) -> tuple[int, ...]:
     kinds = [ColorInterp[name] for name in colours]
+    if _NOT_LIGHT & set(colours):
+        raise DataError(f"{where}: its bands are {', '.join(colours)}; convert it to red, green and blue first")
     try:
         return choose_bands(kinds, PixelSpec(repeat_grey=True), where)
     except DataError:

@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import rasterio
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from rsseg.datasets.detection import read_image
@@ -26,6 +24,7 @@ from rsseg.datasets.openearthmap.regions import region_of
 from rsseg.errors import DataError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.progress import Progress
+from rsseg.io.rasters import open_dataset
 from rsseg.io.tables import write_csv
 
 __all__ = ["Filled", "fill_xbd", "read_pairs", "write_account"]
@@ -182,13 +181,10 @@ def _place(label: Path, size: tuple[int, int]) -> dict[str, Any]:
     """Georeferencing of a label of the given size (H, W); nothing where there is no label."""
     if not label.is_file():
         return {}
-    try:
-        with rasterio.open(label) as raster:
-            if raster.shape != size:
-                raise DataError(f"{label} is {raster.shape} high and wide, the image {size}")
-            return {"crs": raster.crs, "transform": raster.transform}
-    except RasterioError as error:
-        raise DataError(f"{label}: cannot be read: {error}") from error
+    with open_dataset(label) as raster:
+        if raster.shape != size:
+            raise DataError(f"{label} is {raster.shape} high and wide, the image {size}")
+        return {"crs": raster.crs, "transform": raster.transform}
 
 
 def write_account(rows: Sequence[Sequence[str]], path: Path) -> None:

@@ -148,6 +148,15 @@ def test_the_stretch_keeps_colours_and_survives_nan(tmp_path):
     assert flat.max() == 0
 
 
+@pytest.mark.parametrize("mode", ["strict", "convert"])
+def test_inks_and_complex_numbers_are_refused_by_name(tmp_path, mode):
+    Image.fromarray(RGB).convert("CMYK").save(tmp_path / "a.jpg")
+    with pytest.raises(AnnotationError, match=r"cyan, magenta|is a CMYK picture"):
+        read_image(tmp_path / "a.jpg", mode)
+    with pytest.raises(AnnotationError, match=r"holds complex numbers \(complex64\)"):
+        read_image(geotiff(tmp_path / "b.tif", np.ones((3, 2, 2)), "complex64"), mode)
+
+
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "float32"])
 def test_the_stretch_is_over_valid_pixels_and_the_others_are_black(tmp_path, dtype):
     # 0, 100 ... 10000 as above, and as many pixels of nodata again

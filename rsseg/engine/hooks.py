@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,8 @@ class SavePictures(Hook):
         self.predicted = predicted
         self.out_dir, self.limit, self.height, self.done = Path(out_dir), limit, height, 0
         self._writer: Writer | None = None
+        self.names: Mapping[str, str] = {}
+        """Name of an image's picture by the image's path, where that is not its stem."""
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
@@ -206,4 +208,5 @@ class SavePictures(Hook):
             tinted.append(blend(image, labels, palettes[what], 0.6))
         picture = panel([image, *tinted], ["image", *maps], min(self.height, image.shape[0]))
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(self.out_dir / f"{sample.dataset_name}_{Path(sample.img_path).stem}.png")
+        name = self.names.get(str(Path(sample.img_path)), Path(sample.img_path).stem)
+        Image.fromarray(picture).save(self.out_dir / f"{sample.dataset_name}_{name}.png")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigOptions", "add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 
-_CHECKS = ("CheckClasses", "CheckScores", "KeepPixels", "KeepProcesses")
+_CHECKS = ("CheckClasses", "CheckScores", "KeepPixels", "KeepProcesses", "NameOutputs")
 
 
 class ConfigOptions(argparse.Action):
@@ -64,8 +64,8 @@ def prepare_config(cfg: Config) -> None:
     * a loader without workers does not try to keep them;
     * several processes without GPUs: plain DDP without device ids, BN for SyncBN;
     * every ``LoadImage`` gets the config's ``bands`` and ``value_range``;
-    * the checks of :mod:`rsseg.engine.checks`, :mod:`~rsseg.engine.pixels` and :mod:`~rsseg.engine.processes` take
-      part in every run.
+    * the checks of :mod:`rsseg.engine.checks`, :mod:`~rsseg.engine.pixels`, :mod:`~rsseg.engine.processes` and
+      :mod:`~rsseg.engine.naming` take part in every run.
 
     Raises:
         ConfigError: Bands or a range of values are declared twice, and differently.

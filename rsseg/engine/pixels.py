@@ -23,7 +23,7 @@ from rsseg.io.pixel_settings import (
     transform_errors,
 )
 
-__all__ = ["KeepPixels", "check_statistics", "statistics_of", "use_pixels"]
+__all__ = ["KeepPixels", "check_statistics", "leaf_datasets", "statistics_of", "use_pixels"]
 
 
 def statistics_of(model: Any) -> tuple[list[float] | None, list[float] | None]:
@@ -52,14 +52,14 @@ def check_statistics(model: Any, kept: Mapping[str, Any], checkpoint: str) -> No
             )
 
 
-def _leaves(dataset: Any) -> Iterator[Any]:
+def leaf_datasets(dataset: Any) -> Iterator[Any]:
     """Datasets inside of those that join or repeat others."""
     inner = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
     if inner == [None]:
         yield dataset
     else:
         for part in inner:
-            yield from _leaves(part)
+            yield from leaf_datasets(part)
 
 
 def _image_loaders(dataset: Any) -> Iterator[Any]:
@@ -85,7 +85,7 @@ def use_pixels(runner: Runner, model: Any, kept: Mapping[str, Any], checkpoint: 
         DataError: An image cannot be what the checkpoint was trained on.
     """
     check_statistics(model, kept, checkpoint)
-    for dataset in _leaves(runner.test_dataloader.dataset):
+    for dataset in leaf_datasets(runner.test_dataloader.dataset):
         for loader in _image_loaders(dataset):
             known = {} if other_set and loader.spec != PixelSpec() else kept
             loader.spec = merge_specs(loader.spec, known, "the config", checkpoint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,8 @@ class SegmentationMetric(BaseMetric):
             raise ConfigError(f"merge requires ignore_index={IGNORE}, not {ignore_index}")
         self.merge, self.predicted = merge, predicted
         self._writer: Writer | None = None
+        self.names: Mapping[str, str] = {}
+        """Name of an image's prediction by the image's path, where that is not its stem."""
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count the pixels of each sample; one confusion matrix per image is kept."""
@@ -210,4 +212,7 @@ class SegmentationMetric(BaseMetric):
         values[pred >= table.num_classes] = IGNORE
         if sample.get("valid") is not None:
             values[~sample["valid"]] = IGNORE
-        indexed(values, palette).save(folder / f"{Path(sample['img_path']).stem}.png")
+        indexed(values, palette).save(folder / f"{self._name(sample['img_path'])}.png")
+
+    def _name(self, path: str) -> str:
+        return self.names.get(str(Path(path)), Path(path).stem)

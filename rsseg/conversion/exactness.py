@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from itertools import islice
 from typing import Any
@@ -16,6 +15,7 @@ from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import Results, Transform, cut_tiles, load_source_image
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import DetectionSource
+from rsseg.io.tables import read_json
 from rsseg.structures.masks import MaskCrop, cut_mask
 
 __all__ = ["disagreement", "measure_once"]
@@ -42,7 +42,7 @@ def measure_once(
     if not path.exists():
         tiles = _first_tiles(settings, source, divide_transforms(transforms)[0], predictor.needs_gt_masks)
         store.write_json(_FILE, disagreement(predictor, tiles))
-    found = json.loads(path.read_bytes())
+    found = read_json(path)
     _log.warning(
         "the predictor's options are not exact: on the first %d tiles %d of %d masks and a share of %.2g of the mask "
         "pixels differ from the exact ones",

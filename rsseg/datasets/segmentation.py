@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from rsseg.datasets.labels import ReleasedSet
-from rsseg.datasets.labels.converted import check_classes
+from rsseg.datasets.labels.converted import check_classes, manifest_source, read_tiles
 from rsseg.datasets.openearthmap.regions import load_regions, region_of
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError
@@ -157,9 +155,7 @@ class ConvertedDataset(TableDataset):
         if not listing.is_file():
             raise FileNotFoundError(f"{self.name}: {listing} is missing; run tools/convert_labels.py to its end first")
         check_classes(self.root, load_metainfo(self.table))
-        with listing.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if self.split in (None, row["split"])]
-        return [self._files(row) for row in rows]
+        return [self._files(row) for row in read_tiles(self.root) if self.split in (None, row["split"])]
 
     def _files(self, row: dict[str, str]) -> dict[str, str]:
         tile = self.root / "images" / f"{row['tile']}.png"
@@ -170,8 +166,7 @@ class ConvertedDataset(TableDataset):
 
     def _source_root(self) -> Path:
         if self.image_root is None:
-            manifest = json.loads((self.root / "manifest.json").read_text(encoding="utf-8"))
-            self.image_root = manifest["config"]["source"]["images"]
+            self.image_root = manifest_source(self.root)["images"]
         return Path(self.image_root)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.configs import read_config
+from rsseg.io.tables import read_csv
 
 __all__ = ["Row", "build_for_counting", "count_multiply_adds", "count_parameters", "read_rows", "table_lines"]
 
@@ -60,21 +60,16 @@ def read_rows(targets: Sequence[str | Path]) -> list[Row]:
 
 
 def _table_rows(table: Path) -> Iterator[Row]:
-    with table.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{table}: missing columns {', '.join(missing)}; expected {', '.join(COLUMNS)}")
-        for cells in reader:
-            config = table.parent / cells["config"]
-            if not config.is_file():
-                raise FileNotFoundError(f"{table}, line {reader.line_num}: config {config} not found")
-            try:
-                params, flops = (float(cells[key]) if cells[key] else None for key in ("params", "flops"))
-                classes = int(cells["classes"]) if cells["classes"] else None
-            except ValueError as error:
-                raise DataError(f"{table}, line {reader.line_num}: {error}") from error
-            yield Row(config, cells["row"], classes, params, flops)
+    for line, cells in read_csv(table, COLUMNS):
+        config = table.parent / cells["config"]
+        if not config.is_file():
+            raise FileNotFoundError(f"{table}, line {line}: config {config} not found")
+        try:
+            params, flops = (float(cells[key]) if cells[key] else None for key in ("params", "flops"))
+            classes = int(cells["classes"]) if cells["classes"] else None
+        except ValueError as error:
+            raise DataError(f"{table}, line {line}: {error}") from error
+        yield Row(config, cells["row"], classes, params, flops)
 
 
 def _prepare(node: Any, classes: int | None) -> None:

@@ -28,7 +28,7 @@ from rsseg.io.configs import read_config
 from rsseg.io.files import locked, sha256_of
 from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
-from rsseg.io.tables import write_json
+from rsseg.io.tables import read_json, write_json
 
 __all__ = ["FewLabels", "Init"]
 
@@ -178,7 +178,7 @@ class FewLabels:
         path = self.folder(*cell) / "score.json"
         if not path.is_file():
             return None
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         return {**found["settings"], "scores": found["scores"]}
 
     def _run_cell(self, cell: tuple[Init, float, int], settings: dict[str, Any], place: Mapping[str, str]) -> None:
@@ -201,7 +201,7 @@ class FewLabels:
             self._tool(folder, lock, place, "test", init.config, checkpoint, "--work-dir", test, *flips,
                        "--cfg-options", *options)  # fmt: skip
             newest = max(test.glob("*/*.json"), key=lambda path: path.stat().st_mtime)
-            logged = json.loads(newest.read_text(encoding="utf-8"))
+            logged = read_json(newest)
             scores = {key: value for key, value in logged.items() if key not in ("time", "data_time")}
             write_json(folder / "score.json", {"settings": settings, "scores": scores})
             if not self.keep:

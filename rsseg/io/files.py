@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from rsseg.errors import ConfigError
+
 __all__ = ["Writer", "locked", "remove_abandoned", "replacing", "run_threads", "sha256_of"]
 
 _log = logging.getLogger("rsseg")
@@ -94,6 +96,8 @@ def run_threads(work: Callable[[Item], Result], items: Iterable[Item], workers: 
         Exception: Whatever ``work`` raised.
         ValueError: ``workers`` is not allowed.
     """
+    if workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {workers}")
     with ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool:
         jobs = {pool.submit(work, item): item for item in items}
         try:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rsseg.errors import DataError
 from rsseg.io.files import replacing
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "markdown_head",
     "markdown_row",
     "markdown_table",
+    "read_csv",
+    "read_json",
     "write_csv",
     "write_json",
 ]
@@ -126,6 +129,60 @@ def csv_bytes(columns: Sequence[str], rows: Rows) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([columns, *rows])
     return text.getvalue().encode()
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a CSV in UTF-8, with the numbers of their lines.
+
+    Args:
+        path: The file.
+        columns: Columns that are needed; there may be others.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: A column is missing, a row has another number of cells than the first line, or the file is no CSV.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            found = list(reader.fieldnames or ())
+            missing = [name for name in columns if name not in found]
+            if missing:
+                raise DataError(
+                    f"{path}: missing columns {', '.join(missing)}; expected {', '.join(columns)}, found "
+                    f"{', '.join(found) or 'none'}"
+                )
+            for row in reader:
+                if None in row or None in row.values():
+                    raise DataError(
+                        f"{path}:{reader.line_num}: the row has another number of cells than the first line"
+                    )
+                yield reader.line_num, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV in UTF-8 ({error})") from error
+
+
+def read_json(path: Path, kind: type[dict] | type[list] = dict) -> Any:
+    """The value in a JSON file.
+
+    Args:
+        path: The file, UTF-8.
+        kind: What it must hold: ``dict`` or ``list``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: It is not JSON, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not a complete JSON file ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, or numbers of thousands of digits
+        raise DataError(f"{path}: must be JSON in UTF-8 ({error})") from error
+    if not isinstance(value, kind):
+        expected = "an object" if kind is dict else "a list"
+        raise DataError(f"{path}: must hold {expected}, found {type(value).__name__}")
+    return value
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

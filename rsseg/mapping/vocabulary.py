@@ -57,8 +57,8 @@ def read_vocabulary(text: str) -> ClassTable:
     if _is_table(text):
         try:
             return load_metainfo(text)
-        except KeyError as error:
-            raise ConfigError(f"{text}: is no class table, it has no {error}; a list of words is one in [ ]") from error
+        except DataError as error:
+            raise DataError(f"{error}; a list of words is written in [ ]") from error
     if kind == ".txt":
         return word_table([line for _, line in read_lines(path) if not line.startswith("#")], text)
     if kind == ".json":

@@ -7,14 +7,13 @@ and no row takes stand in ``unused``.
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.errors import DataError
-from rsseg.metainfo.table import IGNORE, load_metainfo, table_path
+from rsseg.metainfo.table import IGNORE, load_metainfo, read_table, table_path
 
 __all__ = ["merged_ids", "unmatched_ids"]
 
@@ -36,7 +35,7 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
     """
     path = table_path(common)
     target, source, key = load_metainfo(common), load_metainfo(table), Path(table).stem
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = read_table(path)
     rows = data["categories"]
     known = sorted({name for row in rows for name in row.get("from", {})})
     if key not in known:

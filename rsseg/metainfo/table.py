@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +140,9 @@ class ClassTable:
         return self.lut[raw]
 
 
+_KINDS = {str: "a text", int: "a whole number", list: "a list"}
+
+
 def _colour(text: str) -> tuple[int, int, int]:
     value = int(text.removeprefix("#"), 16)
     return value >> 16, value >> 8 & 255, value & 255
@@ -180,9 +185,9 @@ def load_metainfo(name: str) -> ClassTable:
 @functools.lru_cache(maxsize=256)
 def _load(path: Path, size: int, modified: int) -> ClassTable:
     """The table in a file as it is now; a changed file is read again."""
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = read_table(path)
     rows = data["categories"]
-    offset = int(data.get("label_offset", 0))
+    offset = data.get("label_offset", 0)
     if [row["id"] for row in rows] != list(range(len(rows))):
         raise DataError(f"{path}: the ids of the categories must be 0 to {len(rows) - 1}, in order")
     table = ClassTable(
@@ -201,11 +206,48 @@ def _load(path: Path, size: int, modified: int) -> ClassTable:
     return table
 
 
+def read_table(path: Path) -> dict[str, Any]:
+    """The content of a class table's file, every entry of the right type.
+
+    Raises:
+        DataError: The file is not JSON, an entry is missing or has another type; the message names it.
+    """
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: a class table must be JSON in UTF-8 ({error})") from error
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: a class table must be an object with 'name', 'source' and 'categories'")
+    for key, kind in (("name", str), ("source", str), ("categories", list), ("label_offset", int), ("ignore", list)):
+        if not isinstance(data.get(key, kind() if key in ("label_offset", "ignore") else None), kind):
+            raise DataError(f"{path}: {key!r} must be {_KINDS[kind]}, found {data.get(key)!r}")
+    if not data["categories"]:
+        raise DataError(f"{path}: 'categories' is empty; a class table has at least one class")
+    for i, row in enumerate(data["categories"]):
+        _check_row(row, f"{path}: category {i}")
+    return data
+
+
+def _check_row(row: Any, where: str) -> None:
+    if not isinstance(row, dict):
+        raise DataError(f"{where} must be an object with 'id', 'name' and 'color', found {row!r}")
+    for key, kind in (("id", int), ("name", str), ("color", str)):
+        if not isinstance(row.get(key), kind):
+            raise DataError(f"{where}: {key!r} must be {_KINDS[kind]}, found {row.get(key)!r}")
+    if not re.fullmatch("#[0-9A-Fa-f]{6}", row["color"]):
+        raise DataError(f"{where}: 'color' must be written as '#RRGGBB', found {row['color']!r}")
+    raw, prompts = row.get("raw", [0]), row.get("prompts", [])
+    if not isinstance(raw, list) or not all(type(value) is int for value in raw):
+        raise DataError(f"{where}: 'raw' must be a list of whole numbers, found {raw!r}")
+    if not isinstance(prompts, list) or not all(isinstance(text, str) for text in prompts):
+        raise DataError(f"{where}: 'prompts' must be a list of texts, found {prompts!r}")
+
+
 def _check(table: ClassTable, path: Path) -> None:
     values = [v for row in table.raw_values for v in row]
     if len({name_key(name) for name in table.classes}) != table.num_classes:
         raise DataError(f"{path}: two classes have the same name")
-    if table.num_classes > IGNORE or min(values) < 0 or max(values) > IGNORE:
+    if table.num_classes > IGNORE or not all(0 <= value <= IGNORE for value in (*values, *table.ignore)):
         raise DataError(f"{path}: label values must be 0 to 255, with at most 255 classes")
     if len(set(values)) != len(values) or set(values) & set(table.ignore):
         raise DataError(f"{path}: a label value occurs twice in 'raw' and 'ignore'")

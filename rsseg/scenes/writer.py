@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 
 from rsseg.errors import ConfigError, JobError
+from rsseg.io.tables import read_json, write_json
 
 from .layouts import LAYOUTS, labels_of
 from .scene import Scene, check_ranges, check_size, check_themes, make_scene
@@ -50,12 +51,13 @@ class Recipe:
             ValueError: ``out`` holds a set made with other values.
         """
         record, mine = out / "scenes.json", json.loads(json.dumps(asdict(self)))
-        found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else mine
+        found = read_json(record) if record.is_file() else mine
         for key, value in mine.items():
             if found.get(key) != value:
                 raise JobError(f"{record}: made with {key}={found.get(key)!r}, not {value!r}; choose another folder")
         if not record.is_file():
-            _write(record, (json.dumps(mine, indent=1) + "\n").encode())
+            out.mkdir(parents=True, exist_ok=True)
+            write_json(record, mine)
 
 
 def write_scenes(

@@ -17,7 +17,7 @@ from rsseg.datasets.bigearthnet.lists import read_list
 from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.names import read_lines
 from rsseg.io.progress import Progress
-from rsseg.io.tables import csv_writer
+from rsseg.io.tables import csv_writer, read_csv
 
 __all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
 
@@ -242,14 +242,11 @@ def write_index(path: Path, infos: Iterable[PatchInfo]) -> None:
 
 def read_index(path: Path) -> list[PatchInfo]:
     """What :func:`write_index` wrote."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        if tuple(next(reader, ())) != _COLUMNS:
-            raise DataError(f"{path}: its first line must be {','.join(_COLUMNS)}; delete the file or write it anew")
-        return [
-            PatchInfo(name, tuple(labels.split("|")) if labels else (), date, country, split, s1, excluded == "True")
-            for name, labels, date, country, split, s1, excluded in reader
-        ]
+    rows = [[row[key] for key in _COLUMNS] for _, row in read_csv(path, _COLUMNS)]
+    return [
+        PatchInfo(name, tuple(labels.split("|")) if labels else (), date, country, split, s1, excluded == "True")
+        for name, labels, date, country, split, s1, excluded in rows
+    ]
 
 
 def known_infos(root: Path, version: str, packed: Path | None = None) -> dict[str, PatchInfo]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -12,10 +11,11 @@ from typing import Any
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import DataError
 from rsseg.io.coco import read_categories, read_sections, stream_annotations
+from rsseg.io.tables import read_csv, read_json
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo
 from rsseg.structures.masks import mask_from_coco, rle_to_crop, to_rle
 
-__all__ = ["ConvertedSet", "check_classes", "converted_classes"]
+__all__ = ["ConvertedSet", "check_classes", "converted_classes", "manifest_source", "read_tiles"]
 
 
 class ConvertedSet(LabelledSet):
@@ -36,13 +36,12 @@ class ConvertedSet(LabelledSet):
         for name in ("manifest.json", "tiles.csv", "instances.json"):
             if not (root / name).is_file():
                 raise FileNotFoundError(f"{root / name} is missing; run tools/convert_labels.py to its end first")
-        self.manifest = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
-        source = self.manifest["config"]["source"]
+        self.manifest = read_json(root / "manifest.json")
+        source = manifest_source(root)
         self.table = load_metainfo(classes or source["classes"])
         check_classes(root, self.table)
         self._images = images or Path(source["images"])
-        with (root / "tiles.csv").open(encoding="utf-8", newline="") as file:
-            self._rows = list(csv.DictReader(file))
+        self._rows = read_tiles(root)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -57,7 +56,7 @@ class ConvertedSet(LabelledSet):
     def _streamed(self, path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[list[Instance]]:
         """Instances of each tile, of a file as the conversion wrote it: one tile in memory."""
         labels = self._labels(path, read_categories(path))
-        groups = groupby(rows, key=lambda row: int(row["image_id"]))
+        groups = groupby(rows, key=lambda row: _image_id(row, path))
         number, group = next(groups, (0, iter(())))
         for i, tile in enumerate(self._rows, start=1):
             instances = []
@@ -73,10 +72,10 @@ class ConvertedSet(LabelledSet):
         sections = read_sections(path)
         labels = self._labels(path, sections["categories"])
         find = TileFinder(self._rows)
-        tiles = {image.get("id"): find(image, path) for image in sections["images"]}
+        tiles = {_id(image, "id", path): find(image, path) for image in sections["images"]}
         found: dict[int, list[dict[str, Any]]] = {}
         for row in sections["annotations"]:
-            if row.get("image_id") not in tiles:
+            if _id(row, "image_id", path) not in tiles:
                 wrong = f"annotation {row.get('id')} has image_id {row.get('image_id')!r}"
                 raise DataError(f'{path}: {wrong}, the id of no entry in "images"')
             found.setdefault(tiles[row["image_id"]], []).append(row)
@@ -133,6 +132,21 @@ class ConvertedSet(LabelledSet):
         )
 
 
+def _id(row: Any, key: str, path: Path) -> int | str:
+    """An id of an entry of a COCO file."""
+    value = row.get(key) if isinstance(row, dict) else None
+    if not isinstance(value, int | str):
+        raise DataError(f'{path}: "{key}" must be a whole number or text, in {str(row)[:80]}')
+    return value
+
+
+def _image_id(row: Any, path: Path) -> int:
+    value = _id(row, "image_id", path)
+    if not isinstance(value, int):
+        raise DataError(f"{path}: image id {value!r} is not in the order of tiles.csv; merge the conversion again")
+    return value
+
+
 def _mask(row: dict[str, Any], size: tuple[int, int]) -> tuple[dict[str, Any], int, tuple[int, int, int, int]]:
     """Compressed RLE, area and tight box x1 y1 x2 y2 of an annotation's mask, however it is stored."""
     shape, box = row.get("segmentation"), row.get("bbox")
@@ -144,6 +158,43 @@ def _mask(row: dict[str, Any], size: tuple[int, int]) -> tuple[dict[str, Any], i
         return shape, mask.area, mask.bbox
     mask = mask_from_coco(shape, size)
     return to_rle(mask, size), mask.area, mask.bbox
+
+
+def manifest_source(root: Path) -> dict[str, Any]:
+    """What the manifest of a converted set says of its source: ``images``, ``annotations``, ``classes`` ...
+
+    Raises:
+        FileNotFoundError: There is no manifest.
+        DataError: It is damaged.
+    """
+    path = root / "manifest.json"
+    try:
+        source = dict(read_json(path)["config"]["source"])
+        Path(source["images"])
+        str(source["classes"])
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{path}: config.source with 'images' and 'classes' is missing ({error}); convert again"
+        ) from error
+    return source
+
+
+def read_tiles(root: Path) -> list[dict[str, str]]:
+    """Rows of a converted set's ``tiles.csv``: tile, source, x, y, width, height (whole numbers) and split.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        DataError: It lacks a column, or holds something else than numbers.
+    """
+    path, rows = root / "tiles.csv", []
+    for line, row in read_csv(path, ("tile", "source", "x", "y", "width", "height", "split")):
+        wrong = [key for key in ("x", "y", "width", "height") if not row[key].isdecimal()]
+        if wrong:
+            raise DataError(f"{path}:{line}: {wrong[0]} must be a whole number, found {row[wrong[0]]!r}")
+        rows.append(row)
+    return rows
 
 
 class TileFinder:

@@ -6,7 +6,6 @@ the release's script this one also serves regions of several words and images wh
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 from collections import Counter
@@ -23,6 +22,7 @@ from rsseg.datasets.detection import read_image
 from rsseg.datasets.openearthmap.regions import region_of
 from rsseg.errors import DataError
 from rsseg.io.files import remove_abandoned, replacing
+from rsseg.io.names import read_lines, unique_names
 from rsseg.io.progress import Progress
 from rsseg.io.rasters import open_dataset
 from rsseg.io.tables import write_csv
@@ -81,23 +81,16 @@ def read_pairs(root: Path | str) -> list[tuple[str, str]]:
         ValueError: A line is no such pair, or a name of OpenEarthMap is there twice.
     """
     path = Path(root) / _LISTING
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; it is part of the release, beside its lists")
     pairs: list[tuple[str, str]] = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, fields in enumerate(csv.reader(file), 1):
-            row = [Path(field.strip()).name for field in fields]
-            if not any(row):
-                continue
-            if len(row) != 2 or not row[0].endswith(_ENDING):
-                raise DataError(
-                    f"{path}, line {number}: expected <event>_<number>{_ENDING},<region>_<n>.tif, got {row}"
-                )
-            region_of(row[1])
-            pairs.append((row[0], f"{row[1].removesuffix('.tif')}.tif"))
-    twice = [name for name, count in Counter(name for _, name in pairs).items() if count > 1]
-    if twice:
-        raise DataError(f"{path}: {twice[0]} is there more than once")
+    for number, line in read_lines(path, "a table of the release, beside its lists"):
+        row = [Path(field.strip().strip('"')).name for field in line.split(",")]
+        if not any(row):
+            continue
+        if len(row) != 2 or not row[0].endswith(_ENDING):
+            raise DataError(f"{path}, line {number}: expected <event>_<number>{_ENDING},<region>_<n>.tif, got {row}")
+        region_of(row[1])
+        pairs.append((row[0], f"{row[1].removesuffix('.tif')}.tif"))
+    unique_names([name for _, name in pairs], str(path))
     return pairs
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import re
@@ -19,6 +18,7 @@ from rsseg.errors import ConfigError, DataError
 from rsseg.io.listing import find_files
 from rsseg.io.names import check_same, read_names, write_names
 from rsseg.io.sums import check_sum, write_sums
+from rsseg.io.tables import read_csv
 from rsseg.structures.draws import seeded_fraction
 
 __all__ = ["choose_few", "few_path", "read_few", "training_tiles", "write_few"]
@@ -84,8 +84,8 @@ def training_tiles(where: str, splits: Path | str = "data/splits") -> tuple[list
         ids = read_names(Path(splits) / "potsdam" / "train.txt", "the list of official training images")
         names = [tile for name in ids for tile in tile_names(name, _POTSDAM_SIZE, SETS["potsdam"].layout)]
     elif (path / "tiles.csv").is_file():
-        with (path / "tiles.csv").open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
+        columns = ("tile", "source", "split")
+        rows = [row for _, row in read_csv(path / "tiles.csv", columns) if row["split"] == "train"]
         return _some([row["tile"] for row in rows], path), [row["source"] for row in rows]
     elif path.is_dir():
         names = sorted(file.stem for file in find_files(path, what="tiles", recursive=False))

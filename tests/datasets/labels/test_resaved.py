@@ -139,7 +139,7 @@ MISTAKES: list[tuple[Callable[[Sections], Any], str]] = [
         lambda data: data["annotations"][0]["segmentation"].update(size=[8, 6]),
         r"the image's size \(H, W\), \[6, 8\]",
     ),
-    (lambda data: data["categories"][0].update(name="boat"), "'boat' is no class of own"),
+    (lambda data: data["categories"][0].update(name="boat"), "'boat' is not a class of own"),
 ]
 
 

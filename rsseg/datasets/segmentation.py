@@ -19,11 +19,11 @@ from rsseg.errors import ConfigError
 from rsseg.io.names import match_names, read_names
 from rsseg.metainfo import load_metainfo
 
-__all__ = ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset"]
+__all__ = ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset", "label_map"]
 
 
 @functools.cache
-def _label_map(table: str) -> dict[int, int]:
+def label_map(table: str) -> dict[int, int]:
     """Raw value -> training id for mmseg's ``LoadAnnotations``, without the values that stay; 255 where no class is."""
     return {raw: int(train_id) for raw, train_id in enumerate(load_metainfo(table).lut) if train_id != raw}
 
@@ -115,7 +115,7 @@ class TableDataset(BaseSegDataset):
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Row ``idx`` with the ``label_map`` of its table, which is stored once and not with each row."""
         row = super().get_data_info(idx)
-        return {**row, "label_map": _label_map(row["table"])}
+        return {**row, "label_map": label_map(row["table"])}
 
     def __getitem__(self, idx: int) -> dict:
         """Sample ``idx``; a :class:`SeededIndex` also fixes the augmentations' random numbers."""

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
-from rsseg.datasets.detection import SUFFIXES, read_image
-from rsseg.errors import ConfigError, DataError
+from rsseg.datasets.checking.pixels import (
+    ImageCheck,
+    PixelTally,
+    check_image,
+    explain_refusal,
+    far_off,
+    look_into,
+    propose,
+)
+from rsseg.errors import ConfigError
+from rsseg.io.pixel_settings import check_bands, share_pixels, transform_errors
 from rsseg.io.progress import Progress
-from rsseg.metainfo import IGNORE
+from rsseg.metainfo import IGNORE, head_errors
 
 __all__ = ["Check", "Tally", "check_config", "class_weights", "guess_shift"]
 
@@ -39,6 +48,7 @@ class Tally:
         context: (classes,) int64, labelled pixels of these images.
         problems: Files by what is wrong with them, ``file: detail``.
         notes: The same for what need not be wrong.
+        images_seen: What the images are like.
         digests: Images by a hash of their pixels; of single-coloured ones none.
     """
 
@@ -49,6 +59,7 @@ class Tally:
     context: NDArray[np.int64] = field(init=False)
     problems: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    images_seen: PixelTally = field(default_factory=PixelTally)
     digests: dict[bytes, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -61,11 +72,15 @@ class Tally:
             self.problems.setdefault(kind, []).append(text)
         if found.digest is not None:
             self.digests.setdefault(found.digest, found.image)
+        if found.seen is not None:
+            self.images_seen.add(found.seen)
         if found.counts is None:
             return
         self.counts += found.counts
         ids = self.part.meaning
-        here = np.array([found.counts[ids == i].sum() for i in range(len(self.part.classes))])
+        here = found.ids
+        if here is None:
+            here = np.array([found.counts[ids == i].sum() for i in range(len(self.part.classes))])
         self.pixels += here
         self.images += here > 0
         self.context += (here > 0) * here.sum()
@@ -82,11 +97,13 @@ class Check:
         tallies: One for each part that could be opened; a test set that is the validation set is not read again.
         problems: What would stop or spoil a training, by kind, with files.
         notes: What may be meant so.
+        proposals: Lines for the config that would mend some of it, by the set that they fit.
     """
 
     tallies: list[Tally] = field(default_factory=list)
     problems: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    proposals: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,20 +111,24 @@ class _Found:
     image: Path
     label: Path | None
     counts: NDArray[np.int64] | None = None
+    ids: NDArray[np.int64] | None = None
+    seen: ImageCheck | None = None
     digest: bytes | None = None
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
-def check_config(config: Mapping[str, Any], workers: int = 4) -> Check:
-    """Read every image and label that a config's loaders would, and say what does not fit.
+def check_config(config: MutableMapping[str, Any], workers: int = 4) -> Check:
+    """Read every image and label by the transforms that training loads them by, and say what does not fit.
 
     Args:
-        config: A segmentation config of mmseg; mmengine's default scope must be set.
+        config: A segmentation config of mmseg; mmengine's default scope must be set.  Every ``LoadImage`` gets its
+            ``bands`` and ``value_range``.
         workers: Threads; decoding and hashing run beside each other.
 
     Raises:
         ValueError: The config has no loader with a dataset.
     """
+    share_pixels(getattr(config, "_cfg_dict", config))
     parts = open_parts(config)
     if not parts:
         raise ConfigError("the config has none of train_dataloader, val_dataloader and test_dataloader")
@@ -120,29 +141,20 @@ def check_config(config: Mapping[str, Any], workers: int = 4) -> Check:
     progress = Progress(sum(len(part.files) for part in todo), "check")
     with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="check") as pool:
         for tally in out.tallies:
-            for found in pool.map(partial(_check_pair, tally.part), *zip(*tally.part.files, strict=True)):
+            for found in pool.map(partial(_check_sample, tally.part), range(len(tally.part.files))):
                 tally.add(found)
                 progress.step()
     progress.close()
     _summarise(out)
+    _check_settings(config, out)
     return out
 
 
-def _check_pair(part: Part, image: Path, label: Path | None) -> _Found:
+def _check_sample(part: Part, index: int) -> _Found:
+    """Read one sample, by the part's own transforms."""
+    image, label = part.files[index]
     found = _Found(image, label)
-    size = values = None
-    if not image.is_file():
-        found.problems.append(("image is missing", str(image)))
-    else:
-        try:
-            pixels = _pixels(image)
-            size = pixels.shape[:2]
-            if pixels.min() != pixels.max():
-                state = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-                state.update(pixels.data)
-                found.digest = state.digest()
-        except _BROKEN as error:
-            found.problems.append(("image cannot be read", _say(image, error)))
+    size = _check_image(part, part.rows[index], found)
     if label is not None and not label.is_file():
         found.problems.append(("label is missing", str(label)))
     elif label is not None:
@@ -151,18 +163,58 @@ def _check_pair(part: Part, image: Path, label: Path | None) -> _Found:
             found.counts = np.bincount(values.ravel(), minlength=256)
         except _BROKEN as error:
             found.problems.append(("label cannot be read", _say(label, error)))
-    if size is not None and values is not None and size != values.shape:
-        found.problems.append(("image and label differ in size", f"{image}: {size}, {label}: {values.shape}"))
+            return found
+        if size is not None and size != values.shape:
+            found.problems.append(("image and label differ in size", f"{image}: {size}, {label}: {values.shape}"))
+        else:
+            _load_label(part, index, found)
     return found
 
 
-def _pixels(path: Path) -> NDArray[Any]:
-    if path.suffix.lower() in SUFFIXES:
-        return read_image(path, "convert")
-    pixels: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise DataError("OpenCV cannot read it")
-    return np.ascontiguousarray(pixels)
+def _check_image(part: Part, row: Mapping[str, Any], found: _Found) -> tuple[int, ...] | None:
+    """Load the image of a sample; returns its (H, W) where that goes well."""
+    if not found.image.is_file():
+        found.problems.append(("image is missing", str(found.image)))
+        return None
+    if part.load_image is None:
+        return None
+    try:
+        seen = found.seen = check_image(found.image, row, part.load_image, part.spec)
+    except (*_BROKEN, AssertionError) as error:
+        text = explain_refusal(found.image, part.load_image, error)
+        found.problems.append(("image cannot be read", text if str(found.image) in text else f"{found.image}: {text}"))
+        found.seen = look_into(found.image, part.spec)
+        return None
+    found.problems += seen.problems
+    pixels = seen.pixels
+    assert pixels is not None
+    if pixels.min() != pixels.max():
+        state = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+        state.update(np.ascontiguousarray(pixels).data)
+        found.digest = state.digest()
+    seen.pixels = None  # they are not kept
+    return pixels.shape[:2]
+
+
+def _load_label(part: Part, index: int, found: _Found) -> None:
+    """Count the training ids that the pipeline makes of a label file."""
+    assert found.counts is not None
+    if part.load_label is None or (found.counts[part.meaning == UNKNOWN] > 0).any():
+        return  # values that are no class are named with their number
+    results = found.seen.results if found.seen is not None else None
+    try:
+        loaded = part.load_label(results or copy.deepcopy(part.rows[index]))["gt_seg_map"]
+    except (*_BROKEN, AssertionError) as error:
+        found.problems.append(("label cannot be loaded", _say(found.label or found.image, error)))
+        return
+    finally:
+        if found.seen is not None:
+            found.seen.results = None
+    ids = np.bincount(np.asarray(loaded).ravel(), minlength=256)
+    found.ids = ids[: len(part.classes)]
+    expected = [found.counts[part.meaning == i].sum() for i in range(len(part.classes))]
+    if (found.ids > expected).any():  # fewer where the image has no data
+        found.problems.append(("pipeline gives other classes than the class table", str(found.label)))
 
 
 def _say(path: Path, error: BaseException) -> str:
@@ -200,6 +252,32 @@ def _shared(tallies: Sequence[Tally]) -> dict[tuple[str, str], list[str]]:
                 pairs = sorted((str(first.digests[key]), str(second.digests[key])) for key in both)
                 out.setdefault(splits, []).extend(f"{a} is {b}" if a != b else a for a, b in pairs)
     return out
+
+
+def _check_settings(config: Mapping[str, Any], out: Check) -> None:
+    """Compare heads, bands and preprocessor with the data, and say what a config should say instead."""
+    model = config.get("model") or {}
+    normalise = model.get("data_preprocessor") or config.get("data_preprocessor") or {}
+    mean, std = normalise.get("mean"), normalise.get("std")
+    for tally in out.tallies:
+        part, seen = tally.part, tally.images_seen
+        errors = head_errors(model, {part.name: part.classes})
+        if part.spec is not None:
+            try:
+                check_bands(part.spec, mean, part.name)
+            except ConfigError as error:
+                errors.append(str(error))
+            errors += transform_errors((config.get(f"{part.split}_dataloader") or {}).get("dataset"), part.spec)
+        for text in errors:
+            known = out.problems.setdefault("config does not fit its data", [])
+            known += [text] if text not in known else []
+        if seen.refused:
+            out.proposals.setdefault(part.name, propose(seen, len(mean) if mean else None))
+        elif mean and std and part.split == "train" and far_off(seen, mean, std):
+            own = [[round(float(v), 1) for v in values] for values in (seen.statistics.mean, seen.statistics.std)]
+            text = f"{part.name}: bands have mean {own[0]} and std {own[1]}; the config says {list(mean)}, {list(std)}"
+            out.notes.setdefault("data_preprocessor is far from the images", []).append(text)
+            out.proposals.setdefault(part.name, propose(seen, len(mean)))
 
 
 def guess_shift(counts: NDArray[np.int64], meaning: NDArray[np.int16], classes: int) -> str | None:

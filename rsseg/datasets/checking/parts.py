@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.datasets.checking.pixels import Transform, build_loaders
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.bands import PixelSpec
 from rsseg.io.labels import read_labels
 from rsseg.metainfo import IGNORE, load_metainfo
 
@@ -35,7 +37,11 @@ class Part:
         meaning: (256,) int16, value in a label file -> training id, 255 where ignored, ``UNKNOWN`` where not allowed.
         files: Image and label of each sample; no label where the split is read without.
         stray: Label files without an image.
-        read: Label file -> values (H, W) uint8, by what training reads it with.
+        read: Label file -> values (H, W) uint8, as they are stored.
+        rows: The samples, as transforms get them; as many as ``files``.
+        load_image: The transform of the pipeline that loads images; None where there is none.
+        load_label: That which loads labels; None where the split is read without.
+        spec: What the pipeline's ``LoadImage`` declares; None where images are loaded otherwise.
         failure: Why the dataset cannot be opened; the rest is then empty.
     """
 
@@ -46,6 +52,10 @@ class Part:
     files: list[tuple[Path, Path | None]] = field(default_factory=list)
     stray: list[Path] = field(default_factory=list)
     read: Callable[[str], NDArray[Any]] = read_labels
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    load_image: Transform | None = None
+    load_label: Transform | None = None
+    spec: PixelSpec | None = None
     failure: str | None = None
 
 
@@ -93,9 +103,11 @@ def _open(split: str, leaf: dict[str, Any]) -> Part:
     from mmseg.registry import DATASETS
 
     from rsseg.datasets import TableDataset
+    from rsseg.datasets.segmentation import label_map
 
     config = copy.deepcopy(leaf)
-    loader = _loader(config.pop("pipeline", ()))
+    pipeline = config.pop("pipeline", ())
+    loader = _loader(pipeline)
     dataset: Any = DATASETS.build({**config, "pipeline": [], "lazy_init": True})
     ours = isinstance(dataset, TableDataset)
     chosen_by_name = getattr(dataset, "subset", None) is not None
@@ -113,6 +125,8 @@ def _open(split: str, leaf: dict[str, Any]) -> Part:
     if not classes:
         raise ConfigError("the dataset names no classes; give metainfo=dict(classes=...)")
     label = "seg_map_path" if loader else ""
+    if ours:
+        rows = [{**dataset.tag(row), "label_map": label_map(dataset.table)} for row in rows]
     return Part(
         split,
         dataset.name if ours else type(dataset).__name__,
@@ -121,6 +135,8 @@ def _open(split: str, leaf: dict[str, Any]) -> Part:
         [(Path(row["img_path"]), Path(row[label]) if row.get(label) else None) for row in rows],
         _stray(dataset, rows) if loader and not chosen_by_name else [],
         read_labels if ours else partial(_read_as_mmseg, backend=(loader or {}).get("imdecode_backend", "pillow")),
+        rows,
+        *build_loaders(pipeline),
     )
 
 

@@ -24,7 +24,11 @@ def describe(check: Check, shown: int = 3) -> str:
     sets: dict[tuple[str, tuple[str, ...]], list[Tally]] = {}
     for tally in check.tallies:
         sets.setdefault((tally.part.name, tally.part.classes), []).append(tally)
-    lines = [line for (name, _), tallies in sets.items() for line in (_heading(name, tallies), _table(tallies), "")]
+    lines = []
+    for (name, _), tallies in sets.items():
+        lines += [_heading(name, tallies), *_images(tallies), _table(tallies), ""]
+    for name, proposal in check.proposals.items():
+        lines += [f"proposal: what a config of {name} could say", *(f"    {line}" for line in proposal), ""]
     lines += _listed("problem", check.problems, shown) + _listed("note", check.notes, shown)
     count = sum(map(len, check.problems.values()))
     return "\n".join([*lines, f"{count} problem(s)" if count else "no problems"])
@@ -33,6 +37,28 @@ def describe(check: Check, shown: int = 3) -> str:
 def _heading(name: str, tallies: Sequence[Tally]) -> str:
     parts = (f"{tally.part.split} {len(tally.part.files)} images" for tally in tallies)
     return f"{name}: {', '.join(parts)}"
+
+
+def _images(tallies: Sequence[Tally]) -> list[str]:
+    """What the images of a label set are like: kinds of files, and each band as the model sees it."""
+    lines = []
+    for tally in tallies:
+        seen, split = tally.images_seen, tally.part.split
+        lines += [f"    {split}: {count} x {kind}" for kind, count in sorted(seen.kinds.items())]
+        found = seen.statistics
+        if found.count:
+            share = 100 * (1 - found.count / max(seen.pixels, 1))
+            bands = tally.part.spec.bands if tally.part.spec is not None else None
+            names = [f"band {band}" for band in bands or ()] or _names(len(found.total))
+            rows = zip(names, found.mean, found.std, found.low, found.high, strict=True)
+            texts = (f"{name} {mean:.1f} +- {std:.1f} ({low:g}..{high:g})" for name, mean, std, low, high in rows)
+            lines.append(f"    {split}: as the model sees them, mean +- deviation: {'; '.join(texts)}; "
+                         f"{share:.2f} % of the pixels have no data")  # fmt: skip
+    return lines
+
+
+def _names(count: int) -> list[str]:
+    return ["red", "green", "blue"] if count == 3 else [f"band {i}" for i in range(1, count + 1)]
 
 
 def _table(tallies: Sequence[Tally]) -> str:

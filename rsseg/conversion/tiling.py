@@ -168,7 +168,7 @@ def _claim(out: Path, depends: dict[str, Any], names: Mapping[Path, str], root: 
         name: {"image": Input(path, path.relative_to(root).as_posix(), hashed=False)} for path, name in names.items()
     }
     job = Job(out, "tiles", hint="choose another folder, or remove it")
-    job.claim(depends, items, Outputs(partial(outputs_by_item, [out], TILE)), update)
+    job.claim(depends, items, Outputs.existing(partial(outputs_by_item, [out], TILE)), update)
     remove_abandoned(out)
     return job
 

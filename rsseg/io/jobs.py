@@ -13,6 +13,7 @@ making things again costs little more than a SHA-256 (cutting tiles), size and t
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -93,6 +94,12 @@ class Outputs:
     files: Callable[[], Mapping[str, Sequence[Path]]]
     finished: Callable[[str], bool] = lambda name: True
     shared: Sequence[Path] = ()
+
+    @classmethod
+    def existing(cls, files: Callable[[], Mapping[str, Sequence[Path]]]) -> Outputs:
+        """Outputs of a job in which an item was begun where any file of it is there."""
+        listed = functools.cache(files)
+        return cls(listed, lambda name: bool(listed().get(name)))
 
 
 _NOTHING = Outputs(dict)

@@ -199,3 +199,16 @@ def test_names_that_collide_are_an_error_that_names_both(tmp_path: Path, names: 
     with pytest.raises(DataError, match="have one stem, so what is made from them would have one name") as caught:
         output_names([tmp_path / name for name in names], tmp_path)
     assert str(tmp_path / names[0]) in str(caught.value) and str(tmp_path / names[1]) in str(caught.value)
+
+
+def test_an_image_that_was_not_begun_may_change(tmp_path: Path, inputs: Any) -> None:
+    """Killed before it came to the second image, a run takes that as it is now."""
+    job, there = _job(tmp_path)
+    outputs = Outputs.existing(there.files)
+    job.claim({}, inputs(*"ab"), outputs)
+    (job.root / "a.out").write_text("a")
+    (tmp_path / "b.txt").write_text("mended")
+    job.claim({}, inputs(*"ab"), Outputs.existing(there.files))
+    (tmp_path / "a.txt").write_text("mended")
+    with pytest.raises(JobError, match=r"1 label file changed \(a\.txt\)"):
+        job.claim({}, inputs(*"ab"), Outputs.existing(there.files))

@@ -129,7 +129,7 @@ def _claim(
             job.path.unlink(missing_ok=True)
             for path in (path for own in files().values() for path in own):
                 path.unlink()
-        job.claim(depends, items if name != "coco" else {}, Outputs(files), update)
+        job.claim(depends, items if name != "coco" else {}, Outputs.existing(files), update)
 
 
 def _digests(source: LabelledSet) -> dict[str, str]:

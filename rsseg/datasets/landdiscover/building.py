@@ -167,7 +167,7 @@ def _claim(out: Path, copy: bool, items: Sequence[Item], given: set[str], update
 
     job = Job(out, "a set", hint="go on so, or remove it")
     depends = {"images": "copies" if copy else "links", "class_tables": tables}
-    job.claim(depends, inputs, Outputs(outputs), update, own=lambda name: name.partition("__")[0] in given)
+    job.claim(depends, inputs, Outputs.existing(outputs), update, own=lambda name: name.partition("__")[0] in given)
     return job
 
 

@@ -244,7 +244,7 @@ def _claim(out: Path, layout: Layout, code: ColourCode, pairs: Sequence[Pair], u
         }
 
     job = Job(out, "tiles", hint="choose another folder, or remove it")
-    job.claim({**options, **kinds}, items, Outputs(outputs), update)
+    job.claim({**options, **kinds}, items, Outputs.existing(outputs), update)
     return job
 
 

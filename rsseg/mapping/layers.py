@@ -7,6 +7,7 @@ streamed from a GeoPackage beside them, which goes again: memory never holds mor
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import warnings
@@ -30,7 +31,6 @@ from rsseg.errors import ConfigError
 from rsseg.io.georeference import GeoReference
 from rsseg.mapping.vectors import Polygon
 from rsseg.metainfo import ClassTable
-from rsseg.structures.rings import ring_area
 
 __all__ = ["FORMATS", "check_format", "write_layer"]
 
@@ -142,36 +142,39 @@ def _batches(
 
 
 def _wkb(polygons: list[Polygon], georeference: GeoReference, crs: CRS | None) -> NDArray[np.object_]:
-    rings = [ring for polygon in polygons for ring in polygon.rings]
-    if not rings:
+    """Well-known binary of polygons in coordinates; outer rings run against the clock there, holes with it."""
+    if not polygons:
         return np.empty(0, object)
+    rings = [ring for polygon in polygons for ring in polygon.rings]
+    counts = np.array([len(polygon.rings) for polygon in polygons])
     pixels = np.concatenate(rings)
     x, y = georeference.coordinates(pixels[:, 0], pixels[:, 1])
     if crs != georeference.crs:
         x, y = (np.asarray(v) for v in transform_points(georeference.crs, crs, x.tolist(), y.tolist())[:2])
-    lines, outer = np.split(np.column_stack([x, y]), np.cumsum([len(ring) for ring in rings])[:-1]), []
-    start = 0
-    for polygon in polygons:
-        own = lines[start : start + len(polygon.rings)]
-        start += len(own)
-        outer.append(shapely.Polygon(_turned(own[0], True), [_turned(hole, False) for hole in own[1:]]))
-    wkb: NDArray[np.object_] = shapely.to_wkb(np.array(outer, object), byte_order=1)
+    numbers = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    lines = shapely.linearrings(np.column_stack([x, y]), indices=numbers)
+    outer = np.zeros(len(rings), bool)
+    outer[np.cumsum(counts) - counts] = True
+    turned = shapely.is_ccw(lines) != outer
+    lines[turned] = shapely.reverse(lines[turned])
+    shapes = shapely.polygons(lines, indices=np.repeat(np.arange(len(polygons)), counts))
+    wkb: NDArray[np.object_] = shapely.to_wkb(shapes, byte_order=1)
     return wkb
 
 
-def _turned(ring: NDArray[np.float64], against_the_clock: bool) -> NDArray[np.float64]:
-    return ring if (ring_area(ring) > 0) == against_the_clock else ring[::-1]
-
-
 @contextmanager
-def _fixed_date() -> Iterator[None]:
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+def _quiet_and_dated() -> Iterator[None]:
+    """Write one fixed date, and no line per batch; maps without a CRS are nothing to warn of."""
+    before, log = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE"), logging.getLogger("pyogrio")
+    level = log.level
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
+    log.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "'crs' was not provided")  # maps without a CRS are allowed
+            warnings.filterwarnings("ignore", "'crs' was not provided")
             yield
     finally:
+        log.setLevel(level)
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
 
@@ -180,7 +183,7 @@ def _write_ogr(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
     name = None if crs is None else _code(crs) or crs.to_wkt()
     about: dict[str, Any] = dict(layer=_LAYER, geometry_type="Polygon", crs=name)
     package, count = path.with_name(f"{path.stem}.gpkg"), 0
-    with _fixed_date():
+    with _quiet_and_dated():
         for number, batch in enumerate(batches):
             write(package, batch.geometry, list(batch.fields.values()), list(batch.fields), driver="GPKG",
                   append=number > 0, **about)  # fmt: skip

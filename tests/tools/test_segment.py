@@ -90,7 +90,7 @@ def test_by_two_processes_as_by_one(world, arguments, repo, run_tool, tmp_path):
 @pytest.mark.parametrize(
     "source, options, message",
     [
-        ("grey.png", ["--vocabulary", "roof"], "say it with --bands, for a grey one --bands 1,1,1"),
+        ("grey.png", ["--vocabulary", "roof"], "for a grey file --bands 1,1,1 of a tool"),
         ("grey.png", ["--vocabulary", "roof", "--device", "gpu"], "--device gpu: cannot be used here"),
         ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--window", "0"], "must be positive"),
         ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--batch", "0"], "must be positive"),

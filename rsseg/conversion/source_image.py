@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rsseg.conversion.ground_truth import GroundTruthMasks, load_ground_truth
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
 from rsseg.errors import ConfigError
-from rsseg.structures.windows import assign_boxes, tile_windows
+from rsseg.structures.windows import assign_boxes, tile_name, tile_windows
 
 if TYPE_CHECKING:
     from rsseg.conversion.settings import Settings
@@ -24,7 +24,6 @@ __all__ = [
     "cut_tiles",
     "load_source_image",
     "problem_row",
-    "tile_name",
     "tiles_of",
 ]
 
@@ -56,11 +55,6 @@ class SourceImage:
 def problem_row(error: AnnotationError) -> dict[str, Any]:
     """A problem as it stands in the manifest."""
     return {"file": str(error.path), "line": error.line, "reason": error.reason, "value": error.value}
-
-
-def tile_name(stem: str, window: NDArray[np.int64], cut: bool) -> str:
-    """``<stem>__<x>_<y>`` for a tile that was cut at column x, row y; the stem itself for a whole image."""
-    return f"{stem}__{int(window[0])}_{int(window[1])}" if cut else stem
 
 
 def load_source_image(
@@ -114,7 +108,8 @@ def cut_tiles(source_image: SourceImage, settings: Settings, part: dict[str, Any
     part = {"empty_tiles": []} if part is None else part
     part["unassigned"] = [source_image.detections.object_ids[i] for i in np.flatnonzero(~kept.any(axis=1))]
     for j, window in enumerate(windows):
-        tile = tile_name(source_image.item.stem, window, settings.cuts_tiles)
+        stem = source_image.item.stem
+        tile = tile_name(stem, window) if settings.cuts_tiles else stem
         rows = np.flatnonzero(kept[:, j])
         if not len(rows):
             part["empty_tiles"].append(tile)

@@ -9,63 +9,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rsseg.conversion.source_image import tile_name
 from rsseg.conversion.tile_source import TileSource
 from rsseg.errors import ConfigError, DataError, UnreadableFileError
 from rsseg.io.bands import PixelSpec
-from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.cutting import CutReport, cut_all
+from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.listing import IMAGE_SUFFIXES, find_files
 from rsseg.io.output_names import TILE, output_names, outputs_by_item
-from rsseg.io.progress import Progress
-from rsseg.structures.windows import cut_window, tile_windows
+from rsseg.structures.windows import cut_window, tile_name, tile_windows
 
-__all__ = ["TilingReport", "cut_images"]
+__all__ = ["cut_images"]
 
 _log = logging.getLogger("rsseg")
-
-
-@dataclass
-class TilingReport:
-    """What one call of :func:`cut_images` did.
-
-    Attributes:
-        images: Images in the folder.
-        written: Tiles written by this call.
-        found: Tiles that were there before.
-        failures: ``file: reason`` of each image that could not be cut to its end.
-    """
-
-    images: int = 0
-    written: int = 0
-    found: int = 0
-    failures: list[str] = field(default_factory=list)
-
-    def finish(self, seconds: float) -> None:
-        """Sort the failures and log the numbers."""
-        self.failures.sort()
-        counts = self.images, self.written, self.found, len(self.failures), seconds
-        _log.info("%d images: %d tiles written, %d found, %d images failed, %.1f s", *counts)
-
-    @property
-    def error_summary(self) -> str | None:
-        """Which images failed and what to do; ``None`` where none did."""
-        if not self.failures:
-            return None
-        lines = "\n  ".join(self.failures)
-        return (
-            f"{len(self.failures)} image(s) could not be cut, all others are:\n  {lines}\n"
-            "Replace or remove these files and run the same command again; it cuts what is missing."
-        )
 
 
 def cut_images(
@@ -78,7 +41,7 @@ def cut_images(
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
     update: bool = False,
     spec: PixelSpec = PixelSpec(),  # noqa: B008
-) -> TilingReport:
+) -> CutReport:
     """Cut all images of a folder (and its sub-folders) into PNG tiles ``<stem>__<x>_<y>.png``.
 
     A tile holds what the file calls red, green and blue, and alpha where it has that; a single band stays grey, a
@@ -112,21 +75,8 @@ def cut_images(
     names = output_names(paths, Path(images))
     job = _claim(Path(out), depends, names, Path(images), update)
     paths.sort(key=lambda path: -path.stat().st_size)  # the largest last would leave one thread working alone
-    cv2.setNumThreads(1)
-    report = TilingReport(images=len(paths))
-    progress, failed = Progress(len(paths), "tile"), []
     cut = partial(_cut_image, names=names, out=Path(out), size=size, overlap=overlap, pad=pad, spec=spec)
-    for path, (written, found, failure) in run_threads(cut, paths, workers):
-        report.written += written
-        report.found += found
-        if failure is not None:
-            report.failures.append(f"{path}: {failure}")
-            failed.append(names[path])
-            _log.warning("skipped: %s", report.failures[-1])
-        progress.step()
-    job.mark(failed)
-    report.finish(progress.close())
-    return report
+    return cut_all(cut, paths, workers, "tile", job, names.__getitem__)
 
 
 def _declared(spec: PixelSpec) -> dict[str, Any]:
@@ -146,7 +96,7 @@ def _cut_image(
     try:
         with closing(TileSource(path, spec)) as source:
             todo = tile_windows(source.size, size, overlap, pad)
-            tiles = {tuple(window): out / f"{tile_name(names[path], window, True)}.png" for window in todo.tolist()}
+            tiles = {tuple(window): out / f"{tile_name(names[path], window)}.png" for window in todo.tolist()}
             missing = [window for window, tile in tiles.items() if not tile.exists()]
             found = len(tiles) - len(missing)
             for window, pixels in _read_tiles(source, missing):
@@ -156,9 +106,9 @@ def _cut_image(
                 written += 1
     except UnreadableFileError as error:
         reason = str(error).removeprefix(f"{path}: ")
-        return written, found, f"image is broken or cut short, replace the file ({reason})"
+        return written, found, f"{path}: image is broken or cut short, replace the file ({reason})"
     except DataError as error:
-        return written, found, str(error).removeprefix(f"{path}: ")
+        return written, found, f"{path}: {str(error).removeprefix(f'{path}: ')}"
     return written, found, None
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from rsseg.datasets.preparation import ColourCode, Layout, Pair, Report, cut_pairs
+from rsseg.datasets.preparation import ColourCode, Layout, Pair, cut_pairs
+from rsseg.io.cutting import CutReport
 from rsseg.io.listing import find_files
 from rsseg.structures.draws import seeded_ranking
 
@@ -52,7 +53,7 @@ def prepare_deepglobe(
     stride: int | None = None,
     workers: int = 1,
     update: bool = False,
-) -> Report:
+) -> CutReport:
     """Cut the set into tiles whose labels hold the values of the class table.
 
     Args:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import ConfigError, DataError, UserError
 from rsseg.io.labels import read_labels
 from rsseg.io.listing import LABEL_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import match_names, read_names
@@ -222,7 +222,7 @@ def _compare(first: LabelFolder, second: LabelFolder, one: Path, other: Path) ->
         a, b = first.read(one), second.read(other)
         if a.shape != b.shape:
             raise DataError(f"{one} has {a.shape} pixels (H, W), but {other} has {b.shape}")
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, UserError) as error:
         text = str(error)
         return text if str(one) in text or str(other) in text else f"{one}, {other}: {text}"
     a = np.where(b == IGNORE, np.uint8(IGNORE), a)

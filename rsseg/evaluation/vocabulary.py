@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import ConfigError, DataError, UserError
 from rsseg.io.configs import read_config
 from rsseg.io.files import locked
 from rsseg.io.jobs import Input, Job
@@ -108,7 +108,7 @@ def check_sets(configs: Mapping[str, Config]) -> tuple[dict[str, Config], str | 
         try:
             DATASETS.build(cfg.test_dataloader.dataset)
             there[name] = cfg
-        except (FileNotFoundError, ValueError) as error:
+        except (FileNotFoundError, UserError) as error:
             missing.append(f"{name}: {error}")
     if not missing:
         return there, None

@@ -12,7 +12,7 @@ from rsseg.errors import ConfigError
 from rsseg.structures.boxes import hbox_iof, qbox_area, qbox_to_hbox
 from rsseg.structures.rings import ring_area
 
-__all__ = ["assign_boxes", "cut_window", "qbox_iof", "tile_windows"]
+__all__ = ["assign_boxes", "cut_window", "qbox_iof", "tile_name", "tile_windows"]
 
 _TOLERANCE = 1e-9
 
@@ -54,6 +54,12 @@ def tile_windows(
     if not pad:
         windows = np.minimum(windows, np.array([size[1], size[0], size[1], size[0]]))
     return windows.astype(np.int64)
+
+
+def tile_name(stem: str, window: ArrayLike) -> str:
+    """What the tile of an image is called, without suffix: ``<stem>__<x>_<y>`` for a window (4,) x1 y1 x2 y2."""
+    x, y = (int(value) for value in np.asarray(window)[:2])
+    return f"{stem}__{x}_{y}"
 
 
 def _starts(length: int, tile: int, step: int) -> NDArray[np.int64]:

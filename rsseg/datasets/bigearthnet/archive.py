@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.datasets.bigearthnet.lists import read_list
-from rsseg.errors import ConfigError, DataError, MissingPackageError
+from rsseg.errors import ConfigError, DataError, MissingPackageError, UserError
 from rsseg.io.names import read_lines
 from rsseg.io.progress import Progress
 from rsseg.io.tables import csv_writer, read_csv
@@ -169,7 +169,7 @@ def read_jsons(
     def read(name: str) -> PatchInfo | str:
         try:
             return read_json(f"{base}/{name}", name)
-        except (OSError, ValueError) as error:
+        except (OSError, UserError) as error:
             if problems is None:
                 raise
             return str(error)

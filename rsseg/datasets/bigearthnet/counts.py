@@ -17,6 +17,7 @@ from rasterio.warp import transform
 from rsseg.datasets.bigearthnet.archive import PatchInfo, season_of
 from rsseg.datasets.bigearthnet.corine import LABEL_SETS, load_label_set
 from rsseg.datasets.bigearthnet.countries import countries_at
+from rsseg.errors import UserError
 
 __all__ = ["SEASONS", "ArchiveCounts", "count_archive"]
 
@@ -77,7 +78,7 @@ def count_archive(
     for info in patches:
         try:
             found = [one.ids(info.labels, f"patch {info.name}") for one in label_sets]
-        except ValueError as error:
+        except UserError as error:
             counts.problems.append(str(error))
             continue
         counts.images += 1

@@ -35,7 +35,7 @@ from rsseg.datasets.bigearthnet.archive import (
 )
 from rsseg.datasets.bigearthnet.band_table import Band, load_bands
 from rsseg.datasets.bigearthnet.bands import check_plane, read_bands
-from rsseg.errors import DataError, JobError, MissingPackageError
+from rsseg.errors import DataError, JobError, MissingPackageError, UserError
 from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
 
@@ -206,7 +206,7 @@ def _value(source: tuple[str, str, tuple[Band, ...]]) -> bytes | str:
     name, folder, bands = source
     try:
         return save({b.name: plane for b, plane in zip(bands, read_bands(folder, name, bands), strict=True)})
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         return str(error)
 
 
@@ -339,12 +339,12 @@ def verify_packed(root: Path, out: Path, version: str = "v1", radar: bool = Fals
         name, folder, bands = source
         try:
             stored = read_packed(out, name, bands)
-        except (OSError, ValueError) as error:
+        except (OSError, UserError) as error:
             bad.append(name)
             return str(error)
         try:
             planes = read_bands(folder, name, bands)
-        except (OSError, ValueError) as error:
+        except (OSError, UserError) as error:
             return str(error)
         for band, packed, plane in zip(bands, stored, planes, strict=True):
             if not np.array_equal(packed, plane, equal_nan=band.radar):

@@ -12,12 +12,11 @@ from rsseg.datasets.detection.fair1m import read_fair1m
 from rsseg.datasets.detection.hrsc import read_hrsc
 from rsseg.datasets.detection.image import image_size, read_image
 from rsseg.datasets.detection.parts import image_stems, open_parts
-from rsseg.datasets.detection.source import READERS, SUFFIXES, DetectionSource, SourceItem, open_source
+from rsseg.datasets.detection.source import READERS, DetectionSource, SourceItem, open_source
 from rsseg.datasets.detection.values import AnnotationError, OnError
 
 __all__ = [
     "READERS",
-    "SUFFIXES",
     "AnnotationError",
     "CocoDetections",
     "DetectionSource",

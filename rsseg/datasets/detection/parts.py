@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rsseg.datasets.detection.source import SUFFIXES, DetectionSource, open_source
+from rsseg.datasets.detection.source import DetectionSource, open_source
 from rsseg.datasets.detection.values import OnError
 from rsseg.errors import DataError
-from rsseg.io.listing import find_files
+from rsseg.io.listing import IMAGE_SUFFIXES, find_files
 from rsseg.metainfo import ClassTable
 
 __all__ = ["image_stems", "open_parts"]
@@ -46,7 +46,9 @@ def open_parts(
     for part in parts:
         folder, prefix = Path(images) / part["images"], part.get("prefix", "")
         stems = image_stems(folder) if shared_labels else None
-        one = open_source(format, folder, Path(annotations) / part["annotations"], table, SUFFIXES, on_error, stems)
+        one = open_source(
+            format, folder, Path(annotations) / part["annotations"], table, IMAGE_SUFFIXES, on_error, stems
+        )
         for item in one.items:
             stem = prefix + item.stem
             if stem in owners:

@@ -21,10 +21,7 @@ from rsseg.io.names import read_names
 from rsseg.io.output_names import output_names
 from rsseg.metainfo import ClassTable
 
-__all__ = ["READERS", "SUFFIXES", "DetectionSource", "SourceItem", "open_source"]
-
-SUFFIXES = IMAGE_SUFFIXES
-"""Image file suffixes, compared without case."""
+__all__ = ["READERS", "DetectionSource", "SourceItem", "open_source"]
 
 READERS: dict[str, Callable[..., Any]] = {
     "dota": read_dota,
@@ -114,7 +111,7 @@ def open_source(
     images: Path | str,
     annotations: Path | str,
     table: ClassTable,
-    suffixes: Sequence[str] = SUFFIXES,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
     on_error: OnError = "raise",
     stems: Sequence[str] | Path | str | None = None,
 ) -> DetectionSource:

@@ -21,7 +21,7 @@ from rsseg.datasets.detection import read_image
 from rsseg.datasets.landdiscover.sources import SOURCES, Item, Window, find_items
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import ColourCode
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import ConfigError, DataError, UserError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.labels import read_labels
@@ -31,6 +31,7 @@ from rsseg.io.rgb import convert_to_rgb
 from rsseg.io.tables import boxed, write_csv
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
 from rsseg.structures.pictures import indexed
+from rsseg.structures.windows import cut_window
 
 __all__ = ["TABLE", "Built", "build_landdiscover"]
 
@@ -189,7 +190,7 @@ def _write(item: Item, out: Path, copy: bool) -> tuple[NDArray[np.int64], int] |
         # decoded also where it is only linked: it may be cut short
         pixels = read_image(item.image, repeat_grey=True) if todo else None
         ids = None if pixels is None else _ids(item, pixels.shape[:2])
-    except ValueError as error:
+    except UserError as error:
         return str(error)
     except OSError as error:
         return f"{item.label} or its image cannot be read ({error})"
@@ -225,10 +226,7 @@ def _ids(item: Item, size: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _cut(plane: NDArray[np.uint8], window: Window | None) -> NDArray[np.uint8]:
-    if window is None:
-        return plane
-    x1, y1, x2, y2 = window
-    return np.ascontiguousarray(plane[y1:y2, x1:x2])
+    return plane if window is None else np.ascontiguousarray(cut_window(plane, window))
 
 
 def _count(ids: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from rsseg.datasets.preparation import Layout
 from rsseg.datasets.segmentation import ConvertedDataset
 from rsseg.errors import DataError
 from rsseg.io.rasters import image_size
+from rsseg.structures.windows import tile_name
 
 __all__ = ["SOURCES", "Item", "Source", "find_items"]
 
@@ -163,5 +164,5 @@ def _item(source: str, stem: str, image: Path, label: Path) -> Item:
     pairs: dict[str, Window | None] = {f"{source}__{stem}": None}
     if coloured:
         windows = [(x1, y1, x2, y2) for x1, y1, x2, y2 in _QUARTER.windows(image_size(image)).tolist()]
-        pairs = {f"{source}__{stem}__{x1}_{y1}": (x1, y1, x2, y2) for x1, y1, x2, y2 in windows}
+        pairs = {tile_name(f"{source}__{stem}", (x1, y1, x2, y2)): (x1, y1, x2, y2) for x1, y1, x2, y2 in windows}
     return Item(source, image, label, pairs, coloured)

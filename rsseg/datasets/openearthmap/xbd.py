@@ -20,7 +20,7 @@ from rasterio.io import MemoryFile
 
 from rsseg.datasets.detection import read_image
 from rsseg.datasets.openearthmap.regions import region_of
-from rsseg.errors import DataError
+from rsseg.errors import DataError, UserError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.names import read_lines, unique_names
 from rsseg.io.progress import Progress
@@ -157,7 +157,7 @@ def _fill(folder: Path, name: str, source: Path | None, dry: bool) -> tuple[str,
     try:
         pixels = read_image(source)
         place = _place(label, pixels.shape[:2])
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         return "failed", str(error), label.is_file()
     if not dry:
         profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "compress": "deflate", "predictor": 2}

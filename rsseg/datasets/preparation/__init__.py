@@ -2,7 +2,7 @@
 
 from rsseg.datasets.preparation.few import choose_few, few_path, read_few, training_tiles, write_few
 from rsseg.datasets.preparation.sets import BANDS, SETS, PreparedSet, isaid_pairs, potsdam_pairs, prepare
-from rsseg.datasets.preparation.tiles import Colour, ColourCode, Layout, Pair, Report, cut_pairs, tile_names
+from rsseg.datasets.preparation.tiles import Colour, ColourCode, Layout, Pair, cut_pairs, tile_names
 
 __all__ = [
     "BANDS",
@@ -12,7 +12,6 @@ __all__ = [
     "Layout",
     "Pair",
     "PreparedSet",
-    "Report",
     "choose_few",
     "cut_pairs",
     "few_path",

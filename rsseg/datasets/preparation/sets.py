@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rsseg.datasets.preparation.tiles import Colour, ColourCode, Layout, Pair, Report, cut_pairs
+from rsseg.datasets.preparation.tiles import Colour, ColourCode, Layout, Pair, cut_pairs
 from rsseg.errors import DataError
+from rsseg.io.cutting import CutReport
 from rsseg.io.listing import walk_files
 from rsseg.io.names import read_names, unique_names
 
@@ -126,7 +127,7 @@ def prepare(
     tolerance: int = 0,
     workers: int = 1,
     update: bool = False,
-) -> Report:
+) -> CutReport:
     """Cut a set as the paper does and log the numbers of tiles beside the paper's.
 
     Args:

@@ -10,7 +10,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rsseg.errors import DataError
+from rsseg.errors import DataError, UserError
 from rsseg.io.bands import PixelSpec
-from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.cutting import CutReport, cut_all
+from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.output_names import TILE, outputs_by_item
-from rsseg.io.progress import Progress
 from rsseg.io.rasters import image_size, read_image
 from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.pictures import indexed
-from rsseg.structures.windows import cut_window, tile_windows
+from rsseg.structures.windows import cut_window, tile_name, tile_windows
 
-__all__ = ["Colour", "ColourCode", "Layout", "Pair", "Report", "cut_pairs", "tile_names"]
+__all__ = ["Colour", "ColourCode", "Layout", "Pair", "cut_pairs", "tile_names"]
 
 Colour = tuple[int, int, int]
 _log = logging.getLogger("rsseg")
@@ -134,40 +134,12 @@ class Layout:
 
 def tile_names(stem: str, size: tuple[int, int], layout: Layout) -> list[str]:
     """Names, without suffix, of the tiles of an image of ``size`` (H, W)."""
-    return [f"{stem}__{x}_{y}" for x, y, _, _ in layout.windows(size).tolist()]
-
-
-@dataclass
-class Report:
-    """What one call of :func:`cut_pairs` did.
-
-    Attributes:
-        images: Number of source images.
-        written: Tiles written by this call.
-        found: Tiles that were there before.
-        parts: Number of tiles of each part.
-        failures: ``file: reason`` of each image that could not be prepared.
-    """
-
-    images: int = 0
-    written: int = 0
-    found: int = 0
-    parts: dict[str, int] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-
-    @property
-    def error_summary(self) -> str | None:
-        """Which images failed and what to do; None where none did."""
-        if not self.failures:
-            return None
-        lines = "\n  ".join(self.failures)
-        advice = "Fix or remove these files and run the same command again."
-        return f"{len(self.failures)} image(s) are missing:\n  {lines}\n{advice}"
+    return [tile_name(stem, window) for window in layout.windows(size)]
 
 
 def cut_pairs(
     pairs: Sequence[Pair], out: Path | str, layout: Layout, code: ColourCode, workers: int = 1, update: bool = False
-) -> Report:
+) -> CutReport:
     """Cut images and labels into tiles; tiles that exist are whole and are not written again.
 
     Args:
@@ -186,25 +158,8 @@ def cut_pairs(
     """
     out = Path(out)
     job = _claim(out, layout, code, pairs, update)
-    cv2.setNumThreads(1)
-    report, progress = Report(images=len(pairs)), Progress(len(pairs), "prepare")
-    failed = []
-    for pair, (written, found, failure) in run_threads(
-        partial(_cut, out=out, layout=layout, code=code), pairs, workers
-    ):
-        report.written, report.found = report.written + written, report.found + found
-        report.parts[pair.part] = report.parts.get(pair.part, 0) + written + found
-        if failure is not None:
-            report.failures.append(failure)
-            failed.append(_item(pair))
-            _log.warning("left out: %s", failure)
-        progress.step()
-    seconds = progress.close()
-    job.mark(failed)
-    report.failures.sort()
-    counts = report.images, report.written, report.found, len(report.failures), seconds
-    _log.info("%d images: %d tiles written, %d found, %d images failed, %.1f s", *counts)
-    return report
+    cut = partial(_cut, out=out, layout=layout, code=code)
+    return cut_all(cut, pairs, workers, "prepare", job, _item, lambda pair: pair.part)
 
 
 def _item(pair: Pair) -> str:
@@ -262,7 +217,7 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
             return 0, len(names), None
         pixels = _rgb(pair.image, repeat_grey=True)
         values, near = code.encode(_rgb(pair.label, repeat_grey=False), str(pair.label))
-    except ValueError as error:
+    except UserError as error:
         return 0, 0, str(error)
     for colour, count in near.items():
         _log.warning("%s: %d pixels of the colour %s count as the nearest class", pair.label, count, colour)

@@ -114,7 +114,7 @@ def test_bad_input_is_named(release, tmp_path):
         (root / "xbd_files.csv").write_text(text)
         with pytest.raises(ValueError, match=message):
             read_pairs(root)
-    with pytest.raises(FileNotFoundError, match=r"xbd_files\.csv is missing"):
+    with pytest.raises(FileNotFoundError, match=r"xbd_files\.csv: no such file; expected a table of the release"):
         read_pairs(tmp_path)
 
 

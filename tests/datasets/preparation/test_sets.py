@@ -207,6 +207,6 @@ def test_the_tool(archive, run_tool):
     assert done.returncode == 1
     assert "train: 12 tiles" in done.stderr
     assert (
-        "1 image(s) are missing" in done.stderr
+        "1 image(s) could not be cut" in done.stderr
         and "top_potsdam_2_13_label.tif: not a raster that GDAL can open" in done.stderr
     )

@@ -47,7 +47,7 @@ def _device(told: str | None) -> str:
         try:
             torch.zeros(1, device=told)
         except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"--device {told}: cannot be used here ({str(error).splitlines()[0]})") from error
+            raise ConfigError(f"--device {told}: is not available ({str(error).splitlines()[0]})") from error
         return told
     if not torch.cuda.is_available():
         return "cpu"
@@ -56,7 +56,7 @@ def _device(told: str | None) -> str:
 
 def _products(args: argparse.Namespace, table: str | ClassTable) -> Products:
     if args.reference is None and (args.reference_classes or args.merge):
-        raise ConfigError("--reference-classes and --merge say how to compare with the labels of --reference")
+        raise ConfigError("--reference-classes and --merge require --reference")
     against = args.reference and Reference(args.reference, args.reference_classes, args.merge, table)
     return Products(args.vectors, args.min_area, args.simplify, against)
 
@@ -105,7 +105,7 @@ def _setting(args: argparse.Namespace) -> Setting:
     config = read_config(args.config, args.cfg_options)
     asked = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
     if asked is not None and (args.classes or args.head):
-        raise ConfigError("an open-vocabulary model has the classes of --vocabulary, not of --classes or --head")
+        raise ConfigError("an open-vocabulary model takes its classes from --vocabulary; remove --classes and --head")
     name = table_name(config, args.head, args.classes) if asked is None else asked.name
     table = load_metainfo(name) if isinstance(name, str) else name
     wanted, device = _products(args, name), _device(args.device)
@@ -153,7 +153,8 @@ def run(
     jobs = sources_of(args.source, args.target) if jobs is None else jobs
     if len(jobs) > 1 and (args.reference or args.vectors not in (None, *FORMATS)):
         raise ConfigError(
-            f"several rasters have no common --reference, and their --vectors is only a suffix ({', '.join(FORMATS)})"
+            "several rasters cannot have one --reference, and their --vectors must be a suffix only "
+            f"({', '.join(FORMATS)})"
         )
     setting = _setting(args)
     failed = []
@@ -172,6 +173,6 @@ def run(
             failed.append(source)
     if failed:
         raise ConfigError(
-            f"{len(failed)} of {len(jobs)} rasters have no map, see above; the same command does only what is missing: "
-            + ", ".join(failed)
+            f"{len(failed)} of {len(jobs)} rasters could not be mapped (see above); repeat the command to map only "
+            "the missing ones: " + ", ".join(failed)
         )

@@ -92,16 +92,18 @@ def table_name(config: Config, head: str | None = None, told: str | None = None)
     """
     heads = config.model.get("heads")
     if heads is not None and head not in heads:
-        raise ConfigError(f"the model has the heads {', '.join(heads)}; say which one with --head, not {head!r}")
+        raise ConfigError(f"the model has the heads {', '.join(heads)}; choose one with --head, got {head!r}")
     if heads is None and head is not None:
-        raise ConfigError(f"--head {head}: the model of this config has a single head")
+        raise ConfigError(f"--head {head}: the model of this config has only one head; remove --head")
     if told is not None:
         return told
     for dataset in _datasets(config):
         table = dataset.get("table")
         if table and (heads is None or head in (dataset.get("name"), Path(table).stem)):
             return str(table)
-    raise ConfigError("the config's dataset names no class table; say which one with --classes (a name or a .json)")
+    raise ConfigError(
+        "the dataset of the config has no class table; name one with --classes (a name or the path of a .json file)"
+    )
 
 
 def window_of(config: Config) -> tuple[int, int]:
@@ -132,7 +134,7 @@ def views_of(config: Config) -> tuple[tuple[int, ...], ...]:
             views = [view + flip for view in views for flip in flips]
         elif not kinds <= {"LoadLabels", "LoadAnnotations", "PackSegInputs"}:
             raise ConfigError(
-                f"test-time augmentation of maps only flips; the config's tta_pipeline has {sorted(kinds)}"
+                f"test-time augmentation of maps supports flips only; tta_pipeline of the config has {sorted(kinds)}"
             )
     return tuple(views)
 
@@ -176,7 +178,9 @@ class SegmentorScorer:
         """
         shape, mean = windows[0].shape[1:], getattr(self.model.data_preprocessor, "mean", None)
         if mean is not None and len(mean) != len(windows[0]):  # a single band would become all of them in silence
-            raise ConfigError(f"the model takes {len(mean)} bands, not {len(windows[0])}; name as many with --bands")
+            raise ConfigError(
+                f"the model takes {len(mean)} bands, not {len(windows[0])}; name that many bands with --bands"
+            )
         sizes = {"ori_shape": shape, "img_shape": shape, "pad_shape": shape, "padding_size": [0, 0, 0, 0]}
         inputs = [torch.from_numpy(np.ascontiguousarray(pixels)) for pixels in windows]
         samples = [SegDataSample(metainfo={**sizes, **self._meta}) for _ in windows]
@@ -213,8 +217,8 @@ class SegmentorScorer:
             limit = torch.tensor(float(self.model.decode_head.threshold)).logit()
             scores = torch.cat([torch.full_like(scores, float(limit)), scores], dim=1)
         if scores.shape[1] != self.classes:
-            raise ConfigError(f"the model gives {scores.shape[1]} classes, the class table has {self.classes}; "
-                             "say which table fits with --classes")  # fmt: skip
+            raise ConfigError(f"the model predicts {scores.shape[1]} classes, but the class table has {self.classes}; "
+                             "name the matching class table with --classes")  # fmt: skip
         check_finite(scores, self.checkpoint, dim=1)
         return scores
 

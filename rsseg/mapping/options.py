@@ -24,7 +24,11 @@ _range.__name__ = "2 numbers with a comma, or raw"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add source, target and options of ``tools/map_raster.py``."""
     add = parser.add_argument
-    add("source", metavar="SRC", help="a raster that GDAL reads, a folder of them, or a .txt with one path a line")
+    add(
+        "source",
+        metavar="SRC",
+        help="a raster that GDAL reads, a folder of rasters, or a .txt file with one path per line",
+    )
     add("target", metavar="DST", type=Path, help="the map (.tif, or .png); a folder where SRC is a folder or a list")
     add_options(parser)
 
@@ -35,47 +39,56 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--config", required=True, help="the model's config file")
     add("--checkpoint", required=True, help="the model's weights")
     add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the checkpoint was trained "
-        "on, or that the file calls so)")  # fmt: skip
-    add("--range", type=_range, help="values that are black and white, for 16-bit and float, e.g. 0,3000; or raw "
+        "on, or those that the file marks as such)")  # fmt: skip
+    add("--range", type=_range, help="values of black and white, for 16-bit and float, for example 0,3000; or raw "
         "(default: what the checkpoint was trained with)")  # fmt: skip
-    add("--gsd", type=float, help="metres per pixel to resample to, usually those of the training images")
+    add("--gsd", type=float, help="resample to this pixel size in metres, usually that of the training images")
     add("--window", type=int, help="side of windows in pixels (default: the config's slide or training crop)")
-    add("--overlap", type=float, default=0.25, help="share of a window that neighbours share (default: %(default)s)")
+    add(
+        "--overlap",
+        type=float,
+        default=0.25,
+        help="overlap of neighbouring windows, as a share of a window (default: %(default)s)",
+    )
     add("--blend", choices=list(BLENDS), default="cosine", help="how windows are blended (default: %(default)s)")
     add("--batch", type=int, help="windows per batch (default: 4 on a GPU; 1 on a CPU, and of large ones)")
     add("--tta", action="store_true", help="average over the flips of the config's tta_pipeline")
     add("--bf16", action="store_true", help="run the model in bfloat16")
     add("--head", help="label set, for models with several heads")
-    add("--classes", help="class table (a name or a .json), where the config does not say")
-    add("--vocabulary", metavar="WORDS", help="open-vocabulary models: the classes, with commas between them (a name "
-        'with a comma in double quotes); or a class table (name, .json), or a .txt with a class a line')  # fmt: skip
-    add("--template", help="open-vocabulary models: text with {} where a class goes (default: the config's)")
-    add("--mode", choices=MODES, help="open-vocabulary models: what the model sees: windows at the raster's resolution "
-        "(slide), all of it by the published five views or once (whole), or as the config tests")  # fmt: skip
-    add("--threshold", type=float, help="pixels whose best class is less probable get no class (255)")
-    add("--probabilities", choices=["top", "all"], help="also DST_probabilities.tif: the winner's, or every class's")
+    add("--classes", help="class table (a name or a .json), if the config does not name one")
+    add("--vocabulary", metavar="WORDS", help="open-vocabulary models: comma-separated classes (a name with a comma in "
+        "double quotes); or a class table (name, .json), or a .txt file with one class per line")  # fmt: skip
+    add("--template", help="open-vocabulary models: prompt with {} for the class name (default: the config's)")
+    add("--mode", choices=MODES, help="test mode of open-vocabulary models: windows at the raster's resolution "
+        "(slide), the whole raster by the published five views or at once (whole), or the mode of the config")  # fmt: skip
+    add("--threshold", type=float, help="pixels whose highest probability is lower get no class (255)")
+    add(
+        "--probabilities",
+        choices=["top", "all"],
+        help="also write DST_probabilities.tif: the probability of the best class (top), or of all classes",
+    )
     add(
         "--vectors",
         metavar="FILE",
         help="polygons: a file (.gpkg, .geojson, .fgb, .parquet), or only the suffix for one beside the map",
     )
     add("--min-area", type=float, default=0, help="smallest polygon in square metres (default: all)")
-    add("--simplify", type=float, default=0, metavar="PIXELS", help="how far outlines may move for fewer points")
+    add("--simplify", type=float, default=0, metavar="PIXELS", help="tolerance for the simplification of outlines")
     add("--reference", help="labels to compare the map with: IoU, F1, recall per class, OA")
     add("--reference-classes", metavar="TABLE", help="class table of the labels, where it is not the map's")
-    add("--merge", metavar="TABLE", help="common table in which map and labels meet, e.g. landcover6")
+    add("--merge", metavar="TABLE", help="common class table of map and labels, for example landcover6")
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     add("--launcher", choices=["none", "pytorch"], default="none", help="set by tools/dist_map.sh")
-    add("--overwrite", action="store_true", help="replace what other settings have made")
-    add("--update", action="store_true", help="map rasters anew that have changed since their maps were made")
-    add("--trust", action="store_true", help="let the checkpoint run code while it loads")
+    add("--overwrite", action="store_true", help="replace results that were made with other settings")
+    add("--update", action="store_true", help="map again the rasters that have changed since their maps were made")
+    add("--trust", action="store_true", help="allow the checkpoint to run code while it loads")
     add("--cfg-options", nargs="+", action=ConfigOptions, help="override settings of the config: key=value ...")
 
 
 def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     """Add images, folder and options of ``tools/segment.py``."""
     parser.add_argument("source", nargs="+", metavar="IMAGE",
-                        help="pictures and rasters, folders of them, or .txt files with one path a line")  # fmt: skip
+                        help="pictures and rasters, folders of them, or .txt files with one path per line")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("work_dirs/segment"), metavar="DIR",
-                        help="folder for what is made (default: %(default)s)")  # fmt: skip
+                        help="folder of the results (default: %(default)s)")  # fmt: skip
     add_options(parser)

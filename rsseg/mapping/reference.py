@@ -49,7 +49,7 @@ class ReferenceLabels:
             count, dtype = self._file.count - self._alpha, self._file.dtypes[0]
             if dtype != "uint8" or count != 1:
                 raise DataError(f"{path}: labels are {dtype}, not 8 bits" if dtype != "uint8" else
-                                f"{path}: has {count} bands; labels are class ids in a single one")  # fmt: skip
+                                f"{path}: has {count} bands; expected one band of class ids")  # fmt: skip
             own = GeoReference.of(self._file)
             self._same = grid.same_pixels(own)
             if not self._same:

@@ -97,20 +97,23 @@ class Reference:
     def __post_init__(self) -> None:
         if isinstance(self.mapped, ClassTable):
             if self.labels is None or self.merge is not None:
-                raise ConfigError("labels are compared with words by --reference-classes, without --merge")
+                raise ConfigError(
+                    "--merge does not apply to --vocabulary; name the class table of the labels with "
+                    "--reference-classes only"
+                )
             if (self._named == IGNORE).all():
-                raise ConfigError(f"none of {', '.join(self.mapped.classes)} is a class of {self.labels}; it has "
+                raise ConfigError(f"none of {', '.join(self.mapped.classes)} is a class of {self.labels}, which has "
                                  f"{', '.join(load_metainfo(self.labels).classes)}")  # fmt: skip
         elif self.labels is None and self.merge is None:
             return
         elif self.mapped is None:
-            raise ConfigError("labels of another class table are compared by the name of the map's own")
+            raise ConfigError("--merge requires a map with a class table")
         elif self.merge is not None:
             unmatched_ids(self.merge, self.mapped, self.labels or self.mapped)
         elif load_metainfo(self.labels or "").classes != load_metainfo(self.mapped).classes:
             raise ConfigError(
-                f"the map has {self.mapped}'s classes, the reference {self.labels}'s; name a table in which they meet "
-                "with --merge, for example landcover6"
+                f"the map has the classes of {self.mapped!r}, but the reference those of {self.labels!r}; name a common "
+                "class table with --merge, for example landcover6"
             )
 
     def common(self, table: ClassTable) -> tuple[ClassTable, tuple[int, ...]]:
@@ -177,7 +180,7 @@ class Accuracy:
 
     def __str__(self) -> str:
         lines = [aligned(self.rows())]
-        left = [f"{self.unmapped} labelled pixels have no map and do not count"] if self.unmapped else []
+        left = [f"{self.unmapped} labelled pixels are not mapped and not scored"] if self.unmapped else []
         names = ", ".join(self.classes[i] for i in self.unscored)
         out = [f"mean and OA leave out {names}"] if names else []
         return "\n".join(lines + left + out)
@@ -201,5 +204,5 @@ def measure_accuracy(path: Path, reference: Reference, table: ClassTable) -> Acc
             truth[mapped == IGNORE] = IGNORE
             confusion += confusion_matrix(mapped, truth, common.num_classes, IGNORE)
     if not confusion.any():
-        raise DataError(f"{reference.path}: labels no pixel of the map; is it the same place?")
+        raise DataError(f"{reference.path}: labels no pixel of the map; check that both cover the same ground")
     return Accuracy(common.classes, confusion, unmapped, unscored)

@@ -72,12 +72,12 @@ class MapOptions:
 
     def __post_init__(self) -> None:
         if self.blend not in BLENDS:
-            raise ConfigError(f"no blend {self.blend!r}; there are {', '.join(BLENDS)}")
+            raise ConfigError(f"unknown blend {self.blend!r}; expected one of: {', '.join(BLENDS)}")
         PixelSpec(self.bands, self.value_range)  # which refuses what is not allowed
         if not 0 <= self.overlap < 1:
-            raise ConfigError(f"the overlap is a share of the window, at least 0 and below 1, not {self.overlap}")
+            raise ConfigError(f"overlap must be at least 0 and less than 1 (a share of the window), got {self.overlap}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ConfigError(f"the threshold is a probability, not {self.threshold}")
+            raise ConfigError(f"threshold must be a probability from 0 to 1, got {self.threshold}")
         if self.batch < 1 or (self.gsd is not None and not self.gsd > 0):
             raise ConfigError(f"batch {self.batch} and gsd {self.gsd} must be positive")
 
@@ -134,7 +134,7 @@ def map_raster(
     """
     _give_memory_back()
     if target.exists() and Path(source).exists() and target.samefile(source):
-        raise DataError(f"{target}: is the source; give the map another name")
+        raise DataError(f"{target}: is the source itself; choose another name for the map")
     with rasterio.Env(GDAL_CACHEMAX=CACHE), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the areas say so
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
@@ -142,7 +142,7 @@ def map_raster(
             job = _plan(raster, target, predictor, table, options, about)
             check_products(target, wanted, job.georeference)
             if _is_done(job):
-                _log.info("%s: is there already", target)
+                _log.info("%s: exists already", target)
                 if shard[0]:
                     return True
             else:
@@ -214,7 +214,7 @@ def _is_done(job: _Job) -> bool:
         key.removeprefix(_TAG).lower(): text for key, text in tags.items() if key.startswith(_TAG) and key != _PLAN
     }
     options = job.options
-    what = "exists and was not made with these settings, but with another"
+    what = "exists and was made with another"
     return may_keep(found, plan_texts(job.plan), what, job.target, options.update, options.overwrite)
 
 
@@ -229,7 +229,7 @@ def _prepare(job: _Job) -> None:
             plan.unlink()
         if plan.exists():
             before, options = json.loads(plan.read_text(encoding="utf-8")), job.options
-            what = "was begun with another"
+            what = "was started with another"
             if not may_keep(before, json.loads(text), what, job.folder, options.update, options.overwrite):
                 shutil.rmtree(job.folder)
         job.folder.mkdir(exist_ok=True)
@@ -257,7 +257,7 @@ def _compute(job: _Job, shard: tuple[int, int]) -> None:
     own = range(total * rank // processes, total * (rank + 1) // processes)
     missing = [number for number in job.strips.missing() if number in own]
     if len(missing) < len(own):
-        _log.info("%s: %d of %d strips are there already", job.target, len(own) - len(missing), len(own))
+        _log.info("%s: %d of %d strips are finished already", job.target, len(own) - len(missing), len(own))
     progress = Progress(len(missing), job.target.name, rank == 0, "strip")
     job.strips.compute(missing, progress.step)
     progress.close()

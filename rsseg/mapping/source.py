@@ -92,6 +92,6 @@ class RasterSource:
         try:
             self.georeference = georeference.resampled(gsd)
         except DataError as error:
-            raise DataError(f"{self.path}: {error}, or leave --gsd away") from error
+            raise DataError(f"{self.path}: {error}, or omit --gsd") from error
         method = Resampling.average if gsd > 1.01 * min(georeference.pixel_size) else Resampling.bilinear
         return self.georeference.view(file, method, add_alpha=lacks_mask(file))

@@ -33,14 +33,16 @@ def sources_of(source: str, target: Path) -> list[Job]:
     if path.is_dir():
         jobs = [(str(file), _map_of(file, target / file.relative_to(path).parent)) for file in _rasters(path, target)]
     elif path.suffix == ".txt":
-        files = [path.parent / line for _, line in read_lines(path, "a list with one raster a line")]
+        files = [path.parent / line for _, line in read_lines(path, "a text file with one raster per line")]
         if not files:
-            raise DataError(f"{path}: the list is empty; it names one raster a line")
+            raise DataError(f"{path}: the list is empty; expected one raster per line")
         jobs = [(str(file), _map_of(file, target)) for file in files]
     elif target.is_dir() or has_suffix(target, (".tif", ".tiff", ".png")):
         return [(source, _map_of(path, target) if target.is_dir() else target)]
     else:
-        raise DataError(f"{target}: a map's name ends in .tif or .png; or make the folder {target} first")
+        raise DataError(
+            f"{target}: the name of a map must end in .tif or .png; for a folder of maps, create {target} first"
+        )
     check_jobs(jobs)
     return jobs
 
@@ -56,7 +58,7 @@ def _rasters(folder: Path, target: Path) -> list[Path]:
     else:
         found = [file for file in files if out not in file.resolve().parents]
     if not found:
-        raise FileNotFoundError(f"{folder}: holds only maps of {target}; expected rasters")
+        raise FileNotFoundError(f"{folder}: contains only maps of {target}; expected rasters")
     return found
 
 
@@ -76,7 +78,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         key = _key(target.with_suffix(""))
         other = owners.get(key)
         if other == source:
-            raise DataError(f"{source}: is named twice; name it once")
+            raise DataError(f"{source}: is listed twice; list it once")
         if other is not None:
             raise DataError(
                 f"{other} and {source}: two rasters would become maps of the same name, {target.stem}; rename one, or "

@@ -220,7 +220,7 @@ def read_strip(strips: Strips, number: int) -> NDArray[np.uint8]:
     planes, rows = strips.planes, high - low
     if data.size != planes * rows * strips.grid.size[1]:
         raise DataError(
-            f"{strips.path(number)}: has {data.size} bytes, not those of {rows} rows; delete it and run again"
+            f"{strips.path(number)}: has {data.size} bytes, which does not match {rows} rows; delete it and run again"
         )
     out = np.empty((planes, rows, strips.grid.size[1]), np.uint8)
     for column in range(len(strips.grid.xs)):

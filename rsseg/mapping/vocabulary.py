@@ -52,7 +52,7 @@ def read_vocabulary(text: str) -> ClassTable:
     """
     kind, path = Path(text).suffix.lower(), Path(text).expanduser()
     if kind in (".txt", ".json") and not path.is_file():
-        raise FileNotFoundError(f"{text}: no such file with a vocabulary; tables that come with rsseg are "
+        raise FileNotFoundError(f"{text}: no such vocabulary file; the class tables of rsseg are: "
                                 f"{', '.join(list_metainfo())}")  # fmt: skip
     if _is_table(text):
         try:
@@ -64,12 +64,12 @@ def read_vocabulary(text: str) -> ClassTable:
     if kind == ".json":
         data = _json(path)
         if not isinstance(data, list) or not all(isinstance(word, str) for word in data):
-            raise ConfigError(f"{text}: holds neither a class table nor a list of words")
+            raise ConfigError(f"{text}: contains neither a class table nor a list of words")
         return word_table(data, text)
     try:
         words = next(csv.reader([text], skipinitialspace=True, strict=True), [])
     except csv.Error as error:
-        raise ConfigError(f"the vocabulary {text}: {error}; double quotes stand around a whole class") from error
+        raise ConfigError(f"the vocabulary {text}: {error}; double quotes must enclose a whole class name") from error
     return word_table(words, "the command line")
 
 
@@ -85,8 +85,8 @@ def word_table(words: Sequence[str], source: str) -> ClassTable:
     small = [name.lower() for name in names]
     twice = sorted({name for name in small if small.count(name) > 1})
     if not all(names) or twice or not 0 < len(names) <= IGNORE:
-        raise ConfigError(f"the vocabulary of {source}: must be 1 to {IGNORE} classes, none of them empty or twice; it "
-                         f"has {len(names)}" + (f", and twice {', '.join(twice)}" if twice else ""))  # fmt: skip
+        raise ConfigError(f"the vocabulary of {source}: expected 1 to {IGNORE} classes, none of them empty or repeated; it "
+                         f"has {len(names)}" + (f", repeated: {', '.join(twice)}" if twice else ""))  # fmt: skip
     return ClassTable(
         name="vocabulary",
         source=source,
@@ -129,7 +129,7 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise DataError(f"{path}: is no JSON ({error})") from error
+        raise DataError(f"{path}: is not valid JSON ({error})") from error
 
 
 class VocabularyRequest(NamedTuple):
@@ -168,11 +168,11 @@ def apply_vocabulary(
     """
     model = config.get("model")
     if model is None:
-        raise DataError(f"{config.filename}: is no config of a model, such as those of configs/landdiscover")
+        raise DataError(f"{config.filename}: is not the config of a model; see configs/landdiscover")
     if model.get("vocabulary") is None:
         if vocabulary is not None or template is not None or mode is not None:
-            raise ConfigError(f"--vocabulary, --template and --mode are for open-vocabulary models, such as those of "
-                             f"configs/landdiscover; the classes of {model.type} are fixed")  # fmt: skip
+            raise ConfigError(f"--vocabulary, --template and --mode require an open-vocabulary model, such as those of "
+                             f"configs/landdiscover; {model.type} has fixed classes")  # fmt: skip
         return None
     own = model.vocabulary
     told = own if vocabulary is None else vocabulary

@@ -53,7 +53,7 @@ def test_polynomials_are_kept_in_the_map(mapped, tmp_path):
     with rasterio.open(tmp_path / "map_probabilities.tif") as file:
         assert same_polynomials(file, tmp_path)
     assert square_metres(tmp_path / "map.tif") == ["", "", ""]
-    message = r"source\.tif: the raster has rational polynomial coefficients .*orthorectify it first .*leave --gsd away"
+    message = r"source\.tif: the raster has rational polynomial coefficients .*orthorectify it first .*omit --gsd"
     with pytest.raises(DataError, match=message):
         mapped(MapOptions(window=(16, 16), gsd=1.0), crs=None, transform=None, rpcs=RPCS)
 

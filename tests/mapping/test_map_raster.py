@@ -224,7 +224,7 @@ def test_a_finished_map_is_left_alone_unless_asked(stub, table, noise, write_ras
 def test_half_a_map_of_other_settings_is_not_continued(stub, table, noise, write_raster, tmp_path):
     source, target = str(write_raster(noise(3, 60, 30))), tmp_path / "map.tif"
     assert not map_raster(source, target, stub, table, SMALL, {}, (0, 2))
-    with pytest.raises(JobError, match="begun with another checkpoint; "):
+    with pytest.raises(JobError, match="started with another checkpoint; "):
         map_raster(source, target, stub, table, SMALL, {"checkpoint": "other.pth"})
     assert map_raster(source, target, stub, table, MapOptions(window=(16, 16), overwrite=True), {"checkpoint": "other"})
 
@@ -249,7 +249,7 @@ def test_half_a_map_of_a_raster_that_changed_is_not_continued(stub, table, noise
     source, target = str(write_raster(noise(3, 60, 30))), tmp_path / "map.tif"
     assert not map_raster(source, target, stub, table, SMALL, {}, (0, 2))
     write_raster(noise(3, 60, 30)[::-1])
-    with pytest.raises(JobError, match="begun with another source_state; add --update"):
+    with pytest.raises(JobError, match="started with another source_state; add --update"):
         map_raster(source, target, stub, table, SMALL, {})
     assert map_raster(source, target, stub, table, dataclasses.replace(SMALL, update=True), {})
     map_raster(source, tmp_path / "fresh.tif", stub, table, SMALL, {})
@@ -260,7 +260,7 @@ def test_colours_of_the_class_table_count(stub, table, noise, write_raster, tmp_
     source, target = str(write_raster(noise(3, 30, 30))), tmp_path / "map.tif"
     map_raster(source, target, stub, table, SMALL, {})
     other = dataclasses.replace(table, palette=table.palette[::-1])
-    with pytest.raises(JobError, match="made with these settings, but with another class_table; "):
+    with pytest.raises(JobError, match="exists and was made with another class_table; "):
         map_raster(source, target, stub, other, SMALL, {})
 
 
@@ -287,8 +287,8 @@ def test_settings_that_failed_at_once_are_forgotten(stub, table, noise, write_ra
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (dict(blend="max"), "there are mean, cosine, centre"),
-        (dict(overlap=1.0), "at least 0 and below 1"),
+        (dict(blend="max"), "expected one of: mean, cosine, centre"),
+        (dict(overlap=1.0), "at least 0 and less than 1"),
         (dict(value_range=(255, 0)), "the smaller one"),
     ],
 )

@@ -157,7 +157,11 @@ def test_a_mask_of_the_labels_counts(confusion, write_raster, tmp_path):
     "labels, where, message",
     [
         (TRUTH[:5], {"crs": None}, r"labels\.tif: has 5 x 10 pixels, the map 8 x 10, and no CRS relates them"),
-        (TRUTH, {"transform": Affine(1, 0, 0, 0, -1, 0)}, "labels no pixel of the map; is it the same place"),
+        (
+            TRUTH,
+            {"transform": Affine(1, 0, 0, 0, -1, 0)},
+            "labels no pixel of the map; check that both cover the same ground",
+        ),
         (TRUTH.astype(np.uint16), {}, "labels are uint16, not 8 bits"),
     ],
 )
@@ -171,7 +175,7 @@ def test_colours_are_no_labels(table, stub, write_raster, tmp_path):
     colours = write_raster(
         image(TRUTH), "colours.tif", colorinterp=[ColorInterp.red, ColorInterp.green, ColorInterp.blue]
     )
-    with pytest.raises(DataError, match=r"colours\.tif: has 3 bands; labels are class ids in a single one"):
+    with pytest.raises(DataError, match=r"colours\.tif: has 3 bands; expected one band of class ids"):
         map_raster(str(source), tmp_path / "map.tif", stub, table, MapOptions(), {},
                    wanted=Products(reference=Reference(str(colours))))  # fmt: skip
     assert not stub.batches

@@ -72,7 +72,7 @@ def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_to
 def test_errors_are_one_line(world, arguments, run_tool):
     result = run_tool("map_raster", world / "scenes" / "a.tif", world / "x.tif", *arguments)
     assert result.returncode == 1
-    assert "the model has the heads sota, sior, fast; say which one with --head" in result.stderr
+    assert "the model has the heads sota, sior, fast; choose one with --head" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -83,5 +83,5 @@ def test_broken_rasters_do_not_stop_the_others(world, arguments, run_tool, tmp_p
         result = run_tool("map_raster", tmp_path, tmp_path, *arguments, "--head", "fast")
         assert result.returncode == 1
         assert "a.tif: not a raster that GDAL can open" in result.stdout + result.stderr
-        assert "1 of 2 rasters have no map" in result.stderr and "Traceback" not in result.stderr
+        assert "1 of 2 rasters could not be mapped" in result.stderr and "Traceback" not in result.stderr
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif", "b_map.tif", "b_map_areas.csv"]

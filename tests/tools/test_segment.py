@@ -95,7 +95,7 @@ def test_by_two_processes_as_by_one(world, arguments, repo, run_tool, tmp_path):
         ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--window", "0"], "must be positive"),
         ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--batch", "0"], "must be positive"),
         ("nowhere.tif", ["--vocabulary", "roof"], "not a raster that GDAL can open"),
-        ("grey.png", ["--vocabulary", "roof, roof"], "none of them empty or twice"),
+        ("grey.png", ["--vocabulary", "roof, roof"], "none of them empty or repeated"),
         ("grey.png", ["--vocabulary", "roof", "--template", "a photo"], "expected exactly one {}"),
     ],
 )

@@ -112,7 +112,7 @@ def build_landdiscover(
         FileNotFoundError: A folder is missing or holds no labels.
         ConfigError: A source is unknown.
         DataError: Two images have one name.
-        JobError: ``out`` was begun with another ``copy``, or with images or labels that have changed since.
+        JobError: ``out`` was started with another ``copy``, or with images or labels that have changed since.
         OSError: A file cannot be written; the message names it.
     """
     out, built = Path(out), Built()

@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "double quotes); or a class table (name, .json), or a .txt file with one class per line")  # fmt: skip
     add("--template", help="open-vocabulary models: prompt with {} for the class name (default: the config's)")
     add("--mode", choices=MODES, help="test mode of open-vocabulary models: windows at the raster's resolution "
-        "(slide), the whole raster by the published five views or at once (whole), or the mode of the config")  # fmt: skip
+        "(slide), the whole raster in five views or at once (whole), or the mode of the config")  # fmt: skip
     add("--threshold", type=float, help="pixels whose highest probability is lower get no class (255)")
     add(
         "--probabilities",

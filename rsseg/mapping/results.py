@@ -112,7 +112,8 @@ class Reference:
             unmatched_ids(self.merge, self.mapped, self.labels or self.mapped)
         elif load_metainfo(self.labels or "").classes != load_metainfo(self.mapped).classes:
             raise ConfigError(
-                f"the map has the classes of {self.mapped!r}, but the reference those of {self.labels!r}; name a common "
+                f"the map has the classes of {self.mapped!r}, but the reference those of {self.labels!r}; name a "
+                "common "
                 "class table with --merge, for example landcover6"
             )
 

@@ -85,8 +85,11 @@ def word_table(words: Sequence[str], source: str) -> ClassTable:
     small = [name.lower() for name in names]
     twice = sorted({name for name in small if small.count(name) > 1})
     if not all(names) or twice or not 0 < len(names) <= IGNORE:
-        raise ConfigError(f"the vocabulary of {source}: expected 1 to {IGNORE} classes, none of them empty or repeated; it "
-                         f"has {len(names)}" + (f", repeated: {', '.join(twice)}" if twice else ""))  # fmt: skip
+        repeated = f", repeated: {', '.join(twice)}" if twice else ""
+        raise ConfigError(
+            f"the vocabulary of {source}: expected 1 to {IGNORE} classes, none of them empty or repeated; it has "
+            f"{len(names)}{repeated}"
+        )
     return ClassTable(
         name="vocabulary",
         source=source,

@@ -92,7 +92,7 @@ def test_one_score_per_pixel_is_compared_with_its_threshold(plain_model):
 
 def test_another_number_of_classes_is_refused(plain_model):
     predictor = SegmentorScorer(plain_model, 8)
-    with pytest.raises(ValueError, match=r"gives 3 classes, the class table has 8; .*--classes"):
+    with pytest.raises(ValueError, match=r"predicts 3 classes, but the class table has 8; .*--classes"):
         predictor(predictor.prepare([scene(16, 16)]))
 
 

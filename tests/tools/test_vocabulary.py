@@ -182,7 +182,7 @@ def test_a_set_brings_its_words(repo):
     with pytest.raises(ValueError, match="iasid: expected SET=DIR, where SET is one of: flair"):
         vocabulary_configs(str(repo / "configs/landdiscover/gsnet_vitb16.py"), bases, ["fast"], ["iasid=/disks/x"])
     fixed = Config.fromfile(repo / "configs/potsdam/unet_r50.py")
-    with pytest.raises(ValueError, match="classes of a Segmentor are fixed"):
+    with pytest.raises(ValueError, match="Segmentor has fixed classes"):
         use_vocabulary(fixed, bases / "flair.py")
     with pytest.raises(ValueError, match="expected a test set with one class table"):
         use_vocabulary(Config(dict(model=dict(vocabulary=["a"]))), bases / "landdiscover.py")

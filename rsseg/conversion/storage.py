@@ -186,9 +186,10 @@ class Store:
         Raises:
             JobError: The folder holds files but no conversion.
         """
-        if not self.job.path.exists() and any((self.root / name).exists() for name in self.files):
+        old = self.root / ".config.json"  # what earlier versions wrote instead of the record
+        if not (self.job.path.exists() or old.exists()) and any((self.root / name).exists() for name in self.files):
             raise JobError(f"{self.root} was not written by a conversion; remove it yourself or choose another")
-        for name in self.files:
+        for name in (*self.files, old.name):
             (self.root / name).unlink(missing_ok=True)
         for name in self.folders:
             shutil.rmtree(self.root / name, ignore_errors=True)

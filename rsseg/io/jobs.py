@@ -16,69 +16,21 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import rsseg
 from rsseg.errors import JobError
-from rsseg.io.files import locked, replacing, sha256_of
+from rsseg.io.files import locked, replacing
+from rsseg.io.job_inputs import Input, Inputs, changes, describe_changes, states_of
 from rsseg.io.records import differences, dump_record
 
 __all__ = ["RECORD", "Input", "Job", "Outputs"]
 
 _log = logging.getLogger("rsseg")
 RECORD = ".job.json"
-_NAMED = 3
-_WHAT = {"labels": "label file", "image": "image", "truth": "ground-truth file", "truth1": "ground-truth file"}
-
-
-@dataclass(frozen=True)
-class Input:
-    """One thing that the outputs of an item depend on.
-
-    Attributes:
-        path: A file.
-        name: What it is called in the record and in messages; it counts as a change where it differs.
-        digest: The content, where it is not a file of its own, for example one image's part of a COCO file.
-        always: Compare the content even where size and time of modification are the same.
-        hashed: Take a SHA-256 at all; otherwise size and time of modification are the content.
-    """
-
-    path: Path
-    name: str
-    digest: str | None = None
-    always: bool = False
-    hashed: bool = True
-
-    def state(self, before: Any = None) -> Any:
-        """What the record says of it: name, content; or name, bytes, time of modification in ns and maybe SHA-256.
-
-        Args:
-            before: What it said; a SHA-256 is taken from there where size and time are still the same.
-
-        A file that cannot be read has no content; the job itself says what is wrong.
-        """
-        if self.digest is not None:
-            return [self.name, self.digest]
-        try:
-            found = self.path.stat()
-            if self.always:
-                return [self.name, sha256_of(self.path)[:32]]
-            if isinstance(before, list) and before[1:3] == [found.st_size, found.st_mtime_ns]:
-                return [self.name, *before[1:]]
-            if not self.hashed:
-                return [self.name, found.st_size, found.st_mtime_ns]
-            return [self.name, found.st_size, found.st_mtime_ns, sha256_of(self.path)[:32]]
-        except OSError:
-            return [self.name, None]
-
-
-Inputs = Mapping[str, Input]
-"""Kind (``labels``, ``image``, ``truth``) -> input."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +68,7 @@ class Job:
         hint: What to do where settings differ, in a sentence's end.
         items: State of each item's inputs, once claimed.
         redone: Items whose outputs ``update`` has deleted.
+        own: Whether an item of the record was the business of the last claim.
     """
 
     root: Path
@@ -124,6 +77,7 @@ class Job:
     hint: str = "choose another --out, or delete the old one with --overwrite"
     items: dict[str, Any] = field(default_factory=dict)
     redone: list[str] = field(default_factory=list)
+    own: Callable[[str], bool] = lambda name: True
 
     @property
     def path(self) -> Path:
@@ -165,12 +119,13 @@ class Job:
             JobError: The folder holds work that was made from something else; the message says from what.
         """
         self.root.mkdir(parents=True, exist_ok=True)
+        self.own = own
         now = json.loads(json.dumps(dict(depends)))
         with locked(self.root):
             before = self.read()
             known = before.get("items", {}) if before else {}
             others = {name: state for name, state in known.items() if not own(name)}
-            self.items = dict(sorted({**others, **_states(items or {}, known)}.items()))
+            self.items = dict(sorted({**others, **states_of(items or {}, known)}.items()))
             if before is None:
                 self._refuse_unknown(outputs, update)
             else:
@@ -196,11 +151,11 @@ class Job:
         """Note the items that could not be made, so that a run with mended inputs makes them without a word.
 
         Args:
-            failed: Names of items; all others count as good.
+            failed: Names of items; all others of the last claim count as good.
         """
         with locked(self.root):
             record = self.read() or {}
-            names = sorted(set(failed))
+            names = sorted({*failed, *(name for name in record.get("failed", []) if not self.own(name))})
             if record.get("failed", []) != names:
                 record.pop("failed", None)
                 with replacing(self.path, "job") as file:
@@ -232,10 +187,10 @@ class Job:
             raise JobError(f"{self.root} holds {self.kind} with another config: {'; '.join(changed)}{no}. "
                            f"{self.hint[:1].upper()}{self.hint[1:]}.")  # fmt: skip
         failed = set(before.get("failed", []))
-        stale = [name for name in known if _changes(known[name], self.items.get(name))]
+        stale = [name for name in known if changes(known[name], self.items.get(name))]
         done = [name for name in stale if name not in failed and outputs.finished(name)]
         version = before.get("version")
-        lines = _lines(done, known, self.items)
+        lines = describe_changes(done, known, self.items)
         if version != rsseg.__version__:
             lines.insert(0, f"rsseg was {version}, now {rsseg.__version__}, which may give other results")
         if lines and not update:
@@ -250,46 +205,3 @@ class Job:
             for path in (path for name in stale for path in files.get(name, ())):
                 path.unlink(missing_ok=True)
         self.redone = done
-
-
-def _states(items: Mapping[str, Inputs], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of every item's inputs, in the items' sorted order; files are read by several threads."""
-
-    def states(name: str) -> dict[str, Any]:
-        old = known.get(name, {})
-        return {kind: given.state(old.get(kind)) for kind, given in items[name].items()}
-
-    names = sorted(items)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="hash") as pool:
-        return dict(zip(names, pool.map(states, names), strict=True))
-
-
-def _differs(old: Any, new: Any) -> bool:
-    """Whether name or content differ; where there is a SHA-256, the time of modification alone does not count."""
-    if old is None or new is None or len(old) != len(new):
-        return True
-    return bool([old[0], old[-1]] != [new[0], new[-1]] if len(old) == 4 else old != new)
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> list[str]:
-    """Kinds of inputs that changed; ``gone`` where the item is no more."""
-    if new is None:
-        return ["gone"]
-    return [kind for kind in {**old, **new} if _differs(old.get(kind), new.get(kind))]
-
-
-def _lines(names: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """One line for each kind of change: how many items, and the first three."""
-    found: dict[str, list[str]] = {}
-    for name in names:
-        for kind in _changes(old[name], new.get(name)):
-            state = {**old[name], **new.get(name, {})}.get(kind)
-            found.setdefault(kind, []).append(name if state is None else str(state[0]))
-    lines = []
-    for kind, own in found.items():
-        whole = "tile" if "tile" in old[names[0]] else "image"
-        what = whole if kind == "gone" else _WHAT.get(kind, kind)
-        done = "changed" if kind != "gone" else "is gone" if len(own) == 1 else "are gone"
-        more = ", ..." if len(own) > _NAMED else ""
-        lines.append(f"{len(own)} {what}{'s' if len(own) > 1 else ''} {done} ({', '.join(own[:_NAMED])}{more})")
-    return lines

@@ -212,3 +212,14 @@ def test_an_image_that_was_not_begun_may_change(tmp_path: Path, inputs: Any) -> 
     (tmp_path / "a.txt").write_text("mended")
     with pytest.raises(JobError, match=r"1 label file changed \(a\.txt\)"):
         job.claim({}, inputs(*"ab"), Outputs.existing(there.files))
+
+
+def test_failures_of_other_calls_stay_noted(tmp_path: Path, inputs: Any) -> None:
+    one, two = Job(tmp_path / "out", "a test"), Job(tmp_path / "out", "a test")
+    one.claim({}, inputs(*"ab"), own=lambda name: name in "ab")
+    two.claim({}, inputs("c"), own=lambda name: name == "c")
+    one.mark(["a"])
+    two.mark(["c"])
+    assert list(one.read()["items"]) == ["a", "b", "c"] and one.read()["failed"] == ["a", "c"]
+    one.mark([])
+    assert one.read()["failed"] == ["c"]

@@ -190,14 +190,17 @@ def _pair(
     for stem, same in [*pictures.items(), *labels.items()]:
         if len(same) > 1 and not apart.get(stem):
             reason = f"stem used twice, also by {', '.join(map(str, same[1:]))}; rename or remove all but one"
-            _collide(source, AnnotationError(same[0], None, stem, reason))
+            error = AnnotationError(same[0], None, stem, reason)
+            source.problems.append(error)
+            if stem in labels and stem in pictures:
+                source.collisions.append(error)
     for stem, files in labels.items():
         if not pictures.get(stem):
             reason = f"no image for this label file, expected {roots[0] / expected}"
             source.problems.append(AnnotationError(files[0], None, stem, reason))
-        elif pairs := apart[stem]:
-            names = output_names(pairs, roots[0])
-            source.items += [SourceItem(names[image], image, label) for image, label in pairs.items()]
+    pairs = {image: label for found in apart.values() for image, label in found.items()}
+    names = _names(source, pairs, roots[0], roots[1])
+    source.items += [SourceItem(name, image, pairs[image]) for image, name in names.items()]
     source._seen.update(labels)
 
 
@@ -212,9 +215,16 @@ def _by_folder(images: list[Path], labels: list[Path], roots: tuple[Path, Path])
     return pairs if whole else {}
 
 
-def _collide(source: DetectionSource, error: AnnotationError) -> None:
-    source.problems.append(error)
-    source.collisions.append(error)
+def _names(source: DetectionSource, images: Iterable[Path], root: Path, labels: Path) -> dict[Path, str]:
+    """A name for each image; none where two would have one, which is a problem of the source."""
+    images = list(images)
+    try:
+        return output_names(images, root)
+    except DataError as error:
+        problem = AnnotationError(labels, None, str(images[0]), str(error))
+        source.problems.append(problem)
+        source.collisions.append(problem)
+        return {}
 
 
 def _pair_coco(source: DetectionSource, records: CocoDetections, images: Path, wanted: set[str] | None) -> None:
@@ -226,14 +236,9 @@ def _pair_coco(source: DetectionSource, records: CocoDetections, images: Path, w
             continue
         reason = f'no image for this entry of "images", expected {path}'
         source.problems.append(AnnotationError(records[name].path, None, name, reason))
-    try:
-        stems = output_names(found, images)
-    except DataError as error:
-        first = next(iter(found.values()))
-        _collide(source, AnnotationError(records[first].path, None, first, str(error)))
-        found = {}
-    for path, name in found.items():
-        stem = stems[path]
+    stems = _names(source, found, images, records[next(iter(records))].path) if found else {}
+    for path, stem in stems.items():
+        name = found[path]
         source._records[stem] = replace(records[name], stem=stem)
         source._digests[stem] = records.digests[name]
         source.items.append(SourceItem(stem, path, records[name].path))

@@ -125,6 +125,23 @@ def test_coco_names_that_folders_do_not_tell_apart(tmp_path):
     assert "a.png and " in source.collisions[0].reason and "one stem" in source.collisions[0].reason
 
 
+def test_equal_stems_without_labels_are_in_nobodys_way(folders):
+    for name in ("a.png", "x/b.png", "y/b.png"):
+        picture(folders[0] / name)
+    label(folders[1] / "a.txt")
+    source = problems_of(folders)
+    assert [item.stem for item in source.items] == ["a"] and source.collisions == []
+    assert source.problems[0].value == "b"
+
+
+def test_stems_that_differ_by_case_only(folders):
+    for name in ("a", "A"):
+        picture(folders[0] / f"{name}.png")
+        label(folders[1] / f"{name}.txt")
+    source = problems_of(folders)
+    assert source.items == [] and "have one stem" in source.collisions[0].reason
+
+
 def test_a_label_without_image(folders):
     picture(folders[0] / "a.png")
     for name in ("a.txt", "b.txt"):

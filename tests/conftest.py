@@ -1,10 +1,16 @@
 """Fixtures for all tests: where the repository and the real samples are, and how to run a tool."""
 
+from __future__ import annotations
+
+import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,12 +55,85 @@ def samples() -> Path:
     return folder.resolve()
 
 
+class ToolProcess:
+    """A tool that runs as a fork of the tool server.
+
+    Attributes:
+        pid: Its process id; it leads a process group of the same number.
+    """
+
+    def __init__(self, ask: Callable[..., Any], argv: list[str], cwd: Path, env: dict[str, str], folder: Path) -> None:
+        self.args, self._ask, self._status = argv, ask, None
+        self._files = folder / "stdout", folder / "stderr"
+        streams = {"stdin": os.devnull, "stdout": str(self._files[0]), "stderr": str(self._files[1])}
+        self.pid: int = ask(argv=argv, cwd=str(cwd), env=env, **streams)
+
+    def poll(self) -> int | None:
+        """Exit status, None while it runs."""
+        if self._status is None:
+            self._status = self._ask(poll=self.pid)
+        return self._status
+
+    def kill(self) -> None:
+        """End it, and what it has started, at once."""
+        if self.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        """Exit status and what was printed."""
+        end = time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            if time.monotonic() > end:
+                self.kill()
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            time.sleep(0.01)
+        return subprocess.CompletedProcess(self.args, status, *(file.read_text("utf-8") for file in self._files))
+
+
+@pytest.fixture(scope="session")
+def _tool_server() -> Iterator[Callable[..., Any]]:
+    path = os.pathsep.join(filter(None, [str(REPO), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, str(REPO / "tests" / "tool_server.py")]
+    env = {**os.environ, "PYTHONPATH": path}
+    server = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdin and server.stdout
+
+    def ask(**request: Any) -> Any:
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return json.loads(server.stdout.readline())
+
+    assert server.stdout.readline() == "ready\n", "the tool server does not start"
+    yield ask
+    server.stdin.close()
+    server.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def start_tool(
+    _tool_server: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., ToolProcess]:
+    """Start a tool and go on: ``start_tool("train", "config.py", cwd=..., env=...)`` has ``kill`` and ``wait``."""
+
+    def start(name: str, *args: object, cwd: Path, env: dict[str, str] | None = None) -> ToolProcess:
+        argv = [str(REPO / "tools" / f"{name.removesuffix('.py')}.py"), *map(str, args)]
+        return ToolProcess(_tool_server, argv, cwd, _environment(env), tmp_path_factory.mktemp("tool"))
+
+    return start
+
+
+def _environment(more: dict[str, str] | None) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(REPO), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(more or {})}
+
+
 @pytest.fixture
-def run_tool(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_tool(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Call a tool as a user does: ``run_tool("train", "config.py", "--amp", cwd=..., env=..., timeout=600)``.
 
     The tool runs in ``cwd`` (default ``tmp_path``) with this checkout on its path and one OMP thread; the
-    result carries ``returncode``, ``stdout`` and ``stderr`` as text.
+    result carries ``returncode``, ``stdout`` and ``stderr`` as text.  It is a fork of a process that has imported the
+    MM stack already; ``fresh=True`` starts an interpreter instead.
     """
 
     def run(
@@ -63,12 +142,15 @@ def run_tool(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         cwd: Path | None = None,
         env: dict[str, str] | None = None,
         timeout: float = 600,
+        fresh: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join(filter(None, [str(REPO), os.environ.get("PYTHONPATH")]))
+        if not fresh:
+            start = request.getfixturevalue("start_tool")
+            return start(name, *args, cwd=cwd or tmp_path, env=env).wait(timeout)
         return subprocess.run(
             [sys.executable, str(REPO / "tools" / f"{name.removesuffix('.py')}.py"), *map(str, args)],
             cwd=cwd or tmp_path,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(env or {})},
+            env=_environment(env),
             timeout=timeout,
             stdin=subprocess.DEVNULL,
             capture_output=True,

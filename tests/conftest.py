@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,23 +92,34 @@ class ToolProcess:
         return subprocess.CompletedProcess(self.args, status, *(file.read_text("utf-8") for file in self._files))
 
 
+class _ToolServer:
+    """Starts ``tool_server.py`` when it is asked for the first time; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock, self._process = threading.Lock(), None
+
+    def __call__(self, **request: Any) -> Any:
+        with self._lock:
+            if self._process is None:
+                command = [sys.executable, str(REPO / "tests" / "tool_server.py")]
+                pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+                self._process = subprocess.Popen(command, env=_environment(None), **pipes)
+                assert self._process.stdout.readline() == "ready\n", "the tool server does not start"
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.wait(timeout=60)
+
+
 @pytest.fixture(scope="session")
-def _tool_server() -> Iterator[Callable[..., Any]]:
-    path = os.pathsep.join(filter(None, [str(REPO), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, str(REPO / "tests" / "tool_server.py")]
-    env = {**os.environ, "PYTHONPATH": path}
-    server = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert server.stdin and server.stdout
-
-    def ask(**request: Any) -> Any:
-        server.stdin.write(json.dumps(request) + "\n")
-        server.stdin.flush()
-        return json.loads(server.stdout.readline())
-
-    assert server.stdout.readline() == "ready\n", "the tool server does not start"
-    yield ask
-    server.stdin.close()
-    server.wait(timeout=60)
+def _tool_server() -> Iterator[_ToolServer]:
+    server = _ToolServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
@@ -122,13 +135,31 @@ def start_tool(
     return start
 
 
+@pytest.fixture(scope="session")
+def run_ranks(start_tool: Callable[..., ToolProcess]) -> Callable[..., list[subprocess.CompletedProcess[str]]]:
+    """Run a tool by several processes, as torchrun starts them: ``run_ranks(2, "train", "config.py", cwd=...)``."""
+
+    def run(processes: int, name: str, *args: object, cwd: Path) -> list[subprocess.CompletedProcess[str]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        job = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
+        ranks = [
+            start_tool(name, *args, "--launcher", "pytorch", cwd=cwd, env={**job, "RANK": rank, "LOCAL_RANK": rank})
+            for rank in map(str, range(processes))
+        ]
+        return [rank.wait() for rank in ranks]
+
+    return run
+
+
 def _environment(more: dict[str, str] | None) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(REPO), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(more or {})}
 
 
 @pytest.fixture
-def run_tool(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_tool(tmp_path: Path, start_tool: Callable[..., ToolProcess]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Call a tool as a user does: ``run_tool("train", "config.py", "--amp", cwd=..., env=..., timeout=600)``.
 
     The tool runs in ``cwd`` (default ``tmp_path``) with this checkout on its path and one OMP thread; the
@@ -145,8 +176,7 @@ def run_tool(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., su
         fresh: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         if not fresh:
-            start = request.getfixturevalue("start_tool")
-            return start(name, *args, cwd=cwd or tmp_path, env=env).wait(timeout)
+            return start_tool(name, *args, cwd=cwd or tmp_path, env=env).wait(timeout)
         return subprocess.run(
             [sys.executable, str(REPO / "tools" / f"{name.removesuffix('.py')}.py"), *map(str, args)],
             cwd=cwd or tmp_path,

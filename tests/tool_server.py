@@ -49,7 +49,8 @@ def become(request: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(request["env"])
     sys.argv = request["argv"]
-    sys.path[0] = str(Path(sys.argv[0]).parent)
+    own = request["env"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [str(Path(sys.argv[0]).parent), *own, *(entry for entry in sys.path[1:] if entry not in own)]
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as end:

@@ -78,11 +78,15 @@ def _whole(slow: Callable[[str], Path], tmp_path: Path, digests: Digests) -> dic
     return digests(tmp_path / "whole")
 
 
-def _start(config: Path, **env: str) -> subprocess.Popen[bytes]:
-    launcher = ["--launcher", "pytorch"] if "RANK" in env else []
-    command = [sys.executable, str(REPO / "tools/convert_labels.py"), str(config), *launcher]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env={**os.environ, **env}, **quiet)  # type: ignore[call-overload, no-any-return]
+@pytest.fixture
+def start(start_tool: Callable[..., Any]) -> Callable[..., Any]:
+    """Starts a conversion as a process, or one of several where ``RANK`` says so."""
+
+    def begin(config: Path, **env: str) -> Any:
+        launcher = ["--launcher", "pytorch"] if "RANK" in env else []
+        return start_tool("convert_labels", config, *launcher, cwd=config.parent, env=env)
+
+    return begin
 
 
 def _files(folder: Path) -> int:
@@ -90,31 +94,33 @@ def _files(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_killed_at_five_random_moments(slow: Callable[[str], Path], tmp_path: Path, digests: Digests) -> None:
+def test_killed_at_five_random_moments(
+    slow: Callable[[str], Path], tmp_path: Path, digests: Digests, start: Callable[..., Any]
+) -> None:
     expected = _whole(slow, tmp_path, digests)
     config = slow("killed")
     for moment in sorted(random.Random(3).sample(range(4, len(expected) - 8), 5)):
-        process = _start(config)
+        process = start(config)
         while _files(tmp_path / "killed") < moment and process.poll() is None:
             time.sleep(0.001)
         process.kill()
-        assert process.wait(60) == -9, "it ended before it could be killed"
+        assert process.wait(60).returncode == -9, "it ended before it could be killed"
         assert not (tmp_path / "killed/manifest.json").exists()
-    assert _start(config).wait(120) == 0
+    assert start(config).wait(120).returncode == 0
     assert digests(tmp_path / "killed") == expected
 
 
 @pytest.mark.slow
 def test_one_of_two_workers_dies_and_is_started_by_hand(
-    slow: Callable[[str], Path], tmp_path: Path, digests: Digests
+    slow: Callable[[str], Path], tmp_path: Path, digests: Digests, start: Callable[..., Any]
 ) -> None:
     expected = _whole(slow, tmp_path, digests)
     config, shared = slow("shared"), {"WORLD_SIZE": "2", "GRAVE": str(tmp_path / "grave")}
-    workers = [_start(config, RANK=str(rank), **shared) for rank in (0, 1)]
-    assert [worker.wait(120) for worker in workers] == [0, -9]
+    workers = [start(config, RANK=str(rank), **shared) for rank in (0, 1)]
+    assert [worker.wait(120).returncode for worker in workers] == [0, -9]
     assert not (tmp_path / "shared/manifest.json").exists()
-    again = [_start(config, RANK="1", **shared) for _ in range(2)]  # by mistake twice: both finish, both merge
-    assert [worker.wait(120) for worker in again] == [0, 0]
+    again = [start(config, RANK="1", **shared) for _ in range(2)]  # by mistake twice: both finish, both merge
+    assert [worker.wait(120).returncode for worker in again] == [0, 0]
     assert digests(tmp_path / "shared") == expected
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,11 +55,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def straight(world: Path, repo: Path) -> Path:
+def straight(world: Path, repo: Path, start_tool: Callable[..., Any]) -> Path:
     """Work dir of an uninterrupted run under autocast."""
-    result = subprocess.run(
-        command(repo, "straight"), cwd=world, env=environment(repo), capture_output=True, text=True, check=False
-    )
+    result = start_tool(*command(repo, "straight"), cwd=world).wait()
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
     assert "OneDL" not in result.stdout + result.stderr
     return world / "straight"
@@ -69,12 +65,7 @@ def straight(world: Path, repo: Path) -> Path:
 
 def command(repo: Path, work_dir: str, *arguments: str) -> list[str]:
     config = repo / "configs" / "dino" / "vit_tiny_nwpu.py"
-    tool = [sys.executable, str(repo / "tools" / "train.py"), str(config)]
-    return [*tool, "--amp", "--work-dir", work_dir, *arguments, "--cfg-options", *SHORT]
-
-
-def environment(repo: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(repo), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    return ["train", str(config), "--amp", "--work-dir", work_dir, *arguments, "--cfg-options", *SHORT]
 
 
 def rows(work_dir: Path) -> dict[int, dict[str, float]]:
@@ -108,38 +99,32 @@ def test_log_and_schedules(straight: Path) -> None:
     assert sorted(group["initial_weight_decay"] for group in groups) == [0.0, 0.04]
 
 
-def test_killed_and_resumed_is_as_never_stopped(straight: Path, world: Path, repo: Path) -> None:
-    quiet = dict(cwd=world, env=environment(repo), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    process = subprocess.Popen(command(repo, "killed"), **quiet)  # type: ignore[call-overload]
+def test_killed_and_resumed_is_as_never_stopped(
+    straight: Path, world: Path, repo: Path, start_tool: Callable[..., Any]
+) -> None:
+    process = start_tool(*command(repo, "killed"), cwd=world)
     deadline = time.time() + 120
     while not (world / "killed" / "last_checkpoint").exists() and time.time() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     assert not (world / "killed" / f"iter_{ITERATIONS}.pth").exists()
-    again = command(repo, "killed", "--resume")
-    result = subprocess.run(again, cwd=world, env=environment(repo), capture_output=True, text=True, check=False)
+    result = start_tool(*command(repo, "killed", "--resume"), cwd=world).wait()
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
     assert "Auto resumed" in result.stdout + result.stderr
     assert rows(world / "killed") == rows(straight)
     torch.testing.assert_close(weights(world / "killed"), weights(straight), rtol=0, atol=0)
 
 
-def test_two_processes_are_one_with_the_whole_batch(world: Path, repo: Path, run_tool: Run) -> None:
+def test_two_processes_are_one_with_the_whole_batch(
+    world: Path, repo: Path, run_tool: Run, run_ranks: Callable[..., Any]
+) -> None:
     options = [*SHORT, "model.backbone.drop_path=0.0", "train_cfg.max_iters=3"]  # each process drops its own paths
     config = str(repo / "configs" / "dino" / "vit_tiny_nwpu.py")
-    script = ["bash", str(repo / "tools" / "dist_train.sh"), config, "2", "--work-dir", "two", "--cfg-options"]
-    two = subprocess.run(
-        [*script, *options, "train_dataloader.batch_size=1"],
-        cwd=world,
-        env=environment(repo),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    half = ["--cfg-options", *options, "train_dataloader.batch_size=1"]
+    two = run_ranks(2, "train", config, "--work-dir", "two", *half, cwd=world)
     one = run_tool("train", config, "--work-dir", "one", "--cfg-options", *options, cwd=world)
-    for result in (two, one):
+    for result in (*two, one):
         assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
         assert "an epoch is 2 iterations" not in result.stdout + result.stderr  # 5 images in batches of 2
     found, expected = (load_file(world / name / "iter_3.pth")["state_dict"] for name in ("two", "one"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import subprocess
 
 import numpy as np
 import pytest
@@ -73,16 +71,13 @@ def test_a_folder_becomes_maps_pictures_and_areas(world, arguments, run_tool, tm
 
 
 @pytest.mark.slow
-def test_by_two_processes_as_by_one(world, arguments, repo, run_tool, tmp_path):
+def test_by_two_processes_as_by_one(world, arguments, run_tool, run_ranks, tmp_path):
     asked = ["--vocabulary", WORDS, "--threshold", "0.3", "--tta", "--batch", "2"]
     one = run_tool("map_raster", world / "images" / "scene.tif", tmp_path / "one" / "map.tif", *asked, *arguments)
     assert one.returncode == 0, one.stderr
     source, target = world / "images" / "scene.tif", tmp_path / "two" / "map.tif"
-    command = ["bash", repo / "tools" / "dist_map.sh", "2", source, target]
-    path = os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH")]))
-    two = subprocess.run([*map(str, [*command, *asked, *arguments])], env={**os.environ, "PYTHONPATH": path},
-                         capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
-    assert two.returncode == 0, two.stderr
+    for two in run_ranks(2, "map_raster", source, target, *asked, *arguments, cwd=tmp_path):
+        assert two.returncode == 0, two.stderr
     for name in ("map.tif", "map_areas.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 

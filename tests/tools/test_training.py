@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -62,13 +61,9 @@ def config(repo):
 
 
 @pytest.fixture(scope="module")
-def straight(world, repo):
+def straight(world, repo, start_tool):
     """Work dir of an uninterrupted run, and its log."""
-    command = [sys.executable, str(repo / "tools" / "train.py"), config(repo), "--work-dir", "straight"]
-    env = {**os.environ, "PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [*command, "--cfg-options", *SHORT], cwd=world, env=env, capture_output=True, text=True, check=False
-    )
+    result = start_tool("train", config(repo), "--work-dir", "straight", "--cfg-options", *SHORT, cwd=world).wait()
     return world / "straight", check(result)
 
 
@@ -82,38 +77,35 @@ def test_training_logs_each_head_and_scores_each_set(straight):
     assert "MultiScaleDeformableAttention" not in log
 
 
-def test_killed_and_resumed_is_as_never_stopped(straight, world, repo):
-    command = [sys.executable, str(repo / "tools" / "train.py"), config(repo), "--work-dir", "killed"]
-    env = {**os.environ, "PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1"}
-    quiet = dict(cwd=world, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    process = subprocess.Popen([*command, "--cfg-options", *SHORT], **quiet)
+def test_killed_and_resumed_is_as_never_stopped(straight, world, repo, start_tool):
+    command = ["train", config(repo), "--work-dir", "killed"]
+    process = start_tool(*command, "--cfg-options", *SHORT, cwd=world)
     deadline = time.time() + 120
     while not (world / "killed" / "last_checkpoint").exists() and time.time() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     assert not (world / "killed" / "iter_6.pth").exists()
-    result = subprocess.run(
-        [*command, "--resume", "--cfg-options", *SHORT], cwd=world, env=env, capture_output=True, text=True, check=False
-    )
+    result = start_tool(*command, "--resume", "--cfg-options", *SHORT, cwd=world).wait()
     assert "Auto resumed" in check(result)
     assert losses(world / "killed") == losses(straight[0])
     assert same_weights(weights(world / "killed"), weights(straight[0]))
 
 
-def test_two_processes_train_stop_and_resume(world, repo):
+@pytest.mark.slow
+def test_two_processes_train_stop_and_resume(world, repo, run_ranks):
     script = ["bash", str(repo / "tools" / "dist_train.sh"), config(repo), "2"]
     env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
 
-    def train(work_dir, *options, resume=False):
-        arguments = ["--work-dir", work_dir, *(["--resume"] if resume else []), "--cfg-options", *SHORT, *options]
-        return subprocess.run(
-            [*script, *arguments], cwd=world, env=env, capture_output=True, text=True, check=False, timeout=300
-        )
+    def arguments(work_dir, *options, resume=False):
+        return ["--work-dir", work_dir, *(["--resume"] if resume else []), "--cfg-options", *SHORT, *options]
 
-    check(train("two"))
-    check(train("two_stopped", "train_cfg.max_iters=2"))
-    check(train("two_stopped", resume=True))
+    whole = [*script, *arguments("two")]
+    check(subprocess.run(whole, cwd=world, env=env, capture_output=True, text=True, check=False, timeout=300))
+    stopped = arguments("two_stopped", "train_cfg.max_iters=2")
+    for options in (stopped, arguments("two_stopped", resume=True)):
+        for result in run_ranks(2, "train", config(repo), *options, cwd=world):
+            check(result)
     assert losses(world / "two_stopped") == losses(world / "two")
     assert same_weights(weights(world / "two_stopped"), weights(world / "two"))
 

@@ -35,7 +35,7 @@ def main() -> int:
         return 0 if args.list else 2
     unknown = [name for name in args.names if name not in ENTRIES]
     if unknown:
-        parser.error(f"no entry {unknown[0]!r}; there are {', '.join(sorted(ENTRIES))}")
+        parser.error(f"unknown entry {unknown[0]!r}; expected one of: {', '.join(sorted(ENTRIES))}")
     results = {name: measure(ENTRIES[name], args.runs) for name in args.names}
     for name, row in results.items():
         unit = row["unit"]

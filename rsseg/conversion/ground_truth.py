@@ -112,7 +112,7 @@ def _isaid_class(colour: NDArray[np.uint8], path: Path, index: int) -> str:
     isaid = load_metainfo("isaid")
     found = tuple(int(v) for v in colour)
     if found not in isaid.palette:
-        raise AnnotationError(path, None, found, f"colour of instance {index} is no class of {isaid.name}")
+        raise AnnotationError(path, None, found, f"colour of instance {index} is not a class of {isaid.name}")
     return isaid.classes[isaid.palette.index(found)]
 
 
@@ -167,11 +167,11 @@ def ground_truth_options(truth: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     options = {name: value for name, value in truth.items() if name != "samrs_compat_union"}
     kind = options.pop("kind", None)
     if kind not in GROUND_TRUTHS:
-        raise ConfigError(f"no truth kind {kind!r}; there are {', '.join(GROUND_TRUTHS)}")
+        raise ConfigError(f"unknown truth kind {kind!r}; expected one of: {', '.join(GROUND_TRUTHS)}")
     allowed = list(inspect.signature(GROUND_TRUTHS[kind]).parameters)[3:]
     for name in options:
         if name not in allowed:
-            raise ConfigError(f"truth.{name} means nothing for kind {kind!r}; it takes {', '.join(allowed)}")
+            raise ConfigError(f"unknown key 'truth.{name}' for kind {kind!r}; expected one of: {', '.join(allowed)}")
     return kind, options
 
 

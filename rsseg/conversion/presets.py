@@ -59,7 +59,7 @@ def apply_preset(config: Mapping[str, Any], name: str) -> dict[str, Any]:
         ConfigError: There is no such preset.
     """
     if name not in PRESETS:
-        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+        raise ConfigError(f"unknown preset {name!r}; expected one of: {', '.join(PRESETS)}")
     out = copy.deepcopy(dict(config))
     for key, wanted in copy.deepcopy(PRESETS[name]).items():
         given = out.get(key)

@@ -63,7 +63,7 @@ class Settings:
             ground_truth_options(self.truth)
         known = [*self.predictors, *(name for name in PREDICTORS if name not in self.predictors)]
         if self.predictor not in known:
-            raise ConfigError(f"no predictor {self.predictor!r}; there are {', '.join(known)}")
+            raise ConfigError(f"unknown predictor {self.predictor!r}; expected one of: {', '.join(known)}")
         if not self.pipeline:
             raise ConfigError("pipeline must list at least one transform; take it from _base_/convert.py")
 
@@ -155,7 +155,7 @@ def load_conversion_config(path: Path | str, options: Mapping[str, Any]) -> Conf
     known = {*config, *Settings.__dataclass_fields__}
     for option in options:
         if option.split(".")[0] not in known:
-            raise ConfigError(f"no setting {option!r} in {path}; there are {', '.join(sorted(known))}")
+            raise ConfigError(f"unknown setting {option!r} in {path}; expected one of: {', '.join(sorted(known))}")
     merge_options(config, options, path)
     return config
 
@@ -174,7 +174,9 @@ def build(registry: Registry, config: Mapping[str, Any], what: str) -> Any:
     kind = config.get("type")
     made = registry.get(kind) if isinstance(kind, str) else kind
     if made is None:
-        raise ConfigError(f"{what}: there is no type {kind!r}; is the module that registers it in custom_imports?")
+        raise ConfigError(
+            f"{what}: unknown type {kind!r}; check its spelling, and that custom_imports names its module"
+        )
     options = inspect.signature(made).parameters
     if not any(option.kind is option.VAR_KEYWORD for option in options.values()):
         check_keys(f"{what} ({kind})", config, {"type", *options})
@@ -192,7 +194,7 @@ def shard_of(launcher: str) -> tuple[int, int]:
     """
     names = {"none": None, "pytorch": ("RANK", "WORLD_SIZE"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS")}
     if launcher not in names:
-        raise ConfigError(f"no launcher {launcher!r}; there are {', '.join(names)}")
+        raise ConfigError(f"unknown launcher {launcher!r}; expected one of: {', '.join(names)}")
     variables = names[launcher]
     if variables is None:
         return 0, 1

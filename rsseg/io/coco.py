@@ -94,18 +94,18 @@ def _annotations(path: Path) -> Iterator[Row]:
 
 
 def read_categories(path: Path) -> list[Row]:
-    """The categories of a file, without reading all of one that :class:`CocoWriter` wrote.
+    """The categories of a file, none where it does not say, without reading all of one that :class:`CocoWriter` wrote.
 
     Raises:
         ValueError: The file is damaged.
-        KeyError: It has none.
+        AttributeError: It holds no object.
     """
     start = b'"categories":'
     with path.open("rb") as file:
         for line in (file.readline() for _ in range(2)):
             if line.startswith(start):
                 return list(json.loads(line[len(start) :].rstrip(b",\r\n")))
-    return list(json.loads(path.read_bytes())["categories"])
+    return list(json.loads(path.read_bytes()).get("categories", ()))
 
 
 def read_sections(path: Path) -> dict[str, list[Any]]:

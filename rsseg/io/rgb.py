@@ -92,7 +92,7 @@ def palette_of(file: Any, path: str | Path) -> NDArray[np.uint8]:
         DataError: It is no palette image of 8 bits.
     """
     if file.colorinterp[0] != ColorInterp.palette or file.dtypes[0] != "uint8":
-        raise DataError(f"{path}: is no image with a palette of up to 256 colours")
+        raise DataError(f"{path}: is not a palette image of up to 256 colours")
     colours = np.zeros((256, 3), np.uint8)
     for index, colour in file.colormap(1).items():
         if index < len(colours):

@@ -47,7 +47,7 @@ def read_sums(path: Path) -> dict[str, str]:
     for number, line in read_lines(path) if path.is_file() else ():
         match = _LINE.fullmatch(line)
         if match is None:
-            raise DataError(f"{path}:{number}: {line!r} is no checksum; expected '<sha256>  <file name>'")
+            raise DataError(f"{path}:{number}: {line!r} is not a checksum; expected '<sha256>  <file name>'")
         out[match[2]] = match[1]
     return out
 

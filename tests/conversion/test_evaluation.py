@@ -180,7 +180,7 @@ def test_isaid_matches_class_and_box(make_config: Make, world: Path) -> None:
 def test_evaluation_needs_truth(make_config: Make) -> None:
     with pytest.raises(ValueError, match="--evaluate needs"):
         convert_labels(make_config(), with_evaluation=True)
-    with pytest.raises(ValueError, match="no truth kind 'x'"):
+    with pytest.raises(ValueError, match="unknown truth kind 'x'"):
         convert_labels(make_config(truth={"kind": "x"}), with_evaluation=True)
 
 

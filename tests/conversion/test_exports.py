@@ -265,7 +265,7 @@ def test_a_new_split_needs_no_new_masks(make_config: Make, tmp_path: Path) -> No
 
 
 def test_formats_are_checked(converted: Path) -> None:
-    with pytest.raises(ValueError, match="no format 'voc'; there are pkl, color, yolo, coco"):
+    with pytest.raises(ValueError, match="unknown format 'voc'; expected one of: pkl, color, yolo, coco"):
         export_labels(converted, ["pkl", "voc"])
-    with pytest.raises(ValueError, match="no format"):
+    with pytest.raises(ValueError, match="unknown format"):
         export_labels(converted, [])

@@ -238,5 +238,5 @@ def test_preset_leaves_the_rest(make_config: Make, caplog: pytest.LogCaptureFixt
     assert settings.tiling is None and settings.prompt == "rhbox" and settings.predictor == "box"
     assert not caplog.records
     assert settings.split.by == "tile" and "by" not in config["split"]
-    with pytest.raises(ValueError, match="no preset 'improved'; there are samrs_compat"):
+    with pytest.raises(ValueError, match="unknown preset 'improved'; expected one of: samrs_compat"):
         apply_preset(config, "improved")

@@ -193,7 +193,7 @@ def test_shards_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK")
     with pytest.raises(ValueError, match="RANK"):
         shard_of("pytorch")
-    with pytest.raises(ValueError, match="no launcher"):
+    with pytest.raises(ValueError, match="unknown launcher"):
         shard_of("mpi")
 
 

@@ -176,7 +176,7 @@ def test_a_checkpoint_is_loaded_and_named(asked: list[dict[str, Any]], tmp_path:
 
 
 def test_wrong_settings_are_named(asked: list[dict[str, Any]]) -> None:
-    with pytest.raises(ValueError, match=r"no SAM 2 model 'vit_h'; there are sam2\.1_hiera_t, "):
+    with pytest.raises(ValueError, match=r"unknown SAM 2 model 'vit_h'; expected one of: sam2\.1_hiera_t, "):
         SAM2Predictor("vit_h", random_seed=0)
     with pytest.raises(ValueError, match=r"predictors\.sam2\.checkpoint"):
         SAM2Predictor()

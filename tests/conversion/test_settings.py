@@ -31,16 +31,19 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
         ({"tiling": {"size": 4, "iof_thr": "x"}}, r"tiling\.iof_thr must be a number above 0 and up to 1, not 'x'"),
         ({"split": {"val_fraction": 2, "seed": 0}}, r"split\.val_fraction"),
         ({"split": {"val_fraction": "5 %", "seed": 0}}, r"split\.val_fraction must be a number in 0\.\.1, not '5 %'"),
-        ({"truth": {"kind": "guess"}}, "no truth kind 'guess'; there are coco"),
-        ({"truth": {"kind": "coco", "masks": "x"}}, r"truth\.masks means nothing for kind 'coco'; it takes polygons"),
+        ({"truth": {"kind": "guess"}}, "unknown truth kind 'guess'; expected one of: coco"),
+        (
+            {"truth": {"kind": "coco", "masks": "x"}},
+            r"unknown key 'truth\.masks' for kind 'coco'; expected",
+        ),
         ({"split": {"seeds": 0}}, r"unknown key 'split\.seeds'; expected one of: by, seed, val_fraction"),
         ({"split": 0.1}, "split must be an object with keys and values, not 0.1"),
         ({"source": {"formats": "dota"}}, r"unknown key 'source\.formats'; expected one of: annotations, classes"),
         ({"split": {"val_fraction": 0.1, "seed": 0, "by": "scene"}}, r"split\.by must be 'source' or 'tile'"),
-        ({"preset": "improved"}, "no preset 'improved'"),
+        ({"preset": "improved"}, "unknown preset 'improved'"),
         ({"prompt": "scribble"}, "no prompt kind"),
         ({"prompt": "hbox+rhbox"}, "at most one"),
-        ({"predictor": "crystal ball"}, "there are sam, mobile_sam, sam2, grabcut, box, truth"),
+        ({"predictor": "crystal ball"}, "expected one of: sam, mobile_sam, sam2, grabcut, box, truth"),
         ({"pipeline": []}, "pipeline must list"),
     ],
 )
@@ -113,7 +116,7 @@ def test_a_step_and_a_predictor_of_ones_own(make_config: Make) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"promt": "cp"}, "no setting 'promt' in .*; there are .*prompt, "),
+        ({"promt": "cp"}, "unknown setting 'promt' in .*; expected one of: .*prompt, "),
         ({"pipeline.9.order": "file"}, "cannot take these options, pipeline.9.order"),
     ],
 )
@@ -135,7 +138,7 @@ def test_options_that_change_nothing_are_named(options: dict[str, Any], message:
             {"pipeline": [{"type": "RefineMasks", "min_iou": 0.5}]},
             r"unknown key 'pipeline\.0 \(RefineMasks\)\.min_iou'; expected one of: clip",
         ),
-        ({"pipeline": [{"type": "RefineMask"}]}, r"pipeline\.0: there is no type 'RefineMask'"),
+        ({"pipeline": [{"type": "RefineMask"}]}, r"pipeline\.0: unknown type 'RefineMask'"),
         (
             {"predictors": {"box": {"type": "SAMPredictor", "chekpoint": "x"}}},
             r"unknown key 'predictors\.box .*chekpoint'",

@@ -261,7 +261,7 @@ def test_wrong_folders_are_refused(folders, tmp_path):
     with pytest.raises(ValueError, match="have one name, t0; give one of them"):
         (tmp_path / "twice").mkdir()
         find_items("sota", [*folders["sota"], *folders["sota"]])
-    with pytest.raises(ValueError, match="nwpu: no source of LandDiscover50K; there are openearthmap, loveda"):
+    with pytest.raises(ValueError, match="'nwpu' of LandDiscover50K; expected one of: openearthmap, loveda"):
         build_landdiscover({"nwpu": [tmp_path]}, tmp_path / "out")
 
 

@@ -40,5 +40,5 @@ def test_a_changed_or_unknown_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"list.txt: has changed since .*list.sha256 was written"):
         check_sum(listing, sums, "write it anew")
     sums.write_text("abc list.txt\n")
-    with pytest.raises(DataError, match=r"list.sha256:1: 'abc list.txt' is no checksum"):
+    with pytest.raises(DataError, match=r"list.sha256:1: 'abc list.txt' is not a checksum"):
         read_sums(sums)

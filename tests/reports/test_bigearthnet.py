@@ -111,7 +111,7 @@ def test_unreadable_labels_are_listed(tmp_path):
     assert counts.images == 2 and dict(counts.countries) == {"unknown": 2}
     assert dict(counts.dates) == {"2017-06-17": 1, "": 1} and counts.seasons["summer"] == 1
     assert len(counts.problems) == 2 and "patch S2A_x_20170617T1_0_1" in counts.problems[0]
-    assert "patch S2A_x_20170617T1_0_2: 'Lava' is no label" in counts.problems[1]
+    assert "patch S2A_x_20170617T1_0_2: 'Lava' is not a label" in counts.problems[1]
     assert json.loads((tmp_path / "out" / "totals.json").read_text())["problems"] == counts.problems
 
 

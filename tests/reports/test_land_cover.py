@@ -103,7 +103,7 @@ def test_broken_labels_are_left_out(tmp_path):
     (folder / "kyoto_2.tif").write_bytes(b"II*\0")
     counts = count_set(labelled_parts(config, ("train",)))
     assert len(counts.files) == 10 == len(counts.pixels)
-    assert "kyoto_1.tif: value 9 is no class" in counts.problems[0]
+    assert "kyoto_1.tif: value 9 is neither a class" in counts.problems[0]
     assert "kyoto_2.tif: not a raster that GDAL can open" in counts.problems[1]
 
 

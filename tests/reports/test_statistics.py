@@ -117,7 +117,7 @@ def test_median_of_a_histogram(counts, expected):
 
 
 def test_a_value_that_is_no_class_is_refused():
-    with pytest.raises(ValueError, match=r"value 2 is no class; allowed are 0\.\.1 and 255"):
+    with pytest.raises(ValueError, match=r"value 2 is not a class; allowed are 0\.\.1 and 255"):
         Statistics(("a", "b")).add_labels(np.bincount([0, 2, 255]))
 
 

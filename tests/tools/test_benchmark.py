@@ -42,7 +42,7 @@ def test_entries_print_and_write_their_ratios(run_tool, tmp_path):
 def test_unknown_entries_name_the_known(run_tool):
     result = run_tool("benchmark", "nope")
     assert result.returncode == 2
-    assert "no entry 'nope'; there are ben_packed, " in result.stderr
+    assert "unknown entry 'nope'; expected one of: ben_packed, " in result.stderr
 
 
 def test_memory_is_weighed_in_processes_of_their_own(repo, tmp_path):

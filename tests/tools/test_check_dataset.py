@@ -32,6 +32,6 @@ def test_a_problem_is_shown_and_is_the_exit_status(
     result = run_tool("check_dataset", "config.py", "--workers", 2, "--cfg-options", option)
     assert result.returncode == 1, result.stderr
     assert "LoveDADataset: train 1 images" in result.stderr
-    assert "value 7 is no class and not ignored (1)" in result.stderr
+    assert "value 7 is neither a class nor ignored (1)" in result.stderr
     assert "labels may be one higher than stated" in result.stderr
     assert result.stderr.rstrip().endswith("1 problem(s)")

@@ -83,7 +83,7 @@ def export_labels(
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
-        raise ConfigError(f"no format {unknown[0] if unknown else ''!r}; there are {', '.join(FORMATS)}")
+        raise ConfigError(f"unknown format {unknown[0] if unknown else ''!r}; expected one of: {', '.join(FORMATS)}")
     source = open_labels(root, images, classes)
     folder = Path(root) if out is None else Path(out)
     folder.mkdir(parents=True, exist_ok=True)

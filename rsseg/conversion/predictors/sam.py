@@ -268,7 +268,9 @@ class SAMPredictor:
 def _load(model: str | dict[str, Any], checkpoint: str | None, random_seed: int | None) -> tuple[Any, dict[str, Any]]:
     """The model, and what the manifest says about it and its weights."""
     if isinstance(model, str) and model not in ENCODERS:
-        raise ConfigError(f"no SAM model {model!r}; there are {', '.join(ENCODERS)}, or give encoder settings")
+        raise ConfigError(
+            f"unknown SAM model {model!r}; expected one of: {', '.join(ENCODERS)}, or give encoder settings"
+        )
     settings = ENCODERS[model] if isinstance(model, str) else dict(model)
     about: dict[str, Any] = {"name": "SAMPredictor", "model": model if isinstance(model, str) else settings}
     if checkpoint is not None:

@@ -75,7 +75,9 @@ class SAM2Predictor:
         device: str | None = None,
     ) -> None:
         if config not in SAM2_CONFIGS and not config.endswith(".yaml"):
-            raise ConfigError(f"no SAM 2 model {config!r}; there are {', '.join(SAM2_CONFIGS)}, or give a .yaml file")
+            raise ConfigError(
+                f"unknown SAM 2 model {config!r}; expected one of: {', '.join(SAM2_CONFIGS)}, or give a .yaml file"
+            )
         if box_batch < 1:
             raise ConfigError(f"box_batch must be at least 1, not {box_batch}")
         if checkpoint is None and random_seed is None:

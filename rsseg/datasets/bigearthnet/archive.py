@@ -139,7 +139,9 @@ def read_json(folder: str, name: str) -> PatchInfo:
     except FileNotFoundError:
         raise FileNotFoundError(f"patch {name}: no file {path}; see data/README.md for the layout") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"patch {name}: {path} is no labels file ({error}); unpack it again") from error
+        raise DataError(
+            f"patch {name}: {path} cannot be read as a file of labels ({error}); unpack it again"
+        ) from error
     return PatchInfo(
         name,
         labels,

@@ -53,7 +53,7 @@ def load_bands(version: str = "v1") -> dict[str, Band]:
     Source: TU Berlin's models for v1; ConfigILM for v2 (bands at 120 x 120, interpolated cubically).
     """
     if version not in VERSIONS:
-        raise ConfigError(f"no version {version!r} of BigEarthNet; there are {', '.join(VERSIONS)}")
+        raise ConfigError(f"unknown version {version!r} of BigEarthNet; expected one of: {', '.join(VERSIONS)}")
     with _FILE.open(encoding="utf-8", newline="") as file:
         return {
             row["band"]: Band(
@@ -72,5 +72,5 @@ def band_statistics(bands: Sequence[str], version: str = "v1") -> tuple[list[flo
     known = load_bands(version)
     unknown = [name for name in bands if name not in known]
     if unknown:
-        raise ConfigError(f"no band {unknown[0]!r}; there are {', '.join(known)}")
+        raise ConfigError(f"unknown band {unknown[0]!r}; expected one of: {', '.join(known)}")
     return [known[name].mean for name in bands], [known[name].std for name in bands]

@@ -31,7 +31,7 @@ def check_bands(names: Sequence[str]) -> tuple[Band, ...]:
         raise ConfigError(f"bands={names!r}: a list of names is needed, such as {names.split(',')}")
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ConfigError(f"no band {unknown[0]!r} in BigEarthNet; there are {', '.join(known)}")
+        raise ConfigError(f"unknown band {unknown[0]!r} in BigEarthNet; expected one of: {', '.join(known)}")
     if not names or len(set(names)) != len(names):
         raise ConfigError(f"bands {list(names)}: at least one, and each only once")
     return tuple(known[name] for name in names)
@@ -78,7 +78,7 @@ def read_tif(folder: str | Path, patch: str, band: Band) -> NDArray[Any]:
         raise FileNotFoundError(f"patch {patch}, band {band.name}: no file {path}; {there}") from error
     except UnreadableFileError as error:
         where = f"patch {patch}, band {band.name}"
-        raise UnreadableFileError(f"{where}: {path} is no readable TIFF; unpack it again ({error})") from error
+        raise UnreadableFileError(f"{where}: {path} cannot be read as TIFF; unpack it again ({error})") from error
     check_plane(plane, band, patch)
     return plane
 

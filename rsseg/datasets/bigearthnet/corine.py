@@ -56,7 +56,9 @@ class LabelSet:
             elif name in self.classes:
                 label = self.classes.index(name)
             else:
-                raise DataError(f"{where}: {name!r} is no label of {self.name}; it has: {', '.join(self.classes)}")
+                raise DataError(
+                    f"{where}: {name!r} is not a label of {self.name}; expected one of: {', '.join(self.classes)}"
+                )
             if label is not None:
                 found.add(label)
         return sorted(found)
@@ -79,7 +81,7 @@ class LabelSet:
         table = _codes()
         unknown = [int(code) for code in present if int(code) not in table and int(code) not in _UNLABELLED]
         if unknown:
-            raise DataError(f"{where}: value {unknown[0]} is no CLC code; allowed are {sorted(table)}")
+            raise DataError(f"{where}: value {unknown[0]} is not a CLC code; expected one of: {sorted(table)}")
         ids = np.array([self.by_code.get(int(code), IGNORE) for code in present], np.uint8)
         return ids[places].reshape(codes.shape)
 
@@ -104,7 +106,7 @@ def load_label_set(name: str) -> LabelSet:
         ValueError: There is no such set.
     """
     if name not in LABEL_SETS:
-        raise ConfigError(f"no label set {name!r}; there are {', '.join(LABEL_SETS)}")
+        raise ConfigError(f"unknown label set {name!r}; expected one of: {', '.join(LABEL_SETS)}")
     rows, levels = _data()["categories"], _data()["levels"]
     if name == "nineteen":
         table = load_metainfo("bigearthnet19")

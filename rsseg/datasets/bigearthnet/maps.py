@@ -41,7 +41,7 @@ def read_reference_map(path: str, labels: str = "nineteen") -> NDArray[np.uint8]
     try:
         codes = read_values(path)
     except UnreadableFileError as error:
-        raise UnreadableFileError(f"{path} is no readable TIFF; unpack it again ({error})") from error
+        raise UnreadableFileError(f"{path}: cannot be read as TIFF; unpack it again ({error})") from error
     if codes.shape != (SIDE, SIDE) or codes.dtype != np.uint16:
         raise DataError(f"{path}: {codes.dtype} of shape {codes.shape}, but must be {SIDE} x {SIDE} uint16")
     return load_label_set(labels).encode(codes, path)

@@ -86,7 +86,7 @@ class Tally:
         self.context += (here > 0) * here.sum()
         for value in np.flatnonzero((found.counts > 0) & (ids == UNKNOWN)).tolist():
             where = f"{found.label}: {found.counts[value]} pixels"
-            self.problems.setdefault(f"value {value} is no class and not ignored", []).append(where)
+            self.problems.setdefault(f"value {value} is neither a class nor ignored", []).append(where)
 
 
 @dataclass

@@ -151,7 +151,7 @@ def _count(part: Part, label: Path) -> tuple[Ints, Ints, Ints] | str:
         found = np.bincount(values.ravel(), minlength=256)
         unknown = np.flatnonzero((found > 0) & (part.meaning == UNKNOWN))
         if len(unknown):
-            raise DataError(f"{label}: value {unknown[0]} is no class and not ignored")
+            raise DataError(f"{label}: value {unknown[0]} is neither a class nor ignored")
     except (OSError, ValueError, SyntaxError) as error:
         text = str(error)
         return text if str(label) in text else f"{label}: {text}"

@@ -135,7 +135,7 @@ def open_source(
     """
     check_on_error(on_error)
     if format not in READERS:
-        raise ConfigError(f"no annotation format {format!r}; there are {', '.join(READERS)}")
+        raise ConfigError(f"unknown annotation format {format!r}; expected one of: {', '.join(READERS)}")
     images, annotations = Path(images), Path(annotations)
     _exists(format, images, annotations)
     source = DetectionSource(format, table, on_error, [], [], [])

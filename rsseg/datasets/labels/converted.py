@@ -224,7 +224,7 @@ class TileFinder:
             if len(rows) == 1:
                 return rows[0]
         wrong = f"image {image.get('id')} has file_name {image.get('file_name')!r}"
-        raise DataError(f"{path}: {wrong}, which is no tile of tiles.csv")
+        raise DataError(f"{path}: {wrong}, which matches no tile of tiles.csv")
 
 
 def converted_classes(root: Path) -> tuple[str, ...] | None:

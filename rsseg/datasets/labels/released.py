@@ -156,12 +156,16 @@ def _find_table(folder: Path, classes: str | None) -> ClassTable:
         for pattern, name in _TABLES.items():
             if fnmatch(part.lower(), pattern):
                 return load_metainfo(name)
-    raise DataError(f"{folder} does not tell its classes; say which table explains them: sota, sior or fast")
+    raise DataError(
+        f"{folder}: the name does not show which classes the labels have; name the class table: sota, sior or fast"
+    )
 
 
 def _check_class(item: PickledObject, table: ClassTable, where: str) -> None:
     if not 0 <= item.label < table.num_classes:
-        raise DataError(f"{where}: label {item.label} is no class of {table.name}, which has {table.num_classes}")
+        raise DataError(
+            f"{where}: label {item.label} is not a class of {table.name}, which has {table.num_classes} classes"
+        )
     if item.category is not None and table.index(item.category) != item.label:
         raise DataError(
             f"{where}: label {item.label} is {table.classes[item.label]} in {table.name}, but it says {item.category}"

@@ -88,7 +88,7 @@ class Statistics:
         count = len(self.classes)
         wrong = [int(value) for value in np.flatnonzero(pixels) if count <= value != IGNORE]
         if wrong:
-            raise DataError(f"value {wrong[0]} is no class; allowed are 0..{count - 1} and {IGNORE}")
+            raise DataError(f"value {wrong[0]} is not a class; allowed are 0..{count - 1} and {IGNORE}")
         share = _share(pixels[IGNORE], pixels.sum())
         self.label_pixels += np.append(pixels[:count], pixels[IGNORE])
         self.unlabelled[_bins(share, SHARE_EDGES)] += 1

@@ -117,7 +117,7 @@ def build_landdiscover(
     """
     out, built = Path(out), Built()
     if unknown := sorted(set(folders) - set(SOURCES)):
-        raise ConfigError(f"{', '.join(unknown)}: no source of LandDiscover50K; there are {', '.join(SOURCES)}")
+        raise ConfigError(f"unknown source {unknown[0]!r} of LandDiscover50K; expected one of: {', '.join(SOURCES)}")
     items: list[Item] = []
     for name in folders:
         found, problems = find_items(name, folders[name])

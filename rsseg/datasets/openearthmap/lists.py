@@ -106,7 +106,7 @@ def derived_lists(lists: Mapping[str, Sequence[str]], certain: bool = False) -> 
         for name in names:
             region = regions.get(region_of(name))
             if region is None:
-                raise DataError(f"{name}: {region_of(name)!r} is no region of OpenEarthMap")
+                raise DataError(f"{name}: {region_of(name)!r} is not a region of OpenEarthMap")
             out[f"regional/{region.domain}_{part}"].append(name)
             uncertain[f"{region.name} ({region.continent})"] += not region.certain
             if region.certain or not certain:

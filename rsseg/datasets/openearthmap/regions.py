@@ -78,5 +78,5 @@ def region_of(name: str) -> str:
     """
     region, _, number = Path(name).name.removesuffix(".tif").rpartition("_")
     if not region or not number.isdigit():
-        raise DataError(f"{name!r} is no image of OpenEarthMap; they are called <region>_<number>.tif")
+        raise DataError(f"{name!r} is not an image of OpenEarthMap; expected a name such as <region>_<number>.tif")
     return region

@@ -82,8 +82,8 @@ class ColourCode:
                 distance = np.abs(self.colours - np.array(colour)).max(axis=1)
                 if distance.min() > self.tolerance:
                     raise DataError(
-                        f"{where}: {count} pixels have the colour {colour}, which is no class; the nearest known one "
-                        f"is {tuple(self.colours[distance.argmin()].tolist())}, {distance.min()} away. Mend the file, "
+                        f"{where}: {count} pixels have the colour {colour}, which no class has; the nearest one "
+                        f"is {tuple(self.colours[distance.argmin()].tolist())}, {distance.min()} away. Fix the file, "
                         "or raise the tolerance if that class is meant"
                     )
                 values[packed == code] = self.values[distance.argmin()]

@@ -100,9 +100,9 @@ def test_several_names_give_sorted_ids_once():
     assert load_label_set("nineteen").ids(names, "a patch") == [0, 17]
     assert load_label_set("level3").ids(names, "a patch") == [0, 1, 5, 39]
     assert load_label_set("nineteen").ids(["Marine waters", "Arable land"], "a patch") == [2, 18]
-    with pytest.raises(ValueError, match=r"patch x: 'Lava' is no label of nineteen; it has: Urban fabric"):
+    with pytest.raises(ValueError, match=r"patch x: 'Lava' is not a label of nineteen; expected one of: Urban fabric"):
         load_label_set("nineteen").ids(["Lava"], "patch x")
-    with pytest.raises(ValueError, match=r"no label set 'level4'; there are level3, level2, level1, nineteen"):
+    with pytest.raises(ValueError, match=r"unknown label set 'level4'; expected one of: level3, level2"):
         load_label_set("level4")
 
 
@@ -111,7 +111,7 @@ def test_codes_of_a_map():
     expected = [[0, 0, 1], [255, 255, 255], [18, 255, 15]]
     assert load_label_set("nineteen").encode(codes, "map.tif").tolist() == expected
     assert load_label_set("level1").encode(codes, "map.tif").tolist() == [[0, 0, 0], [0, 255, 255], [4, 255, 3]]
-    with pytest.raises(ValueError, match=r"map.tif: value 110 is no CLC code; allowed are \[111, 112"):
+    with pytest.raises(ValueError, match=r"map.tif: value 110 is not a CLC code; expected one of: \[111, 112"):
         load_label_set("nineteen").encode(np.array([[111, 110]], np.uint16), "map.tif")
 
 
@@ -148,9 +148,9 @@ def test_bands():
     assert [name for name, band in bands.items() if band.radar] == ["VV", "VH"]
     assert band_statistics(["B12", "B02"]) == ([1009.3273, 429.943], [818.8675, 572.4164])
     assert band_statistics(["VV"], "v2") == ([-12.6439], [5.1335])
-    with pytest.raises(ValueError, match="no band 'B10'; there are B01"):
+    with pytest.raises(ValueError, match="unknown band 'B10'; expected one of: B01"):
         band_statistics(["B10"])
-    with pytest.raises(ValueError, match="no version 'v3' of BigEarthNet; there are v1, v2"):
+    with pytest.raises(ValueError, match="unknown version 'v3' of BigEarthNet; expected one of: v1, v2"):
         load_bands("v3")
 
 

@@ -206,7 +206,7 @@ def test_what_is_missing_is_named(archive_v1, tmp_path):
         BigEarthNet(str(root), split=None, bands=["VV"])
     path = next(root.glob("*/*_0_0/*.json"))
     path.write_text('{"labels": ["Pastures"')
-    with pytest.raises(ValueError, match=r"patch S2A_MSIL2A_20170617T113321_0_0: .* is no labels file"):
+    with pytest.raises(ValueError, match=r"patch S2A_MSIL2A_20170617T113321_0_0: .* cannot be read as"):
         BigEarthNet(str(root), split=None)
     for text, found in (
         ('{"labels": "Pastures"}', "its labels are 'Pastures', not a list"),
@@ -214,10 +214,10 @@ def test_what_is_missing_is_named(archive_v1, tmp_path):
         ('{"labels": ["Pastures"], "coordinates": [1]}', "list indices"),
     ):
         path.write_text(text)
-        with pytest.raises(ValueError, match=rf"patch S2A_MSIL2A_20170617T113321_0_0: .* is no labels file \({found}"):
+        with pytest.raises(ValueError, match=rf"20170617T113321_0_0: .* cannot be read as .*\({found}"):
             BigEarthNet(str(root), split=None)
     path.write_text('{"labels": ["Meadow"]}')
-    with pytest.raises(ValueError, match=r"patch S2A_MSIL2A_20170617T113321_0_0: 'Meadow' is no label of level3"):
+    with pytest.raises(ValueError, match=r"patch S2A_MSIL2A_20170617T113321_0_0: 'Meadow' is not a label of level3"):
         BigEarthNet(str(root), split=None)
 
 

@@ -91,7 +91,7 @@ def test_every_problem_names_its_files(tmp_path: Path) -> None:
         "train: image cannot be read",
         "train: label cannot be read",
         "train: image and label differ in size",
-        "train: value 9 is no class and not ignored",
+        "train: value 9 is neither a class nor ignored",
         "image is in train and in val",
     }
     assert check.problems["train: label is missing"] == [str(labels / "1.png")]
@@ -101,7 +101,7 @@ def test_every_problem_names_its_files(tmp_path: Path) -> None:
         for name, text in zip(("3.png", "6.png"), check.problems["train: label cannot be read"], strict=True)
     ] == [True, True]
     assert "(4, 5)" in check.problems["train: image and label differ in size"][0]
-    assert check.problems["train: value 9 is no class and not ignored"] == [f"{labels / '5.png'}: 4 pixels"]
+    assert check.problems["train: value 9 is neither a class nor ignored"] == [f"{labels / '5.png'}: 4 pixels"]
     assert check.problems["image is in train and in val"] == [f"{images / '7.png'} is {tmp_path}/img_dir/val/0.png"]
     assert check.notes["train: label without image"] == [str(labels / "nobody.png")]
     text = describe(check, shown=1)
@@ -143,7 +143,7 @@ def test_mmsegs_own_datasets_wrappers_and_reduced_labels(tmp_path: Path) -> None
     )
     check = check_config({"train_dataloader": dict(dataset=wrapped)}, 1)
     assert check.problems == {
-        "train: value 8 is no class and not ignored": [f"{tmp_path}/ann_dir/train/2.png: 16 pixels"]
+        "train: value 8 is neither a class nor ignored": [f"{tmp_path}/ann_dir/train/2.png: 16 pixels"]
     }
     whole, part = check.tallies
     assert whole.part.name == "LoveDADataset"

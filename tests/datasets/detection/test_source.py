@@ -184,7 +184,7 @@ def test_what_must_exist(folders, tmp_path):
         open_source("coco", images, labels, SOTA)
     with pytest.raises(FileNotFoundError, match="nowhere: no such file; expected a text file with one image stem"):
         open_source("dota", images, labels, SOTA, stems=nowhere)
-    with pytest.raises(ValueError, match="'yolo'; there are dota, dior, fair1m, hrsc, coco"):
+    with pytest.raises(ValueError, match="format 'yolo'; expected one of: dota, dior, fair1m, hrsc, coco"):
         open_source("yolo", images, labels, SOTA)
     with pytest.raises(ValueError, match="on_error"):
         open_source("dota", images, labels, SOTA, on_error="warn")

@@ -84,7 +84,7 @@ def test_contradictions_are_named(release: Path, change_pickle: Change) -> None:
     with pytest.raises(ValueError, match=r"train_0_0000\.pkl, object 0: label 35 is Van in FAST, but it says Bus"):
         list(opened)
     change_pickle(path, category="Van", label=37)
-    with pytest.raises(ValueError, match="label 37 is no class of FAST"):
+    with pytest.raises(ValueError, match="label 37 is not a class of FAST"):
         list(opened)
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(path.parents[1] / "gray/train_0_0000.png")
     with pytest.raises(ValueError, match=r"masks of \[3, 4\], but its label map has \[4, 4\]"):

@@ -127,7 +127,7 @@ def test_images_without_objects_may_be_gone(root: Path) -> None:
 
 
 MISTAKES: list[tuple[Callable[[Sections], Any], str]] = [
-    (lambda data: data["images"][0].update(file_name="x.png"), "image 1 has file_name 'x.png', which is no tile"),
+    (lambda data: data["images"][0].update(file_name="x.png"), "image 1 has file_name 'x.png', which matches no tile"),
     (lambda data: data["annotations"][1].update(image_id=9), "annotation 2 has image_id 9, the id of no entry"),
     (
         lambda data: data["annotations"][1].update(category_id=9),

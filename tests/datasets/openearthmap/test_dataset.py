@@ -45,7 +45,7 @@ def test_a_name_says_its_region(name):
 
 @pytest.mark.parametrize("name", ["aachen.tif", "_5", "aachen_x.tif"])
 def test_other_names_are_refused(name):
-    with pytest.raises(ValueError, match="is no image of OpenEarthMap"):
+    with pytest.raises(ValueError, match="is not an image of OpenEarthMap"):
         region_of(name)
 
 

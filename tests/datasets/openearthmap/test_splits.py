@@ -107,7 +107,7 @@ def test_adaptation_lists_by_hand():
         "continents/AS_test": ["kyoto_4"],
     }
     assert derived_lists(lists, certain=True)["continents/AS_train"] == ["kyoto_2"]
-    with pytest.raises(ValueError, match="atlantis_1: 'atlantis' is no region"):
+    with pytest.raises(ValueError, match="atlantis_1: 'atlantis' is not a region"):
         derived_lists({"train": ["atlantis_1"]})
 
 

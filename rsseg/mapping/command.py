@@ -42,13 +42,13 @@ def _shard(launcher: str) -> tuple[int, int]:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
-def _device(told: str | None) -> str:
-    if told is not None:
+def _device(requested: str | None) -> str:
+    if requested is not None:
         try:
-            torch.zeros(1, device=told)
+            torch.zeros(1, device=requested)
         except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"--device {told}: is not available ({str(error).splitlines()[0]})") from error
-        return told
+            raise ConfigError(f"--device {requested}: is not available ({str(error).splitlines()[0]})") from error
+        return requested
     if not torch.cuda.is_available():
         return "cpu"
     return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
@@ -96,7 +96,7 @@ class Setting(NamedTuple):
     table: ClassTable
     options: MapOptions
     about: dict[str, Any]
-    wanted: Products
+    products: Products
     kept: dict[str, Any]
 
 
@@ -108,7 +108,7 @@ def _setting(args: argparse.Namespace) -> Setting:
         raise ConfigError("an open-vocabulary model takes its classes from --vocabulary; remove --classes and --head")
     name = table_name(config, args.head, args.classes) if asked is None else asked.name
     table = load_metainfo(name) if isinstance(name, str) else name
-    wanted, device = _products(args, name), _device(args.device)
+    products, device = _products(args, name), _device(args.device)
     views = views_of(config) if args.tta else ((),)
     model, meta = load_model(config, args.checkpoint, device, args.trust)
     if asked is None:
@@ -131,7 +131,7 @@ def _setting(args: argparse.Namespace) -> Setting:
         args.update,
     )
     about = _about(args, config, asked, views, device)
-    return Setting(predictor, table, options, about, wanted, meta.get("pixels") or {})
+    return Setting(predictor, table, options, about, products, meta.get("pixels") or {})
 
 
 def run(
@@ -163,7 +163,7 @@ def run(
             check_raster(source, setting.kept, args.checkpoint)
             if map_raster(
                 source, target, setting.predictor, setting.table, setting.options, setting.about,
-                _shard(args.launcher), setting.wanted,
+                _shard(args.launcher), setting.products,
             ):  # fmt: skip
                 finished(source, target)
         except (UserError, OSError) as error:

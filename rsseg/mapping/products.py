@@ -55,30 +55,30 @@ class Products:
         return target.with_name(f"{target.stem}.{self.vectors}") if self.vectors in FORMATS else Path(self.vectors)
 
 
-def check_products(target: Path, wanted: Products, grid: GeoReference) -> None:
+def check_products(target: Path, products: Products, grid: GeoReference) -> None:
     """See before the work whether the products of a map can be made.
 
     Args:
         target: The map.
-        wanted: What to make.
+        products: What to make.
         grid: Where the map lies.
 
     Raises:
         OSError: The folder of the polygons is not there, or the reference cannot be read.
         DataError: The reference does not go with the map, or pixels have no coordinates.
     """
-    layer = wanted.layer(target)
+    layer = products.layer(target)
     if layer is not None and layer.parent != target.parent and not layer.parent.is_dir():
         raise FileNotFoundError(f"{layer}: there is no folder {layer.parent}")
     if layer is not None:
         grid.coordinates(0, 0)
-    if wanted.reference is not None:
-        with ReferenceLabels(wanted.reference.path, grid):
+    if products.reference is not None:
+        with ReferenceLabels(products.reference.path, grid):
             pass
 
 
-def make_products(target: Path, table: ClassTable, wanted: Products) -> None:
-    """Write ``<map>_areas.csv`` and what is wanted, and show areas and accuracy.
+def make_products(target: Path, table: ClassTable, products: Products) -> None:
+    """Write ``<map>_areas.csv`` and what is requested, and show areas and accuracy.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -87,18 +87,18 @@ def make_products(target: Path, table: ClassTable, wanted: Products) -> None:
     areas = measure_areas(target, table)
     _replace(target.with_name(f"{target.stem}_areas.csv"), areas.write)
     _log.info("%s\n%s", target, areas)
-    if wanted.reference is not None:
-        accuracy = measure_accuracy(target, wanted.reference, table)
+    if products.reference is not None:
+        accuracy = measure_accuracy(target, products.reference, table)
         _replace(target.with_name(f"{target.stem}_accuracy.csv"), accuracy.write)
-        _log.info("%s against %s\n%s", target, wanted.reference.path, accuracy)
-    layer = wanted.layer(target)
+        _log.info("%s against %s\n%s", target, products.reference.path, accuracy)
+    layer = products.layer(target)
     if layer is not None:
-        _write_layer(target, layer, table, wanted)
+        _write_layer(target, layer, table, products)
 
 
-def _write_layer(target: Path, layer: Path, table: ClassTable, wanted: Products) -> None:
+def _write_layer(target: Path, layer: Path, table: ClassTable, products: Products) -> None:
     georeference = GeoReference.of(target)
-    found = polygons(target, georeference.row_areas, wanted.min_area, wanted.tolerance)
+    found = polygons(target, georeference.row_areas, products.min_area, products.tolerance)
     _log.info("%s: %d polygons", layer, write_layer(layer, found, table, georeference))
 
 

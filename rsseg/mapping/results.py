@@ -31,17 +31,17 @@ class AreaTable:
         classes: Names.
         pixels: (C,) int64.
         metres: (C,) float64 square metres, or None where pixels have no size.
-        how: How a pixel's area was found, in words.
+        method: How a pixel's area was found, in words.
         unmapped: Pixels without a class.
-        why: Why they have none.
+        reason: Why they have none.
     """
 
     classes: tuple[str, ...]
     pixels: NDArray[np.int64]
     metres: NDArray[np.float64] | None
-    how: str
+    method: str
     unmapped: int
-    why: str = "without data"
+    reason: str = "without data"
 
     def rows(self) -> list[list[str]]:
         """Header and a row per class: class, pixels, m2, km2, percent of what is mapped."""
@@ -49,8 +49,8 @@ class AreaTable:
         out = [["class", "pixels", "m2", "km2", "percent"]]
         for i, name in enumerate(self.classes):
             size = int(self.pixels[i]) if self.metres is None else float(self.metres[i])
-            told = ["", ""] if self.metres is None else [f"{size:.2f}", f"{size / 1e6:.6f}"]
-            out.append([name, str(int(self.pixels[i])), *told, f"{100 * size / total:.3f}"])
+            square = ["", ""] if self.metres is None else [f"{size:.2f}", f"{size / 1e6:.6f}"]
+            out.append([name, str(int(self.pixels[i])), *square, f"{100 * size / total:.3f}"])
         return out
 
     def write(self, path: Path) -> None:
@@ -59,7 +59,7 @@ class AreaTable:
         write_csv(path, columns, rows)
 
     def __str__(self) -> str:
-        return "\n".join([aligned(self.rows()), f"areas: {self.how}; {self.unmapped} pixels {self.why}"])
+        return "\n".join([aligned(self.rows()), f"areas: {self.method}; {self.unmapped} pixels {self.reason}"])
 
 
 def measure_areas(path: Path, table: ClassTable) -> AreaTable:
@@ -70,8 +70,8 @@ def measure_areas(path: Path, table: ClassTable) -> AreaTable:
     """
     found = measure_class_areas(path, table.num_classes)
     with rasterio.open(path) as file:
-        why = "without data" + (" or below the threshold" if "RSSEG_THRESHOLD" in file.tags() else "")
-    return AreaTable(table.classes, found.pixels, found.metres, found.method, found.unmapped, why)
+        reason = "without data" + (" or below the threshold" if "RSSEG_THRESHOLD" in file.tags() else "")
+    return AreaTable(table.classes, found.pixels, found.metres, found.method, found.unmapped, reason)
 
 
 @dataclass(frozen=True)

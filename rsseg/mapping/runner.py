@@ -108,7 +108,7 @@ def map_raster(
     options: MapOptions,
     about: Mapping[str, Any],
     shard: tuple[int, int] = (0, 1),
-    wanted: Products = Products(),  # noqa: B008, it is frozen
+    products: Products = Products(),  # noqa: B008, it is frozen
 ) -> bool:
     """Map one raster; of several processes each computes its strips, and the last one to end writes the files.
 
@@ -122,7 +122,7 @@ def map_raster(
         about: What made the scores (config, checkpoint, their hashes ...); goes into the map, and a run with another
             one does not go on with this one's strips.
         shard: (rank, number of processes).
-        wanted: What to make from the finished map; it is no part of the settings, and can be asked for later.
+        products: What to make from the finished map; it is no part of the settings, and can be asked for later.
 
     Returns:
         Whether the map is there now; otherwise other processes still compute their strips.
@@ -140,7 +140,7 @@ def map_raster(
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
             job = _plan(raster, target, predictor, table, options, about)
-            check_products(target, wanted, job.georeference)
+            check_products(target, products, job.georeference)
             if _is_done(job):
                 _log.info("%s: exists already", target)
                 if shard[0]:
@@ -151,7 +151,7 @@ def map_raster(
                     _compute(job, shard)
         finally:
             raster.close()
-        return _finish(job, wanted)
+        return _finish(job, products)
 
 
 def _give_memory_back() -> None:
@@ -263,7 +263,7 @@ def _compute(job: _Job, shard: tuple[int, int]) -> None:
     progress.close()
 
 
-def _finish(job: _Job, wanted: Products) -> bool:
+def _finish(job: _Job, products: Products) -> bool:
     """Write the files, if this is the last process to get here."""
     with _lock(job):
         if not _is_done(job):
@@ -271,7 +271,7 @@ def _finish(job: _Job, wanted: Products) -> bool:
                 return False
             _write(job)
         shutil.rmtree(job.folder, ignore_errors=True)
-        make_products(job.target, job.table, wanted)
+        make_products(job.target, job.table, products)
         job.target.with_name(f".{job.target.name}.lock").unlink(missing_ok=True)
     return True
 

@@ -109,15 +109,15 @@ def _trace(band: NDArray[np.int16]) -> tuple[Ints, Ints, Ints, Ints]:
     return np.concatenate(points).astype(np.int64), lengths, np.array(labels), np.array(holes)
 
 
-def _walk(points: Ints, lengths: Ints, wanted: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Points of rings, not closed, at all wanted corners that they pass; and how many each ring has."""
+def _walk(points: Ints, lengths: Ints, corners: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Points of rings, not closed, at all corners that they pass; and how many each ring has."""
     step = np.diff(points, axis=0, append=points[-1:])
     step[np.cumsum(lengths) - 1] = 0
     count = np.abs(step).sum(axis=1)
     number = np.repeat(np.arange(len(points)), count)
     far = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count)
     walked = points[number] + np.sign(step)[number] * far[:, None]
-    found = wanted[walked[:, 1], walked[:, 0]]
+    found = corners[walked[:, 1], walked[:, 0]]
     ring = np.repeat(np.arange(len(lengths)), lengths)[number[found]]
     return walked[found], np.bincount(ring, minlength=len(lengths))
 

@@ -28,9 +28,9 @@ RPCS = RPC(
 def mapped(stub, table, noise, write_raster, tmp_path):
     """Map of a raster of 20 x 30 pixels; what is written beside it has all products."""
 
-    def run(options=SMALL, wanted=Products(), size=(20, 30), **profile):  # noqa: B008
+    def run(options=SMALL, products=Products(), size=(20, 30), **profile):  # noqa: B008
         source = write_raster(noise(3, *size), **profile)
-        map_raster(str(source), tmp_path / "map.tif", stub, table, options, {}, wanted=wanted)
+        map_raster(str(source), tmp_path / "map.tif", stub, table, options, {}, products=products)
         return rasterio.open(tmp_path / "map.tif")
 
     return run

@@ -109,7 +109,7 @@ def test_accuracy_where_label_sets_meet(tmp_path):
     assert found.confusion.tolist() == expected.tolist()
     assert found.rows()[-1] == ["OA", "", "", "80.00", "5"]
     assert found.unscored == ()
-    with pytest.raises(ValueError, match=r"the reference loveda's; .*--merge"):
+    with pytest.raises(ValueError, match=r"the reference those of 'loveda'; .*--merge"):
         Reference(reference.path, "loveda", None, "openearthmap")
     with pytest.raises(ValueError, match="has no mapping for the classes of 'isaid'"):
         Reference(reference.path, "isaid", "landcover6", "openearthmap")
@@ -134,5 +134,5 @@ def test_products_that_cannot_be_made_are_known_before_the_work(stub, table, noi
         (Products(vectors=str(tmp_path / "no" / "out.gpkg")), OSError, "there is no folder"),
     ):
         with pytest.raises(error, match=message):
-            map_raster(str(source), tmp_path / "map.tif", stub, table, MapOptions(window=(16, 16)), {}, wanted=wanted)
+            map_raster(str(source), tmp_path / "map.tif", stub, table, MapOptions(window=(16, 16)), {}, products=wanted)
     assert not stub.batches and not (tmp_path / "map.tif").exists()

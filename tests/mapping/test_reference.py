@@ -56,7 +56,7 @@ def confusion(stub, table, write_raster, tmp_path):
             patch.setattr(products, "measure_accuracy", count)
             wanted = Products(reference=Reference(str(labels_at)))
             settings = MapOptions(window=(16, 16), overlap=0, overwrite=True, **options)
-            map_raster(str(source), tmp_path / "map.tif", stub, table, settings, {}, wanted=wanted)
+            map_raster(str(source), tmp_path / "map.tif", stub, table, settings, {}, products=wanted)
         with (tmp_path / "map_accuracy.csv").open() as file:
             assert int(list(csv.reader(file))[-1][-1]) == found["all"].confusion.sum()
         return found["all"].confusion.tolist()
@@ -177,7 +177,7 @@ def test_colours_are_no_labels(table, stub, write_raster, tmp_path):
     )
     with pytest.raises(DataError, match=r"colours\.tif: has 3 bands; expected one band of class ids"):
         map_raster(str(source), tmp_path / "map.tif", stub, table, MapOptions(), {},
-                   wanted=Products(reference=Reference(str(colours))))  # fmt: skip
+                   products=Products(reference=Reference(str(colours))))  # fmt: skip
     assert not stub.batches
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
+from rasterio.enums import ColorInterp
 
 from rsseg.datasets import TableDataset
 from rsseg.datasets.preparation import SETS, ColourCode, cut_pairs, isaid_pairs, potsdam_pairs, prepare, tile_names
@@ -210,3 +212,24 @@ def test_the_tool(archive, run_tool):
         "1 image(s) could not be cut" in done.stderr
         and "top_potsdam_2_13_label.tif: not a raster that GDAL can open" in done.stderr
     )
+
+
+def test_tiles_are_red_green_and_blue_as_the_file_says_and_nothing_is_cut_to_eight_bits(archive):
+    rgb = np.moveaxis(potsdam(archive / "again", "2_10")[0], -1, 0)
+    blue_first = [ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+    plain = [ColorInterp.gray, ColorInterp.undefined, ColorInterp.undefined]
+    files = {"2_10": (rgb[::-1], blue_first, "uint8"), "2_13": (rgb, blue_first, "uint16")}
+    for name, (pixels, colours, dtype) in files.items():
+        path = archive / f"raw/2_Ortho_RGB/top_potsdam_{name}_RGB.tif"
+        with rasterio.open(path, "w", driver="GTiff", count=3, height=40, width=30, dtype=dtype) as file:
+            file.write(pixels.astype(dtype))
+            file.colorinterp = colours
+    report = prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
+    with Image.open(archive / "out/img_dir/train/2_10__14_24.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), np.moveaxis(rgb, 0, -1)[24:40, 14:30])
+    assert len(report.failures) == 1 and "top_potsdam_2_13_RGB.tif: holds uint16, not 8 bits" in report.failures[0]
+    with rasterio.open(path, "w", driver="GTiff", count=3, height=40, width=30, dtype="uint8") as file:
+        file.write(rgb)
+        file.colorinterp = plain
+    report = prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
+    assert "does not say which of its bands are red, green and blue" in report.failures[0]

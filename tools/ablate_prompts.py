@@ -19,14 +19,14 @@ def parse_args() -> argparse.Namespace:
     from rsseg.engine.launch import ConfigOptions
 
     parser = make_parser(__doc__)
-    parser.add_argument("config", help="conversion config with truth, for example configs/samrs/convert_hrsc.py")
+    parser.add_argument("config", help="conversion config with ground truth, for example configs/samrs/convert_hrsc.py")
     parser.add_argument("--prompts", nargs="+", help="prompt kinds (default: the 15 of SAMRS, table 1)")
     parser.add_argument("--predictor", help="mask model: sam, grabcut, box, or a name in predictors")
     parser.add_argument("--out", help="output folder (default: the config's out_dir + _ablation_ + predictor)")
-    parser.add_argument("--samrs-compat-union", action="store_true", help="instances without truth count as IoU 0")
+    parser.add_argument("--samrs-compat-union", action="store_true", help="count missing ground truth as IoU 0")
     parser.add_argument("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
-    parser.add_argument("--overwrite", action="store_true", help="delete an earlier run first")
-    parser.add_argument("--update", action="store_true", help="redo only the images whose labels or pixels changed")
+    parser.add_argument("--overwrite", action="store_true", help="delete the results of an earlier run first")
+    parser.add_argument("--update", action="store_true", help="convert images again whose files have changed")
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
     parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="config overrides, key=value")
     return parser.parse_args()

@@ -25,9 +25,9 @@ def main() -> int:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     parser = make_parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="entries to measure (see --list)")
-    parser.add_argument("--list", action="store_true", help="name the entries")
-    parser.add_argument("--runs", type=int, default=5, help="counted runs of each side (default 5)")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--list", action="store_true", help="list the entries")
+    parser.add_argument("--runs", type=int, default=5, help="measured runs of each side (default 5)")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     if args.list or not args.names:
         for name, entry in sorted(ENTRIES.items()):

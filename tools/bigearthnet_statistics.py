@@ -19,7 +19,7 @@ from rsseg.commands import make_parser, run_tool
 def main() -> int | str | None:
     """Parse the arguments, count, draw."""
     parser = make_parser(__doc__)
-    parser.add_argument("root", type=Path, help="where the archive was unpacked")
+    parser.add_argument("root", type=Path, help="folder of the unpacked archive")
     parser.add_argument("out", type=Path, help="folder of the tables and figures")
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
     parser.add_argument("--metadata", type=Path, help="file with the countries of v1's patches")

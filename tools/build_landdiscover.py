@@ -30,18 +30,18 @@ def main() -> int | str | None:
     for name, shown in SETS.items():
         parser.add_argument(f"--{name}", type=Path, nargs="+", metavar="DIR", help=f"folders of {shown}")
     parser.add_argument("--copy", action="store_true", help="write all images as PNG, so that the set can be moved")
-    parser.add_argument("--only-lists", action="store_true", help="build nothing, list what is there")
+    parser.add_argument("--only-lists", action="store_true", help="only write the lists of the existing pairs")
     parser.add_argument(
         "--subsets", type=int, nargs="*", default=[10000, 20000, 30000, 40000], help="sizes of the random lists"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the random lists (default 0)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
-    parser.add_argument("--update", action="store_true", help="write anew the pairs whose files have changed since")
+    parser.add_argument("--update", action="store_true", help="rewrite the pairs whose files have changed")
     args = parser.parse_args()
     require_stack()
     folders = {name: getattr(args, name) for name in SETS if getattr(args, name)}
     if bool(folders) == args.only_lists:
-        parser.error("give at least one set, or --only-lists alone")
+        parser.error("name at least one dataset, or use --only-lists alone")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.landdiscover import build_landdiscover, list_pairs, write_subsets
 

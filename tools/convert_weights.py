@@ -32,12 +32,10 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("file", help="file with weights, .pth, .safetensors or .npz")
     parser.add_argument("out", help="file to write")
-    parser.add_argument("--to", choices=("backbone", "model"), help="what to take (default: what the file has)")
-    parser.add_argument(
-        "--backbone", help="where a file serves for several: vit (default), rvsa or vit_adapter for ViT"
-    )
+    parser.add_argument("--to", choices=("backbone", "model"), help="part to convert (default: all that the file has)")
+    parser.add_argument("--backbone", help="target backbone of ViT weights: vit (default), rvsa or vit_adapter")
     parser.add_argument("--set", nargs="+", type=_setting, default=[], help="other settings of the backbone, see above")
-    parser.add_argument("--trust", action="store_true", help="let the file run code while it loads")
+    parser.add_argument("--trust", action="store_true", help="allow the file to run code while it loads")
     return parser.parse_args()
 
 

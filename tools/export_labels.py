@@ -19,11 +19,11 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("root", help="the labelled set")
     parser.add_argument("--to", nargs="+", required=True, choices=("pkl", "color", "yolo", "coco"), help="formats")
-    parser.add_argument("--out", help="folder to write below (default: ROOT): ins/, color/, yolo/, instances.json")
-    parser.add_argument("--images", help="folder of the images, where the set does not say or they have moved")
-    parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), where the set does not say")
-    parser.add_argument("--overwrite", action="store_true", help="write finished files again")
-    parser.add_argument("--update", action="store_true", help="write again the tiles whose instances have changed")
+    parser.add_argument("--out", help="output folder (default: ROOT): ins/, color/, yolo/, instances.json")
+    parser.add_argument("--images", help="folder of the images, if the set does not name it or they have moved")
+    parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), if the set does not name one")
+    parser.add_argument("--overwrite", action="store_true", help="rewrite finished files")
+    parser.add_argument("--update", action="store_true", help="rewrite the tiles whose instances have changed")
     return parser.parse_args()
 
 

@@ -18,10 +18,10 @@ from rsseg.commands import make_parser, run_tool
 def main() -> None:
     """Parse the arguments, draw, write."""
     parser = make_parser(__doc__)
-    parser.add_argument("tiles", help="what to draw from: folder, converted set, list, or potsdam")
+    parser.add_argument("tiles", help="source of the tiles: a folder, a converted set, a list, or potsdam")
     parser.add_argument("out", help="folder of the lists")
     parser.add_argument("--percent", type=float, nargs="+", default=[1, 3, 5], help="shares (default: 1 3 5)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one choice each (default: 0 1 2)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one list per seed (default: 0 1 2)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.preparation import training_tiles, write_few

@@ -17,12 +17,12 @@ def parse_args() -> argparse.Namespace:
     from rsseg.scenes import LAYOUTS, THEMES
 
     parser = make_parser(__doc__)
-    parser.add_argument("layout", choices=list(LAYOUTS), help="whose files to imitate")
+    parser.add_argument("layout", choices=list(LAYOUTS), help="layout of the files")
     parser.add_argument("out", type=Path, help="root folder of the set")
     parser.add_argument("--count", type=int, default=20, help="number of images (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels: one number, or height and width")
-    parser.add_argument("--theme", nargs="+", choices=list(THEMES), help="kinds of scene (default: all that suit)")
+    parser.add_argument("--theme", nargs="+", choices=list(THEMES), help="kinds of scene (default: all suitable kinds)")
     parser.add_argument("--gsd", type=float, help="metres per pixel (default: by kind of scene)")
     parser.add_argument("--val", type=int, help="land cover: images in val.txt (default: a fifth)")
     parser.add_argument("--test", type=int, help="land cover: images in test.txt (default: a fifth)")

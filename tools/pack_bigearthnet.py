@@ -21,13 +21,13 @@ def main() -> int | str | None:
     """Parse the arguments, pack, verify."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     parser = make_parser(__doc__)
-    parser.add_argument("root", type=Path, help="where the archive was unpacked")
+    parser.add_argument("root", type=Path, help="folder of the unpacked archive")
     parser.add_argument("out", type=Path, help="folder of the packed file")
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
     parser.add_argument("--s1", action="store_true", help="pack Sentinel-1 as well")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
-    parser.add_argument("--verify", action="store_true", help="compare what is packed with the GeoTIFFs")
-    parser.add_argument("--update", action="store_true", help="pack anew what differs from the GeoTIFFs or is gone")
+    parser.add_argument("--verify", action="store_true", help="compare the packed file with the GeoTIFFs")
+    parser.add_argument("--update", action="store_true", help="pack again what differs from the GeoTIFFs or is missing")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.bigearthnet import pack_archive, verify_packed
@@ -36,7 +36,7 @@ def main() -> int | str | None:
     problems = pack_archive(args.root, args.out, *options, args.update).problems
     if args.verify:
         problems += verify_packed(args.root, args.out, *options)
-    what = f"{len(problems)} problems; what is all right is packed, and the same command tries the rest again:"
+    what = f"{len(problems)} problems; the other patches are packed; repeat the command to retry these:"
     return "\n".join([what, *problems[:20]]) if problems else 0
 
 

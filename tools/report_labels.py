@@ -21,9 +21,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("root", type=Path, help="folder of the set, for example data/nwpu_vhr10/converted")
     parser.add_argument("--out", type=Path, help="folder of the report (default: ROOT/report)")
     parser.add_argument("--gallery", type=int, default=4, help="masks per class and kind (default: %(default)s)")
-    parser.add_argument("--images", type=Path, help="folder of the images, where the set does not say")
-    parser.add_argument("--classes", help="class table, where the set does not say: sota, sior, fast, or a .json")
-    parser.add_argument("--workers", type=int, default=1, help="processes that count (default: %(default)s)")
+    parser.add_argument("--images", type=Path, help="folder of the images, if the set does not name it")
+    parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), if the set does not name one")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     return parser.parse_args()
 
 

@@ -16,10 +16,10 @@ from rsseg.commands import make_parser, numbers, run_tool
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("map", type=Path, help="the map; its _areas.csv and _accuracy.csv are read from beside it")
-    parser.add_argument("--image", metavar="SRC", help="image to show (default: the map's source, if beside the map)")
+    parser.add_argument("map", type=Path, help="the map, with its CSV files in the same folder")
+    parser.add_argument("--image", metavar="SRC", help="image to show (default: the map's source in the same folder)")
     parser.add_argument(
-        "--bands", type=numbers(int), help="bands as red,green,blue (default: those the map was made from)"
+        "--bands", type=numbers(int), help="bands as red,green,blue (default: those that the map was made from)"
     )
     parser.add_argument("--out", type=Path, help="the page (default: the map's name with .html)")
     return parser.parse_args()

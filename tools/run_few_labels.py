@@ -24,13 +24,13 @@ def main() -> int | str | None:
     parser = make_parser(__doc__)
     parser.add_argument("lists", type=Path, help="folder of the lists")
     parser.add_argument("out", type=Path, help="folder of the runs and tables")
-    what = "row: its name, its config, and settings for it alone"
+    what = "row of the table: name, config, and settings of this row"
     parser.add_argument(
         "--init", nargs="+", action="append", required=True, metavar="NAME CONFIG [key=value]", help=what
     )
     parser.add_argument("--percent", type=float, nargs="+", default=[5, 3, 1], help="shares (default: 5 3 1)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
-    parser.add_argument("--metric", default="mIoU", help="the table's score: mIoU, mF1, mAcc, OA (default mIoU)")
+    parser.add_argument("--metric", default="mIoU", help="score of the table: mIoU, mF1, mAcc, OA (default mIoU)")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time (default 1)")
     parser.add_argument("--gpus", nargs="+", help="one run at a time on each of these GPUs, for example 0 1 2 3")
     parser.add_argument("--tta", action="store_true", help="test with flips, as the SAMRS release does")
@@ -44,13 +44,13 @@ def main() -> int | str | None:
     from rsseg.experiments.few_labels import FewLabels, Init
 
     if short := [init for init in args.init if len(init) < 2]:
-        parser.error(f"--init {short[0][0]} needs a config")
+        parser.error(f"--init {short[0][0]} requires a config")
     inits = [Init(name, Path(config), tuple(options)) for name, config, *options in args.init]
     places = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in args.gpus] if args.gpus else [{}] * max(args.jobs, 1)
     grid = (args.lists, args.out, inits, args.percent, args.seeds, args.metric, args.cfg_options, places)
     few = FewLabels(Path(__file__).resolve().parents[1], *grid, args.tta, args.keep, args.update)
     print(few.run())
-    return f"{len(few.failures)} runs failed; run the same command again to repeat them" if few.failures else 0
+    return f"{len(few.failures)} runs failed; repeat the command to run them again" if few.failures else 0
 
 
 if __name__ == "__main__":

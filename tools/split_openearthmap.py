@@ -23,11 +23,11 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("root", type=Path, help="folder of the unpacked release")
     parser.add_argument("out", nargs="?", type=Path, default=Path("data/splits/openearthmap"), help="where to")
-    parser.add_argument("--new", action="store_true", help="split all labelled images anew, region by region")
+    parser.add_argument("--new", action="store_true", help="make a new split of all labelled images, region by region")
     parser.add_argument("--trials", type=int, default=10000, help="--new: random divisions per region (default 10000)")
     parser.add_argument("--seed", type=int, default=0, help="--new: seed of the divisions (default 0)")
-    parser.add_argument("--available", action="store_true", help="leave out images that are not there, such as xBD's")
-    parser.add_argument("--certain", action="store_true", help="no regions of uncertain continent in continents/")
+    parser.add_argument("--available", action="store_true", help="exclude missing images, such as those of xBD")
+    parser.add_argument("--certain", action="store_true", help="exclude regions of uncertain continent")
     parser.add_argument(
         "--percent", type=float, nargs="+", default=[10], help="shares of the training list (default 10)"
     )

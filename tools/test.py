@@ -23,12 +23,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--out", help="folder for predictions: palette PNGs in the values of the label files, or a CSV")
-    parser.add_argument("--show-dir", help="folder for pictures: image, truth, prediction side by side")
+    parser.add_argument("--show-dir", help="folder for pictures: image, ground truth and prediction side by side")
     parser.add_argument("--tta", action="store_true", help="average over flips (the config's tta_pipeline)")
-    parser.add_argument("--on", metavar="CONFIG", help="test on this config's test set instead, --cfg-options included")
-    parser.add_argument(
-        "--merge", metavar="TABLE", help="--on: common class table in which both label sets meet by name"
-    )
+    parser.add_argument("--on", metavar="CONFIG", help="test on the test set of this config instead")
+    parser.add_argument("--merge", metavar="TABLE", help="--on: common class table of both label sets")
     add_arguments(parser)
     return parser.parse_args()
 
@@ -38,7 +36,7 @@ def _use_other_set(cfg: Any, args: argparse.Namespace) -> str | None:
     from rsseg.evaluation import use_dataset
 
     if args.merge and not args.on:
-        raise ConfigError("--merge goes with --on CONFIG, the config of the other set")
+        raise ConfigError("--merge requires --on CONFIG, the config of the other dataset")
     return use_dataset(cfg, args.on, args.merge) if args.on else None
 
 
@@ -47,7 +45,10 @@ def _check_options(cfg: Any, args: argparse.Namespace) -> None:
     given = [name for name in ("show_dir", "tta", "on", "merge") if getattr(args, name)]
     if given and cfg.get("default_scope") == "mmpretrain":
         option = given[0].replace("_", "-")
-        raise ConfigError(f"--{option} is for maps, but {args.config} has labels of whole images; --out writes these")
+        raise ConfigError(
+            f"--{option} requires a segmentation config, but {args.config} classifies whole images; use --out for its "
+            "predictions"
+        )
 
 
 def main() -> None:

@@ -23,13 +23,13 @@ def main() -> int | str | None:
     parser.add_argument("images", help="folder of images (PNG, JPEG, BMP, TIFF; sub-folders too)")
     parser.add_argument("out", help="folder of tiles")
     parser.add_argument("--size", type=int, default=1024, help="side of a tile in pixels (default 1024)")
-    parser.add_argument("--overlap", type=int, default=200, help="pixels that neighbours share (default 200)")
-    parser.add_argument("--pad", action="store_true", help="fill tiles of smaller images up with zeros")
+    parser.add_argument("--overlap", type=int, default=200, help="overlap of tiles in pixels (default 200)")
+    parser.add_argument("--pad", action="store_true", help="pad tiles of smaller images with zeros")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
-    parser.add_argument("--update", action="store_true", help="cut anew the images that have changed since")
-    parser.add_argument("--bands", type=numbers(int), help="red,green,blue (default: those that the file calls so)")
+    parser.add_argument("--update", action="store_true", help="cut again the images that have changed")
+    parser.add_argument("--bands", type=numbers(int), help="red,green,blue (default: as marked in the file)")
     parser.add_argument(
-        "--range", type=numbers(float, 2), help="values that become 0 and 255, e.g. 0,3000; gives 8 bits"
+        "--range", type=numbers(float, 2), help="values that become 0 and 255, for example 0,3000; writes 8 bits"
     )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

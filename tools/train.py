@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("config", help="config file")
     parser.add_argument(
-        "--resume", nargs="?", const="auto", help="go on from the latest checkpoint in the work dir, or from this one"
+        "--resume", nargs="?", const="auto", help="resume from the latest checkpoint in the work dir, or from this one"
     )
     parser.add_argument("--amp", action="store_true", help="bfloat16 autocast, on GPU and CPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile the backbone")

@@ -54,8 +54,8 @@ def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str
     if found and wanted and found[1] != wanted[1]:
         out.append(f"The file is {found[1]}, the model {wanted[1]}")
     if found and wanted and found[0] != wanted[0]:
-        out.append("Files that were not made here are converted by tools/convert_weights.py FILE OUT")
-    return ". ".join(out or ["Name what may differ in new= or unused="])
+        out.append("Third-party weights must be converted first: python tools/convert_weights.py FILE OUT")
+    return ". ".join(out or ["List the keys that may differ in new= or unused="])
 
 
 def _under(keys: Iterable[str], prefixes: Sequence[str]) -> list[str]:
@@ -93,8 +93,8 @@ def load_pretrained(
         raise DataError(f"{path} does not fit {type(model).__name__}: {found}. {_advice(state, own)}")
     model.load_state_dict({**own, **{key: state[key] for key in found.fitting}})
     MMLogger.get_current_instance().info(
-        f"{path}: {len(found.fitting)} tensors loaded, {len(own) - len(found.fitting)} start afresh "
-        f"({', '.join(new) or 'none'}), {len(dropped)} of the file unused"
+        f"{path}: {len(found.fitting)} tensors loaded, {len(own) - len(found.fitting)} initialised anew "
+        f"({', '.join(new) or 'none'}), {len(dropped)} of the file are unused"
     )
     meta = content.get("meta") if isinstance(content, dict) else None
     return meta if isinstance(meta, dict) else {}

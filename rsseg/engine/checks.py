@@ -38,7 +38,7 @@ def check_finite(scores: torch.Tensor, source: str, dim: int = 0) -> None:
     share = 100 * (1 - finite.float().mean().item())
     raise DataError(
         f"{source}: the model's scores are not finite (NaN or infinity) at {share:.3g} % of the pixels, so that no "
-        "class can be told; its training has diverged. Use an earlier checkpoint, or train again with a "
+        "class can be chosen; its training has diverged. Use an earlier checkpoint, or train again with a "
         "lower learning rate"
     )
 

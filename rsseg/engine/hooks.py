@@ -84,8 +84,8 @@ class LoadPretrained(Hook):
         if runner.iter == 0:
             if not Path(self.checkpoint).is_file():
                 raise FileNotFoundError(
-                    f"{self.checkpoint}: no such checkpoint. Pre-train first (see the config's docstring), or name "
-                    "yours: --cfg-options default_hooks.start.checkpoint=PATH"
+                    f"{self.checkpoint}: no such checkpoint. Pre-train first (see the docstring of the "
+                    "config), or name another checkpoint: --cfg-options default_hooks.start.checkpoint=PATH"
                 )
             load_pretrained(_bare(runner.model), self.checkpoint, self.new, self.unused)
 
@@ -133,7 +133,7 @@ class CompileBackbone(Hook):
         parts = dict(model.named_modules())
         found = [parts[name] for name in ("backbone", "clip.visual", "dino") if name in parts]
         if not found:
-            raise ConfigError(f"{type(model).__name__} has no backbone to compile: train without --compile")
+            raise ConfigError(f"{type(model).__name__} has no backbone to compile; train without --compile")
         for part in found:
             part.compile()
 

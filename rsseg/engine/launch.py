@@ -41,7 +41,7 @@ def start_processes(launcher: str) -> None:
     if launcher == "none" or torch.cuda.is_available() or torch.distributed.is_initialized():
         return
     if launcher != "pytorch":
-        raise ConfigError(f"--launcher {launcher} needs GPUs; on CPUs use tools/dist_train.sh (--launcher pytorch)")
+        raise ConfigError(f"--launcher {launcher} requires GPUs; on CPUs use tools/dist_train.sh (--launcher pytorch)")
     torch.distributed.init_process_group("gloo")
 
 
@@ -104,8 +104,8 @@ def use_tta(cfg: Config) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that ``tools/train.py`` and ``tools/test.py`` share."""
-    parser.add_argument("--work-dir", help="where logs go (default: work_dirs/<config folder>/<config name>)")
-    parser.add_argument("--trust", action="store_true", help="let checkpoint files run code while they load")
+    parser.add_argument("--work-dir", help="folder of the logs (default: work_dirs/<config folder>/<config name>)")
+    parser.add_argument("--trust", action="store_true", help="allow checkpoint files to run code while they load")
     parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)

@@ -79,12 +79,12 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
         super()._validate_cfg()
         unknown = set(self.paramwise_cfg) - set(_OPTIONS)
         if unknown:
-            raise ConfigError(f"paramwise_cfg: {sorted(unknown)} unknown; allowed are {', '.join(_OPTIONS)}")
+            raise ConfigError(f"paramwise_cfg: {sorted(unknown)} unknown; expected: {', '.join(_OPTIONS)}")
         rate = self.paramwise_cfg.get("layer_decay_rate")
         if rate is None or not 0 < rate <= 1:
-            raise ConfigError(f"paramwise_cfg needs a layer_decay_rate above 0 and at most 1, got {rate}")
+            raise ConfigError(f"paramwise_cfg requires a layer_decay_rate above 0 and at most 1, got {rate}")
         if self.base_lr is None or self.base_wd is None:
-            raise ConfigError("LayerDecayConstructor needs the optimizer's lr and weight_decay")
+            raise ConfigError("LayerDecayConstructor requires lr and weight_decay of the optimizer")
 
     def add_params(
         self, params: list[dict[str, Any]], module: nn.Module, prefix: str = "", is_dcn_module: Any = None
@@ -95,7 +95,8 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
         depths = depths_of(name for name, _ in module.named_parameters())
         if not depths and not samrs_compat:
             raise ConfigError(
-                "no layers: parameters are named neither backbone.blocks.* nor backbone.levels.*.blocks.*"
+                "the model has no layers to decay; expected parameters named backbone.blocks.* or "
+                "backbone.levels.*.blocks.*"
             )
         plain = self.paramwise_cfg.get("no_decay", _RELEASED if samrs_compat else _PLACES)
         last = sum(depths) + 1

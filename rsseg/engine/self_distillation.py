@@ -114,7 +114,7 @@ class SelfDistillation(Hook):
         loss = float(outputs["loss"].detach())
         if not math.isfinite(loss):
             raise FloatingPointError(
-                f"the loss is {loss} at iteration {runner.iter + 1}: go on from the last checkpoint (--resume) with a "
+                f"the loss is {loss} at iteration {runner.iter + 1}: resume from the last checkpoint (--resume) with a "
                 "lower learning rate, a smaller default_hooks.self_distillation.clip, or without --amp"
             )
 

@@ -65,7 +65,7 @@ class ValidationLoss(Hook):
         for pixels, sample in zip(data_batch["inputs"], data_batch["data_samples"], strict=True):
             if "gt_sem_seg" not in sample:
                 raise ConfigError(
-                    "ValidationLoss needs labels: the validation pipeline loads none, add LoadLabels to it"
+                    "ValidationLoss requires labels, but the validation pipeline loads none; add LoadLabels to it"
                 )
             labels = sample.gt_sem_seg.data
             if not (labels != self.ignore_index).any():

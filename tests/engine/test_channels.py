@@ -25,7 +25,7 @@ def test_by_hand():
 
 @pytest.mark.parametrize("options", [{}, dict(channels=3, take=[0]), dict(take=[3]), dict(take=[-2])])
 def test_mistakes_are_named(options):
-    with pytest.raises(ValueError, match=r"say either|the file has 0"):
+    with pytest.raises(ValueError, match=r"give either|expected 0"):
         fit_channels(WEIGHT, **options)
 
 

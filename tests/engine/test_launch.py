@@ -34,7 +34,7 @@ def test_several_cpu_processes_get_bn_and_plain_ddp():
     single = Config(dict(launcher="none", model=model))
     prepare_config(single)
     assert single.model.backbone.norm_cfg.type == "SyncBN"
-    with pytest.raises(ValueError, match="--launcher slurm needs GPUs"):
+    with pytest.raises(ValueError, match="--launcher slurm requires GPUs"):
         start_processes("slurm")
 
 

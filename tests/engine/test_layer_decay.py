@@ -163,10 +163,10 @@ def test_a_step_moves_early_layers_less():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(), "needs a layer_decay_rate above 0 and at most 1, got None"),
+        (dict(), "requires a layer_decay_rate above 0 and at most 1, got None"),
         (dict(layer_decay_rate=1.5), "got 1.5"),
-        (dict(layer_decay_rate=0.9, num_layers=12), r"\['num_layers'\] unknown; allowed are layer_decay_rate"),
-        (dict(layer_decay_rate=0.9), "parameters are named neither backbone.blocks"),
+        (dict(layer_decay_rate=0.9, num_layers=12), r"\['num_layers'\] unknown; expected: layer_decay_rate"),
+        (dict(layer_decay_rate=0.9), "no layers to decay; expected parameters named backbone.blocks"),
     ],
 )
 def test_wrong_options_are_named(options, message):

@@ -72,7 +72,7 @@ def test_images_are_padded_as_in_training_unless_the_pipeline_resized_the_image_
 def test_validation_without_labels_is_refused() -> None:
     pixels, data = sample("a", 0, 1.0)
     del data.gt_sem_seg
-    with pytest.raises(ValueError, match="loads none, add LoadLabels"):
+    with pytest.raises(ValueError, match="loads none; add LoadLabels"):
         run(ValidationLoss(), [(pixels, data)])
 
 

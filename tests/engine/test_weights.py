@@ -275,7 +275,7 @@ MISTAKES = {  # what is done to a ResNet's weights, options, and the message
     "a key lost": (lambda s: without(s, "layer3.1.bn2.bias"), {}, r"missing +1: layer3.1.bn2.bias"),
     "a key too many": (lambda s: s | {"odd.bias": PATCH}, {}, r"unexpected +1: odd.bias"),
     "another shape": (lambda s: s | {"bn1.bias": PATCH}, {}, r"size mismatch +1: .*bn1.bias.*\[1, 1, 64\].*\[8\]"),
-    "an unknown setting": (lambda s: s, dict(settings=dict(colour=1)), r"in.pth: .*does not make a model: .*colour"),
+    "an unknown setting": (lambda s: s, dict(settings=dict(colour=1)), r"in.pth: .*is not a valid model: .*colour"),
     "no weights": (lambda s: {"epoch": 3, "lr": 0.1}, {}, r"in.pth: holds no weights by name, but epoch, lr"),
 }
 
@@ -295,7 +295,7 @@ def test_models_that_are_not_here_say_so():
             {"levels.0.blocks.0.dcn.offset.weight": PATCH, "patch_embed.conv2.weight": torch.ones(80, 40, 3, 3)}
         )
     file = vit_file() | {"patch_embed.proj.weight": torch.ones(64, 3, 14, 14)}
-    with pytest.raises(ValueError, match="patches of 14 pixels; the models here have 16"):
+    with pytest.raises(ValueError, match="the file has patches of 14 pixels; the models of rsseg have 16"):
         convert_state(file)
     with pytest.raises(ValueError, match=r"no ResNet has \(1, 1, 1, 1\) blocks"):
         convert_state({f"layer{i}.0.conv1.weight": PATCH for i in range(1, 5)})
@@ -306,7 +306,7 @@ def test_files_are_not_written_over_themselves(tmp_path):
     torch.save(resnet_file(), file)
     with pytest.raises(ValueError, match="would be overwritten by its own conversion"):
         convert_weights(file, tmp_path / "." / "in.pth")
-    with pytest.raises(ValueError, match=r"out.safetensors: .* give a name that ends in .pth"):
+    with pytest.raises(ValueError, match=r"out.safetensors: .* choose a name that ends in .pth"):
         convert_weights(file, tmp_path / "out.safetensors")
     with pytest.raises(FileNotFoundError, match="no such checkpoint"):
         convert_weights(tmp_path / "none.pth", tmp_path / "out.pth")

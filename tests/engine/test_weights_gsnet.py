@@ -198,7 +198,7 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(ValueError, match="looks like GSNet, official names, but a weight has too few axes"):
         convert_state(weights | {f"{PREDICTOR}clip_model.visual.proj": torch.ones(17)})
     del weights["dino_down_sample.weight"]
-    with pytest.raises(ValueError, match=r"looks like GSNet, official names, but holds no 'encoder.dino_down_sample"):
+    with pytest.raises(ValueError, match=r"looks like GSNet, official names, but has no 'encoder.dino_down_sample"):
         convert_state(weights)
 
 

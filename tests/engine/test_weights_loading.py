@@ -134,7 +134,7 @@ def test_files_that_do_not_fit_say_what_they_are(repo, tmp_path):
         ValueError, match=r"published.pth does not fit .*The file is Swin, official names, the model ViT"
     ):
         load_pretrained(vit, tmp_path / "published.pth")
-    with pytest.raises(ValueError, match=r"are converted by tools/convert_weights.py FILE OUT"):
+    with pytest.raises(ValueError, match=r"must be converted first: python tools/convert_weights.py FILE OUT"):
         load_pretrained(sep, tmp_path / "published.pth")
     with pytest.raises(ValueError, match=r"own.pth does not fit .*The file is Swin, mmseg's names, the model ViT"):
         load_pretrained(vit, tmp_path / "own.pth")

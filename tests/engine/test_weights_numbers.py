@@ -174,7 +174,7 @@ def test_tables_of_relative_positions():
     assert torch.equal(middle_of_table(beit, 3, 3), beit)
     with pytest.raises(ValueError, match=r"3 x 3 places do not reach over 4 x 4"):
         middle_of_table(beit, 4, 3)
-    with pytest.raises(ValueError, match="table of 8 relative positions is not that of square windows"):
+    with pytest.raises(ValueError, match="table of 8 relative positions does not belong to square windows"):
         resize_table(table[:8], 3)
 
 

@@ -131,7 +131,7 @@ def test_a_key_more_or_less_is_an_error(repo, name):
 def test_shapes_that_make_no_model_are_named(repo):
     state = published(sep_model(repo, "upernet_swin"), "upernet_swin")
     state["decoder.bottleneck.conv.weight"] = torch.empty(192, 7, 3, 3, device="meta")  # of 768 + 4 * 192
-    with pytest.raises(ValueError, match=r"in_channels.*does not make a model"):
+    with pytest.raises(ValueError, match=r"in_channels.*is not a valid model"):
         convert_state(state)
 
 
@@ -158,5 +158,5 @@ def test_sets_that_are_not_there_and_decoders_that_are_not_known(repo):
     swapped = {key.replace("semseghead_1", "semseghead_2"): value for key, value in two.items()}
     with pytest.raises(ValueError, match=r"a head of 18 classes, sior, is none of the SAMRS release"):
         convert_state(swapped)
-    with pytest.raises(ValueError, match=r"none of UPerNet, UNet and Mask2Former; say --to backbone"):
+    with pytest.raises(ValueError, match=r"not UPerNet, UNet or Mask2Former; use --to backbone"):
         convert_state({key.replace("decoder.blocks", "decoder.layers"): value for key, value in state.items()})

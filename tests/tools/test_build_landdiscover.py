@@ -10,7 +10,7 @@ import pytest
 def test_arguments_that_make_no_sense(run_tool, tmp_path):
     for options in ([], ["--only-lists", "--loveda", tmp_path]):
         result = run_tool("build_landdiscover", tmp_path / "out", *options)
-        assert result.returncode == 2 and "give at least one set, or --only-lists alone" in result.stderr
+        assert result.returncode == 2 and "name at least one dataset, or use --only-lists alone" in result.stderr
     result = run_tool("build_landdiscover", tmp_path / "out", "--loveda", tmp_path / "nowhere")
     assert result.returncode == 1 and "loveda: no folder" in result.stderr
 

@@ -86,7 +86,7 @@ def test_by_two_processes_as_by_one(world, arguments, run_tool, run_ranks, tmp_p
     "source, options, message",
     [
         ("grey.png", ["--vocabulary", "roof"], "for a grey file --bands 1,1,1 of a tool"),
-        ("grey.png", ["--vocabulary", "roof", "--device", "gpu"], "--device gpu: cannot be used here"),
+        ("grey.png", ["--vocabulary", "roof", "--device", "gpu"], "--device gpu: is not available"),
         ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--window", "0"], "must be positive"),
         ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--batch", "0"], "must be positive"),
         ("nowhere.tif", ["--vocabulary", "roof"], "not a raster that GDAL can open"),

@@ -145,7 +145,7 @@ def test_fine_tuning_starts_from_the_shared_part(straight, world, repo, run_tool
     assert "Pre-train first" in result.stderr
     options.append(f"default_hooks.start.checkpoint={straight[0] / 'iter_6.pth'}")
     log = check(run_tool("train", derived, "--amp", "--cfg-options", *options, cwd=world))
-    assert "start afresh (decode_head.conv_seg), 6 of the file unused" in log
+    assert "initialised anew (decode_head.conv_seg), 6 of the file are unused" in log
     tuned = world / "work_dirs" / "scenes" / "upernet_tiny_from_sep" / "iter_1.pth"
     log = check(run_tool("test", derived, tuned, cwd=world))  # the hook that starts training leaves testing alone
-    assert f"{tuned}: 194 tensors loaded, 0 start afresh" in log
+    assert f"{tuned}: 194 tensors loaded, 0 initialised anew" in log

@@ -29,10 +29,14 @@ def fit_channels(weight: torch.Tensor, channels: int | None = None, take: Sequen
     """
     old = weight.shape[1]
     if (channels is None) == (take is None):
-        raise DataError("say either how many channels there are, or which of the old ones each takes")
+        raise DataError(
+            "give either the number of channels (in_channels) or the old channel of each new one (take), not both"
+        )
     mean = weight.mean(1, keepdim=True)
     if channels is not None:
         return weight if channels == old else (mean * (old / channels)).repeat(1, channels, 1, 1)
     if any(not -1 <= i < old for i in take or ()):
-        raise DataError(f"channels {list(take or ())}: the file has 0 .. {old - 1}, and -1 stands for their mean")
+        raise DataError(
+            f"channels {list(take or ())}: expected 0 to {old - 1}, the channels of the file, or -1 for their mean"
+        )
     return torch.cat([mean if i == -1 else weight[:, i : i + 1] for i in take or ()], 1)

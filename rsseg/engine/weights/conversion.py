@@ -56,16 +56,16 @@ def convert_weights(
     """
     source, target = Path(path), Path(out)
     if target.exists() and source.exists() and target.samefile(source):
-        raise ConfigError(f"{source}: would be overwritten by its own conversion; give another name to write")
+        raise ConfigError(f"{source}: would be overwritten by its own conversion; choose another output file")
     if target.suffix == ".safetensors":
-        raise ConfigError(f"{target}: what is written has more than tensors; give a name that ends in .pth")
+        raise ConfigError(f"{target}: the output contains more than tensors; choose a name that ends in .pth")
     try:
         state, report = convert_state(read_weights(source, trust), to, backbone, settings)
     except ValueError as error:
         raise DataError(str(error) if str(error).startswith(str(source)) else f"{source}: {error}") from error
     report.file = source.name
     if not report.ok:
-        raise DataError(f"{source}: nothing is written, since not every key is explained\n{report}")
+        raise DataError(f"{source}: nothing was written, since some keys are not accounted for\n{report}")
     meta = dict(source=source.name, sha256=sha256_of(source), layout=report.layout, model=report.model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target, "weights") as file:
@@ -105,9 +105,11 @@ def convert_state(
         chosen = {**target.settings(before), **(settings or {})}
         translation.state = target.fit(before, chosen) if target.fit else before
     except KeyError as error:
-        raise DataError(f"looks like {layout.name}, but holds no {error}; another model, or a part of one") from error
+        raise DataError(
+            f"looks like {layout.name}, but has no {error}; it is another model, or a part of one"
+        ) from error
     except IndexError as error:
-        raise DataError(f"looks like {layout.name}, but a weight has too few axes; another model") from error
+        raise DataError(f"looks like {layout.name}, but a weight has too few axes; it is another model") from error
     config = dict(type=target.type, **chosen)
     joined = not target.whole and (to == "model" or (to is None and bool(parts.decoder) and bool(parts.heads)))
     part = "model" if joined or target.whole else "backbone"
@@ -177,7 +179,7 @@ def _build(config: dict[str, Any]) -> nn.Module:
         try:
             return MODELS.build(config)
         except (RuntimeError, TypeError, AssertionError) as error:
-            raise DataError(f"the weights' shapes ask for {config}, which does not make a model: {error}") from error
+            raise DataError(f"the shapes of the weights imply {config}, which is not a valid model: {error}") from error
 
 
 def _load(model: nn.Module, state: State, translation: Translation, target: Target, report: ConversionReport) -> State:

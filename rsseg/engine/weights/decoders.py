@@ -50,7 +50,7 @@ def model_config(parts: Parts, backbone: dict[str, Any]) -> dict[str, Any]:
     if not parts.decoder or not parts.heads:
         raise DataError(
             "no decoder and heads by the SAMRS release's names (decoder., semseghead_1.); say --to backbone. "
-            "Checkpoints of models trained here need no conversion"
+            "Checkpoints that rsseg has trained need no conversion"
         )
     head = _decoder(parts.decoder)
     classes = {k.split(".")[0]: len(value) - (".cls_embed." in k) for k, value in parts.heads.items()}
@@ -68,7 +68,7 @@ def _decoder(state: State) -> dict[str, Any]:
     for mark, read in _DECODERS.items():
         if mark in state:
             return read(state)
-    raise DataError("the file's decoder is none of UPerNet, UNet and Mask2Former; say --to backbone")
+    raise DataError("the file's decoder is not UPerNet, UNet or Mask2Former; use --to backbone")
 
 
 def _upernet(state: State) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def _settings(state: State) -> dict[str, Any]:
     blocks = tuple(count(state, rf"layer{i}\.(\d+)\.") for i in range(1, 5))
     kind = ("layer1.0.conv3.weight" in state, blocks)
     if kind not in _DEPTHS:
-        raise DataError(f"no ResNet has {blocks} blocks in its stages; known are depths {sorted(_DEPTHS.values())}")
+        raise DataError(f"no ResNet has {blocks} blocks in its stages; supported depths: {sorted(_DEPTHS.values())}")
     return dict(
         depth=_DEPTHS[kind],
         in_channels=state["conv1.weight"].shape[1],

@@ -20,7 +20,7 @@ def table_side(rows: int) -> int:
     """
     reach = math.isqrt(rows)
     if reach**2 != rows or reach % 2 == 0:
-        raise DataError(f"a table of {rows} relative positions is not that of square windows")
+        raise DataError(f"a table of {rows} relative positions does not belong to square windows")
     return (reach + 1) // 2
 
 

@@ -97,7 +97,7 @@ def _settings(state: State) -> dict[str, Any]:
     patch = state["patch_embed.proj.weight"]
     width = patch.shape[0]
     if patch.shape[2] != _PATCH:
-        raise DataError(f"patches of {patch.shape[2]} pixels; the models here have {_PATCH}")
+        raise DataError(f"the file has patches of {patch.shape[2]} pixels; the models of rsseg have {_PATCH}")
     return dict(
         in_channels=patch.shape[1],
         embed_dims=width,
@@ -140,7 +140,7 @@ def _fit_tables(state: State, settings: dict[str, Any]) -> State:
     if side > own:
         raise DataError(
             f"relative positions for images of {own * _PATCH} cannot be widened to img_size={side * _PATCH}: say "
-            f"--set img_size={own * _PATCH}; the model itself fits them to images of any size"
+            f"--set img_size={own * _PATCH}; the model adapts them to images of any size"
         )
     out = {}
     for key, value in state.items():

@@ -96,7 +96,7 @@ def test_the_towers_for_images_are_compiled(build, monkeypatch) -> None:
     model = build()
     CompileBackbone().before_train(SimpleNamespace(model=model))
     assert compiled == [model.clip.visual, model.dino]
-    with pytest.raises(ValueError, match="Linear has no backbone to compile: train without --compile"):
+    with pytest.raises(ValueError, match="Linear has no backbone to compile; train without --compile"):
         CompileBackbone().before_train(SimpleNamespace(model=torch.nn.Linear(1, 1)))
 
 

@@ -29,13 +29,7 @@ def main() -> int | str | None:
     parser.add_argument("config", help="config file of the model")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--sets", nargs="+", choices=[*VOCABULARY_SETS], default=[*VOCABULARY_SETS], metavar="SET")
-    parser.add_argument(
-        "--data-root",
-        nargs="+",
-        default=[],
-        metavar="SET=DIR",
-        help="folders of datasets outside of data/",
-    )
+    parser.add_argument("--data-root", nargs="+", default=[], metavar="SET=DIR", help="datasets outside of data/")
     parser.add_argument("--out", help="CSV of results (default: table2.csv in the work dir)")
     add_arguments(parser)
     args = parser.parse_args()

@@ -270,7 +270,7 @@ MISTAKES = {  # what is done to a ResNet's weights, options, and the message
     "a stem of another kind": (
         lambda s: without(s, "conv1.weight") | {RESNET: s[RESNET]},
         {},
-        r"holds no 'conv1.weight'",
+        r"has no 'conv1.weight'",
     ),
     "a key lost": (lambda s: without(s, "layer3.1.bn2.bias"), {}, r"missing +1: layer3.1.bn2.bias"),
     "a key too many": (lambda s: s | {"odd.bias": PATCH}, {}, r"unexpected +1: odd.bias"),

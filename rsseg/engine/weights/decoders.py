@@ -49,7 +49,7 @@ def model_config(parts: Parts, backbone: dict[str, Any]) -> dict[str, Any]:
     """
     if not parts.decoder or not parts.heads:
         raise DataError(
-            "no decoder and heads by the SAMRS release's names (decoder., semseghead_1.); say --to backbone. "
+            "no decoder and heads by the SAMRS release's names (decoder., semseghead_1.); use --to backbone. "
             "Checkpoints that rsseg has trained need no conversion"
         )
     head = _decoder(parts.decoder)

@@ -139,7 +139,7 @@ def _fit_tables(state: State, settings: dict[str, Any]) -> State:
     own = table_side(len(state[f"blocks.0.attn{_TABLE}"]) - _CLASS_TOKEN_ROWS)
     if side > own:
         raise DataError(
-            f"relative positions for images of {own * _PATCH} cannot be widened to img_size={side * _PATCH}: say "
+            f"relative positions for images of {own * _PATCH} cannot be widened to img_size={side * _PATCH}: use "
             f"--set img_size={own * _PATCH}; the model adapts them to images of any size"
         )
     out = {}

@@ -206,7 +206,7 @@ def test_beit_for_smaller_and_larger_images():
     rows = file[key][:-3].reshape(11, 11)[2:9, 2:9].reshape(49, 1)
     assert torch.equal(state[key], torch.cat([rows, file[key][-3:]]))
     assert len(report.resized) == len(report.skipped["indices of another grid"]) == 12
-    with pytest.raises(ValueError, match=r"images of 96 cannot be widened to img_size=224: say --set img_size=96"):
+    with pytest.raises(ValueError, match=r"images of 96 cannot be widened to img_size=224: use --set img_size=96"):
         convert_state(file)
 
 
@@ -266,7 +266,7 @@ RESNET = "layer1.0.conv1.weight"
 MISTAKES = {  # what is done to a ResNet's weights, options, and the message
     "nothing known": (lambda s: {"a.weight": PATCH}, {}, r"in.pth: not recognised by its 1 keys \(a.weight"),
     "another family": (lambda s: s, dict(backbone="vit"), r"in.pth: ResNet weights serve for resnet, not for 'vit'"),
-    "no decoder": (lambda s: s, dict(to="model"), r"in.pth: no decoder and heads .* say --to backbone"),
+    "no decoder": (lambda s: s, dict(to="model"), r"in.pth: no decoder and heads .* use --to backbone"),
     "a stem of another kind": (
         lambda s: without(s, "conv1.weight") | {RESNET: s[RESNET]},
         {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ __all__ = ["GeoReference"]
 
 Floats = NDArray[np.float64]
 
+_log = logging.getLogger("rsseg")
 _SPHEROID = 6378137.0, 1 / 298.257223563
 _DISTORTION = 0.01  # of the plane of a projected CRS: beyond, the ellipsoid counts
 _FIT, _SAME = 0.05, 0.01  # pixels
@@ -74,8 +76,8 @@ class GeoReference:
                 raise OSError(f"{dataset}: not a raster that GDAL can open ({error})") from error
         gcps, crs = dataset.gcps
         if dataset.transform != _IDENTITY or not gcps:
-            return cls(dataset.shape, dataset.crs, dataset.transform, (), dataset.rpcs)
-        return cls(dataset.shape, crs or dataset.crs, _IDENTITY, tuple(gcps), dataset.rpcs)
+            return cls(dataset.shape, dataset.crs, dataset.transform, (), _rpcs(dataset))
+        return cls(dataset.shape, crs or dataset.crs, _IDENTITY, tuple(gcps), _rpcs(dataset))
 
     @property
     def has_coordinates(self) -> bool:
@@ -358,6 +360,17 @@ class GeoReference:
         return WarpedVRT(dataset, src_transform=source.affine, transform=self.affine, width=self.size[1],
                          height=self.size[0], resampling=resampling, add_alpha=add_alpha, tolerance=tolerance,
                          **crs)  # fmt: skip
+
+
+def _rpcs(dataset: Any) -> RPC | None:
+    try:
+        rpcs: RPC | None = dataset.rpcs
+    except (KeyError, ValueError, TypeError) as error:
+        _log.warning(
+            "%s: its rational polynomial coefficients (RPC) are incomplete and not used (%r)", dataset.name, error
+        )
+        return None
+    return rpcs
 
 
 def _determinant(steps: Floats) -> Floats:

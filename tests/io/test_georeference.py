@@ -183,6 +183,17 @@ def test_polynomials_are_kept_and_measure_nothing(write):
     assert both.resampled(2).rpcs is None
 
 
+def test_polynomials_that_miss_a_number_are_not_used(write, tmp_path, caplog):
+    write(np.zeros((20, 30), np.uint8), "x.tif")
+    source = '<SourceFilename relativeToVRT="1">x.tif</SourceFilename><SourceBand>1</SourceBand>'
+    (tmp_path / "bad.vrt").write_text(
+        '<VRTDataset rasterXSize="30" rasterYSize="20"><Metadata domain="RPC"><MDI key="LINE_OFF">1</MDI></Metadata>'
+        f'<VRTRasterBand dataType="Byte" band="1"><SimpleSource>{source}</SimpleSource></VRTRasterBand></VRTDataset>'
+    )
+    assert GeoReference.of(tmp_path / "bad.vrt").is_empty
+    assert "bad.vrt: its rational polynomial coefficients (RPC) are incomplete and not used" in caplog.text
+
+
 # other grids --------------------------------------------------------------------------------------------------------
 
 

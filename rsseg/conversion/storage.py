@@ -151,7 +151,7 @@ class Store:
             JobError: The folder holds work that was made from something else; the message says from what.
         """
         shared = [self.root / name for name in self.stale]
-        outputs = Outputs(partial(self._files_by_stem, cut), self._was_finished, shared)
+        outputs = Outputs(partial(self._files_by_stem, cut), self._was_finished, shared, self._notes)
         self.job.claim(depends, inputs, outputs, update)
 
     def _files_by_stem(self, cut: bool) -> dict[str, list[Path]]:
@@ -164,6 +164,10 @@ class Store:
     def _was_finished(self, stem: str) -> bool:
         part = self._load_part(stem)
         return part is not None and self.is_good(part)
+
+    def _notes(self, stem: str) -> list[Path]:
+        part = self._load_part(stem)
+        return [] if part is None or self.is_good(part) else [self.part_path(stem)]
 
     @staticmethod
     def is_good(part: Mapping[str, Any]) -> bool:
@@ -203,10 +207,12 @@ class Store:
         """The part of a source image, or ``None`` where it is not finished.
 
         A part counts when it is whole, was made from the inputs that are there now, and all its files are there with
-        the sizes it states.
+        the sizes it states; or where it says that the image could not be converted, which is tried again anyway.
         """
         part = self._load_part(stem)
-        return part if part is not None and part.get("inputs") == self.job.code(stem) else None
+        if part is None or (self.is_good(part) and part.get("inputs") != self.job.code(stem)):
+            return None
+        return part
 
     def _load_part(self, stem: str) -> dict[str, Any] | None:
         try:

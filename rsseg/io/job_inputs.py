@@ -107,9 +107,14 @@ def describe_changes(names: Sequence[str], old: Mapping[str, Any], new: Mapping[
             found.setdefault(kind, []).append(name if state is None else str(state[0]))
     lines = []
     for kind, own in found.items():
-        whole = "tile" if "tile" in old[names[0]] else "image"
-        what = whole if kind == "gone" else _WHAT.get(kind, kind)
-        done = "changed" if kind != "gone" else "is gone" if len(own) == 1 else "are gone"
-        more = ", ..." if len(own) > _NAMED else ""
-        lines.append(f"{len(own)} {what}{'s' if len(own) > 1 else ''} {done} ({', '.join(own[:_NAMED])}{more})")
+        many = len(own) > 1
+        if kind != "gone":
+            text = f"{_WHAT.get(kind, kind)}{'s' if many else ''} changed"
+        elif "labels" in old[names[0]]:
+            text = "images or their label files are gone" if many else "image or its label file is gone"
+        else:
+            what = "tile" if "tile" in old[names[0]] else "image"
+            text = f"{what}s are gone" if many else f"{what} is gone"
+        named = ", ".join([*own[:_NAMED], *(["..."] if len(own) > _NAMED else [])])
+        lines.append(f"{len(own)} {text} ({named})")
     return lines

@@ -41,11 +41,13 @@ class Outputs:
         files: Files that exist, by item; called only where some must go.
         finished: Whether an item was finished by an earlier run; what was not is made again without a word.
         shared: Files that are made from all items; they go where the items change.
+        notes: Files of an item that only say that it could not be made; they stay while the item is there.
     """
 
     files: Callable[[], Mapping[str, Sequence[Path]]]
     finished: Callable[[str], bool] = lambda name: True
     shared: Sequence[Path] = ()
+    notes: Callable[[str], Sequence[Path]] = lambda name: ()
 
     @classmethod
     def existing(cls, files: Callable[[], Mapping[str, Sequence[Path]]]) -> Outputs:
@@ -202,6 +204,9 @@ class Job:
             _log.info("update of %s: %s", self.root, line)
         if stale:
             files = outputs.files()
-            for path in (path for name in stale for path in files.get(name, ())):
-                path.unlink(missing_ok=True)
+            for name in stale:
+                kept = outputs.notes(name) if name in self.items else ()
+                for path in files.get(name, ()):
+                    if path not in kept:
+                        path.unlink(missing_ok=True)
         self.redone = done

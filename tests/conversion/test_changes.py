@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ from rsseg.errors import DataError, JobError
 
 Make = Callable[..., dict[str, Any]]
 Digests = Callable[[Path], dict[str, str]]
+FORK = multiprocessing.get_context("fork")
 
 _XML = """<annotation><filename>{stem}.jpg</filename><size><width>100</width><height>60</height><depth>3</depth></size>
 {objects}</annotation>"""
@@ -101,7 +104,7 @@ def test_added_and_removed_images(labels: _World, make_config: Make, tmp_path: P
     (labels.images / "a.png").unlink()
     labels.x = {"b": 20, "c": 60, "d": 7}
     labels.write()
-    with pytest.raises(JobError, match=r"1 image is gone \(a\)\. Use --update"):
+    with pytest.raises(JobError, match=r"1 image or its label file is gone \(a\)\. Use --update"):
         convert_labels(config)
     assert convert_labels(config, update=True).converted == 1
     convert_labels(make_config("fresh", source=labels.source))
@@ -218,3 +221,47 @@ def test_the_tool(make_config: Make, world: Path, tmp_path: Path, run_tool: Call
     result: subprocess.CompletedProcess[str] = run_tool("convert_labels", path)
     assert result.returncode == 1 and "1 label file changed (P0004.txt). Use --update" in result.stderr
     assert run_tool("convert_labels", path, "--update").returncode == 0
+
+
+def _update_until(config: dict[str, Any], moment: int) -> None:
+    """Update, and die by SIGKILL before the ``moment``-th file is deleted or takes its place."""
+    replace, unlink, seen = os.replace, Path.unlink, [0]
+
+    def count() -> None:
+        seen[0] += 1
+        if seen[0] == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def deadly_replace(source: Any, target: Any) -> None:
+        count()
+        replace(source, target)
+
+    def deadly_unlink(path: Path, missing_ok: bool = False) -> None:
+        if ".tmp-" not in path.name and path.exists():
+            count()
+        unlink(path, missing_ok)
+
+    os.replace, Path.unlink = deadly_replace, deadly_unlink  # type: ignore[assignment,method-assign]
+    convert_labels(config, update=True)
+
+
+def test_an_update_that_is_killed_at_any_moment_goes_on(
+    make_config: Make, world: Path, tmp_path: Path, digests: Digests
+) -> None:
+    convert_labels(make_config())
+    (world / "labelTxt/P0001.txt").write_text("5 5 25 5 25 15 5 15 ship 0\n")
+    (world / "labelTxt/P0004.txt").unlink()
+    convert_labels(make_config("fresh"))
+    expected, process = digests(tmp_path / "fresh"), None
+    for moment in range(1, 100, 3):
+        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+        shutil.copytree(tmp_path / "out", tmp_path / "copy")
+        process = FORK.Process(target=_update_until, args=(make_config("copy"), moment))
+        process.start()
+        process.join(60)
+        convert_labels(make_config("copy"), update=True)
+        assert digests(tmp_path / "copy") == expected
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+    assert process is not None and process.exitcode == 0 and moment > 12

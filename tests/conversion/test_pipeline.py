@@ -76,7 +76,7 @@ def staged(make_config: Make) -> Make:
 
 
 def _without_config(found: dict[str, str]) -> dict[str, str]:
-    return {name: digest for name, digest in found.items() if not name.endswith(("config.json", "manifest.json"))}
+    return {name: digest for name, digest in found.items() if not name.endswith((".job.json", "manifest.json"))}
 
 
 def test_two_stages_give_the_files_of_one(staged: Make, make_config: Make, tmp_path: Path, digests: Digests) -> None:

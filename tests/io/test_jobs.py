@@ -81,7 +81,7 @@ def test_changed_labels_are_named_and_only_they_are_made_again(tmp_path: Path, i
     job.claim({}, inputs(*"abc"), there)
     _make(job)
     (tmp_path / "b.txt").write_text("mended")
-    with pytest.raises(JobError, match=r"1 label file changed \(b\.txt\); 1 image is gone \(c\)\. Use --update"):
+    with pytest.raises(JobError, match=r"1 label file changed \(b\.txt\); 1 image or its label file is gone \(c\)"):
         job.claim({}, inputs(*"ab"), there)
     assert sorted(p.name for p in job.root.glob("*.out")) == ["a.out", "b.out", "c.out"]
     job.claim({}, inputs(*"abd"), there, update=True)

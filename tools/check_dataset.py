@@ -2,8 +2,11 @@
 
 python tools/check_dataset.py CONFIG [--workers N] [--show N] [--cfg-options key=value ...]
 
-Any config of mmseg: a table of classes with pixels, images and class weights; missing, unreadable and mismatched files;
-values that are no class; labels that look off by one; images in two splits.  Exit status 1 where there are problems.
+Any config of mmseg, by the transforms of its own pipelines: a table of classes with pixels, images and class weights;
+kinds of images, mean and deviation of their bands; missing, unreadable and mismatched files; images that training would
+refuse or read wrongly; values that are no class; labels that look off by one; images in two splits; heads that do not
+fit.  Where bands, range, mean or deviation are missing or far off, lines for the config are proposed.  Exit status 1
+where there are problems.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from rsseg.metainfo import IGNORE, load_metainfo
 
 __all__ = ["LoadImage", "LoadLabels"]
 
-_COLOURS = 3
 _WHITE = 255.0
 
 
@@ -69,12 +68,8 @@ class LoadImage(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img``, ``img_shape``, ``ori_shape``, ``white`` and perhaps ``valid``."""
-        pixels, valid = read_image(results["img_path"], self.spec)
-        if pixels.shape[2] == _COLOURS:
-            pixels = pixels[..., ::-1]
-        if pixels.dtype != np.uint8:
-            pixels = pixels.astype(np.float32, copy=False)
-        results["img"] = np.ascontiguousarray(pixels)
+        pixels, valid = read_image(results["img_path"], self.spec, blue_first=True)
+        results["img"] = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)
         results["img_shape"] = results["ori_shape"] = pixels.shape[:2]
         results["white"] = None if self.spec.value_range == "raw" else _WHITE
         if valid is not None:

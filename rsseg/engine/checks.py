@@ -15,7 +15,7 @@ from rsseg.metainfo import class_names, explain_difference, head_errors, load_me
 
 __all__ = ["TESTED", "CheckClasses", "CheckScores", "check_finite", "check_names", "data_classes"]
 
-TESTED = "tested_checkpoint"
+TESTED = "checkpoint_loaded"
 """Key of mmengine's message hub: the checkpoint that is tested."""
 
 

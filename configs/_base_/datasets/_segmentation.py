@@ -10,7 +10,7 @@ meta_keys = (
     "reduce_zero_label", "dataset_name", "table",
 )  # fmt: skip
 test_keys = (*meta_keys, "valid")  # predictions have no class where an image has no data
-load_image = dict(type="LoadImage", bands=bands, value_range=value_range)
+load_image = dict(type="LoadImage")  # which gets bands and value_range from above
 
 
 def _train(crop):

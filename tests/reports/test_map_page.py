@@ -219,6 +219,13 @@ def test_without_tables_pixels_are_counted(tmp_path):
     )
 
 
+def test_a_map_with_the_name_of_its_image_is_not_its_image(tmp_path):
+    path = write_map(tmp_path, tables=False, source="place_map.tif")
+    report_map(path, tmp_path / "page.html")
+    text = " ".join(Page(tmp_path / "page.html").texts)
+    assert "no image is shown: place_map.tif is not in the folder of the map; name the image with --image" in text
+
+
 def test_a_map_without_data(tmp_path):
     path = write_map(tmp_path, np.full((20, 30), 255, np.uint8), tables=False)
     report_map(path, tmp_path / "map.html")

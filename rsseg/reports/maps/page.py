@@ -63,7 +63,7 @@ def _page_of(path: Path, image: str | None, bands: Sequence[int] | None) -> tupl
     problems, picture, caption = list(files.problems), None, ""
     source = str(path.parent / Path(files.settings.get("source", "")).name) if image is None else image
     try:
-        if image is None and not Path(source).is_file():
+        if image is None and (not Path(source).is_file() or path.samefile(source)):  # a map may have its image's name
             raise DataError(f"{files.settings.get('source', 'its source')} is not in the folder of the map")
         picture, note = image_picture(files, source, bands)
         caption = ", ".join(filter(None, [Path(source).name, note]))

@@ -217,8 +217,10 @@ class Store:
     def _load_part(self, stem: str) -> dict[str, Any] | None:
         try:
             part = json.loads(self.part_path(stem).read_bytes())
-            whole = all((self.root / name).stat().st_size == size for name, size in part["files"].items())
-        except (FileNotFoundError, ValueError, KeyError):
+            whole = "failed" in part and all(
+                (self.root / name).stat().st_size == size for name, size in part["files"].items()
+            )
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return part if whole else None
 

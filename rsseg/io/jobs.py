@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import rsseg
-from rsseg.errors import JobError
+from rsseg.errors import DataError, JobError
 from rsseg.io.files import locked, replacing
 from rsseg.io.job_inputs import Input, Inputs, changes, describe_changes, states_of
-from rsseg.io.records import differences, dump_record
+from rsseg.io.records import differences, dump_record, is_record
+from rsseg.io.tables import read_json
 
 __all__ = ["RECORD", "Input", "Job", "Outputs"]
 
@@ -93,11 +94,14 @@ class Job:
             JobError: It is damaged.
         """
         try:
-            return dict(json.loads(self.path.read_bytes()))
+            record = dict(read_json(self.path))
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise JobError(f"{self.path} is damaged ({error}); remove {self.root}") from error
+        except DataError as error:
+            raise JobError(f"{error}; remove {self.root} and start again") from error
+        if not is_record(record):
+            raise JobError(f"{self.path} is damaged; remove {self.root} and start again")
+        return record
 
     def claim(
         self,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["differences", "dump_record"]
+__all__ = ["differences", "dump_record", "is_record"]
 
 _ROWS = 3
 _SHORT = 60
@@ -58,3 +58,15 @@ def dump_record(record: Mapping[str, Any]) -> bytes:
 
 def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def is_record(value: Mapping[str, Any]) -> bool:
+    """Whether a value has the parts of a record: ``depends``, ``items`` with a state for each input, ``failed``."""
+    items = value.get("items", {})
+    return (
+        isinstance(value.get("depends", {}), dict)
+        and isinstance(value.get("failed", []), list)
+        and isinstance(items, dict)
+        and all(isinstance(kinds, dict) for kinds in items.values())
+        and all(isinstance(s, list) and len(s) > 1 for kinds in items.values() for s in kinds.values())
+    )

@@ -24,6 +24,7 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.files import locked, remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
+from rsseg.io.tables import read_json
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import sync, write_cog, write_geotiff, write_overviews, write_png
 from rsseg.mapping.plan import may_keep, plan_texts
@@ -228,7 +229,7 @@ def _prepare(job: _Job) -> None:
         if plan.exists() and not begun:  # the run before failed at once: nothing to keep, whatever its settings
             plan.unlink()
         if plan.exists():
-            before, options = json.loads(plan.read_text(encoding="utf-8")), job.options
+            before, options = read_json(plan), job.options
             what = "was started with another"
             if not may_keep(before, json.loads(text), what, job.folder, options.update, options.overwrite):
                 shutil.rmtree(job.folder)

@@ -151,11 +151,14 @@ def test_files_without_a_record_are_not_trusted(tmp_path: Path, inputs: Any) -> 
     assert not (job.root / "a.out").exists()
 
 
-def test_a_damaged_record_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"depends": 1}', '{"items": []}', '{"items": {"a": 1}}', '{"items": {"a": {"b": 1}}}']
+)
+def test_a_damaged_record_is_said(tmp_path: Path, text: str) -> None:
     job, _ = _job(tmp_path)
     job.claim({})
-    job.path.write_text("{")
-    with pytest.raises(JobError, match="is damaged"):
+    job.path.write_text(text)
+    with pytest.raises(JobError, match=r"\.job\.json.*; remove .*out and start again"):
         job.claim({})
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,11 +83,11 @@ def make_products(target: Path, table: ClassTable, products: Products) -> None:
         ValueError: The reference does not go with the map.
     """
     areas = measure_areas(target, table)
-    _replace(target.with_name(f"{target.stem}_areas.csv"), areas.write)
+    areas.write(target.with_name(f"{target.stem}_areas.csv"))
     _log.info("%s\n%s", target, areas)
     if products.reference is not None:
         accuracy = measure_accuracy(target, products.reference, table)
-        _replace(target.with_name(f"{target.stem}_accuracy.csv"), accuracy.write)
+        accuracy.write(target.with_name(f"{target.stem}_accuracy.csv"))
         _log.info("%s against %s\n%s", target, products.reference.path, accuracy)
     layer = products.layer(target)
     if layer is not None:
@@ -100,14 +98,3 @@ def _write_layer(target: Path, layer: Path, table: ClassTable, products: Product
     georeference = GeoReference.of(target)
     found = polygons(target, georeference.row_areas, products.min_area, products.tolerance)
     _log.info("%s: %d polygons", layer, write_layer(layer, found, table, georeference))
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -60,6 +60,22 @@ def test_missing_files_are_named(tmp_path):
         TableDataset("potsdam", data_root=str(tmp_path), data_prefix=dict(img_path="nowhere"))
 
 
+def test_lists_hold_names_with_blanks_as_any_editor_saves_them(tmp_path):
+    options = dict(write_pairs(tmp_path, [1, 2], stems=("scene 1", "b")), pipeline=[])
+    (tmp_path / "list.txt").write_bytes("\ufeffb\r\n\r\n scene 1 \r\n".encode())
+    for chosen in (dict(ann_file="list.txt"), dict(subset=str(tmp_path / "list.txt"))):
+        data = TableDataset("openearthmap", **chosen, **options)
+        rows = [data.get_data_info(i) for i in range(len(data))]
+        assert [Path(row["img_path"]).stem for row in rows] == ["b", "scene 1"]
+        assert all(Path(row["seg_map_path"]).is_file() for row in rows)
+    (tmp_path / "list.txt").write_text("b\nscene 1\nb\n")
+    with pytest.raises(ValueError, match=r"list\.txt:3: 'b' stands in line 1 already"):
+        TableDataset("openearthmap", ann_file="list.txt", **options)
+    (tmp_path / "list.txt").write_text("scene\n1\n")
+    with pytest.raises(ValueError, match=r"list\.txt:1: 2 of 2 names in .* match no image \(first: 'scene'\)"):
+        TableDataset("openearthmap", subset=str(tmp_path / "list.txt"), **options)
+
+
 def test_colour_labels_are_refused(tmp_path):
     options = write_pairs(tmp_path, [0])
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "ann" / "a.png")

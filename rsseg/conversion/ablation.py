@@ -66,7 +66,7 @@ class AblationReport:
         if not failed:
             return None
         return (
-            f"{len(failed)} images could not be used and are in no mean: {', '.join(failed)}. "
+            f"{len(failed)} images could not be used and are not part of the means: {', '.join(failed)}. "
             f"{self.out_dir / 'ablation.json'} says why under 'problems'; fix or remove these files and run the same "
             "command again."
         )
@@ -133,11 +133,11 @@ def ablate_prompts(
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if _unfinished(store, item)]
     if len(mine) > len(todo):
-        _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
+        _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
     _measure(todo, source, settings, prompts, predictor, store, shown=rank == 0)
     report = AblationReport(store.root, len(todo), len(mine) - len(todo))
     if not all(store.part_path(item.stem).exists() for item in source.items):
-        _log.info("process %d of %d is done; the last one to finish adds up", rank, world)
+        _log.info("process %d of %d is finished; the process that finishes last computes the means", rank, world)
         return report
     samrs_compat_union |= (settings.truth or {}).get("samrs_compat_union", False)
     result = _add_up(store, source, settings.table.classes, samrs_compat_union, about)
@@ -168,9 +168,9 @@ def _measure(
 def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) -> list[str]:
     """The prompt kinds, each in its canonical spelling."""
     if settings.truth is None:
-        raise ConfigError("an ablation needs ground-truth masks; set truth=dict(kind=...) in the config")
+        raise ConfigError("an ablation requires ground-truth masks; set truth=dict(kind=...) in the config")
     if overwrites_others:
-        raise ConfigError(f"--overwrite works with one process only; remove {settings.out_dir} and start again")
+        raise ConfigError(f"--overwrite requires a single process; remove {settings.out_dir} and start again")
     kinds = ["+".join(parse_prompt(kind)) for kind in prompts]
     if not kinds or len(set(kinds)) < len(kinds):
         raise ConfigError(f"prompts must be different kinds, at least one, not {' '.join(kinds)}")
@@ -190,7 +190,7 @@ def _build_transforms(settings: Settings, prompts: Sequence[str]) -> tuple[list[
     """The transforms before ``MakePrompts``, and that transform for every kind."""
     names = [transform["type"] for transform in settings.pipeline]
     if "MakePrompts" not in names:
-        raise ConfigError(f"pipeline must hold MakePrompts to try prompts; it holds {', '.join(names)}")
+        raise ConfigError(f"the pipeline of an ablation must contain MakePrompts; it has {', '.join(names)}")
     at = names.index("MakePrompts")
     makers = {kind: build(TRANSFORMS, {**settings.pipeline[at], "kind": kind}, f"pipeline.{at}") for kind in prompts}
     return [build(TRANSFORMS, transform, f"pipeline.{i}") for i, transform in enumerate(settings.pipeline[:at])], makers

@@ -77,7 +77,7 @@ class Tiling:
 
     def __post_init__(self) -> None:
         if self.box not in ("hbox", "qbox"):
-            raise ConfigError(f"tiling.box must be 'hbox' or 'qbox', not {self.box!r}")
+            raise ConfigError(f"tiling.box must be 'hbox' or 'qbox', got {self.box!r}")
         sides = {}
         for key, least in (("size", 1), ("overlap", 0)):
             value: Any = getattr(self, key)
@@ -108,9 +108,9 @@ class SplitSettings:
 
     def __post_init__(self) -> None:
         if self.by not in BY:
-            raise ConfigError(f"split.by must be 'source' or 'tile', not {self.by!r}")
+            raise ConfigError(f"split.by must be 'source' or 'tile', got {self.by!r}")
         if not isinstance(self.val_fraction, int | float) or not 0 <= self.val_fraction <= 1:
-            raise ConfigError(f"split.val_fraction must be a number in 0..1, not {self.val_fraction!r}")
+            raise ConfigError(f"split.val_fraction must be a number from 0 to 1, got {self.val_fraction!r}")
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,6 @@ class SourceSettings:
             if "/" in part.prefix:
                 raise ConfigError(f"source.parts[{i}].prefix begins file names, so no slash: {part.prefix!r}")
         if parts and self.stems is not None:
-            raise ConfigError("source.parts and source.stems do not go together; leave one out")
+            raise ConfigError("source.parts and source.stems exclude each other; remove one of them")
         if self.image_mode not in ("strict", "convert"):
-            raise ConfigError(f"source.image_mode must be 'strict' or 'convert', not {self.image_mode!r}")
+            raise ConfigError(f"source.image_mode must be 'strict' or 'convert', got {self.image_mode!r}")

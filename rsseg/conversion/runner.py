@@ -112,14 +112,14 @@ def convert_labels(
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if not _finished(store, item)]
     if len(mine) > len(todo):
-        _log.info("%d of %d images were finished before", len(mine) - len(todo), len(mine))
+        _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
     progress = Progress(len(todo), f"convert ({settings.predictor})", shown=rank == 0)
     pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1))
     _convert_all(todo, source, settings, pipeline(progress.step), predictor.needs_gt_masks)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())
     failed = _failed(store, source)
     if failed is None:
-        _log.info("process %d of %d is done; the last one to finish merges", rank, world)
+        _log.info("process %d of %d is finished; the process that finishes last merges the results", rank, world)
         return report
     # Another process may not have come to its failed images yet, and the merge must tell how they are now.
     others = [item for item in failed if item not in mine]
@@ -130,7 +130,7 @@ def convert_labels(
 def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:
     store = Store(settings.out_dir)
     if overwrite and world > 1:
-        raise ConfigError(f"--overwrite works with one process only; remove {store.root} and start again")
+        raise ConfigError(f"--overwrite requires a single process; remove {store.root} and start again")
     if overwrite:
         store.clear()
     return store

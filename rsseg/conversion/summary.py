@@ -32,5 +32,5 @@ def failure_text(failures: list[str]) -> str:
     return (
         f"{len(failures)} image(s) could not be converted, everything else is finished:\n{named}{more}\n"
         "Replace or remove these files and run the same command again; it converts what is missing. "
-        "All of them stand in manifest.json under 'failed_images', with reasons under 'problems'."
+        "manifest.json lists all of them under 'failed_images', with reasons under 'problems'."
     )

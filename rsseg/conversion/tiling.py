@@ -69,7 +69,9 @@ def cut_images(
         OSError: A tile cannot be written; the message names it.
     """
     if Path(out).resolve().is_relative_to(Path(images).resolve()):
-        raise ConfigError(f"{out} lies in the folder of the images, where tiles would count as images; choose another")
+        raise ConfigError(
+            f"{out} is inside the folder of the images, where tiles would count as images; choose another folder"
+        )
     depends = {"size": size, "overlap": overlap, "pad": pad, **_declared(spec)}
     paths = find_files(images, suffixes)
     names = output_names(paths, Path(images))
@@ -83,7 +85,7 @@ def _declared(spec: PixelSpec) -> dict[str, Any]:
     """What of a declaration the tiles depend on."""
     if spec.bands is not None and len(spec.bands) not in (1, 3):
         text = ",".join(map(str, spec.bands))
-        raise ConfigError(f"--bands {text}: a PNG tile holds one band, or red, green and blue")
+        raise ConfigError(f"--bands {text}: a PNG tile has one band, or red, green and blue")
     values = {"bands": spec.bands, "value_range": spec.value_range}
     return {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
 

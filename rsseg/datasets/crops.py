@@ -69,7 +69,7 @@ class CropDataset(Dataset):
         repeat_grey: bool = False,
     ) -> None:
         if not 0 < stride <= crop:
-            raise ConfigError(f"stride={stride}: must be from 1 to crop={crop}, or pixels would be left out")
+            raise ConfigError(f"stride={stride}: expected 1 to crop={crop}, since a larger stride skips pixels")
         self.paths = [path for folder in folders for path in _find(folder)]
         with ThreadPoolExecutor(_THREADS) as pool:
             self.sizes = list(pool.map(image_size, self.paths))

@@ -68,14 +68,14 @@ def _by_name(root: Path, patterns: str | Sequence[str]) -> dict[str, Path]:
             if match is None or not path.is_file():
                 continue
             if out.setdefault(match[1], path) != path:
-                raise DataError(f"{out[match[1]]} and {path} have one name ({match[1]}); keep one of them there")
+                raise DataError(f"{out[match[1]]} and {path} have the same name ({match[1]}); keep one of them")
     return out
 
 
 def _name_pattern(pattern: str) -> re.Pattern[str]:
     before, star, after = Path(pattern).name.rpartition("*")
     if not star:
-        raise ConfigError(f"{pattern!r} needs a * in its last part, which stands for the samples' names")
+        raise ConfigError(f"{pattern!r} requires a * in its last part, which stands for the names of the samples")
     suffix = r"\.\w+" if not after else re.escape(after)
     return re.compile(re.escape(before) + r"([^.].*?)" + suffix)
 
@@ -125,7 +125,7 @@ class PairsDataset(TableDataset):
                 )
         own = layout.get("table") or self.table
         if load_metainfo(own).classes != load_metainfo(self.table).classes:
-            raise ConfigError(f"{self.name}: {own} has other classes than {self.table}; a layout's table may not")
+            raise ConfigError(f"{self.name}: {own} must have the same classes as {self.table}")
         self.table = own
         _log.info("%s: %d pairs by %s in %s", self.name, len(found.pairs), layout["images"], self.data_root)
         return [

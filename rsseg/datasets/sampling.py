@@ -36,7 +36,7 @@ def allocate(sizes: Sequence[int], total: int) -> list[int]:
     up to less than the batch and can be zero.
     """
     if min(sizes, default=0) < 1:
-        raise ConfigError(f"every set needs at least one sample, got sizes {list(sizes)}")
+        raise ConfigError(f"every dataset requires at least one sample, got sizes {list(sizes)}")
     if total < len(sizes):
         raise ConfigError(f"a batch of {total} cannot hold {len(sizes)} sets; use a batch of at least {len(sizes)}")
     whole = sum(sizes)

@@ -87,7 +87,7 @@ class TableDataset(BaseSegDataset):
 
     def _names(self, listing: Path) -> list[str]:
         tools = "tools/make_few_labels.py, tools/split_openearthmap.py and tools/build_landdiscover.py"
-        return read_names(listing, f"a text file with one name a line, as {tools} write")
+        return read_names(listing, f"a text file with one name per line, as {tools} write")
 
     def list_files(self) -> list[dict]:
         """``img_path`` and ``seg_map_path`` of every sample; what a new layout of files overrides.
@@ -102,7 +102,7 @@ class TableDataset(BaseSegDataset):
             return super().load_data_list()
         files = [
             {"img_path": f"{name}{self.img_suffix}", "seg_map_path": f"{name}{self.seg_map_suffix}"}
-            for name in read_names(listing, "a text file with one name a line")
+            for name in read_names(listing, "a text file with one name per line")
         ]
         roots = {"img_path": folder, **({} if labels is None else {"seg_map_path": Path(labels)})}
         return [{key: str(roots[key] / row[key]) for key in roots} for row in files]
@@ -286,7 +286,7 @@ class MultiDataset(ConcatDataset):
         infos = [item.metainfo for item in built]
         names = [info["dataset_name"] for info in infos]
         if len(set(names)) != len(names):
-            raise ConfigError(f"every set needs a name of its own, got {names}")
+            raise ConfigError(f"every dataset requires a unique name, got {names}")
         self._metainfo = {**infos[0], "sets": dict(zip(names, infos, strict=True))}
 
     def __getitem__(self, idx: int) -> dict:

@@ -107,8 +107,8 @@ class Agreement:
         names: N compared files, without suffix.
         confusions: (N, C, C) int64 pixels by class in the first and in the second folder.
         unscored: Ids of common classes that one of the label sets has nothing for; the means leave them out.
-        unlabelled: Pixels that at least one hand left unlabelled, or gave a class that the common table leaves out;
-            they do not count.
+        unlabelled: Pixels that are unlabelled in at least one folder, or whose class is not in the common table; they
+            are not scored.
         alone: Files that only the first and only the second folder has.
         problems: Files that could not be compared, with the reason.
     """
@@ -133,7 +133,7 @@ class Agreement:
 
     @property
     def kappa(self) -> float:
-        """Cohen's kappa: agreement beyond what two hands with these class shares reach by chance."""
+        """Cohen's kappa: agreement beyond what labels with these class shares reach by chance."""
         total = max(int(self.confusion.sum()), 1)
         chance = float((self.confusion.sum(0) / total) @ (self.confusion.sum(1) / total))
         return (self.equal - chance) / (1 - chance) if chance < 1 else 1.0
@@ -150,9 +150,9 @@ def compare_folders(
     """Compare the files that both folders have.
 
     Args:
-        first: One hand; the rows of the confusion matrix.
-        second: The other; its columns.
-        names: Files to compare, or a list of them with one name a line, with or without suffix and folders; None takes
+        first: Labels of one source; the rows of the confusion matrix.
+        second: Labels of the other; its columns.
+        names: Files to compare, or a list with one name per line, with or without suffix and folders; None takes
             all that both have.
         workers: Threads.
 
@@ -207,7 +207,7 @@ def _by_name(first: LabelFolder, second: LabelFolder) -> tuple[dict[str, Path], 
 def _chosen(names: Sequence[str] | Path, both: Sequence[str]) -> list[str]:
     """The files that ``names`` mean, sorted."""
     listing = names if isinstance(names, Path) else "the list"
-    given = read_names(names, "a text file with one name a line") if isinstance(names, Path) else names
+    given = read_names(names, "a text file with one name per line") if isinstance(names, Path) else names
     if not given:
         raise ConfigError("the list of files to compare is empty")
     known = set(both)

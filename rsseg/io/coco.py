@@ -90,7 +90,7 @@ def _annotations(path: Path) -> Iterator[Row]:
                     yield json.loads(line.rstrip(b",\r\n"))
                 except ValueError as error:
                     raise DataError(f"{path}, line {number}: not one annotation ({error}); convert again") from error
-    raise DataError(f"{path} does not hold one annotation a line to its end; run the conversion again")
+    raise DataError(f"{path} does not have one annotation per line to its end; run the conversion again")
 
 
 def read_categories(path: Path) -> list[Row]:

@@ -21,7 +21,7 @@ __all__ = ["check_same", "encode_names", "match_names", "read_lines", "read_name
 _UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 
 
-def read_lines(path: Path | str, what: str = "a text file with one name a line") -> list[tuple[int, str]]:
+def read_lines(path: Path | str, what: str = "a text file with one name per line") -> list[tuple[int, str]]:
     """Lines of a list that are not empty, with their numbers from 1, without blanks around them.
 
     Args:
@@ -47,7 +47,7 @@ def read_lines(path: Path | str, what: str = "a text file with one name a line")
     return [(number, line.strip()) for number, line in lines if line.strip()]
 
 
-def read_names(path: Path | str, what: str = "a text file with one name a line", empty: bool = False) -> list[str]:
+def read_names(path: Path | str, what: str = "a text file with one name per line", empty: bool = False) -> list[str]:
     """Names in a list, in its order.
 
     Args:
@@ -62,10 +62,10 @@ def read_names(path: Path | str, what: str = "a text file with one name a line",
     found: dict[str, int] = {}
     for number, name in read_lines(path, what):
         if name in found:
-            raise DataError(f"{path}:{number}: {name!r} stands in line {found[name]} already; remove one of the lines")
+            raise DataError(f"{path}:{number}: {name!r} is already in line {found[name]}; remove one of these lines")
         found[name] = number
     if not found and not empty:
-        raise DataError(f"{path}: the list is empty; expected one name a line")
+        raise DataError(f"{path}: the list is empty; expected one name per line")
     return list(found)
 
 
@@ -157,7 +157,7 @@ def match_names(
         if found is None:
             unknown.append(name)
         elif found in out:
-            raise DataError(f"{_where(path, name)}: {name!r} and {out[found]!r} mean the same {what}; remove one")
+            raise DataError(f"{_where(path, name)}: {name!r} and {out[found]!r} name the same {what}; remove one")
         else:
             out[found] = name
     if unknown:

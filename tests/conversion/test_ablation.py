@@ -264,7 +264,7 @@ def test_mistakes_are_named(make_config: Make, ships: Make) -> None:
             ablate_prompts(ships(), kinds)
     with pytest.raises(ValueError, match="BoxPredictor needs box prompts"):
         ablate_prompts(ships("points"), ["cp"])
-    with pytest.raises(ValueError, match="must hold MakePrompts"):
+    with pytest.raises(ValueError, match="must contain MakePrompts"):
         ablate_prompts(ships("steps", pipeline=[{"type": "CutTile"}]), ["hbox"])
     ablate_prompts(ships(), ["hbox"])
     with pytest.raises(ValueError, match=r"prompts was \['hbox'\], now \['rhbox'\].*--overwrite"):
@@ -286,7 +286,7 @@ def test_the_tool(
     (world / "images/P0001.png").write_bytes(whole)
     result = run_tool(*command, "--samrs-compat-union")
     assert result.returncode == 0, result.stderr
-    assert "3 of 4 images were finished before" in result.stderr and "mIOU_I" in result.stderr
+    assert "3 of 4 images are finished already" in result.stderr and "mIOU_I" in result.stderr
     out = tmp_path / "out_ablation_box"
     assert {name.name for name in out.iterdir() if not name.name.startswith(".")} == {
         "ablation.json", "ablation.csv", "ablation.png",

@@ -208,7 +208,9 @@ def test_images_of_one_name_in_two_folders(make_config: Make, tmp_path: Path) ->
     convert_labels(make_config(source=source, tiling=None))
     assert sorted(p.name for p in (tmp_path / "out/gray").iterdir()) == ["a__0001.png", "b__0001.png"]
     (tmp_path / "lab/b/0001.txt").unlink()
-    with pytest.raises(DataError, match=r"stem used twice, also by .*0001\.png; rename or remove all but one"):
+    with pytest.raises(
+        DataError, match=r"stem occurs more than once, also in .*0001\.png; rename or remove all but one"
+    ):
         convert_labels(make_config("other", source=source, tiling=None))
     assert not (tmp_path / "other").exists()
 

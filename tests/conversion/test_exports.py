@@ -171,7 +171,9 @@ def test_empty_masks_are_left_out_of_yolo(make_config: Make, tmp_path: Path) -> 
 
 def test_missing_images_are_named(make_config: Make, tmp_path: Path) -> None:
     convert_labels(make_config(tiling=None))
-    with pytest.raises(FileNotFoundError, match=r"no image of P000. was found; say where the images are with --images"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no image of P000. was found; name the folder of the images with --images"
+    ):
         export_labels(tmp_path / "out", ["yolo"], images=tmp_path / "nowhere")
 
 

@@ -30,7 +30,7 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
         ({"tiling": {"size": [40, 50], "overlap": 40}}, r"tiling\.overlap must be less than tiling\.size, \[40, 50\]"),
         ({"tiling": {"size": 4, "iof_thr": "x"}}, r"tiling\.iof_thr must be a number above 0 and up to 1, not 'x'"),
         ({"split": {"val_fraction": 2, "seed": 0}}, r"split\.val_fraction"),
-        ({"split": {"val_fraction": "5 %", "seed": 0}}, r"split\.val_fraction must be a number in 0\.\.1, not '5 %'"),
+        ({"split": {"val_fraction": "5 %", "seed": 0}}, r"split\.val_fraction must be a number from 0 to 1, got '5 %'"),
         ({"truth": {"kind": "guess"}}, "unknown truth kind 'guess'; expected one of: coco"),
         (
             {"truth": {"kind": "coco", "masks": "x"}},

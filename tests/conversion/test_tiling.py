@@ -92,7 +92,7 @@ def test_tiles_are_red_green_and_blue_as_the_file_says(tmp_path: Path, dtype: An
     assert np.array_equal(_raw(tmp_path / "one/a__0_0.png"), rgb[..., 2])
     with pytest.raises(ValueError, match=r"holds tiles with another config: bands was \[3\], now \[1\]"):
         cut_images(tmp_path / "plain", tmp_path / "one", 32, spec=PixelSpec((1,)))
-    with pytest.raises(ConfigError, match="--bands 3,1: a PNG tile holds one band, or red, green and blue"):
+    with pytest.raises(ConfigError, match="--bands 3,1: a PNG tile has one band, or red, green and blue"):
         cut_images(tmp_path / "plain", tmp_path / "two", 32, spec=PixelSpec((3, 1)))
 
 
@@ -236,7 +236,7 @@ def test_what_cannot_work_is_refused_at_the_door(tmp_path: Path) -> None:
     _write(tmp_path / "in/a.png", _pixels((50, 70, 3)))
     with pytest.raises(ValueError, match="overlap 32 must be"):
         cut_images(tmp_path / "in", tmp_path / "out", 32, 32)
-    with pytest.raises(ValueError, match="lies in the folder of the images"):
+    with pytest.raises(ValueError, match="is inside the folder of the images"):
         cut_images(tmp_path / "in", tmp_path / "in/tiles", 32)
     cut_images(tmp_path / "in", tmp_path / "out", 32)
     with pytest.raises(ValueError, match=r"holds tiles with another config: size was 32, now 48\. Choose"):

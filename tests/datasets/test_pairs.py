@@ -45,7 +45,7 @@ def test_a_star_is_the_name(tmp_path):
     picture(tmp_path / "test/org/7.jpg", np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"have one name \(7\)"):
         find_pairs(tmp_path, "**/org/*.jpg", "**/*_lab.png")
-    with pytest.raises(ValueError, match=r"needs a \*"):
+    with pytest.raises(ValueError, match=r"requires a \*"):
         find_pairs(tmp_path, "org/7.jpg", "*_lab.png")
 
 

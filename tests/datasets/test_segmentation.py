@@ -125,7 +125,7 @@ def test_sets_are_one_after_another_with_names_of_their_own(tmp_path, converted_
     assert data.set_sizes == [8, 8]
     assert [data[i]["dataset_name"] for i in (0, 7, 8, 15)] == ["sota", "sota", "sior", "sior"]
     assert len(data.metainfo["sets"]["sior"]["classes"]) == 20
-    with pytest.raises(ValueError, match="name of its own"):
+    with pytest.raises(ValueError, match="a unique name"):
         MultiDataset([sets[0], sets[0]])
 
 

@@ -68,7 +68,7 @@ def test_empty_and_damaged_files(tmp_path: Path) -> None:
     path.write_text(text[: text.index('"images"') - 4], encoding="utf-8")
     rows = stream_annotations(path)
     assert rows is not None
-    with pytest.raises(DataError, match=r"coco.json does not hold one annotation a line to its end"):
+    with pytest.raises(DataError, match=r"coco.json does not have one annotation per line to its end"):
         list(rows)
     with pytest.raises(AnnotationError, match="not a complete JSON file"):
         read_sections(path)

@@ -60,7 +60,7 @@ def test_a_list_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="is a folder; expected a list"):
         read_names(tmp_path, "a list")
     path.write_text("a\n\nb\na\n")
-    with pytest.raises(DataError, match=r"list.txt:4: 'a' stands in line 1 already; remove one of the lines"):
+    with pytest.raises(DataError, match=r"list.txt:4: 'a' is already in line 1; remove one of these lines"):
         read_names(path)
     path.write_text("\n \n")
     with pytest.raises(DataError, match="the list is empty"):

@@ -88,7 +88,7 @@ class PickleExport(Export):
             write_file(self.out / "gray" / f"{tile.name}.png", tile.labels.read_bytes())
         write_file(self.files(tile)[0], pack_objects([self._object(item) for item in tile.instances]))
         tight = sum(item.prompt_box is None for item in tile.instances)
-        return Counter(instances=len(tile.instances)) + Counter({"tight boxes for want of prompt boxes": tight})
+        return Counter(instances=len(tile.instances)) + Counter({"tight boxes, since there are no prompt boxes": tight})
 
     def _object(self, item: Instance) -> PickledObject:
         box = item.bbox if item.prompt_box is None else item.prompt_box
@@ -147,7 +147,7 @@ class YoloExport(Export):
 
     def write(self, tile: LabelledTile) -> Counter[str]:
         if tile.image is None:
-            raise FileNotFoundError(f"no image of {tile.name} was found; say where the images are with --images")
+            raise FileNotFoundError(f"no image of {tile.name} was found; name the folder of the images with --images")
         labels, image = self.files(tile)
         if not image.exists():
             _link(tile.image, image)

@@ -279,9 +279,9 @@ def _load(model: str | dict[str, Any], checkpoint: str | None, random_seed: int 
     if random_seed is None:
         raise ConfigError(
             "SAMPredictor needs weights: --cfg-options predictors.sam.checkpoint=FILE "
-            "(sam_vit_h_4b8939.pth and its kin, from the Segment Anything repository)"
+            "(for example sam_vit_h_4b8939.pth from the Segment Anything repository)"
         )
-    _log.warning("SAM RUNS WITH RANDOM WEIGHTS (seed %d): its masks mean nothing.", random_seed)
+    _log.warning("SAM RUNS WITH RANDOM WEIGHTS (seed %d): its masks are not usable.", random_seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_seed)
         return build_sam(settings), {**about, "weights": "random weights", "random_seed": random_seed}

@@ -83,7 +83,7 @@ class SAM2Predictor:
         if checkpoint is None and random_seed is None:
             raise ConfigError(
                 "SAM2Predictor needs weights: --cfg-options predictors.sam2.checkpoint=FILE "
-                "(sam2.1_hiera_large.pt and its kin, from the SAM 2 repository)"
+                "(for example sam2.1_hiera_large.pt from the SAM 2 repository)"
             )
         self.box_batch = box_batch
         self._about: dict[str, Any] = {
@@ -98,7 +98,7 @@ class SAM2Predictor:
             _load(self.predictor.model, state, Path(checkpoint), config)
             self._about |= {"weights": Path(checkpoint).name, "sha256": sha256_of(Path(checkpoint))}
         elif random_seed is not None:
-            _log.warning("SAM 2 RUNS WITH RANDOM WEIGHTS (seed %d): its masks mean nothing.", random_seed)
+            _log.warning("SAM 2 RUNS WITH RANDOM WEIGHTS (seed %d): its masks are not usable.", random_seed)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(random_seed)
                 self.predictor = _build(config, dynamic_multimask, device)

@@ -100,7 +100,7 @@ def read_sam_state(path: Path, option: str) -> dict[str, torch.Tensor]:
         FileNotFoundError: There is no such file.
         DataError: The file is truncated, damaged, no checkpoint, or would run code to load.
     """
-    advice = f"give another with --cfg-options {option}=FILE, or fetch the published file again and compare its size"
+    advice = f"give another with --cfg-options {option}=FILE, or download the published file again and compare its size"
     return read_state(path, trust=None, advice=advice)
 
 
@@ -120,7 +120,7 @@ def load_sam(settings: dict[str, Any], path: Path, model: str | dict[str, Any]) 
     if problem:
         raise DataError(f"{path}: these weights do not fit SAM {model!r}; {looks_like(state)} ({problem})")
     sam.load_state_dict(state)
-    _log.info("%s: %d tensors loaded, %d left out (%s)", path, len(state), len(left_out), ", ".join(left_out) or "none")
+    _log.info("%s: %d tensors loaded, %d not used (%s)", path, len(state), len(left_out), ", ".join(left_out) or "none")
     return sam
 
 

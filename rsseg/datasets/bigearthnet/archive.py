@@ -195,7 +195,9 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingPackageError("BigEarthNet v2's tables need pyarrow: pip install 'rsseg[optional]'") from error
+        raise MissingPackageError(
+            "the tables of BigEarthNet v2 require pyarrow: pip install 'rsseg[optional]'"
+        ) from error
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such table; v2's metadata.parquet comes beside its archives")
     try:

@@ -28,7 +28,7 @@ def check_bands(names: Sequence[str]) -> tuple[Band, ...]:
     """
     known = load_bands()
     if isinstance(names, str):
-        raise ConfigError(f"bands={names!r}: a list of names is needed, such as {names.split(',')}")
+        raise ConfigError(f"bands={names!r}: expected a list of names, such as {names.split(',')}")
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ConfigError(f"unknown band {unknown[0]!r} in BigEarthNet; expected one of: {', '.join(known)}")

@@ -56,7 +56,7 @@ def read_list(path: Path) -> list[tuple[str, str]]:
         if not found:
             if number == 1:
                 continue
-            raise DataError(f"{path}, line {number}: {line!r} names no patch (S2..., or S1... and S2...)")
+            raise DataError(f"{path}, line {number}: {line!r} is not the name of a patch (S2..., or S1... and S2...)")
         name = next((cell for cell in found if cell.startswith("S2")), "")
         if not name or name in rows:
             problem = "stands there twice" if name else "names no Sentinel-2 patch"
@@ -89,7 +89,7 @@ def excluded_patches(folder: Path, drawing: bool) -> set[str]:
     out = {patch for path in found.values() if path is not None for patch, _ in read_list(path)}
     missing = [f"{name}.csv" for name, path in found.items() if path is None]
     if missing and drawing:
-        _log.warning("%s has no %s: such patches stay in (the paper leaves them out)", folder, " and no ".join(missing))
+        _log.warning("%s has no %s: such patches are kept (the paper removes them)", folder, " and no ".join(missing))
     return out
 
 

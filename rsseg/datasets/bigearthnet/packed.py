@@ -55,7 +55,7 @@ def _lmdb() -> Any:
     try:
         import lmdb
     except ImportError as error:
-        raise MissingPackageError("packed BigEarthNet needs lmdb: pip install 'rsseg[optional]'") from error
+        raise MissingPackageError("packed BigEarthNet requires lmdb: pip install 'rsseg[optional]'") from error
     return lmdb
 
 
@@ -93,7 +93,9 @@ def _check_whole(environment: Any, folder: str | Path) -> None:
     size = Path(folder, "data.mdb").stat().st_size
     if size + _SLACK < wanted:
         environment.close()
-        raise DataError(f"{folder}: data.mdb has {size} of {wanted} bytes; copy it again, or delete it and pack anew")
+        raise DataError(
+            f"{folder}: data.mdb has {size} of {wanted} bytes; copy it again, or delete it and pack the archive again"
+        )
 
 
 def _begin(environment: Any, **options: Any) -> Any:
@@ -144,7 +146,9 @@ def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[N
         with _begin(_open(folder)) as transaction:
             value = transaction.get(patch.encode())
     except _lmdb().Error as error:
-        raise DataError(f"patch {patch}: {folder} is damaged ({error}); delete it and pack anew") from error
+        raise DataError(
+            f"patch {patch}: {folder} is damaged ({error}); delete it and pack the archive again"
+        ) from error
     if value is None:
         raise FileNotFoundError(f"patch {patch}: not in {folder}; run tools/pack_bigearthnet.py again")
     try:
@@ -271,7 +275,7 @@ def pack_archive(
     except lmdb.Error as error:
         raise OSError(f"cannot write {out}: {error}") from error
     _write_labels(root, out, version, radar, result.problems)
-    _log.info("%s: %d patches packed, %d were there", out, result.packed, result.found)
+    _log.info("%s: %d patches packed, %d were packed before", out, result.packed, result.found)
     return result
 
 
@@ -280,7 +284,7 @@ def _take_out(environment: Any, out: Path, root: Path, gone: Sequence[str], upda
     if gone and not update:
         raise JobError(
             f"{out} holds {len(gone)} patches that {root} does not have ({', '.join(gone[:3])}"
-            f"{', ...' if len(gone) > 3 else ''}). Use --update to take them out, or choose another folder."
+            f"{', ...' if len(gone) > 3 else ''}). Use --update to remove them, or choose another folder."
         )
     with _begin(environment, write=True) as transaction:
         for name in gone:
@@ -299,7 +303,7 @@ def _write_labels(root: Path, out: Path, version: str, radar: bool, problems: li
     elif table.is_file():
         infos = read_parquet(table)
     else:
-        _log.warning("%s is missing, so there is no %s: training needs the one or the other", table, out / INDEX)
+        _log.warning("%s is missing, so there is no %s; training requires one of them", table, out / INDEX)
         return
     write_index(out / INDEX, infos)
 
@@ -369,4 +373,6 @@ def _remove(out: Path, names: Sequence[str]) -> None:
             for name in names:
                 transaction.delete(name.encode())
     except lmdb.Error as error:
-        raise OSError(f"cannot take damaged patches out of {out} ({error}); delete it and pack anew") from error
+        raise OSError(
+            f"cannot take damaged patches out of {out} ({error}); delete it and pack the archive again"
+        ) from error

@@ -110,7 +110,5 @@ class Selection:
             infos = [replace(info, s1=info.s1 or pairs.get(info.name, "")) for info in infos]
         lonely = [info.name for info in infos if not info.s1]
         if lonely:
-            raise DataError(
-                f"{self.root}: nothing says which Sentinel-1 patch belongs to {lonely[0]}, {len(lonely)} such"
-            )
+            raise DataError(f"{self.root}: {len(lonely)} patches have no known Sentinel-1 patch (first: {lonely[0]})")
         return infos

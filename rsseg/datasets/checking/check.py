@@ -236,7 +236,7 @@ def _summarise(out: Check) -> None:
                 out.notes.setdefault(f"{where}{tally.part.name} has no pixel of a class", []).extend(absent)
         guess = guess_shift(tally.counts, tally.part.meaning, len(tally.part.classes))
         if guess:
-            out.notes.setdefault(f"{where}{tally.part.name}: do labels and classes agree?", []).append(guess)
+            out.notes.setdefault(f"{where}{tally.part.name}: check that labels and classes match", []).append(guess)
     for (one, other), pairs in _shared(out.tallies).items():
         out.problems[f"image is in {one} and in {other}"] = pairs
 
@@ -269,7 +269,7 @@ def _check_settings(config: Mapping[str, Any], out: Check) -> None:
                 errors.append(str(error))
             errors += transform_errors((config.get(f"{part.split}_dataloader") or {}).get("dataset"), part.spec)
         for text in errors:
-            known = out.problems.setdefault("config does not fit its data", [])
+            known = out.problems.setdefault("config does not match its data", [])
             known += [text] if text not in known else []
         if seen.refused:
             out.proposals.setdefault(part.name, propose(seen, len(mean) if mean else None))
@@ -298,7 +298,7 @@ def guess_shift(counts: NDArray[np.int64], meaning: NDArray[np.int16], classes: 
     if unknown == {high + 1} and low not in present:
         return f"{span}: labels may be one higher than stated (label_offset in the table; reduce_zero_label=True)"
     if unknown == {high + 1}:
-        return f"{span}: one value more than classes; is {low} a background that is not among the classes?"
+        return f"{span}: one value more than classes; check whether {low} is a background that is not among the classes"
     ignored_below = low > 0 and meaning[low - 1] == IGNORE and low - 1 in present
     if not unknown and ignored_below and high not in present and expected - present == {high}:
         return f"{span}: labels may be one lower than stated; {low - 1} is ignored and {high} never occurs"

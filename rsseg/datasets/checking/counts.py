@@ -110,7 +110,7 @@ def labelled_parts(config: Mapping[str, Any], splits: Sequence[str]) -> list[Par
         raise FileNotFoundError(f"the config has no labels in {', '.join(splits)}")
     if len({(part.name, part.classes) for part in out}) > 1:
         raise ConfigError(
-            f"the config has several label sets ({', '.join(part.name for part in out)}); give them apart"
+            f"the config has several label sets ({', '.join(part.name for part in out)}); use one config for each"
         )
     return out
 

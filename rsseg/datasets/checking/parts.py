@@ -162,7 +162,7 @@ def _read_as_mmseg(path: str, backend: str) -> NDArray[np.uint8]:
         raise DataError(f"{path}: labels must be one channel, found an array of shape {labels.shape}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > IGNORE:
-        raise DataError(f"{path}: values {low}..{high}; only 0..255 are kept, the rest would wrap around in silence")
+        raise DataError(f"{path}: values {low}..{high}; only 0..255 are kept, other values would wrap around")
     return labels.astype(np.uint8)
 
 

@@ -28,7 +28,7 @@ def describe(check: Check, shown: int = 3) -> str:
     for (name, _), tallies in sets.items():
         lines += [_heading(name, tallies), *_images(tallies), _table(tallies), ""]
     for name, proposal in check.proposals.items():
-        lines += [f"proposal: what a config of {name} could say", *(f"    {line}" for line in proposal), ""]
+        lines += [f"proposal for a config of {name}", *(f"    {line}" for line in proposal), ""]
     lines += _listed("problem", check.problems, shown) + _listed("note", check.notes, shown)
     count = sum(map(len, check.problems.values()))
     return "\n".join([*lines, f"{count} problem(s)" if count else "no problems"])

@@ -55,7 +55,7 @@ def _entry(table: ClassTable, place: int, element: Element) -> Entry:
     straight, rotated = element.find("bndbox"), element.find("robndbox")
     holder = straight or rotated
     if holder is None:
-        raise element.error("<object>", "an object must hold <bndbox> or <robndbox>")
+        raise element.error("<object>", "an object must contain <bndbox> or <robndbox>")
     hbox = None if straight is None else [straight.number(tag) for tag in _SIDES]
     qbox = None if rotated is None else [rotated.number(tag) for tag in _CORNERS]
     value = " ".join(holder.one(tag).value for tag in (_SIDES if straight else _CORNERS))

@@ -172,7 +172,7 @@ def _wanted(stems: Sequence[str] | Path | str | None) -> set[str] | None:
         return None
     if not isinstance(stems, Path | str):
         return set(stems)
-    return set(read_names(stems, "a text file with one image stem a line"))
+    return set(read_names(stems, "a text file with one image stem per line"))
 
 
 def _by_stem(paths: Iterable[Path], wanted: set[str] | None) -> dict[str, list[Path]]:
@@ -189,7 +189,9 @@ def _pair(
     apart = {stem: _by_folder(pictures.get(stem, []), files, roots) for stem, files in labels.items()}
     for stem, same in [*pictures.items(), *labels.items()]:
         if len(same) > 1 and not apart.get(stem):
-            reason = f"stem used twice, also by {', '.join(map(str, same[1:]))}; rename or remove all but one"
+            reason = (
+                f"stem occurs more than once, also in {', '.join(map(str, same[1:]))}; rename or remove all but one"
+            )
             error = AnnotationError(same[0], None, stem, reason)
             source.problems.append(error)
             if stem in labels and stem in pictures:

@@ -49,7 +49,7 @@ class Element:
         """
         found = self.all(tag)
         if len(found) > 1:
-            raise found[1].error(f"<{tag}>", f"<{self.tag}> may hold one <{tag}> only")
+            raise found[1].error(f"<{tag}>", f"<{self.tag}> must contain only one <{tag}>")
         return found[0] if found else None
 
     def one(self, tag: str) -> Element:
@@ -60,7 +60,7 @@ class Element:
         """
         found = self.find(tag)
         if found is None:
-            raise self.error(f"<{tag}>", f"<{self.tag}> lacks an element it must hold")
+            raise self.error(f"<{tag}>", f"<{self.tag}> has no required element")
         return found
 
     def number(self, tag: str, *, positive: bool = False) -> float:
@@ -98,7 +98,7 @@ def parse_xml(path: Path, root: str) -> Element:
         stack[-1].text += characters
 
     def doctype(name: str, *_: object) -> None:
-        reason = "label files may not declare a DOCTYPE, remove it"
+        reason = "label files must not declare a DOCTYPE; remove it"
         raise AnnotationError(path, parser.CurrentLineNumber, f"<!DOCTYPE {name}", reason)
 
     parser.StartElementHandler = start

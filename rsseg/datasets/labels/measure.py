@@ -78,7 +78,7 @@ def measure_tiles(tiles: Iterable[LabelledTile], classes: tuple[str, ...], keep:
         try:
             share = round(part.statistics.add_labels(_label_pixels(tile)), 6)
         except (OSError, DataError) as error:
-            part.problems.append(f"{tile.labels}: {error}; left out of the pixel counts, convert this image again")
+            part.problems.append(f"{tile.labels}: {error}; not part of the pixel counts; convert this image again")
         try:
             overlap = part.statistics.add_instances(tile.instances)
         except ValueError as error:

@@ -89,7 +89,7 @@ def read_objects(path: Path) -> list[PickledObject]:
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     if not isinstance(rows, list):
-        raise DataError(f"{path}: holds a {type(rows).__name__} where a list of objects belongs")
+        raise DataError(f"{path}: contains a {type(rows).__name__}, expected a list of objects")
     objects = []
     for number, row in enumerate(rows):
         try:

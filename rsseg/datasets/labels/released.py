@@ -89,7 +89,7 @@ class ReleasedSet(LabelledSet):
                 return self._lists[name]
         raise FileNotFoundError(
             f"{self._labels.parent} has no {' or '.join(wanted)}; the release leaves the split to you: "
-            "write one stem a line, and keep the tiles of one scene together"
+            "write one stem per line, and keep the tiles of one scene together"
         )
 
     def label_path(self, name: str) -> Path:
@@ -145,7 +145,7 @@ def _find_labels(root: Path) -> Path:
             "trainval/hbox_segs_init (of the SAMRS release)"
         )
     if len(found) > 1:
-        raise DataError(f"{root} holds several kinds of labels; name one of: {', '.join(map(str, found))}")
+        raise DataError(f"{root} contains several kinds of labels; name one of: {', '.join(map(str, found))}")
     return found[0]
 
 

@@ -87,7 +87,7 @@ class Built:
             return None
         lines = "\n  ".join(self.failures[:20] + ["..."] * (len(self.failures) > 20))
         xbd = any(line.startswith("openearthmap") and "missing" in line for line in self.failures)
-        hint = " OpenEarthMap comes without xBD's images: tools/fill_xbd.py puts them in." if xbd else ""
+        hint = " The release of OpenEarthMap has no images of xBD: tools/fill_xbd.py adds them." if xbd else ""
         advice = f"Fix or remove these files and run the command again.{hint}"
         return f"{len(self.failures)} files could not be used:\n  {lines}\n{advice}"
 

@@ -57,7 +57,10 @@ def labelled_images(root: Path | str) -> list[Path]:
             f"{root}: {len(labels)} labels <region>/labels/*.tif in it, none of them with its image"
         )
     if len(found) < len(labels):
-        _log.info("%d labels have no image (tools/fill_xbd.py) and stay out", len(labels) - len(found))
+        _log.info(
+            "%d labels have no image and are not used (see tools/fill_xbd.py)",
+            len(labels) - len(found),
+        )
     return found
 
 
@@ -71,7 +74,13 @@ def available(lists: Mapping[str, Sequence[str]], root: Path | str) -> dict[str,
     for part, names in lists.items():
         gone = set(names) - set(out[part])
         xbd = sum(region_of(name) in _XBD for name in gone)
-        _log.info("%s: %d of %d images are there; of the others %d are xBD's", part, len(out[part]), len(names), xbd)
+        _log.info(
+            "%s: %d of %d images are available; %d of the others are of xBD",
+            part,
+            len(out[part]),
+            len(names),
+            xbd,
+        )
     if not any(out.values()):
         raise FileNotFoundError(f"{root}: no image of the lists is in <region>/images/")
     return out
@@ -113,7 +122,7 @@ def derived_lists(lists: Mapping[str, Sequence[str]], certain: bool = False) -> 
                 out[f"continents/{region.continent}_{part}"].append(name)
     doubts = ", ".join(f"{name}: {count} images" for name, count in uncertain.items() if count)
     if doubts:
-        _log.info("continent uncertain, %s: %s", "left out" if certain else "kept (--certain leaves them out)", doubts)
+        _log.info("continent uncertain, %s: %s", "left out" if certain else "kept (--certain excludes them)", doubts)
     return {path: names for path, names in out.items() if names}
 
 

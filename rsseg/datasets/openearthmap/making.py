@@ -91,7 +91,7 @@ def new_split(
     """
     percents = _possible(percents)
     if trials < 1:
-        raise ConfigError(f"{trials} trials choose nothing; it takes at least 1")
+        raise ConfigError(f"{trials} trials; expected at least 1")
     labels = labelled_images(root)
     lists, splits = split_regions([path.stem for path in labels], count_labels(labels, workers=workers), trials, seed)
     _write(lists, Path(out), percents, seeds, certain)
@@ -107,7 +107,7 @@ def _possible(percents: Iterable[float]) -> list[float]:
     percents = list(percents)
     for percent in percents:
         if not 0 < percent <= 100:
-            raise ConfigError(f"a share of {percent} % is not possible; it must lie in (0, 100]")
+            raise ConfigError(f"a share of {percent} % is not possible; expected more than 0 and at most 100")
     return percents
 
 

@@ -129,7 +129,7 @@ def choose_split(pixels: Ints, sizes: tuple[int, int, int], trials: int, rng: np
     """
     count, (train, val, _) = len(pixels), sizes
     if sum(sizes) != count or trials < 1:
-        raise ValueError(f"{count} images, parts of {sizes} and {trials} trials do not fit together")
+        raise ValueError(f"{count} images, parts of {sizes} and {trials} trials do not match")
     best: tuple[tuple[float, ...], Ints] | None = None
     for start in range(0, trials, _BLOCK):
         orders = rng.permuted(np.tile(np.arange(count), (_BLOCK, 1)), axis=1)[: trials - start]

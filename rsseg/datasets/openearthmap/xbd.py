@@ -65,12 +65,12 @@ class Filled:
         lines = [f"  {event}: {count} images" for event, count in sorted(events.items())]
         if absent:
             lines.insert(0, f"{len(absent)} images are not in the xBD folder, for example {absent[0][1]}; by event:")
-            lines.append("xBD comes in four parts (train, tier3, test, hold); unpack the others there as well.")
+            lines.append("xBD has four parts (train, tier3, test, hold); unpack the other parts into the same folder.")
         if self.other_suffix is not None:
             lines.append(f"{self.other_suffix} is one of them, but xBD's PNGs are needed.")
         if failed:
             lines += [f"{len(failed)} images could not be used:", *(f"  {text}" for text in failed[:20])]
-        return "\n".join([*lines, "Run the same command again then; what is there stays."])
+        return "\n".join([*lines, "Then repeat the command; existing images are kept."])
 
 
 def read_pairs(root: Path | str) -> list[tuple[str, str]]:

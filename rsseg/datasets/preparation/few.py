@@ -52,9 +52,11 @@ def choose_few(tiles: Sequence[str], sources: Sequence[str], percent: float, see
     Source: SAMRS paper, tables 5 and 6, which do not say how tiles were drawn; the rule is ours.
     """
     if not 0 < percent <= 100:
-        raise ConfigError(f"a share of {percent} % is not possible; it must lie in (0, 100]")
+        raise ConfigError(f"a share of {percent} % is not possible; expected more than 0 and at most 100")
     if not tiles or len(set(tiles)) != len(tiles):
-        raise ConfigError(f"{len(tiles)} names of tiles, {len(set(tiles))} of them different; names must differ")
+        raise ConfigError(
+            f"{len(tiles)} names of tiles, of which only {len(set(tiles))} are different; the names must be unique"
+        )
     own: dict[str, list[str]] = {}
     for tile, source in zip(tiles, sources, strict=True):
         own.setdefault(source, []).append(tile)
@@ -72,7 +74,7 @@ def training_tiles(where: str, splits: Path | str = "data/splits") -> tuple[list
 
     Args:
         where: A folder of image tiles; a converted set (with ``tiles.csv``, of which split ``train`` counts); a list
-            with one name a line; or ``potsdam``, the tiles of the official training images (no data are needed).
+            with one name per line; or ``potsdam``, the tiles of the official training images (no data are needed).
         splits: Folder of the lists of official images.
 
     Raises:

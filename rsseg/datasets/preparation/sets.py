@@ -114,7 +114,7 @@ class _Files:
         if not found:
             raise FileNotFoundError(f"{self.folder}: no {name} in it; {hint}")
         if len(found) > 1:
-            raise DataError(f"{name} is there more than once: {', '.join(map(str, found))}; keep one")
+            raise DataError(f"{name} exists more than once: {', '.join(map(str, found))}; keep one")
         return found[0]
 
 

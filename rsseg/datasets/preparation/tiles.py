@@ -183,7 +183,9 @@ def _claim(out: Path, layout: Layout, code: ColourCode, pairs: Sequence[Pair], u
     }
     twice = [name for name, count in Counter(_item(pair).casefold() for pair in pairs).items() if count > 1]
     if twice:
-        raise DataError(f"two images are called {twice[0]}, so their tiles would have one name; rename or remove one")
+        raise DataError(
+            f"two images are named {twice[0]}, so their tiles would have the same names; rename or remove one"
+        )
     folders = {part: [out / kind / part for kind in ("img_dir", "ann_dir")] for part in {pair.part for pair in pairs}}
     for path in (path for own in folders.values() for path in own):
         path.mkdir(parents=True, exist_ok=True)
@@ -220,7 +222,7 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
     except UserError as error:
         return 0, 0, str(error)
     for colour, count in near.items():
-        _log.warning("%s: %d pixels of the colour %s count as the nearest class", pair.label, count, colour)
+        _log.warning("%s: %d pixels of the colour %s are assigned to the nearest class", pair.label, count, colour)
     windows = layout.windows(sizes[0])
     for i in todo:  # the label first: an image tile is what a dataset finds
         with replacing(labels[i]) as file:

@@ -82,7 +82,7 @@ def test_a_cut_or_broken_file(folder, size):
         (["B02", "B10"], "unknown band 'B10' in BigEarthNet; expected one of: B01"),
         ([], "at least one"),
         (["B02"] * 2, "only once"),
-        ("B02", r"bands='B02': a list of names is needed, such as \['B02'\]"),
+        ("B02", r"bands='B02': expected a list of names, such as \['B02'\]"),
     ],
 )
 def test_wrong_names_of_bands(names, message):

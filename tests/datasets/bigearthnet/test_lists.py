@@ -36,7 +36,7 @@ def test_lists_are_read(tmp_path, name, text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{NAMES[0]}\nforest\n", "line 2: 'forest' names no patch"),
+        (f"{NAMES[0]}\nforest\n", "line 2: 'forest' is not the name of a patch"),
         (f"{NAMES[0]}\n{NAMES[0]}\n", "line 2: .* stands there twice"),
         ("S1A_IW_GRDH_x\n", "line 1: .* names no Sentinel-2 patch"),
     ],

@@ -104,7 +104,7 @@ def test_what_training_refuses_is_a_problem_and_the_proposal_mends_it(
     assert "0.tif" in text
     (lines,) = check.proposals.values()
     assert [line.partition("  #")[0] for line in lines[:-1]] == expected
-    assert "proposal: what a config of potsdam could say" in describe(check)
+    assert "proposal for a config of potsdam" in describe(check)
     after = with_proposal(before, check)
     if len(pixels) == 4 and "bands = (1, 2, 3, 4)" in expected:
         assert 'type="MultibandPreprocessor"' in lines[-1] and "backbone=dict(in_channels=4)" in lines[-1]
@@ -162,7 +162,7 @@ def test_heads_bands_and_transforms_that_do_not_fit_are_problems(tmp_path: Path)
     wrong = dict(MODEL, decode_head=dict(type="FCNHead", num_classes=6))
     pipeline = [*OURS, dict(type="PhotoMetricDistortion")]
     check = check_config(config(tmp_path, pipeline, wrong, bands=(1, 2, 3, 4), value_range=(0, 3000)), 1)
-    texts = check.problems["config does not fit its data"]
+    texts = check.problems["config does not match its data"]
     assert [text.split(",")[0].split(" works")[0] for text in texts] == [
         "model.decode_head.num_classes is 6", "potsdam: images have bands 1", "PhotoMetricDistortion"
     ]  # fmt: skip

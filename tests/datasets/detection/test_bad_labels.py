@@ -135,7 +135,7 @@ WRONG_XML = [
     ('<?xml version="1.0"?>\n<!DOCTYPE a [<!ENTITY x "y">]>\n<annotation>&x;</annotation>', 2, "DOCTYPE"),
     ("", 1, "not a complete XML file"),
     ("\n<HRSC_Images/>", 2, "outermost element must be"),
-    ("<annotation>\n<size><width>9</width>\n</size><objects/></annotation>", 2, "lacks an element"),
+    ("<annotation>\n<size><width>9</width>\n</size><objects/></annotation>", 2, "has no required element"),
     ("<annotation>\n<size><width>9.5</width>\n<height>0</height></size><objects/></annotation>", 3, "above 0"),
     ("<annotation>\n<size>\n<width>9.5</width><height>1</height></size><objects/></annotation>", 3, "whole"),
     ('<?xml version="1.0" encoding="klingon"?>\n<annotation/>', 1, "not a complete XML file"),
@@ -158,18 +158,18 @@ def test_dior_and_fair1m_files_are_not_mixed_up(formats, row, tmp_path):
     fair1m, dior = formats["fair1m"], formats["dior"]
     with pytest.raises(AnnotationError, match="FAIR1M"):
         read_dior(fair1m.write(tmp_path, [row("Van")]), dior.table)
-    with pytest.raises(AnnotationError, match="lacks an element"):
+    with pytest.raises(AnnotationError, match="has no required element"):
         read_fair1m(dior.write(tmp_path, [row()]), fair1m.table)
 
 
 XML_OBJECTS = [
     # format, text to replace in the second object, by what, line part of the error, value, reason
-    ("dior", "<name>ship</name>", "", "object", "<name>", "lacks an element"),
+    ("dior", "<name>ship</name>", "", "object", "<name>", "has no required element"),
     ("dior", "<name>ship</name>", "<name>ship</name><name>dam</name>", "name", "<name>", "one <name> only"),
-    ("dior", "<xmax>30</xmax>", "", "box", "<xmax>", "lacks an element"),
+    ("dior", "<xmax>30</xmax>", "", "box", "<xmax>", "has no required element"),
     ("dior", "<xmin>10<", "<xmin><", "xmin", "", "finite"),
     ("dior", "<difficult>0<", "<difficult>yes<", "difficult", "yes", "must be 0 or 1"),
-    ("dior oriented", "<x_left_top>10</x_left_top>", "", "box", "<x_left_top>", "lacks an element"),
+    ("dior oriented", "<x_left_top>10</x_left_top>", "", "box", "<x_left_top>", "has no required element"),
     ("fair1m", "<point>30,20</point>", "<point>30 20</point>", "point1", "30 20", '"x,y"'),
     ("fair1m", "<point>30,20</point>", "", "box", "10,20 30,60", "4 points"),
     ("fair1m", "<point>30,20</point>", "<point>10,20</point><point>1,2</point>", "box", "1,2", "4 points"),

@@ -82,7 +82,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     write_converted(tmp_path / "again" / "set", [annotation(1, 1)], tmp_path)
     whole = (tmp_path / "again" / "set" / "instances.json").read_text(encoding="utf-8")
     (root / "instances.json").write_text(whole[: whole.rindex('"images"') - 4], encoding="utf-8")
-    with pytest.raises(ValueError, match=r"instances.json does not hold one"):
+    with pytest.raises(ValueError, match=r"instances.json does not have one"):
         list(open_labels(root))
     (root / "tiles.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"tiles.csv is missing; run tools/convert_labels.py"):

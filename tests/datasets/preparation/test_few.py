@@ -42,7 +42,7 @@ def test_small_sources_take_turns():
 def test_impossible_choices_are_errors():
     with pytest.raises(ValueError, match="0 % is not possible"):
         choose_few(TILES, SOURCES, 0, 0)
-    with pytest.raises(ValueError, match="2 names of tiles, 1 of them different"):
+    with pytest.raises(ValueError, match="2 names of tiles, of which only 1 are different"):
         choose_few(["a", "a"], ["a", "a"], 50, 0)
 
 

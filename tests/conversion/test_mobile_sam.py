@@ -126,7 +126,7 @@ def test_attention_uses_the_biases_that_were_loaded_last() -> None:
 def test_a_public_checkpoint_predicts(checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "rsseg"):
         ours = SAMPredictor(SMALL, checkpoint=str(checkpoint), device="cpu")
-    assert "435 tensors loaded, 4 left out (image_encoder.norm_head.weight" in caplog.text
+    assert "435 tensors loaded, 4 not used (image_encoder.norm_head.weight" in caplog.text
     image = np.random.default_rng(0).integers(0, 256, (90, 128, 3), dtype=np.uint8)
     boxes = np.array([[5.0, 5, 60, 80], [40, 20, 120, 70]])
     found = ours.predict(image, Prompts(2, boxes=boxes))

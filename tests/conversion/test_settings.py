@@ -57,7 +57,7 @@ def test_mistakes_are_named(make_config: Make, changes: dict[str, Any], message:
     [
         ({"parts": [{"images": "train"}]}, r"missing required config key 'source\.parts\[0\]\.annotations'"),
         ({"parts": [{"images": "a", "annotations": "b", "prefix": "a/"}]}, r"parts\[0\]\.prefix .*no slash"),
-        ({"parts": [{"images": "a", "annotations": "b"}], "stems": ["P1"]}, "do not go together"),
+        ({"parts": [{"images": "a", "annotations": "b"}], "stems": ["P1"]}, "exclude each other"),
     ],
 )
 def test_mistakes_in_parts_are_named(make_config: Make, changes: dict[str, Any], message: str) -> None:

@@ -43,7 +43,7 @@ def test_a_star_is_the_name(tmp_path):
     assert (found.alone, found.orphans) == ([tmp_path / "test/org/8.jpg"], [tmp_path / "test/lab/9_lab.png"])
     assert list(find_pairs(tmp_path, "val/org/*", "val/lab/*_lab.png").pairs) == ["7"]
     picture(tmp_path / "test/org/7.jpg", np.zeros((2, 2)))
-    with pytest.raises(ValueError, match=r"have one name \(7\)"):
+    with pytest.raises(ValueError, match=r"have the same name \(7\)"):
         find_pairs(tmp_path, "**/org/*.jpg", "**/*_lab.png")
     with pytest.raises(ValueError, match=r"requires a \*"):
         find_pairs(tmp_path, "org/7.jpg", "*_lab.png")
@@ -70,7 +70,7 @@ def test_the_first_layout_that_is_there_is_read(tmp_path):
         PairsDataset(**options)
     layouts[0]["table"] = "flair"
     (tmp_path / "new/b.png").unlink()
-    with pytest.raises(ValueError, match="flair has other classes than potsdam"):
+    with pytest.raises(ValueError, match="flair must have the same classes as potsdam"):
         PairsDataset(**options)
 
 

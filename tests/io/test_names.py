@@ -55,7 +55,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_a_list_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
-    with pytest.raises(FileNotFoundError, match=r"list.txt: no such file; expected a text file with one name a line"):
+    with pytest.raises(FileNotFoundError, match=r"list.txt: no such file; expected a text file with one name per line"):
         read_names(path)
     with pytest.raises(FileNotFoundError, match="is a folder; expected a list"):
         read_names(tmp_path, "a list")
@@ -90,7 +90,7 @@ def test_names_may_come_with_suffix_and_folder_where_that_is_allowed(tmp_path: P
     names = ["sub/a.tif", r"sub\b.TIF", "c.1", "d.png"]
     known = ["a", "b", "c.1", "d.png"]
     assert match_names(names, known, "LIST", suffixes=[".tif"]) == known
-    with pytest.raises(DataError, match=r"'a\.tif' and 'a' mean the same image"):
+    with pytest.raises(DataError, match=r"'a\.tif' and 'a' name the same image"):
         match_names(["a", "a.tif"], known, "LIST", suffixes=[".tif"])
     with pytest.raises(DataError, match=r"1 of 1 names in LIST match no image \(first: 'a.tif'\)"):
         match_names(["a.tif"], known, "LIST")

@@ -205,7 +205,7 @@ def test_labels_that_no_transform_loads_are_not_asked_for(tmp_path: Path) -> Non
     [
         ([0, 1, 2], 0, [], None),
         ([1, 2, 3], 0, [], "one higher than stated"),
-        ([0, 1, 2, 3], 0, [], "is 0 a background"),
+        ([0, 1, 2, 3], 0, [], "whether 0 is a background"),
         ([0, 1, 2], 1, [0], "one lower than stated; 0 is ignored and 3 never occurs"),
         ([0, 1, 2, 3], 1, [0], None),
         ([1, 2], 1, [0], None),

@@ -165,7 +165,7 @@ def test_dior_and_fair1m_files_are_not_mixed_up(formats, row, tmp_path):
 XML_OBJECTS = [
     # format, text to replace in the second object, by what, line part of the error, value, reason
     ("dior", "<name>ship</name>", "", "object", "<name>", "has no required element"),
-    ("dior", "<name>ship</name>", "<name>ship</name><name>dam</name>", "name", "<name>", "one <name> only"),
+    ("dior", "<name>ship</name>", "<name>ship</name><name>dam</name>", "name", "<name>", "only one <name>"),
     ("dior", "<xmax>30</xmax>", "", "box", "<xmax>", "has no required element"),
     ("dior", "<xmin>10<", "<xmin><", "xmin", "", "finite"),
     ("dior", "<difficult>0<", "<difficult>yes<", "difficult", "yes", "must be 0 or 1"),

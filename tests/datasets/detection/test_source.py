@@ -96,7 +96,7 @@ def test_duplicate_stems(folders, pictures, labels):
     source = problems_of(folders)
     assert [item.stem for item in source.items] == ["b"] and source.without_annotation == []
     (problem,) = source.problems
-    assert problem.value == "a" and problem.line is None and "used twice" in problem.reason
+    assert problem.value == "a" and problem.line is None and "more than once" in problem.reason
     assert problem.path.name in ("a.jpg", "a.png", "a.txt")
 
 

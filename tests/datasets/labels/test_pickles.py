@@ -142,7 +142,7 @@ def test_entries_are_checked(tmp_path: Path, change: dict[str, Any], message: st
 
 
 def test_shapes_of_files(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"P1.pkl: holds a dict"):
+    with pytest.raises(ValueError, match=r"P1.pkl: contains a dict"):
         read_objects(write(tmp_path / "P1.pkl", pickle.dumps({})))
     with pytest.raises(ValueError, match="object 0: lacks 'mask'"):
         read_objects(write(tmp_path / "P1.pkl", pickle.dumps([{}])))

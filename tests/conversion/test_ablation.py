@@ -269,7 +269,7 @@ def test_mistakes_are_named(make_config: Make, ships: Make) -> None:
     ablate_prompts(ships(), ["hbox"])
     with pytest.raises(ValueError, match=r"prompts was \['hbox'\], now \['rhbox'\].*--overwrite"):
         ablate_prompts(ships(), ["rhbox"])
-    with pytest.raises(ValueError, match="one process"):
+    with pytest.raises(ValueError, match="a single process"):
         ablate_prompts(ships(), ["rhbox"], overwrite=True, shard=(0, 2))
     assert _means(ablate_prompts(ships(), ["rhbox"], overwrite=True).result) == {"rhbox": [0.666667, 0.6]}
 

@@ -30,7 +30,7 @@ def test_pack_and_verify(run_tool, archive, tmp_path):
     pytest.importorskip("lmdb")
     done = run_tool("pack_bigearthnet", archive, tmp_path / "packed", "--workers", 2, "--verify")
     assert done.returncode == 1, done.stderr
-    assert "2 patches packed, 0 were there" in done.stderr
+    assert "2 patches packed, 0 were packed before" in done.stderr
     assert "pack 3/3" in done.stderr and "verify 3/3" in done.stderr
     assert "2 problems" in done.stderr and "patch S2A_MSIL2A_20170617T113321_0_2, band B09" in done.stderr
     assert "patch S2A_MSIL2A_20170617T113321_0_2: not in" in done.stderr

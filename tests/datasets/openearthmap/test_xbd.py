@@ -109,7 +109,7 @@ def test_bad_input_is_named(release, tmp_path):
     for text, message in (
         ("a.png,houston_1.tif\n", "line 1: expected"),
         ("a_pre_disaster.png,houston_1.tif\n" * 2, "occurs more than once"),
-        ("a_pre_disaster.png,houston.tif\n", "no image of OpenEarthMap"),
+        ("a_pre_disaster.png,houston.tif\n", "is not an image of OpenEarthMap"),
     ):
         (root / "xbd_files.csv").write_text(text)
         with pytest.raises(ValueError, match=message):

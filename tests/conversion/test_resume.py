@@ -118,7 +118,7 @@ def test_overwrite_spares_foreign_files(make_config: Make, tmp_path: Path) -> No
     with pytest.raises(ValueError, match="not written by a conversion"):
         convert_labels(make_config(), overwrite=True)
     assert (tmp_path / "out/instances.json").read_text() == "mine"
-    with pytest.raises(ValueError, match="one process"):
+    with pytest.raises(ValueError, match="a single process"):
         convert_labels(make_config("other"), overwrite=True, shard=(0, 2))
 
 

@@ -69,7 +69,7 @@ def test_lists_hold_names_with_blanks_as_any_editor_saves_them(tmp_path):
         assert [Path(row["img_path"]).stem for row in rows] == ["b", "scene 1"]
         assert all(Path(row["seg_map_path"]).is_file() for row in rows)
     (tmp_path / "list.txt").write_text("b\nscene 1\nb\n")
-    with pytest.raises(ValueError, match=r"list\.txt:3: 'b' stands in line 1 already"):
+    with pytest.raises(ValueError, match=r"list\.txt:3: 'b' is already in line 1"):
         TableDataset("openearthmap", ann_file="list.txt", **options)
     (tmp_path / "list.txt").write_text("scene\n1\n")
     with pytest.raises(ValueError, match=r"list\.txt:1: 2 of 2 names in .* match no image \(first: 'scene'\)"):

@@ -158,6 +158,6 @@ def test_options_for_maps_are_refused(repo):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     args = argparse.Namespace(config="scnn_all.py", show_dir="pictures", tta=False, on=None, merge=None)
-    with pytest.raises(SystemExit, match=r"--show-dir requires a segmentation config"):
+    with pytest.raises(ValueError, match=r"--show-dir requires a segmentation config"):
         tool._check_options(Config(dict(default_scope="mmpretrain")), args)
     tool._check_options(Config(dict(default_scope="mmseg")), args)

@@ -45,9 +45,14 @@ def main() -> int | str | None:
     from rsseg.conversion import convert_labels, load_conversion_config, shard_of
 
     own = {"source.images": args.images, "source.annotations": args.annotations}
-    told = {"out_dir": args.out, "predictor": args.predictor, **own, "source.parts": [] if any(own.values()) else None}
-    told = {**(args.cfg_options or {}), **{key: value for key, value in told.items() if value is not None}}
-    config = load_conversion_config(args.config, told)
+    options = {
+        "out_dir": args.out,
+        "predictor": args.predictor,
+        **own,
+        "source.parts": [] if any(own.values()) else None,
+    }
+    options = {**(args.cfg_options or {}), **{key: value for key, value in options.items() if value is not None}}
+    config = load_conversion_config(args.config, options)
     shard = shard_of(args.launcher)
     report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard, args.update)
     return report.error_summary

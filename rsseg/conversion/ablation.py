@@ -134,7 +134,7 @@ def ablate_prompts(
     todo = [item for item in mine if _unfinished(store, item)]
     if len(mine) > len(todo):
         _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
-    _measure(todo, source, settings, prompts, predictor, store, shown=rank == 0)
+    _measure(todo, source, settings, prompts, predictor, store, verbose=rank == 0)
     report = AblationReport(store.root, len(todo), len(mine) - len(todo))
     if not all(store.part_path(item.stem).exists() for item in source.items):
         _log.info("process %d of %d is finished; the process that finishes last computes the means", rank, world)
@@ -152,10 +152,10 @@ def _measure(
     prompts: Sequence[str],
     predictor: MaskPredictor,
     store: Store,
-    shown: bool,
+    verbose: bool,
 ) -> None:
     before, prompters = _build_transforms(settings, prompts)
-    progress = Progress(len(todo), f"ablation ({settings.predictor}, {len(prompts)} prompts)", shown)
+    progress = Progress(len(todo), f"ablation ({settings.predictor}, {len(prompts)} prompts)", verbose)
     for item in todo:
         part = measure_image(item, source, settings, predictor, before, prompters)
         for problem in part["problems"]:

@@ -113,7 +113,7 @@ def convert_labels(
     todo = [item for item in mine if not _finished(store, item)]
     if len(mine) > len(todo):
         _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
-    progress = Progress(len(todo), f"convert ({settings.predictor})", shown=rank == 0)
+    progress = Progress(len(todo), f"convert ({settings.predictor})", verbose=rank == 0)
     pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1))
     _convert_all(todo, source, settings, pipeline(progress.step), predictor.needs_gt_masks)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())

@@ -108,8 +108,8 @@ def _find(folder: str | Mapping[str, str]) -> list[Path]:
     if names is None:
         return paths
     by_stem = group_by_stem(paths)
-    wanted = match_names(read_names(names), by_stem, names)
-    several = [by_stem[name] for name in wanted if len(by_stem[name]) > 1]
+    requested = match_names(read_names(names), by_stem, names)
+    several = [by_stem[name] for name in requested if len(by_stem[name]) > 1]
     if several:
         raise DataError(f"{names}: {several[0][0].stem} may be {' or '.join(map(str, several[0]))}; rename one")
-    return [by_stem[name][0] for name in wanted]
+    return [by_stem[name][0] for name in requested]

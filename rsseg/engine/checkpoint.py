@@ -49,11 +49,11 @@ def load_from_torchvision(filename: str, map_location: Any = "cpu") -> Any:
 
 def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
     """What to do about a file that does not fit: whose weights it has, and how to go on."""
-    found, wanted = name_layout(state), name_layout(own)
+    found, expected = name_layout(state), name_layout(own)
     out = []
-    if found and wanted and found[1] != wanted[1]:
-        out.append(f"The file is {found[1]}, the model {wanted[1]}")
-    if found and wanted and found[0] != wanted[0]:
+    if found and expected and found[1] != expected[1]:
+        out.append(f"The file is {found[1]}, the model {expected[1]}")
+    if found and expected and found[0] != expected[0]:
         out.append("Third-party weights must be converted first: python tools/convert_weights.py FILE OUT")
     return ". ".join(out or ["List the keys that may differ in new= or unused="])
 

@@ -104,9 +104,9 @@ class FewLabels:
             raise ConfigError(f"rows need names of their own, without slashes, got {', '.join(names)}")
         self.out.mkdir(parents=True, exist_ok=True)
         cells = [(i, p, s) for s in self.seeds for p in self.percents for i in self.inits]
-        wanted = {cell: self._settings(*cell) for cell in cells}
+        expected = {cell: self._settings(*cell) for cell in cells}
         for cell in cells:
-            self._check(cell, wanted[cell])
+            self._check(cell, expected[cell])
         todo = [cell for cell in cells if self._score(cell) is None]
         _log.info("%d runs, %d of them already finished", len(cells), len(cells) - len(todo))
         self.failures.clear()
@@ -117,7 +117,7 @@ class FewLabels:
         def work(cell: tuple[Init, float, int]) -> None:
             place = free.get()
             try:
-                self._run_cell(cell, wanted[cell], place)
+                self._run_cell(cell, expected[cell], place)
             except JobError as error:
                 self.failures.append(str(error))
                 _log.warning("failed: %s", error)
@@ -163,11 +163,11 @@ class FewLabels:
     def _job(self, cell: tuple[Init, float, int]) -> Job:
         return Job(self.folder(*cell), "a run", "settings.json", "remove it to run it again, or choose another --out")
 
-    def _check(self, cell: tuple[Init, float, int], wanted: dict[str, Any]) -> None:
+    def _check(self, cell: tuple[Init, float, int], expected: dict[str, Any]) -> None:
         """Refuse a cell that was made from something else, or remove it for an update."""
         job = self._job(cell)
         try:
-            job.check(wanted, self.update)
+            job.check(expected, self.update)
         except JobError as error:
             if not self.update:
                 raise

@@ -70,7 +70,7 @@ def states_of(items: Mapping[str, Inputs], known: Mapping[str, Any]) -> dict[str
     """The state of every item's inputs, in the items' sorted order; files are read by several threads."""
 
     names = sorted(items)
-    progress = Progress(len(names), "compare inputs", shown=len(names) > _MANY, unit="item")
+    progress = Progress(len(names), "compare inputs", verbose=len(names) > _MANY, unit="item")
     lock = threading.Lock()
 
     def states(name: str) -> dict[str, Any]:

@@ -19,22 +19,22 @@ class Progress:
     Args:
         total: Units of work.
         what: What they are.
-        shown: Whether to show anything; one process of several should.
+        verbose: Whether to show anything; one process of several should.
         unit: What one unit is called in the bar.
     """
 
-    def __init__(self, total: int, what: str, shown: bool = True, unit: str = "image") -> None:
-        self.total, self.what, self.shown = total, what, shown
-        self.done, self.started, self.told = 0, time.perf_counter(), 0
-        self.bar = tqdm(total=total, desc=what, unit=unit) if shown and sys.stderr.isatty() else None
+    def __init__(self, total: int, what: str, verbose: bool = True, unit: str = "image") -> None:
+        self.total, self.what, self.verbose = total, what, verbose
+        self.done, self.started, self.logged = 0, time.perf_counter(), 0
+        self.bar = tqdm(total=total, desc=what, unit=unit) if verbose and sys.stderr.isatty() else None
 
     def step(self) -> None:
         """One more unit is done."""
         self.done += 1
         if self.bar is not None:
             self.bar.update()
-        elif self.shown and self.done * 10 // max(self.total, 1) > self.told:
-            self.told = self.done * 10 // self.total
+        elif self.verbose and self.done * 10 // max(self.total, 1) > self.logged:
+            self.logged = self.done * 10 // self.total
             spent = time.perf_counter() - self.started
             left = spent / self.done * (self.total - self.done)
             _log.info("%s %d/%d, %.0f s, about %.0f s left", self.what, self.done, self.total, spent, left)

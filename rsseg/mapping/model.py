@@ -74,18 +74,18 @@ def _datasets(config: Config) -> list[Any]:
     return list(dataset.get("datasets", [dataset]))
 
 
-def class_table(config: Config, head: str | None = None, told: str | None = None) -> ClassTable:
+def class_table(config: Config, head: str | None = None, override: str | None = None) -> ClassTable:
     """Names and colours of the classes that a model predicts; arguments and errors as in :func:`table_name`."""
-    return load_metainfo(table_name(config, head, told))
+    return load_metainfo(table_name(config, head, override))
 
 
-def table_name(config: Config, head: str | None = None, told: str | None = None) -> str:
+def table_name(config: Config, head: str | None = None, override: str | None = None) -> str:
     """Name or path of the table of the classes that a model predicts.
 
     Args:
         config: The model's config; the table is its dataset's, or the head's of a model with several.
         head: Name of the label set, for models with several.
-        told: Name or path of a table that is used instead.
+        override: Name or path of a table that is used instead.
 
     Raises:
         ValueError: There is no such head, none was named, or the config's dataset has no table.
@@ -95,8 +95,8 @@ def table_name(config: Config, head: str | None = None, told: str | None = None)
         raise ConfigError(f"the model has the heads {', '.join(heads)}; choose one with --head, got {head!r}")
     if heads is None and head is not None:
         raise ConfigError(f"--head {head}: the model of this config has only one head; remove --head")
-    if told is not None:
-        return told
+    if override is not None:
+        return override
     for dataset in _datasets(config):
         table = dataset.get("table")
         if table and (heads is None or head in (dataset.get("name"), Path(table).stem)):

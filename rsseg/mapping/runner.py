@@ -278,8 +278,8 @@ def _finish(job: _Job, products: Products) -> bool:
 
 
 def _write(job: _Job) -> None:
-    told = {f"{_TAG}{key.upper()}": text for key, text in plan_texts(job.plan).items()}
-    flat = write_geotiff(job.strips, job.georeference, job.table, {**told, _PLAN: job.code}, job.folder)
+    metadata = {f"{_TAG}{key.upper()}": text for key, text in plan_texts(job.plan).items()}
+    flat = write_geotiff(job.strips, job.georeference, job.table, {**metadata, _PLAN: job.code}, job.folder)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     finished = [(job.folder / f"map{job.target.suffix}", job.target)]
     if job.target.suffix.lower() == ".png":

@@ -178,8 +178,8 @@ def apply_vocabulary(
                              f"configs/landdiscover; {model.type} has fixed classes")  # fmt: skip
         return None
     own = model.vocabulary
-    told = own if vocabulary is None else vocabulary
-    table = read_vocabulary(told) if isinstance(told, str) else word_table(told, "the config")
+    requested = own if vocabulary is None else vocabulary
+    table = read_vocabulary(requested) if isinstance(requested, str) else word_table(requested, "the config")
     model.vocabulary = list(table.texts)
     if template is not None:
         model.template = template
@@ -189,7 +189,7 @@ def apply_vocabulary(
     if not isinstance(kept.get("crop_size"), int):  # two numbers: windows that the model would make itself
         kept.pop("crop_size", None)
     model.test_cfg = {**kept, "mode": "whole" if mode == "slide" else mode}
-    return VocabularyRequest(table, told if isinstance(told, str) and _is_table(told) else table, mode)
+    return VocabularyRequest(table, requested if isinstance(requested, str) and _is_table(requested) else table, mode)
 
 
 def mapping_window(model: Any, mode: str) -> tuple[int, int]:

@@ -188,16 +188,16 @@ def _load(model: torch.nn.Module, state: dict[str, torch.Tensor], path: Path, co
 def _arguments(prompts: Prompts, rows: range, size: tuple[int, int], model: Any) -> dict[str, Any]:
     """Arguments of ``SAM2ImagePredictor.predict`` for some objects: (B, P, 2), (B, P), (B, 4), (B, 1, 256, 256)."""
     some = slice(rows.start, rows.stop)
-    told: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     if prompts.points is not None and prompts.point_labels is not None:
-        told |= {"point_coords": prompts.points[some], "point_labels": prompts.point_labels[some]}
+        arguments |= {"point_coords": prompts.points[some], "point_labels": prompts.point_labels[some]}
     if prompts.boxes is not None:
-        told["box"] = prompts.boxes[some]
+        arguments["box"] = prompts.boxes[some]
     if prompts.has_masks:
         low_wh = tuple(model.sam_prompt_encoder.mask_input_size)[::-1]
         drawn = [_mask_input(prompts.draw_mask(i, size), int(model.image_size), low_wh) for i in rows]
-        told["mask_input"] = np.stack(drawn)[:, None]
-    return told
+        arguments["mask_input"] = np.stack(drawn)[:, None]
+    return arguments
 
 
 def _mask_input(mask: NDArray[np.bool_], side: int, low_wh: tuple[int, int]) -> NDArray[np.float32]:

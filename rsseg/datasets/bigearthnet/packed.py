@@ -89,12 +89,12 @@ def _open(folder: str | Path) -> Any:
 
 def _check_whole(environment: Any, folder: str | Path) -> None:
     """Refuse a file that was cut off: reading behind its end would kill the process."""
-    wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     size = Path(folder, "data.mdb").stat().st_size
-    if size + _SLACK < wanted:
+    if size + _SLACK < expected:
         environment.close()
         raise DataError(
-            f"{folder}: data.mdb has {size} of {wanted} bytes; copy it again, or delete it and pack the archive again"
+            f"{folder}: data.mdb has {size} of {expected} bytes; copy it again, or delete it and pack the archive again"
         )
 
 

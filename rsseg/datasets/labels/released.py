@@ -81,14 +81,14 @@ class ReleasedSet(LabelledSet):
             FileNotFoundError: There is no such list.
             ValueError: There is no such split.
         """
-        wanted = [name for name, meaning in _LISTS.items() if meaning == split]
-        if not wanted:
+        needed = [name for name, meaning in _LISTS.items() if meaning == split]
+        if not needed:
             raise ConfigError(f"split must be 'train' or 'val', not {split!r}")
-        for name in wanted:
+        for name in needed:
             if name in self._lists:
                 return self._lists[name]
         raise FileNotFoundError(
-            f"{self._labels.parent} has no {' or '.join(wanted)}; the release leaves the split to you: "
+            f"{self._labels.parent} has no {' or '.join(needed)}; the release has no split of its own: "
             "write one stem per line, and keep the tiles of one scene together"
         )
 

@@ -43,20 +43,20 @@ _TIMM = (
 _TIMM_MARKS = {"cls_token", "pos_embed", "patch_embed.proj.weight"}
 
 
-def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> State:
+def read_clip(files: str | Sequence[str], expected: Mapping[str, torch.Size]) -> State:
     """Weights of a CLIP model, float32, by the names of the model here.
 
     Args:
         files: A file, or several of which each gives what those before it lack.  OpenAI's TorchScript archive (of which
             no program is run), a state dict of OpenAI's or open_clip's (RemoteCLIP's too), ``.safetensors``, or timm's
             tower for images, which needs another file for the texts.
-        wanted: Shapes of the model's weights by name.
+        expected: Shapes of the model's weights by name.
 
     Raises:
         FileNotFoundError: There is no such file; the message says where to get it.
         ValueError: A file cannot be read, weights are missing or unexpected, or have another shape than the model's.
     """
-    patch = wanted["visual.conv1.weight"][-1]
+    patch = expected["visual.conv1.weight"][-1]
     paths = [Path(files)] if isinstance(files, str) else [Path(file) for file in files]
     out: State = {}
     for path in paths:
@@ -69,10 +69,10 @@ def read_clip(files: str | Sequence[str], wanted: Mapping[str, torch.Size]) -> S
             f"{names}: has the image encoder only; name a file with the text encoder too: weights=[FILE, OTHER]. "
             f"{_advice(patch, paths[0])}"
         )
-    problems = compare_keys(out, wanted)
+    problems = compare_keys(out, expected)
     if problems:
         raise DataError(f"{names}: does not match this CLIP model: {problems}. {_advice(patch, paths[0])}")
-    return {key: out[key].float() for key in wanted}
+    return {key: out[key].float() for key in expected}
 
 
 def _advice(patch: int, path: Path) -> str:

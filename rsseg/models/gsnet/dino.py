@@ -175,12 +175,12 @@ class DINO(BaseModule):
         return self.norm(x[:, 0])
 
 
-def read_dino(file: str, wanted: Mapping[str, torch.Size]) -> State:
+def read_dino(file: str, expected: Mapping[str, torch.Size]) -> State:
     """Weights of a DINO transformer by the names of the model here; of two networks the teacher's.
 
     Args:
         file: DINO's own file (``teacher``; its head is left out), one of pre-training with rsseg, or a state dict.
-        wanted: Shapes of the model's weights by name.
+        expected: Shapes of the model's weights by name.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -197,7 +197,7 @@ def read_dino(file: str, wanted: Mapping[str, torch.Size]) -> State:
     of_teacher = {key.removeprefix("teacher."): value for key, value in state.items() if key.startswith("teacher.")}
     bare = {key.replace("module.", "").replace("backbone.", ""): value for key, value in (of_teacher or state).items()}
     plain = {key: value for key, value in bare.items() if not key.startswith("head.")}
-    problems = compare_keys(plain, wanted)
+    problems = compare_keys(plain, expected)
     if problems:
         raise ConfigError(f"{path}: does not match this DINO model: {problems}. {advice}")
     return plain

@@ -104,7 +104,7 @@ def test_training_on_them(release: Path) -> None:
     assert sample["gt_seg_map"].tolist() == [[255, 255, 5, 255], [255] * 4, [255, 5, 255, 255]]
     assert len(ReleasedDataset("sota", str(release / "dotav2_1024/trainval"), split="val")) == 1
     assert len(ReleasedDataset("sior", str(release / "dior"), split=None)) == 2
-    with pytest.raises(FileNotFoundError, match=r"valid\.txt or val\.txt; the release leaves the split to you"):
+    with pytest.raises(FileNotFoundError, match=r"valid\.txt or val\.txt; the release has no split of its own"):
         ReleasedDataset("sior", str(release / "dior"), split="val")
     (release / "dior/valid.txt").write_text("00002\n", encoding="utf-8")
     with pytest.raises(FileNotFoundError, match="images/00002 is listed but missing"):

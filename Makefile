@@ -1,11 +1,11 @@
-# make demo | test | lint set up $(VENV) by themselves, the first time or when a requirement changed.
+# make demo | quick | test | lint set up $(VENV) by themselves, the first time or when a requirement changed.
 # Dependencies live in $(VENV); the code that runs is always that of this checkout (PYTHONPATH), so checkouts may
 # share one environment, which may be read-only once it is complete.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean setup key
+.PHONY: help demo quick test lint format clean setup key
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -16,15 +16,19 @@ PIP := -m pip install -qq --disable-pip-version-check --no-input
 # Holds the hash of what is installed; "incomplete" from the first step until the last one is done.
 STAMP := $(VENV)/.rsseg-requirements
 REQUIREMENTS := setup.py $(sort $(wildcard requirements/*.txt))
+# Tests run in this many processes, each with one thread; coverage is measured by `make test`.
+WORKERS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+PYTEST = -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal
+COVERAGE ?= --cov --cov-report=term:skip-covered --cov-fail-under=90
 # One hash for all that decides what is installed; lazy, so that `make help` needs no Python.
 KEY = $(shell cat $(REQUIREMENTS) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])')
 
 export PYTHONPATH := $(CURDIR)
 export OPENCV_LOG_LEVEL := ERROR
 # One thread per process: more of them fight over the cores as soon as data loaders or ranks are added.
-demo test: export OMP_NUM_THREADS := 1
-demo test: export MKL_NUM_THREADS := 1
-demo test: export OPENBLAS_NUM_THREADS := 1
+demo quick test: export OMP_NUM_THREADS := 1
+demo quick test: export MKL_NUM_THREADS := 1
+demo quick test: export OPENBLAS_NUM_THREADS := 1
 
 help: ## list the targets
 	@echo "make TARGET [VENV=.venv] [PYTHON=python3]"
@@ -33,9 +37,12 @@ help: ## list the targets
 demo: setup ## scenes -> labels -> SEP pre-training -> fine-tuning -> test -> pictures, on the CPU
 	@$(INSIDE) $(RUN) tools/demo.py $(ARGS)
 
-test: lint ## lint, then all tests (ARGS="-k boxes" chooses some)
-	@echo "[4/4] pytest"
-	@$(INSIDE) $(RUN) -m pytest -q --durations=10 -p no:cacheprovider $(ARGS)
+quick: setup ## the unit tests, without those that take more than about ten seconds (ARGS="-k boxes" chooses some)
+	@$(INSIDE) $(RUN) $(PYTEST) -m "not slow" $(ARGS)
+
+test: lint ## lint, then all tests with their coverage (ARGS="-k boxes" chooses some, without coverage)
+	@echo "[4/4] pytest, $(WORKERS) processes"
+	@$(INSIDE) $(RUN) $(PYTEST) --durations=10 $(if $(ARGS),,$(COVERAGE)) $(ARGS)
 
 lint: setup ## ruff (rules and formatting) and mypy
 	@echo "[1/4] ruff check"

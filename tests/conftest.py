@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+import importlib.util
 import json
 import os
 import signal
@@ -10,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +26,78 @@ os.environ["OPENCV_LOG_LEVEL"] = "ERROR"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+STACK = {"torch", "torchvision", "mmengine", "mmcv", "mmseg", "mmpretrain"}
+WITHOUT = importlib.util.find_spec("torch") is None
+"""There is neither torch nor the MM stack: what needs them is left out, as in the light environments of the CI."""
+
+
 def pytest_configure() -> None:
     """One thread for torch, where it is installed."""
-    try:
+    if not WITHOUT:
         import torch
-    except ImportError:
-        return
-    torch.set_num_threads(1)
+
+        torch.set_num_threads(1)
+
+
+def pytest_report_header() -> str | None:
+    """Say so where only a part can be tested."""
+    return "without torch and the MM stack: tests that need them are left out" if WITHOUT else None
+
+
+@functools.cache
+def _needs_stack(module: str, name: str = "") -> bool:
+    try:
+        found = importlib.import_module(module)
+        if name and not hasattr(found, name):
+            importlib.import_module(f"{module}.{name}")
+    except ImportError as error:
+        if _is_about_stack(error):
+            return True
+        raise
+    return False
+
+
+def _is_about_stack(error: BaseException | None) -> bool:
+    if not isinstance(error, ImportError):
+        return False
+    return (error.name or "").partition(".")[0] in STACK or "rsseg needs the MM stack" in str(error)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Without torch: leave out files that import what needs it, and folders whose conftest.py does."""
+    path = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    if not WITHOUT or path.suffix != ".py" or not path.is_file():
+        return None
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        names: list[tuple[str, ...]] = []
+        if isinstance(node, ast.Import):
+            names = [(alias.name,) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [(node.module, alias.name) for alias in node.names]
+        if any(_needs_stack(*each) for each in names):
+            return True
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, Any, Any]:
+    """Without torch: skip tests whose fixtures need it."""
+    return (yield from _skip_without())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """Without torch: skip tests that turn out to need it."""
+    return (yield from _skip_without())
+
+
+def _skip_without() -> Generator[None, Any, Any]:
+    try:
+        return (yield)
+    except ImportError as error:
+        if WITHOUT and _is_about_stack(error):
+            pytest.skip(f"needs the MM stack: {error}")
+        raise
 
 
 @pytest.fixture
@@ -129,6 +197,8 @@ def start_tool(
     """Start a tool and go on: ``start_tool("train", "config.py", cwd=..., env=...)`` has ``kill`` and ``wait``."""
 
     def start(name: str, *args: object, cwd: Path, env: dict[str, str] | None = None) -> ToolProcess:
+        if WITHOUT:
+            pytest.skip("the tool server needs the MM stack")
         argv = [str(REPO / "tools" / f"{name.removesuffix('.py')}.py"), *map(str, args)]
         return ToolProcess(_tool_server, argv, cwd, _environment(env), tmp_path_factory.mktemp("tool"))
 
@@ -175,9 +245,9 @@ def run_tool(tmp_path: Path, start_tool: Callable[..., ToolProcess]) -> Callable
         timeout: float = 600,
         fresh: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        if not fresh:
+        if not fresh and not WITHOUT:
             return start_tool(name, *args, cwd=cwd or tmp_path, env=env).wait(timeout)
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, str(REPO / "tools" / f"{name.removesuffix('.py')}.py"), *map(str, args)],
             cwd=cwd or tmp_path,
             env=_environment(env),
@@ -187,6 +257,9 @@ def run_tool(tmp_path: Path, start_tool: Callable[..., ToolProcess]) -> Callable
             text=True,
             check=False,
         )
+        if WITHOUT and "rsseg needs the MM stack" in done.stderr:
+            pytest.skip(f"tools/{name} needs the MM stack")
+        return done
 
     return run
 

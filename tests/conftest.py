@@ -80,8 +80,10 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None, Any, Any]:
-    """Without torch: skip tests whose fixtures need it."""
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Without torch: skip tests whose fixtures need it, and those that are marked so."""
+    if WITHOUT and item.get_closest_marker("stack"):
+        pytest.skip("starts a process that needs the MM stack")
     return (yield from _skip_without())
 
 

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.stack
+
 
 def run(repo, tmp_path, code, **modules):
     for name, text in modules.items():

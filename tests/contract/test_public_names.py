@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Every = Callable[..., None]
 REPO = Path(__file__).resolve().parents[2]
 PACKAGES = sorted(path.parent for path in (REPO / "rsseg").glob("*/**/__init__.py"))
@@ -26,6 +28,7 @@ def test_every_folder_of_modules_is_a_package() -> None:
     assert all((folder / "__init__.py").is_file() for folder in folders)
 
 
+@pytest.mark.stack
 def test_all_resolves(every: Every) -> None:
     def check(path: Path) -> None:
         package = importlib.import_module(_dotted(path))
@@ -39,6 +42,7 @@ def test_all_resolves(every: Every) -> None:
     every(PACKAGES, check)
 
 
+@pytest.mark.stack
 def test_the_root_offers_names_and_loads_nothing_heavy() -> None:
     code = """
 import sys, rsseg

@@ -7,6 +7,7 @@ import pytest
 from rsseg.reports import demo
 
 
+@pytest.mark.stack
 def test_the_whole_path(repo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "SETS", {"dota": ("sota", 3), "dior": ("sior", 3), "fair1m": ("fast", 3)})

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 CONFIG = """
@@ -20,6 +21,7 @@ train_dataloader = dict(dataset=dataset)
 """
 
 
+@pytest.mark.stack
 def test_a_problem_is_shown_and_is_the_exit_status(
     tmp_path: Path, run_tool: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

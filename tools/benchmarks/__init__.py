@@ -12,6 +12,7 @@ from benchmarks.map_throughput import MAP_THROUGHPUT
 from benchmarks.metric import METRIC
 from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
 from benchmarks.slide import SLIDE, SLIDE_MEMORY
+from benchmarks.startup import STARTUP
 from benchmarks.tiling import TILING
 
 ENTRIES: dict[str, Entry] = {
@@ -31,6 +32,7 @@ ENTRIES: dict[str, Entry] = {
     "sep_step": SEP_STEP,
     "slide": SLIDE,
     "slide_memory": SLIDE_MEMORY,
+    "startup": STARTUP,
     "tiling": TILING,
 }
 

@@ -68,14 +68,14 @@ def _isaid(
     ``masks`` is their folder (default: the images'); below ``min_iou`` between the boxes there is no match.
     ``table`` may be DOTA's: classes go by name.
     """
-    folder = Path(masks) if masks else item.image.parent
-    colours = read_image(folder / f"{item.image.stem}_instance_color_RGB.png")
-    ids = _joined(read_image(folder / f"{item.image.stem}_instance_id_RGB.png"))
+    start = Path(masks) / item.stem if masks else item.image.with_suffix("")
+    coloured = Path(f"{start}_instance_color_RGB.png")
+    colours, ids = read_image(coloured), _joined(read_image(f"{start}_instance_id_RGB.png"))
     labels, boxes, crops = [], [], []
     for index, mask in _instances(ids):
         at = mask.y + np.flatnonzero(mask.pixels.any(1))[0], mask.x
         column = np.flatnonzero(mask.pixels[at[0] - mask.y])[0]
-        name = _isaid_class(colours[at[0], at[1] + column], folder / f"{item.image.stem}_instance_color_RGB.png", index)
+        name = _isaid_class(colours[at[0], at[1] + column], coloured, index)
         labels.append(_index_or_none(table, name))
         boxes.append(mask.bbox)
         crops.append(mask)
@@ -128,7 +128,7 @@ def _index_or_none(table: ClassTable, name: str) -> int:
 
 def _hrsc(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> GroundTruthMasks:
     """HRSC2016's ``LandMask/<stem>.png``: the pixels of an object's ``seg_color``; ``masks`` is that folder."""
-    ids = _joined(read_image(Path(masks) / f"{item.image.stem}.png", mode="convert"))
+    ids = _joined(read_image(Path(masks) / f"{item.stem}.png", mode="convert"))
     out: GroundTruthMasks = []
     for colour in detections.extra.get("seg_color", []):
         value = None if colour is None else int(np.dot(colour, [1, 256, 65536]))
@@ -138,7 +138,7 @@ def _hrsc(item: SourceItem, detections: Detections, table: ClassTable, masks: st
 
 def _instance_png(item: SourceItem, detections: Detections, table: ClassTable, masks: str = "") -> GroundTruthMasks:
     """``masks/<stem>.png``, 8 or 16 bits: a pixel is the place of its object in the label file, from 1; 0 = none."""
-    path = Path(masks) / f"{item.image.stem}.png"
+    path = Path(masks) / f"{item.stem}.png"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected the instance masks of {item.image}")
     try:

@@ -38,8 +38,9 @@ def _inputs(
         "image": Input(item.image, name),
     }
     if truth is not None:
-        folder = Path(truth.get("masks") or item.image.parent)
+        masks = truth.get("masks")
+        start = Path(masks) / item.stem if masks else item.image.with_suffix("")
         for i, end in enumerate(_MASKS.get(truth["kind"], ())):
-            path = folder / f"{item.image.stem}{end}"
+            path = Path(f"{start}{end}")
             inputs[f"truth{i or ''}"] = Input(path, path.name)
     return inputs

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rsseg.datasets.preparation import ColourCode, Layout, Pair, cut_pairs
 from rsseg.io.cutting import CutReport
-from rsseg.io.listing import find_files
+from rsseg.io.listing import find_files, one_per_stem
 from rsseg.structures.draws import seeded_ranking
 
 __all__ = ["deepglobe_pairs", "prepare_deepglobe"]
@@ -32,9 +32,10 @@ def deepglobe_pairs(root: Path | str, val_percent: float = 20, seed: int = 0) ->
 
     Raises:
         FileNotFoundError: There are no labels, or a label has no image.
+        DataError: Two labels have one name.
     """
     labels = find_files(root, ["_mask.png"], "labels of DeepGlobe's land-cover training part")
-    found = {path.name.removesuffix("_mask.png"): path for path in labels}
+    found = {stem.removesuffix("_mask"): path for stem, path in one_per_stem(labels).items()}
     ranked = seeded_ranking(found, seed)
     val = set(ranked[: max(1, round(len(ranked) * val_percent / 100))])
     pairs = []

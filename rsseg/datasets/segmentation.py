@@ -13,7 +13,7 @@ from mmseg.registry import DATASETS
 
 from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.labels.converted import check_classes, manifest_source, read_tiles
-from rsseg.datasets.openearthmap.regions import load_regions, region_of
+from rsseg.datasets.openearthmap.regions import load_regions, region_files, region_of
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError
 from rsseg.io.names import match_names, read_names
@@ -234,9 +234,7 @@ class OpenEarthMapDataset(TableDataset):
         """One sample for each name in ``ann_file``, else in ``subset``, else for each labelled image."""
         root = Path(self.data_root or "")
         if not self.ann_file and self.subset is None:
-            images = [
-                path for path in sorted(root.glob("*/images/*.tif")) if not self.labels or _label_of(path).is_file()
-            ]
+            images = [path for path in region_files(root, "images") if not self.labels or _label_of(path).is_file()]
             return [self._row(path) for path in images]
         names = self._names(Path(self.ann_file or self.subset or ""))
         return [self._row(root / region_of(name) / "images" / f"{name}.tif") for name in names]

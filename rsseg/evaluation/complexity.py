@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.configs import read_config
-from rsseg.io.tables import read_csv
+from rsseg.io.tables import markdown_head, markdown_row, read_csv
 
 __all__ = ["Row", "build_for_counting", "count_multiply_adds", "count_parameters", "read_rows", "table_lines"]
 
@@ -133,8 +133,7 @@ def table_lines(rows: Sequence[Row], sizes: Sequence[int]) -> Iterator[str]:
     """
     columns = ["row", "config", "params (M)", "with paper's classes", "paper"]
     columns += [f"FLOPs (G) at {size}" for size in sizes] + ["paper"]
-    yield f"| {' | '.join(columns)} |"
-    yield "|" + " --- |" * 2 + " ---: |" * (len(columns) - 2)
+    yield from markdown_head(columns, left=2).splitlines()
     for row in rows:
         config = read_config(row.config)
         if "model" not in config:
@@ -148,4 +147,4 @@ def table_lines(rows: Sequence[Row], sizes: Sequence[int]) -> Iterator[str]:
         cells.append("" if row.params is None else f"{row.params:.2f}")
         cells += [f"{count_multiply_adds(model, (size, size)) / 1e9:.2f}" for size in sizes]
         cells.append("" if row.flops is None else f"{row.flops:.2f}")
-        yield f"| {' | '.join(cells)} |"
+        yield markdown_row(cells)

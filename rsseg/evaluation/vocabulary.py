@@ -13,6 +13,7 @@ from rsseg.io.configs import read_config
 from rsseg.io.files import locked
 from rsseg.io.jobs import Input, Job
 from rsseg.io.pixel_settings import share_pixels
+from rsseg.io.sums import sum_of
 from rsseg.io.tables import markdown_table, write_csv
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
     """
     path = Path(path)
     job, name = Job(path.parent, "scores", f".{path.name}.json"), f"{config} {checkpoint}"
-    inputs = {"config": Input(Path(config), config, always=True), "checkpoint": Input(Path(checkpoint), checkpoint)}
+    # the config with all that it inherits: a changed base is another config
+    digest = sum_of(read_config(config).pretty_text.encode()) if Path(config).is_file() else None
+    inputs = {"config": Input(Path(config), config, digest), "checkpoint": Input(Path(checkpoint), checkpoint)}
     job.claim({}, {name: inputs}, update=True, own=lambda item: item == name)
     with locked(path.parent):
         return _enter(path, config, checkpoint, scores, bool(job.redone))

@@ -6,7 +6,6 @@ tools, ``tools.log`` is what they said, and ``score.json``, written last, makes 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -28,6 +27,7 @@ from rsseg.io.configs import read_config
 from rsseg.io.files import locked, sha256_of
 from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
+from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json, write_json
 
 __all__ = ["FewLabels", "Init"]
@@ -154,7 +154,7 @@ class FewLabels:
             "tiles": len(tiles),
             "list_sha256": sha256_of(listing),
             "config": "/".join(Path(init.config).parts[-2:]),
-            "config_sha256": hashlib.sha256(config.encode()).hexdigest(),
+            "config_sha256": sum_of(config.encode()),
             "options": options,
             "tta": self.tta,
             **run_inputs(plain, options),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from rsseg.errors import UserError
 from rsseg.io.files import sha256_of
 from rsseg.io.jobs import Job
+from rsseg.io.sums import sum_of
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["run_inputs"]
@@ -74,4 +74,4 @@ def _code(record: Mapping[str, Any]) -> str:
         for name, states in record.get("items", {}).items()
     }
     text = json.dumps([record.get("depends"), items], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return sum_of(text.encode())[:32]

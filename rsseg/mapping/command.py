@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
 from rsseg.io.pixel_settings import check_raster
+from rsseg.io.sums import sum_of
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import SegmentorScorer, load_model, pixel_spec, table_name, views_of, window_of
 from rsseg.mapping.products import Products
@@ -75,7 +75,7 @@ def _about(
         words["mode"] = asked.mode
     return {
         "config": Path(args.config).name,
-        "config_sha256": hashlib.sha256(config.pretty_text.encode()).hexdigest(),
+        "config_sha256": sum_of(config.pretty_text.encode()),
         "checkpoint": Path(args.checkpoint).name,
         "checkpoint_sha256": sha256_of(Path(args.checkpoint).expanduser()),
         "head": args.head,

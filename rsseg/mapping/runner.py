@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.files import locked, remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
+from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import sync, write_cog, write_geotiff, write_overviews, write_png
@@ -98,7 +98,7 @@ class _Job:
 
     @property
     def code(self) -> str:
-        return hashlib.sha256(json.dumps(self.plan, sort_keys=True).encode()).hexdigest()[:16]
+        return sum_of(json.dumps(self.plan, sort_keys=True).encode())[:16]
 
 
 def map_raster(

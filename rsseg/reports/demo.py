@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.errors import JobError
+from rsseg.io.names import read_names
 from rsseg.io.tables import aligned
 from rsseg.metainfo import load_metainfo
 from rsseg.reports.comparison import comparison_panels, label_panels
@@ -143,7 +144,7 @@ class Demo:
             folders = {title: folder / "gray" for title, folder in gray.items()}
             label_panels(labelled[:_PANELS], folders, load_metainfo(name), out / f"labels_{name}")
         root = SCENES / "landcover"
-        regions = [(root / name.rpartition("_")[0], name) for name in (root / "test.txt").read_text().split()]
+        regions = [(root / name.rpartition("_")[0], name) for name in read_names(root / "test.txt")]
         samples = [(region / "images" / name, region / "labels" / name) for region, name in regions]
         runs = {title: WORK / f"{title}_test" / "maps" for title in RUNS}
         comparison_panels(samples, runs, load_metainfo("openearthmap"), out / "landcover")

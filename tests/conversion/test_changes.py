@@ -215,6 +215,29 @@ def test_images_of_one_name_in_two_folders(make_config: Make, tmp_path: Path) ->
     assert not (tmp_path / "other").exists()
 
 
+def test_images_of_one_name_have_ground_truth_of_their_own(make_config: Make, tmp_path: Path) -> None:
+    """Masks lie in one folder, so they are called as the outputs are: with the folders of the image."""
+    labels = _World(tmp_path / "mendable", "dota")
+    for i, part in enumerate("pq"):
+        _picture(labels.images / part / "a.png", i)
+        (labels.labels / part).mkdir()
+        (labels.labels / part / "a.txt").write_text("5 5 25 5 25 25 5 25 ship 0\n")
+    for stem in "abc":
+        (labels.images / f"{stem}.png").unlink()
+        (labels.labels / f"{stem}.txt").unlink()
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    truth = {"kind": "instance_png", "masks": str(masks)}
+    config = make_config(source=labels.source, predictor="truth", truth=truth, tiling=None)
+    for i, name in enumerate(["p__a", "q__a"]):
+        pixels = np.zeros((60, 100), np.uint8)
+        pixels[5:25, 5 : 15 + 10 * i] = 1
+        Image.fromarray(pixels).save(masks / f"{name}.png")
+    convert_labels(config)
+    painted = [np.asarray(Image.open(tmp_path / f"out/gray/{name}.png")) for name in ("p__a", "q__a")]
+    assert [int((values != 255).sum()) for values in painted] == [200, 400]
+
+
 def test_the_tool(make_config: Make, world: Path, tmp_path: Path, run_tool: Callable[..., Any]) -> None:
     path = tmp_path / "config.py"
     path.write_text("\n".join(f"{key} = {value!r}" for key, value in make_config().items()))

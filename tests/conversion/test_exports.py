@@ -1,6 +1,7 @@
 """Exports: what they hold, worked out by hand; round trips; going on after an interruption."""
 
 import json
+import os
 import pickle
 import re
 from collections.abc import Callable
@@ -254,6 +255,33 @@ def test_mended_labels_are_an_error_and_an_update_is_a_fresh_export(
     export_labels(tmp_path / "out", formats, tmp_path / "fresh")
     assert _files(tmp_path / "sent") == _files(tmp_path / "fresh")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_a_released_set_that_was_mended_is_an_error(converted: Path, tmp_path: Path) -> None:
+    release, formats = tmp_path / "release", ["color", "coco"]
+    export_labels(converted, ["pkl"], release)
+
+    def export(name: str, **options: Any) -> Any:
+        return export_labels(release, formats, tmp_path / name, converted / "images", "sota", **options)
+
+    export("sent")
+    kept = (tmp_path / "sent/color/P0001__0_0.png").stat().st_mtime_ns
+    labels, pickled = release / "gray/P0004__0_0.png", release / "ins/P0002__0_0.pkl"
+    before = labels.stat()
+    pixels = np.asarray(Image.open(labels)).copy()
+    pixels[0, 0] = 3
+    Image.fromarray(pixels).save(labels)
+    os.utime(labels, ns=(before.st_atime_ns, before.st_mtime_ns))
+    pickled.write_bytes(pickle.dumps(pickle.loads(pickled.read_bytes())[:1]))
+    for own in ("color", "coco"):
+        with pytest.raises(JobError, match=rf"{own} of a conversion made from .* 2 tiles changed \(P0002__0_0, P0004"):
+            export_labels(release, [own], tmp_path / "sent", converted / "images", "sota")
+    export("sent", update=True)
+    export("fresh")
+    assert _files(tmp_path / "sent") == _files(tmp_path / "fresh")
+    assert (tmp_path / "sent/color/P0001__0_0.png").stat().st_mtime_ns == kept
+    export("sent", overwrite=True)
+    assert _files(tmp_path / "sent") == _files(tmp_path / "fresh")
 
 
 def test_a_new_split_needs_no_new_masks(make_config: Make, tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from rsseg.datasets import TableDataset
 from rsseg.datasets.deepglobe import deepglobe_pairs, prepare_deepglobe
+from rsseg.errors import DataError, JobError
 from rsseg.metainfo import load_metainfo
 
 
@@ -62,3 +65,26 @@ def test_a_real_image(samples, tmp_path, run_tool):
     expected = {"urban land": 0, "agriculture land": 1491420, "rangeland": 3013524, "forest land": 102792}
     assert counted == expected | {"water": 931980, "barren land": 20660}
     assert pixels[255] == 432328
+
+
+def test_two_labels_of_one_name_are_named(tmp_path):
+    for part in ("a", "b"):
+        write_archive(tmp_path / part, ["7"], np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(DataError, match=r"a/7_mask\.png and .*b/7_mask\.png have the same name '7_mask'"):
+        deepglobe_pairs(tmp_path)
+
+
+def test_labels_of_equal_size_and_time_are_compared_by_content(tmp_path):
+    labels = np.full((2, 2, 3), 255, np.uint8)
+    root = write_archive(tmp_path / "land", ["7", "8"], labels)
+    prepare_deepglobe(deepglobe_pairs(root), tmp_path / "out")
+    path = root / "7_mask.png"
+    before = path.stat()
+    Image.fromarray(labels * np.array([1, 1, 0], np.uint8)).save(path)
+    with path.open("ab") as file:  # what follows the picture does not count
+        file.truncate(max(before.st_size, path.stat().st_size))
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(JobError, match=r"1 label file changed \(7_mask\.png\)"):
+        prepare_deepglobe(deepglobe_pairs(root), tmp_path / "out")
+    assert prepare_deepglobe(deepglobe_pairs(root), tmp_path / "out", update=True).written == 1

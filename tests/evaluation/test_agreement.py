@@ -93,7 +93,7 @@ def test_every_form_of_list_is_taken(hands, form):
     assert (found.names, found.equal) == (["a"], 3 / 4)
     (hands[0].path.parent / "names.txt").write_text(f"\ufeff{form.format('a')}\r\n\r\n")
     assert compare_folders(*hands, names=hands[0].path.parent / "names.txt").names == ["a"]
-    with pytest.raises(ValueError, match="mean the same common file"):
+    with pytest.raises(ValueError, match="name the same common file"):
         compare_folders(*hands, names=[form.format("a"), form.format("a")])
 
 

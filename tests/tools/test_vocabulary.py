@@ -173,6 +173,16 @@ def test_scores_of_another_checkpoint_do_not_stay(tmp_path):
     assert keep_scores(path, "a.py", str(checkpoint), {"flair": 40}) == {"flair": 40, "fast": 30}
 
 
+def test_scores_of_a_config_whose_base_has_changed_do_not_stay(tmp_path):
+    path, config = tmp_path / "table.csv", tmp_path / "leaf.py"
+    (tmp_path / "base.py").write_text("model = dict(depth=1)\n")
+    config.write_text("_base_ = 'base.py'\n")
+    keep_scores(path, str(config), "1.pth", {"flair": 10})
+    assert keep_scores(path, str(config), "1.pth", {"fast": 20}) == {"flair": 10, "fast": 20}
+    (tmp_path / "base.py").write_text("model = dict(depth=2)\n")
+    assert keep_scores(path, str(config), "1.pth", {"fast": 30}) == {"fast": 30}
+
+
 def test_a_set_brings_its_words(repo):
     bases = repo / "configs/_base_/datasets"
     configs = vocabulary_configs(str(repo / "configs/landdiscover/gsnet_vitb16.py"), bases, ["fast"], ["fast=/disks/x"])

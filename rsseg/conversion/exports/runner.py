@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,10 +16,11 @@ from rsseg.conversion.exports.coco import write_coco
 from rsseg.conversion.exports.formats import ColourExport, Export, PickleExport, YoloExport, write_file
 from rsseg.datasets.labels import LabelledSet, LabelledTile, open_labels
 from rsseg.errors import ConfigError
-from rsseg.io.files import Writer, remove_abandoned
+from rsseg.io.files import Writer, remove_abandoned, sha256_of
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.output_names import outputs_by_item
 from rsseg.io.progress import Progress
+from rsseg.io.sums import sum_of
 from rsseg.io.tables import aligned
 
 __all__ = ["FORMATS", "Exported", "export_labels", "export_summary"]
@@ -116,28 +116,28 @@ def _claim(
     manifest = source.manifest or {}
     config = {key: value for key, value in manifest.get("config", {}).items() if key != "split"}
     depends = {"config": config, "predictor": manifest.get("predictor"), "class_table": source.table.rows}
-    digests = _digests(source) if exports and source.manifest else {}
+    digests = _digests(source) if exports or (coco and source.manifest is None) else {}
     items = {name: {"tile": Input(source.root, name, digest)} for name, digest in digests.items()}
-    outputs: dict[str, Callable[[], Mapping[str, Sequence[Path]]]] = {
-        name: partial(outputs_by_item, export.folders) for name, export in exports.items()
-    }
-    if coco and source.manifest is None:
-        outputs["coco"] = lambda: {path.name: [path] for path in [folder / "instances.json"] if path.exists()}
-    for name, files in outputs.items():
+    outputs = {name: Outputs.existing(partial(outputs_by_item, export.folders)) for name, export in exports.items()}
+    if coco and source.manifest is None:  # one file of all tiles
+        path, first = folder / "instances.json", next(iter(items), "")
+        outputs["coco"] = Outputs(lambda: {first: [path]} if path.exists() else {}, lambda _: path.exists(), [path])
+    for name, found in outputs.items():
         job = Job(folder, f"{name} of a conversion", f".export.{name}.json", "use --overwrite, or choose another --out")
         if overwrite:
             job.path.unlink(missing_ok=True)
-            for path in (path for own in files().values() for path in own):
-                path.unlink()
-        job.claim(depends, items if name != "coco" else {}, Outputs.existing(files), update)
+            for path in (path for own in found.files().values() for path in own):
+                path.unlink(missing_ok=True)
+        job.claim(depends, items, found, update or overwrite)
 
 
 def _digests(source: LabelledSet) -> dict[str, str]:
-    """Hash of each tile's instances; those of a released set never change."""
+    """Hash of each tile's instances; of a released set also of its label map, which a conversion makes itself."""
     progress = Progress(len(source), "read", unit="tile")
     found = {}
     for tile in source:
-        found[tile.name] = hashlib.sha256(repr((tile.size, tile.instances)).encode()).hexdigest()[:32]
+        labels = sha256_of(tile.labels) if source.manifest is None else ""
+        found[tile.name] = sum_of(f"{(tile.size, tile.instances)!r}{labels}".encode())[:32]
         progress.step()
     progress.close()
     return found

@@ -16,6 +16,7 @@ from rsseg.datasets.checking.pixels import Transform, build_loaders
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.labels import read_labels
+from rsseg.io.listing import find_files
 from rsseg.metainfo import IGNORE, load_metainfo
 
 __all__ = ["SPLITS", "UNKNOWN", "Part", "open_parts"]
@@ -178,5 +179,5 @@ def _stray(dataset: Any, rows: list[dict[str, Any]]) -> list[Path]:
     if not folder or not by_folder or Path(dataset.ann_file or "").is_file() or dataset._indices is not None:
         return []
     asked = {Path(row["seg_map_path"]) for row in rows if "seg_map_path" in row}
-    found = sorted(path for path in Path(folder).rglob("*") if path.name.endswith(dataset.seg_map_suffix))
+    found = find_files(folder, [dataset.seg_map_suffix], "label files", empty=True)
     return [path for path in found if path not in asked]

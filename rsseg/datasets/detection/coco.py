@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from rsseg.datasets.detection.values import (
     settle,
 )
 from rsseg.io.coco import read_sections
+from rsseg.io.sums import sum_of
 from rsseg.metainfo import ClassTable
 
 __all__ = ["CocoDetections", "read_coco"]
@@ -107,7 +107,7 @@ def _digest(image: _Image, rows: list[Row], categories: dict[Any, str]) -> str:
         else row
         for row in rows
     ]
-    return hashlib.sha256(json.dumps([image, own], sort_keys=True).encode()).hexdigest()[:32]
+    return sum_of(json.dumps([image, own], sort_keys=True).encode())[:32]
 
 
 def _gather(

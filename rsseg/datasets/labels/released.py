@@ -27,6 +27,7 @@ import numpy as np
 from rsseg.datasets.labels.pickles import PickledObject, read_objects
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.listing import find_files, one_per_stem
 from rsseg.io.names import read_names
 from rsseg.io.rasters import image_size
 from rsseg.metainfo import ClassTable, load_metainfo
@@ -38,7 +39,6 @@ __all__ = ["ReleasedSet"]
 
 _TABLES = {"dotav2*": "sota", "sota": "sota", "dior": "sior", "sior": "sior", "fair1m*": "fast", "fast": "fast"}
 _LISTS = {"train.txt": "train", "valid.txt": "val", "val.txt": "val"}
-_SUFFIXES = (".png", ".jpg", ".tif")
 _TILE = re.compile(r"(.+)_\d{4}")
 """Names of tiles: BboxToolkit appends the window's number to the scene's name."""
 
@@ -72,7 +72,8 @@ class ReleasedSet(LabelledSet):
     @cached_property
     def names(self) -> list[str]:
         """Stems of all label maps, sorted."""
-        return sorted(path.stem for path in (self._labels / "gray").glob("*.png"))
+        found = find_files(self._labels / "gray", [".png"], "label maps", recursive=False, empty=True)
+        return sorted(path.stem for path in found)
 
     def names_of(self, split: str) -> list[str]:
         """Stems of a split, ``train`` or ``val``, in the order of its list.
@@ -98,14 +99,22 @@ class ReleasedSet(LabelledSet):
 
     def image_path(self, name: str) -> Path | None:
         """The image of a tile, where there is one."""
-        places = (folder / f"{name}{suffix}" for folder in self._images for suffix in _SUFFIXES)
-        return next((path for path in places if path.is_file()), None)
+        return self._pictures.get(name)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Path]:
+        """Images by stem; of two folders that hold one, the first counts."""
+        found: dict[str, Path] = {}
+        for folder in reversed(self._images):
+            found |= one_per_stem(find_files(folder, recursive=False, empty=True))
+        return found
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __iter__(self) -> Iterator[LabelledTile]:
-        pickles = {path.stem for path in (self._labels / "ins").glob("*.pkl")}
+        found = find_files(self._labels / "ins", [".pkl"], "pickles", recursive=False, empty=True)
+        pickles = {path.stem for path in found}
         for name in sorted(pickles.symmetric_difference(self.names)):
             kinds = ("gray", "ins") if name in pickles else ("ins", "gray")
             raise FileNotFoundError(f"{self._labels}: {name} is in {kinds[1]}/ but not in {kinds[0]}/; unpack it again")

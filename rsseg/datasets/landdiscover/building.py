@@ -156,7 +156,7 @@ def _claim(out: Path, copy: bool, items: Sequence[Item], given: set[str], update
     inputs = {
         _name(item): {
             "image": Input(item.image, item.image.name, hashed=False),
-            "labels": Input(item.label, item.label.name, hashed=False),
+            "labels": Input(item.label, item.label.name, always=True),
         }
         for item in items
     }

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_of
+from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_files, region_of
 from rsseg.datasets.openearthmap.splits import Split
 from rsseg.errors import DataError
 from rsseg.io.names import check_same, read_names, unique_names, write_names
@@ -50,7 +50,7 @@ def labelled_images(root: Path | str) -> list[Path]:
     Raises:
         FileNotFoundError: There are none.
     """
-    labels = sorted(Path(root).glob("*/labels/*.tif"))
+    labels = region_files(root, "labels")
     found = [path for path in labels if (path.parents[1] / "images" / path.name).is_file()]
     if not found:
         raise FileNotFoundError(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsseg.errors import DataError
+from rsseg.io.listing import find_files
 
-__all__ = ["CONTINENTS", "Region", "load_regions", "region_of"]
+__all__ = ["CONTINENTS", "Region", "load_regions", "region_files", "region_of"]
 
 CONTINENTS = {
     "AF": "Africa",
@@ -65,6 +66,18 @@ def load_regions() -> dict[str, Region]:
             )
             for row in csv.DictReader(file)
         }
+
+
+def region_files(root: Path | str, kind: str) -> list[Path]:
+    """The files ``<region>/<kind>/<name>.tif`` below ``root``, in the order of their paths; none where it is not there.
+
+    Args:
+        root: Folder of the unpacked release.
+        kind: ``images`` or ``labels``.
+    """
+    root = Path(root)
+    found = find_files(root, [".tif"], kind, empty=True) if root.is_dir() else []
+    return [path for path in found if path.parent.name == kind and path.parents[2] == root]
 
 
 def region_of(name: str) -> str:

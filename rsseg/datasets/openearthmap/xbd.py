@@ -22,6 +22,7 @@ from rsseg.datasets.detection import read_image
 from rsseg.datasets.openearthmap.regions import region_of
 from rsseg.errors import DataError, UserError
 from rsseg.io.files import remove_abandoned, replacing
+from rsseg.io.listing import find_files, walk_files
 from rsseg.io.names import read_lines, unique_names
 from rsseg.io.progress import Progress
 from rsseg.io.rasters import open_dataset
@@ -105,13 +106,13 @@ def fill_xbd(root: Path | str, xbd: Path | str, workers: int = os.cpu_count() or
 
     Raises:
         FileNotFoundError: ``xbd_files.csv`` or the xBD folder is missing.
-        ValueError: As for :func:`read_pairs`.
+        DataError: As for :func:`read_pairs`, or two images of xBD have one name.
         OSError: An image cannot be written; the message names it.
     """
     if not Path(xbd).is_dir():
         raise FileNotFoundError(f"{xbd}: no such folder; unpack xBD's images there")
     pairs = read_pairs(root)
-    sources = _sources(Path(xbd))
+    sources = _sources(Path(xbd), {name for name, _ in pairs})
     folders = [Path(root) / region_of(name) for _, name in pairs]
     for folder in {folder / "images" for folder in folders}:
         if not dry:
@@ -136,15 +137,25 @@ def fill_xbd(root: Path | str, xbd: Path | str, workers: int = os.cpu_count() or
     return out
 
 
-def _sources(xbd: Path) -> dict[str, Path]:
-    """xBD's images by name; of several with the same name, such as masks, that in a folder ``images``."""
-    found = sorted(xbd.rglob(f"*{_ENDING}"), key=lambda path: (path.parent.name != "images", path))
-    return {path.name: path for path in reversed(found)}
+def _sources(xbd: Path, wanted: set[str]) -> dict[str, Path]:
+    """Those of xBD's images that are wanted, by name; of files of one name, such as masks, that in ``images``."""
+    found: dict[str, list[Path]] = {}
+    for path in find_files(xbd, [_ENDING], "images of xBD", empty=True):
+        if path.name in wanted:
+            found.setdefault(path.name, []).append(path)
+    chosen = {}
+    for name, same in found.items():
+        likely = [path for path in same if path.parent.name == "images"] or same
+        if len(likely) > 1:
+            raise DataError(f"{likely[0]} and {likely[1]} have the same name {name!r}; rename or remove one")
+        chosen[name] = likely[0]
+    return chosen
 
 
 def _other_suffixes(xbd: Path) -> list[Path]:
     """Images as xBD calls them, but no PNGs."""
-    return [path for path in sorted(xbd.rglob(f"*{_ENDING.removesuffix('.png')}.*")) if path.suffix != ".png"]
+    start = _ENDING.removesuffix(".png")
+    return sorted(path for path in walk_files(xbd) if path.stem.endswith(start) and path.suffix not in ("", ".png"))
 
 
 def _fill(folder: Path, name: str, source: Path | None, dry: bool) -> tuple[str, str, bool]:

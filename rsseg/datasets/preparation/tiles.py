@@ -177,7 +177,7 @@ def _claim(out: Path, layout: Layout, code: ColourCode, pairs: Sequence[Pair], u
     items = {
         _item(pair): {
             "image": Input(pair.image, pair.image.name, hashed=False),
-            "labels": Input(pair.label, pair.label.name, hashed=False),
+            "labels": Input(pair.label, pair.label.name, always=True),
         }
         for pair in pairs
     }

@@ -11,6 +11,7 @@ from PIL import Image
 from rasterio import Affine
 
 from rsseg.datasets.openearthmap import fill_xbd, read_pairs
+from rsseg.errors import DataError
 
 PLACE = Affine(4.5e-6, 0, -95.5, 0, -4.5e-6, 29.5)
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
@@ -131,3 +132,17 @@ def test_a_real_image_comes_out_as_released(samples, tmp_path):
     with rasterio.open(root / "houston" / "images" / "houston_16.tif") as made:
         np.testing.assert_array_equal(made.read(), pixels)
         assert (made.crs, made.transform) == place
+
+
+def test_two_images_of_one_name_are_named_before_the_work(release):
+    root, xbd = release
+    name = "hurricane-harvey_1_pre_disaster.png"
+    other = xbd / "hold" / "images" / name
+    other.parent.mkdir(parents=True)
+    Image.fromarray(PIXELS[::-1].copy()).save(other)
+    with pytest.raises(DataError, match=rf"hold/images/{name} and .*train/images/{name} have the same name"):
+        fill_xbd(root, xbd)
+    assert not list(root.rglob("images"))
+    other.with_name("other_1_pre_disaster.png").symlink_to(other)  # what nobody asks for may be there twice
+    other.unlink()
+    assert fill_xbd(root, xbd).counts["written"] == 2

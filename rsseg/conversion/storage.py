@@ -64,17 +64,31 @@ def encode_labels(labels: NDArray[np.uint8], table: ClassTable) -> bytes:
 
 
 def encode_image(image: NDArray[Any]) -> bytes:
-    """PNG of an image (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
+    """PNG of an image (H, W), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
 
     Raises:
         ValueError: PNG cannot hold such an image.
     """
-    if image.dtype not in (np.uint8, np.uint16) or image.shape[2:] not in ((), (3,), (4,)):
+    if image.dtype not in (np.uint8, np.uint16) or image.shape[2:] not in ((), (2,), (3,), (4,)):
         raise ConfigError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
+    if image.shape[2:] == (2,):
+        return _encode_grey_alpha(image)
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     data: NDArray[np.uint8] = cv2.imencode(".png", image, _PNG)[1]
     return data.tobytes()
+
+
+def _encode_grey_alpha(image: NDArray[Any]) -> bytes:
+    """PNG of (H, W, 2), which OpenCV does not write."""
+    from rasterio.io import MemoryFile
+
+    height, width, _ = image.shape
+    profile = {"driver": "PNG", "count": 2, "height": height, "width": width, "dtype": image.dtype.name}
+    with MemoryFile(ext=".png") as file:
+        with file.open(**profile) as picture:
+            picture.write(np.moveaxis(image, -1, 0))
+        return bytes(file.getbuffer())
 
 
 def _tag(owner: str) -> str:

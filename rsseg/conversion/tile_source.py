@@ -24,7 +24,10 @@ __all__ = ["TileSource"]
 
 
 class TileSource:
-    """What of an image goes into its tiles: palette indices, one grey band, or red, green, blue and perhaps alpha.
+    """What of an image goes into its tiles: palette indices, or one grey band or red, green, blue, perhaps with alpha.
+
+    Alpha is the file's own; where a file marks pixels as not valid by other means (nodata, masks, NaN), tiles that have
+    such pixels get an alpha band, 0 there, so that whoever reads the tiles sees the same.
 
     Args:
         path: The image.
@@ -49,29 +52,32 @@ class TileSource:
             return
         bands, alpha = _bands_of_tiles(found.colours, spec, str(path))
         kinds = {found.dtypes[band - 1] for band in bands}
-        if spec.value_range is None and kinds in ({"uint8"}, {"uint16"}):  # which a PNG holds as they are
-            spec = PixelSpec((*bands, *alpha), RAW)
-        else:
-            spec = PixelSpec(bands, spec.value_range)
-        self._alpha = bool(alpha) and spec.value_range != RAW
-        self._raster = Raster(path, spec)
+        stored = spec.value_range is None and kinds in ({"uint8"}, {"uint16"})  # which a PNG holds as they are
+        copied = stored and found.masked == ("alpha",) and bool(alpha)  # with all degrees of transparency
+        self._own_alpha = bool(alpha)
+        self._adds_alpha = not copied and bool(found.masked or any(kind.startswith("float") for kind in kinds))
+        ends = RAW if stored and kinds == {"uint16"} else spec.value_range  # the reader refuses less than 8 bits
+        self._raster = Raster(path, PixelSpec((*bands, *alpha) if copied else bands, ends))
 
     def read(self, top: int, bottom: int) -> NDArray[Any]:
-        """Rows (bottom - top, W) or (bottom - top, W, 3 or 4), uint8 or uint16."""
+        """Rows (bottom - top, W) or (bottom - top, W, 2 to 4), uint8 or uint16."""
         width = self.size[1]
         if self._file is not None:
             return read_stored(self._file, 1, Window(0, top, width, bottom - top))
         pixels, valid = self._raster.read(0, top, width, bottom)
-        if self._raster.spec.value_range != RAW:
+        if pixels.dtype not in (np.uint8, np.uint16):
             pixels = np.rint(pixels if valid is None else np.where(valid, pixels, 0)).astype(np.uint8)
-        if self._alpha:
+        if self._adds_alpha:
             opaque = np.ones(pixels.shape[1:], bool) if valid is None else valid
-            pixels = np.concatenate([pixels, np.where(opaque, 255, 0).astype(np.uint8)[None]])
+            full = np.iinfo(pixels.dtype).max
+            pixels = np.concatenate([pixels, np.where(opaque, full, 0).astype(pixels.dtype)[None]])
         return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
 
     def encode(self, pixels: NDArray[Any]) -> bytes:
         """A tile as PNG."""
         if self.palette is None:
+            if self._adds_alpha and not self._own_alpha and pixels[..., -1].all():
+                pixels = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :-1]
             return encode_image(np.ascontiguousarray(pixels))
         buffer = io.BytesIO()
         indexed(np.ascontiguousarray(pixels), self.palette).save(buffer, format="PNG")
@@ -89,4 +95,4 @@ def _bands_of_tiles(colours: Sequence[str], spec: PixelSpec, where: str) -> tupl
     kinds = [ColorInterp[name] for name in colours]
     bands = choose_bands(kinds, spec, where)
     alpha = alpha_band(kinds, bands)
-    return bands, () if alpha is None or len(bands) == 1 else (alpha,)
+    return bands, () if alpha is None else (alpha,)

@@ -45,10 +45,10 @@ def cut_images(
     """Cut all images of a folder (and its sub-folders) into PNG tiles ``<stem>__<x>_<y>.png``.
 
     A tile holds what the file calls red, green and blue, and alpha where it has that; a single band stays grey, a
-    palette is kept.  8 and 16 bits stay as they are, all other numbers need a declared range, which gives 8 bits.
-    Georeferencing is not kept.  A tile that exists is whole and is not written again, so a killed run goes on where it
-    stopped; images that have changed since are an error.  Where several images have one stem, the names of their tiles
-    begin with their folders, ``<folder>__<stem>__<x>_<y>.png``.
+    palette is kept; pixels that are not valid are transparent.  8 and 16 bits stay as they are, all other numbers need
+    a declared range, which gives 8 bits.  Georeferencing is not kept.  A tile that exists is whole and is not written
+    again, so a killed run goes on where it stopped; images that have changed since are an error.  Where several images
+    have one stem, the names of their tiles begin with their folders, ``<folder>__<stem>__<x>_<y>.png``.
 
     Args:
         images: Folder of images.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rsseg.engine import check_finite, check_statistics, load_pretrained
 from rsseg.errors import ConfigError
 from rsseg.io.bands import PixelSpec
-from rsseg.io.pixel_settings import declared_spec, merge_specs, share_pixels
+from rsseg.io.pixel_settings import declared_spec, merge_specs, share_pixels, spec_of
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["SegmentorScorer", "class_table", "load_model", "pixel_spec", "table_name", "views_of", "window_of"]
@@ -48,7 +48,8 @@ def load_model(config: Config, checkpoint: str, device: str, trust: bool = False
 def pixel_spec(requested: PixelSpec, config: Config, model: Any, meta: dict[str, Any], checkpoint: str) -> PixelSpec:
     """Bands and range of values that a map is made from: as requested, else as the model was trained.
 
-    What the model was trained with is kept in its checkpoint; where it is not, the config's training set says it.
+    What the model was trained with is kept in its checkpoint; where it is not, the config says it: by its training set,
+    else by its test set, else by its variables ``bands`` and ``value_range``.
 
     Args:
         requested: What the user says.
@@ -65,7 +66,8 @@ def pixel_spec(requested: PixelSpec, config: Config, model: Any, meta: dict[str,
     if kept:
         return merge_specs(requested, kept, "the command (--bands, --range)", checkpoint)
     share_pixels(config._cfg_dict)
-    declared = declared_spec(config.get("train_dataloader")) or PixelSpec()
+    loaders = (declared_spec(config.get(f"{split}_dataloader")) for split in ("train", "test"))
+    declared = next((spec for spec in loaders if spec is not None), None) or spec_of(config)
     return PixelSpec(requested.bands or declared.bands, requested.value_range or declared.value_range)
 
 

@@ -22,6 +22,8 @@ from rsseg.conversion import tiling
 from rsseg.conversion.tiling import cut_images
 from rsseg.errors import ConfigError, JobError
 from rsseg.io.bands import PixelSpec
+from rsseg.io.description import describe_raster
+from rsseg.io.rasters import read_image
 
 # 50 x 70 in tiles of 32 with 8 in common: columns at 0, 24, 38, rows at 0, 18.
 RGBA = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
@@ -269,3 +271,50 @@ def test_images_of_one_name_in_two_folders(tmp_path: Path) -> None:
         _write(tmp_path / "in" / folder / "0001.png", _pixels((30, 30, 3)))
     cut_images(tmp_path / "in", tmp_path / "out", 32)
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a__0001__0_0.png", "b__0001__0_0.png"]
+
+
+def test_tiles_keep_which_pixels_are_valid(tmp_path: Path) -> None:
+    """Nodata, a mask and NaN become an alpha band of the tiles that have such pixels, and of no others."""
+    rgb = _pixels((32, 64, 3)) // 2 + 1
+    hole = rgb.copy()
+    hole[:4, :8] = 0
+    _write(tmp_path / "in/nodata.tif", hole, nodata=0)
+    _write(tmp_path / "in/mask.tif", rgb)
+    with rasterio.open(tmp_path / "in/mask.tif", "r+") as raster:
+        raster.write_mask(hole.any(-1))
+    _write(tmp_path / "in/deep.tif", hole.astype(np.uint16) * 100, nodata=0)
+    _write(tmp_path / "in/grey.tif", hole[..., 0], nodata=0)
+    _write(tmp_path / "in/grey16.tif", hole[..., 0].astype(np.uint16) * 100, nodata=0)
+    _write(tmp_path / "in/la.png", np.dstack([rgb[..., 0], hole[..., 0]]))
+    holes = np.where(hole.any(-1, keepdims=True), hole, np.nan).astype(np.float32)
+    _write(tmp_path / "floats/nan.tif", holes)
+    assert cut_images(tmp_path / "in", tmp_path / "out", 32, spec=PixelSpec()).failures == [
+        f"{tmp_path / 'in/la.png'}: does not say which of its bands are red, green and blue (gray, alpha); declare "
+        "them, for a grey file --bands 1,1,1 of a tool, bands=(1, 1, 1) in a config"
+    ]
+    cut_images(tmp_path / "floats", tmp_path / "ranged", 32, spec=PixelSpec(None, (0, 255)))
+    (tmp_path / "la").mkdir()
+    shutil.move(tmp_path / "in/la.png", tmp_path / "la")
+    cut_images(tmp_path / "la", tmp_path / "one", 32, spec=PixelSpec((1,)))
+    valid = np.ones((32, 32), bool)
+    valid[:4, :8] = False  # 32 pixels
+    colours = {"out/nodata": hole, "out/mask": rgb, "out/deep": hole * 100.0, "ranged/nan": hole, "out/grey": hole,
+               "out/grey16": hole * 100.0, "one/la": rgb}  # fmt: skip
+    for name, pixels in colours.items():
+        bands, count = ((1,), 1) if "/g" in name or "/l" in name else (None, 3)
+        spec = PixelSpec(bands, "raw")
+        found, known = read_image(tmp_path / f"{name}__0_0.png", spec)
+        assert np.array_equal(found, pixels[:, :32, :count]), name
+        assert known is not None and np.array_equal(known, valid), name
+        found, known = read_image(tmp_path / f"{name}__32_0.png", spec)
+        assert np.array_equal(found, pixels[:, 32:, :count]) and known is None, name
+        bands_of = len(describe_raster(tmp_path / f"{name}__32_0.png").colours)
+        assert bands_of == (2 if name == "one/la" else count), name  # its own alpha stays
+
+
+def test_numbers_of_less_than_8_bits_need_a_range(tmp_path: Path) -> None:
+    _write(tmp_path / "in/a.tif", _pixels((32, 32, 3)) // 16, nbits=4)
+    failure = cut_images(tmp_path / "in", tmp_path / "none", 32).failures[0]
+    assert "a.tif: holds 4-bit numbers, 0 to 15; declare that range: --range 0,15" in failure
+    cut_images(tmp_path / "in", tmp_path / "out", 32, spec=PixelSpec(None, (0, 15)))
+    assert np.array_equal(_raw(tmp_path / "out/a__0_0.png"), _pixels((32, 32, 3)) // 16 * 17)

@@ -208,3 +208,16 @@ def test_training_keeps_bands_range_mean_and_std_and_refuses_what_does_not_fit(t
     cfg.train_dataloader.dataset.pipeline.insert(1, dict(type="PhotoMetricDistortion"))
     with pytest.raises(ConfigError, match="PhotoMetricDistortion works on three bands of 8 bits only"):
         Runner.from_cfg(cfg).train()
+
+
+def test_a_map_reads_what_the_config_declares_where_the_checkpoint_keeps_nothing(tmp_path):
+    expected = tile(tmp_path, "4 bands")
+    cfg = setting(tmp_path, "4 bands", 4)
+    state = torch.load(tmp_path / "model.pth")["state_dict"]
+    torch.save({"state_dict": state, "meta": {}}, tmp_path / "model.pth")
+    declared = dict(bands=(1, 2, 3, 4), value_range=(0, 10000))
+    test_set = cfg.test_dataloader
+    train_set = {**test_set, "sampler": dict(type="InfiniteSampler")}
+    for parts in (dict(), dict(test_dataloader=test_set), dict(train_dataloader=train_set)):
+        Config(dict(default_scope="mmseg", model=cfg.model, **declared, **parts)).dump(tmp_path / "config.py")
+        np.testing.assert_array_equal(make_map(tmp_path, "--classes", str(tmp_path / "table.json")), expected)

@@ -76,15 +76,15 @@ class BandStatistics:
 
     Attributes:
         count: Valid pixels.
-        total: (C,) float64 sum of the values.
-        squares: (C,) float64 sum of their squares.
+        mean: (C,) float64 mean of the values.
+        squares: (C,) float64 sum of the squares of what they differ from it.
         low: (C,) smallest value.
         high: (C,) largest value.
         top: (C,) largest 99.9th percentile of an image.
     """
 
     count: int = 0
-    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     low: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     high: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
@@ -99,27 +99,25 @@ class BandStatistics:
         exact = values.astype(np.float64)
         few = values[:: max(1, len(values) // _SAMPLES)]
         tops = np.percentile(few.astype(np.float64), 99.9, axis=0)
-        return cls(len(values), exact.sum(0), (exact**2).sum(0), exact.min(0), exact.max(0), tops)
+        mean = exact.mean(0)
+        return cls(len(values), mean, ((exact - mean) ** 2).sum(0), exact.min(0), exact.max(0), tops)
 
     def add(self, other: BandStatistics) -> None:
         """Add another image; one with another number of bands is left out."""
         if not self.count:
             self.__dict__.update(other.__dict__)
-        elif other.count and len(other.total) == len(self.total):
-            self.count += other.count
-            self.total, self.squares = self.total + other.total, self.squares + other.squares
+        elif other.count and len(other.mean) == len(self.mean):
+            count, apart = self.count + other.count, other.mean - self.mean
+            self.squares = self.squares + other.squares + apart**2 * (self.count * other.count / count)
+            self.mean = self.mean + apart * (other.count / count)
+            self.count = count
             self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
             self.top = np.maximum(self.top, other.top)
 
     @property
-    def mean(self) -> NDArray[np.float64]:
-        """(C,) mean of the valid pixels."""
-        return self.total / max(self.count, 1)
-
-    @property
     def std(self) -> NDArray[np.float64]:
         """(C,) standard deviation of the valid pixels."""
-        return np.sqrt(np.maximum(self.squares / max(self.count, 1) - self.mean**2, 0))
+        return np.asarray(np.sqrt(self.squares / max(self.count, 1)))
 
 
 @dataclass
@@ -275,7 +273,7 @@ class PixelTally:
 def far_off(tally: PixelTally, mean: Sequence[float], std: Sequence[float]) -> bool:
     """Whether images normalised by a preprocessor's mean and deviation are far from mean 0 and deviation 1."""
     own = tally.statistics
-    if not own.count or len(own.total) != len(mean) or not all(std):
+    if not own.count or len(own.mean) != len(mean) or not all(std):
         return False
     shift, scale = (own.mean - mean) / std, own.std / std
     return bool((abs(shift) > _SHIFT).any() or (scale > _SCALE).any() or (scale < 1 / _SCALE).any())

@@ -49,7 +49,7 @@ def _images(tallies: Sequence[Tally]) -> list[str]:
         if found.count:
             share = 100 * (1 - found.count / max(seen.pixels, 1))
             bands = tally.part.spec.bands if tally.part.spec is not None else None
-            names = [f"band {band}" for band in bands or ()] or _names(len(found.total))
+            names = [f"band {band}" for band in bands or ()] or _names(len(found.mean))
             rows = zip(names, found.mean, found.std, found.low, found.high, strict=True)
             texts = (f"{name} {mean:.1f} +- {std:.1f} ({low:g}..{high:g})" for name, mean, std, low, high in rows)
             lines.append(f"    {split}: as the model sees them, mean +- deviation: {'; '.join(texts)}; "

@@ -13,6 +13,7 @@ from PIL import Image
 from rasterio.enums import ColorInterp as C
 
 from rsseg.datasets.checking.check import Check, check_config
+from rsseg.datasets.checking.pixels import BandStatistics
 from rsseg.datasets.checking.table import describe
 from rsseg.io.pixel_settings import share_pixels
 
@@ -175,3 +176,13 @@ def test_labels_are_loaded_as_training_loads_them(tmp_path: Path) -> None:
     (text,) = check.problems["train: label cannot be loaded"]
     assert "0.png" in text
     assert not check_config(config(tmp_path, [OURS[0], dict(type="LoadAnnotations")]), 1).problems
+
+
+def test_the_deviation_of_large_numbers_keeps_its_digits() -> None:
+    """0..127 has the mean 63.5 and the variance (128**2 - 1) / 12 = 1365.25, whatever is added."""
+    values = np.arange(128.0) + 1e12
+    found = BandStatistics.of(values[:32].reshape(4, 8, 1), None)
+    found.add(BandStatistics())
+    found.add(BandStatistics.of(values[32:].reshape(8, 12, 1), None))
+    assert found.count == 128 and found.mean - 1e12 == pytest.approx([63.5], abs=1e-3)
+    assert found.std**2 == pytest.approx([1365.25], abs=1e-2)

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     {
         "color_jitter": ["RandomColorJitter"],
         "crops": ["CropDataset"],
+        "inferencer": ["LoadImageOrArray"],
         "loading": ["LoadImage", "LoadLabels"],
         "pairs": ["PairsDataset"],
         "preprocessing": ["MultibandPreprocessor"],
@@ -17,6 +18,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     registering=[
         "color_jitter",
         "crops",
+        "inferencer",
         "loading",
         "pairs",
         "preprocessing",

@@ -16,7 +16,7 @@ from rasterio import Affine
 from rasterio._err import CPLE_BaseError  # errors of GDAL that rasterio lets through as they are
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.rpc import RPC
 from rasterio.transform import GCPTransformer
@@ -357,9 +357,13 @@ class GeoReference:
         source = GeoReference.of(dataset)
         self.check_related(source)
         crs = {"src_crs": source.crs or _PLANE, "crs": self.crs or _PLANE}
+        masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0] or ColorInterp.alpha in dataset.colorinterp
+        extras = {"SRC_ALPHA_MAX": "1"}  # any alpha above 0 is a valid pixel, of whatever type it is
+        if masked and dataset.nodata is not None:
+            extras["UNIFIED_SRC_NODATA"] = "NO"  # otherwise only one of the two would count
         return WarpedVRT(dataset, src_transform=source.affine, transform=self.affine, width=self.size[1],
                          height=self.size[0], resampling=resampling, add_alpha=add_alpha, tolerance=tolerance,
-                         **crs)  # fmt: skip
+                         **crs, **extras)  # fmt: skip
 
 
 def _rpcs(dataset: Any) -> RPC | None:

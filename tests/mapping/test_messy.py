@@ -176,6 +176,34 @@ def test_alpha_of_any_type_is_a_mask(dtype, gsd, stub, table, noise, write_raste
     np.testing.assert_array_equal(mapped(source, tmp_path, stub, table, options), expected)
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+def test_finer_pixels_of_a_raster_whose_alpha_is_0_and_1(dtype, stub, table, write_raster, tmp_path):
+    """GDAL takes 1 of 65535 for transparent; two columns of 0.5 m are hidden, four of 0.25 m."""
+    pixels = np.stack([np.full((8, 10), value) for value in (10, 90, 20)] + [np.ones((8, 10))]).astype(dtype)
+    pixels[3, :, :2] = 0
+    source = write_raster(pixels, colorinterp=[*RGB, ColorInterp.alpha])
+    found = mapped(source, tmp_path, stub, table, MapOptions(value_range=(0, 255), window=(16, 16), gsd=0.25))
+    assert found.shape == (16, 20) and (found[:, 4:] == 1).all() and (found[:, :3] == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["mask", "alpha"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_nodata_beside_a_mask_or_alpha_counts_at_another_pixel_size(dtype, kind, stub, table, write_raster, tmp_path):
+    pixels = np.stack([np.full((8, 12), value) for value in (10, 90, 20)]).astype(dtype)
+    pixels[:, :, :4] = 7
+    seen = np.ones((8, 12), bool)
+    seen[:, 8:] = False
+    pixels[:, ~seen] = 200  # which must not be mixed in
+    four = np.concatenate([pixels, seen[None].astype(dtype)])
+    colours = dict(colorinterp=[*RGB, ColorInterp.alpha][: 3 + (kind == "alpha")], nodata=7)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        mask = None if kind == "alpha" else seen.astype(np.uint8) * 255
+        source = write_raster(four if kind == "alpha" else pixels, mask=mask, **colours)
+    ends = None if dtype == "uint8" else (0, 255)
+    found = mapped(source, tmp_path, stub, table, MapOptions(value_range=ends, window=(16, 16), gsd=1.0))
+    assert found.tolist() == [[255, 255, 1, 1, 255, 255]] * 4
+
+
 @pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
 def test_complex_rasters_are_refused_by_name(dtype, write_raster):
     source = write_raster(np.ones((3, 4, 5), np.complex64), colorinterp=RGB)

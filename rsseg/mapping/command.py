@@ -27,6 +27,7 @@ from rsseg.mapping.runner import MapOptions, map_raster
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
 from rsseg.metainfo import ClassTable, load_metainfo
+from rsseg.metainfo.heads import head_errors
 from rsseg.models.gsnet.text import TEMPLATE
 
 __all__ = ["run"]
@@ -108,6 +109,8 @@ def _setting(args: argparse.Namespace) -> Setting:
         raise ConfigError("an open-vocabulary model takes its classes from --vocabulary; remove --classes and --head")
     name = table_name(config, args.head, args.classes) if asked is None else asked.name
     table = load_metainfo(name) if isinstance(name, str) else name
+    if asked is None:
+        _check_heads(config, args.head or table.name, table)
     products, device = _products(args, name), _device(args.device)
     views = views_of(config) if args.tta else ((),)
     model, meta = load_model(config, args.checkpoint, device, args.trust)
@@ -132,6 +135,13 @@ def _setting(args: argparse.Namespace) -> Setting:
     )
     about = _about(args, config, asked, views, device)
     return Setting(predictor, table, options, about, products, meta.get("pixels") or {})
+
+
+def _check_heads(config: Config, name: str, table: ClassTable) -> None:
+    """Before the model is loaded and anything begun: does what it predicts have as many classes as the table?"""
+    wrong = [text for text in head_errors(config.model, {name: table.classes}) if "auxiliary_head" not in text]
+    if wrong:
+        raise ConfigError(f"{wrong[0]}, or name the class table of the model with --classes")
 
 
 def run(

@@ -76,6 +76,14 @@ def test_errors_are_one_line(world, arguments, run_tool):
     assert "Traceback" not in result.stderr
 
 
+def test_another_number_of_classes_is_said_once_before_the_work(world, arguments, run_tool, tmp_path):
+    result = run_tool("map_raster", world / "scenes", tmp_path, *arguments, "--head", "sior", "--classes", "loveda")
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert "model.heads.sior is 20, but dataset 'sior' has 7 classes" in result.stderr
+    assert "or name the class table of the model with --classes" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_broken_rasters_do_not_stop_the_others(world, arguments, run_tool, tmp_path):
     (tmp_path / "a.tif").write_text("no raster")
     shutil.copy(world / "scenes" / "b.tif", tmp_path)

@@ -47,7 +47,7 @@ def measure_image(
     Raises:
         AnnotationError: Something is unusable and the source raises problems.
         OSError: A file is missing or cannot be read and the source raises problems.
-        ValueError: The model cannot use such prompts, or returned another number of masks than there are objects.
+        UserError: The model cannot use such prompts, or returned another number of masks than there are objects.
     """
     source_image = load_source_image(item, source, settings, needs_gt_masks=False)
     part: dict[str, Any] = {

@@ -93,7 +93,7 @@ def check_truth(settings: Settings) -> dict[str, Any]:
     """The config's ground truth.
 
     Raises:
-        ValueError: The config names none.
+        ConfigError: The config names none.
     """
     if settings.truth is None:
         raise ConfigError("--evaluate needs ground-truth masks; set truth=dict(kind=...) in the config")
@@ -111,7 +111,7 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
         ``{"overall": {...}, "classes": {name: {...}}, "images_without_truth": [...]}``.
 
     Raises:
-        ValueError: The config names no ground truth.
+        UserError: The config names no ground truth.
     """
     wanted, table = check_truth(settings), settings.table
     scores = Scores(table.classes, wanted.get("samrs_compat_union", False))

@@ -162,7 +162,7 @@ def ground_truth_options(truth: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     """Kind of ground truth and the options of that kind, from a config's ``truth``.
 
     Raises:
-        ValueError: There is no such kind or option.
+        ConfigError: There is no such kind or option.
     """
     options = {name: value for name, value in truth.items() if name != "samrs_compat_union"}
     kind = options.pop("kind", None)
@@ -188,7 +188,7 @@ def load_ground_truth(
             :func:`~rsseg.conversion.evaluation.evaluate`.
 
     Raises:
-        ValueError: There is no such kind or option, or the masks do not fit the image.
+        UserError: There is no such kind or option, or the masks do not fit the image.
         AnnotationError: A mask file is unusable.
         FileNotFoundError: A mask file is missing.
     """

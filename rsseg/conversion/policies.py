@@ -64,7 +64,7 @@ def paint_order(order: str, areas: ArrayLike, predicted_iou: ArrayLike) -> NDArr
         predicted_iou: (N,) the model's estimates, NaN where there is none.
 
     Raises:
-        ValueError: There is no such order.
+        ConfigError: There is no such order.
 
     Source: SAMRS release, main_sam_hbox_semantic.py, for ``file``; ours for the others.
     """

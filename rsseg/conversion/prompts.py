@@ -75,7 +75,7 @@ class Prompts:
         """``boxes``, for a model that cannot do without.
 
         Raises:
-            ValueError: There are none; the message names ``who`` wanted them.
+            ConfigError: There are none; the message names ``who`` wanted them.
         """
         if self.boxes is None:
             raise ConfigError(f"{who} needs box prompts; choose a prompt with the part 'hbox' or 'rhbox'")
@@ -87,7 +87,7 @@ class Prompts:
         Corners are cut to whole numbers towards zero; all pixels on the outline belong to the mask.
 
         Raises:
-            ValueError: There are no mask prompts.
+            ConfigError: There are no mask prompts.
 
         Source: SAMRS release, main_sam_hbox_mask_instance.py and main_sam_rbox_mask_instance.py.
         """
@@ -109,7 +109,7 @@ def parse_prompt(kind: str) -> tuple[str, ...]:
         kind: Parts joined by ``+`` in any order, such as ``cp+hbox``; see the module's table.
 
     Raises:
-        ValueError: A part is unknown, or two have the same role; the message lists the parts.
+        ConfigError: A part is unknown, or two have the same role; the message lists the parts.
     """
     parts = kind.split("+") if isinstance(kind, str) else [str(kind)]
     roles = [PROMPTS.get(part) for part in parts]
@@ -128,7 +128,7 @@ def make_prompts(kind: str, hbox: NDArray[np.float64], qbox: NDArray[np.float64]
         qbox: (N, 4, 2) float64 corners in tile pixels.
 
     Raises:
-        ValueError: There is no such kind.
+        ConfigError: There is no such kind.
     """
     prompts = Prompts(len(hbox))
     for part in parse_prompt(kind):

@@ -65,7 +65,7 @@ def load_source_image(
     Raises:
         AnnotationError: Something is unusable and the source raises problems.
         OSError: A file is missing or cannot be read and the source raises problems.
-        ValueError: The predictor needs ground truth and the config names none.
+        UserError: The predictor needs ground truth and the config names none.
     """
     detections = Detections(item.annotation, item.stem)
     if needs_gt_masks and settings.truth is None:

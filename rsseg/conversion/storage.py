@@ -67,7 +67,7 @@ def encode_image(image: NDArray[Any]) -> bytes:
     """PNG of an image (H, W), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
 
     Raises:
-        ValueError: PNG cannot hold such an image.
+        ConfigError: PNG cannot hold such an image.
     """
     if image.dtype not in (np.uint8, np.uint16) or image.shape[2:] not in ((), (2,), (3,), (4,)):
         raise ConfigError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")

@@ -63,7 +63,7 @@ def cut_images(
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
-        ValueError: Size, overlap or workers are not allowed.
+        UserError: Size, overlap or workers are not allowed.
         DataError: The tiles of two images would have one name.
         JobError: ``out`` holds tiles of another size, or of images that have changed since.
         OSError: A tile cannot be written; the message names it.

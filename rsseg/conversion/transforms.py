@@ -110,7 +110,7 @@ class PredictMasks:
         """Add ``masks``, ``predicted_iou`` and ``stability``; encodes the image where :meth:`encode` has not.
 
         Raises:
-            ValueError: The model returned another number of masks than there are objects.
+            ConfigError: The model returned another number of masks than there are objects.
         """
         prompts = results["prompts"]
         if "encoded" not in results:
@@ -136,7 +136,7 @@ class RefineMasks:
         margin: Share by which both sides of that box are enlarged first, 0.1 = 10 %.
 
     Raises:
-        ValueError: ``clip`` is none of these, or the margin is negative.
+        ConfigError: ``clip`` is none of these, or the margin is negative.
 
     Source: ours; the SAMRS release keeps every mask as it is.
     """
@@ -211,7 +211,7 @@ class PaintLabels:
         order: ``file``, ``large_first`` or ``score``, see :func:`~rsseg.conversion.policies.paint_order`.
 
     Raises:
-        ValueError: There is no such order.
+        ConfigError: There is no such order.
     """
 
     def __init__(self, order: str = "file") -> None:

@@ -100,7 +100,7 @@ class RandomColorJitter(BaseTransform):
             a little, the last two only in images of three bands; None leaves this kind of change out.
 
     Raises:
-        ValueError: ``around`` is neither, or ``jitter`` does not have four values.
+        ConfigError: ``around`` is neither, or ``jitter`` does not have four values.
 
     Source: SAMRS release: ``around="black"`` and ``jitter=(0.07, 0.07, 0.1, 0.1)``, which it draws less often than the
     others.  Hues are turned in float there where the release rounds them to two degrees.

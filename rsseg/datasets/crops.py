@@ -51,7 +51,7 @@ class CropDataset(Dataset):
 
     Raises:
         FileNotFoundError: A folder or list is missing, has no image, or names one that is not there.
-        ValueError: The stride is not from 1 to the crop, or a listed stem stands for several images.
+        UserError: The stride is not from 1 to the crop, or a listed stem stands for several images.
         UnreadableFileError: The header of an image is broken.
 
     Source: SAMRS paper, appendix A.4 (384 with a stride of 300); its 88,685 training images give exactly the 609,707

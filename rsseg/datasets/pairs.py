@@ -47,7 +47,7 @@ def find_pairs(root: Path | str, images: str | Sequence[str], labels: str | Sequ
         labels: Patterns of labels.
 
     Raises:
-        ValueError: Two images, or two labels, have one name.
+        UserError: Two images, or two labels, have one name.
     """
     found, wanted = _by_name(Path(root), images), _by_name(Path(root), labels)
     out = FoundPairs(orphans=[path for name, path in wanted.items() if name not in found])

@@ -30,7 +30,7 @@ def allocate(sizes: Sequence[int], total: int) -> list[int]:
         One count per set, each at least 1; they add up to ``total``.
 
     Raises:
-        ValueError: The batch is smaller than the number of sets, or a set is empty.
+        ConfigError: The batch is smaller than the number of sets, or a set is empty.
 
     Source: SAMRS paper, section 4.1.2 (proportional sampling).  The release truncates each share, so its counts add
     up to less than the batch and can be zero.
@@ -88,7 +88,7 @@ class ProportionalSampler(Sampler):
         counts: Samples of each set per batch instead of the proportional ones.
 
     Raises:
-        ValueError: ``counts`` do not add up to ``batch_size``, or see :func:`allocate`.
+        ConfigError: ``counts`` do not add up to ``batch_size``, or see :func:`allocate`.
     """
 
     def __init__(

@@ -272,7 +272,7 @@ class MultiDataset(ConcatDataset):
         datasets: Datasets or their configs; each names itself (``TableDataset``'s ``name``).
 
     Raises:
-        ValueError: Two sets have the same name.
+        ConfigError: Two sets have the same name.
     """
 
     def __init__(self, datasets: Sequence[Any]) -> None:

@@ -127,7 +127,7 @@ class CompileBackbone(Hook):
         """Compile before the first iteration.
 
         Raises:
-            ValueError: The model has none of these parts.
+            ConfigError: The model has none of these parts.
         """
         model = _bare(runner.model)
         parts = dict(model.named_modules())

@@ -34,7 +34,7 @@ def start_processes(launcher: str) -> None:
     """Join the process group on machines without a GPU, over gloo; with GPUs mmengine does it.
 
     Raises:
-        ValueError: The launcher cannot start CPU processes.
+        ConfigError: The launcher cannot start CPU processes.
     """
     import torch
 

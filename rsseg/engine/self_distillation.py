@@ -58,7 +58,7 @@ class SelfDistillation(Hook):
         clip: Largest norm of a parameter's gradient, each by itself; None does not clip.
 
     Raises:
-        ValueError: An epoch of no iterations.
+        ConfigError: An epoch of no iterations.
 
     Source: Caron et al. 2021, section 3.2 and appendix C, and the release's ``main_dino.py``.
     """

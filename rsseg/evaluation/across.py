@@ -31,7 +31,7 @@ def use_dataset(cfg: Config, path: str, merge: str | None = None) -> str:
         Class table of what the model predicts.
 
     Raises:
-        ValueError: A test set names no class table or several; the classes differ and ``merge`` is not given, or does
+        ConfigError: A test set names no class table or several; the classes differ and ``merge`` is not given, or does
             not know both sets.
     """
 

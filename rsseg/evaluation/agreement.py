@@ -78,7 +78,7 @@ class LabelFolder:
 
         Raises:
             OSError: It cannot be read.
-            ValueError: It holds a value that the table does not allow, or is a map of other classes.
+            UserError: It holds a value that the table does not allow, or is a map of other classes.
         """
         table = load_metainfo(self.table)
         ids = None if path.suffix.lower() == ".png" else _map_ids(path, table)
@@ -158,7 +158,7 @@ def compare_folders(
 
     Raises:
         FileNotFoundError: A folder has no labels, or lacks one of ``names``.
-        ValueError: The classes differ (name a common table), no file is in both folders, or ``names`` is empty.
+        UserError: The classes differ (name a common table), no file is in both folders, or ``names`` is empty.
     """
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
     tables = [load_metainfo(folder.common or folder.table) for folder in (first, second)]

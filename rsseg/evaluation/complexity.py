@@ -49,7 +49,7 @@ def read_rows(targets: Sequence[str | Path]) -> list[Row]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A table lacks a column, or a cell holds no number.
+        DataError: A table lacks a column, or a cell holds no number.
     """
     rows: list[Row] = []
     for target in map(Path, targets):
@@ -129,7 +129,7 @@ def table_lines(rows: Sequence[Row], sizes: Sequence[int]) -> Iterator[str]:
     multiply-adds: for square images of each of ``sizes``, the paper's.
 
     Raises:
-        ValueError: A config has no model.
+        ConfigError: A config has no model.
     """
     columns = ["row", "config", "params (M)", "with paper's classes", "paper"]
     columns += [f"FLOPs (G) at {size}" for size in sizes] + ["paper"]

@@ -43,7 +43,7 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
         data_root: Its folder, where that is not the config's.
 
     Raises:
-        ValueError: The model has no vocabulary, or the dataset's config no test set of one class table.
+        ConfigError: The model has no vocabulary, or the dataset's config no test set of one class table.
     """
 
     if "vocabulary" not in cfg.model:
@@ -72,7 +72,7 @@ def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Se
         roots: Folders of sets, each ``set=folder``, that are not where the configs look.
 
     Raises:
-        ValueError: A folder is given for no set, or as for :func:`use_vocabulary`.
+        ConfigError: A folder is given for no set, or as for :func:`use_vocabulary`.
     """
 
     where = {name: root for name, _, root in (text.partition("=") for text in roots)}
@@ -139,7 +139,7 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
         All scores of that row.
 
     Raises:
-        ValueError: The file has other columns.
+        UserError: The file has other columns.
         OSError: It cannot be written; the message names it.
     """
     path = Path(path)

@@ -94,7 +94,7 @@ def run_threads(work: Callable[[Item], Result], items: Iterable[Item], workers: 
 
     Raises:
         Exception: Whatever ``work`` raised.
-        ValueError: ``workers`` is not allowed.
+        ConfigError: ``workers`` is not allowed.
     """
     if workers < 1:
         raise ConfigError(f"workers must be at least 1, got {workers}")

@@ -157,7 +157,7 @@ def run(
         finished: Called with source and map once that is there.
 
     Raises:
-        ValueError: Arguments, config and checkpoint do not go together.
+        UserError: Arguments, config and checkpoint do not go together.
         OSError: A file cannot be read or written.
     """
     jobs = sources_of(args.source, args.target) if jobs is None else jobs

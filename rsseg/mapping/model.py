@@ -90,7 +90,7 @@ def table_name(config: Config, head: str | None = None, override: str | None = N
         override: Name or path of a table that is used instead.
 
     Raises:
-        ValueError: There is no such head, none was named, or the config's dataset has no table.
+        ConfigError: There is no such head, none was named, or the config's dataset has no table.
     """
     heads = config.model.get("heads")
     if heads is not None and head not in heads:
@@ -123,7 +123,7 @@ def views_of(config: Config) -> tuple[tuple[int, ...], ...]:
     """Test-time augmentation of a config: for each view the axes of (N, C, H, W) that it is flipped along.
 
     Raises:
-        ValueError: The config's ``tta_pipeline`` does something other than flipping.
+        ConfigError: The config's ``tta_pipeline`` does something other than flipping.
     """
     steps = [step for step in config.get("tta_pipeline") or () if step["type"] == "TestTimeAug"]
     if not steps:
@@ -176,7 +176,7 @@ class SegmentorScorer:
         """A batch of (C, h, w) windows of one size as the model's preprocessor makes it; may run in another thread.
 
         Raises:
-            ValueError: The windows have another number of bands than the model takes.
+            ConfigError: The windows have another number of bands than the model takes.
         """
         shape, mean = windows[0].shape[1:], getattr(self.model.data_preprocessor, "mean", None)
         if mean is not None and len(mean) != len(windows[0]):  # a single band would become all of them in silence
@@ -193,7 +193,7 @@ class SegmentorScorer:
         """Scores (N, C, h, w) float32: logits; probabilities with several views, and of models that give them.
 
         Raises:
-            ValueError: The model's scores have another number of classes than the table, or are not finite.
+            ConfigError: The model's scores have another number of classes than the table, or are not finite.
         """
         metas = [sample.metainfo for sample in batch["data_samples"]]
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):

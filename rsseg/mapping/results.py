@@ -86,7 +86,7 @@ class Reference:
             compared with the labels' classes of the same name or first prompt, and the other labels do not count.
 
     Raises:
-        ValueError: The classes differ and there is no common table, or it does not know both sets.
+        ConfigError: The classes differ and there is no common table, or it does not know both sets.
     """
 
     path: str

@@ -131,7 +131,7 @@ def map_raster(
     Raises:
         JobError: The map is there, or begun, with other settings, or of a raster that has changed since.
         OSError: A file cannot be read or written.
-        ValueError: Source and settings do not go together, or the map would take the source's place.
+        UserError: Source and settings do not go together, or the map would take the source's place.
     """
     _give_memory_back()
     if target.exists() and Path(source).exists() and target.samefile(source):

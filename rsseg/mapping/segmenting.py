@@ -52,7 +52,7 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
         finished: Called with image and map once that is there.
 
     Raises:
-        ValueError: Arguments, config and checkpoint do not go together, or an image could not be segmented.
+        UserError: Arguments, config and checkpoint do not go together, or an image could not be segmented.
         OSError: A file cannot be read or written.
     """
     jobs = segmentation_jobs(args.source, args.out)

@@ -213,7 +213,7 @@ def read_strip(strips: Strips, number: int) -> NDArray[np.uint8]:
     """A strip's planes (planes, rows, W) uint8.
 
     Raises:
-        ValueError: The file has the wrong length, so something else has changed it.
+        DataError: The file has the wrong length, so something else has changed it.
     """
     low, high = strips.grid.strip(number)
     data = np.fromfile(strips.path(number), np.uint8)

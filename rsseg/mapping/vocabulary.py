@@ -48,7 +48,7 @@ def read_vocabulary(text: str) -> ClassTable:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: There are no classes, one is empty or twice, or there are more than 255.
+        UserError: There are no classes, one is empty or twice, or there are more than 255.
     """
     kind, path = Path(text).suffix.lower(), Path(text).expanduser()
     if kind in (".txt", ".json") and not path.is_file():
@@ -79,7 +79,7 @@ def word_table(words: Sequence[str], source: str) -> ClassTable:
     Words that OpenEarthMap or LandDiscover50K have as classes get the colours that they have there.
 
     Raises:
-        ValueError: There are no words, one is empty or twice, or there are more than 255.
+        ConfigError: There are no words, one is empty or twice, or there are more than 255.
     """
     names = tuple(word.strip() for word in words)
     small = [name.lower() for name in names]
@@ -167,7 +167,7 @@ def apply_vocabulary(
 
     Raises:
         FileNotFoundError: There is no such file with a vocabulary.
-        ValueError: The vocabulary makes no sense, or the model has none.
+        UserError: The vocabulary makes no sense, or the model has none.
     """
     model = config.get("model")
     if model is None:

@@ -31,7 +31,7 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
         all other values.
 
     Raises:
-        ValueError: The common table does not know the set, or takes a class twice or not at all.
+        UserError: The common table does not know the set, or takes a class twice or not at all.
     """
     path = table_path(common)
     target, source, key = load_metainfo(common), load_metainfo(table), Path(table).stem
@@ -66,7 +66,7 @@ def unmatched_ids(common: str, *tables: str) -> tuple[int, ...]:
         *tables: Class tables of the sets.
 
     Raises:
-        ValueError: As for :func:`merged_ids`.
+        UserError: As for :func:`merged_ids`.
     """
     held = [set(merged_ids(common, table).tolist()) for table in tables]
     return tuple(i for i in range(load_metainfo(common).num_classes) if not all(i in ids for ids in held))

@@ -82,7 +82,7 @@ class ClassTable:
         """Training id of a class name; case, spaces, ``_`` and ``-`` make no difference.
 
         Raises:
-            ValueError: No class of this table has that name; the message lists those it has.
+            ConfigError: No class of this table has that name; the message lists those it has.
         """
         found = self._ids.get(name_key(name))
         if found is None:
@@ -130,7 +130,7 @@ class ClassTable:
             (...) uint8 training ids, 255 where there is no label.
 
         Raises:
-            ValueError: A value is neither a class nor listed as ignored.
+            DataError: A value is neither a class nor listed as ignored.
         """
         present = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
         unknown = [int(v) for v in present if self.table[v] == _UNKNOWN]
@@ -157,7 +157,7 @@ def table_path(name: str) -> Path:
     """File of a class table, by name or path.
 
     Raises:
-        ValueError: There is no such table.
+        ConfigError: There is no such table.
     """
     path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
     if not path.is_file():
@@ -175,7 +175,7 @@ def load_metainfo(name: str) -> ClassTable:
         name: One of :func:`list_metainfo`, for example ``"sota"``, or the path of a table of your own.
 
     Raises:
-        ValueError: There is no such table, or it contradicts itself.
+        UserError: There is no such table, or it contradicts itself.
     """
     path = table_path(name)
     state = path.stat()

@@ -67,7 +67,7 @@ class DeformableAttention(nn.Module):
         value_ratio: Channels of the values over ``dim``.
 
     Raises:
-        ValueError: The heads do not divide the channels of the values.
+        ConfigError: The heads do not divide the channels of the values.
 
     Source: Deformable DETR, section 4.1 (and its start: head i looks to direction i, point j is j + 1 pixels away).
     Parameter names are those of the public code.

@@ -203,7 +203,7 @@ class DINOPretraining(BaseModel):
             mode: ``"loss"`` gives ``{"loss", "teacher_entropy"}``, ``"tensor"`` features (B, width).
 
         Raises:
-            ValueError: Another mode, or too few crops.
+            ConfigError: Another mode, or too few crops.
         """
         if mode == "tensor":
             return self.teacher.backbone.features(inputs)
@@ -218,7 +218,7 @@ class DINOPretraining(BaseModel):
             crops: See :meth:`forward`.
 
         Raises:
-            ValueError: Fewer than two crops, or the first two differ in size.
+            ConfigError: Fewer than two crops, or the first two differ in size.
         """
         if len(crops) < 2 or crops[0].shape != crops[1].shape:
             raise ConfigError(

@@ -81,7 +81,7 @@ class InceptionV2(BaseModule):
         init_cfg: As for mmengine's ``BaseModule``; ``dict(type="Pretrained", checkpoint=FILE)`` of a converted file.
 
     Raises:
-        ValueError: There is no such release.
+        ConfigError: There is no such release.
     """
 
     scale: torch.Tensor
@@ -131,7 +131,7 @@ class InceptionV2(BaseModule):
         """Weights of the file that ``init_cfg`` names, all of them.
 
         Raises:
-            ValueError: The file has not all weights, or those of the other release.
+            ConfigError: The file has not all weights, or those of the other release.
         """
         config = self.init_cfg
         if not self.is_init and isinstance(config, dict) and config.get("type") == "Pretrained":

@@ -100,7 +100,7 @@ class HiddenMultiLabelHead(MultiLabelClsHead):
         """(N, hidden_channels) of the last output, (N, in_channels) or (N, C, H, W) with as many numbers.
 
         Raises:
-            ValueError: The images have another size than the head was made for.
+            ConfigError: The images have another size than the head was made for.
         """
         last = feats[-1]
         if last[0].numel() != self.in_channels:

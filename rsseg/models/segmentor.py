@@ -60,7 +60,7 @@ def check_pretrained(backbone: Any) -> None:
         backbone: A module of mmengine after ``init_weights``.
 
     Raises:
-        ValueError: Most of the weights in the file are not the backbone's.
+        ConfigError: Most of the weights in the file are not the backbone's.
     """
     config = backbone.init_cfg
     if not isinstance(config, dict) or config.get("type") != "Pretrained":
@@ -88,7 +88,7 @@ class Segmentor(EncoderDecoder):
         """Initial weights as in mmseg.
 
         Raises:
-            ValueError: Most of the weights in the file that ``backbone.init_cfg`` names are not the backbone's.
+            ConfigError: Most of the weights in the file that ``backbone.init_cfg`` names are not the backbone's.
         """
         begun = self.is_init
         super().init_weights()

@@ -101,7 +101,7 @@ class UNetHead(BaseDecodeHead):
         **kwargs: As for mmseg's decode heads (``num_classes``, ``loss_decode``, ``in_index`` ...).
 
     Raises:
-        ValueError: ``head`` is neither, or there are not as many blocks as maps.
+        ConfigError: ``head`` is neither, or there are not as many blocks as maps.
 
     Source: SAMRS paper, section 4.1.1, and its release.  In print both the decoder and the head end with a doubling,
     which would give logits of twice the image's size; here ``"printed"`` has the head's only.  ``"plain"``,

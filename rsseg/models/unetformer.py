@@ -166,7 +166,7 @@ class UNetFormerHead(BaseDecodeHead):
         **kwargs: As for mmseg's decode heads (``num_classes``, ``loss_decode``, ``in_index`` ...).
 
     Raises:
-        ValueError: Not four maps, ``channels`` is no multiple of ``num_heads``, or ``window_size`` is odd.
+        ConfigError: Not four maps, ``channels`` is no multiple of ``num_heads``, or ``window_size`` is odd.
 
     Source: Wang et al., "UNetFormer", 2022, and its release GeoSeg, whose two variants differ as said above.  The
     release asks for maps whose sides double; here a map is scaled to the next one's size, and one too small to mirror

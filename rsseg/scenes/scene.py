@@ -79,7 +79,7 @@ def make_scene(
         nodata: Probability of a black unlabelled wedge at one edge, 0..1.
 
     Raises:
-        ValueError: A value is outside what is listed above.
+        ConfigError: A value is outside what is listed above.
     """
     height, width = check_size(size)
     choices = check_themes(theme)
@@ -105,7 +105,7 @@ def check_size(size: int | tuple[int, int]) -> tuple[int, int]:
     """(H, W) from one number or two.
 
     Raises:
-        ValueError: A side isn't an integer of 32..8192.
+        ConfigError: A side isn't an integer of 32..8192.
     """
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(n, int) and 32 <= n <= 8192 for n in pair):
@@ -117,7 +117,7 @@ def check_ranges(gsd: float | None, nodata: float) -> None:
     """Check ground sampling distance (metres per pixel, or None) and nodata probability.
 
     Raises:
-        ValueError: One is outside its range.
+        ConfigError: One is outside its range.
     """
     if gsd is not None and not 0.05 <= gsd <= 5:
         raise ConfigError(f"gsd must be 0.05 to 5 (metres per pixel), got {gsd!r}")
@@ -129,7 +129,7 @@ def check_themes(theme: str | Sequence[str] | None) -> list[str]:
     """Theme names to draw from.
 
     Raises:
-        ValueError: A name is no theme, or there is none.
+        ConfigError: A name is no theme, or there is none.
     """
     names = list(THEMES) if theme is None else [theme] if isinstance(theme, str) else list(theme)
     unknown = [name for name in names if name not in THEMES]

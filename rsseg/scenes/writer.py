@@ -48,7 +48,7 @@ class Recipe:
         """Record the recipe in ``out/scenes.json``, or check that the set there has the same.
 
         Raises:
-            ValueError: ``out`` holds a set made with other values.
+            UserError: ``out`` holds a set made with other values.
         """
         record, mine = out / "scenes.json", json.loads(json.dumps(asdict(self)))
         found = read_json(record) if record.is_file() else mine
@@ -93,7 +93,7 @@ def write_scenes(
         File stems in order.
 
     Raises:
-        ValueError: A value is not allowed, or ``out`` holds a set made with other values.
+        ConfigError: A value is not allowed, or ``out`` holds a set made with other values.
     """
     recipe = _checked(layout, seed, size, theme, gsd, nodata)
     for name, value in (("count", count), ("workers", workers)):

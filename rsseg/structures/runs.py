@@ -32,7 +32,7 @@ def rle_to_runs(rle: dict[str, Any]) -> tuple[Ints, Ints]:
         (R,) int64 first pixels and (R,) int64 pixels after the last, counted down the columns; no run is empty.
 
     Raises:
-        ValueError: The text is damaged or does not fill the canvas.
+        DataError: The text is damaged or does not fill the canvas.
 
     Source: COCO API, rleFrString.
     """

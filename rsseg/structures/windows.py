@@ -37,7 +37,7 @@ def tile_windows(
         (N, 4) int64 x1 y1 x2 y2.
 
     Raises:
-        ValueError: A size is not positive, or the overlap is negative or not smaller than the tile.
+        ConfigError: A size is not positive, or the overlap is negative or not smaller than the tile.
 
     Source: BboxToolkit, tools/img_split.py; confirmed by the tile counts of Potsdam (19 x 19 of 512 at 320).
     """
@@ -102,7 +102,7 @@ def assign_boxes(boxes: ArrayLike, windows: ArrayLike, iof_thr: float) -> NDArra
         (N, M) bool.  A row without any True is an object that no window keeps.
 
     Raises:
-        ValueError: The threshold lies outside (0, 1].
+        ConfigError: The threshold lies outside (0, 1].
     """
     if not 0 < iof_thr <= 1:
         raise ConfigError(f"iof_thr must be in (0, 1], got {iof_thr}")

@@ -30,7 +30,7 @@ class TinyViTEncoder(nn.Module):
         out_chans: Channels of the embedding.
 
     Raises:
-        ValueError: ``img_size`` is no multiple of 16.
+        ConfigError: ``img_size`` is no multiple of 16.
         ImportError: mmpretrain or segment-anything is not installed.
 
     Source: Zhang et al. 2023, MobileSAM, and its public repository: the merging before the last stage has stride 1,

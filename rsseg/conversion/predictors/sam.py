@@ -99,7 +99,7 @@ class SAMPredictor:
     Raises:
         ImportError: segment-anything is not installed.
         FileNotFoundError: There is no such checkpoint.
-        ValueError: Neither checkpoint nor seed is given, the model is unknown, its weights do not fit, or an option
+        ConfigError: Neither checkpoint nor seed is given, the model is unknown, its weights do not fit, or an option
             has a value that is not allowed.
 
     Source: SAMRS release, sections 1.5 and 1.6 of its study: mask token 0, threshold 0, no score filter.
@@ -159,7 +159,7 @@ class SAMPredictor:
         """Masks of the prompted objects in ``image`` (H, W, 3) uint8 RGB of any size.
 
         Raises:
-            ValueError: There are no prompts that SAM understands.
+            ConfigError: There are no prompts that SAM understands.
         """
         if not prompts.count:
             return Prediction([], np.zeros(0), np.zeros(0))
@@ -185,7 +185,7 @@ class SAMPredictor:
         """Masks of the prompted objects in an image that went through :meth:`encode`.
 
         Raises:
-            ValueError: There are no prompts that SAM understands.
+            ConfigError: There are no prompts that SAM understands.
         """
         if prompts.points is None and prompts.boxes is None and not prompts.has_masks:
             raise ConfigError("SAMPredictor needs points, boxes or masks; choose a prompt such as 'hbox' or 'cp+hbox'")

@@ -58,7 +58,7 @@ class SAM2Predictor:
     Raises:
         ImportError: The package sam2 is not installed.
         FileNotFoundError: There is no such checkpoint.
-        ValueError: Neither checkpoint nor seed is given, the config is unknown, or the weights do not fit.
+        UserError: Neither checkpoint nor seed is given, the config is unknown, or the weights do not fit.
 
     Source: Ravi et al. 2024, SAM 2: Segment Anything in Images and Videos.
     """
@@ -123,7 +123,7 @@ class SAM2Predictor:
         """Masks of the prompted objects in ``image`` (H, W, 3) uint8 RGB of any size.
 
         Raises:
-            ValueError: There are no prompts that SAM 2 understands.
+            ConfigError: There are no prompts that SAM 2 understands.
         """
         if not prompts.count:
             return Prediction([], np.zeros(0), np.zeros(0))
@@ -143,7 +143,7 @@ class SAM2Predictor:
         """Masks of the prompted objects in an image that went through :meth:`encode`.
 
         Raises:
-            ValueError: There are no prompts that SAM 2 understands.
+            ConfigError: There are no prompts that SAM 2 understands.
         """
         if prompts.points is None and prompts.boxes is None and not prompts.has_masks:
             raise ConfigError("SAM2Predictor needs points, boxes or masks; choose a prompt such as 'hbox' or 'cp+hbox'")

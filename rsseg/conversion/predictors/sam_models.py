@@ -109,7 +109,7 @@ def load_sam(settings: dict[str, Any], path: Path, model: str | dict[str, Any]) 
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file cannot be read, or its weights belong to another model; the message says which they
+        DataError: The file cannot be read, or its weights belong to another model; the message says which they
             look like.
     """
     tiny = "embed_dims" in settings

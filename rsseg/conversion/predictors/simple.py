@@ -24,7 +24,7 @@ class BoxPredictor:
         kind: ``hbox`` fills the box prompt, ``rbox`` the rotated box (prompt ``rhbox`` hands it on).
 
     Raises:
-        ValueError: There is no such kind.
+        ConfigError: There is no such kind.
     """
 
     needs_gt_masks = False
@@ -38,7 +38,7 @@ class BoxPredictor:
         """Filled boxes, cut at the border of ``image`` (H, W, 3).
 
         Raises:
-            ValueError: The prompts lack the boxes that ``kind`` asks for.
+            ConfigError: The prompts lack the boxes that ``kind`` asks for.
         """
         height, width = image.shape[:2]
         if self.kind == "hbox":
@@ -66,7 +66,7 @@ class GroundTruthPredictor:
         """``prompts.gt_masks``.
 
         Raises:
-            ValueError: The source has no ground truth configured.
+            ConfigError: The source has no ground truth configured.
         """
         if prompts.gt_masks is None:
             raise ConfigError("GroundTruthPredictor needs ground-truth masks; set truth=dict(kind=...) in the config")

@@ -71,7 +71,7 @@ def archive_folder(root: Path, version: str, what: str = "S2") -> Path:
 
     Raises:
         FileNotFoundError: It is not there; the message names the places that were looked at.
-        ValueError: That version has no such part.
+        ConfigError: That version has no such part.
     """
     names = _ROOTS.get((version, what))
     if names is None:
@@ -124,7 +124,7 @@ def read_json(folder: str, name: str) -> PatchInfo:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no JSON, has no list of labels, or half a place.
+        DataError: It is no JSON, has no list of labels, or half a place.
     """
     path = f"{folder}/{name}_labels_metadata.json"
     try:
@@ -165,7 +165,7 @@ def read_jsons(
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file is broken.
+        DataError: A file is broken.
     """
 
     def read(name: str) -> PatchInfo | str:
@@ -216,7 +216,7 @@ def read_parquet(path: Path) -> list[PatchInfo]:
     Raises:
         FileNotFoundError: There is no such file.
         ImportError: pyarrow is not installed.
-        ValueError: It is no such table.
+        DataError: It is no such table.
     """
     return [
         PatchInfo(
@@ -263,7 +263,7 @@ def known_infos(root: Path, version: str, packed: Path | None = None) -> dict[st
 
     Raises:
         FileNotFoundError: v2 has neither table.
-        ValueError: A table is broken.
+        DataError: A table is broken.
     """
     for folder in (packed, root):
         if folder is not None and (folder / INDEX).is_file():
@@ -284,7 +284,7 @@ def read_infos(
 
     Raises:
         FileNotFoundError: A file, or a patch of ``names``, is missing.
-        ValueError: A file is broken.
+        UserError: A file is broken.
     """
     known = known_infos(root, version, packed)
     if not known:
@@ -304,7 +304,7 @@ def read_countries(path: Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such table.
+        DataError: It is no such table.
     """
     if path.suffix == ".parquet":
         return {row["s2v1_name"]: row["country"] for row in _rows(path) if row.get("s2v1_name") and row.get("country")}
@@ -323,7 +323,7 @@ def pair_radar(root: Path, mapping: Path | None) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: There is no Sentinel-1 archive.
-        ValueError: A file is broken.
+        UserError: A file is broken.
     """
     if mapping is not None:
         return dict(read_list(mapping))

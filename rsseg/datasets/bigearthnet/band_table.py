@@ -48,7 +48,7 @@ def load_bands(version: str = "v1") -> dict[str, Band]:
         version: Archive that mean and standard deviation are of, one of ``VERSIONS``.
 
     Raises:
-        ValueError: There is no such version.
+        ConfigError: There is no such version.
 
     Source: TU Berlin's models for v1; ConfigILM for v2 (bands at 120 x 120, interpolated cubically).
     """
@@ -67,7 +67,7 @@ def band_statistics(bands: Sequence[str], version: str = "v1") -> tuple[list[flo
     """Means and standard deviations of some bands, in their order.
 
     Raises:
-        ValueError: There is no such band or version.
+        ConfigError: There is no such band or version.
     """
     known = load_bands(version)
     unknown = [name for name in bands if name not in known]

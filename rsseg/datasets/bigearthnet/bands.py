@@ -24,7 +24,7 @@ def check_bands(names: Sequence[str]) -> tuple[Band, ...]:
     """The bands of these names.
 
     Raises:
-        ValueError: There is no such band, one is named twice, none is, or they are one string.
+        ConfigError: There is no such band, one is named twice, none is, or they are one string.
     """
     known = load_bands()
     if isinstance(names, str):
@@ -46,7 +46,7 @@ def check_plane(plane: NDArray[Any], band: Band, patch: str) -> None:
         patch: Name of its patch, for the message.
 
     Raises:
-        ValueError: It has another shape or type.
+        DataError: It has another shape or type.
     """
     wanted = np.dtype(np.float32 if band.radar else np.uint16)
     if plane.shape != (band.side, band.side) or plane.dtype != wanted:
@@ -67,7 +67,7 @@ def read_tif(folder: str | Path, patch: str, band: Band) -> NDArray[Any]:
 
     Raises:
         FileNotFoundError: There is no such file; the message says which bands there are.
-        ValueError: The file is broken, or has another size or type.
+        UserError: The file is broken, or has another size or type.
     """
     path = f"{folder}/{patch}_{band.name}.tif"
     try:

@@ -47,7 +47,7 @@ class LabelSet:
             where: What to name in an error.
 
         Raises:
-            ValueError: A name is of neither.
+            DataError: A name is of neither.
         """
         found: set[int] = set()
         for name in names:
@@ -75,7 +75,7 @@ class LabelSet:
             (unclassified), 0 and 999 (no data).
 
         Raises:
-            ValueError: A code is no code of CLC.
+            UserError: A code is no code of CLC.
         """
         present, places = np.unique(codes, return_inverse=True)
         table = _codes()
@@ -103,7 +103,7 @@ def load_label_set(name: str) -> LabelSet:
     Classes of a level are in the order of their codes, those of the 19 as in ``bigearthnet19.json``.
 
     Raises:
-        ValueError: There is no such set.
+        UserError: There is no such set.
     """
     if name not in LABEL_SETS:
         raise ConfigError(f"unknown label set {name!r}; expected one of: {', '.join(LABEL_SETS)}")

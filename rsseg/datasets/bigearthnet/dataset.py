@@ -41,7 +41,7 @@ class LoadBands(BaseTransform):
 
     Raises:
         FileNotFoundError: A band is missing.
-        ValueError: A band is broken, or has another size or type (both name patch and band), or the type of ``img``
+        UserError: A band is broken, or has another size or type (both name patch and band), or the type of ``img``
             does not do.
     """
 
@@ -85,7 +85,7 @@ class BigEarthNet(MultiLabelDataset):
 
     Raises:
         FileNotFoundError: The archive, a list or a patch of a list is missing.
-        ValueError: A name is not known, or a file is broken.
+        UserError: A name is not known, or a file is broken.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ def read_list(path: Path) -> list[tuple[str, str]]:
         Names of Sentinel-2 patches, and of their Sentinel-1 patches or an empty string.
 
     Raises:
-        ValueError: A line holds no patch, or a patch stands in the list twice.
+        DataError: A line holds no patch, or a patch stands in the list twice.
     """
     rows: dict[str, str] = {}
     for number, line in read_lines(path, "a list of patches"):
@@ -109,7 +109,7 @@ def split_names(folder: Path, split: str, patches: Sequence[str], seed: int = 0)
     Raises:
         FileNotFoundError: Some lists are there, but not this one.
         OSError: A drawn split cannot be written, as where the folder may only be read.
-        ValueError: There is no such part, a list is broken, or is not what ``splits.sha256`` says.
+        UserError: There is no such part, a list is broken, or is not what ``splits.sha256`` says.
     """
     if split not in PARTS:
         raise ConfigError(f"split must be one of {', '.join(PARTS)}, not {split!r}")

@@ -34,7 +34,7 @@ def read_reference_map(path: str, labels: str = "nineteen") -> NDArray[np.uint8]
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is broken, has another size or type, or holds a value that is no CLC code.
+        UserError: It is broken, has another size or type, or holds a value that is no CLC code.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such reference map; see data/README.md for the layout")

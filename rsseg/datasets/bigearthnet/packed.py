@@ -140,7 +140,7 @@ def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[N
 
     Raises:
         FileNotFoundError: There is no LMDB, no such patch in it, or no such band in the patch.
-        ValueError: What is stored is damaged, or has another size or type.
+        DataError: What is stored is damaged, or has another size or type.
     """
     try:
         with _begin(_open(folder)) as transaction:

@@ -71,7 +71,7 @@ class Selection:
 
         Raises:
             FileNotFoundError: The archive, a list or a patch of a list is missing.
-            ValueError: A list or table is broken, or nothing says which Sentinel-1 patch belongs to a patch.
+            UserError: A list or table is broken, or nothing says which Sentinel-1 patch belongs to a patch.
         """
         kinds = ("S2", "S1") if any(band.radar for band in self.bands) else ("S2",)
         infos = self._infos(radar=len(kinds) > 1)

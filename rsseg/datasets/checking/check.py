@@ -126,7 +126,7 @@ def check_config(config: MutableMapping[str, Any], workers: int = 4) -> Check:
         workers: Threads; decoding and hashing run beside each other.
 
     Raises:
-        ValueError: The config has no loader with a dataset.
+        ConfigError: The config has no loader with a dataset.
     """
     share_pixels(getattr(config, "_cfg_dict", config))
     parts = open_parts(config)

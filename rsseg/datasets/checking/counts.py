@@ -94,7 +94,7 @@ def labelled_parts(config: Mapping[str, Any], splits: Sequence[str]) -> list[Par
 
     Raises:
         FileNotFoundError: A part cannot be opened, or no label is left.
-        ValueError: The config has several label sets.
+        ConfigError: The config has several label sets.
     """
     seen: set[Path] = set()
     out = []

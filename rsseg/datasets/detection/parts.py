@@ -39,7 +39,7 @@ def open_parts(
     Raises:
         AnnotationError: As for :func:`open_source`.
         FileNotFoundError: A folder is missing.
-        ValueError: Two parts have the same stem; the message names it.
+        UserError: Two parts have the same stem; the message names it.
     """
     whole = DetectionSource(format, table, on_error, [], [], [])
     owners: dict[str, Path] = {}

@@ -131,7 +131,7 @@ def open_source(
         AnnotationError: Two images or two label files have one stem, a label file has no image, or a stem of
             ``stems`` does not exist; only with ``on_error="raise"``.
         FileNotFoundError: ``images``, ``annotations`` or the file ``stems`` does not exist.
-        ValueError: There is no such format.
+        UserError: There is no such format.
     """
     check_on_error(on_error)
     if format not in READERS:

@@ -82,7 +82,7 @@ def read_objects(path: Path) -> list[PickledObject]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, asks for something to be run, or holds no labels; the message names file and entry.
+        DataError: It is damaged, asks for something to be run, or holds no labels; the message names file and entry.
     """
     try:
         rows = load_plain(path.read_bytes())

@@ -53,7 +53,7 @@ class ReleasedSet(LabelledSet):
 
     Raises:
         FileNotFoundError: There are no labels.
-        ValueError: There are several kinds of labels to choose from, or the folder's name does not tell the classes.
+        DataError: There are several kinds of labels to choose from, or the folder's name does not tell the classes.
     """
 
     def __init__(self, root: Path, images: Path | None = None, classes: str | None = None) -> None:
@@ -80,7 +80,7 @@ class ReleasedSet(LabelledSet):
 
         Raises:
             FileNotFoundError: There is no such list.
-            ValueError: There is no such split.
+            ConfigError: There is no such split.
         """
         needed = [name for name, meaning in _LISTS.items() if meaning == split]
         if not needed:

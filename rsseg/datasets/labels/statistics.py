@@ -83,7 +83,7 @@ class Statistics:
             Its share of unlabelled pixels.
 
         Raises:
-            ValueError: A value is no class; nothing is counted then.
+            DataError: A value is no class; nothing is counted then.
         """
         count = len(self.classes)
         wrong = [int(value) for value in np.flatnonzero(pixels) if count <= value != IGNORE]

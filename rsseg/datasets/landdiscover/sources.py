@@ -136,7 +136,7 @@ def find_items(name: str, folders: Sequence[Path | str]) -> tuple[list[Item], li
 
     Raises:
         FileNotFoundError: A folder is missing or holds no labels.
-        ValueError: Two images have one name.
+        UserError: Two images have one name.
     """
     items: dict[str, Item] = {}
     problems: list[str] = []

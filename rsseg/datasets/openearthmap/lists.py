@@ -103,7 +103,7 @@ def derived_lists(lists: Mapping[str, Sequence[str]], certain: bool = False) -> 
         as source and as target.
 
     Raises:
-        ValueError: A region is none of OpenEarthMap's.
+        DataError: A region is none of OpenEarthMap's.
 
     Source: OpenEarthMap paper, section 2.2; the regional lists equal those that the authors published.
     """

@@ -48,7 +48,7 @@ def make_lists(
 
     Raises:
         FileNotFoundError: A list of the release is missing, or every image.
-        ValueError: A name or a share is not possible; or ``out`` holds other lists.
+        UserError: A name or a share is not possible; or ``out`` holds other lists.
         OSError: A list cannot be written; the message names it.
     """
     percents = _possible(percents)
@@ -86,7 +86,7 @@ def new_split(
 
     Raises:
         FileNotFoundError: There are no labelled images.
-        ValueError: As for :func:`make_lists`; there are no trials; or a label holds a value that is no class.
+        UserError: As for :func:`make_lists`; there are no trials; or a label holds a value that is no class.
         OSError: As for :func:`make_lists`.
     """
     percents = _possible(percents)

@@ -87,7 +87,7 @@ def region_of(name: str) -> str:
         name: For example ``al_qurnah_5.tif``, ``al_qurnah_5`` or ``al_qurnah/al_qurnah_5``.
 
     Raises:
-        ValueError: The name has no such form.
+        DataError: The name has no such form.
     """
     region, _, number = Path(name).name.removesuffix(".tif").rpartition("_")
     if not region or not number.isdigit():

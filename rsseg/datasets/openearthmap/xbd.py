@@ -79,7 +79,7 @@ def read_pairs(root: Path | str) -> list[tuple[str, str]]:
 
     Raises:
         FileNotFoundError: There is no such table.
-        ValueError: A line is no such pair, or a name of OpenEarthMap is there twice.
+        DataError: A line is no such pair, or a name of OpenEarthMap is there twice.
     """
     path = Path(root) / _LISTING
     pairs: list[tuple[str, str]] = []

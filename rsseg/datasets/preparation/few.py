@@ -47,7 +47,7 @@ def choose_few(tiles: Sequence[str], sources: Sequence[str], percent: float, see
         Sorted names.
 
     Raises:
-        ValueError: The share is not possible, there are no tiles, or a name occurs twice.
+        ConfigError: The share is not possible, there are no tiles, or a name occurs twice.
 
     Source: SAMRS paper, tables 5 and 6, which do not say how tiles were drawn; the rule is ours.
     """
@@ -79,7 +79,7 @@ def training_tiles(where: str, splits: Path | str = "data/splits") -> tuple[list
 
     Raises:
         FileNotFoundError: There is no such folder or list.
-        ValueError: It names no tiles.
+        DataError: It names no tiles.
     """
     path = Path(where)
     if where == "potsdam":
@@ -125,7 +125,7 @@ def write_few(
         The lists.
 
     Raises:
-        ValueError: As for :func:`choose_few`; or a list is there with other names, which a new one would replace.
+        UserError: As for :func:`choose_few`; or a list is there with other names, which a new one would replace.
         OSError: A list cannot be written; the message names it.
     """
     folder, seeds = Path(folder), list(seeds)

@@ -70,7 +70,7 @@ class ColourCode:
             (H, W) uint8 label values, and the number of pixels of each colour that only nearly is a known one.
 
         Raises:
-            ValueError: A colour is none of the known ones.
+            DataError: A colour is none of the known ones.
         """
         packed = self._pack(picture)
         values = self._lut[packed]

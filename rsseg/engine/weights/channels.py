@@ -25,7 +25,7 @@ def fit_channels(weight: torch.Tensor, channels: int | None = None, take: Sequen
         (O, N, k, k): ``weight`` itself where ``channels`` is C.
 
     Raises:
-        ValueError: Both or neither are given, or there is no such channel.
+        DataError: Both or neither are given, or there is no such channel.
     """
     old = weight.shape[1]
     if (channels is None) == (take is None):

@@ -51,7 +51,7 @@ def convert_weights(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: ``out`` is ``path`` or safetensors, the file cannot be read or recognised, or a key is unexplained.
+        UserError: ``out`` is ``path`` or safetensors, the file cannot be read or recognised, or a key is unexplained.
         OSError: Writing failed.
     """
     source, target = Path(path), Path(out)
@@ -87,7 +87,7 @@ def convert_state(
             positions are resized.
 
     Raises:
-        ValueError: The file is not recognised, or the request does not fit it.
+        DataError: The file is not recognised, or the request does not fit it.
     """
     parts = split_parts(state)
     layout = _recognise(parts)

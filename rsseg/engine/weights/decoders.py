@@ -44,7 +44,7 @@ def model_config(parts: Parts, backbone: dict[str, Any]) -> dict[str, Any]:
         backbone: The backbone's config.
 
     Raises:
-        ValueError: The file has no decoder or no head, a decoder that is not known, or a head with another number of
+        DataError: The file has no decoder or no head, a decoder that is not known, or a head with another number of
             classes than its label set.
     """
     if not parts.decoder or not parts.heads:

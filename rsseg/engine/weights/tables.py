@@ -16,7 +16,7 @@ def table_side(rows: int) -> int:
     """Side s of the square windows that a table of (2s - 1) ** 2 relative positions is for.
 
     Raises:
-        ValueError: No square window has that many.
+        DataError: No square window has that many.
     """
     reach = math.isqrt(rows)
     if reach**2 != rows or reach % 2 == 0:
@@ -35,7 +35,7 @@ def resize_table(table: torch.Tensor, side: int) -> torch.Tensor:
         ((2S - 1) ** 2, heads).
 
     Raises:
-        ValueError: The table is not for square windows.
+        DataError: The table is not for square windows.
 
     Source: the rule is that of Swin's and mmseg's fine-tuning.
     """
@@ -59,7 +59,7 @@ def middle_of_table(table: torch.Tensor, side: int, extra: int) -> torch.Tensor:
         ((2S - 1) ** 2 + extra, heads).
 
     Raises:
-        ValueError: The table is not for square windows, or for smaller ones.
+        DataError: The table is not for square windows, or for smaller ones.
 
     Source: BEiT's segmentation code, whose least step between distances is 1.01 instead of 1.  Its rule for larger
     windows is in the ViT of this package, which applies it to images of any size.

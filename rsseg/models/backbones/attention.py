@@ -75,7 +75,7 @@ class Attention(nn.Module):
         heads: Attention heads.
 
     Raises:
-        ValueError: ``heads`` does not divide ``dim``.
+        ConfigError: ``heads`` does not divide ``dim``.
     """
 
     def __init__(self, dim: int, heads: int) -> None:

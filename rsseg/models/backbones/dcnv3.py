@@ -66,7 +66,7 @@ class DCNv3(nn.Module):
         offset_scale: See :func:`deform_conv`.
 
     Raises:
-        ValueError: The groups do not divide the channels.
+        ConfigError: The groups do not divide the channels.
 
     Source: InternImage paper, section 3.1.  Parameter names are those of the published weights.
     """

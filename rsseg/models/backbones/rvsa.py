@@ -43,7 +43,7 @@ class RVSAttention(nn.Module):
         window: Side S of the windows, in tokens.
 
     Raises:
-        ValueError: ``heads`` does not divide ``dim``.
+        ConfigError: ``heads`` does not divide ``dim``.
 
     Source: RVSA paper, section III-B; SAMRS release.  As there, the map is padded with zeros on all sides and these
     take part; offsets in x are divided by the number of whole windows in y and the other way round (here at least by
@@ -147,7 +147,7 @@ class RVSA(PlainTransformer):
         init_cfg: As for mmseg's backbones.
 
     Raises:
-        ValueError: ``num_heads`` or ``out_indices`` does not fit.
+        ConfigError: ``num_heads`` or ``out_indices`` does not fit.
 
     Source: RVSA paper; SAMRS release, whose parameter names these are.
     """

@@ -156,7 +156,7 @@ class ViT(PlainTransformer):
         init_cfg: As for mmseg's backbones.  Absolute positions of a file with another grid or a class token are fitted.
 
     Raises:
-        ValueError: ``img_size``, ``num_heads`` or ``positions`` is not among what is allowed.
+        ConfigError: ``img_size``, ``num_heads`` or ``positions`` is not among what is allowed.
 
     Source: SAMRS release (parameter names, pyramid); BEiT's public files (names of its own parameters).  The release
     loads BEiT files without tables, class token, scales and biases.  Its positions are never resized, so that images

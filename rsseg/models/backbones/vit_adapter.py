@@ -164,7 +164,7 @@ class ViTAdapter(BaseModule):
             fitted; ViT files serve for the transformer.
 
     Raises:
-        ValueError: ``img_size`` or ``depth`` is not the multiple that it must be, or heads do not divide channels.
+        ConfigError: ``img_size`` or ``depth`` is not the multiple that it must be, or heads do not divide channels.
 
     Source: ViT-Adapter paper, section 3; SAMRS release (values, parameter names).  The place of the class token in
     ``pos_embed`` is kept, but without effect.  The release takes sides that are multiples of 32; others are padded here

@@ -121,7 +121,7 @@ class SpecialistGSNet(GSNet):
             must not name "clip".
 
     Raises:
-        ValueError: There is no specialist, or the decoder takes guidance of CLIP.
+        ConfigError: There is no specialist, or the decoder takes guidance of CLIP.
 
     Source: GSNet paper, table 3, row C.
     """

@@ -285,7 +285,7 @@ class Aggregator(nn.Module):
         pooling: See :class:`ClassAttention`.
 
     Raises:
-        ValueError: The windows do not fill the grid, or the heads do not share the channels.
+        ConfigError: The windows do not fill the grid, or the heads do not share the channels.
 
     Source: GSNet release; names of parameters are the release's.  The paper does not mention this part.
     """

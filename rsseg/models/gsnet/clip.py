@@ -52,7 +52,7 @@ class Attention(nn.Module):
         heads: Divisor of C.
 
     Raises:
-        ValueError: ``heads`` does not divide ``width``.
+        ConfigError: ``heads`` does not divide ``width``.
     """
 
     q_proj_weight: nn.Parameter
@@ -183,7 +183,7 @@ class CLIP(BaseModule):
             :func:`rsseg.models.gsnet.clip_files.read_clip`; None starts at random.
 
     Raises:
-        ValueError: ``resolution``, ``taps``, ``activation`` or the heads are not among what is allowed.
+        ConfigError: ``resolution``, ``taps``, ``activation`` or the heads are not among what is allowed.
 
     Source: OpenAI's CLIP (names); GSNet release (dense last block, taps, bicubic positions).
     """
@@ -244,7 +244,7 @@ class CLIP(BaseModule):
             (N, embed), not normalised.
 
         Raises:
-            ValueError: A row is longer than ``context``.
+            ConfigError: A row is longer than ``context``.
         """
         ends = tokens.argmax(1)
         length = int(ends.max()) + 1

@@ -54,7 +54,7 @@ def read_clip(files: str | Sequence[str], expected: Mapping[str, torch.Size]) ->
 
     Raises:
         FileNotFoundError: There is no such file; the message says where to get it.
-        ValueError: A file cannot be read, weights are missing or unexpected, or have another shape than the model's.
+        DataError: A file cannot be read, weights are missing or unexpected, or have another shape than the model's.
     """
     patch = expected["visual.conv1.weight"][-1]
     paths = [Path(files)] if isinstance(files, str) else [Path(file) for file in files]
@@ -114,7 +114,7 @@ def translate(state: State, file: str | Path) -> State:
         file: Its name, for the message.
 
     Raises:
-        ValueError: A head of timm's has a bias.
+        DataError: A head of timm's has a bias.
     """
     if state.keys() >= _TIMM_MARKS:
         state = _from_timm(state, file)

@@ -94,7 +94,7 @@ class ResidualDecoder(nn.Module):
         guidance_channels: Channels that they are projected to.
 
     Raises:
-        ValueError: A stream is unknown, or named twice.
+        ConfigError: A stream is unknown, or named twice.
 
     Source: GSNet release; names of parameters are the release's.  Equations 5 and 6 have a convolution more.
     """

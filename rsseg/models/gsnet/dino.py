@@ -78,7 +78,7 @@ class DINO(BaseModule):
         frozen: Never train, and run in evaluation mode always.
 
     Raises:
-        ValueError: ``heads``, ``resolution`` or ``taps`` is not among what is allowed.
+        ConfigError: ``heads``, ``resolution`` or ``taps`` is not among what is allowed.
 
     Source: DINO's public code (names, positions); GSNet release (patches of 8, taps behind the last norm).
     """
@@ -184,7 +184,7 @@ def read_dino(file: str, expected: Mapping[str, torch.Size]) -> State:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file cannot be read, weights are missing or unexpected, or have another shape than the model's.
+        UserError: The file cannot be read, weights are missing or unexpected, or have another shape than the model's.
     """
     path = Path(file)
     advice = (

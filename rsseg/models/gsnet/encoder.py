@@ -22,7 +22,7 @@ def scaling(channels: int, out: int, grid: int, target: int) -> nn.Module:
         target: Places along a side after.
 
     Raises:
-        ValueError: Neither number of places divides the other.
+        ConfigError: Neither number of places divides the other.
     """
     if max(grid, target) % min(grid, target):
         raise ConfigError(

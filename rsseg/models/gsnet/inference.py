@@ -37,7 +37,7 @@ class FiveViews:
         overlap: Share of a window that its neighbour covers too.
 
     Raises:
-        ValueError: The windows are no squares, or do not end where the canvas ends.
+        ConfigError: The windows are no squares, or do not end where the canvas ends.
 
     Source: GSNet release: 640, 384 and 0.333, which gives two by two windows.
     """

@@ -89,7 +89,7 @@ class GSNet(VocabularySegmentor):
         init_cfg: As everywhere.
 
     Raises:
-        ValueError: ``test_cfg`` has no such mode, or a part does not fit the others.
+        ConfigError: ``test_cfg`` has no such mode, or a part does not fit the others.
 
     Source: GSNet paper (AAAI 2025) and release.
     """

@@ -47,7 +47,7 @@ class Vocabulary:
         prompts: The texts.
 
     Raises:
-        ValueError: There is no name, a name is empty or twice, or ``template`` has no place for it.
+        ConfigError: There is no name, a name is empty or twice, or ``template`` has no place for it.
 
     Source: GSNet release (template, synonyms).
     """
@@ -95,7 +95,7 @@ class Vocabulary:
 
         Raises:
             ImportError: open_clip is not installed.
-            ValueError: A text has more tokens than the model reads.
+            ConfigError: A text has more tokens than the model reads.
         """
         tokenizer = _tokenizer()
         rows = [[tokenizer.sot_token_id, *tokenizer.encode(prompt), tokenizer.eot_token_id] for prompt in self.prompts]

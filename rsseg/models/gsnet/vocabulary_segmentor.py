@@ -31,7 +31,7 @@ def check_labels(target: torch.Tensor, classes: int) -> torch.Tensor:
         (B, H, W) bool.
 
     Raises:
-        ValueError: A pixel holds another value.
+        ConfigError: A pixel holds another value.
     """
     labelled = target != IGNORE
     wrong = target[labelled & ((target < 0) | (target >= classes))]
@@ -60,7 +60,7 @@ class VocabularySegmentor(BaseSegmentor):
         modes: What ``test_cfg.mode`` may be.
 
     Raises:
-        ValueError: ``test_cfg`` has no such mode.
+        ConfigError: ``test_cfg`` has no such mode.
     """
 
     probabilities = True

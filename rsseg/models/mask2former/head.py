@@ -46,7 +46,7 @@ class Mask2FormerDecoder(BaseModule):
         init_cfg: As for mmseg's heads.
 
     Raises:
-        ValueError: ``num_classes`` is less than two, or a size does not fit, see :class:`PixelDecoder`.
+        ConfigError: ``num_classes`` is less than two, or a size does not fit, see :class:`PixelDecoder`.
 
     Source: Mask2Former paper, section 3; values are those of its configuration for ADE20K with ResNet-50.  Deformable
     attention and the sampling of points use ``grid_sample``: slower than mmdet's compiled operators.

@@ -102,7 +102,7 @@ class PixelDecoder(nn.Module):
         hidden: Width of the layers' MLPs.
 
     Raises:
-        ValueError: There are not four maps, or ``dim`` is no multiple of 32.
+        ConfigError: There are not four maps, or ``dim`` is no multiple of 32.
 
     Source: Mask2Former paper, section 3.4; names of the parameters are those of mmdet, which the release uses.
     """

@@ -73,7 +73,7 @@ class SideAdapter(nn.Module):
         channels: Channels in which queries and places meet.
 
     Raises:
-        ValueError: ``resolution`` is no multiple of ``patch``, or there are more taps than blocks.
+        ConfigError: ``resolution`` is no multiple of ``patch``, or there are more taps than blocks.
 
     Source: SAN paper (CVPR 2023); mmseg (names).
     """

@@ -57,7 +57,7 @@ class SAN(VocabularySegmentor):
         init_cfg: As everywhere.
 
     Raises:
-        ValueError: ``test_cfg`` has no such mode, or ``taps`` do not rise from 0 to less than CLIP's blocks.
+        ConfigError: ``test_cfg`` has no such mode, or ``taps`` do not rise from 0 to less than CLIP's blocks.
 
     Source: SAN paper and mmseg; the text tower, the template and the loss are those of the other models here.
     """

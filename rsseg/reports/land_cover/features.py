@@ -35,7 +35,7 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It does not fit the model, the config has none, or the device is not there.
+        UserError: It does not fit the model, the config has none, or the device is not there.
     """
     if "model" not in config:
         raise ConfigError(
@@ -107,7 +107,7 @@ def project_features(features: Floats) -> Floats:
 
     Raises:
         MissingPackageError: scikit-learn is not installed.
-        ValueError: There are fewer than 4 vectors, or a value is not finite.
+        ConfigError: There are fewer than 4 vectors, or a value is not finite.
     """
     try:
         from sklearn.manifold import TSNE

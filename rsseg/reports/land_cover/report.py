@@ -40,7 +40,7 @@ def report_sets(
 
     Raises:
         FileNotFoundError: A set cannot be opened.
-        ValueError: A config has several label sets, or two have the same.
+        UserError: A config has several label sets, or two have the same.
         OSError: A file cannot be written; the message names it.
     """
     parts = [labelled_parts(config, splits) for config in configs]
@@ -79,7 +79,7 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
 
     Raises:
         MissingPackageError: scikit-learn is not installed.
-        ValueError: The set has images of fewer than 4 regions, or an image cannot be read.
+        UserError: The set has images of fewer than 4 regions, or an image cannot be read.
     """
     images = [path for path in counts.images if path.is_file()]
     if len(images) < len(counts.images):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, problem_row
 from rsseg.conversion.storage import Store, encode_image, encode_labels
+from rsseg.errors import ConfigError, DataError, JobError, UserError
 from rsseg.io.files import Writer
 
 __all__ = ["Pipeline", "divide_transforms"]
@@ -77,8 +78,8 @@ class Pipeline:
         """Convert a source image; returns when its tiles are encoded.
 
         Raises:
-            ValueError: A tile of this or an earlier image cannot be converted; the message names it.
-            RuntimeError: The same, for errors that are not about values.
+            UserError: A tile of this or an earlier image cannot be converted; the message names it.
+            RuntimeError: The same, for what is no fault of the user.
             OSError: A file cannot be written; the message names it.
         """
         part = _empty_part(source_image, self._settings)
@@ -178,5 +179,6 @@ def _naming(source_image: SourceImage, tile: str) -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:
-        kind = ValueError if isinstance(error, ValueError) else RuntimeError
+        kinds = (ConfigError, JobError, DataError, UserError, ValueError)
+        kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
         raise kind(f"{source_image.item.image}, tile {tile}: {error}") from error

@@ -18,6 +18,7 @@ from rsseg.conversion import convert_labels, runner
 from rsseg.conversion.exactness import disagreement
 from rsseg.conversion.predictors.base import without_scores
 from rsseg.conversion.prompts import Prompts
+from rsseg.errors import ConfigError, DataError
 from rsseg.structures.masks import MaskCrop, fill_hbox
 
 Make = Callable[..., dict[str, Any]]
@@ -236,3 +237,24 @@ def test_the_merging_process_tries_the_failed_images_of_others(make_config: Make
     reports = [convert_labels(make_config(), shard=(rank, 3)) for rank in range(3)]
     assert [report.failures for report in reports] == [[], [], []]
     assert all(report.manifest and not report.manifest["failed_images"] for report in reports)
+
+
+@pytest.mark.parametrize("raised, kind", [(ConfigError, ConfigError), (DataError, DataError), (ValueError, ValueError),
+                                          (KeyError, RuntimeError)])  # fmt: skip
+def test_an_error_in_a_tile_keeps_its_kind(
+    make_config: Make, monkeypatch: pytest.MonkeyPatch, raised: Any, kind: Any
+) -> None:
+    """What the user can correct stays one line of a tool; a bug shows its traceback."""
+
+    def fail(*_: object) -> None:
+        raise raised("no")
+
+    monkeypatch.setattr("rsseg.conversion.transforms.PackInstances.__call__", fail)
+    with pytest.raises(kind, match=r"P0001\.png, tile P0001__\d+_\d+: '?no") as caught:
+        convert_labels(make_config())
+    assert type(caught.value) is kind
+
+
+def test_prompts_that_the_mask_model_cannot_use_are_the_users(make_config: Make) -> None:
+    with pytest.raises(ConfigError, match="BoxPredictor needs box prompts; choose a prompt with the part 'hbox'"):
+        convert_labels(make_config(prompt="cp"))

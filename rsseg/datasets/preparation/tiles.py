@@ -1,7 +1,7 @@
 """Images and their colour-coded labels, cut into tiles that training reads.
 
 ``img_dir/<part>/<stem>__<x>_<y>.png`` is RGB, ``ann_dir/<part>/`` holds the label values of the class table with its
-palette embedded.  Windows follow :func:`rsseg.structures.windows.tile_windows`.
+palette embedded, and 255 where an image has no data.  Windows follow :func:`rsseg.structures.windows.tile_windows`.
 """
 
 from __future__ import annotations
@@ -217,8 +217,10 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
         todo = [i for i in range(len(names)) if not (images[i].exists() and labels[i].exists())]
         if not todo:
             return 0, len(names), None
-        pixels = _rgb(pair.image, repeat_grey=True)
-        values, near = code.encode(_rgb(pair.label, repeat_grey=False), str(pair.label))
+        pixels, valid = read_image(pair.image, PixelSpec(repeat_grey=True))
+        values, near = code.encode(read_image(pair.label)[0], str(pair.label))
+        if valid is not None:  # tiles keep no mask, so that labels say it
+            values[~valid] = IGNORE
     except UserError as error:
         return 0, 0, str(error)
     for colour, count in near.items():
@@ -230,11 +232,6 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
         with replacing(images[i]) as file:
             file.write(_png(cut_window(pixels, windows[i])))
     return len(todo), len(names) - len(todo), None
-
-
-def _rgb(path: Path, repeat_grey: bool) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB of a file that holds red, green and blue of 8 bits, or grey where that is repeated."""
-    return read_image(path, PixelSpec(repeat_grey=repeat_grey))[0]
 
 
 def _png(pixels: NDArray[Any]) -> bytes:

@@ -13,6 +13,7 @@ from rasterio.enums import ColorInterp
 
 from rsseg.datasets import TableDataset
 from rsseg.datasets.preparation import SETS, ColourCode, cut_pairs, isaid_pairs, potsdam_pairs, prepare, tile_names
+from rsseg.datasets.preparation.tiles import Layout, Pair
 from rsseg.errors import JobError
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
@@ -93,7 +94,7 @@ def test_changed_files_are_an_error_and_an_update_is_a_fresh_run(archive):
     prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
     kept = (archive / "out/ann_dir/train/2_10__0_0.png").stat().st_mtime_ns
     path = archive / "raw/5_Labels_all/top_potsdam_2_13_label.tif"
-    Image.fromarray(np.asarray(Image.open(path))[::-1]).save(path)
+    Image.fromarray(np.asarray(Image.open(path))[:, ::-1]).save(path)  # rows are all alike
     with pytest.raises(JobError, match=r"1 label file changed \(top_potsdam_2_13_label\.tif\)\. Use --update"):
         prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
     again = prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10, update=True)
@@ -233,3 +234,14 @@ def test_tiles_are_red_green_and_blue_as_the_file_says_and_nothing_is_cut_to_eig
         file.colorinterp = plain
     report = prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
     assert "does not say which of its bands are red, green and blue" in report.failures[0]
+
+
+def test_labels_are_255_where_an_image_has_no_data(tmp_path):
+    pixels = np.full((8, 8, 4), 90, np.uint8)
+    pixels[:2, :3, 3] = 0
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "image.png")
+    Image.new("RGB", (8, 8), COLOURS[2]).save(tmp_path / "label.png")
+    pair = Pair("a", "train", tmp_path / "image.png", tmp_path / "label.png")
+    cut_pairs([pair], tmp_path / "out", Layout(8, 8), ColourCode("potsdam"))
+    label = np.asarray(Image.open(tmp_path / "out/ann_dir/train/a__0_0.png"))
+    assert (label[:2, :3] == 255).all() and (label == 2).sum() == 64 - 6

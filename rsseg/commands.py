@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from rsseg.errors import UserError
 
-__all__ = ["DEBUG_VARIABLE", "error_line", "make_parser", "numbers", "run_tool"]
+__all__ = ["DEBUG_VARIABLE", "at_least", "error_line", "make_parser", "numbers", "run_tool"]
 
 DEBUG_VARIABLE = "RSSEG_DEBUG"
 """Environment variable that ``--debug`` sets to 1; processes that a command starts show their tracebacks, too."""
@@ -60,6 +60,19 @@ def numbers(kind: Callable[[str], Any], count: int | None = None) -> Callable[[s
         return values
 
     read.__name__ = f"{count} numbers with a comma" if count else "list of numbers with commas"
+    return read
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The ``type`` of an option whose value is a whole number that is not smaller than ``least``."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise ValueError
+        return value
+
+    read.__name__ = f"whole number from {least} on,"
     return read
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rsseg.commands import error_line, make_parser, numbers
+from rsseg.commands import at_least, error_line, make_parser, numbers
 
 TOOL = """
 import sys
@@ -109,3 +109,13 @@ def test_a_list_of_another_length_and_an_unknown_option_are_refused(capsys: pyte
         with pytest.raises(SystemExit):
             parser.parse_args(arguments)
         assert message in capsys.readouterr().err
+
+
+def test_whole_numbers_have_a_least_value(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = make_parser("x")
+    parser.add_argument("--size", type=at_least(1), nargs="*")
+    assert parser.parse_args(["--size", "1", "7"]).size == [1, 7]
+    for wrong in ("0", "-3", "1.5"):
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--size", wrong])
+        assert f"argument --size: invalid whole number from 1 on, value: '{wrong}'" in capsys.readouterr().err

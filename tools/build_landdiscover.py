@@ -16,7 +16,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser, run_tool
+from rsseg.commands import at_least, make_parser, run_tool
 from rsseg.stack import require_stack
 
 SETS = {"openearthmap": "OpenEarthMap", "loveda": "LoveDA", "deepglobe": "DeepGlobe", "sota": "SOTA", "sior": "SIOR"}
@@ -32,7 +32,7 @@ def main() -> int | str | None:
     parser.add_argument("--copy", action="store_true", help="write all images as PNG, so that the set can be moved")
     parser.add_argument("--only-lists", action="store_true", help="only write the lists of the existing pairs")
     parser.add_argument(
-        "--subsets", type=int, nargs="*", default=[10000, 20000, 30000, 40000], help="sizes of the random lists"
+        "--subsets", type=at_least(1), nargs="*", default=[10000, 20000, 30000, 40000], help="sizes of the random lists"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the random lists (default 0)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")

@@ -12,7 +12,7 @@ import logging
 import sys
 import warnings
 
-from rsseg.commands import make_parser, run_tool
+from rsseg.commands import at_least, make_parser, run_tool
 from rsseg.stack import require_stack
 
 
@@ -21,7 +21,11 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("targets", nargs="+", metavar="CONFIG.py|TABLE.csv", help="what to count")
     parser.add_argument(
-        "--sizes", nargs="+", type=int, default=[512, 1024], help="sides of the square images (default: 512 1024)"
+        "--sizes",
+        nargs="+",
+        type=at_least(32),
+        default=[512, 1024],
+        help="sides of the square images (default: 512 1024)",
     )
     return parser.parse_args()
 

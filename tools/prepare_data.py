@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 
-from rsseg.commands import make_parser, run_tool
+from rsseg.commands import at_least, make_parser, run_tool
 
 OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles", "deepglobe": "data/deepglobe"}
 
@@ -25,8 +25,8 @@ def main() -> int | str | None:
     parser.add_argument("set", choices=sorted(OUT))
     parser.add_argument("archive", help="folder of the unpacked files")
     parser.add_argument("out", nargs="?", help="folder of tiles (default: the data_root of the configs)")
-    parser.add_argument("--size", type=int, help="side of a tile in pixels (default: 512, 896, 1224)")
-    parser.add_argument("--stride", type=int, help="stride of the tiles in pixels (default: 320, 512, 1224)")
+    parser.add_argument("--size", type=at_least(1), help="side of a tile in pixels (default: 512, 896, 1224)")
+    parser.add_argument("--stride", type=at_least(1), help="stride of the tiles in pixels (default: 320, 512, 1224)")
     parser.add_argument("--bands", default="RGB", choices=["RGB", "IRRG", "RGBIR"], help="Potsdam: which images")
     parser.add_argument("--eroded", action="store_true", help="Potsdam: labels without object borders (noBoundary)")
     parser.add_argument("--splits", default="data/splits/potsdam", help="Potsdam: folder of train.txt and val.txt")

@@ -12,7 +12,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser, run_tool
+from rsseg.commands import at_least, make_parser, run_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("root", type=Path, help="folder of the set, for example data/nwpu_vhr10/converted")
     parser.add_argument("--out", type=Path, help="folder of the report (default: ROOT/report)")
-    parser.add_argument("--gallery", type=int, default=4, help="masks per class and kind (default: %(default)s)")
+    parser.add_argument("--gallery", type=at_least(0), default=4, help="masks per class and kind (default 4)")
     parser.add_argument("--images", type=Path, help="folder of the images, if the set does not name it")
     parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), if the set does not name one")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")

@@ -45,12 +45,8 @@ def main() -> int | str | None:
     from rsseg.conversion import convert_labels, load_conversion_config, shard_of
 
     own = {"source.images": args.images, "source.annotations": args.annotations}
-    options = {
-        "out_dir": args.out,
-        "predictor": args.predictor,
-        **own,
-        "source.parts": [] if any(own.values()) else None,
-    }
+    own["source.parts"] = [] if any(own.values()) else None
+    options = {"out_dir": args.out, "predictor": args.predictor, **own}
     options = {**(args.cfg_options or {}), **{key: value for key, value in options.items() if value is not None}}
     config = load_conversion_config(args.config, options)
     shard = shard_of(args.launcher)

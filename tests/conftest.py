@@ -24,6 +24,7 @@ REPO = Path(__file__).resolve().parents[1]
 # Before cv2 and any worker starts: GeoTIFF tags are no news, and one thread per process is fastest.
 os.environ["OPENCV_LOG_LEVEL"] = "ERROR"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("PYTHON", sys.executable)  # for tools/*.sh
 
 
 STACK = {"torch", "torchvision", "mmengine", "mmcv", "mmseg", "mmpretrain"}
@@ -35,8 +36,10 @@ def pytest_configure() -> None:
     """One thread for torch, where it is installed."""
     if not WITHOUT:
         import torch
+        import yapf.yapflib.yapf_api
 
         torch.set_num_threads(1)
+        yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)  # yapf takes a second for each config
 
 
 def pytest_report_header() -> str | None:

@@ -26,12 +26,14 @@ def load() -> None:
     import mmengine.runner
     import rasterio
     import torch
+    import yapf.yapflib.yapf_api
 
     import rsseg.models
     from rsseg.stack import require_stack
 
     require_stack()
     torch.set_num_threads(1)
+    yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)  # yapf takes a second for each config it prints
     assert matplotlib.figure and mmengine.runner and rasterio and rsseg.models
     gc.freeze()
 

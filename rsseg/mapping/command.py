@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -76,7 +77,7 @@ def _about(
         words["mode"] = asked.mode
     return {
         "config": Path(args.config).name,
-        "config_sha256": sum_of(config.pretty_text.encode()),
+        "config_sha256": sum_of(json.dumps(config.to_dict(), sort_keys=True, default=str).encode()),
         "checkpoint": Path(args.checkpoint).name,
         "checkpoint_sha256": sha256_of(Path(args.checkpoint).expanduser()),
         "head": args.head,

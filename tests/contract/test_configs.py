@@ -146,6 +146,7 @@ def test_dataset_bases_are_short(every: Every) -> None:
     every(sorted((CONFIGS / "_base_" / "datasets").glob("*.py")), check)
 
 
+@pytest.mark.slow
 def test_paths_are_relative_and_explained(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(path: Path) -> None:
         layouts = (REPO / "data" / "README.md").read_text(encoding="utf-8")
@@ -178,6 +179,7 @@ def test_every_type_resolves(every: Every, monkeypatch: pytest.MonkeyPatch) -> N
     every(LEAVES, check)
 
 
+@pytest.mark.slow
 def test_heads_fit_the_class_tables(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(path: Path) -> None:
         config = _load(path, monkeypatch)
@@ -200,6 +202,7 @@ def test_heads_fit_the_class_tables(every: Every, monkeypatch: pytest.MonkeyPatc
     every(WITH_LABELS, check)
 
 
+@pytest.mark.slow
 def test_models_statistics_and_sets_have_the_same_bands(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(path: Path) -> None:
         config = _load(path, monkeypatch)
@@ -243,6 +246,7 @@ def _without_start(part: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key not in ("init_cfg", "num_classes")}
 
 
+@pytest.mark.slow
 def test_a_start_from_sep_names_what_sep_writes(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(path: Path) -> None:
         config = _load(path, monkeypatch)

@@ -26,7 +26,7 @@ DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary")}
 RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm", "jinja2", "shapely", "pyogrio"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
 OPTIONAL = {"safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
-TESTING = {"pytest", "packaging", "setuptools", "yaml"}
+TESTING = {"pytest", "yapf", "packaging", "setuptools", "yaml"}
 
 
 def _requirements(name: str) -> list[Requirement]:

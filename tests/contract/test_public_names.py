@@ -42,6 +42,7 @@ def test_all_resolves(every: Every) -> None:
     every(PACKAGES, check)
 
 
+@pytest.mark.slow
 @pytest.mark.stack
 def test_the_root_offers_names_and_loads_nothing_heavy() -> None:
     code = """

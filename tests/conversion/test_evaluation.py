@@ -184,6 +184,7 @@ def test_evaluation_needs_truth(make_config: Make) -> None:
         convert_labels(make_config(truth={"kind": "x"}), with_evaluation=True)
 
 
+@pytest.mark.slow
 def test_real_box_floor(make_config: Make, samples: Path) -> None:
     source = {"format": "coco", "images": str(samples / "nwpu_vhr10/images"), "classes": "nwpu_vhr10"}
     source["annotations"] = str(samples / "nwpu_vhr10/instances.json")

@@ -46,6 +46,7 @@ def _config(make_config: Make, samples: Path, name: str, **changes: Any) -> dict
     return make_config(name, source=source | places, tiling=tiling, prompt=prompt) | changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_masks_of_a_random_sam_are_its_own_predictor_s(
     make_config: Make, samples: Path, tmp_path: Path, name: str

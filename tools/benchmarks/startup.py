@@ -45,7 +45,7 @@ def _setup() -> tuple[Work, Work]:
 
 
 STARTUP = Entry(
-    "--help of every tool, one process after another, against one `import torch`; first `import rsseg` must take at most "
-    f"{_IMPORT_LIMIT} s of CPU and every --help {_HELP_LIMIT} s",
+    "--help of every tool, one process after another, against one `import torch`; before it `import rsseg` must take "
+    f"at most {_IMPORT_LIMIT} s of CPU and every --help {_HELP_LIMIT} s",
     _setup,
 )

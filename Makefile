@@ -19,7 +19,7 @@ REQUIREMENTS := setup.py $(sort $(wildcard requirements/*.txt))
 # Tests run in this many processes, each with one thread; coverage is measured by `make test`.
 WORKERS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTEST = -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal
-COVERAGE ?= --cov --cov-report=term:skip-covered --cov-fail-under=90
+COVERAGE ?= --cov --cov-report=term:skip-covered
 # One hash for all that decides what is installed; lazy, so that `make help` needs no Python.
 KEY = $(shell cat $(REQUIREMENTS) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])')
 

@@ -173,7 +173,7 @@ def test_slurm_tasks_share_the_work(slow: Callable[[str], Path], tmp_path: Path,
     command = ["bash", str(REPO / "tools/slurm_convert.sh"), "gpu", "samrs", str(slow("slurm"))]
     result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "process 0 of 2 is done" in result.stderr
+    assert "process 0 of 2 is finished" in result.stderr
     assert digests(tmp_path / "slurm") == expected
 
 

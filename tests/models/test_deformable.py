@@ -89,5 +89,5 @@ def test_everything_gets_a_gradient():
 
 
 def test_heads_must_divide_the_values():
-    with pytest.raises(ValueError, match="3 heads do not divide 8"):
+    with pytest.raises(ValueError, match="channels must be divisible by 3 heads"):
         DeformableAttention(16, heads=3, levels=1, value_ratio=0.5)

@@ -112,7 +112,7 @@ def test_predictions_go_through_the_samples_own_head():
 
 
 def test_unknown_sets_are_named():
-    with pytest.raises(ValueError, match="no head for dataset 'c'; the model has a, b, ship"):
+    with pytest.raises(ValueError, match="no head for dataset 'c'; the model has heads for: a, b, ship"):
         build().eval().predict(torch.randn(1, 3, 32, 32), [sample("c")])
 
 

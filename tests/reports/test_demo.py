@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rsseg.errors import JobError
 from rsseg.reports import demo
 
 
@@ -17,7 +18,8 @@ def test_the_whole_path(repo, tmp_path, monkeypatch):
     text = "\n".join(lines)
     for number in range(1, 7):
         assert f"[{number}/6]" in text
-    assert sum(line.startswith(("from scratch", "from SEP")) for line in lines) == 2
+    rows = [line.lstrip("| ") for line in text.splitlines()]
+    assert sum(row.startswith(("from scratch", "from SEP")) for row in rows) == 2
     pictures = tmp_path / "work_dirs" / "demo" / "pictures"
     assert len(list((pictures / "landcover").glob("*.png"))) == 2
     assert all(list((pictures / f"labels_{name}").glob("*.png")) for name in ("sota", "sior", "fast"))
@@ -25,5 +27,5 @@ def test_the_whole_path(repo, tmp_path, monkeypatch):
 
 def test_a_failing_tool_shows_its_output(repo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RuntimeError, match=r"tools/make_scenes\.py failed with exit status 2[\s\S]*invalid choice"):
+    with pytest.raises(JobError, match=r"tools/make_scenes\.py failed with exit status 2[\s\S]*invalid choice"):
         demo.Demo(repo, lambda line: None)._tools("make_scenes", [["nonsense", "out"]])

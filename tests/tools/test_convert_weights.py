@@ -41,5 +41,5 @@ def test_a_fine_tuned_file_of_the_release(tmp_path: Path, run_tool: Run, repo: P
     del state["encoder.bn1.bias"]
     torch.save(dict(state_dict=state), tmp_path / "less.pth")
     result = run_tool("convert_weights", "less.pth", "less_out.pth")
-    assert result.returncode == 1 and result.stderr.startswith("DataError: less.pth: nothing is written")
+    assert result.returncode == 1 and result.stderr.startswith("DataError: less.pth: nothing was written")
     assert "missing            1: backbone.bn1.bias" in result.stderr and not (tmp_path / "less_out.pth").exists()

@@ -183,7 +183,7 @@ def test_weights_of_a_group_add_up_to_one():
 
 
 def test_groups_must_divide_the_channels():
-    with pytest.raises(ValueError, match="3 groups do not divide 64 channels"):
+    with pytest.raises(ValueError, match="64 channels must be divisible by 3 groups"):
         DCNv3(64, 3)
 
 

@@ -66,6 +66,7 @@ def test_masks_of_a_random_sam_are_its_own_predictor_s(
             np.testing.assert_array_equal(coco_mask.decode(row["segmentation"]), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "least"), [("isaid", 0.8), ("nwpu_vhr10", 0.6)])
 def test_grabcut_fits_better_than_the_box(make_config: Make, samples: Path, name: str, least: float) -> None:
     truth = {

@@ -91,6 +91,7 @@ def test_scores_are_finite_where_the_largest_is():
         check_finite(torch.full((1, 2, 3), -INF), "b")
 
 
+@pytest.mark.slow
 def test_a_test_names_what_is_wrong_with_its_checkpoint(tmp_path, tiny):
     classes = ["Red", "green", "blue"]
     assert score(tiny, write_checkpoint(tmp_path / "good.pth", torch.eye(3), classes))["mIoU"] == 100
@@ -109,6 +110,7 @@ def test_a_test_names_what_is_wrong_with_its_checkpoint(tmp_path, tiny):
         score(tiny, str(tmp_path / "nan.pth"))
 
 
+@pytest.mark.slow
 def test_a_training_ends_before_its_first_iteration_where_a_head_has_other_classes(tiny):
     wrong = Config(tiny.to_dict())
     wrong.model.decode_head.num_classes = 4
@@ -122,6 +124,7 @@ def test_a_training_ends_before_its_first_iteration_where_a_head_has_other_class
         Runner.from_cfg(wrong).train()
 
 
+@pytest.mark.slow
 def test_a_validation_of_a_diverged_training_names_the_iteration(tmp_path, tiny):
     Runner.from_cfg(tiny).train()
     assert load_file(tmp_path / "run" / "iter_1.pth")["meta"]["dataset_meta"]["classes"] == ("red", "green", "blue")

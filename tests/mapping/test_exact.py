@@ -102,6 +102,7 @@ def test_a_file_gives_what_mmseg_makes_of_it(network, write_raster, tmp_path):
     np.testing.assert_array_equal(found, inference_model(network, str(path)).pred_sem_seg.data[0].numpy())
 
 
+@pytest.mark.slow
 def test_mean_is_the_slide_inference_of_mmseg(network, write_raster, tmp_path):
     from mmseg.models.segmentors import EncoderDecoder
 

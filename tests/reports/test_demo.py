@@ -8,6 +8,7 @@ from rsseg.errors import JobError
 from rsseg.reports import demo
 
 
+@pytest.mark.slow
 @pytest.mark.stack
 def test_the_whole_path(repo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

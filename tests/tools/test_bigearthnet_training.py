@@ -108,6 +108,7 @@ def best_constant(truth):
     return 100 * max(f2)
 
 
+@pytest.mark.slow
 def test_it_learns_goes_on_and_starts_segmentation(world, repo, run_tool):
     config = str(repo / "configs" / "bigearthnet" / "scnn_all.py")
     work_dir = world / "work_dirs" / "bigearthnet" / "scnn_all"

@@ -18,6 +18,8 @@ from PIL import Image
 from rsseg.engine import load_file
 from rsseg.engine.weights import convert_weights
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 ITERATIONS = 6

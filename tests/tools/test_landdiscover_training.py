@@ -92,6 +92,7 @@ def miou(cfg, state, data):
     return evaluator.evaluate(len(data))["mIoU"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mmseg_scope")
 def test_a_small_gsnet_learns(world, repo, tmp_path, run_tool):
     pytest.importorskip("open_clip")

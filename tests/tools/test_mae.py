@@ -21,6 +21,8 @@ import rsseg.engine.pretraining  # noqa: F401
 from rsseg.engine import load_file
 from rsseg.engine.weights import convert_weights
 
+pytestmark = pytest.mark.slow
+
 SHORT = [
     "train_cfg.max_iters=2",
     "train_dataloader.batch_size=2",

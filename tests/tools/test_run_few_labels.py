@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 
+import pytest
+
 from rsseg.datasets.preparation import training_tiles, write_few
 from rsseg.experiments.few_labels import FewLabels, Init
 
 
+@pytest.mark.slow
 def test_a_run_through_the_tools(tmp_path, repo, converted_set, monkeypatch):
     data = converted_set(tmp_path / "data/nwpu_vhr10/masks", 10, count=8, size=64)
     write_few(*training_tiles(str(data)), tmp_path / "lists", [50], [3])

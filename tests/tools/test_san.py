@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 _base_ = "{repo}/configs/landdiscover/san_vitb16.py"
 _tower = dict(width=32, layers=4, heads=2)

@@ -13,6 +13,8 @@ import torch
 
 from rsseg.engine import load_file
 
+pytestmark = pytest.mark.slow
+
 SHORT = [
     "train_cfg.max_iters=6",
     "train_cfg.val_interval=100",

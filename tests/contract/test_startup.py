@@ -103,6 +103,7 @@ print(json.dumps(found))
     assert not found, f"loaded by the first tool that needs it: {found}"
 
 
+@pytest.mark.slow
 @pytest.mark.stack
 def test_the_stack_does_not_bring_mmpretrain() -> None:
     code = "import sys; from rsseg.stack import require_stack; require_stack(); print('mmpretrain' in sys.modules)"

@@ -274,6 +274,7 @@ def test_mistakes_are_named(make_config: Make, ships: Make) -> None:
     assert _means(ablate_prompts(ships(), ["rhbox"], overwrite=True).result) == {"rhbox": [0.666667, 0.6]}
 
 
+@pytest.mark.slow
 def test_the_tool(
     masked: Make, world: Path, tmp_path: Path, run_tool: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -109,6 +109,7 @@ def test_every_prompt_gives_the_same_bits(kind: str, blobs: bool) -> None:
     _assert_same(ours.predict(image, make_prompts(kind, hbox, qbox)), *_reference(ours.sam, image, kind, hbox, qbox))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2, 5, 64])
 @pytest.mark.parametrize("size", [(600, 600), (800, 800), (1024, 1024), (400, 300), (1100, 700), (256, 256), (50, 61)])
 def test_every_size_and_batch_gives_the_same_bits(size: tuple[int, int], batch: int) -> None:
@@ -120,6 +121,7 @@ def test_every_size_and_batch_gives_the_same_bits(size: tuple[int, int], batch: 
         _make_blobs(ours.sam)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1024, 1024), (600, 800), (1200, 500)])
 def test_the_published_frame_gives_the_same_bits(size: tuple[int, int]) -> None:
     image, qbox, hbox = _world(size, 2)

@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 
 from rsseg.engine import load_file, prepare_config
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"sota": 18, "sior": 20, "fast": 37}
 SHORT = {
     "train_cfg.max_iters": 6,

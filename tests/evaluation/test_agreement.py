@@ -158,6 +158,7 @@ def test_what_lies_beside_maps_is_no_label_file(hands):
     assert [path.name for path in second.files()] == ["a.tif", "b.tif", "c_overlay.tif"]
 
 
+@pytest.mark.slow
 def test_as_a_command(hands, tmp_path, run_tool):
     (tmp_path / "names.txt").write_text("a\n")
     options = ("--table", "openearthmap", "--list", tmp_path / "names.txt", "--titles", "annotator", "model")

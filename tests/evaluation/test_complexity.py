@@ -120,6 +120,7 @@ def test_every_baseline_is_in_the_table():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", read_rows([TABLE]), ids=lambda row: row.config.stem)
 def test_parameters_are_the_papers_or_another_models(row):
     config = Config.fromfile(row.config)

@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FILES = ["map.tif", "map_areas.csv", "map.gpkg", "map_probabilities.tif"]
 
 # A process that has imported everything, and forks one that maps for every line it reads.  GDAL has threads in the

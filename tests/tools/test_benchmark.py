@@ -28,6 +28,7 @@ def test_entries_are_listed(run_tool):
     assert {line.split()[0] for line in result.stdout.splitlines()} >= {"convert_image", "metric"}
 
 
+@pytest.mark.slow
 @pytest.mark.stack
 def test_entries_print_and_write_their_ratios(run_tool, tmp_path):
     result = run_tool("benchmark", "metric", "convert_image", "--runs", 1, "--json", tmp_path / "out.json")

@@ -20,6 +20,8 @@ from mmseg.registry import DATASETS, MODELS
 
 from rsseg.engine import load_pretrained
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "openearthmap"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if not re.search("_(from|few)", path.stem))
 STARTS = sorted(CONFIGS.parent.glob("*/unet_effb4_from_*.py"))

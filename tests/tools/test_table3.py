@@ -18,6 +18,8 @@ from PIL import Image
 
 from rsseg.engine import prepare_config
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "potsdam"
 MODELS = {path.stem for path in (CONFIGS.parent / "_base_" / "models").glob("*.py")}
 # Every config, with the one that it differs from in its initial weights only.

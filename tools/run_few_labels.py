@@ -1,7 +1,7 @@
 """Fine-tune with few labels from several initialisations and print the table (SAMRS paper, tables 5 and 6).
 
 python tools/run_few_labels.py data/splits/potsdam work_dirs/few/potsdam --metric mF1 --tta
-    --init IMP configs/potsdam/unet_r50_few.py --init IMP+SEP configs/potsdam/unet_r50_few_from_sep.py
+    --init IMP configs/potsdam/unet_r50_few_potsdam.py --init IMP+SEP configs/potsdam/unet_r50_few_from_sep_potsdam.py
     [--percent 5 3 1] [--seeds 0 1 2] [--gpus 0 1 | --jobs N] [--cfg-options key=value ...]
 
 LISTS holds what tools/make_few_labels.py wrote.  Each run is tools/train.py, then tools/test.py.  Rows named X+...

@@ -4,7 +4,8 @@
     tools/dist_train.sh configs/bigearthnet/upernet_r50_maps_from_labels.py 2
 
 Expected: no published figure.  Not run by us on the archive.  The first convolution is kept; for a set with other
-bands, tools/convert_weights.py writes a file with another one, as configs/potsdam/upernet_r50_bigearthnet.py does.
+bands, tools/convert_weights.py writes a file with another one, as
+configs/potsdam/upernet_r50_bigearthnet_potsdam.py does.
 """
 
 _base_ = ["./upernet_r50_maps.py"]

@@ -7,7 +7,7 @@ pixels without a label examples against all 40 classes.  Expected: no published 
 """
 
 _base_ = [
-    "../_base_/models/gsnet_vitb16.py",
+    "../_base_/models/gsnet.py",
     "../_base_/datasets/landdiscover_crop.py",
     "../_base_/schedules/gsnet_30k.py",
     "../_base_/default_runtime.py",

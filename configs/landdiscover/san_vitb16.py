@@ -10,7 +10,7 @@ of 640, where it keeps their sides' ratio; scores of a pixel are divided by thei
 """
 
 _base_ = [
-    "../_base_/models/san_vitb16.py",
+    "../_base_/models/san.py",
     "../_base_/datasets/landdiscover_640.py",
     "../_base_/schedules/san_60k.py",
     "../_base_/default_runtime.py",

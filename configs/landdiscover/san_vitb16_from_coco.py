@@ -9,7 +9,7 @@ Not in the paper: which model it starts from, and the recipe; here and for devia
 """
 
 _base_ = [
-    "../_base_/models/san_vitb16.py",
+    "../_base_/models/san.py",
     "../_base_/datasets/landdiscover_640.py",
     "../_base_/schedules/san_60k.py",
     "../_base_/default_runtime.py",

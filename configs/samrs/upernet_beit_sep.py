@@ -5,7 +5,7 @@
 
 Expected (paper): mIoU 74.10 / 85.81 / 42.04 on the validation sets.  Not run by us.
 Batch, crops and deviations: as in upernet_swin_sep.py; all of BEiT's weights are loaded, as in
-configs/potsdam/upernet_beit.py.
+configs/potsdam/upernet_beit_potsdam.py.
 """
 
 _base_ = [

@@ -119,7 +119,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         merge_options(cfg, args.cfg_options, args.config)
     cfg.launcher = args.launcher
     path = Path(args.config)
-    # the folder says which dataset: potsdam/upernet_swin and isaid/upernet_swin must not share checkpoints
+    # the folder as well: configs of a user may share a name, and must not share checkpoints
     default = Path("work_dirs") / path.resolve().parent.name / path.stem
     cfg.work_dir = args.work_dir or cfg.get("work_dir") or str(default)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))

@@ -25,7 +25,7 @@ SCENES, WORK = Path("data/scenes"), Path("work_dirs/demo")
 SETS = {"dota": ("sota", 36), "dior": ("sior", 24), "fair1m": ("fast", 36)}
 """Layout -> label set and number of scenes."""
 LANDCOVER = {"count": 40, "val": 4, "test": 16, "size": 384}
-RUNS = {"scratch": "upernet_tiny.py", "SEP": "upernet_tiny_from_sep.py"}
+RUNS = {"scratch": "upernet_tiny_scenes.py", "SEP": "upernet_tiny_from_sep_scenes.py"}
 _STAGES = 6
 _PANELS = 6
 
@@ -62,7 +62,7 @@ class Demo:
         self._stage(
             3, f"{self.iters} iterations: SEP with three heads; land cover from {self.few} images, from scratch"
         )
-        self._tools("train", [self._training("upernet_tiny_sep.py", "sep"), self._fine_tuning("scratch")])
+        self._tools("train", [self._training("upernet_tiny_sep_scenes.py", "sep"), self._fine_tuning("scratch")])
         self._stage(4, f"{self.iters} iterations: land cover from the same {self.few} images, from SEP")
         self._tools("train", [self._fine_tuning("SEP")])
         self._stage(5, "test both; pictures")
@@ -105,7 +105,9 @@ class Demo:
         for predictor in ("grabcut", "box"):
             folders = {name: self._folder(predictor, name) for name, _ in SETS.values()}
             options = ["--evaluate", "--predictor", predictor, "--out"]
-            calls += [(self.configs / f"convert_{s}.py", *options, folders[name]) for s, (name, _) in SETS.items()]
+            calls += [
+                (self.configs / f"convert_{s}_scenes.py", *options, folders[name]) for s, (name, _) in SETS.items()
+            ]
             read[predictor] = {name: folder / "evaluation.json" for name, folder in folders.items()}
         self._tools("convert_labels", calls)
         return {p: {name: json.loads(file.read_text()) for name, file in rows.items()} for p, rows in read.items()}

@@ -5,6 +5,7 @@ import copy
 import functools
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,12 @@ def test_file_name_is_an_identifier(every: Every) -> None:
         assert all(part.isidentifier() for part in path.relative_to(CONFIGS).parts[:-1])
 
     every(FILES, check)
+
+
+def test_base_names_are_unique() -> None:
+    """mim looks a config up by its base name, in all folders; model names of the index are these names."""
+    names = Counter(path.name for path in FILES)
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def test_leaf_says_how_to_run_it(every: Every) -> None:
@@ -251,7 +258,7 @@ def test_a_start_from_sep_names_what_sep_writes(every: Every, monkeypatch: pytes
     def check(path: Path) -> None:
         config = _load(path, monkeypatch)
         starts = [hook for hook in config["default_hooks"].values() if hook["type"] == "LoadPretrained"]
-        assert len(starts) == path.stem.endswith("_from_sep")
+        assert len(starts) == ("_from_sep" in path.stem)
         for start in starts:
             found = re.fullmatch(r"work_dirs/samrs/(\w+)/iter_80000\.pth", start["checkpoint"])
             assert found

@@ -54,7 +54,7 @@ def train(
     monkeypatch.setattr(Config, "pretty_text", "")
 
     def run(name: str, options: dict[str, Any], resume: Path | None = None) -> Path:
-        config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_sep.py")
+        config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_sep_scenes.py")
         # instances of one name are shared within a process
         names = {"experiment_name": name, "visualizer.name": name, "work_dir": name}
         config.merge_from_dict({**SHORT, **options, **names, "launcher": "none"})

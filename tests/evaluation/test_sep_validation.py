@@ -84,7 +84,7 @@ def test_a_fourth_set_is_a_few_lines(repo, tmp_path, converted_set, run_tool):
     for name, classes in sizes.items():
         converted_set(tmp_path / "data" / name, classes)
     config = tmp_path / "four.py"
-    config.write_text(FOURTH.format(base=str(repo / "configs" / "scenes" / "upernet_tiny_sep.py")))
+    config.write_text(FOURTH.format(base=str(repo / "configs" / "scenes" / "upernet_tiny_sep_scenes.py")))
     options = ["train_cfg.max_iters=1", "train_cfg.val_interval=1", "default_hooks.logger.interval=1"]
     for loader in ("train_dataloader", "val_dataloader"):
         options += [f"{loader}.num_workers=0", f"{loader}.persistent_workers=False"]

@@ -93,12 +93,12 @@ def test_no_map_takes_the_place_of_a_raster(tmp_path):
 
 
 def test_classes_come_from_the_dataset_or_the_head(repo):
-    single = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny.py")
+    single = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_scenes.py")
     assert class_table(single).name == "OpenEarthMap"
     assert class_table(single, override="loveda").num_classes == 7
     with pytest.raises(ValueError, match="--head sota: the model of this config has only one head"):
         class_table(single, "sota")
-    several = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_sep.py")
+    several = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_sep_scenes.py")
     assert class_table(several, "sior").num_classes == 20
     with pytest.raises(ValueError, match="has the heads sota, sior, fast"):
         class_table(several)

@@ -20,7 +20,7 @@ def network(repo, mmseg_scope):
     """A small UPerNet with random weights."""
     from mmseg.registry import MODELS
 
-    config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny.py")
+    config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_scenes.py")
     config.test_pipeline = FROM_ARRAY
     torch.manual_seed(0)
     model = MODELS.build(config.model).eval()

@@ -35,7 +35,7 @@ def tiny(repo):
     from mmseg.registry import MODELS
 
     init_default_scope("mmseg")
-    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
+    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny_scenes.py")
     apply_vocabulary(config, TEXT)
     torch.manual_seed(0)
     return config, MODELS.build(config.model).eval()
@@ -134,17 +134,17 @@ def test_colours_are_known_ones_or_far_from_the_others():
 
 
 def test_the_config_asks_for_the_words(repo):
-    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
+    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny_scenes.py")
     table, name, mode = apply_vocabulary(config, TEXT, "a satellite image of {}", "five_view")
     assert mode == "five_view"
     assert name is table and list(table.classes) == config.model.vocabulary == WORDS
     assert (config.model.template, config.model.test_cfg.mode) == ("a satellite image of {}", "five_view")
-    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
+    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny_scenes.py")
     config.model.test_cfg = dict(mode="five_view", crop_size=(8, 8), size=9)
     table, name, mode = apply_vocabulary(config, "landdiscover", mode="config")
     assert (mode, config.model.test_cfg) == ("five_view", dict(mode="five_view", size=9))
     assert name == "landdiscover" and table.texts[32] == "expresswalltoll station"
-    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py")
+    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny_scenes.py")
     assert apply_vocabulary(config, None)[1:] == ("openearthmap", "slide")
     assert config.model.test_cfg.mode == "whole"  # in each of the map's windows
     config.model.vocabulary = ["road, street", "tree"]
@@ -162,9 +162,9 @@ def test_views_that_the_model_enlarges_stay_as_they_are(repo):
 
 
 def test_other_models_have_classes_of_their_own(repo):
-    with pytest.raises(ValueError, match=r"convert_dior\.py: is not the config of a model"):
-        apply_vocabulary(Config.fromfile(repo / "configs" / "scenes" / "convert_dior.py"), "roof")
-    config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny.py")
+    with pytest.raises(ValueError, match=r"convert_dior_scenes\.py: is not the config of a model"):
+        apply_vocabulary(Config.fromfile(repo / "configs" / "scenes" / "convert_dior_scenes.py"), "roof")
+    config = Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_scenes.py")
     assert apply_vocabulary(config, None) is None
     with pytest.raises(ValueError, match="Segmentor has fixed classes"):
         apply_vocabulary(config, "road")
@@ -260,7 +260,7 @@ def command(tiny, repo, tmp_path):
     def call(*args):
         parser = argparse.ArgumentParser()
         add_arguments(parser)
-        config = ["--config", repo / "configs" / "scenes" / "gsnet_tiny.py", "--checkpoint", checkpoint]
+        config = ["--config", repo / "configs" / "scenes" / "gsnet_tiny_scenes.py", "--checkpoint", checkpoint]
         run(parser.parse_args([*map(str, [*args, *config, "--device", "cpu"])]))
 
     return call

@@ -64,7 +64,7 @@ def test_resnet_gives_its_stem_before_the_pooling_and_its_stages():
 
 
 def test_the_config_normalises_as_the_weights_were_trained(repo):
-    norm = Config.fromfile(repo / "configs" / "openearthmap" / "unet_effb4.py").model.backbone.norm_cfg
+    norm = Config.fromfile(repo / "configs" / "openearthmap" / "unet_effb4_openearthmap.py").model.backbone.norm_cfg
     layers = [layer for layer in build(type="mmpretrain.EfficientNet", arch="b0").modules() if hasattr(layer, "eps")]
     assert {layer.eps for layer in layers} == {norm.eps}
 

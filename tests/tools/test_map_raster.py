@@ -22,7 +22,7 @@ def world(tmp_path_factory, repo):
     init_default_scope("mmseg")
     root = tmp_path_factory.mktemp("maps")
     torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_sep.py").model)
+    model = MODELS.build(Config.fromfile(repo / "configs" / "scenes" / "upernet_tiny_sep_scenes.py").model)
     for head in model.heads.values():
         torch.nn.init.normal_(head.weight, std=0.5)
     torch.save({"state_dict": model.state_dict()}, root / "sep.pth")
@@ -40,7 +40,7 @@ def world(tmp_path_factory, repo):
 @pytest.fixture
 def arguments(world, repo):
     """Config, weights and windows."""
-    config = repo / "configs" / "scenes" / "upernet_tiny_sep.py"
+    config = repo / "configs" / "scenes" / "upernet_tiny_sep_scenes.py"
     return ["--config", config, "--checkpoint", world / "sep.pth", "--window", "64", "--device", "cpu"]
 
 

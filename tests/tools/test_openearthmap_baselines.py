@@ -23,9 +23,9 @@ from rsseg.engine import load_pretrained
 pytestmark = pytest.mark.slow
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "openearthmap"
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if not re.search("_(from|few)", path.stem))
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if not re.search("_(from|few)_", path.stem))
 STARTS = sorted(CONFIGS.parent.glob("*/unet_effb4_from_*.py"))
-FEW = sorted(CONFIGS.glob("*_few.py"))
+FEW = sorted(CONFIGS.glob("*_few_openearthmap.py"))
 CROP = 64
 # Fewer layers and fewer channels of the same kind; what goes from one part to the next stays as it is.
 SMALLER = {
@@ -163,7 +163,7 @@ def test_fine_tuning_takes_all_but_the_classifier(path, tmp_path):
 
 def test_k_net_learns_in_steps():
     """As mmsegmentation's K-Net with Swin, unlike its other transformers."""
-    for name in ("knet_swin_b", "knet_swin_l"):
+    for name in ("knet_swin_b_openearthmap", "knet_swin_l_openearthmap"):
         warm_up, steps = Config.fromfile(CONFIGS / f"{name}.py").param_scheduler
         assert (warm_up.type, warm_up.end, steps.type) == ("LinearLR", steps.begin, "MultiStepLR")
         assert steps.milestones == [60000, 72000]
@@ -171,7 +171,7 @@ def test_k_net_learns_in_steps():
 
 @pytest.mark.parametrize("path", FEW, ids=lambda path: path.stem)
 def test_few_labels_differ_in_the_list_and_the_length(path):
-    few, full = (Config.fromfile(file).to_dict() for file in (path, path.with_stem(path.stem.removesuffix("_few"))))
+    few, full = (Config.fromfile(file).to_dict() for file in (path, path.with_name(path.name.replace("_few_", "_"))))
     dataset = few["train_dataloader"]["dataset"]
     assert (dataset.pop("subset"), dataset.pop("ann_file")) == ("data/splits/openearthmap/few/few_10_seed0.txt", "")
     assert full["train_dataloader"]["dataset"].pop("ann_file") == "train.txt"

@@ -13,7 +13,7 @@ def mapped(tmp_path, repo, run_tool, mmseg_scope):
     from mmseg.registry import MODELS
 
     torch.manual_seed(0)
-    config = repo / "configs" / "scenes" / "upernet_tiny.py"
+    config = repo / "configs" / "scenes" / "upernet_tiny_scenes.py"
     torch.save({"state_dict": MODELS.build(Config.fromfile(config).model).state_dict()}, tmp_path / "weights.pth")
     place = dict(driver="GTiff", dtype="uint8", height=60, width=90, crs="EPSG:32633")
     place["transform"] = rasterio.Affine(0.5, 0, 500000, 0, -0.5, 4000000)
@@ -37,7 +37,9 @@ def test_a_page_of_a_real_map(mapped, tmp_path, run_tool):
     assert result.returncode == 0, result.stderr
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 2 and "Problems" not in page
-    assert all(text in page for text in ("agriculture land", "weights.pth", "upernet_tiny.py", "overall accuracy"))
+    assert all(
+        text in page for text in ("agriculture land", "weights.pth", "upernet_tiny_scenes.py", "overall accuracy")
+    )
 
 
 def test_what_is_no_map_is_one_line(tmp_path, run_tool):

@@ -17,7 +17,7 @@ def test_a_run_through_the_tools(tmp_path, repo, converted_set, monkeypatch):
     write_few(*training_tiles(str(data)), tmp_path / "lists", [50], [3])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    init = Init("scratch", repo / "configs/nwpu_vhr10/upernet_tiny.py", ("train_dataloader.batch_size=2",))
+    init = Init("scratch", repo / "configs/nwpu_vhr10/upernet_tiny_nwpu_vhr10.py", ("train_dataloader.batch_size=2",))
     options = ["train_dataloader.dataset.indices=None", "train_cfg.max_iters=1", "train_dataloader.num_workers=0"]
     options += ["test_dataloader.num_workers=0", "val_dataloader.num_workers=0"]
     few = FewLabels(repo, tmp_path / "lists", tmp_path / "out", [init], [50], [3], "OA", options, tta=True)

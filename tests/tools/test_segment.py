@@ -25,7 +25,7 @@ def world(tmp_path_factory, repo):
     init_default_scope("mmseg")
     root = tmp_path_factory.mktemp("segment")
     torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny.py").model)
+    model = MODELS.build(Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny_scenes.py").model)
     torch.save({"state_dict": model.state_dict()}, root / "tiny.pth")
     (root / "images").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (3, 10, 13)).astype(np.uint8).repeat(16, 1).repeat(16, 2)
@@ -40,7 +40,7 @@ def world(tmp_path_factory, repo):
 
 @pytest.fixture
 def arguments(world, repo):
-    return ["--config", repo / "configs" / "scenes" / "gsnet_tiny.py", "--checkpoint", world / "tiny.pth",
+    return ["--config", repo / "configs" / "scenes" / "gsnet_tiny_scenes.py", "--checkpoint", world / "tiny.pth",
             "--device", "cpu"]  # fmt: skip
 
 

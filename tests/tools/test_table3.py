@@ -23,10 +23,11 @@ pytestmark = pytest.mark.slow
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "potsdam"
 MODELS = {path.stem for path in (CONFIGS.parent / "_base_" / "models").glob("*.py")}
 # Every config, with the one that it differs from in its initial weights only.
+NAMES = [path.stem.removesuffix("_potsdam") for path in sorted(CONFIGS.glob("*.py"))]
 ROWS = {
-    path.stem: settings
-    for path in sorted(CONFIGS.glob("*.py"))
-    if (settings := re.sub(r"(_rsp|_samrs_mae|_scratch)?(_from_sep)?$", "", path.stem)) in MODELS
+    name: settings
+    for name in NAMES
+    if (settings := re.sub(r"(_rsp|_samrs_mae|_scratch)?(_from_sep)?$", "", name)) in MODELS
 }
 SETTINGS = sorted(set(ROWS.values()))
 CROP = 64
@@ -34,7 +35,7 @@ CROP = 64
 
 @functools.cache
 def _read(name):
-    return Config.fromfile(CONFIGS / f"{name}.py")
+    return Config.fromfile(CONFIGS / f"{name}_potsdam.py")
 
 
 def read(name):

@@ -59,7 +59,7 @@ def check(result):
 
 
 def config(repo):
-    return str(repo / "configs" / "scenes" / "upernet_tiny_sep.py")
+    return str(repo / "configs" / "scenes" / "upernet_tiny_sep_scenes.py")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_scores_predictions_and_pictures(straight, world, repo, run_tool):
 
 
 def test_a_wrong_checkpoint_is_refused(straight, world, repo, run_tool):
-    landcover = repo / "configs" / "scenes" / "upernet_tiny.py"
+    landcover = repo / "configs" / "scenes" / "upernet_tiny_scenes.py"
     for region in ("images", "labels"):
         (world / "data" / "scenes" / "landcover" / "r" / region).mkdir(parents=True, exist_ok=True)
     import cv2
@@ -140,7 +140,7 @@ def test_a_wrong_checkpoint_is_refused(straight, world, repo, run_tool):
 
 
 def test_fine_tuning_starts_from_the_shared_part(straight, world, repo, run_tool):
-    derived = repo / "configs" / "scenes" / "upernet_tiny_from_sep.py"
+    derived = repo / "configs" / "scenes" / "upernet_tiny_from_sep_scenes.py"
     options = ["train_cfg.max_iters=1", "train_cfg.val_interval=1", "train_dataloader.batch_size=2"]
     result = run_tool("train", derived, "--amp", "--cfg-options", *options, cwd=world)
     assert result.returncode != 0
@@ -148,6 +148,6 @@ def test_fine_tuning_starts_from_the_shared_part(straight, world, repo, run_tool
     options.append(f"default_hooks.start.checkpoint={straight[0] / 'iter_6.pth'}")
     log = check(run_tool("train", derived, "--amp", "--cfg-options", *options, cwd=world))
     assert "initialised anew (decode_head.conv_seg), 6 of the file are unused" in log
-    tuned = world / "work_dirs" / "scenes" / "upernet_tiny_from_sep" / "iter_1.pth"
+    tuned = world / "work_dirs" / "scenes" / "upernet_tiny_from_sep_scenes" / "iter_1.pth"
     log = check(run_tool("test", derived, tuned, cwd=world))  # the hook that starts training leaves testing alone
     assert f"{tuned}: 194 tensors loaded, 0 initialised anew" in log

@@ -191,7 +191,7 @@ def test_a_set_brings_its_words(repo):
     assert cfg.test_evaluator == dict(type="SegmentationMetric", only_true=True)
     with pytest.raises(ValueError, match="iasid: expected SET=DIR, where SET is one of: flair"):
         vocabulary_configs(str(repo / "configs/landdiscover/gsnet_vitb16.py"), bases, ["fast"], ["iasid=/disks/x"])
-    fixed = Config.fromfile(repo / "configs/potsdam/unet_r50.py")
+    fixed = Config.fromfile(repo / "configs/potsdam/unet_r50_potsdam.py")
     with pytest.raises(ValueError, match="Segmentor has fixed classes"):
         use_vocabulary(fixed, bases / "flair.py")
     with pytest.raises(ValueError, match="expected a test set with one class table"):

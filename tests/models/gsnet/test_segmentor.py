@@ -12,7 +12,7 @@ KEYS = 648
 def test_full_size_has_the_releases_parameters(repo) -> None:
     import rsseg.models  # noqa: F401
 
-    config = Config.fromfile(repo / "configs/_base_/models/gsnet_vitb16.py")
+    config = Config.fromfile(repo / "configs/_base_/models/gsnet.py")
     with torch.device("meta"):
         model = MODELS.build({**config.model, "vocabulary": "openearthmap"})
     parts = dict(encoder=4_523_264, fusion=1_618_560, aggregator=2_009_856, decoder=407_953)

@@ -1,0 +1,16 @@
+"""UPerNet BEiT-B on iSAID from SEP (no row of the SAMRS paper).
+
+    tools/dist_train.sh configs/isaid/upernet_beit_from_sep_isaid.py 8
+
+Not run by us.
+Other weights: as in configs/potsdam/upernet_swin_from_sep_potsdam.py.
+The release's model here is a plain ViT: its file is for upernet_vit_from_sep_isaid.py.
+"""
+
+_base_ = ["./upernet_beit_isaid.py"]
+
+model = dict(backbone=dict(init_cfg=None))
+checkpoint = "work_dirs/samrs/upernet_beit_sep/iter_80000.pth"
+default_hooks = dict(
+    start=dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
+)

@@ -1,0 +1,18 @@
+"""UPerNet InternImage-T on iSAID from ImageNet (SAMRS paper, table 4, IMP).
+
+    python tools/convert_weights.py internimage_t_1k_224.pth data/weights/internimage_t_imagenet.pth
+    tools/dist_train.sh configs/isaid/upernet_internimage_isaid.py 8
+
+Expected (paper): mIoU 65.02.  Not run by us.
+Crops, batch and deviations: as in upernet_swin_isaid.py.
+"""
+
+_base_ = [
+    "../_base_/models/upernet_internimage.py",
+    "../_base_/datasets/isaid.py",
+    "../_base_/schedules/finetune_80k_internimage.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(decode_head=dict(num_classes=16), test_cfg=dict(mode="slide", crop_size=(896, 896), stride=(598, 598)))
+train_dataloader = dict(batch_size=1)

@@ -1,0 +1,20 @@
+"""UPerNet ViT-B on iSAID from ImageNet (no row of the SAMRS paper).
+
+    python tools/convert_weights.py FILE data/weights/vit_b_imagenet.pth
+    tools/dist_train.sh configs/isaid/upernet_vit_isaid.py 8
+
+Not run by us.
+Crops, batch and deviations: as in upernet_swin_isaid.py.
+FILE: deit_base_patch16_224-b5f2ef4d.pth.  Deviation: positions stay those of 224 and are resized in each pass; the
+release resizes them once, before fine-tuning.
+"""
+
+_base_ = [
+    "../_base_/models/upernet_vit.py",
+    "../_base_/datasets/isaid.py",
+    "../_base_/schedules/finetune_80k_vit.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(decode_head=dict(num_classes=16), test_cfg=dict(mode="slide", crop_size=(896, 896), stride=(598, 598)))
+train_dataloader = dict(batch_size=1)

@@ -1,0 +1,20 @@
+"""UPerNet with ViT-B/16 on OpenEarthMap (OpenEarthMap paper, table 3).
+
+    python tools/train.py configs/openearthmap/upernet_vit_b16_openearthmap.py
+
+Expected (paper, on the test list, whose labels are not public): mIoU 60.52.  Not run by us.
+Training, tests, deviations, parameters and FLOPs: README.md in this folder.
+"""
+
+_base_ = [
+    "../_base_/models/upernet_vit_b16.py",
+    "../_base_/datasets/openearthmap.py",
+    "../_base_/schedules/landcover_80k.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(
+    decode_head=dict(num_classes=8),
+    auxiliary_head=dict(num_classes=8),
+    test_cfg=dict(mode="slide", crop_size=(512, 512), stride=(342, 342)),
+)

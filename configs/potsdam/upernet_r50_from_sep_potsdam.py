@@ -1,0 +1,15 @@
+"""UPerNet ResNet-50 on Potsdam from SEP (SAMRS paper, table 3, IMP+SEP).
+
+    tools/dist_train.sh configs/potsdam/upernet_r50_from_sep_potsdam.py 8
+
+Expected (paper): OA 90.27, mF1 90.76, inflated by its evaluation (docs/design.md).  Not run by us.
+Other weights, the published ones for example: as in upernet_swin_from_sep_potsdam.py.
+"""
+
+_base_ = ["./upernet_r50_potsdam.py"]
+
+model = dict(backbone=dict(init_cfg=None))
+checkpoint = "work_dirs/samrs/upernet_r50_sep/iter_80000.pth"
+default_hooks = dict(
+    start=dict(type="LoadPretrained", checkpoint=checkpoint, new=["decode_head.conv_seg"], unused=["heads"])
+)

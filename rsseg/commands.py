@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rsseg.errors import UserError
 
-__all__ = ["DEBUG_VARIABLE", "at_least", "error_line", "make_parser", "numbers", "run_tool"]
+__all__ = ["DEBUG_VARIABLE", "at_least", "call_tool", "error_line", "make_parser", "numbers", "run_tool"]
 
 DEBUG_VARIABLE = "RSSEG_DEBUG"
 """Environment variable that ``--debug`` sets to 1; processes that a command starts show their tracebacks, too."""
@@ -97,6 +99,42 @@ def run_tool(main: Callable[[], int | str | None]) -> NoReturn:
             raise
         sys.exit(error_line(error))
     sys.exit(status)
+
+
+def call_tool(
+    root: Path,
+    name: str,
+    args: Sequence[object],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    keep_open: Sequence[int] = (),
+) -> int:
+    """Run a tool of a checkout in a process of its own and wait for it.
+
+    Args:
+        root: Checkout with ``tools/``; its ``rsseg`` is the one the tool imports.
+        name: Name of the tool, without ``.py``.
+        args: Its arguments.
+        log: File to which all that it prints is appended.
+        environment: Variables set for it, beside those of this process.
+        keep_open: File descriptors, such as those of held locks, that it inherits.
+
+    Returns:
+        The exit status; negative where a signal ended the tool.
+    """
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, str(root / "tools" / f"{name}.py"), *map(str, args)]
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"\n$ {' '.join(command)}\n")
+        file.flush()
+        return subprocess.call(
+            command,
+            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+            pass_fds=keep_open,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def error_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,13 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
         if any(_needs_stack(*each) for each in names):
             return True
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests are whole trainings and tools: measuring their coverage, too, takes a third of the time of all."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker("no_cover")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -267,6 +274,27 @@ def run_tool(tmp_path: Path, start_tool: Callable[..., ToolProcess]) -> Callable
         return done
 
     return run
+
+
+@pytest.fixture
+def call_tool_as_fork(start_tool: Callable[..., ToolProcess]) -> Callable[..., int]:
+    """Stands for ``rsseg.commands.call_tool``: the tool is a fork, and no lock is inherited."""
+
+    def call(
+        root: Path,
+        name: str,
+        args: Sequence[object],
+        log: Path,
+        environment: dict[str, str] | None = None,
+        keep_open: Sequence[int] = (),
+    ) -> int:
+        assert root == REPO
+        done = start_tool(name, *args, cwd=Path.cwd(), env=environment).wait()
+        with log.open("a", encoding="utf-8") as file:
+            file.write(done.stdout + done.stderr)
+        return done.returncode
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import queue
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rsseg.commands import call_tool
 from rsseg.datasets.preparation import few_path, read_few
 from rsseg.errors import ConfigError, JobError
 from rsseg.experiments.few_labels_table import Row, write_tables
@@ -211,20 +209,7 @@ class FewLabels:
     def _tool(self, folder: Path, lock: int, place: Mapping[str, str], name: str, *args: object) -> None:
         """Run a tool, which holds the cell's lock as long as it lives."""
         log = folder / "tools.log"
-        path = os.pathsep.join(filter(None, [str(self.root), os.environ.get("PYTHONPATH")]))
-        command = [sys.executable, str(self.root / "tools" / f"{name}.py"), *map(str, args)]
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"\n$ {' '.join(command)}\n")
-            file.flush()
-            environment = {**os.environ, "PYTHONPATH": path, **place}
-            code = subprocess.call(
-                command,
-                env=environment,
-                pass_fds=[lock],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
+        code = call_tool(self.root, name, args, log, place, keep_open=[lock])
         if code:
             last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-3:])
             raise JobError(f"tools/{name}.py in {folder}: exit status {code}; the end of {log}:\n{last}")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from rsseg.commands import call_tool
 from rsseg.errors import JobError
 from rsseg.io.names import read_names
 from rsseg.io.tables import aligned
@@ -86,11 +85,8 @@ class Demo:
         self.say(f"      python tools/{name}.py {' '.join(words)}")
         log = WORK / "logs" / f"{next(self._numbers):02}_{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        path = os.pathsep.join(filter(None, [str(self.root), os.environ.get("PYTHONPATH")]))
-        command = [sys.executable, str(self.root / "tools" / f"{name}.py"), *map(str, args)]
-        with log.open("w") as file:
-            environment = {**os.environ, "PYTHONPATH": path}
-            code = subprocess.call(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        log.unlink(missing_ok=True)
+        code = call_tool(self.root, name, args, log)
         if code:
             raise JobError(
                 f"tools/{name}.py failed with exit status {code} (complete output: {log})\n{log.read_text()[-4000:]}"

@@ -10,8 +10,9 @@ from rsseg.reports import demo
 
 @pytest.mark.slow
 @pytest.mark.stack
-def test_the_whole_path(repo, tmp_path, monkeypatch):
+def test_the_whole_path(repo, tmp_path, monkeypatch, call_tool_as_fork):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "call_tool", call_tool_as_fork)
     monkeypatch.setattr(demo, "SETS", {"dota": ("sota", 3), "dior": ("sior", 3), "fair1m": ("fast", 3)})
     monkeypatch.setattr(demo, "LANDCOVER", {"count": 6, "val": 1, "test": 2, "size": 160})
     lines: list[str] = []

@@ -8,14 +8,16 @@ import json
 import pytest
 
 from rsseg.datasets.preparation import training_tiles, write_few
+from rsseg.experiments import few_labels
 from rsseg.experiments.few_labels import FewLabels, Init
 
 
 @pytest.mark.slow
-def test_a_run_through_the_tools(tmp_path, repo, converted_set, monkeypatch):
+def test_a_run_through_the_tools(tmp_path, repo, converted_set, monkeypatch, call_tool_as_fork):
     data = converted_set(tmp_path / "data/nwpu_vhr10/masks", 10, count=8, size=64)
     write_few(*training_tiles(str(data)), tmp_path / "lists", [50], [3])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(few_labels, "call_tool", call_tool_as_fork)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     init = Init("scratch", repo / "configs/nwpu_vhr10/upernet_tiny_nwpu_vhr10.py", ("train_dataloader.batch_size=2",))
     options = ["train_dataloader.dataset.indices=None", "train_cfg.max_iters=1", "train_dataloader.num_workers=0"]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -28,10 +30,16 @@ SIZES = {"sota": 18, "sior": 20, "fast": 37}
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, converted_set):
-    """A folder with three small converted sets under data/scenes."""
+    """A folder with three small converted sets and one land-cover image under data/scenes."""
     root = tmp_path_factory.mktemp("world")
     for name, classes in SIZES.items():
         converted_set(root / "data" / "scenes" / name, classes, count=8, size=64)
+    landcover = root / "data" / "scenes" / "landcover"
+    for kind, pixels in (("images", np.zeros((64, 64, 3), np.uint8)), ("labels", np.ones((64, 64), np.uint8))):
+        (landcover / "r" / kind).mkdir(parents=True)
+        cv2.imwrite(str(landcover / "r" / kind / "r_1.tif"), pixels)
+    for name in ("train", "val", "test"):
+        (landcover / f"{name}.txt").write_text("r_1.tif\n")
     return root
 
 
@@ -125,15 +133,6 @@ def test_scores_predictions_and_pictures(straight, world, repo, run_tool):
 
 def test_a_wrong_checkpoint_is_refused(straight, world, repo, run_tool):
     landcover = repo / "configs" / "scenes" / "upernet_tiny_scenes.py"
-    for region in ("images", "labels"):
-        (world / "data" / "scenes" / "landcover" / "r" / region).mkdir(parents=True, exist_ok=True)
-    import cv2
-    import numpy as np
-
-    for kind, pixels in (("images", np.zeros((64, 64, 3), np.uint8)), ("labels", np.ones((64, 64), np.uint8))):
-        cv2.imwrite(str(world / "data" / "scenes" / "landcover" / "r" / kind / "r_1.tif"), pixels)
-    for name in ("train", "val", "test"):
-        (world / "data" / "scenes" / "landcover" / f"{name}.txt").write_text("r_1.tif\n")
     result = run_tool("test", landcover, straight[0] / "iter_6.pth", cwd=world)
     assert result.returncode != 0
     assert "2 missing: decode_head.conv_seg" in result.stderr

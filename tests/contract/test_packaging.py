@@ -21,7 +21,7 @@ REPO = Path(__file__).resolve().parents[2]
 EXTRAS = {"mm": "mminstall", "optional": "optional", "sam2": "sam2", "tests": "tests"}
 MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "data").glob("*.md")])
 DOCUMENTS = {"README.md", "CHANGELOG.md", "data/README.md"}
-DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary")}
+DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary", "results")}
 # Import names of the packages in requirements/, and of those that these bring along.
 RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm", "jinja2", "shapely", "pyogrio"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}

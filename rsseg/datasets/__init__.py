@@ -11,7 +11,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         "loading": ["LoadImage", "LoadLabels"],
         "pairs": ["PairsDataset"],
         "preprocessing": ["MultibandPreprocessor"],
-        "sampling": ["ProportionalSampler", "SeededIndex", "allocate", "seed_all"],
+        "sampling": ["ProportionalSampler", "SeededIndex", "allocate", "proportional_batches", "seed_all"],
         "segmentation": ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset"],
         "transforms": ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale"],
     },

@@ -108,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Put what ``tools/train.py`` and ``tools/test.py`` share into the config: work dir, launcher, options, trust."""
-    from rsseg.io.checkpoints import TRUST_VARIABLE
+    from rsseg.io.trust import TRUST_VARIABLE
 
     if args.cfg_options:
         merge_options(cfg, args.cfg_options, args.config)

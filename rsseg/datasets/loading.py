@@ -1,4 +1,8 @@
-"""Transforms that read files: images by the one reader of :mod:`rsseg.io.rasters`, labels by the class table."""
+"""Transforms that read files: images by the one reader of :mod:`rsseg.io.rasters`, labels by the class table.
+
+Whatever reads labels compares their size with the image's: labels of another size would be cropped elsewhere than the
+image, and train wrong classes without a word.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +21,25 @@ from rsseg.io.pixel_settings import spec_of
 from rsseg.io.rasters import read_image
 from rsseg.metainfo import IGNORE, load_metainfo
 
-__all__ = ["LoadImage", "LoadLabels"]
+__all__ = ["CheckedAnnotations", "LoadImage", "LoadLabels"]
 
 _WHITE = 255.0
 
 
-def _ignore_invalid(results: dict[str, Any]) -> None:
-    """Pixels without data carry no label."""
-    valid, labels = results.get("valid"), results.get("gt_seg_map")
-    if valid is None or labels is None:
+def _fit_labels(results: dict[str, Any]) -> None:
+    """Refuse labels of another size than their image; pixels without data carry no label."""
+    labels, size = results.get("gt_seg_map"), results.get("ori_shape")
+    if labels is None or size is None:  # one of the two is read later
         return
-    if valid.shape != labels.shape:
+    if tuple(labels.shape[:2]) != tuple(size[:2]):
         raise DataError(
-            f"{results['img_path']} has {valid.shape} pixels (H, W), its labels {results.get('seg_map_path')} "
-            f"{labels.shape}; they must be the same"
+            f"{results.get('seg_map_path')}: the labels have {labels.shape[0]} rows and {labels.shape[1]} columns, but "
+            f"their image {results.get('img_path')} has {size[0]} and {size[1]}; both must have the same size. "
+            "tools/check_dataset.py names all such files"
         )
-    results["gt_seg_map"] = np.where(valid, labels, np.array(IGNORE, labels.dtype))
+    valid = results.get("valid")
+    if valid is not None:
+        results["gt_seg_map"] = np.where(valid, labels, np.array(IGNORE, labels.dtype))
 
 
 @TRANSFORMS.register_module()
@@ -74,7 +81,7 @@ class LoadImage(BaseTransform):
         results["white"] = None if self.spec.value_range == "raw" else _WHITE
         if valid is not None:
             results["valid"] = valid
-            _ignore_invalid(results)
+        _fit_labels(results)
         return results
 
     def __repr__(self) -> str:
@@ -93,7 +100,7 @@ class LoadLabels(BaseTransform):
     Raises:
         FileNotFoundError: The label file is absent or unreadable.
         ValueError: It is not single-channel uint8, or holds a value that the table does not allow.
-        DataError: It has another size than an image some pixels of which are not valid.
+        DataError: It has another size than its image.
     """
 
     def __init__(self) -> None:
@@ -109,5 +116,20 @@ class LoadLabels(BaseTransform):
         else:
             results["gt_seg_map"] = load_metainfo(results["table"]).encode(read_labels(path), str(path))
             results.setdefault("seg_fields", []).append("gt_seg_map")
-        _ignore_invalid(results)
+        _fit_labels(results)
+        return results
+
+
+@TRANSFORMS.register_module(name="LoadAnnotations", force=True)
+class CheckedAnnotations(LoadAnnotations):
+    """mmseg's ``LoadAnnotations``, in whose place it is registered, with the check of the labels' size.
+
+    Raises:
+        DataError: A label file has another size than its image.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``gt_seg_map`` as mmseg does."""
+        results = super().transform(results)
+        _fit_labels(results)
         return results

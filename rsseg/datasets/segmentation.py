@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,34 @@ from rsseg.datasets.openearthmap.regions import load_regions, region_files, regi
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError
 from rsseg.io.names import match_names, read_names
-from rsseg.metainfo import load_metainfo
+from rsseg.metainfo import base_table, load_metainfo
+from rsseg.metainfo.datasets import table_info
 
-__all__ = ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset", "label_map"]
+__all__ = [
+    "ConvertedDataset",
+    "MultiDataset",
+    "OpenEarthMapDataset",
+    "ReleasedDataset",
+    "TableDataset",
+    "TableInfo",
+    "label_map",
+]
 
 
 @functools.cache
 def label_map(table: str) -> dict[int, int]:
     """Raw value -> training id for mmseg's ``LoadAnnotations``, without the values that stay; 255 where no class is."""
     return {raw: int(train_id) for raw, train_id in enumerate(load_metainfo(table).lut) if train_id != raw}
+
+
+class TableInfo:
+    """``METAINFO`` of a dataset class: classes and colours of its class tables, read when they are asked for."""
+
+    def __init__(self, *tables: str) -> None:
+        self.tables = tables
+
+    def __get__(self, instance: Any, owner: Any = None) -> dict[str, Any]:
+        return table_info(*self.tables)
 
 
 @DATASETS.register_module()
@@ -36,7 +55,8 @@ class TableDataset(BaseSegDataset):
     own ``LoadAnnotations`` gives the same ids, by the ``label_map`` of each sample; there such values become 255.
 
     Args:
-        table: Name of the class table (or path of a ``.json``), see :func:`rsseg.metainfo.load_metainfo`.
+        table: Name of the class table (or path of a ``.json``), see :func:`rsseg.metainfo.load_metainfo`; with
+            ``+background`` behind it, pixels that converted labels leave unlabelled are a class, too.
         name: What samples of this set are called (``metainfo['dataset_name']``, the key of its head); the table's
             name by default.
         subset: List of the samples that are used, one name (of the tile, without suffix) a line; unlike that of
@@ -45,20 +65,36 @@ class TableDataset(BaseSegDataset):
             ``img_suffix``, ``seg_map_suffix``, ``indices``, ``pipeline`` ...
 
     Raises:
-        ConfigError: ``reduce_zero_label`` is given: the class table alone says which values stand for which class.
+        ConfigError: ``reduce_zero_label`` is given, or ``metainfo`` with other classes: the class table alone says
+            which values stand for which class.
         FileNotFoundError: No image was found, or an image or label of the list is missing.
     """
 
     def __init__(self, table: str, name: str | None = None, subset: str | None = None, **kwargs: Any) -> None:
-        self.table, self.name, self.subset = table, name or Path(table).stem, subset
+        self.table, self.name, self.subset = table, name or Path(base_table(table)).stem, subset
         info = load_metainfo(table)
         if kwargs.get("reduce_zero_label"):
             raise ConfigError(
                 f"{self.name}: reduce_zero_label=True contradicts the class table {table}, which alone says which "
                 "values stand for which class; remove it, and set label_offset and ignore in the table"
             )
-        super().__init__(metainfo={"classes": info.classes, "palette": [list(c) for c in info.palette]}, **kwargs)
+        own = {"classes": info.classes, "palette": [list(c) for c in info.palette]}
+        super().__init__(
+            metainfo={**self._more_info(kwargs.pop("metainfo", None) or {}, info.classes), **own}, **kwargs
+        )
         self._metainfo |= {"dataset_name": self.name, "table": table}
+
+    def _more_info(self, given: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+        if tuple(given.get("classes") or classes) != tuple(classes):
+            raise ConfigError(
+                f"{self.name}: metainfo has the classes {', '.join(given['classes'])}, but its table {self.table} "
+                f"has {', '.join(classes)}; write a class table of your own (docs/howto.md) and name it by table=..."
+            )
+        return dict(given)
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence[str] | None = None) -> None:
+        """None: each sample has the ``label_map`` of its class table."""
 
     def _where(self) -> str:
         return f"*{self.img_suffix} in {self.data_prefix.get('img_path')}"
@@ -216,6 +252,8 @@ class OpenEarthMapDataset(TableDataset):
         FileNotFoundError: The list is missing, or a file it names; the message says what is known of the reason.
         ValueError: A name has another form.
     """
+
+    METAINFO = TableInfo("openearthmap")
 
     def __init__(self, table: str = "openearthmap", labels: bool = True, **kwargs: Any) -> None:
         self.labels = labels

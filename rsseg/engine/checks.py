@@ -7,13 +7,15 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
 from mmseg.registry import HOOKS
 
+from rsseg.engine.classes import ClassRows, fit_classes, move_rows, reorder_optimizer
 from rsseg.errors import ConfigError, DataError
-from rsseg.metainfo import class_names, explain_difference, head_errors, load_metainfo, trained_names
+from rsseg.metainfo import class_names, head_errors, load_metainfo
 
-__all__ = ["TESTED", "CheckClasses", "CheckScores", "check_finite", "check_names", "data_classes"]
+__all__ = ["TESTED", "CheckClasses", "CheckScores", "bare_model", "check_finite", "data_classes"]
 
 TESTED = "checkpoint_loaded"
 """Key of mmengine's message hub: the checkpoint that is tested."""
@@ -43,26 +45,10 @@ def check_finite(scores: torch.Tensor, source: str, dim: int = 0) -> None:
     )
 
 
-def check_names(meta: Mapping[str, Any], expected: Sequence[str], checkpoint: str, table: str, name: str = "") -> None:
-    """Refuse a checkpoint whose own class names are not those of the class table, in the same order.
-
-    Args:
-        meta: ``meta`` of the checkpoint; one without class names passes.
-        expected: Class names of the table.
-        checkpoint: The file, for the error.
-        table: Name of the class table, for the error.
-        name: Label set, for models with several heads.
-
-    Raises:
-        ConfigError: They differ.
-    """
-    found = trained_names(meta, name)
-    difference = explain_difference(found, expected) if found else None
-    if found and difference:
-        raise ConfigError(
-            f"{checkpoint}: was trained on the classes {', '.join(found)}, but the class table {table} has "
-            f"{', '.join(expected)} ({difference}); use the class table that the checkpoint was trained with"
-        )
+def bare_model(model: Any) -> Any:
+    """A model without the wrappers of parallel training and of test-time augmentation."""
+    model = model.module if is_model_wrapper(model) else model
+    return model.module if isinstance(model, BaseTTAModel) else model
 
 
 def data_classes(dataset: Any, cfg: Mapping[str, Any] | None = None) -> dict[str, tuple[str, ...]]:
@@ -118,14 +104,45 @@ class CheckScores(Hook):
 class CheckClasses(Hook):
     """Before the first iteration, compare the heads' ``num_classes`` with the classes of the data.
 
+    The class names of a checkpoint that the runner itself loads or resumes from are compared as well, and its heads put
+    into the order of the data, see :func:`rsseg.engine.classes.fit_classes`.
+
     Raises:
         ConfigError: They differ.
     """
 
     priority = "VERY_HIGH"  # before weights are loaded
 
+    def __init__(self) -> None:
+        self._moved: dict[str, ClassRows] = {}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Put the heads of ``load_from`` and ``resume`` into the order of the classes of the data."""
+        meta, state = checkpoint.get("meta"), checkpoint.get("state_dict")
+        if not (isinstance(meta, dict) and isinstance(state, dict)):
+            return
+        training = isinstance(runner._train_loop, BaseLoop)
+        loader = runner.train_dataloader if training else runner.test_dataloader
+        classes = data_classes(loader.dataset, None if training else runner.cfg)
+        model, source = (
+            bare_model(runner.model),
+            str(runner._load_from or f"the latest checkpoint in {runner.work_dir}"),
+        )
+        plain = {str(key).removeprefix("module."): value for key, value in state.items()}
+        begins = training and not runner._resume
+        self._moved = fit_classes(plain, meta, model, classes, source, training=begins)
+        state.update(zip(list(state), plain.values(), strict=True))
+        average = checkpoint.get("ema_state_dict") or {}
+        plain = {str(key).removeprefix("module."): value for key, value in average.items()}
+        move_rows(plain, self._moved, model.state_dict())
+        average.update(zip(list(average), plain.values(), strict=True))
+
     def before_train(self, runner: Runner) -> None:
-        """Check the training set, and the validation set."""
+        """Check the training set, and the validation set; momentum follows the weights that were put into order."""
+        wrapper: Any = runner.optim_wrapper
+        for part in wrapper.optim_wrappers.values() if hasattr(wrapper, "optim_wrappers") else [wrapper]:
+            reorder_optimizer(part.optimizer, bare_model(runner.model), self._moved)
+        self._moved = {}
         self._check(runner.cfg, data_classes(runner.train_dataloader.dataset))
         if runner.val_loop is not None:
             self._check(runner.cfg, data_classes(runner.val_dataloader.dataset))

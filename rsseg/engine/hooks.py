@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from mmengine.dist import broadcast, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from PIL import Image
 
 from rsseg.engine.checkpoint import load_pretrained
-from rsseg.engine.checks import TESTED, check_names, data_classes
+from rsseg.engine.checks import TESTED, bare_model, data_classes
 from rsseg.engine.pixels import use_pixels
 from rsseg.errors import ConfigError
 from rsseg.io.bands import percentile_range, scale_values
@@ -26,10 +25,6 @@ from rsseg.metainfo import load_metainfo
 from rsseg.structures.pictures import blend, panel
 
 __all__ = ["CompileBackbone", "LoadPretrained", "LoadTested", "SavePictures", "SeedEachIter", "ShareBuffers"]
-
-
-def _bare(model: torch.nn.Module) -> torch.nn.Module:
-    return model.module if is_model_wrapper(model) else model  # type: ignore[return-value]
 
 
 @HOOKS.register_module()
@@ -58,7 +53,7 @@ class ShareBuffers(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Broadcast the model's buffers from rank 0."""
-        for buffer in _bare(runner.model).buffers():
+        for buffer in bare_model(runner.model).buffers():
             broadcast(buffer)
         # Python before 3.12 hangs for ever in a loader's worker that is forked in the microseconds in which a thread
         # of gloo lets go of the last broadcast
@@ -87,12 +82,17 @@ class LoadPretrained(Hook):
                     f"{self.checkpoint}: no such checkpoint. Pre-train first (see the docstring of the "
                     "config), or name another checkpoint: --cfg-options default_hooks.start.checkpoint=PATH"
                 )
-            load_pretrained(_bare(runner.model), self.checkpoint, self.new, self.unused)
+            classes = data_classes(runner.train_dataloader.dataset)
+            load_pretrained(
+                bare_model(runner.model), self.checkpoint, self.new, self.unused, classes=classes, training=True
+            )
 
 
 @HOOKS.register_module()
 class LoadTested(Hook):
     """Load the checkpoint that is to be tested; every key of model and file, and the names of the classes, must match.
+
+    Heads are put into the order of the config's classes, see :func:`rsseg.engine.classes.fit_classes`.
 
     Images are read as it was trained, see :func:`rsseg.engine.pixels.use_pixels`.
 
@@ -105,15 +105,12 @@ class LoadTested(Hook):
         self.checkpoint, self.other_set = checkpoint, other_set
 
     def before_test(self, runner: Runner) -> None:
-        """Load before testing; test-time augmentation wraps the model once more."""
-        model: Any = _bare(runner.model)
-        model = model.module if isinstance(model, BaseTTAModel) else model
-        meta = load_pretrained(model, self.checkpoint)
+        """Load before testing."""
+        model = bare_model(runner.model)
+        classes = data_classes(runner.test_dataloader.dataset, runner.cfg)
+        meta = load_pretrained(model, self.checkpoint, classes=classes)
         use_pixels(runner, model, meta.get("pixels") or {}, self.checkpoint, self.other_set)
         runner.message_hub.update_info(TESTED, self.checkpoint)
-        if not hasattr(model, "set_vocabulary"):  # such a model predicts the classes that it is asked for
-            for name, classes in data_classes(runner.test_dataloader.dataset, runner.cfg).items():
-                check_names(meta, classes, self.checkpoint, name, name)
 
 
 @HOOKS.register_module()
@@ -129,7 +126,7 @@ class CompileBackbone(Hook):
         Raises:
             ConfigError: The model has none of these parts.
         """
-        model = _bare(runner.model)
+        model = bare_model(runner.model)
         parts = dict(model.named_modules())
         found = [parts[name] for name in ("backbone", "clip.visual", "dino") if name in parts]
         if not found:

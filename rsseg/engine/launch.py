@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError
+from rsseg.io.checkpoint_options import add_checkpoint_options, apply_checkpoint_options
 from rsseg.io.configs import merge_options
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigOptions", "add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 
-_CHECKS = ("AllocateSteps", "CheckClasses", "CheckScores", "KeepPixels", "KeepProcesses", "NameOutputs")
+_CHECKS = ("CheckClasses", "CheckScores", "KeepPixels", "KeepProcesses", "NameOutputs")
 
 
 class ConfigOptions(argparse.Action):
@@ -60,12 +61,12 @@ def _batch_norm_for_cpu(node: Any) -> None:
 def prepare_config(cfg: Config) -> None:
     """Fit a config to this machine, in place.
 
+    * :class:`ProportionalSampler` gets the loader's batch size, so that overriding one is enough;
     * a loader without workers does not try to keep them;
     * several processes without GPUs: plain DDP without device ids, BN for SyncBN;
     * every ``LoadImage`` gets the config's ``bands`` and ``value_range``;
     * the checks of :mod:`rsseg.engine.checks`, :mod:`~rsseg.engine.pixels`, :mod:`~rsseg.engine.processes` and
-      :mod:`~rsseg.engine.naming` take part in every run, also where a config replaces the hooks of
-      ``_base_/default_runtime.py``.
+      :mod:`~rsseg.engine.naming` take part in every run.
 
     Raises:
         ConfigError: Bands or a range of values are declared twice, and differently.
@@ -77,12 +78,17 @@ def prepare_config(cfg: Config) -> None:
 
     share_pixels(cfg._cfg_dict)
     hooks = list(cfg.get("custom_hooks") or ())
-    given = [*hooks, *(cfg.get("default_hooks") or {}).values()]
-    known = {str(hook.get("type")).rpartition(".")[2] for hook in given if isinstance(hook, dict)}
+    known = {str(hook.get("type")).rpartition(".")[2] for hook in hooks if isinstance(hook, dict)}
     cfg.custom_hooks = [*hooks, *(dict(type=f"mmseg.{name}") for name in _CHECKS if name not in known)]
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         if cfg.get(name) and cfg[name].get("num_workers") == 0:
             cfg[name].persistent_workers = False
+    loader = cfg.get("train_dataloader")
+    if loader is not None and loader.get("sampler", {}).get("type") in (
+        "ProportionalSampler",
+        "mmseg.ProportionalSampler",
+    ):
+        loader.sampler.batch_size = loader.batch_size
     if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
         _batch_norm_for_cpu(cfg._cfg_dict)
         cfg.model_wrapper_cfg = ConfigDict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
@@ -100,7 +106,7 @@ def use_tta(cfg: Config) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that ``tools/train.py`` and ``tools/test.py`` share."""
     parser.add_argument("--work-dir", help="folder of the logs (default: work_dirs/<config folder>/<config name>)")
-    parser.add_argument("--trust", action="store_true", help="allow checkpoint files to run code while they load")
+    add_checkpoint_options(parser)
     parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
@@ -108,8 +114,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Put what ``tools/train.py`` and ``tools/test.py`` share into the config: work dir, launcher, options, trust."""
-    from rsseg.io.trust import TRUST_VARIABLE
-
     if args.cfg_options:
         merge_options(cfg, args.cfg_options, args.config)
     cfg.launcher = args.launcher
@@ -118,6 +122,5 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     default = Path("work_dirs") / path.resolve().parent.name / path.stem
     cfg.work_dir = args.work_dir or cfg.get("work_dir") or str(default)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    if args.trust:
-        os.environ[TRUST_VARIABLE] = "1"
+    apply_checkpoint_options(args)
     prepare_config(cfg)

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS, TRANSFORMS
 
+from rsseg.engine.checks import bare_model
 from rsseg.errors import ConfigError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.pixel_settings import (
@@ -115,7 +115,7 @@ class KeepPixels(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compare bands, means and transforms."""
-        mean = statistics_of(_bare(runner.model))[0]
+        mean = statistics_of(bare_model(runner.model))[0]
         for name in ("train_dataloader", "val_dataloader"):
             loader = runner.cfg.get(name)
             spec = declared_spec(loader)
@@ -125,8 +125,4 @@ class KeepPixels(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add ``meta["pixels"]``."""
-        checkpoint["meta"]["pixels"] = record_pixels(runner.cfg, *statistics_of(_bare(runner.model)))
-
-
-def _bare(model: Any) -> Any:
-    return model.module if is_model_wrapper(model) else model
+        checkpoint["meta"]["pixels"] = record_pixels(runner.cfg, *statistics_of(bare_model(runner.model)))

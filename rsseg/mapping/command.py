@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.config import Config
 
-from rsseg.engine import check_names
 from rsseg.errors import ConfigError, UserError
 from rsseg.io.bands import PixelSpec
+from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
 from rsseg.io.pixel_settings import check_raster
@@ -75,6 +75,9 @@ def _about(
     if asked is not None:
         words = {"vocabulary": list(asked.table.texts), "template": config.model.get("template", TEMPLATE)}
         words["mode"] = asked.mode
+    options = ClassOptions.of(args)
+    if options != ClassOptions():
+        words["class_map"], words["trust_classes"] = list(map(list, options.pairs)), options.trust
     return {
         "config": Path(args.config).name,
         "config_sha256": sum_of(json.dumps(config.to_dict(), sort_keys=True, default=str).encode()),
@@ -114,9 +117,9 @@ def _setting(args: argparse.Namespace) -> Setting:
         _check_heads(config, args.head or table.name, table)
     products, device = _products(args, name), _device(args.device)
     views = views_of(config) if args.tta else ((),)
-    model, meta = load_model(config, args.checkpoint, device, args.trust)
-    if asked is None:
-        check_names(meta, table.classes, args.checkpoint, table.name, args.head or "")
+    classes = {args.head or "": table.classes} if asked is None else None
+    class_options = ClassOptions.of(args)
+    model, meta = load_model(config, args.checkpoint, device, args.trust, classes, class_options)
     spec = pixel_spec(PixelSpec(args.bands, args.range), config, model, meta, args.checkpoint)
     predictor = SegmentorScorer(model, table.num_classes, args.head, views, args.bf16, args.checkpoint)
     window = window_of(config) if asked is None else mapping_window(model, asked.mode)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from rsseg.engine import check_finite, check_statistics, load_pretrained
 from rsseg.errors import ConfigError
 from rsseg.io.bands import PixelSpec
+from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.pixel_settings import declared_spec, merge_specs, share_pixels, spec_of
-from rsseg.metainfo import ClassTable, load_metainfo
+from rsseg.metainfo import ClassTable, base_table, load_metainfo
+from rsseg.metainfo.datasets import table_of
 
 __all__ = ["SegmentorScorer", "class_table", "load_model", "pixel_spec", "table_name", "views_of", "window_of"]
 
@@ -30,18 +32,34 @@ _SMALLEST = 64
 """Windows with a smaller side that a model cannot take are enlarged to this by repeating their last pixels."""
 
 
-def load_model(config: Config, checkpoint: str, device: str, trust: bool = False) -> tuple[Any, dict[str, Any]]:
+def load_model(
+    config: Config,
+    checkpoint: str,
+    device: str,
+    trust: bool = False,
+    classes: Mapping[str, Sequence[str]] | None = None,
+    class_options: ClassOptions | None = None,
+) -> tuple[Any, dict[str, Any]]:
     """Model of a config in eval mode, with every weight of the checkpoint accounted for, and the checkpoint's ``meta``.
+
+    Args:
+        config: The model's config.
+        checkpoint: Its weights.
+        device: Such as ``cpu`` or ``cuda:0``.
+        trust: Whether the file may run code while it loads.
+        classes: Class names that the model shall predict, by label set (``""`` where it has one head): heads are put
+            into their order.  None leaves the checkpoint's own.
+        class_options: What to do where the checkpoint has other classes; by default what the environment says.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: The checkpoint does not fit the model.
+        ValueError: The checkpoint does not fit the model, or has other classes.
     """
     init_default_scope(config.get("default_scope", "mmseg"))
     settings = copy.deepcopy(config.model)
     settings.pop("pretrained", None)
     model = MODELS.build(settings)
-    meta = load_pretrained(model, checkpoint, trust=trust)
+    meta = load_pretrained(model, checkpoint, trust=trust, classes=classes, class_options=class_options)
     return model.to(device).eval(), meta
 
 
@@ -100,9 +118,9 @@ def table_name(config: Config, head: str | None = None, override: str | None = N
     if override is not None:
         return override
     for dataset in _datasets(config):
-        table = dataset.get("table")
-        if table and (heads is None or head in (dataset.get("name"), Path(table).stem)):
-            return str(table)
+        table = table_of(dataset)
+        if table and (heads is None or head in (dataset.get("name"), Path(base_table(table)).stem)):
+            return table
     raise ConfigError(
         "the dataset of the config has no class table; name one with --classes (a name or the path of a .json file)"
     )

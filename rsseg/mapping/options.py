@@ -8,6 +8,7 @@ from typing import Any
 
 from rsseg.commands import numbers
 from rsseg.engine.launch import ConfigOptions
+from rsseg.io.checkpoint_options import add_checkpoint_options
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.vocabulary import MODES
 
@@ -81,7 +82,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--launcher", choices=["none", "pytorch"], default="none", help="set by tools/dist_map.sh")
     add("--overwrite", action="store_true", help="replace results that were made with other settings")
     add("--update", action="store_true", help="map again the rasters that have changed since their maps were made")
-    add("--trust", action="store_true", help="allow the checkpoint to run code while it loads")
+    add_checkpoint_options(parser)
     add("--cfg-options", nargs="+", action=ConfigOptions, help="override settings of the config: key=value ...")
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.errors import DataError
-from rsseg.metainfo.table import IGNORE, load_metainfo, read_table, table_path
+from rsseg.metainfo.schema import read_table
+from rsseg.metainfo.table import IGNORE, base_table, load_metainfo, table_path
 
 __all__ = ["merged_ids", "unmatched_ids"]
 
@@ -34,7 +35,7 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
         UserError: The common table does not know the set, or takes a class twice or not at all.
     """
     path = table_path(common)
-    target, source, key = load_metainfo(common), load_metainfo(table), Path(table).stem
+    target, source, key = load_metainfo(common), load_metainfo(table), Path(base_table(table)).stem
     data = read_table(path)
     rows = data["categories"]
     known = sorted({name for row in rows for name in row.get("from", {})})
@@ -52,6 +53,8 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
             if i in taken:
                 raise DataError(f"{path}: class {one!r} of {key!r} maps to both {taken[i]!r} and {name!r}; keep one")
             taken[i], out[i] = name, train_id
+    if base_table(table) != table and source.num_classes - 1 not in taken:  # no table of several sets has that class
+        taken[source.num_classes - 1] = "unused"
     left = [name for i, name in enumerate(source.classes) if i not in taken]
     if left:
         raise DataError(f"{path}: has no mapping for {', '.join(left)} of {key!r}; add each to a 'from' or to 'unused'")

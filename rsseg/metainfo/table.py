@@ -9,21 +9,30 @@ any other value is an error.  A class with ``"scored": false`` is trained, but s
 from __future__ import annotations
 
 import functools
-import json
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, DataError
+from rsseg.metainfo.schema import read_table
 
-__all__ = ["IGNORE", "ClassTable", "list_metainfo", "load_metainfo", "name_key", "table_path"]
+__all__ = [
+    "BACKGROUND",
+    "IGNORE",
+    "ClassTable",
+    "base_table",
+    "list_metainfo",
+    "load_metainfo",
+    "name_key",
+    "table_path",
+]
 
 IGNORE = 255
 """Training id of pixels without a label."""
+BACKGROUND = "+background"
+"""What stands behind the name of a class table that has a class for unlabelled pixels, too."""
 
 _FOLDER = Path(__file__).parent
 _UNKNOWN = -1
@@ -140,9 +149,6 @@ class ClassTable:
         return self.lut[raw]
 
 
-_KINDS = {str: "a text", int: "a whole number", list: "a list"}
-
-
 def _colour(text: str) -> tuple[int, int, int]:
     value = int(text.removeprefix("#"), 16)
     return value >> 16, value >> 8 & 255, value & 255
@@ -153,13 +159,19 @@ def list_metainfo() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
+def base_table(name: str) -> str:
+    """A class table's name without ``+background``, see :func:`load_metainfo`."""
+    return name.removesuffix(BACKGROUND)
+
+
 def table_path(name: str) -> Path:
     """File of a class table, by name or path.
 
     Raises:
         ConfigError: There is no such table.
     """
-    path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
+    base = base_table(name)
+    path = Path(base) if base.endswith(".json") else _FOLDER / f"{base}.json"
     if not path.is_file():
         raise ConfigError(
             f"class table {name!r} not found; expected one of: {', '.join(list_metainfo())}; or the path of a .json "
@@ -172,14 +184,35 @@ def load_metainfo(name: str) -> ClassTable:
     """Class table by file name, or from a path ending in ``.json``.
 
     Args:
-        name: One of :func:`list_metainfo`, for example ``"sota"``, or the path of a table of your own.
+        name: One of :func:`list_metainfo`, for example ``"sota"``, or the path of a table of your own.  With
+            ``+background`` behind it (``"sota+background"``) the table has one class more, the last, for the pixels
+            that converted labels leave unlabelled (255).
 
     Raises:
-        UserError: There is no such table, or it contradicts itself.
+        UserError: There is no such table, it contradicts itself, or has such a class already.
     """
     path = table_path(name)
     state = path.stat()
-    return _load(path, state.st_size, state.st_mtime_ns)
+    table = _load(path, state.st_size, state.st_mtime_ns)
+    return table if name == base_table(name) else _with_background(table, path)
+
+
+def _with_background(table: ClassTable, path: Path) -> ClassTable:
+    """The table with a last class for the value 255, black unless another class is."""
+    name = BACKGROUND.removeprefix("+")
+    if table.table[IGNORE] != IGNORE or name in map(name_key, table.classes):
+        taken = next((own for own, raw in zip(table.classes, table.raw_values, strict=True) if IGNORE in raw), name)
+        raise ConfigError(f"{path} has a class for unlabelled pixels already, {taken!r}; name it without {BACKGROUND}")
+    color = next(grey for grey in ((level,) * 3 for level in range(256)) if grey not in table.palette)
+    return replace(
+        table,
+        name=f"{table.name} with background",
+        classes=(*table.classes, name),
+        palette=(*table.palette, color),
+        raw_values=(*table.raw_values, (IGNORE,)),
+        prompts=(*table.prompts, ()) if table.prompts else (),
+        to=(*table.to, None) if table.to else (),
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -188,8 +221,12 @@ def _load(path: Path, size: int, modified: int) -> ClassTable:
     data = read_table(path)
     rows = data["categories"]
     offset = data.get("label_offset", 0)
-    if [row["id"] for row in rows] != list(range(len(rows))):
-        raise DataError(f"{path}: the ids of the categories must be 0 to {len(rows) - 1}, in order")
+    for i, row in enumerate(rows):
+        if row["id"] != i:
+            raise DataError(
+                f"{path}: the ids of the categories must be 0 to {len(rows) - 1}, in order; 'categories[{i}].id' is "
+                f"{row['id']}"
+            )
     table = ClassTable(
         name=data["name"],
         source=data["source"],
@@ -206,48 +243,19 @@ def _load(path: Path, size: int, modified: int) -> ClassTable:
     return table
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """The content of a class table's file, every entry of the right type.
-
-    Raises:
-        DataError: The file is not JSON, an entry is missing or has another type; the message names it.
-    """
-    try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: a class table must be JSON in UTF-8 ({error})") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path}: a class table must be an object with 'name', 'source' and 'categories'")
-    for key, kind in (("name", str), ("source", str), ("categories", list), ("label_offset", int), ("ignore", list)):
-        if not isinstance(data.get(key, kind() if key in ("label_offset", "ignore") else None), kind):
-            raise DataError(f"{path}: {key!r} must be {_KINDS[kind]}, found {data.get(key)!r}")
-    if not data["categories"]:
-        raise DataError(f"{path}: 'categories' is empty; a class table has at least one class")
-    for i, row in enumerate(data["categories"]):
-        _check_row(row, f"{path}: category {i}")
-    return data
-
-
-def _check_row(row: Any, where: str) -> None:
-    if not isinstance(row, dict):
-        raise DataError(f"{where} must be an object with 'id', 'name' and 'color', found {row!r}")
-    for key, kind in (("id", int), ("name", str), ("color", str)):
-        if not isinstance(row.get(key), kind):
-            raise DataError(f"{where}: {key!r} must be {_KINDS[kind]}, found {row.get(key)!r}")
-    if not re.fullmatch("#[0-9A-Fa-f]{6}", row["color"]):
-        raise DataError(f"{where}: 'color' must be written as '#RRGGBB', found {row['color']!r}")
-    raw, prompts = row.get("raw", [0]), row.get("prompts", [])
-    if not isinstance(raw, list) or not all(type(value) is int for value in raw):
-        raise DataError(f"{where}: 'raw' must be a list of whole numbers, found {raw!r}")
-    if not isinstance(prompts, list) or not all(isinstance(text, str) for text in prompts):
-        raise DataError(f"{where}: 'prompts' must be a list of texts, found {prompts!r}")
-
-
 def _check(table: ClassTable, path: Path) -> None:
     values = [v for row in table.raw_values for v in row]
-    if len({name_key(name) for name in table.classes}) != table.num_classes:
-        raise DataError(f"{path}: two classes have the same name")
-    if table.num_classes > IGNORE or not all(0 <= value <= IGNORE for value in (*values, *table.ignore)):
-        raise DataError(f"{path}: label values must be 0 to 255, with at most 255 classes")
-    if len(set(values)) != len(values) or set(values) & set(table.ignore):
-        raise DataError(f"{path}: a label value occurs twice in 'raw' and 'ignore'")
+    keys = [name_key(name) for name in table.classes]
+    for i, key in enumerate(keys):
+        if key in keys[:i]:
+            raise DataError(
+                f"{path}: two classes have the same name: categories[{keys.index(key)}].name is "
+                f"{table.classes[keys.index(key)]!r}, categories[{i}].name is {table.classes[i]!r}"
+            )
+    wrong = [value for value in values if not 0 <= value <= IGNORE]
+    if table.num_classes > IGNORE or wrong:
+        found = f"'label_offset' gives {wrong[0]}" if wrong else f"'categories' has {table.num_classes}"
+        raise DataError(f"{path}: label values must be 0 to 255, with at most 255 classes; {found}")
+    twice = [value for i, value in enumerate(values) if value in values[:i] or value in table.ignore]
+    if twice:
+        raise DataError(f"{path}: the label value {twice[0]} occurs twice in 'raw' and 'ignore'")

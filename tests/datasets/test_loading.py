@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from mmengine.dataset import Compose
+from mmseg.datasets import BaseSegDataset
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 from rasterio.enums import ColorInterp as C
@@ -116,8 +117,35 @@ def test_pixels_without_data_carry_no_label(tmp_path, dtype, nodata, value_range
     cropped = CentreCrop((2, 3))(data[0])
     assert cropped["valid"].tolist() == (expected[1:3, 1:4] == 1).tolist()
     Image.fromarray(np.ones((4, 6), np.uint8)).save(tmp_path / "ann" / "a.png")
-    with pytest.raises(DataError, match=r"a\.tif has \(4, 5\) pixels .*a\.png \(4, 6\)"):
+    with pytest.raises(DataError, match=r"a\.png: the labels have 4 rows and 6 columns, .*a\.tif has 4 and 5"):
         data[0]
+
+
+OURS, MMSEG = ["LoadImage", "LoadLabels"], ["LoadImageFromFile", "LoadAnnotations"]
+
+
+@pytest.mark.parametrize("loaders", [OURS, MMSEG, [OURS[0], MMSEG[1]], [MMSEG[0], OURS[1]], OURS[::-1]])
+def test_labels_of_another_size_are_refused(tmp_path, loaders):
+    """By every pair of loaders, in training and as tests resize; of a set of ours and of one of mmseg."""
+    data = dataset(tmp_path, np.full((3, 8, 10), 9, np.uint8))
+    kinds = [data, BaseSegDataset(metainfo=dict(classes=("a", "b")), data_root=str(tmp_path), img_suffix=".tif",
+                                  data_prefix=dict(img_path="img", seg_map_path="ann"))]  # fmt: skip
+    steps = [dict(type=name) for name in loaders]
+    resized = [steps[0], dict(type="Resize", scale=(5, 4)), steps[1]]
+    flips = [[dict(type="RandomFlip", prob=0.0)], [steps[1]], [dict(type="PackSegInputs")]]
+    views = [steps[0], dict(type="TestTimeAug", transforms=flips)]
+    pipelines = [steps] if loaders == OURS[::-1] else [steps, resized, views]
+    for kind in kinds:
+        for pipeline in map(Compose, pipelines):
+            kind.pipeline = pipeline
+            assert kind[0] is not None
+    Image.fromarray(np.ones((4, 5), np.uint8)).save(tmp_path / "ann" / "a.png")
+    message = r"ann/a\.png: the labels have 4 rows and 5 columns, but their image .*img/a\.tif has 8 and 10"
+    for kind in kinds:
+        for pipeline in map(Compose, pipelines):
+            kind.pipeline = pipeline
+            with pytest.raises(DataError, match=message):
+                kind[0]
 
 
 def test_color_jitter_knows_what_is_white():

@@ -97,10 +97,11 @@ def test_a_test_names_what_is_wrong_with_its_checkpoint(tmp_path, tiny):
     assert score(tiny, write_checkpoint(tmp_path / "good.pth", torch.eye(3), classes))["mIoU"] == 100
     with pytest.raises(ValueError, match=r"nan\.pth: the model's scores are not finite"):
         score(tiny, write_checkpoint(tmp_path / "nan.pth", torch.full((3, 3), NAN)))
+    other = write_checkpoint(tmp_path / "other.pth", torch.eye(3), ["red", "green", "sky"])
     with pytest.raises(
-        ValueError, match=r"order\.pth: was trained on the classes green, red, blue, but .* red, green, blue"
+        ValueError, match=r"other\.pth: its classes of rgb .* checkpoint: sky; only in the config: blue"
     ):
-        score(tiny, write_checkpoint(tmp_path / "order.pth", torch.eye(3), ["green", "red", "blue"]))
+        score(tiny, other)
     flips = [dict(type="RandomFlip", prob=p, direction="horizontal") for p in (0.0, 1.0)]
     views = [flips, [dict(type="LoadLabels")], [dict(type="PackSegInputs")]]
     tiny.test_dataloader.dataset.pipeline = [dict(type="LoadImage"), dict(type="TestTimeAug", transforms=views)]
@@ -122,6 +123,44 @@ def test_a_training_ends_before_its_first_iteration_where_a_head_has_other_class
     wrong.train_dataloader.dataset.table = "potsdam"
     with pytest.raises(ValueError, match=rf"has {load_metainfo('potsdam').num_classes} classes"):
         Runner.from_cfg(wrong).train()
+
+
+@pytest.mark.slow
+def test_the_runner_itself_puts_classes_in_order(tmp_path, tiny, monkeypatch):
+    """``load_from`` in a test (as mmseg's tools/test.py has it) and in a training, and ``resume`` with its momentum."""
+    order = ("blue", "green", "red")
+    path = write_checkpoint(tmp_path / "order.pth", torch.eye(3)[[2, 1, 0]], order)
+    tested = Config(tiny.to_dict())
+    tested.load_from = path
+    assert Runner.from_cfg(tested).test()["mIoU"] == 100
+    tiny.optim_wrapper.optimizer = dict(type="AdamW", lr=1e-9)
+    trained = Config(tiny.to_dict())
+    trained.load_from = path
+    head = Runner.from_cfg(trained).train().decode_head.conv_seg.weight[..., 0, 0]
+    assert (head.detach().round() == torch.eye(3)).all()
+    # the same run with another table, in which the classes stand the other way round
+    saved = load_file(tmp_path / "run" / "iter_1.pth")
+    saved["optimizer"]["state"][0]["exp_avg"] = torch.arange(9.0).view(3, 3, 1, 1)
+    saved["meta"]["dataset_meta"]["classes"] = order
+    torch.save(saved, tmp_path / "turned.pth")
+    again = Config(tiny.to_dict())
+    again.update(load_from=str(tmp_path / "turned.pth"), resume=True)
+    runner = Runner.from_cfg(again)
+    weight = runner.train().decode_head.conv_seg.weight
+    assert (weight[..., 0, 0].detach().round() == torch.eye(3)[[2, 1, 0]]).all()
+    assert runner.optim_wrapper.optimizer.state[weight]["exp_avg"].flatten().tolist() == [6, 7, 8, 3, 4, 5, 0, 1, 2]
+    other = Config(tiny.to_dict())
+    other.load_from = write_checkpoint(tmp_path / "other.pth", torch.eye(3), ("red", "green", "sky"))
+    for key in ("train", "test"):
+        with pytest.raises(
+            ValueError, match=r"other\.pth: its classes of rgb .* checkpoint: sky; only in the config: blu"
+        ):
+            getattr(Runner.from_cfg(other), key)()
+    monkeypatch.setenv("RSSEG_CLASS_MAP", '[["sky", "blue"]]')
+    assert Runner.from_cfg(other).test()["mIoU"] == 100
+    monkeypatch.delenv("RSSEG_CLASS_MAP")
+    monkeypatch.setenv("RSSEG_TRUST_CLASSES", "1")
+    assert Runner.from_cfg(other).test()["mIoU"] == 100
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from rsseg.metainfo import list_metainfo, load_metainfo
+from rsseg.errors import ConfigError, DataError
+from rsseg.metainfo import list_metainfo, load_metainfo, table_path
 
 
 def test_openearthmap_raw_values():
@@ -80,6 +81,94 @@ def test_contradictions_are_found(tmp_path, change, message):
     path.write_text(json.dumps(table))
     with pytest.raises(ValueError, match=message):
         load_metainfo(str(path))
+
+
+ROW = {"id": 0, "name": "a", "color": "#0A0B0C"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"categories": [{**ROW, "colour": "#000000"}]},
+            r"unknown key 'categories\[0\]\.colour'; did you mean 'color'\?",
+        ),
+        ({"categories": [{**ROW, "url": "x"}]}, r"'categories\[0\]\.url'; expected one of: id, name, color, raw"),
+        ({"ignored": [1]}, "unknown key 'ignored'; did you mean 'ignore'"),
+        ({"classes": []}, "unknown key 'classes'; expected one of: name, source, categories"),
+        ({"categories": [{"id": 0, "name": "a"}]}, r"missing required key 'categories\[0\]\.color', .* '#RRGGBB'"),
+        ({"name": None}, "'name' must be a text that is not empty, found None"),
+        (
+            {"categories": [{**ROW, "color": "red"}]},
+            r"'categories\[0\]\.color' must be written as '#RRGGBB', found 'red'",
+        ),
+        ({"categories": [{**ROW, "color": "#12345"}]}, "must be written as '#RRGGBB'"),
+        ({"categories": [{**ROW, "color": [1, 2, 3]}]}, "must be written as '#RRGGBB'"),
+        ({"categories": [{**ROW, "id": True}]}, r"'categories\[0\]\.id' must be a whole number, found True"),
+        ({"categories": [{**ROW, "id": 0.0}]}, r"'categories\[0\]\.id' must be a whole number, found 0\.0"),
+        ({"categories": [{**ROW, "name": " "}]}, r"'categories\[0\]\.name' must be a text that is not empty"),
+        ({"categories": [{**ROW, "raw": 3}]}, r"'categories\[0\]\.raw' must be a list of whole numbers from 0 to 255"),
+        ({"categories": [{**ROW, "raw": [256]}]}, "must be a list of whole numbers from 0 to 255"),
+        ({"categories": [{**ROW, "prompts": "a"}]}, r"'categories\[0\]\.prompts' must be a list of texts, found 'a'"),
+        ({"categories": [{**ROW, "scored": "no"}]}, r"'categories\[0\]\.scored' must be true or false, found 'no'"),
+        ({"categories": [{**ROW, "from": ["x"]}]}, r"'categories\[0\]\.from' must be an object of lists"),
+        ({"categories": [ROW, "b"]}, r"categories\[1\] must be an object with 'color', 'id', 'name', found 'b'"),
+        ({"categories": {}}, "'categories' must be a list with at least one class"),
+        ({"ignore": [255.5]}, "'ignore' must be a list of whole numbers"),
+        ({"label_offset": "1"}, "'label_offset' must be a whole number, found '1'"),
+    ],
+)
+def test_every_key_is_known_and_of_its_kind(tmp_path, change, message):
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({"name": "T", "source": "test", "categories": [ROW], **change}))
+    with pytest.raises(DataError, match=rf"^{path}: .*{message}"):
+        load_metainfo(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('{"name": "T",\n "source": "t",\n}', 2, "the last entry must have no comma after it"),
+        ('{"categories": [\n  {"id": 0},\n  {"id": 1},\n\n ]}', 3, "the last entry must have no comma after it"),
+        ('{"name": "T"\n "source": "t"}', 2, "Expecting ',' delimiter"),
+        ("{'name': 'T'}", 1, "Expecting property name"),
+        ("", 1, "Expecting value"),
+        ('{"name": "T",\n "name": "U"}', None, "the key 'name' stands twice in one object"),
+        ("[]", None, "a class table must be an object with 'categories', 'name', 'source'"),
+        ("[" * 100000, None, "JSON of a few levels"),
+        ('{"name": "\xe4"}'.encode("latin-1"), None, "JSON in UTF-8"),
+    ],
+)
+def test_what_is_no_json_is_named_by_its_line(tmp_path, text, line, message):
+    path = tmp_path / "t.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DataError) as found:
+        load_metainfo(str(path))
+    assert str(found.value).startswith(f"{path}:{line}: " if line else f"{path}: ") and message in str(found.value)
+
+
+def test_unlabelled_pixels_can_be_a_class():
+    """``+background`` behind any table, by name or path: one class more, the last, for the value 255."""
+    plain, more = load_metainfo("sota"), load_metainfo("sota+background")
+    assert more.classes == (*plain.classes, "background") and more.palette == (*plain.palette, (0, 0, 0))
+    raw = np.array([0, 17, 255], np.uint8)
+    assert plain.encode(raw).tolist() == [0, 17, 255] and more.encode(raw).tolist() == [0, 17, 18]
+    assert more.raw.tolist() == [*range(18), 255] and more.index("Background") == 18
+    assert load_metainfo("flair+background").texts[-1] == "background"
+    by_path = load_metainfo(f"{table_path('sota')}+background")
+    assert by_path == more
+    masks = load_metainfo("nwpu_vhr10_masks")
+    assert load_metainfo("nwpu_vhr10+background").classes == masks.classes
+    for name in ("nwpu_vhr10_masks", "isaid", "landdiscover"):
+        with pytest.raises(ConfigError, match=rf"{name}\.json has a class for unlabelled pixels already, 'background'"):
+            load_metainfo(f"{name}+background")
+
+
+def test_the_background_takes_a_color_that_no_class_has(tmp_path):
+    path = tmp_path / "t.json"
+    rows = [{**ROW, "color": "#000000"}, {"id": 1, "name": "b", "color": "#010101"}]
+    path.write_text(json.dumps({"name": "T", "source": "test", "categories": rows}))
+    assert load_metainfo(f"{path}+background").palette[-1] == (2, 2, 2)
 
 
 def test_a_table_of_ones_own(tmp_path):

@@ -12,6 +12,8 @@ import rasterio
 import torch
 from mmengine.config import Config
 
+from rsseg.metainfo import load_metainfo
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, repo):
@@ -82,6 +84,32 @@ def test_another_number_of_classes_is_said_once_before_the_work(world, arguments
     assert "model.heads.sior is 20, but dataset 'sior' has 7 classes" in result.stderr
     assert "or name the class table of the model with --classes" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_classes_in_another_order_make_the_same_map(world, arguments, run_tool, tmp_path):
+    """A head is put into the order of the class table; other names need an option, which the map remembers."""
+    names = list(load_metainfo("fast").classes)
+    content = torch.load(world / "sep.pth")
+    for key in ("weight", "bias"):
+        content["state_dict"][f"heads.fast.{key}"] = content["state_dict"][f"heads.fast.{key}"].flip(0)
+    for name, classes in {"turned": names[::-1], "renamed": [*names[:0:-1], "other plane"]}.items():
+        sets = {"sets": {"fast": {"classes": classes}}}
+        torch.save({**content, "meta": {"dataset_meta": sets}}, tmp_path / f"{name}.pth")
+    made = {}
+    for name, more in {"sep": [], "turned": [], "renamed": ["--class-map", f"other plane={names[0]}"]}.items():
+        path = world / "sep.pth" if name == "sep" else tmp_path / f"{name}.pth"
+        given = [*arguments, "--checkpoint", path, "--head", "fast"]
+        result = run_tool("map_raster", world / "scenes" / "b.tif", tmp_path / f"{name}.tif", *given, *more)
+        assert result.returncode == 0, result.stderr
+        with rasterio.open(tmp_path / f"{name}.tif") as file:
+            made[name] = file.read(1)
+    assert (made["sep"] == made["turned"]).all() and (made["sep"] == made["renamed"]).all()
+    result = run_tool("map_raster", world / "scenes" / "b.tif", tmp_path / "renamed.tif", *given)
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result.stderr
+    wrong = f"only in the checkpoint: other plane; only in the config: {names[0]}"
+    assert f"renamed.pth: its classes of fast are not those of the config: {wrong}" in result.stderr
+    result = run_tool("map_raster", world / "scenes" / "b.tif", tmp_path / "renamed.tif", *given, "--trust-classes")
+    assert result.returncode == 1 and "renamed.tif" in result.stderr  # it was made with other options
 
 
 def test_broken_rasters_do_not_stop_the_others(world, arguments, run_tool, tmp_path):

@@ -111,8 +111,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type="ProportionalSampler"),
-    batch_sampler=dict(type="ProportionalBatches"),  # gives it the batch size
+    sampler=dict(type="ProportionalSampler", batch_size=8),
 )
 val_dataloader = dict(
     batch_size=1,

@@ -2,4 +2,8 @@
 
 _base_ = ["./landdiscover.py"]
 
-train_dataloader = dict(batch_size=8, dataset=dict(pipeline={{_base_.jitter_pipeline_640}}))
+train_dataloader = dict(
+    batch_size=8,
+    sampler=dict(batch_size=8),
+    dataset=dict(pipeline={{_base_.jitter_pipeline_640}}),
+)

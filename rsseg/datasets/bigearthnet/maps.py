@@ -15,7 +15,7 @@ from rsseg.datasets.bigearthnet.archive import archive_folder, patch_folder
 from rsseg.datasets.bigearthnet.bands import SIDE
 from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.selection import Selection
-from rsseg.datasets.segmentation import TableDataset
+from rsseg.datasets.segmentation import TableDataset, TableInfo
 from rsseg.errors import DataError, UnreadableFileError
 from rsseg.io.labels import read_values
 
@@ -82,6 +82,8 @@ class BigEarthNetMaps(TableDataset):
     Raises:
         FileNotFoundError: The archive, a list or a patch of a list is missing.
     """
+
+    METAINFO = TableInfo("bigearthnet19")
 
     def __init__(
         self,

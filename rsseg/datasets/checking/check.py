@@ -24,7 +24,8 @@ from rsseg.datasets.checking.pixels import (
     look_into,
     propose,
 )
-from rsseg.errors import ConfigError
+from rsseg.errors import ConfigError, DataError
+from rsseg.io.georeference import GeoReference
 from rsseg.io.pixel_settings import check_bands, share_pixels, transform_errors
 from rsseg.io.progress import Progress
 from rsseg.metainfo import IGNORE, head_errors
@@ -34,6 +35,9 @@ __all__ = ["Check", "Tally", "check_config", "class_weights", "guess_shift"]
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError)
 _SAVED = 1.02
 """Bound of the inverse logarithm's weights, about 1 / ln(1.02) = 50."""
+_GEOREFERENCED = {".tif", ".tiff", ".img", ".vrt", ".jp2"}
+_SHIFT = 0.5
+"""Pixels by which labels may be off: GIS programs differ by half a pixel in what a coordinate means."""
 
 
 @dataclass
@@ -167,6 +171,7 @@ def _check_sample(part: Part, index: int) -> _Found:
         if size is not None and size != values.shape:
             found.problems.append(("image and label differ in size", f"{image}: {size}, {label}: {values.shape}"))
         else:
+            found.problems += _compare_places(image, label)
             _load_label(part, index, found)
     return found
 
@@ -194,6 +199,23 @@ def _check_image(part: Part, row: Mapping[str, Any], found: _Found) -> tuple[int
         found.digest = state.digest()
     seen.pixels = None  # they are not kept
     return pixels.shape[:2]
+
+
+def _compare_places(image: Path, label: Path) -> list[tuple[str, str]]:
+    """Where both files say where they lie, it must be the same place; a shift trains wrong classes at every border."""
+    if not {image.suffix.lower(), label.suffix.lower()} <= _GEOREFERENCED:
+        return []
+    try:
+        grid, own = GeoReference.of(image), GeoReference.of(label)
+        if not (grid.has_coordinates and own.has_coordinates) or grid.same_pixels(own):
+            return []
+        off = grid.offset_from(own)
+    except (OSError, DataError) as error:
+        return [("georeference cannot be read", _say(label, error))]
+    if off <= _SHIFT:
+        return []
+    how = f"its corners are {off:.1f} pixels off those of" if np.isfinite(off) else "nothing relates it to the place of"
+    return [("image and label lie in different places", f"{label}: {how} {image}")]
 
 
 def _load_label(part: Part, index: int, found: _Found) -> None:

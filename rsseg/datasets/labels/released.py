@@ -35,7 +35,7 @@ from rsseg.structures.boxes import hbox_to_qbox, qbox_area, qbox_to_rbox
 from rsseg.structures.runs import rle_to_runs, runs_bbox
 from rsseg.structures.windows import qbox_iof
 
-__all__ = ["ReleasedSet"]
+__all__ = ["ReleasedSet", "subset_of"]
 
 _TABLES = {"dotav2*": "sota", "sota": "sota", "dior": "sior", "sior": "sior", "fair1m*": "fast", "fast": "fast"}
 _LISTS = {"train.txt": "train", "valid.txt": "val", "val.txt": "val"}
@@ -159,12 +159,19 @@ def _find_labels(root: Path) -> Path:
 
 
 def _find_table(folder: Path, classes: str | None) -> ClassTable:
-    if classes:
-        return load_metainfo(classes)
+    return load_metainfo(classes or subset_of(folder))
+
+
+def subset_of(folder: Path) -> str:
+    """Class table of a subset, by the names of the folders.
+
+    Raises:
+        DataError: None of them is that of a subset.
+    """
     for part in reversed(folder.resolve().parts):
         for pattern, name in _TABLES.items():
             if fnmatch(part.lower(), pattern):
-                return load_metainfo(name)
+                return name
     raise DataError(
         f"{folder}: the name does not show which classes the labels have; name the class table: sota, sior or fast"
     )

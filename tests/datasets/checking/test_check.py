@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
+from rasterio import Affine
 
 from rsseg.datasets.checking.check import Check, check_config, class_weights, guess_shift
 from rsseg.datasets.checking.table import describe
@@ -108,6 +110,26 @@ def test_every_problem_names_its_files(tmp_path: Path) -> None:
     assert "problem: train: label cannot be read (2)" in text
     assert "... 1 more" in text
     assert text.endswith("7 problem(s)")
+
+
+def test_labels_that_lie_elsewhere_are_named(tmp_path: Path) -> None:
+    """Both say where they lie; half a pixel is what programs differ by, and another CRS may be the same place."""
+    folders = [tmp_path / kind / "train" for kind in ("img_dir", "ann_dir")]
+    shifts = {"same": 0, "half": 0.5, "shifted": 1.0, "silent": None}
+    for folder, count in zip(folders, (3, 1), strict=True):
+        folder.mkdir(parents=True)
+        for i, (name, shift) in enumerate(shifts.items()):
+            pixels = np.random.default_rng(i).integers(1, 5, (count, 4, 4)).astype(np.uint8)
+            off = 0.0 if count == 3 else shift
+            place = {} if off is None else dict(crs="EPSG:32633", transform=Affine(2, 0, 5e5 + 2 * off, 0, -2, 4e6))
+            options = dict(count=count, height=4, width=4, dtype="uint8", **place)
+            with rasterio.open(folder / f"{name}.tif", "w", driver="GTiff", **options) as file:
+                file.write(pixels)
+    tifs = loader(tmp_path, "train", img_suffix=".tif", seg_map_suffix=".tif")
+    check = check_config({"train_dataloader": tifs}, 1)
+    image, labels = (str(folder / "shifted.tif") for folder in folders)
+    found = check.problems["train: image and label lie in different places"]
+    assert found == [f"{labels}: its corners are 1.0 pixels off those of {image}"]
 
 
 def test_listed_images_that_are_missing_are_all_named(tmp_path: Path) -> None:

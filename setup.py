@@ -61,6 +61,7 @@ setup(
         "sam2": requirements("sam2"),
         "tests": requirements("tests"),
     },
+    entry_points={"console_scripts": ["rsseg = rsseg.cli:main"]},
     cmdclass={"build_py": BuildWithMim},
     zip_safe=False,
 )

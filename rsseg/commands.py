@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import logging
 import os
 import re
 import subprocess
@@ -13,21 +15,45 @@ from typing import Any, NoReturn
 
 from rsseg.errors import UserError
 
-__all__ = ["DEBUG_VARIABLE", "at_least", "call_tool", "error_line", "make_parser", "numbers", "run_tool"]
+__all__ = [
+    "DEBUG_VARIABLE",
+    "at_least",
+    "call_tool",
+    "error_line",
+    "make_parser",
+    "numbers",
+    "resources",
+    "run_tool",
+    "write_result",
+]
 
 DEBUG_VARIABLE = "RSSEG_DEBUG"
 """Environment variable that ``--debug`` sets to 1; processes that a command starts show their tracebacks, too."""
+JSON_VARIABLE = "RSSEG_JSON"
+"""Environment variable that ``--json`` sets to 1."""
 _INTERRUPTED = 130
 """Exit status of a shell command that Ctrl-C ended."""
 
 
-class _Debug(argparse.Action):
+class _Variable(argparse.Action):
+    """An option without a value that sets an environment variable to 1."""
+
+    def __init__(self, option_strings: Any, dest: str, const: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=False, **kwargs)
+        self.variable = const
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, True)
+        os.environ[self.variable] = "1"
+
+
+class _Quiet(argparse.Action):
     def __init__(self, option_strings: Any, dest: str, **kwargs: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, default=False, **kwargs)
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
         setattr(namespace, self.dest, True)
-        os.environ[DEBUG_VARIABLE] = "1"
+        logging.getLogger("rsseg").setLevel(logging.WARNING)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,14 +63,35 @@ class _Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-\.?\d")
 
 
-def make_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser that shows ``description`` as it is written, with the option ``--debug``.
+def make_parser(description: str | None, results: bool = False) -> argparse.ArgumentParser:
+    """A parser that shows ``description`` as it is written, with the options ``--debug`` and ``--quiet``.
 
     Values may be negative, also in lists: ``--range -25,0``.
+
+    Args:
+        description: Text for ``--help``.
+        results: The command calls :func:`write_result`, and therefore has the option ``--json``.
     """
     parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--debug", action=_Debug, help="show the traceback of every error")
+    parser.add_argument("--debug", action=_Variable, const=DEBUG_VARIABLE, help="show the traceback of every error")
+    parser.add_argument("--quiet", action=_Quiet, help="show no progress, only results and warnings")
+    if results:
+        parser.add_argument("--json", action=_Variable, const=JSON_VARIABLE, help="print the result as JSON")
     return parser
+
+
+def write_result(text: str, data: Any) -> None:
+    """Print what a command was asked for on stdout, where nothing else goes: a text, or with ``--json`` one document.
+
+    Args:
+        text: For people.
+        data: The same for programs: what ``json`` can write; other values become text.
+    """
+    found = (
+        json.dumps(data, indent=2, ensure_ascii=False, default=str) if os.environ.get(JSON_VARIABLE) == "1" else text
+    )
+    sys.stdout.write(f"{found}\n")
+    sys.stdout.flush()
 
 
 def numbers(kind: Callable[[str], Any], count: int | None = None) -> Callable[[str], tuple[Any, ...]]:
@@ -99,6 +146,12 @@ def run_tool(main: Callable[[], int | str | None]) -> NoReturn:
             raise
         sys.exit(error_line(error))
     sys.exit(status)
+
+
+def resources() -> Path:
+    """Folder that holds ``configs/`` and ``tools/``: the checkout, or ``.mim`` of an installed package."""
+    package = Path(__file__).resolve().parent
+    return package.parent if (package.parent / "configs" / "_base_").is_dir() else package / ".mim"
 
 
 def call_tool(

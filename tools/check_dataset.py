@@ -1,55 +1,6 @@
-"""Read every image and label of a segmentation config once and say what would stop or spoil a training.
+"""The command ``rsseg check``, for those who know MMSegmentation's tools."""
 
-python tools/check_dataset.py CONFIG [--workers N] [--show N] [--cfg-options key=value ...]
-
-Any config of mmseg, by the transforms of its own pipelines: a table of classes with pixels, images and class weights;
-kinds of images, mean and deviation of their bands; missing, unreadable and mismatched files; images that training would
-refuse or read wrongly; values that are no class; labels that look off by one; images in two splits; heads that do not
-fit.  Where bands, range, mean or deviation are missing or far off, lines for the config are proposed.  Exit status 1
-where there are problems.
-"""
-
-from __future__ import annotations
-
-import argparse
-import logging
-import os
-
-from rsseg.commands import make_parser, run_tool
-from rsseg.stack import require_stack
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    from rsseg.engine.launch import ConfigOptions
-
-    parser = make_parser(__doc__)
-    parser.add_argument("config", help="config file")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: %(default)s)")
-    parser.add_argument("--show", type=int, default=3, help="files to name of each problem (default: %(default)s)")
-    parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
-    return parser.parse_args()
-
-
-def main() -> int | str | None:
-    """Check and report."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    args = parse_args()
-    require_stack()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from mmengine.registry import init_default_scope
-
-    from rsseg.datasets.checking.check import check_config
-    from rsseg.datasets.checking.table import describe
-    from rsseg.io.configs import read_config
-
-    config = read_config(args.config, args.cfg_options)
-    init_default_scope(config.get("default_scope") or "mmseg")
-    check = check_config(config, args.workers)
-    logging.getLogger("rsseg").info("%s", describe(check, args.show))
-    return 1 if check.problems else 0
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("check")

@@ -1,30 +1,6 @@
-"""The whole path on procedural scenes, on a CPU: scenes, labels, pre-training, fine-tuning, test, pictures.
+"""The command ``rsseg demo``, for those who know MMSegmentation's tools."""
 
-    make demo        (or: python tools/demo.py [--iters N] [--few N])
-
-Everything runs through the tools a user calls; each command is printed.  Writes data/scenes and work_dirs/demo.
-"""
-
-from __future__ import annotations
-
-import functools
-from pathlib import Path
-
-from rsseg.commands import make_parser, run_tool
-from rsseg.stack import require_stack
-
-
-def main() -> None:
-    """Run the stages."""
-    parser = make_parser(__doc__)
-    parser.add_argument("--iters", type=int, default=300, help="iterations of each training (default 300)")
-    parser.add_argument("--few", type=int, default=12, help="labelled land-cover images for fine-tuning (default 12)")
-    args = parser.parse_args()
-    require_stack()
-    from rsseg.reports.demo import Demo
-
-    Demo(Path(__file__).parents[1], functools.partial(print, flush=True), args.iters, args.few).run()
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("demo")

@@ -1,37 +1,6 @@
-"""Put the images that OpenEarthMap's release leaves out where they belong, from your own xBD folder.
+"""The command ``rsseg fill-xbd``, for those who know MMSegmentation's tools."""
 
-python tools/fill_xbd.py data/openearthmap XBD [--dry-run] [--account xbd.csv]
-
-XBD holds xBD's parts as unpacked (train, tier3, test, hold).  Images become GeoTIFFs with the georeferencing of their
-labels, images of withheld labels without any.  What is there stays; exit status 1 says what is missing.
-"""
-
-from __future__ import annotations
-
-import logging
-import os
-from pathlib import Path
-
-from rsseg.commands import make_parser, run_tool
-
-
-def main() -> int | str | None:
-    """Parse the arguments, write the images, give account."""
-    parser = make_parser(__doc__)
-    parser.add_argument("root", type=Path, help="folder of the unpacked release, with xbd_files.csv")
-    parser.add_argument("xbd", type=Path, help="folder of xBD's images, in any sub-folders")
-    parser.add_argument("--dry-run", action="store_true", help="write no images; only report what would be done")
-    parser.add_argument("--account", type=Path, help="CSV with the result for each image")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from rsseg.datasets.openearthmap import fill_xbd, write_account
-
-    filled = fill_xbd(args.root, args.xbd, args.workers, args.dry_run)
-    if args.account:
-        write_account(filled.rows, args.account)
-    return filled.error_summary
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("fill-xbd")

@@ -1,58 +1,6 @@
-"""Count pixels and connected segments of land-cover labels: OpenEarthMap paper, table 2 and figs. 2-4.
+"""The command ``rsseg report classes``, for those who know MMSegmentation's tools."""
 
-python tools/label_statistics.py OUT configs/_base_/datasets/openearthmap.py [configs/_base_/datasets/loveda.py ...]
-python tools/label_statistics.py OUT CONFIG --encoder CONFIG CHECKPOINT [--size 512] [--device cuda]
-
-Each CONFIG is one set; several are drawn side by side.  For OpenEarthMap also by region and continent, and with
---encoder a map of its regions (t-SNE of a trained encoder's features).  Exit status 1 names broken labels.
-"""
-
-from __future__ import annotations
-
-import logging
-import os
-from pathlib import Path
-
-from rsseg.commands import make_parser, run_tool
-from rsseg.stack import require_stack
-
-
-def main() -> int | str | None:
-    """Parse the arguments, count, draw."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    from rsseg.engine.launch import ConfigOptions
-
-    parser = make_parser(__doc__)
-    parser.add_argument("out", type=Path, help="folder of the tables and figures")
-    parser.add_argument("configs", nargs="+", metavar="config", help="config of a set")
-    parser.add_argument(
-        "--splits", nargs="+", default=["train", "val"], choices=["train", "val", "test"], help="what to read"
-    )
-    parser.add_argument("--encoder", nargs=2, metavar=("CONFIG", "CHECKPOINT"), help="trained model; for the first set")
-    parser.add_argument("--size", type=int, help="--encoder: resize images to this side first (default: as they are)")
-    parser.add_argument("--device", default="cpu", help="--encoder: where it runs (default: cpu)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=ConfigOptions, help="settings of the first set: key=value ..."
-    )
-    args = parser.parse_args()
-    require_stack()
-    from mmengine.registry import init_default_scope
-
-    from rsseg.io.configs import read_config
-    from rsseg.reports.land_cover.features import load_encoder
-    from rsseg.reports.land_cover.report import draw_similarity, report_sets
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    init_default_scope("mmseg")
-    configs = [read_config(path, None if i else args.cfg_options) for i, path in enumerate(args.configs)]
-    model = load_encoder(read_config(args.encoder[0]), args.encoder[1], args.device) if args.encoder else None
-    sets = report_sets(configs, args.out, args.splits, args.workers)
-    if model is not None:
-        draw_similarity(model, sets[0], args.out, args.size)
-    problems = [problem for counts in sets for problem in counts.problems]
-    return "\n".join([f"{len(problems)} labels could not be used:", *problems[:20]]) if problems else 0
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("report classes")

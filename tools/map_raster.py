@@ -1,34 +1,6 @@
-"""Map rasters of any size with a trained model: GeoTIFFs that GIS programs open.
+"""The command ``rsseg map``, for those who know MMSegmentation's tools."""
 
-python tools/map_raster.py SRC DST --config CONFIG --checkpoint FILE [--bands 3,2,1] [--tta] [--probabilities top]
-
-Interrupt it when you like: the same command goes on where it stopped.  Several processes: tools/dist_map.sh.
-Open-vocabulary models take their classes from --vocabulary "runway, solar panel"; tools/segment.py draws pictures too.
-"""
-
-from __future__ import annotations
-
-import logging
-import os
-
-from rsseg.commands import make_parser, run_tool
-from rsseg.stack import require_stack
-
-
-def main() -> None:
-    """Load the model, map every source."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    from rsseg.mapping.options import add_arguments
-
-    parser = make_parser(__doc__)
-    add_arguments(parser)
-    args = parser.parse_args()
-    require_stack()
-    from rsseg.mapping.command import run
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    run(args)
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("map")

@@ -1,44 +1,6 @@
-"""Pack BigEarthNet into one file (LMDB of safetensors, as rico-hdl writes it), many times faster to read than GeoTIFFs.
+"""The command ``rsseg pack-bigearthnet``, for those who know MMSegmentation's tools."""
 
-python tools/pack_bigearthnet.py data/bigearthnet_v1 OUT [--version v1] [--s1] [--workers 8] [--verify]
-
-Interrupt it when you like: the same command goes on where it stopped.  OUT also gets patches.csv with labels and dates.
-Training reads it with train_dataloader.dataset.packed=OUT.  About 157 KB a patch: 93 GB for the 590,326 of v1.
---verify compares every band with its GeoTIFF afterwards, and takes out what differs; run it again to pack that anew.
-Exit status 1 names what could not be read or differs.
-"""
-
-from __future__ import annotations
-
-import logging
-import os
-from pathlib import Path
-
-from rsseg.commands import make_parser, run_tool
-
-
-def main() -> int | str | None:
-    """Parse the arguments, pack, verify."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    parser = make_parser(__doc__)
-    parser.add_argument("root", type=Path, help="folder of the unpacked archive")
-    parser.add_argument("out", type=Path, help="folder of the packed file")
-    parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
-    parser.add_argument("--s1", action="store_true", help="pack Sentinel-1 as well")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
-    parser.add_argument("--verify", action="store_true", help="compare the packed file with the GeoTIFFs")
-    parser.add_argument("--update", action="store_true", help="pack again what differs from the GeoTIFFs or is missing")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from rsseg.datasets.bigearthnet import pack_archive, verify_packed
-
-    options = args.version, args.s1, args.workers
-    problems = pack_archive(args.root, args.out, *options, args.update).problems
-    if args.verify:
-        problems += verify_packed(args.root, args.out, *options)
-    what = f"{len(problems)} problems; the other patches are packed; repeat the command to retry these:"
-    return "\n".join([what, *problems[:20]]) if problems else 0
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("pack-bigearthnet")

@@ -1,43 +1,6 @@
-"""Statistics and an HTML page of a labelled set: a converted one, or one of the released SAMRS folders.
+"""The command ``rsseg report labels``, for those who know MMSegmentation's tools."""
 
-python tools/report_labels.py ROOT [--out DIR] [--gallery N] [--workers N]
-
-Writes report.html (one file; open it in a browser), totals.json, classes.csv, mask_sizes.csv, tiles.csv, figures/.
-"""
-
-from __future__ import annotations
-
-import argparse
-import logging
-import os
-from pathlib import Path
-
-from rsseg.commands import at_least, make_parser, run_tool
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = make_parser(__doc__)
-    parser.add_argument("root", type=Path, help="folder of the set, for example data/nwpu_vhr10/converted")
-    parser.add_argument("--out", type=Path, help="folder of the report (default: ROOT/report)")
-    parser.add_argument("--gallery", type=at_least(0), default=4, help="masks per class and kind (default 4)")
-    parser.add_argument("--images", type=Path, help="folder of the images, if the set does not name it")
-    parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), if the set does not name one")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Open the set, write the report."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    args = parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from rsseg.datasets.labels import open_labels
-    from rsseg.reports.labels.report import report_labels
-
-    labels = open_labels(args.root, args.images, args.classes)
-    report_labels(labels, args.out or args.root / "report", args.gallery, args.workers)
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("report labels")

@@ -1,56 +1,6 @@
-"""Test an open-vocabulary model on FLAIR, FAST, Potsdam and FloodNet and print the row of GSNet's table 2 (mIoU).
+"""The command ``rsseg test-vocabulary``, for those who know MMSegmentation's tools."""
 
-python tools/test_vocabulary.py configs/landdiscover/gsnet_vitb16.py CHECKPOINT [--sets flair potsdam]
-    [--data-root flair=/disks/flair] [--out work_dirs/table2.csv] [--cfg-options test_dataloader.batch_size=4 ...]
-
-The model is asked for each set's classes, in the words of its class table.  OUT keeps a row for each config and
-checkpoint and is written after every set, so that the rest can follow later: sets that are not there are named at the
-end, with exit status 1, and the others tested.  Logs with all classes go to the work dir.
-"""
-
-from __future__ import annotations
-
-import os
-from pathlib import Path
-
-from rsseg.commands import make_parser, run_tool
-from rsseg.stack import require_stack
-
-BASES = Path(__file__).resolve().parents[1] / "configs" / "_base_" / "datasets"
-
-
-def main() -> int | str | None:
-    """Parse the arguments, test on one set after another, print the row."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    from rsseg.engine.launch import add_arguments, apply_arguments, start_processes
-    from rsseg.evaluation import VOCABULARY_SETS, check_sets, keep_scores, score_table, vocabulary_configs
-
-    parser = make_parser(__doc__)
-    parser.add_argument("config", help="config file of the model")
-    parser.add_argument("checkpoint", help="checkpoint file")
-    parser.add_argument("--sets", nargs="+", choices=[*VOCABULARY_SETS], default=[*VOCABULARY_SETS], metavar="SET")
-    parser.add_argument("--data-root", nargs="+", default=[], metavar="SET=DIR", help="datasets outside of data/")
-    parser.add_argument("--out", help="CSV of results (default: table2.csv in the work dir)")
-    add_arguments(parser)
-    args = parser.parse_args()
-    require_stack()
-    from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
-
-    configs, scores = vocabulary_configs(args.config, BASES, args.sets, args.data_root), {}
-    for cfg in configs.values():
-        apply_arguments(cfg, args)
-        cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
-    configs, error_summary = check_sets(configs)
-    start_processes(args.launcher)
-    for name, cfg in configs.items():
-        scores[name] = Runner.from_cfg(cfg).test()["mIoU"]
-        if is_main_process():
-            row = keep_scores(args.out or Path(cfg.work_dir) / "table2.csv", args.config, args.checkpoint, scores)
-    if is_main_process():
-        print(score_table(Path(args.config).stem, row))
-    return error_summary
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("test-vocabulary")

@@ -1,55 +1,6 @@
-"""Train a model from a config: pre-training, fine-tuning or from scratch.
+"""The command ``rsseg train``, for those who know MMSegmentation's tools."""
 
-python tools/train.py CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [--compile]
-                      [--cfg-options key=value ...] [--launcher pytorch]
-"""
-
-from __future__ import annotations
-
-import argparse
-import os
-
-from rsseg.commands import make_parser, run_tool
-from rsseg.stack import require_stack
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    from rsseg.engine.launch import add_arguments
-
-    parser = make_parser(__doc__)
-    parser.add_argument("config", help="config file")
-    parser.add_argument(
-        "--resume", nargs="?", const="auto", help="resume from the latest checkpoint in the work dir, or from this one"
-    )
-    parser.add_argument("--amp", action="store_true", help="bfloat16 autocast, on GPU and CPU")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the backbone")
-    add_arguments(parser)
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Build the runner and train."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    args = parse_args()
-    require_stack()
-    from mmengine.runner import Runner
-
-    from rsseg.engine.launch import apply_arguments, start_processes
-    from rsseg.io.configs import read_config
-
-    cfg = read_config(args.config)
-    apply_arguments(cfg, args)
-    if args.amp:
-        cfg.optim_wrapper.type = "mmseg.AutocastOptimWrapper"
-    if args.compile:
-        cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmseg.CompileBackbone")]
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == "auto" else args.resume
-    start_processes(args.launcher)
-    Runner.from_cfg(cfg).train()
-
+from start import start
 
 if __name__ == "__main__":
-    run_tool(main)
+    start("train")

@@ -12,6 +12,8 @@ LAYERS = {
     "io": 0,
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),
     **dict.fromkeys(("conversion", "mapping", "reports", "scenes", "experiments"), 2),
+    "cli": 4,
+    "__main__": 5,
 }
 Every = Callable[..., None]
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}

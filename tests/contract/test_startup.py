@@ -83,6 +83,7 @@ found = {}
 for path in sys.argv[2:]:
     sys.argv[1:1], text = [], io.StringIO()
     saved, sys.argv = sys.argv, [path, "--help"]
+    sys.path.insert(0, path.rpartition("/")[0])
     try:
         with contextlib.redirect_stdout(text):
             runpy.run_path(path, run_name="__main__")
@@ -98,7 +99,7 @@ for path in sys.argv[2:]:
             found[heavy] = path
 print(json.dumps(found))
 """
-    tools = sorted(str(path) for path in (REPO / "tools").glob("*.py"))
+    tools = sorted(str(path) for path in (REPO / "tools").glob("*.py") if path.stem != "start")
     found = json.loads(_python(code, " ".join(HEAVY), *tools))
     assert not found, f"loaded by the first tool that needs it: {found}"
 

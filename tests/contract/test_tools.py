@@ -5,11 +5,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from rsseg.cli import COMMANDS
+
 Every = Callable[..., None]
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 PYTHON_TOOLS = sorted(TOOLS.glob("*.py"))
 SHELL_TOOLS = sorted(TOOLS.glob("*.sh"))
-LONGER = {"train", "test", "benchmark", "demo"}
+COMMAND_MODULES = sorted((TOOLS.parent / "rsseg" / "cli").glob("[!_]*.py"))
+NO_COMMANDS = {"benchmark", "start"}
 
 
 def test_the_tools_are_there() -> None:
@@ -26,26 +29,37 @@ def test_the_tools_are_there() -> None:
     assert distributed == {path.name for path in SHELL_TOOLS}
 
 
-def test_tool_is_a_thin_shell(every: Every) -> None:
+def test_a_tool_starts_the_command_of_its_name(every: Every) -> None:
     def check(path: Path) -> None:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        assert len(lines) <= (100 if path.stem in LONGER else 60)
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        name = next(name for name, module in COMMANDS.items() if module == path.stem)
+        assert ast.unparse(tree.body[-1]) == f"if __name__ == '__main__':\n    start('{name}')"
+        assert len(tree.body) == 3  # the docstring and the import of start, too
 
-    every(PYTHON_TOOLS, check)
+    tools = [path for path in PYTHON_TOOLS if path.stem not in NO_COMMANDS]
+    assert {path.stem for path in tools} == set(COMMANDS.values()) == {path.stem for path in COMMAND_MODULES}
+    every(tools, check)
 
 
-def test_every_tool_ends_in_the_same_way() -> None:
+def test_command_is_a_thin_shell(every: Every) -> None:
+    def check(path: Path) -> None:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= (100 if path.stem in ("train", "test") else 60)
+
+    every(COMMAND_MODULES, check)
+
+
+def test_every_command_ends_in_the_same_way() -> None:
     """By ``run_tool``: only what a user can correct is caught, in one place; every other error shows its traceback."""
     wrong = []
-    for path in PYTHON_TOOLS:
+    for path in COMMAND_MODULES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        if ast.unparse(tree.body[-1]) != "if __name__ == '__main__':\n    run_tool(main)":
-            wrong.append(f"{path.name}: does not end in run_tool(main)")
+        if getattr(tree.body[-1], "name", "") != "main":
+            wrong.append(f"{path.name}: does not end in main()")
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in ("ArgumentParser", "exit"):
-                wrong.append(f"{path.name}:{node.lineno}: {node.attr}; use make_parser and run_tool of rsseg.commands")
+                wrong.append(f"{path.name}:{node.lineno}: {node.attr}; use make_parser of rsseg.commands")
             if isinstance(node, ast.Try) and not _raises_argument_error(node):
-                wrong.append(f"{path.name}:{node.lineno}: a tool catches no errors; rsseg.commands.run_tool does")
+                wrong.append(f"{path.name}:{node.lineno}: a command catches no errors; rsseg.commands.run_tool does")
     assert not wrong, "\n".join(wrong)
 
 

@@ -33,7 +33,7 @@ def test_a_problem_is_shown_and_is_the_exit_status(
     option = "train_dataloader.dataset.reduce_zero_label=False"
     result = run_tool("check_dataset", "config.py", "--workers", 2, "--cfg-options", option)
     assert result.returncode == 1, result.stderr
-    assert "LoveDADataset: train 1 images" in result.stderr
-    assert "value 7 is neither a class nor ignored (1)" in result.stderr
-    assert "labels may be one higher than stated" in result.stderr
-    assert result.stderr.rstrip().endswith("1 problem(s)")
+    assert "LoveDADataset: train 1 images" in result.stdout
+    assert "value 7 is neither a class nor ignored (1)" in result.stdout
+    assert "labels may be one higher than stated" in result.stdout
+    assert result.stdout.rstrip().endswith("1 problem(s)")

@@ -32,7 +32,7 @@ def test_a_fine_tuned_file_of_the_release(tmp_path: Path, run_tool: Run, repo: P
 
     result = run_tool("convert_weights", "tuned.pth", "weights/model.pth", "--set", "with_cp=True", "style='caffe'")
     assert result.returncode == 0, result.stderr
-    assert f"loaded             {len(state)}\n" in result.stderr and "written to weights/model.pth" in result.stderr
+    assert f"loaded             {len(state)}\n" in result.stdout and "written to weights/model.pth" in result.stdout
     load_pretrained(model, tmp_path / "weights/model.pth")
     settings = load_file(tmp_path / "weights/model.pth")["meta"]["model"]["backbone"]
     assert settings["with_cp"] is True and settings["style"] == "caffe"

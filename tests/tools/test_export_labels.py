@@ -23,7 +23,7 @@ def test_a_released_set_to_yolo_and_coco(tmp_path: Path, run_tool: Run) -> None:
     (base / "hbox_segs_init/ins/P1_0000.pkl").write_bytes(pack_objects([ship]))
     result = run_tool("export_labels", base, "--to", "yolo", "coco", "--out", tmp_path / "out")
     assert result.returncode == 0, result.stderr
-    assert "of several parts, joined" in result.stderr and str(tmp_path / "out/instances.json") in result.stderr
+    assert "of several parts, joined" in result.stdout and str(tmp_path / "out/instances.json") in result.stdout
     assert (tmp_path / "out/yolo/labels/P1_0000.txt").read_text(encoding="utf-8").startswith("5 ")
     assert (tmp_path / "out/yolo/train.txt").read_text(encoding="utf-8") == "./images/P1_0000.png\n"
     wrong = run_tool("export_labels", tmp_path, "--to", "pkl")

@@ -1,0 +1,50 @@
+"""Convert a file with weights for the models here, and say what became of every key.
+
+rsseg weights FILE OUT [--to backbone|model] [--backbone NAME] [--set img_size=512] [--trust]
+
+FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
+(its teacher); GSNet, CAT-Seg and mmseg's SAN (whole models); Inception-v2 of pretrained-models or TF-slim.
+--set in_channels=12 inflates a ResNet's first convolution, take=[3,2,1] makes it of those for these old channels.
+OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,
+nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import logging
+
+from rsseg.commands import make_parser, write_result
+from rsseg.stack import require_stack
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, _, value = text.partition("=")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be name=number or name='text'") from error
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = make_parser(__doc__, results=True)
+    parser.add_argument("file", help="file with weights, .pth, .safetensors or .npz")
+    parser.add_argument("out", help="file to write")
+    parser.add_argument("--to", choices=("backbone", "model"), help="part to convert (default: all that the file has)")
+    parser.add_argument("--backbone", help="target backbone of ViT weights: vit (default), rvsa or vit_adapter")
+    parser.add_argument("--set", nargs="+", type=_setting, default=[], help="other settings of the backbone, see above")
+    parser.add_argument("--trust", action="store_true", help="allow the file to run code while it loads")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Convert, then give the report."""
+    args = parse_args()
+    require_stack()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.engine.weights import convert_weights
+
+    report = convert_weights(args.file, args.out, args.to, args.backbone, dict(args.set), args.trust)
+    write_result(f"{report}\nwritten to {args.out}", vars(report))

@@ -1,0 +1,29 @@
+"""Write lists of a few per cent of a training set, drawn evenly from its source images, with checksums.
+
+rsseg few-lists potsdam data/splits/potsdam
+rsseg few-lists data/isaid/tiles/img_dir/train data/splits/isaid
+rsseg few-lists data/nwpu_vhr10/masks data/splits/nwpu_vhr10 --percent 1 3 5 --seeds 0 1 2
+
+TILES is a folder of image tiles, a converted set, a list of names, or the word potsdam (the official tiles by name; no
+data needed).  A config trains on a list by train_dataloader.dataset.subset=data/splits/SET/few_1_seed0.txt
+"""
+
+from __future__ import annotations
+
+import logging
+
+from rsseg.commands import make_parser
+
+
+def main() -> None:
+    """Parse the arguments, draw, write."""
+    parser = make_parser(__doc__)
+    parser.add_argument("tiles", help="source of the tiles: a folder, a converted set, a list, or potsdam")
+    parser.add_argument("out", help="folder of the lists")
+    parser.add_argument("--percent", type=float, nargs="+", default=[1, 3, 5], help="shares (default: 1 3 5)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one list per seed (default: 0 1 2)")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from rsseg.datasets.preparation import training_tiles, write_few
+
+    write_few(*training_tiles(args.tiles), args.out, args.percent, args.seeds)

@@ -1,0 +1,42 @@
+"""Write a data set of procedural aerial scenes with exact truth.
+
+Example:
+    rsseg scenes dota data/scenes/dota --count 40 --seed 0 --size 512 --workers 2
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rsseg.commands import make_parser, write_result
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    from rsseg.scenes import LAYOUTS, THEMES
+
+    parser = make_parser(__doc__, results=True)
+    parser.add_argument("layout", choices=list(LAYOUTS), help="layout of the files")
+    parser.add_argument("out", type=Path, help="root folder of the set")
+    parser.add_argument("--count", type=int, default=20, help="number of images (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels: one number, or height and width")
+    parser.add_argument("--theme", nargs="+", choices=list(THEMES), help="kinds of scene (default: all suitable kinds)")
+    parser.add_argument("--gsd", type=float, help="metres per pixel (default: by kind of scene)")
+    parser.add_argument("--val", type=int, help="land cover: images in val.txt (default: a fifth)")
+    parser.add_argument("--test", type=int, help="land cover: images in test.txt (default: a fifth)")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the set and say where it is."""
+    args = parse_args()
+    from rsseg.scenes import write_scenes
+
+    size = args.size[0] if len(args.size) == 1 else tuple(args.size)
+    options = {"theme": args.theme, "gsd": args.gsd, "val": args.val, "test": args.test, "workers": args.workers}
+    stems = write_scenes(args.layout, args.out, args.count, args.seed, size, **options)
+    text = f"{len(stems)} {args.layout} scenes in {args.out} ({stems[0]} ... {stems[-1]})"
+    write_result(text, {"folder": args.out, "scenes": stems})

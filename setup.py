@@ -1,5 +1,6 @@
 """Packaging only: dependencies are read from requirements/, the version from rsseg/__init__.py."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +9,8 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+# Python runs it as it starts, so that mmengine finds our configs whoever imports it.
+STARTUP = "import _rsseg_startup; _rsseg_startup.watch_mmengine()\n"
 
 
 def version() -> str:
@@ -27,18 +30,38 @@ def requirements(name: str) -> list[str]:
 
 
 class BuildWithMim(build_py):
-    """Puts configs, tools and the model index beside the package, where `mim` looks for them."""
+    """Adds what mim and mmengine look for: configs, tools, lists, the model index, and a start-up file."""
 
     def run(self) -> None:
-        """Build as usual, then copy into `rsseg/.mim` (not for editable installs)."""
+        """Build as usual, then fill `rsseg/.mim`: with copies, or with links for an editable installation."""
         super().run()
-        if getattr(self, "editable_mode", False):
-            return
-        target = Path(self.build_lib) / "rsseg" / ".mim"
-        shutil.rmtree(target, ignore_errors=True)
-        for folder in ("configs", "tools"):
-            shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy2(ROOT / "model-index.yml", target)
+        editable = getattr(self, "editable_mode", False)
+        mim = (ROOT if editable else Path(self.build_lib)) / "rsseg" / ".mim"
+        shutil.rmtree(mim, ignore_errors=True)
+        for name in ("configs", "tools", "data/splits", "model-index.yml"):
+            (mim / name).parent.mkdir(parents=True, exist_ok=True)
+            (link if editable else copy)(ROOT / name, mim / name)
+        # An editable installation takes from here what is no link to the checkout.
+        modules = Path(self.get_finalized_command("install").install_lib if editable else self.build_lib)
+        if not editable or any(modules.glob("rsseg-*.dist-info")):
+            shutil.copy2(ROOT / "rsseg" / "imports.py", modules / "_rsseg_startup.py")
+            (modules / "rsseg.pth").write_text(STARTUP, encoding="utf-8")
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file or a folder, without what Python leaves behind."""
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy2(source, target)
+
+
+def link(source: Path, target: Path) -> None:
+    """A relative link, or a copy where the system allows no links."""
+    try:
+        target.symlink_to(os.path.relpath(source, target.parent), target_is_directory=source.is_dir())
+    except OSError:
+        copy(source, target)
 
 
 setup(

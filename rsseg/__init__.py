@@ -4,6 +4,7 @@ What a script needs is here by name, and imported when it is asked for: ``import
 stack nor rasterio.  The packages below offer more.
 """
 
+from rsseg.imports import watch_mmengine
 from rsseg.stack import lazy_package
 
 __version__ = "0.1.0"
@@ -33,3 +34,4 @@ _NAMES = {
 __all__, __getattr__, __dir__ = lazy_package(
     __name__, _NAMES, stack=["datasets.checking.check", "engine.weights", "reports.land_cover.report"]
 )
+watch_mmengine()

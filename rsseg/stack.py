@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.abc
-import importlib.machinery
 import importlib.util
 import io
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, TextIO
 
 from rsseg.errors import MissingPackageError
+from rsseg.imports import after_import
 
 __all__ = ["lazy_package", "require_pretraining", "require_stack"]
 
@@ -169,8 +168,8 @@ def lazy_package(
     _waiting.extend(f"{package}.{module}" for module in registering)
     if registering and "mmseg.registry" in sys.modules:
         require_stack()
-    elif registering and not any(isinstance(finder, _RegistryWatch) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _RegistryWatch())
+    elif registering:
+        after_import("mmseg.registry", _add_locations)
     return sorted(homes), get, lambda: sorted({*vars(sys.modules[package]), *homes})
 
 
@@ -184,25 +183,8 @@ def _register_waiting() -> None:
             raise
 
 
-class _RegistryWatch(importlib.abc.MetaPathFinder):
-    """Tells mmseg's registries, as soon as they are imported, to import what waits before their first answer."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """The usual spec of ``mmseg.registry``, with more locations for its registries; None for other modules."""
-        if fullname != "mmseg.registry":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_add(module: ModuleType) -> None:
-                execute(module)
-                for value in vars(module).values():
-                    if getattr(value, "scope", None) == "mmseg" and hasattr(value, "_locations"):
-                        value._locations.extend(_waiting)
-
-            spec.loader.exec_module = execute_and_add  # type: ignore[method-assign]
-        return spec
+def _add_locations(registries: ModuleType) -> None:
+    """Tell mmseg's registries to import what waits before their first answer."""
+    for value in vars(registries).values():
+        if getattr(value, "scope", None) == "mmseg" and hasattr(value, "_locations"):
+            value._locations.extend(_waiting)

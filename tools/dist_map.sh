@@ -18,6 +18,8 @@ USAGE
 fi
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=${tools%/*}
+root=${root%/rsseg/.mim} # installed tools lie in rsseg/.mim
 gpus=$1
 shift
 nodes=(--standalone)
@@ -26,6 +28,6 @@ if [ "${NNODES:-1}" != 1 ]; then
         --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")
 fi
 
-export PYTHONPATH=${tools%/*}${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec "${PYTHON:-python}" -m torch.distributed.run "${nodes[@]}" --nproc_per_node="$gpus" \
     --max-restarts="${RESTARTS:-3}" "$tools/map_raster.py" "$@" --launcher pytorch

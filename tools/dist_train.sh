@@ -14,6 +14,8 @@ USAGE
 fi
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=${tools%/*}
+root=${root%/rsseg/.mim} # installed tools lie in rsseg/.mim
 config=$1 gpus=$2
 shift 2
 python=${PYTHON:-python} nnodes=${NNODES:-1} port=${PORT:-}
@@ -24,7 +26,7 @@ if [ -z "$port" ]; then
     fi
 fi
 
-export PYTHONPATH=${tools%/*}${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec "$python" -m torch.distributed.run \
     --nnodes="$nnodes" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$gpus" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$port" \

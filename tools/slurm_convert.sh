@@ -14,13 +14,15 @@ USAGE
 fi
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=${tools%/*}
+root=${root%/rsseg/.mim} # installed tools lie in rsseg/.mim
 partition=$1 job_name=$2 config=$3
 shift 3
 gpus=${GPUS:-8}
 per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
 read -ra srun_args <<<"${SRUN_ARGS:-}"
 
-export PYTHONPATH=${tools%/*}${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec srun --partition="$partition" --job-name="$job_name" \
     --gres="gpu:$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=0 --wait=0 ${srun_args[@]+"${srun_args[@]}"} \

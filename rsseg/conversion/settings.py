@@ -142,15 +142,13 @@ def load_conversion_config(path: Path | str, options: Mapping[str, Any]) -> Conf
     """A conversion config from its file, changed by options as they stand on a command line.
 
     Args:
-        path: The file.
+        path: The file, or ``rsseg::samrs/convert_sota.py`` and the like.
         options: ``a.b`` -> value, where ``a`` is a setting or another name of the config.
 
     Raises:
         FileNotFoundError: There is no such file.
         ConfigError: An option changes nothing that there is.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such config file; see configs/*/convert*.py")
     config = read_config(path)
     known = {*config, *Settings.__dataclass_fields__}
     for option in options:

@@ -117,7 +117,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     if args.cfg_options:
         merge_options(cfg, args.cfg_options, args.config)
     cfg.launcher = args.launcher
-    path = Path(args.config)
+    path = Path(str(args.config).removeprefix("rsseg::"))
     # the folder as well: configs of a user may share a name, and must not share checkpoints
     default = Path("work_dirs") / path.resolve().parent.name / path.stem
     cfg.work_dir = args.work_dir or cfg.get("work_dir") or str(default)

@@ -7,18 +7,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError, UserError
+from rsseg.packaged import find_packaged, packaged_config
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-__all__ = ["merge_options", "read_config"]
+__all__ = ["config_path", "merge_options", "read_config"]
+
+
+def config_path(path: Path | str) -> Path:
+    """File of a config.
+
+    Args:
+        path: Its path, or the name of one of ours: ``rsseg::samrs/upernet_swin_sep.py``; ``configs/...`` that is
+            not there is taken from the package.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ConfigError: rsseg has no config of this name.
+    """
+    scope, mark, name = str(path).partition("::")
+    if mark and scope == "rsseg":
+        return packaged_config(name)
+    found = find_packaged(path)
+    if not found.is_file():
+        raise FileNotFoundError(f"{path}: no such config file")
+    return found
 
 
 def read_config(path: Path | str, options: Mapping[str, Any] | None = None) -> Config:
     """A config with its bases, and options of the command line put in.
 
     Args:
-        path: The file.
+        path: As for :func:`config_path`.
         options: Dotted key -> value, as of ``--cfg-options``.
 
     Raises:
@@ -28,8 +49,7 @@ def read_config(path: Path | str, options: Mapping[str, Any] | None = None) -> C
     """
     from mmengine.config import Config
 
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such config file")
+    path = config_path(path)
     try:
         config = Config.fromfile(str(path))
     except (UserError, MemoryError):

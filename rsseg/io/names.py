@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from rsseg.errors import DataError
 from rsseg.io.files import replacing
+from rsseg.packaged import find_packaged
 
 __all__ = ["check_same", "encode_names", "match_names", "read_lines", "read_names", "unique_names", "write_names"]
 
@@ -25,14 +26,14 @@ def read_lines(path: Path | str, what: str = "a text file with one name per line
     """Lines of a list that are not empty, with their numbers from 1, without blanks around them.
 
     Args:
-        path: The file.
+        path: The file; one of ``data/splits`` that is not there is taken from the package.
         what: What the file should be, for the error where there is none.
 
     Raises:
         FileNotFoundError: There is no such file.
         DataError: The file cannot be unpacked, or is not text in UTF-8.
     """
-    path = Path(path)
+    path = find_packaged(path)
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "no such file"
         raise FileNotFoundError(f"{path}: {kind}; expected {what}")

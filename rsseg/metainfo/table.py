@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.metainfo.schema import read_table
+from rsseg.packaged import find_packaged
 
 __all__ = [
     "BACKGROUND",
@@ -171,7 +172,7 @@ def table_path(name: str) -> Path:
         ConfigError: There is no such table.
     """
     base = base_table(name)
-    path = Path(base) if base.endswith(".json") else _FOLDER / f"{base}.json"
+    path = find_packaged(base) if base.endswith(".json") else _FOLDER / f"{base}.json"
     if not path.is_file():
         raise ConfigError(
             f"class table {name!r} not found; expected one of: {', '.join(list_metainfo())}; or the path of a .json "

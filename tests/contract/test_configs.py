@@ -274,7 +274,15 @@ def test_a_start_from_sep_names_what_sep_writes(every: Every, monkeypatch: pytes
 
 def test_the_model_index_is_complete() -> None:
     index = yaml.safe_load((REPO / "model-index.yml").read_text(encoding="utf-8"))
-    assert {_name(path) for path in ROWS} <= {model["Config"] for model in index["Models"]}
+    files = [REPO / name for name in index["Import"]]
+    assert files == sorted({path.parent / "metafile.yaml" for path in EXPERIMENTS})
+    parts = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
+    collections = [collection["Name"] for part in parts for collection in part.get("Collections", [])]
+    models = [model for part in parts for model in part["Models"]]
+    assert sorted(model["Config"] for model in models) == sorted(_name(path) for path in EXPERIMENTS)
+    for model in models:
+        assert model["Name"] == Path(model["Config"]).stem
+        assert collections.count(model["In Collection"]) == 1
 
 
 def test_conversion_is_complete(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
 LAYERS = {
-    "errors": -2,  # layer 0 has an order within: errors are everybody's, io may use arrays and class tables
+    # layer 0 has an order within: errors are everybody's, io may use arrays and class tables
+    **dict.fromkeys(("errors", "imports"), -3),
+    "packaged": -2,
     **dict.fromkeys(("stack", "commands", "metainfo", "structures"), -1),
     "io": 0,
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),

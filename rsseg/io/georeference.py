@@ -169,6 +169,13 @@ class GeoReference:
         points = ", by ground control points" if self.gcps else ""
         return ("in the plane of the projected CRS" if self._steps[1] else "on the WGS 84 ellipsoid") + points
 
+    @property
+    def plane_unit(self) -> float | None:
+        """Metres of the CRS's unit where areas are those of its plane; None where they are not, or pixels have none."""
+        if self.no_metres is not None or self.crs is None or not self._steps[1]:
+            return None
+        return float(self.crs.units_factor[1])
+
     @functools.cached_property
     def row_areas(self) -> Floats | None:
         """(H,) square metres of a pixel in each row, in its middle column; None where pixels have no size.

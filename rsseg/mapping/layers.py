@@ -29,6 +29,7 @@ from rasterio.warp import transform as transform_points
 
 from rsseg.errors import ConfigError
 from rsseg.io.georeference import GeoReference
+from rsseg.mapping.styles import qgis_style
 from rsseg.mapping.vectors import Polygon
 from rsseg.metainfo import ClassTable
 
@@ -37,7 +38,7 @@ __all__ = ["FORMATS", "check_format", "write_layer"]
 FORMATS = {"gpkg": "GPKG", "geojson": "GeoJSON", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
 """Names of the formats by the suffix of their files."""
 
-_LAYER = "classes"
+_LAYER, _STYLES = "classes", "layer_styles"
 _POLYGONS, _POINTS = 5000, 500_000  # of a batch
 _DATE = "2000-01-01T00:00:00Z"  # always the same moment, so that the same map gives the same bytes
 _FAILED = (CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError)
@@ -45,16 +46,17 @@ _FAILED = (CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, 
 
 @dataclass
 class _Batch:
-    """WKB of N polygons, and their class ids, names and areas."""
+    """WKB of N polygons, and their class ids, names and areas; ``unit`` is m2, or px where pixels have no size."""
 
     geometry: NDArray[np.object_]
     ids: NDArray[np.int32]
     names: NDArray[np.object_]
     areas: NDArray[np.float64]
+    unit: str
 
     @property
     def fields(self) -> dict[str, NDArray[Any]]:
-        return {"class_id": self.ids, "class": self.names, "area": self.areas}
+        return {"class_id": self.ids, "class": self.names, f"area_{self.unit}": self.areas}
 
 
 def check_format(suffix: str) -> None:
@@ -77,8 +79,10 @@ def check_format(suffix: str) -> None:
 def write_layer(path: Path, found: Iterable[Polygon], table: ClassTable, georeference: GeoReference) -> int:
     """Write polygons as the layer ``classes`` of a new file, which is whole or not there.
 
-    Coordinates are in the raster's CRS; only GeoJSON cannot name one without a code, and then gets WGS 84.  Outer rings
-    run against the clock.  The same polygons give the same bytes.
+    Fields are ``class_id``, ``class`` and ``area_m2``, the area of the geometry as it is written (``area_px`` where
+    pixels have no size on the ground).  A GeoPackage has the classes' colours as its default style.  Coordinates are in
+    the raster's CRS; only GeoJSON cannot name one without a code, and then gets WGS 84.  Outer rings run against the
+    clock.  The same polygons give the same bytes.
 
     Args:
         path: The file; its suffix (see :data:`FORMATS`) says in which format.
@@ -105,6 +109,8 @@ def write_layer(path: Path, found: Iterable[Polygon], table: ClassTable, georefe
         batches = _batches(found, table, georeference, crs)
         made = folder / f"{path.stem}.{suffix}"
         count = (_write_parquet if suffix == "parquet" else _write_ogr)(made, batches, crs)
+        if suffix == "gpkg":
+            _write_style(made, table)
         os.replace(made, path)
         return count
     except _FAILED as error:
@@ -126,6 +132,7 @@ def _batches(
 ) -> Iterator[_Batch]:
     """Polygons in coordinates of a CRS, some thousand at a time; one empty batch where there are none."""
     names = np.array(table.classes, object)
+    unit = "m2" if georeference.no_metres is None else "px"
     waiting: list[Polygon] = []
     points, none = 0, True
     for polygon in chain(found, [None]):
@@ -137,12 +144,15 @@ def _batches(
         if waiting or none:
             ids = np.array([one.label for one in waiting], np.int32)
             areas = np.array([one.area for one in waiting], np.float64)
-            yield _Batch(_wkb(waiting, georeference, crs), ids, names[ids], areas)
+            shapes = _shapes(waiting, georeference, crs)
+            if georeference.affine is None and georeference.plane_unit is not None and crs == georeference.crs:
+                areas = shapely.area(shapes) * georeference.plane_unit**2  # pixels that no row has in common
+            yield _Batch(shapely.to_wkb(shapes, byte_order=1), ids, names[ids], areas, unit)
         waiting, points, none = [], 0, False
 
 
-def _wkb(polygons: list[Polygon], georeference: GeoReference, crs: CRS | None) -> NDArray[np.object_]:
-    """Well-known binary of polygons in coordinates; outer rings run against the clock there, holes with it."""
+def _shapes(polygons: list[Polygon], georeference: GeoReference, crs: CRS | None) -> NDArray[np.object_]:
+    """Polygons in coordinates; outer rings run against the clock there, holes with it."""
     if not polygons:
         return np.empty(0, object)
     rings = [ring for polygon in polygons for ring in polygon.rings]
@@ -157,9 +167,8 @@ def _wkb(polygons: list[Polygon], georeference: GeoReference, crs: CRS | None) -
     outer[np.cumsum(counts) - counts] = True
     turned = shapely.is_ccw(lines) != outer
     lines[turned] = shapely.reverse(lines[turned])
-    shapes = shapely.polygons(lines, indices=np.repeat(np.arange(len(polygons)), counts))
-    wkb: NDArray[np.object_] = shapely.to_wkb(shapes, byte_order=1)
-    return wkb
+    shapes: NDArray[np.object_] = shapely.polygons(lines, indices=np.repeat(np.arange(len(polygons)), counts))
+    return shapes
 
 
 @contextmanager
@@ -198,7 +207,22 @@ def _write_ogr(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
     return count
 
 
-def _write_parquet(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
+def _write_style(path: Path, table: ClassTable) -> None:
+    """Write the table in which QGIS looks for the default style of a GeoPackage's layer."""
+    text, style = "", qgis_style(table).decode()
+    row: dict[str, Any] = {
+        "f_table_catalog": text, "f_table_schema": text, "f_table_name": _LAYER, "f_geometry_column": "geom",
+        "styleName": table.name[:30], "styleQML": style, "styleSLD": text, "useAsDefault": True,
+        "description": f"classes of {table.name}", "owner": text, "ui": text,
+        "update_time": np.datetime64(_DATE.rstrip("Z"), "ms"),
+    }  # fmt: skip
+    values = [np.array([value], object if isinstance(value, str) else None) for value in row.values()]
+    utc, options = {"update_time": np.array([100])}, {"FID": "id", "DATETIME_PRECISION": "MILLISECOND"}
+    with _quiet_and_dated():
+        write(path, None, values, list(row), driver="GPKG", layer=_STYLES, layer_options=options, gdal_tz_offsets=utc)
+
+
+def _write_parquet(path: Path, batches: Iterator[_Batch], crs: CRS | None) -> int:
     """Write GeoParquet 1.1 with a row group per batch."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -210,11 +234,13 @@ def _write_parquet(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> in
         "orientation": "counterclockwise",
     }
     about = json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
-    fields = [("class_id", pa.int32()), ("class", pa.string()), ("area", pa.float64()), ("geometry", pa.binary())]
+    first = next(batches)
+    types = [pa.int32(), pa.string(), pa.float64(), pa.binary()]
+    fields = list(zip([*first.fields, "geometry"], types, strict=True))
     schema = pa.schema(fields, metadata={"geo": about})
     count = 0
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for batch in batches:
+        for batch in chain([first], batches):
             columns = [*batch.fields.values(), batch.geometry]
             writer.write_batch(pa.record_batch([pa.array(v, t) for v, (_, t) in zip(columns, fields, strict=True)],
                                                schema=schema))  # fmt: skip

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsseg.errors import ConfigError
+from rsseg.io.files import replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.mapping.layers import FORMATS, check_format, write_layer
 from rsseg.mapping.reference import ReferenceLabels
 from rsseg.mapping.results import Reference, measure_accuracy, measure_areas
+from rsseg.mapping.styles import attribute_table, qgis_style
 from rsseg.mapping.vectors import polygons
 from rsseg.metainfo import ClassTable
 
-__all__ = ["Products", "check_products", "make_products"]
+__all__ = ["Products", "check_products", "make_products", "style_files"]
 
 _log = logging.getLogger("rsseg")
 
@@ -75,8 +77,17 @@ def check_products(target: Path, products: Products, grid: GeoReference) -> None
             pass
 
 
+def style_files(target: Path) -> tuple[Path, ...]:
+    """Files beside a GeoTIFF from which GIS programs take names and colours: GDAL's and QGIS's; a PNG has none."""
+    if target.suffix.lower() == ".png":
+        return ()
+    return target.with_name(f"{target.name}.aux.xml"), target.with_name(f"{target.stem}.qml")
+
+
 def make_products(target: Path, table: ClassTable, products: Products) -> None:
-    """Write ``<map>_areas.csv`` and what is requested, and show areas and accuracy.
+    """Write ``<map>_areas.csv``, the class names for GIS programs and what is requested; show areas and accuracy.
+
+    Names and colours that lie beside the map already stay: the user may have changed the style in QGIS.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -84,6 +95,12 @@ def make_products(target: Path, table: ClassTable, products: Products) -> None:
     """
     areas = measure_areas(target, table)
     areas.write(target.with_name(f"{target.stem}_areas.csv"))
+    for path, content in zip(
+        style_files(target), (attribute_table(table, areas.pixels.tolist()), qgis_style(table)), strict=False
+    ):
+        if not path.exists():
+            with replacing(path) as file:
+                file.write(content)
     _log.info("%s\n%s", target, areas)
     if products.reference is not None:
         accuracy = measure_accuracy(target, products.reference, table)

@@ -28,7 +28,7 @@ from rsseg.io.tables import read_json
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import sync, write_cog, write_geotiff, write_overviews, write_png
 from rsseg.mapping.plan import may_keep, plan_texts
-from rsseg.mapping.products import Products, check_products, make_products
+from rsseg.mapping.products import Products, check_products, make_products, style_files
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Strips, WindowScorer
 from rsseg.metainfo import ClassTable
@@ -293,6 +293,8 @@ def _write(job: _Job) -> None:
         )
         write_cog(flat[1], finished[1][0], "average", threads)
     sync([made for made, _ in finished])
+    for path in style_files(job.target):  # of a map with other classes, perhaps
+        path.unlink(missing_ok=True)
     for made, final in reversed(finished):  # the map last: where it is, all is
         os.replace(made, final)
     _log.info("%s: %d x %d pixels, %d classes", job.target, *reversed(job.georeference.size), job.table.num_classes)

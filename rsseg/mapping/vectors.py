@@ -31,7 +31,7 @@ class Polygon:
     Attributes:
         label: Class id.
         rings: Closed rings (N, 2) int64 of x y in pixels (corners of pixels): the outer one, then holes.
-        area: Square metres, or pixels where pixels have no size.
+        area: Square metres within the rings, or pixels where pixels have no size.
     """
 
     label: int
@@ -78,7 +78,7 @@ def polygons(
             above = np.where(below >= 0, numbers[below] if len(numbers) else -1, -1)
             for region, stays in regions:
                 if not stays and region.size * unit >= min_area:
-                    yield _polygon(region, rows, file.height, unit)
+                    yield _polygon(region, rows, file.height, heights, unit, tolerance > 0)
 
 
 def _heights(areas: NDArray[np.floating] | None) -> tuple[NDArray[np.floating] | None, float]:
@@ -219,9 +219,27 @@ def _flat(ring: Ring) -> list[list[int]]:
     return np.column_stack([x.min(axis=1), x.max(axis=1), ring[level, 1]]).tolist()
 
 
-def _polygon(region: _Region, rows: int, height: int, unit: float) -> Polygon:
+def _polygon(
+    region: _Region, rows: int, height: int, heights: NDArray[np.floating] | None, unit: float, simplified: bool
+) -> Polygon:
     if region.cut:
         whole = [ring[is_corner(ring, np.array([len(ring)]))] for ring in merge_rings(region.cut, rows, height)]
         # a connected region has one outer ring, the only one against the clock; without a cut it is the first
         region.rings = sorted([*whole, *region.rings], key=lambda ring: ring_area(ring) <= 0)
-    return Polygon(region.label, [close(ring) for ring in region.rings], region.size * unit)
+    rings = [close(ring) for ring in region.rings]
+    size = abs(sum(_area(ring, heights) for ring in rings)) if simplified else region.size
+    return Polygon(region.label, rings, size * unit)
+
+
+def _area(ring: Ring, heights: NDArray[np.floating] | None) -> float:
+    """Signed area of a closed ring whose edges need not run along pixels; each row has its own area of a pixel."""
+    x, y = ring.T
+    if heights is None:
+        return float(((y[1:] + y[:-1]) / 2) @ np.diff(x))
+    first = y.min()
+    level = heights[first : y.max() + 1] - heights[first]  # area of a column of pixels above a line
+    below = np.concatenate([[0.0], np.cumsum((level[1:] + level[:-1]) / 2)])
+    y = y - first
+    rise = np.diff(y)
+    mean = np.where(rise == 0, level[y[1:]], np.diff(below[y]) / np.where(rise == 0, 1, rise))
+    return float(mean @ np.diff(x))

@@ -18,6 +18,7 @@ from rasterio import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.features import rasterize
+from rasterio.warp import transform as transform_points
 
 from rsseg.errors import ConfigError
 from rsseg.io.georeference import GeoReference
@@ -52,9 +53,9 @@ def read(path):
         rows = parquet.read_table(path)
         geo = json.loads(rows.schema.metadata[b"geo"])["columns"]["geometry"]
         crs = None if geo["crs"] is None else CRS.from_user_input(json.dumps(geo["crs"]))
-        fields = {name: rows[name].to_numpy() for name in ("class_id", "class", "area")}
+        fields = {name: rows[name].to_numpy() for name in rows.column_names if name != "geometry"}
         return shapely.from_wkb(rows["geometry"].to_pylist()), fields, crs
-    meta, _, geometry, values = pyogrio.raw.read(path)
+    meta, _, geometry, values = pyogrio.raw.read(path, layer=pyogrio.list_layers(path)[0, 0])
     crs = None if meta["crs"] is None else CRS.from_user_input(meta["crs"])
     return shapely.from_wkb(geometry), dict(zip(meta["fields"], values, strict=True)), crs
 
@@ -76,10 +77,10 @@ def test_every_format_holds_the_map(suffix, transform, write_map, table, monkeyp
     made = path.with_suffix(f".{suffix}")
     shapes, fields, crs = read(made)
     assert crs == UTM and shapely.is_valid(shapes).all()
-    rows = zip(fields["class_id"].tolist(), fields["class"].tolist(), fields["area"].tolist(), strict=True)
+    rows = zip(fields["class_id"].tolist(), fields["class"].tolist(), fields["area_m2"].tolist(), strict=True)
     expected = [(0, "red", 0.25), (0, "red", 2.0), (1, "green", 0.25), (2, "blue", 0.75), (2, "blue", 0.75)]
     assert sorted((i, name, round(area, 9)) for i, name, area in rows) == expected
-    np.testing.assert_allclose(shapely.area(shapes), fields["area"])
+    np.testing.assert_allclose(shapely.area(shapes), fields["area_m2"])
     for label, pixels in ((0, 9), (1, 1), (2, 6)):  # what make_products counts too
         assert shapely.area(shapes[fields["class_id"] == label]).sum() == pytest.approx(pixels * 0.25)
     back = rasterize(zip(shapes, fields["class_id"], strict=True), MAP.shape, 255, transform=transform, dtype="uint8")
@@ -97,13 +98,13 @@ def test_a_geopackage_has_an_index_and_no_date_of_today(write_map, table):
     path = write_map(crs=UTM, transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000))
     make_products(path, table, Products(vectors="gpkg"))
     made = path.with_suffix(".gpkg")
-    assert pyogrio.list_layers(made).tolist() == [["classes", "Polygon"]]
+    assert pyogrio.list_layers(made).tolist() == [["classes", "Polygon"], ["layer_styles", None]]
     sql = "SELECT last_change, min_x, max_y, srs_id FROM gpkg_contents"
     _, _, _, values = pyogrio.raw.read(made, sql=sql)
     assert [str(v[0]) for v in values] == ["2000-01-01T00:00:00.000", "500000.0", "4000000.0", "32633"]
     _, _, _, values = pyogrio.raw.read(made, sql="SELECT COUNT(*) AS n FROM rtree_classes_geom")
     assert values[0].tolist() == [5]
-    _, _, geometry, _ = pyogrio.raw.read(made, bbox=(500000.6, 3999999.1, 500000.9, 3999999.4))
+    _, _, geometry, _ = pyogrio.raw.read(made, layer="classes", bbox=(500000.6, 3999999.1, 500000.9, 3999999.4))
     assert len(geometry) == 1  # only the green pixel is there
 
 
@@ -113,7 +114,7 @@ def test_a_crs_of_ones_own(suffix, write_map, table):
     path = write_map(crs=OWN, transform=Affine(100, 0, 0, 0, -100, 0))
     make_products(path, table, Products(vectors=suffix))
     shapes, fields, crs = read(path.with_suffix(f".{suffix}"))
-    assert sorted(fields["area"].tolist()) == [10000, 10000, 30000, 30000, 80000]
+    assert sorted(fields["area_m2"].tolist()) == [10000, 10000, 30000, 30000, 80000]
     if suffix == "geojson":
         assert crs.to_epsg() == 4326
         left, _, _, top = shapely.total_bounds(shapes)
@@ -136,7 +137,7 @@ def test_a_map_without_a_crs_and_one_without_polygons(suffix, write_map, table):
     path = write_map()
     make_products(path, table, Products(vectors=suffix))
     shapes, fields, crs = read(path.with_suffix(f".{suffix}"))
-    assert len(shapes) == 5 and sorted(fields["area"].tolist()) == [1, 1, 3, 3, 8]
+    assert len(shapes) == 5 and sorted(fields["area_px"].tolist()) == [1, 1, 3, 3, 8]
     assert crs is None or suffix == "geojson" or crs.to_epsg() is None
     path = write_map(np.full((4, 5), 255, np.uint8), crs=UTM, transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000))
     make_products(path, table, Products(vectors=suffix))
@@ -149,7 +150,7 @@ def test_control_points_place_polygons(write_map, table):
     path = write_map(crs=UTM, gcps=points)
     make_products(path, table, Products(vectors="fgb"))
     shapes, fields, crs = read(path.with_suffix(".fgb"))
-    assert crs == UTM and sorted(fields["area"].tolist()) == pytest.approx([6, 6, 18, 18, 48])
+    assert crs == UTM and sorted(fields["area_m2"].tolist()) == pytest.approx([6, 6, 18, 18, 48])
     np.testing.assert_allclose(shapely.total_bounds(shapes), [500000, 3999988, 500008, 4000000], atol=1e-6)
     assert "ground control points" not in path.with_name("map_areas.csv").read_text()
 
@@ -209,3 +210,53 @@ def test_memory_does_not_grow_with_the_number_of_polygons(suffix, write_map, tmp
     run = [sys.executable, "-c", code, tmp_path / f"x.{suffix}"]
     done = subprocess.run(run, cwd=repo, capture_output=True, text=True, check=True, env={**os.environ})
     assert int(done.stdout) < 40 * 1024  # KiB; all of them at once would take 80 MiB
+
+
+WEB = Affine(2, 0, 1_000_000, 0, -2, 8_399_737)  # 60 degrees north: its plane is four times too large
+
+
+@pytest.mark.parametrize("tolerance", [0, 1.5])
+@pytest.mark.parametrize("crs, transform", [
+    (UTM, Affine(0.5, 0, 500000, 0, -0.5, 4000000)), (UTM, Affine(0.4, 0.3, 500000, 0.3, -0.4, 4000000)),
+    ("EPSG:2263", Affine(3, 0, 980000, 0, -3, 200000)),  # US survey feet
+    ("EPSG:4326", Affine(0.01, 0, 10, 0, -0.01, 50)), ("EPSG:4326", Affine(0.01, 0, 10, 0, 0.01, 49)),
+    ("EPSG:3857", WEB),
+])  # fmt: skip
+def test_areas_are_those_of_the_geometry(crs, transform, tolerance, write_map, table, monkeypatch):
+    """Holes, seams and simplified outlines, in the plane or on the ellipsoid: together they are the map's area."""
+    monkeypatch.setattr("rsseg.mapping.vectors._ROWS", (16, 16))
+    labels = np.random.default_rng(4).integers(0, 3, (14, 20)).repeat(4, 0).repeat(4, 1).astype(np.uint8)
+    path = write_map(np.where(labels == 2, np.roll(labels, 1, 1), labels), crs=crs, transform=transform)
+    make_products(path, table, Products(vectors="gpkg", tolerance=tolerance))
+    shapes, fields, _ = read(path.with_suffix(".gpkg"))
+    where, areas = GeoReference.of(path), fields["area_m2"]
+    assert any(len(shape.interiors) for shape in shapes)
+    assert areas.sum() == pytest.approx(where.row_areas.sum() * labels.shape[1], rel=1e-9)
+    if where.plane_unit is not None:
+        np.testing.assert_allclose(areas, shapely.area(shapes) * where.plane_unit**2, rtol=1e-9)
+    elif crs == "EPSG:4326":
+        np.testing.assert_allclose(areas, ellipsoidal_areas(shapes), rtol=1e-6)
+    else:  # so small that all pixels are as large as the one in the middle
+        np.testing.assert_allclose(areas, shapely.area(shapes) * where.row_areas.mean() / 4, rtol=1e-3)
+
+
+def ellipsoidal_areas(shapes):
+    """Square metres on WGS 84 by an equal-area projection, of outlines with a point every 0.0005 degrees."""
+    out = []
+    equal = CRS.from_proj4("+proj=cea +ellps=WGS84 +units=m")
+    for shape in shapely.segmentize(shapes, 0.0005):
+        rings = [np.array(ring.coords) for ring in (shape.exterior, *shape.interiors)]
+        moved = [np.column_stack(transform_points("EPSG:4326", equal, *ring.T.tolist())) for ring in rings]
+        out.append(shapely.Polygon(moved[0], moved[1:]).area)
+    return out
+
+
+def test_bent_maps_have_the_areas_of_their_polygons(write_map, table):
+    """Control points on a curve: no row has one size of pixels."""
+    points = [GroundControlPoint(r, c, 500000 + 2 * c + 0.1 * c * c, 4000000 - 3 * r + 0.1 * c * r)
+              for r in (0, 2, 4) for c in (0, 2, 5)]  # fmt: skip
+    path = write_map(crs=UTM, gcps=points)
+    make_products(path, table, Products(vectors="gpkg"))
+    shapes, fields, _ = read(path.with_suffix(".gpkg"))
+    assert GeoReference.of(path).affine is None
+    np.testing.assert_allclose(fields["area_m2"], shapely.area(shapes), rtol=1e-9)

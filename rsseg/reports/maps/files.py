@@ -17,7 +17,8 @@ from rsseg.io.rasters import open_dataset
 __all__ = ["ClassArea", "MapFiles", "Score", "open_map"]
 
 _AREAS = ["class", "pixels", "m2", "km2", "percent"]
-_BESIDE = ("_accuracy.csv", "_areas.csv", "_probabilities.tif", ".fgb", ".geojson", ".gpkg", ".parquet")
+_BESIDE = ("_accuracy.csv", "_areas.csv", "_probabilities.tif", ".fgb", ".geojson", ".gpkg", ".parquet", ".qml",
+           ".tif.aux.xml")  # fmt: skip
 """What follows a map's name in those of its other files."""
 _ACCURACY = ["class", "IoU", "F1", "Acc", "pixels"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,12 +23,12 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as transform_points
 
 from rsseg.errors import DataError
+from rsseg.io.rpcs import move_rpcs, read_rpcs
 
 __all__ = ["GeoReference"]
 
 Floats = NDArray[np.float64]
 
-_log = logging.getLogger("rsseg")
 _SPHEROID = 6378137.0, 1 / 298.257223563
 _DISTORTION = 0.01  # of the plane of a projected CRS: beyond, the ellipsoid counts
 _FIT, _SAME = 0.05, 0.01  # pixels
@@ -76,8 +75,8 @@ class GeoReference:
                 raise OSError(f"{dataset}: not a raster that GDAL can open ({error})") from error
         gcps, crs = dataset.gcps
         if dataset.transform != _IDENTITY or not gcps:
-            return cls(dataset.shape, dataset.crs, dataset.transform, (), _rpcs(dataset))
-        return cls(dataset.shape, crs or dataset.crs, _IDENTITY, tuple(gcps), _rpcs(dataset))
+            return cls(dataset.shape, dataset.crs, dataset.transform, (), read_rpcs(dataset))
+        return cls(dataset.shape, crs or dataset.crs, _IDENTITY, tuple(gcps), read_rpcs(dataset))
 
     @property
     def has_coordinates(self) -> bool:
@@ -255,15 +254,16 @@ class GeoReference:
     def scaled(self, size: tuple[int, int], across: float | None = None, down: float | None = None) -> GeoReference:
         """The grid of another ``size`` (H, W) whose pixels are ``across`` times as wide and ``down`` times as high.
 
-        By default the new pixels cover the same ground, as those of overviews do.  RPCs belong to the old pixels.
+        By default the new pixels cover the same ground, as those of overviews do.
         """
         across = self.size[1] / size[1] if across is None else across
         down = self.size[0] / size[0] if down is None else down
         a, b, c, d, e, f = (self.affine or self.transform)[:6]
         points = tuple(GroundControlPoint(p.row / down, p.col / across, p.x, p.y, p.z, p.id, p.info) for p in self.gcps)
+        rpcs = move_rpcs(self.rpcs, across=across, down=down)
         if self.affine is not None:
-            return GeoReference(size, self.crs, Affine(a * across, b * down, c, d * across, e * down, f))
-        return GeoReference(size, self.crs, _IDENTITY, points)
+            return GeoReference(size, self.crs, Affine(a * across, b * down, c, d * across, e * down, f), (), rpcs)
+        return GeoReference(size, self.crs, _IDENTITY, points, rpcs)
 
     def resampled(self, gsd: float) -> GeoReference:
         """The grid of pixels of ``gsd`` metres on the ground (in the middle) over the same ground.
@@ -281,12 +281,13 @@ class GeoReference:
     def window(self, column: int, row: int, width: int, height: int) -> GeoReference:
         """The grid of some of the pixels."""
         points = tuple(GroundControlPoint(p.row - row, p.col - column, p.x, p.y, p.z) for p in self.gcps)
+        size, rpcs = (height, width), move_rpcs(self.rpcs, column, row)
         if not self.has_coordinates:
-            return replace(self, size=(height, width), rpcs=None)
+            return replace(self, size=size, rpcs=rpcs)
         if points:
-            return GeoReference((height, width), self.crs, _IDENTITY, points)
+            return GeoReference(size, self.crs, _IDENTITY, points, rpcs)
         x, y = (values[0] for values in self.coordinates(column, row))
-        return GeoReference((height, width), self.crs, Affine(*self.transform[:2], x, *self.transform[3:5], y))
+        return GeoReference(size, self.crs, Affine(*self.transform[:2], x, *self.transform[3:5], y), (), rpcs)
 
     def pixels_in(self, other: GeoReference, columns: ArrayLike, rows: ArrayLike) -> tuple[Floats, Floats]:
         """Positions (K,) of this grid as positions of another one; NaN where the CRSs do not reach.
@@ -349,6 +350,7 @@ class GeoReference:
         resampling: Resampling = Resampling.nearest,
         add_alpha: bool = False,
         tolerance: float = 0.125,
+        source: GeoReference | None = None,
     ) -> WarpedVRT:
         """The pixels of an open dataset on this grid; they are read as windows of the result.
 
@@ -357,11 +359,12 @@ class GeoReference:
             resampling: How pixels are made of others.
             add_alpha: Give the result an alpha band, 0 beyond the dataset.
             tolerance: Error in pixels up to which positions are interpolated; 0 is not possible.
+            source: Where the dataset lies, if not where it says itself.
 
         Raises:
             DataError: Nothing relates the two; see :meth:`check_related`.
         """
-        source = GeoReference.of(dataset)
+        source = GeoReference.of(dataset) if source is None else source
         self.check_related(source)
         crs = {"src_crs": source.crs or _PLANE, "crs": self.crs or _PLANE}
         masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0] or ColorInterp.alpha in dataset.colorinterp
@@ -371,17 +374,6 @@ class GeoReference:
         return WarpedVRT(dataset, src_transform=source.affine, transform=self.affine, width=self.size[1],
                          height=self.size[0], resampling=resampling, add_alpha=add_alpha, tolerance=tolerance,
                          **crs, **extras)  # fmt: skip
-
-
-def _rpcs(dataset: Any) -> RPC | None:
-    try:
-        rpcs: RPC | None = dataset.rpcs
-    except (KeyError, ValueError, TypeError) as error:
-        _log.warning(
-            "%s: its rational polynomial coefficients (RPC) are incomplete and not used (%r)", dataset.name, error
-        )
-        return None
-    return rpcs
 
 
 def _determinant(steps: Floats) -> Floats:

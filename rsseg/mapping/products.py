@@ -55,13 +55,14 @@ class Products:
         return target.with_name(f"{target.stem}.{self.vectors}") if self.vectors in FORMATS else Path(self.vectors)
 
 
-def check_products(target: Path, products: Products, grid: GeoReference) -> None:
+def check_products(target: Path, products: Products, grid: GeoReference, source: GeoReference | None = None) -> None:
     """See before the work whether the products of a map can be made.
 
     Args:
         target: The map.
         products: What to make.
         grid: Where the map lies.
+        source: Where the mapped raster lies, if it has other pixels.
 
     Raises:
         OSError: The folder of the polygons is not there, or the reference cannot be read.
@@ -73,7 +74,7 @@ def check_products(target: Path, products: Products, grid: GeoReference) -> None
     if layer is not None:
         grid.coordinates(0, 0)
     if products.reference is not None:
-        with ReferenceLabels(products.reference.path, grid):
+        with ReferenceLabels(products.reference.path, grid, source):
             pass
 
 
@@ -84,10 +85,16 @@ def style_files(target: Path) -> tuple[Path, ...]:
     return target.with_name(f"{target.name}.aux.xml"), target.with_name(f"{target.stem}.qml")
 
 
-def make_products(target: Path, table: ClassTable, products: Products) -> None:
+def make_products(target: Path, table: ClassTable, products: Products, source: GeoReference | None = None) -> None:
     """Write ``<map>_areas.csv``, the class names for GIS programs and what is requested; show areas and accuracy.
 
     Names and colours that lie beside the map already stay: the user may have changed the style in QGIS.
+
+    Args:
+        target: The map.
+        table: Its classes.
+        products: What to make.
+        source: Where the mapped raster lies, if it has other pixels.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -103,7 +110,7 @@ def make_products(target: Path, table: ClassTable, products: Products) -> None:
                 file.write(content)
     _log.info("%s\n%s", target, areas)
     if products.reference is not None:
-        accuracy = measure_accuracy(target, products.reference, table)
+        accuracy = measure_accuracy(target, products.reference, table, source)
         accuracy.write(target.with_name(f"{target.stem}_accuracy.csv"))
         _log.info("%s against %s\n%s", target, products.reference.path, accuracy)
     layer = products.layer(target)
@@ -113,5 +120,22 @@ def make_products(target: Path, table: ClassTable, products: Products) -> None:
 
 def _write_layer(target: Path, layer: Path, table: ClassTable, products: Products) -> None:
     georeference = GeoReference.of(target)
+    _say_what_coordinates_are(layer, georeference)
     found = polygons(target, georeference.row_areas, products.min_area, products.tolerance)
     _log.info("%s: %d polygons", layer, write_layer(layer, found, table, georeference))
+
+
+def _say_what_coordinates_are(layer: Path, georeference: GeoReference) -> None:
+    """Warn of coordinates that are none on Earth."""
+    if not georeference.has_coordinates:
+        _log.warning(
+            "%s: the coordinates are pixels of the map (x to the right, y downwards) and areas are in pixels "
+            "(area_px), because the raster has %s", layer,
+            "no georeference" if georeference.is_empty else georeference.no_metres,
+        )  # fmt: skip
+    elif georeference.crs is None:
+        take = ", and GeoJSON readers take the coordinates for degrees" if layer.suffix == ".geojson" else ""
+        _log.warning(
+            "%s: has no CRS, because the raster has none: coordinates are those of its transform, areas are in pixels "
+            "(area_px)%s; assign a CRS (rio edit-info --crs EPSG:... RASTER) and map it again", layer, take,
+        )  # fmt: skip

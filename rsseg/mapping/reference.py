@@ -32,13 +32,14 @@ class ReferenceLabels:
     Args:
         path: A raster with one band of 8 bits.
         grid: Where the map lies.
+        source: Where the raster lies that was mapped; labels on its pixels may lack a CRS or a transform.
 
     Raises:
         OSError: The labels cannot be opened.
         DataError: They are not one band of 8 bits, or nothing relates the two.
     """
 
-    def __init__(self, path: str, grid: GeoReference) -> None:
+    def __init__(self, path: str, grid: GeoReference, source: GeoReference | None = None) -> None:
         self.path, self._grid = path, grid
         try:
             self._file = rasterio.open(path)
@@ -51,6 +52,7 @@ class ReferenceLabels:
                 raise DataError(f"{path}: labels are {dtype}, not 8 bits" if dtype != "uint8" else
                                 f"{path}: has {count} bands; expected one band of class ids")  # fmt: skip
             own = GeoReference.of(self._file)
+            self._own = own = source if source is not None and source.same_pixels(own) else own
             self._same = grid.same_pixels(own)
             if not self._same:
                 grid.check_related(own)
@@ -86,7 +88,7 @@ class ReferenceLabels:
             else:
                 grid = self._grid.window(*window.flatten())
                 plain = self._file.nodata is None and not self._alpha
-                with grid.view(self._file, add_alpha=plain, tolerance=_TOLERANCE) as view:
+                with grid.view(self._file, add_alpha=plain, tolerance=_TOLERANCE, source=self._own) as view:
                     values, labelled = self._read(view, None)
         except RasterioError as error:
             raise OSError(f"{self.path}: is damaged ({error.__cause__ or error})") from error

@@ -187,8 +187,16 @@ class Accuracy:
         return "\n".join(lines + left + out)
 
 
-def measure_accuracy(path: Path, reference: Reference, table: ClassTable) -> Accuracy:
+def measure_accuracy(
+    path: Path, reference: Reference, table: ClassTable, source: GeoReference | None = None
+) -> Accuracy:
     """Compare a class map with reference labels, window by window; where there is no label, nothing counts.
+
+    Args:
+        path: The map.
+        reference: The labels.
+        table: Classes of the map.
+        source: Where the mapped raster lies, if the map has other pixels: see :class:`ReferenceLabels`.
 
     Raises:
         OSError: The labels cannot be read.
@@ -196,7 +204,7 @@ def measure_accuracy(path: Path, reference: Reference, table: ClassTable) -> Acc
     """
     common, unscored = reference.common(table)
     confusion, unmapped = np.zeros((common.num_classes,) * 2, np.int64), 0
-    with rasterio.open(path) as file, ReferenceLabels(reference.path, GeoReference.of(file)) as labels:
+    with rasterio.open(path) as file, ReferenceLabels(reference.path, GeoReference.of(file), source) as labels:
         for window in labels.windows():
             values, labelled = labels.read(window)
             mapped, truth = reference.ids(file.read(1, window=window), values, table)

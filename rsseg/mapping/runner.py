@@ -91,6 +91,7 @@ class _Job:
     table: ClassTable
     plan: dict[str, Any]
     options: MapOptions
+    original: GeoReference  # of the raster's own pixels
 
     @property
     def folder(self) -> Path:
@@ -141,7 +142,7 @@ def map_raster(
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
             job = _plan(raster, target, predictor, table, options, about)
-            check_products(target, products, job.georeference)
+            check_products(target, products, job.georeference, job.original)
             if _is_done(job):
                 _log.info("%s: exists already", target)
                 if shard[0]:
@@ -197,7 +198,7 @@ def _plan(
         raise ConfigError(
             f"{target}: PNG cannot store georeferencing, which {raster.path} has; name the map {target.stem}.tif"
         )
-    return _Job(target, raster.georeference, strips, table, plan, options)
+    return _Job(target, raster.georeference, strips, table, plan, options, raster.original)
 
 
 def _is_done(job: _Job) -> bool:
@@ -272,7 +273,7 @@ def _finish(job: _Job, products: Products) -> bool:
                 return False
             _write(job)
         shutil.rmtree(job.folder, ignore_errors=True)
-        make_products(job.target, job.table, products)
+        make_products(job.target, job.table, products, job.original)
         job.target.with_name(f".{job.target.name}.lock").unlink(missing_ok=True)
     return True
 

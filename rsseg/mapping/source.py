@@ -37,6 +37,7 @@ class RasterSource:
         size: (H, W) in pixels, after resampling.
         bands: Numbers from 1 of the bands that are read, red, green, blue first.
         georeference: Where it lies, after resampling.
+        original: Where the pixels of the file lie.
 
     Raises:
         OSError: The file cannot be opened.
@@ -56,7 +57,7 @@ class RasterSource:
         self._raster = Raster(path, spec, view, blue_first=True)
         self.size, self.bands = self._raster.size, list(self._raster.bands)
         if gsd is None:
-            self.georeference = GeoReference.of(self._raster.dataset)
+            self.georeference = self.original = GeoReference.of(self._raster.dataset)
 
     def cache_size(self, rows: int) -> int:
         """Bytes that GDAL's cache needs, so that windows of ``rows`` rows do not decode a block of the file twice."""
@@ -88,10 +89,10 @@ class RasterSource:
 
     def _resampled(self, file: Any, gsd: float) -> WarpedVRT:
         """A view of the file in which a pixel measures ``gsd`` metres; a JPEG is decoded by GDAL here."""
-        georeference = GeoReference.of(file)
+        self.original = GeoReference.of(file)
         try:
-            self.georeference = georeference.resampled(gsd)
+            self.georeference = self.original.resampled(gsd)
         except DataError as error:
             raise DataError(f"{self.path}: {error}, or omit --gsd") from error
-        method = Resampling.average if gsd > 1.01 * min(georeference.pixel_size) else Resampling.bilinear
+        method = Resampling.average if gsd > 1.01 * min(self.original.pixel_size) else Resampling.bilinear
         return self.georeference.view(file, method, add_alpha=lacks_mask(file))

@@ -180,7 +180,10 @@ def test_polynomials_are_kept_and_measure_nothing(write):
     assert found.same_pixels(GeoReference((20, 30)))
     both = GeoReference.of(write(np.zeros((20, 30), np.uint8), "both.tif", rpcs=RPCS, crs=UTM, transform=NORTH_UP))
     assert both.pixel_size == (1, 1) and both.profile.keys() == {"crs", "transform", "rpcs"}
-    assert both.resampled(2).rpcs is None
+    half, part = both.resampled(2).rpcs, both.window(4, 6, 10, 10).rpcs  # centres of pixels are whole numbers
+    assert (half.line_off, half.samp_off, half.line_scale, half.samp_scale) == (4.75, 7.25, 5, 7.5)
+    assert (part.line_off, part.samp_off, part.line_scale, part.samp_scale) == (4, 11, 10, 15)
+    assert found.window(4, 6, 10, 10).rpcs == part and found.scaled((10, 15)).rpcs == half
 
 
 def test_polynomials_that_miss_a_number_are_not_used(write, tmp_path, caplog):

@@ -10,6 +10,7 @@ import rasterio
 from rasterio import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
+from rasterio.transform import RPCTransformer
 
 from rsseg.errors import DataError
 from rsseg.mapping import MapOptions, Products, map_raster
@@ -64,7 +65,12 @@ def test_a_transform_beside_polynomials_counts(mapped, tmp_path):
     assert sum(map(float, square_metres(tmp_path / "map.tif"))) == 600
     (tmp_path / "map.tif").unlink()
     with mapped(MapOptions(window=(16, 16), gsd=2.0), transform=HERE, rpcs=RPCS) as file:
-        assert file.transform == Affine(2, 0, 500000, 0, -2, 4000000) and file.rpcs is None
+        assert file.transform == Affine(2, 0, 500000, 0, -2, 4000000)
+        with rasterio.open(tmp_path / "source.tif") as source:  # the same ground for pixels twice as large
+            for position in ((0, 0), (4, 3), (19, 29)):
+                place = RPCTransformer(source.rpcs).xy(*position, zs=0, offset="ul")
+                half = RPCTransformer(file.rpcs).rowcol(*place, zs=0, op=lambda value: value)
+                np.testing.assert_allclose(np.array(half).ravel(), np.array(position) / 2, atol=1e-3)
 
 
 def test_control_points_give_areas_and_a_grid(mapped, tmp_path):

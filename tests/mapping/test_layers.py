@@ -18,6 +18,7 @@ from rasterio import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.features import rasterize
+from rasterio.rpc import RPC
 from rasterio.warp import transform as transform_points
 
 from rsseg.errors import ConfigError
@@ -27,6 +28,9 @@ from rsseg.mapping.layers import FORMATS, write_layer
 from rsseg.mapping.products import make_products
 from rsseg.mapping.vectors import polygons
 
+RPCS = RPC(
+    0, 500, 40, 0.1, [1] + [0] * 19, [0, 0, -1] + [0] * 17, 2, 2, 15, 0.1, [1] + [0] * 19, [0, 1] + [0] * 18, 2, 2
+)
 UTM = CRS.from_epsg(32633)
 OWN = CRS.from_proj4("+proj=laea +lat_0=40.5 +lon_0=14.5 +ellps=GRS80 +units=m")
 # 0 with a hole of 1, a 0 that touches it by a corner only, nothing at the right
@@ -260,3 +264,20 @@ def test_bent_maps_have_the_areas_of_their_polygons(write_map, table):
     shapes, fields, _ = read(path.with_suffix(".gpkg"))
     assert GeoReference.of(path).affine is None
     np.testing.assert_allclose(fields["area_m2"], shapely.area(shapes), rtol=1e-9)
+
+
+@pytest.mark.parametrize("profile, message", [
+    ({}, "the coordinates are pixels of the map (x to the right, y downwards) and areas are in pixels (area_px), "
+         "because the raster has no georeference"),
+    ({"crs": UTM}, "because the raster has a CRS but no transform"),
+    ({"rpcs": RPCS}, "because the raster has rational polynomial coefficients (RPC) only"),
+    ({"transform": Affine(2, 0, 10, 0, -2, 60)}, "has no CRS, because the raster has none: coordinates are those of "
+     "its transform, areas are in pixels (area_px), and GeoJSON readers take the coordinates for degrees; assign"),
+    ({"crs": UTM, "transform": Affine(2, 0, 10, 0, -2, 60)}, None),
+])  # fmt: skip
+def test_coordinates_that_are_none_on_earth_are_said(profile, message, write_map, table, caplog):
+    path = write_map(**profile)
+    make_products(path, table, Products(vectors="geojson"))
+    found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(found) == (message is not None) and (message is None or message in found[0])
+    assert message is None or found[0].startswith(str(path.with_suffix(".geojson")))

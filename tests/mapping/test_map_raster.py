@@ -49,7 +49,9 @@ def test_the_map_lies_where_the_raster_lay(crs, transform, stub, table, noise, w
         }  # fmt: skip
         assert [file.tags(1)[f"class_{i}"] for i in range(3)] == ["red", "green", "blue"]
         assert file.tags()["RSSEG_CHECKPOINT"] == "x.pth" and file.tags()["RSSEG_SOURCE"] == "source.tif"
-    assert sorted(p.name for p in target.parent.iterdir()) == ["map.tif", "map_areas.csv"]
+    assert sorted(p.name for p in target.parent.iterdir()) == [
+        "map.qml", "map.tif", "map.tif.aux.xml", "map_areas.csv"
+    ]  # fmt: skip
 
 
 def test_overviews_hold_the_most_frequent_class(stub, table, write_raster, tmp_path):

@@ -45,8 +45,8 @@ def confusion(stub, table, write_raster, tmp_path):
         labels_at = write_raster(labels[None], "labels.tif", **settings)
         found = {}
 
-        def count(path, reference, class_table):
-            found["all"] = measure(path, reference, class_table)
+        def count(path, reference, class_table, source):
+            found["all"] = measure(path, reference, class_table, source)
             return found["all"]
 
         from rsseg.mapping import products
@@ -128,6 +128,16 @@ def test_resampled_images(labels, where, transform, confusion):
     seen[:2] = 2
     seen = seen if transform == HERE else seen[::-1]
     assert confusion(seen, labels, {"transform": transform}, where, gsd=2.0) == [[6, 0, 2], [0, 9, 3], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("where", [{"crs": None, "transform": None}, {"crs": None}, {"transform": None}])
+def test_labels_on_the_pixels_of_the_image_serve_a_resampled_map(where, confusion):
+    """A plain picture, or one with a world file but no CRS, as most labels are: they lie where the image lies."""
+    seen = TRUTH.copy()
+    seen[:2] = 2
+    assert confusion(seen, TRUTH, {"transform": HERE}, where, gsd=2.0) == [[6, 0, 2], [0, 9, 3], [0, 0, 0]]
+    with pytest.raises(DataError, match=r"labels\.tif: has 5 x 10 pixels, .*no CRS relates them"):
+        confusion(seen, TRUTH[:5], {"transform": HERE}, {**where, "crs": None}, gsd=2.0)
 
 
 def test_other_units_and_gsd(confusion):

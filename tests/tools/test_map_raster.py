@@ -62,7 +62,7 @@ def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_to
         timeout=300,
     )
     assert two.returncode == 0, two.stderr
-    names = ["a.tif", "a_areas.csv", "b.tif", "b_areas.csv"]
+    names = [f"{stem}{end}" for stem in "ab" for end in (".qml", ".tif", ".tif.aux.xml", "_areas.csv")]
     for folder in ("one", "two"):
         assert sorted(path.name for path in (world / folder).iterdir()) == names
     for name in names:
@@ -120,4 +120,6 @@ def test_broken_rasters_do_not_stop_the_others(world, arguments, run_tool, tmp_p
         assert result.returncode == 1
         assert "a.tif: not a raster that GDAL can open" in result.stdout + result.stderr
         assert "1 of 2 rasters could not be mapped" in result.stderr and "Traceback" not in result.stderr
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif", "b_map.tif", "b_map_areas.csv"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "a.tif", "b.tif", "b_map.qml", "b_map.tif", "b_map.tif.aux.xml", "b_map_areas.csv"
+        ]  # fmt: skip

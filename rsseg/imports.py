@@ -51,13 +51,14 @@ def after_import(name: str, action: Callable[[Any], None]) -> None:
 
 
 def watch_mmengine() -> None:
-    """Let configs inherit from rsseg by name as soon as mmengine's configs are imported."""
-    after_import("mmengine.config.config", _name_configs)
+    """Let configs inherit from rsseg by name, and mmseg know its class tables, as soon as these are imported."""
+    after_import("mmengine.config.config", lambda module: _call("rsseg.packaged", "name_configs", module))
+    after_import("mmseg.utils.class_names", lambda module: _call("rsseg.metainfo.datasets", "name_classes", module))
 
 
-def _name_configs(module: Any) -> None:
+def _call(source: str, function: str, module: Any) -> None:
     from importlib import import_module
     from importlib.util import find_spec
 
     if find_spec("rsseg"):  # else an editable installation whose checkout is gone
-        import_module("rsseg.packaged").name_configs(module)
+        getattr(import_module(source), function)(module)

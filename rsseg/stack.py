@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, TextIO
 
-from rsseg.errors import MissingPackageError
+from rsseg.errors import ConfigError, MissingPackageError
 from rsseg.imports import after_import
 
 __all__ = ["lazy_package", "require_pretraining", "require_stack"]
@@ -174,6 +174,7 @@ def lazy_package(
 
 
 def _register_waiting() -> None:
+    _explain_taken_names()
     while _waiting:
         name = _waiting.pop(0)
         try:
@@ -184,7 +185,41 @@ def _register_waiting() -> None:
 
 
 def _add_locations(registries: ModuleType) -> None:
-    """Tell mmseg's registries to import what waits before their first answer."""
+    """Tell mmseg's registries to import what waits before their first answer, and to explain names that are taken."""
+    _explain_taken_names()
     for value in vars(registries).values():
         if getattr(value, "scope", None) == "mmseg" and hasattr(value, "_locations"):
             value._locations.extend(_waiting)
+
+
+def _explain_taken_names() -> None:
+    """Let every registry say which two classes have one name, where one of them is rsseg's."""
+    from mmengine.registry import Registry
+
+    register: Callable[..., None] = Registry._register_module
+    if register.__module__ == __name__:
+        return
+
+    def _register_module(self: Any, module: Any, module_name: Any = None, force: bool = False) -> None:
+        names = [module_name] if isinstance(module_name, str) else module_name
+        for name in names or [getattr(module, "__name__", "")]:
+            there = self.module_dict.get(name)
+            if there is not None and not force and "rsseg" in {_package(there), _package(module)}:
+                raise ConfigError(
+                    f"two classes want the name {name!r} in the registry {self.name!r} of {self.scope}: {_place(there)}"
+                    f" has it already, and {_place(module)} is new. Register yours under another name "
+                    f"(@MODELS.register_module(name='My{name}')), or with force=True in rsseg's place"
+                )
+        register(self, module, module_name, force)
+
+    Registry._register_module = _register_module
+
+
+def _package(module: Any) -> str:
+    return str(getattr(module, "__module__", "")).partition(".")[0]
+
+
+def _place(module: Any) -> str:
+    """Full name of a class or function, and its file."""
+    file = getattr(sys.modules.get(module.__module__), "__file__", None)
+    return f"{module.__module__}.{getattr(module, '__qualname__', module)}" + (f" ({file})" if file else "")

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from mmseg.registry import DATASETS
+from mmseg.utils import class_names
 
 from rsseg.datasets.labels.released import subset_of
 from rsseg.datasets.pairs import PairsDataset
 from rsseg.datasets.segmentation import ConvertedDataset, ReleasedDataset, TableDataset, TableInfo
 from rsseg.metainfo.datasets import DATASETS as NAMES
-from rsseg.metainfo.datasets import SAMRS_TABLES
+from rsseg.metainfo.datasets import SAMRS_TABLES, name_classes
 
 __all__ = ["NamedDataset", "SAMRSDataset"]
 
+name_classes(class_names)
 _OWN = ("openearthmap", "bigearthnet19")
 """Tables whose dataset has a layout of files of its own."""
 
@@ -53,6 +55,11 @@ class NamedDataset(TableDataset):
         self._by_folder = "data_prefix" in kwargs
         super().__init__(table or self.default_table, **{"img_suffix": ".png", **kwargs})
 
+    @property
+    def by_folder(self) -> bool:
+        """Whether all images of a folder are samples."""
+        return self._by_folder
+
     def list_files(self) -> list[dict]:
         """Samples of the layout that is there."""
         inner = None if self._by_folder else self._layout(str(self.data_root or ""))
@@ -68,7 +75,9 @@ class NamedDataset(TableDataset):
             return PairsDataset(self.table, self.layouts, self.hint, **same)
         if any((Path(root) / name).is_file() for name in ("tiles.csv", "manifest.json")):
             return ConvertedDataset(self.table, split=self.split, image_root=self.image_root, **same)
-        if any(Path(root).glob("**/gray")):
+        if any(
+            (path / "gray").is_dir() for path in (Path(root), *Path(root).glob("*"), *Path(root).glob("trainval/*"))
+        ):
             return ReleasedDataset(self.table, split=self.split, **same)
         return None
 

@@ -125,6 +125,11 @@ class TableDataset(BaseSegDataset):
         tools = "tools/make_few_labels.py, tools/split_openearthmap.py and tools/build_landdiscover.py"
         return read_names(listing, f"a text file with one name per line, as {tools} write")
 
+    @property
+    def by_folder(self) -> bool:
+        """Whether all images of a folder are samples."""
+        return type(self).list_files is TableDataset.list_files
+
     def list_files(self) -> list[dict]:
         """``img_path`` and ``seg_map_path`` of every sample; what a new layout of files overrides.
 

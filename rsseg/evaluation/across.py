@@ -12,6 +12,7 @@ from rsseg.errors import ConfigError
 from rsseg.io.configs import read_config
 from rsseg.io.pixel_settings import share_pixels
 from rsseg.metainfo import list_metainfo, load_metainfo, merged_ids
+from rsseg.metainfo.datasets import table_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -65,8 +66,9 @@ def _table(cfg: Config, where: str) -> str:
 
 def _tables(node: Any) -> Iterator[str]:
     if isinstance(node, Mapping):
-        if isinstance(node.get("table"), str):
-            yield node["table"]
+        table = table_of(node)
+        if table is not None:
+            yield table
         for value in node.values():
             yield from _tables(value)
     elif isinstance(node, (list, tuple)):

@@ -15,6 +15,7 @@ from rsseg.io.jobs import Input, Job
 from rsseg.io.pixel_settings import share_pixels
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import markdown_table, write_csv
+from rsseg.metainfo.datasets import table_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -51,11 +52,12 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
     other = read_config(path)
     share_pixels(other._cfg_dict)
     dataset = (other.get("test_dataloader") or {}).get("dataset", {})
-    if not isinstance(dataset.get("table"), str):
+    table = table_of(dataset)
+    if table is None:
         raise ConfigError(f"{path}: expected a test set with one class table")
     if data_root is not None:
         dataset.data_root = data_root
-    cfg.model.vocabulary = dataset.table
+    cfg.model.vocabulary = table
     cfg.test_dataloader = other.test_dataloader
     cfg.test_cfg = dict(type="TestLoop")
     # means over the classes that occur, as in detectron2's evaluator

@@ -175,7 +175,7 @@ def _stray(dataset: Any, rows: list[dict[str, Any]]) -> list[Path]:
 
     folder = dataset.data_prefix.get("seg_map_path")
     by_folder = type(dataset).load_data_list in (BaseSegDataset.load_data_list, TableDataset.load_data_list)
-    by_folder &= getattr(type(dataset), "list_files", TableDataset.list_files) is TableDataset.list_files
+    by_folder &= getattr(dataset, "by_folder", True)
     if not folder or not by_folder or Path(dataset.ann_file or "").is_file() or dataset._indices is not None:
         return []
     asked = {Path(row["seg_map_path"]) for row in rows if "seg_map_path" in row}

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from mmseg.registry import DATASETS
-from mmseg.utils import class_names
 
 from rsseg.datasets.labels.released import subset_of
 from rsseg.datasets.pairs import PairsDataset
 from rsseg.datasets.segmentation import ConvertedDataset, ReleasedDataset, TableDataset, TableInfo
 from rsseg.metainfo.datasets import DATASETS as NAMES
-from rsseg.metainfo.datasets import SAMRS_TABLES, name_classes
+from rsseg.metainfo.datasets import SAMRS_TABLES
 
 __all__ = ["NamedDataset", "SAMRSDataset"]
 
-name_classes(class_names)
 _OWN = ("openearthmap", "bigearthnet19")
 """Tables whose dataset has a layout of files of its own."""
 

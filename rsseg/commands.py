@@ -17,6 +17,7 @@ from rsseg.errors import UserError
 
 __all__ = [
     "DEBUG_VARIABLE",
+    "PIXELS_VARIABLE",
     "at_least",
     "call_tool",
     "error_line",
@@ -31,6 +32,8 @@ DEBUG_VARIABLE = "RSSEG_DEBUG"
 """Environment variable that ``--debug`` sets to 1; processes that a command starts show their tracebacks, too."""
 JSON_VARIABLE = "RSSEG_JSON"
 """Environment variable that ``--json`` sets to 1."""
+PIXELS_VARIABLE = "RSSEG_MAX_PIXELS"
+"""Environment variable that ``--max-pixels`` sets, see :mod:`rsseg.io.limits`."""
 _INTERRUPTED = 130
 """Exit status of a shell command that Ctrl-C ended."""
 
@@ -63,8 +66,13 @@ class _Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-\.?\d")
 
 
+class _MaxPixels(argparse.Action):
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        os.environ[PIXELS_VARIABLE] = str(values)
+
+
 def make_parser(description: str | None, results: bool = False) -> argparse.ArgumentParser:
-    """A parser that shows ``description`` as it is written, with the options ``--debug`` and ``--quiet``.
+    """A parser that shows ``description`` as it is written, with the options of all commands.
 
     Values may be negative, also in lists: ``--range -25,0``.
 
@@ -77,6 +85,10 @@ def make_parser(description: str | None, results: bool = False) -> argparse.Argu
     parser.add_argument("--quiet", action=_Quiet, help="show no progress, only results and warnings")
     if results:
         parser.add_argument("--json", action=_Variable, const=JSON_VARIABLE, help="print the result as JSON")
+    limit = "pixels of an image that is decoded as a whole (default: 178956970, Pillow's limit; 0: any)"
+    parser.add_argument(
+        "--max-pixels", metavar="N", action=_MaxPixels, type=at_least(0), help=limit, default=argparse.SUPPRESS
+    )
     return parser
 
 

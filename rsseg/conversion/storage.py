@@ -12,7 +12,6 @@ gray/<tile>.png         class ids, 8-bit, 255 = unlabelled, colours in the palet
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,9 +26,9 @@ from numpy.typing import NDArray
 from rsseg.errors import ConfigError, JobError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import RECORD, Input, Job, Outputs
-from rsseg.io.output_names import TILE, outputs_by_item
+from rsseg.io.output_names import TILE, check_name, check_path, make_folder, outputs_by_item
 from rsseg.io.sums import sum_of
-from rsseg.io.tables import json_text
+from rsseg.io.tables import json_text, parse_json
 from rsseg.metainfo import ClassTable
 from rsseg.structures.pictures import indexed
 
@@ -120,7 +119,7 @@ class Store:
         self.root = Path(root)
         self.job = Job(self.root, self.kind)
         for name in self.folders:
-            (self.root / name).mkdir(parents=True, exist_ok=True)
+            make_folder(self.root, name)
 
     @contextmanager
     def replacing(self, name: str, owner: str = _MERGE) -> Iterator[IO[bytes]]:
@@ -131,8 +130,11 @@ class Store:
             owner: Stem of the source image the file belongs to, so that leftovers can be told apart.
 
         Raises:
+            DataError: The path leads out of the folder.
             OSError: Writing failed, for example on a full disk; the message names the file.
         """
+        if Path(check_path(name)).parent.name in self.folders:
+            check_name(Path(name).stem)
         with replacing(self.root / name, _tag(owner)) as file:
             yield file
 
@@ -230,7 +232,7 @@ class Store:
 
     def _load_part(self, stem: str) -> dict[str, Any] | None:
         try:
-            part = json.loads(self.part_path(stem).read_bytes())
+            part = parse_json(self.part_path(stem).read_bytes())
             whole = "failed" in part and all(
                 (self.root / name).stat().st_size == size for name, size in part["files"].items()
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rsseg.errors import AnnotationError, DataError
-from rsseg.io.tables import json_text
+from rsseg.io.tables import json_text, parse_json
 
 __all__ = ["SECTIONS", "CocoWriter", "read_categories", "read_sections", "stream_annotations"]
 
@@ -87,7 +87,7 @@ def _annotations(path: Path) -> Iterator[Row]:
                 return
             else:
                 try:
-                    yield json.loads(line.rstrip(b",\r\n"))
+                    yield parse_json(line.rstrip(b",\r\n"))
                 except ValueError as error:
                     raise DataError(f"{path}, line {number}: not one annotation ({error}); convert again") from error
     raise DataError(f"{path} does not have one annotation per line to its end; run the conversion again")
@@ -104,8 +104,8 @@ def read_categories(path: Path) -> list[Row]:
     with path.open("rb") as file:
         for line in (file.readline() for _ in range(2)):
             if line.startswith(start):
-                return list(json.loads(line[len(start) :].rstrip(b",\r\n")))
-    return list(json.loads(path.read_bytes()).get("categories", ()))
+                return list(parse_json(line[len(start) :].rstrip(b",\r\n")))
+    return list(parse_json(path.read_bytes()).get("categories", ()))
 
 
 def read_sections(path: Path) -> dict[str, list[Any]]:
@@ -116,12 +116,12 @@ def read_sections(path: Path) -> dict[str, list[Any]]:
         FileNotFoundError: There is no such file.
     """
     try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
+        data = parse_json(path.read_bytes())
     except json.JSONDecodeError as error:
         line = error.doc.splitlines()[error.lineno - 1 : error.lineno]
         value = "".join(line)[max(0, error.colno - 40) :][:80]
         raise AnnotationError(path, error.lineno, value, f"not a complete JSON file ({error.msg})") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, or numbers of thousands of digits
+    except ValueError as error:  # not UTF-8, or numbers of thousands of digits
         raise AnnotationError(path, None, error, "the file must be JSON in UTF-8") from None
     if not isinstance(data, dict):
         reason = f"the file must hold an object with the lists {', '.join(SECTIONS)}"

@@ -10,6 +10,7 @@ from PIL import BmpImagePlugin, PngImagePlugin
 from rasterio.enums import ColorInterp
 
 from rsseg.errors import DataError, UnreadableFileError
+from rsseg.io.limits import check_pixels
 from rsseg.io.pictures import PictureHeader, decode_picture, read_header
 from rsseg.io.rasters import Pixels, open_dataset, read_stored
 
@@ -67,6 +68,7 @@ def _several(path: str | Path, colours: list[str]) -> DataError:
 
 
 def _picture_values(path: str | Path, header: PictureHeader) -> Pixels:
+    check_pixels(header.size, path)
     if ColorInterp.palette in header.colours:  # OpenCV gives the colours, not the indices
         opener = PngImagePlugin.PngImageFile if header.kind == "PNG" else BmpImagePlugin.BmpImageFile
         try:

@@ -1,4 +1,8 @@
-"""What the files are called that are written for an input file; two inputs never write to one name."""
+"""What the files are called that are written for an input file, and that they stay below the folder of the output.
+
+Two inputs never write to one name.  Names that come from a file (a table of tiles, a list) and not from a folder go
+through :func:`check_name` before a file is called so, and folders are made by :func:`make_folder`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,76 @@ from pathlib import Path
 
 from rsseg.errors import DataError
 
-__all__ = ["TILE", "output_names", "outputs_by_item"]
+__all__ = ["TILE", "check_name", "check_path", "make_folder", "output_names", "outputs_by_item"]
 
 TILE = r"__\d+_\d+"
 """What follows the name of an image in the names of its tiles: column and row of their first pixel."""
+
+
+def check_name(name: str, where: Path | str = "") -> str:
+    """A name that a table or a list gives to a file, if the file cannot be elsewhere than in its folder.
+
+    Args:
+        name: The name, without suffix.
+        where: Opens the message: which file says so.
+
+    Returns:
+        The name.
+
+    Raises:
+        DataError: It is empty, begins with a dot or a drive, or has a slash, a backslash or a control character in it.
+    """
+    wrong = re.search(r"[/\\\x00-\x1f\x7f]|^\.|^[A-Za-z]:", name)
+    if wrong or not name or not _is_text(name):
+        raise DataError(
+            f"{where}{': ' * bool(where)}{name[:80]!r} cannot be the name of a file; names have no slashes, "
+            "backslashes or control characters and begin with no dot or drive"
+        )
+    return name
+
+
+def check_path(name: str, where: Path | str = "") -> str:
+    """A path that a table or a list gives relative to a folder, if it stays below that folder.
+
+    Args:
+        name: The path, with slashes.
+        where: Opens the message: which file says so.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: It is empty or absolute, goes up, or has a control character in it.
+    """
+    parts = re.split(r"[/\\]", name)
+    drive = re.match(r"[A-Za-z]:", name)
+    if not parts[0] or drive or ".." in parts or re.search(r"[\x00-\x1f\x7f]", name) or not _is_text(name):
+        raise DataError(f"{where}{': ' * bool(where)}{name[:80]!r} must be a path below the folder of the images")
+    return name
+
+
+def _is_text(name: str) -> bool:
+    """Whether UTF-8 can hold it; halves of characters come from JSON."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
+
+
+def make_folder(root: Path, *parts: str) -> Path:
+    """Make a folder below ``root``, and see that no link leads out of it.
+
+    Args:
+        root: Folder of the output; made where it is missing, and may be a link itself.
+        parts: Names of folders below.
+
+    Raises:
+        DataError: A link leads to another place.
+        OSError: The folder cannot be made.
+    """
+    folder = root.joinpath(*parts)
+    place, inside = folder.resolve(), root.resolve()
+    if not place.is_relative_to(inside):
+        raise DataError(f"{folder} leads out of {root}, to {place}; remove this link, or choose another output folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def output_names(paths: Iterable[Path], root: Path | None = None) -> dict[Path, str]:
@@ -28,7 +98,7 @@ def output_names(paths: Iterable[Path], root: Path | None = None) -> dict[Path, 
 
     Raises:
         DataError: Two files would still have one name, such as ``a.png`` and ``a.tif``, or names that differ only by
-            case; the message names both.
+            case; the message names both.  Or :func:`check_name` refuses a name.
     """
     found = list(dict.fromkeys(paths))
     by_stem: dict[str, list[Path]] = defaultdict(list)
@@ -43,6 +113,7 @@ def output_names(paths: Iterable[Path], root: Path | None = None) -> dict[Path, 
                 names[path] = "__".join(below.with_suffix("").parts)
     owners: dict[str, Path] = {}
     for path, name in names.items():
+        check_name(name, f"{str(path)!r}: rename this file")
         other = owners.setdefault(name.casefold(), path)
         if other != path:
             raise DataError(

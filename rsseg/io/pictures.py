@@ -19,6 +19,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from rsseg.errors import DataError, UnreadableFileError
+from rsseg.io.limits import check_pixels
 
 __all__ = ["Picture", "PictureHeader", "decode_picture", "read_header"]
 
@@ -28,6 +29,8 @@ _PNG_COLOURS = {0: (_C.gray,), 2: (_C.red, _C.green, _C.blue), 3: (_C.palette,),
 _JPEG_COLOURS = {1: (_C.gray,), 3: (_C.red, _C.green, _C.blue), 4: (_C.cyan, _C.magenta, _C.yellow, _C.black)}
 _BMP_COLOURS = {"1": _PNG_COLOURS[0], "L": _PNG_COLOURS[0], "P": _PNG_COLOURS[3], "RGB": _PNG_COLOURS[2],
                 "RGBA": _PNG_COLOURS[6]}  # fmt: skip
+_SCANS = 100
+"""Passes that a JPEG may have; libjpeg's own progressive files have 10."""
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers of a JPEG that begin a frame, which holds its size."""
 
@@ -177,9 +180,10 @@ def decode_picture(path: Path | str, header: PictureHeader) -> Picture:
 
     Raises:
         UnreadableFileError: It is cut short or broken.
-        DataError: It has no colours of light: a palette, or the inks of print.
+        DataError: It has no colours of light: a palette, or the inks of print; or more pixels than allowed.
         OSError: The file cannot be read.
     """
+    check_pixels(header.size, path)
     if _C.cyan in header.colours:
         raise DataError(f"{path}: is a CMYK picture, made for print; convert it to RGB first")
     if _C.palette in header.colours:
@@ -189,6 +193,8 @@ def decode_picture(path: Path | str, header: PictureHeader) -> Picture:
             f"{path}: is a {header.kind} of {header.bits} bits, which OpenCV would cut to 8; convert it to TIFF"
         )
     data = Path(path).read_bytes()
+    if header.kind == "JPEG" and data.count(b"\xff\xda") > _SCANS:
+        raise DataError(f"{path}: has more than {_SCANS} scans, each of which would be decoded as a whole image")
     try:
         pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

@@ -24,8 +24,9 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from rsseg.errors import UnreadableFileError
+from rsseg.errors import DataError, UnreadableFileError
 from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, refuse_complex, scale_values
+from rsseg.io.limits import check_pixels
 from rsseg.io.pictures import Picture, PictureHeader, decode_picture, read_header
 from rsseg.io.tiff import cut_arrays
 
@@ -35,6 +36,8 @@ Pixels = NDArray[Any]
 Valid = NDArray[np.bool_] | None
 _WHOLE = 1 << 25
 """Pixels up to which a plain picture is decoded at once; larger ones are read by GDAL, window by window."""
+_BANDS = 4096
+"""Bands that a file may have; each costs time wherever the file is opened."""
 # A folder is not listed for each of its 100,000 files, and what libjpeg only warns of is an error.
 _SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
 
@@ -55,6 +58,7 @@ def open_dataset(path: str | Path) -> Any:
     Raises:
         FileNotFoundError: There is no such file.
         UnreadableFileError: GDAL cannot open it, or it only names other rasters.
+        DataError: It is stored in blocks of more pixels than allowed, or has thousands of bands.
     """
     _ignore_missing_georeference()
     try:
@@ -68,6 +72,15 @@ def open_dataset(path: str | Path) -> Any:
     if missing := cut_arrays(path):
         file.close()
         raise UnreadableFileError(f"{path}: the file is cut short, its {' and '.join(missing)} are missing")
+    if file.count > _BANDS:
+        file.close()
+        raise DataError(f"{path}: claims {file.count} bands; at most {_BANDS} are read")
+    for block in set(file.block_shapes):  # GDAL decodes blocks as a whole, however small the window is
+        try:
+            check_pixels(block, path, "a block of the file")
+        except DataError:
+            file.close()
+            raise
     if not file.count:
         names = ", ".join(file.subdatasets[:4])
         file.close()
@@ -86,7 +99,9 @@ def read_stored(file: Any, band: int, window: Window | None = None) -> Pixels:
 
     Raises:
         UnreadableFileError: The file is damaged.
+        DataError: There are more numbers than allowed.
     """
+    check_pixels(file.shape if window is None else (window.height, window.width), file.name)
     try:
         with rasterio.Env(**_SETTINGS):
             return file.read(band, window=window)
@@ -183,6 +198,7 @@ class Raster:
 
         Raises:
             UnreadableFileError: The file is damaged; the message names it and the place.
+            DataError: The window has more pixels than allowed.
         """
         pixels, valid = self._read(x1, y1, x2, y2, size)
         return np.ascontiguousarray(pixels), valid
@@ -195,6 +211,9 @@ class Raster:
         x2, y2 = (self.size[1] if x2 is None else x2), (self.size[0] if y2 is None else y2)
         window = Window(x1, y1, x2 - x1, y2 - y1)
         shape = None if size is None else (int(size[0]), int(size[1]))
+        if not self.decoded:
+            whole = (x1, y1, x2, y2) == (0, 0, *self.size[::-1])
+            check_pixels(shape or (y2 - y1, x2 - x1), self.path, "the image" if whole else "a window of the image")
         try:
             with rasterio.Env(**_SETTINGS):
                 pixels = self._numbers(window, shape)

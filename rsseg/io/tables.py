@@ -23,6 +23,7 @@ __all__ = [
     "markdown_head",
     "markdown_row",
     "markdown_table",
+    "parse_json",
     "read_csv",
     "read_json",
     "write_csv",
@@ -162,6 +163,18 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
         raise DataError(f"{path}: cannot be read as CSV in UTF-8 ({error})") from error
 
 
+def parse_json(data: bytes | str) -> Any:
+    """The value of a JSON text in UTF-8.
+
+    Raises:
+        ValueError: It is none, or too deep.
+    """
+    try:
+        return json.loads(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
 def read_json(path: Path, kind: type[dict] | type[list] = dict) -> Any:
     """The value in a JSON file.
 
@@ -174,10 +187,10 @@ def read_json(path: Path, kind: type[dict] | type[list] = dict) -> Any:
         DataError: It is not JSON, or holds something else.
     """
     try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+        value = parse_json(path.read_bytes())
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not a complete JSON file ({error.msg})") from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, or numbers of thousands of digits
+    except ValueError as error:  # not UTF-8, numbers of thousands of digits, or too deep
         raise DataError(f"{path}: must be JSON in UTF-8 ({error})") from error
     if not isinstance(value, kind):
         expected = "an object" if kind is dict else "a list"

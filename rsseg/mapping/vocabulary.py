@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.names import read_lines
+from rsseg.io.tables import parse_json
 from rsseg.metainfo import IGNORE, ClassTable, list_metainfo, load_metainfo
 
 __all__ = [
@@ -130,7 +130,7 @@ def _is_table(text: str) -> bool:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(path.read_bytes())
     except ValueError as error:
         raise DataError(f"{path}: is not valid JSON ({error})") from error
 

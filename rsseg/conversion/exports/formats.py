@@ -17,6 +17,7 @@ from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile, PickledOb
 from rsseg.errors import DataError
 from rsseg.io.files import replacing
 from rsseg.io.labels import read_labels
+from rsseg.io.output_names import check_name
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.masks import rle_to_crop
 from rsseg.structures.pictures import colourise
@@ -81,11 +82,12 @@ class PickleExport(Export):
         self.folders = [out / "ins", *([out / "gray"] if self.complete else [])]
 
     def files(self, tile: LabelledTile) -> list[Path]:
-        return [folder / f"{tile.name}{'.pkl' if folder.name == 'ins' else '.png'}" for folder in self.folders]
+        name = check_name(tile.name, self.source.root)
+        return [folder / f"{name}{'.pkl' if folder.name == 'ins' else '.png'}" for folder in self.folders]
 
     def write(self, tile: LabelledTile) -> Counter[str]:
         if self.complete:
-            write_file(self.out / "gray" / f"{tile.name}.png", tile.labels.read_bytes())
+            write_file(self.files(tile)[1], tile.labels.read_bytes())
         write_file(self.files(tile)[0], pack_objects([self._object(item) for item in tile.instances]))
         tight = sum(item.prompt_box is None for item in tile.instances)
         return Counter(instances=len(tile.instances)) + Counter({"tight boxes, since there are no prompt boxes": tight})
@@ -117,7 +119,7 @@ class ColourExport(Export):
         self.place = f"{out / 'color'}"
 
     def files(self, tile: LabelledTile) -> list[Path]:
-        return [self.folders[0] / f"{tile.name}.png"]
+        return [self.folders[0] / f"{check_name(tile.name, self.source.root)}.png"]
 
     def write(self, tile: LabelledTile) -> Counter[str]:
         pixels = colourise(read_labels(tile.labels), self.source.table.palette)
@@ -143,7 +145,8 @@ class YoloExport(Export):
 
     def files(self, tile: LabelledTile) -> list[Path]:
         suffix = tile.image.suffix if tile.image else ".png"
-        return [self.root / "labels" / f"{tile.name}.txt", self.root / "images" / f"{tile.name}{suffix}"]
+        name = check_name(tile.name, self.source.root)
+        return [self.root / "labels" / f"{name}.txt", self.root / "images" / f"{name}{suffix}"]
 
     def write(self, tile: LabelledTile) -> Counter[str]:
         if tile.image is None:

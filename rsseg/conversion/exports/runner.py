@@ -18,7 +18,7 @@ from rsseg.datasets.labels import LabelledSet, LabelledTile, open_labels
 from rsseg.errors import ConfigError
 from rsseg.io.files import Writer, remove_abandoned, sha256_of
 from rsseg.io.jobs import Input, Job, Outputs
-from rsseg.io.output_names import outputs_by_item
+from rsseg.io.output_names import make_folder, outputs_by_item
 from rsseg.io.progress import Progress
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import aligned
@@ -93,6 +93,8 @@ def export_labels(
         by_tile.remove("pkl")
         rows.append(Exported("pkl", f"{source.root}: a released set has its own", found=len(source)))
     exports = {name: _BY_TILE[name](source, folder) for name in by_tile}
+    for path in (path for export in exports.values() for path in export.folders):
+        make_folder(folder, *path.relative_to(folder).parts)
     _claim(exports, "coco" in formats, source, folder, overwrite, update)
     rows += _by_tile(exports, source)
     if "coco" in formats:
@@ -148,7 +150,6 @@ def _by_tile(exports: dict[str, Export], source: LabelledSet) -> list[Exported]:
     if not exports:
         return []
     for path in (path for export in exports.values() for path in export.folders):
-        path.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path)
     tiles: list[tuple[Path, str | None]] = []
     progress = Progress(len(source), f"export {' '.join(exports)}", unit="tile")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ from rsseg.datasets.bigearthnet.lists import read_list
 from rsseg.errors import ConfigError, DataError, MissingPackageError, UserError
 from rsseg.io.names import read_lines
 from rsseg.io.progress import Progress
-from rsseg.io.tables import csv_writer, read_csv
+from rsseg.io.tables import csv_writer, parse_json, read_csv
 
 __all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
 
@@ -129,7 +128,7 @@ def read_json(folder: str, name: str) -> PatchInfo:
     path = f"{folder}/{name}_labels_metadata.json"
     try:
         with open(path, "rb") as file:
-            data = json.load(file)
+            data = parse_json(file.read())
         labels, corner = data["labels"], data.get("coordinates")
         if not isinstance(labels, list):
             raise TypeError(f"its labels are {labels!r}, not a list")

@@ -14,6 +14,10 @@ from rsseg.metainfo import ClassTable
 __all__ = ["Element", "parse_xml", "read_objects", "stated_size"]
 
 
+_DEEPEST, _MOST = 100, 1 << 19
+"""Elements that may lie within one another, and that a file may have."""
+
+
 @dataclass(slots=True, eq=False)
 class Element:
     """One XML element.
@@ -22,7 +26,7 @@ class Element:
         tag: Its name.
         line: Line of its opening tag, from 1.
         path: The file.
-        text: Characters directly inside it.
+        text: Characters directly inside it, up to the first element inside it.
         children: Elements directly inside it, in file order.
     """
 
@@ -86,16 +90,23 @@ def parse_xml(path: Path, root: str) -> Element:
     """
     data = path.read_bytes()
     stack = [Element("", 0, path)]
+    count = 0
     parser = expat.ParserCreate()
     parser.buffer_text = True
 
     def start(tag: str, _: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if len(stack) > _DEEPEST or count > _MOST:
+            reason = f"label files have at most {_MOST} elements, {_DEEPEST} within one another"
+            raise AnnotationError(path, parser.CurrentLineNumber, f"<{tag[:40]}>", reason)
         element = Element(tag, parser.CurrentLineNumber, path)
         stack[-1].children.append(element)
         stack.append(element)
 
     def text(characters: str) -> None:
-        stack[-1].text += characters
+        if not stack[-1].children:  # between elements there is nothing to read, and adding pieces takes ever longer
+            stack[-1].text += characters
 
     def doctype(name: str, *_: object) -> None:
         reason = "label files must not declare a DOCTYPE; remove it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,9 @@ from typing import Any
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import DataError
 from rsseg.io.coco import read_categories, read_sections, stream_annotations
-from rsseg.io.tables import read_csv, read_json
+from rsseg.io.limits import check_pixels
+from rsseg.io.output_names import check_name, check_path
+from rsseg.io.tables import parse_json, read_csv, read_json
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo
 from rsseg.structures.masks import mask_from_coco, rle_to_crop, to_rle
 
@@ -186,13 +187,21 @@ def read_tiles(root: Path) -> list[dict[str, str]]:
 
     Raises:
         FileNotFoundError: The file is missing.
-        DataError: It lacks a column, or holds something else than numbers.
+        DataError: It lacks a column, holds something else than numbers, or names files that are not below the folders
+            of the set; or two tiles have one name, whatever the case.
     """
-    path, rows = root / "tiles.csv", []
+    path, rows, lines = root / "tiles.csv", [], dict[str, int]()
     for line, row in read_csv(path, ("tile", "source", "x", "y", "width", "height", "split")):
-        wrong = [key for key in ("x", "y", "width", "height") if not row[key].isdecimal()]
+        wrong = [key for key in ("x", "y", "width", "height") if not row[key].isdecimal() or len(row[key]) > 9]
         if wrong:
-            raise DataError(f"{path}:{line}: {wrong[0]} must be a whole number, found {row[wrong[0]]!r}")
+            raise DataError(f"{path}:{line}: {wrong[0]} must be a whole number, found {row[wrong[0]][:40]!r}")
+        check_pixels((int(row["height"]), int(row["width"])), f"{path}:{line}", "the tile")
+        first = lines.setdefault(check_name(row["tile"], f"{path}:{line}").casefold(), line)
+        if first != line:
+            raise DataError(
+                f"{path}:{line}: tile {row['tile']!r} is already in line {first}; remove one of these lines"
+            )
+        check_path(row["source"], f"{path}:{line}")
         rows.append(row)
     return rows
 
@@ -237,7 +246,7 @@ def converted_classes(root: Path) -> tuple[str, ...] | None:
     """
     manifest, instances = root / "manifest.json", root / "instances.json"
     try:
-        known = json.loads(manifest.read_bytes()).get("classes") if manifest.is_file() else None
+        known = parse_json(manifest.read_bytes()).get("classes") if manifest.is_file() else None
         if known is None and instances.is_file():
             rows = read_categories(instances)
             known = [row["name"] for row in sorted(rows, key=lambda row: row["id"])]

@@ -25,7 +25,7 @@ from rsseg.errors import ConfigError, DataError, UserError
 from rsseg.io.files import remove_abandoned, replacing, run_threads
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.labels import read_labels
-from rsseg.io.output_names import TILE, outputs_by_item
+from rsseg.io.output_names import TILE, make_folder, outputs_by_item
 from rsseg.io.progress import Progress
 from rsseg.io.rgb import convert_to_rgb
 from rsseg.io.tables import boxed, write_csv
@@ -150,7 +150,7 @@ def _name(item: Item) -> str:
 def _claim(out: Path, copy: bool, items: Sequence[Item], given: set[str], update: bool) -> Job:
     kinds = [out / kind for kind in ("TR_Image", "GT_ID")]
     for folder in kinds:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(out, folder.name)
         remove_abandoned(folder)
     tables = {name: load_metainfo(name).rows for name in (TABLE, *(source.table for source in SOURCES.values()))}
     inputs = {

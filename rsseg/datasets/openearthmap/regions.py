@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rsseg.errors import DataError
 from rsseg.io.listing import find_files
+from rsseg.io.output_names import check_name
 
 __all__ = ["CONTINENTS", "Region", "load_regions", "region_files", "region_of"]
 
@@ -92,4 +93,4 @@ def region_of(name: str) -> str:
     region, _, number = Path(name).name.removesuffix(".tif").rpartition("_")
     if not region or not number.isdigit():
         raise DataError(f"{name!r} is not an image of OpenEarthMap; expected a name such as <region>_<number>.tif")
-    return region
+    return check_name(region, "an image of OpenEarthMap")

@@ -24,7 +24,7 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.cutting import CutReport, cut_all
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
-from rsseg.io.output_names import TILE, outputs_by_item
+from rsseg.io.output_names import TILE, make_folder, outputs_by_item
 from rsseg.io.rasters import image_size, read_image
 from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.pictures import indexed
@@ -188,7 +188,7 @@ def _claim(out: Path, layout: Layout, code: ColourCode, pairs: Sequence[Pair], u
         )
     folders = {part: [out / kind / part for kind in ("img_dir", "ann_dir")] for part in {pair.part for pair in pairs}}
     for path in (path for own in folders.values() for path in own):
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(out, *path.relative_to(out).parts)
         remove_abandoned(path)
 
     def outputs() -> dict[str, list[Path]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from rsseg.errors import DataError
 from rsseg.io.areas import measure_class_areas
 from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import open_dataset
+from rsseg.io.tables import parse_json
 
 __all__ = ["ClassArea", "MapFiles", "Score", "open_map"]
 
@@ -89,7 +89,7 @@ class MapFiles:
         """A setting of the map, read as JSON where it is JSON; None where the map does not have it."""
         text = self.settings.get(name)
         try:
-            return None if text is None else json.loads(text)
+            return None if text is None else parse_json(text)
         except ValueError:
             return text
 
@@ -105,7 +105,7 @@ def open_map(path: Path) -> MapFiles:
     """
     with open_dataset(path) as file:
         names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
-        names = names or dict(enumerate(json.loads(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
+        names = names or dict(enumerate(_listed(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
         if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
             raise DataError(
                 f"{path}: is not a class map of tools/map_raster.py; expected one 8-bit band with class names in its "
@@ -127,6 +127,15 @@ def open_map(path: Path) -> MapFiles:
     scores = _read(path.with_name(f"{path.stem}_accuracy.csv"), _ACCURACY, problems, lambda rows: _scores(rows))
     own = sorted(f"{path.stem}{end}" for end in _BESIDE if path.with_name(f"{path.stem}{end}").exists())
     return MapFiles(path, georeference, classes, palette, settings, areas, scores or [], own, problems)
+
+
+def _listed(text: str) -> list[str]:
+    """Names of classes in a PNG's metadata; none where they are damaged."""
+    try:
+        names = parse_json(text)
+    except ValueError:
+        return []
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 def _read(path: Path, header: list[str], problems: list[str], parse: Any) -> Any:

@@ -1,10 +1,12 @@
 """rsseg: remote-sensing segmentation on MMSegmentation.
 
 What a script needs is here by name, and imported when it is asked for: ``import rsseg`` loads neither torch nor the MM
-stack nor rasterio.  The packages below offer more.
+stack nor rasterio.  The packages below offer more.  It watches for mmengine, whose readers of weight files it
+replaces by its own, see :mod:`rsseg.io.guards`.
 """
 
 from rsseg.imports import watch_mmengine
+from rsseg.io.guards import guard
 from rsseg.stack import lazy_package
 
 __version__ = "0.1.0"
@@ -31,6 +33,7 @@ _NAMES = {
     "scenes": ["make_scene", "write_scenes"],
 }
 
+guard()
 __all__, __getattr__, __dir__ = lazy_package(
     __name__, _NAMES, stack=["datasets.checking.check", "engine.weights", "reports.land_cover.report"]
 )

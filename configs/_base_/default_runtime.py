@@ -17,6 +17,13 @@ default_hooks = dict(
     checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=4000, max_keep_ckpts=2),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     runtime_info=dict(type="RuntimeInfoHook"),
+    # whoever starts the run
+    allocate_steps=dict(type="mmseg.AllocateSteps"),
+    check_classes=dict(type="mmseg.CheckClasses"),
+    check_scores=dict(type="mmseg.CheckScores"),
+    keep_pixels=dict(type="mmseg.KeepPixels"),
+    keep_processes=dict(type="mmseg.KeepProcesses"),
+    name_outputs=dict(type="mmseg.NameOutputs"),
 )
 custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), dict(type="CheckClasses")]
 vis_backends = [dict(type="LocalVisBackend")]

@@ -19,7 +19,6 @@ model = dict(
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,
-    sampler=dict(batch_size=16),
     dataset=dict(folders=["data/nwpu_vhr10/images"], pipeline={{_base_.multi_crop_small}}),
 )
 auto_scale_lr = dict(base_batch_size=16)

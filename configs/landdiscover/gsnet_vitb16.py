@@ -2,7 +2,7 @@ r"""GSNet with CLIP ViT-B/16 and DINO ViT-B/8 on LandDiscover50K (GSNet paper, t
 
     python tools/train.py configs/landdiscover/gsnet_vitb16.py
     tools/dist_train.sh configs/landdiscover/gsnet_vitb16.py 2 \
-        --cfg-options train_dataloader.batch_size=2 train_dataloader.sampler.batch_size=2
+        --cfg-options train_dataloader.batch_size=2
 
 Needs data/weights/ViT-B-16.pt (OpenAI) and data/weights/gsnet_dino.pth (see configs/_base_/models/gsnet.py).
 Expected (paper; mIoU): FLAIR 20.00, FAST 16.61, Potsdam 45.75, FloodNet 42.63; those who trained the release again had

@@ -17,7 +17,6 @@ model = dict(
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    sampler=dict(batch_size=8),
     dataset=dict(folders=["data/nwpu_vhr10/images"]),
 )
 auto_scale_lr = dict(base_batch_size=8)

@@ -6,8 +6,9 @@ Batch 12 per GPU on 8 GPUs = 96, 80k iterations, crops of 224.  Expected (paper)
 middle 512 x 512 pixels of the validation sets (table 9); after fine-tuning on Potsdam OA 91.88, mF1 92.23 (table 3),
 which rest on an evaluation that counts ignored pixels as cars (docs/design.md).  Not run by us.
 
-Deviations: the batch is divided exactly (12 = 2 + 2 + 8 for the full sets, the release drops one); it runs through the
-shared part at once, so batch statistics are those of all sets; validation splits are by source image.
+Deviations: the batch of all GPUs is divided exactly (96 = 18 + 12 + 66 for the full sets; the release has 2 + 1 + 8 per
+GPU, 88 in all); it runs through the shared part at once, so batch statistics are those of all sets; validation splits
+are by source image.
 """
 
 _base_ = [

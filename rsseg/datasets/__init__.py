@@ -12,7 +12,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         "named": ["NamedDataset", "SAMRSDataset"],
         "pairs": ["PairsDataset"],
         "preprocessing": ["MultibandPreprocessor"],
-        "sampling": ["ProportionalSampler", "SeededIndex", "allocate", "seed_all"],
+        "sampling": ["ProportionalSampler", "SeededIndex", "allocate", "proportional_batches", "seed_all"],
         "segmentation": ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset"],
         "transforms": ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale"],
     },

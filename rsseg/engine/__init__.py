@@ -14,7 +14,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         "naming": ["NameOutputs"],
         "optim": ["AutocastOptimWrapper"],
         "pixels": ["KeepPixels", "check_statistics"],
-        "processes": ["KeepProcesses"],
+        "processes": ["AllocateSteps", "KeepProcesses"],
         "self_distillation": ["SelfDistillation"],
         "validation_hooks": ["ResumableBestCheckpoint", "ValidationLoss"],
     },

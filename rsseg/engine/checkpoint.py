@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.logging import MMLogger
-from mmengine.runner import CheckpointLoader
-from mmengine.runner.checkpoint import get_torchvision_models
 
 from rsseg.engine.classes import fit_classes
 from rsseg.engine.weights.conversion import name_layout
@@ -20,33 +17,6 @@ from rsseg.io.checkpoints import load_file, state_of
 from rsseg.structures.keys import compare_keys
 
 __all__ = ["load_file", "load_pretrained"]
-
-
-@CheckpointLoader.register_scheme(prefixes="", force=True)
-def load_from_local(filename: str, map_location: Any) -> Any:
-    """Local files in mmengine's loader, resume included, by :func:`load_file` (mmengine's own falls back to code)."""
-    if not Path(filename).expanduser().is_file():
-        raise FileNotFoundError(
-            f"{filename}: no such checkpoint; third-party weights must be converted first: tools/convert_weights.py "
-            "FILE OUT; the docstring of the config says from which file"
-        )
-    return load_file(filename, map_location)
-
-
-@CheckpointLoader.register_scheme(prefixes=("http://", "https://"), force=True)
-def load_from_http(filename: str, map_location: Any = "cpu") -> Any:
-    """Download once into torch's checkpoint cache, then read by :func:`load_file` (mmengine's own unpickles it)."""
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / filename.rpartition("/")[2]
-    if not cached.is_file():
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(filename, str(cached), progress=False)
-    return load_file(cached, map_location)
-
-
-@CheckpointLoader.register_scheme(prefixes=("modelzoo://", "torchvision://"), force=True)
-def load_from_torchvision(filename: str, map_location: Any = "cpu") -> Any:
-    """ImageNet weights of torchvision by model name, for example ``torchvision://resnet50``."""
-    return load_from_http(get_torchvision_models()[filename.rpartition("//")[2]], map_location)
 
 
 def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:

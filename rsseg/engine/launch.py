@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigOptions", "add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 
-_CHECKS = ("CheckClasses", "CheckScores", "KeepPixels", "KeepProcesses", "NameOutputs")
+_CHECKS = ("AllocateSteps", "CheckClasses", "CheckScores", "KeepPixels", "KeepProcesses", "NameOutputs")
 
 
 class ConfigOptions(argparse.Action):
@@ -61,12 +61,12 @@ def _batch_norm_for_cpu(node: Any) -> None:
 def prepare_config(cfg: Config) -> None:
     """Fit a config to this machine, in place.
 
-    * :class:`ProportionalSampler` gets the loader's batch size, so that overriding one is enough;
     * a loader without workers does not try to keep them;
     * several processes without GPUs: plain DDP without device ids, BN for SyncBN;
     * every ``LoadImage`` gets the config's ``bands`` and ``value_range``;
     * the checks of :mod:`rsseg.engine.checks`, :mod:`~rsseg.engine.pixels`, :mod:`~rsseg.engine.processes` and
-      :mod:`~rsseg.engine.naming` take part in every run.
+      :mod:`~rsseg.engine.naming` take part in every run, also where a config replaces the hooks of
+      ``_base_/default_runtime.py``.
 
     Raises:
         ConfigError: Bands or a range of values are declared twice, and differently.
@@ -78,17 +78,12 @@ def prepare_config(cfg: Config) -> None:
 
     share_pixels(cfg._cfg_dict)
     hooks = list(cfg.get("custom_hooks") or ())
-    known = {str(hook.get("type")).rpartition(".")[2] for hook in hooks if isinstance(hook, dict)}
+    given = [*hooks, *(cfg.get("default_hooks") or {}).values()]
+    known = {str(hook.get("type")).rpartition(".")[2] for hook in given if isinstance(hook, dict)}
     cfg.custom_hooks = [*hooks, *(dict(type=f"mmseg.{name}") for name in _CHECKS if name not in known)]
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         if cfg.get(name) and cfg[name].get("num_workers") == 0:
             cfg[name].persistent_workers = False
-    loader = cfg.get("train_dataloader")
-    if loader is not None and loader.get("sampler", {}).get("type") in (
-        "ProportionalSampler",
-        "mmseg.ProportionalSampler",
-    ):
-        loader.sampler.batch_size = loader.batch_size
     if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
         _batch_norm_for_cpu(cfg._cfg_dict)
         cfg.model_wrapper_cfg = ConfigDict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-__all__ = ["KeepProcesses", "describe_processes"]
+__all__ = ["AllocateSteps", "KeepProcesses", "describe_processes"]
 
 _KEY = "processes"
 
@@ -18,6 +18,20 @@ def describe_processes(shares: dict[str, int]) -> str:
     """What :class:`KeepProcesses` stores, in words: ``2 processes x 4 samples``."""
     text = f"{shares['processes']} process{'es' if shares['processes'] > 1 else ''} x {shares['batch_size']} samples"
     return text if shares["accumulate"] == 1 else f"{text} x {shares['accumulate']} accumulated steps"
+
+
+@HOOKS.register_module()
+class AllocateSteps(Hook):
+    """Let ``ProportionalSampler`` divide the batch of an optimizer step, also where several iterations make one.
+
+    Without it each iteration's batch is divided by itself where gradients are accumulated.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Tell the sampler how many iterations an optimizer step has."""
+        sampler: Any = getattr(getattr(runner.train_dataloader, "batch_sampler", None), "sampler", None)
+        if hasattr(sampler, "bind"):
+            sampler.bind(sampler.batch_size, _shares(runner)["accumulate"])
 
 
 @HOOKS.register_module()

@@ -120,12 +120,13 @@ class SelfDistillation(Hook):
 
     def _check_epoch(self, runner: Runner) -> None:
         loader = runner.train_dataloader
-        if loader.batch_size is None:  # batches are drawn by a sampler of its own
+        size = getattr(loader.batch_sampler, "batch_size", None)
+        if size is None:  # batches are drawn by a sampler of its own
             return
-        iterations = len(loader.dataset) / (loader.batch_size * runner.world_size)
+        iterations = len(loader.dataset) / (size * runner.world_size)
         if abs(self.epoch - iterations) > max(1.0, _TOLERANCE * iterations):
             runner.logger.warning(
                 f"SelfDistillation: an epoch is {self.epoch} iterations, but {len(loader.dataset)} crops in batches of "
-                f"{loader.batch_size} on {runner.world_size} process(es) are {iterations:.1f}; warm-up, schedules and "
+                f"{size} on {runner.world_size} process(es) are {iterations:.1f}; warm-up, schedules and "
                 "train_cfg.max_iters are counted in iterations too"
             )

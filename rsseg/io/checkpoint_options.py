@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.errors import ConfigError
+from rsseg.io.trust import TRUST_VARIABLE
 
 __all__ = [
     "CLASS_MAP_VARIABLE",
     "TRUST_CLASSES_VARIABLE",
-    "TRUST_VARIABLE",
     "ClassOptions",
     "add_checkpoint_options",
     "apply_checkpoint_options",
 ]
 
-TRUST_VARIABLE = "RSSEG_TRUST"
-"""Environment variable that ``--trust`` sets to 1: files may then run code while they load."""
 CLASS_MAP_VARIABLE = "RSSEG_CLASS_MAP"
 """Environment variable that ``--class-map`` sets: a JSON list of pairs of names."""
 TRUST_CLASSES_VARIABLE = "RSSEG_TRUST_CLASSES"

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import tokenize
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
 from rsseg.errors import DataError
-from rsseg.io.checkpoint_options import TRUST_VARIABLE
-from rsseg.io.unpickling import checkpoint_globals
+from rsseg.io.archives import DAMAGE, read_archive
+from rsseg.io.trust import trusted, unforced
 from rsseg.structures.keys import some_names
 
-__all__ = ["WRAPPERS", "load_file", "read_state", "state_of"]
+__all__ = ["WRAPPERS", "load_file", "load_open_file", "read_state", "state_of"]
 
 WRAPPERS = ("state_dict", "model", "model_state", "state_dict_ema", "model_ema", "teacher")
 """Keys under which training programs put the weights, the most usual first."""
+_ADVICE = "If you made this file or trust who did, add --trust: it may then run code"
+_UNPACKED = 20
+"""How many times as large as its file an ``.npz`` may be; zeros alone reach a thousand."""
 
 State = dict[str, torch.Tensor]
 
@@ -31,7 +35,7 @@ def load_file(
 
     Args:
         path: The file.
-        map_location: As for ``torch.load``.
+        map_location: As for ``torch.load``, but None means the CPU.
         trust: Read with the unrestricted unpickler, which can run any code the file holds; so does the environment's
             ``RSSEG_TRUST=1``, unless this is None.
         advice: What to do where the file is missing or cannot be read.
@@ -43,25 +47,48 @@ def load_file(
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such checkpoint" + (f"; {advice}" if advice else ""))
-    trusted = trust is not None and (trust or os.environ.get(TRUST_VARIABLE) == "1")
-    if advice is None:
-        advice = "If you made this file or trust who did, add --trust: it may then run code"
     if file.suffix == ".safetensors":
         return _load_safetensors(file)
     if file.suffix == ".npz":
         return _load_arrays(file)
+    with file.open("rb") as opened:
+        return load_open_file(opened, str(file), map_location, trust, advice)
+
+
+def load_open_file(
+    file: BinaryIO, name: str, map_location: Any = "cpu", trust: bool | None = False, advice: str | None = None
+) -> Any:
+    """Content of an open file of ``torch.save``; arguments and errors as of :func:`load_file`.
+
+    Args:
+        file: The open file.
+        name: What errors call it.
+        map_location: As for :func:`load_file`.
+        trust: As for :func:`load_file`.
+        advice: As for :func:`load_file`.
+
+    Raises:
+        DataError: It is damaged, or needs objects other than tensors, arrays and plain values.
+    """
+    unrestricted = trust is not None and (trust or trusted())
     try:
-        with torch.serialization.safe_globals(checkpoint_globals()):
-            return torch.load(file, map_location=map_location, weights_only=not trusted)
+        if not unrestricted:
+            return read_archive(file, map_location)
+    except DAMAGE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"{name}: not loaded, since it is damaged or holds more than tensors and arrays ({reason}). "
+            f"{_ADVICE if advice is None else advice}"
+        ) from error
+    try:
+        with unforced():
+            return torch.load(file, map_location=map_location or "cpu", weights_only=not unrestricted)
     except Exception as error:  # a damaged file raises almost anything, from KeyError to struct.error
         # torch says EINVAL of some cut files; any other number is the system's, such as "permission denied"
         if isinstance(error, OSError) and error.errno not in (None, 22):
             raise
-        reason = str(error).partition("WeightsUnpickler error:")[2] or str(error) or type(error).__name__
-        reason = reason.strip().splitlines()[0]
-        raise DataError(
-            f"{file}: not loaded, since it is damaged or holds more than tensors and arrays ({reason}). {advice}"
-        ) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{name}: not loaded, since it is damaged ({reason}). {advice or ''}".rstrip()) from error
 
 
 def _load_safetensors(file: Path) -> State:
@@ -70,16 +97,35 @@ def _load_safetensors(file: Path) -> State:
 
     try:
         return load_tensors(str(file))
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise DataError(f"{file}: not loaded, since it is damaged ({error})") from error
 
 
 def _load_arrays(file: Path) -> State:
     try:
+        with zipfile.ZipFile(file) as archive:
+            size, limit = sum(info.file_size for info in archive.infolist()), _UNPACKED * file.stat().st_size
+        if size > limit + (1 << 26):
+            raise ValueError(f"it would unpack to {size} bytes, more than {_UNPACKED} times its own")
         with np.load(file, allow_pickle=False) as arrays:
-            return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-    except (ValueError, TypeError, zipfile.BadZipFile) as error:
+            return {key: torch.from_numpy(_checked(arrays, key, size)) for key in arrays.files}
+    except (*DAMAGE, SyntaxError, tokenize.TokenError) as error:
         raise DataError(f"{file}: not loaded, since it is damaged or holds more than arrays ({error})") from error
+
+
+def _checked(arrays: Any, key: str, size: int) -> np.ndarray:
+    """An array of an ``.npz``, made only where its header asks for no more than the archive unpacks to."""
+    name = key if key in arrays.zip.namelist() else f"{key}.npy"
+    with arrays.zip.open(name) as part:
+        version = np.lib.format.read_magic(part)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(part)
+    claimed = dtype.itemsize
+    for side in shape:
+        claimed *= int(side)
+    if dtype.kind not in "biufc" or min(shape, default=0) < 0 or claimed > size:
+        raise ValueError(f"{key[:40]!r} has shape {shape} of {dtype}, in {size} bytes")
+    return np.asarray(arrays[key])
 
 
 def read_state(path: str | os.PathLike[str], trust: bool | None = False, advice: str | None = None) -> State:
@@ -108,7 +154,7 @@ def state_of(content: Any, path: str | os.PathLike[str], wrappers: Sequence[str]
     Raises:
         DataError: There are no weights by name.
     """
-    for _ in wrappers:  # a bounded number of times, since a dict can hold itself
+    for _ in wrappers:  # a bounded number of times, since a trusted dict can hold itself
         if isinstance(content, dict):
             content = next((content[key] for key in wrappers if isinstance(content.get(key), dict)), content)
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):

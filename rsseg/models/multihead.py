@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import get_world_size
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -52,7 +54,8 @@ class MultiHeadSegmentor(Segmentor):
         decode_head: Any mmseg head that ends in ``cls_seg``, without ``num_classes``; its dropout comes before the
             set's classifier, which is its ``make_classifier(classes)`` where it has one, else a 1x1 convolution.
         forward_per_dataset: In training, run the shared part once per set, as the release does: batch statistics are
-            then those of one set's samples, and it takes longer.  Every process needs samples of the same sets.
+            then those of one set's samples, and it takes longer.  Every process needs samples of every set: where the
+            batch of all processes has fewer of one, ``train_dataloader.sampler.per_process=True``.
         **kwargs: As for mmseg's ``EncoderDecoder`` (``backbone``, ``data_preprocessor``, ``test_cfg`` ...).
 
     Raises:
@@ -85,7 +88,7 @@ class MultiHeadSegmentor(Segmentor):
             data_samples: One for each image, with ``gt_sem_seg`` (1, H, W) and ``dataset_name``.
         """
         names = [self._head_of(sample.metainfo) for sample in data_samples]
-        rows = {name: [i for i, own in enumerate(names) if own == name] for name in self.heads}
+        rows = self._rows(names)
         order = [i for own in rows.values() for i in own]
         if order != sorted(order):
             inputs = inputs[order]
@@ -141,6 +144,21 @@ class MultiHeadSegmentor(Segmentor):
         if name not in self.heads:
             raise ConfigError(f"no head for dataset {name!r}; the model has heads for: {', '.join(self.heads)}")
         return name
+
+    def _rows(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """Positions in the batch of each set's samples.
+
+        Raises:
+            ConfigError: With ``forward_per_dataset`` a process has none of a set, whose pass the others would await.
+        """
+        rows = {name: [i for i, own in enumerate(names) if own == name] for name in self.heads}
+        missing = [name for name, own in rows.items() if not own]
+        if missing and self.forward_per_dataset and get_world_size() > 1:
+            raise ConfigError(
+                f"model.forward_per_dataset=True requires samples of every set on every process, but a batch has none "
+                f"of: {', '.join(missing)}; set train_dataloader.sampler.per_process=True, or enlarge the batch"
+            )
+        return rows
 
     def _resize(self, logits: torch.Tensor, size: Any) -> torch.Tensor:
         return resize(logits, size=tuple(size), mode="bilinear", align_corners=self.align_corners)

@@ -223,6 +223,17 @@ def test_models_statistics_and_sets_have_the_same_bands(every: Every, monkeypatc
     every([path for path in EXPERIMENTS if path.parent.name == "bigearthnet"], check)
 
 
+@pytest.mark.slow
+def test_proportional_batches_have_the_loaders_size(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        loader = _load(path, monkeypatch)["train_dataloader"]
+        if loader["sampler"]["type"].endswith("ProportionalSampler"):
+            assert "batch_size" not in loader["sampler"]
+            assert loader["batch_sampler"]["type"].endswith("ProportionalBatches")
+
+    every(EXPERIMENTS, check)
+
+
 @functools.cache
 def _parameters(model: str) -> int:
     """Number of parameters of a model, given its config as JSON; values are made only where building asks for one."""

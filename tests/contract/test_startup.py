@@ -13,7 +13,7 @@ HEAVY = ("torch", "mmengine", "mmcv", "mmseg", "mmpretrain", "matplotlib", "skle
 LIGHT_ROOMS = """
 metainfo structures io scenes datasets/detection datasets/labels datasets/openearthmap datasets/preparation
 """
-NEED_TORCH = {"rsseg.io.checkpoints"}
+NEED_TORCH = {"rsseg.io.archives", "rsseg.io.archive_values", "rsseg.io.checkpoints"}
 LIGHT = """
 rsseg rsseg.stack rsseg.errors rsseg.commands rsseg.datasets rsseg.datasets.deepglobe rsseg.datasets.checking.counts
 rsseg.datasets.bigearthnet rsseg.datasets.bigearthnet.archive rsseg.datasets.bigearthnet.lists

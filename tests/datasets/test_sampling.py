@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from bisect import bisect
 
 import pytest
+from mmengine.runner import Runner
+from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 from rsseg.datasets.sampling import ProportionalSampler, SeededIndex, allocate
 
@@ -47,41 +50,142 @@ class Sets(list):
     set_sizes = (6, 12)
 
 
+class Samrs(list):
+    """As many samples as SOTA, SIOR and FAST; none of them is there."""
+
+    set_sizes = (17480, 11725, 64147)
+
+
+def bound(dataset, batch_size, rank=0, world=1, accumulate=1, **options):
+    """A sampler as on one of several processes, with the batch size that a loader would give it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rsseg.datasets.sampling.get_dist_info", lambda: (rank, world))
+        sampler = ProportionalSampler(dataset, seed=options.pop("seed", 0), **options)
+    sampler.bind(batch_size, accumulate)
+    return sampler
+
+
 def take(sampler, count):
     return [(int(i), i.seed) for i in itertools.islice(sampler, count)]
 
 
+def batches(sampler, count):
+    """The first ``count`` batches, each as the numbers of its samples' sets, and all samples."""
+    stream, size = take(sampler, count * sampler.batch_size), sampler.batch_size
+    parts = [stream[i * size : (i + 1) * size] for i in range(count)]
+    ends = list(itertools.accumulate(sampler.sizes))
+    return [[sum(bisect(ends, i) == which for i, _ in part) for which in range(len(ends))] for part in parts], parts
+
+
 def test_every_batch_has_its_shares_and_every_epoch_each_sample_once():
-    sampler = ProportionalSampler(Sets(range(18)), batch_size=6, seed=0)
+    sampler = bound(Sets(range(18)), 6)
     assert sampler.counts == [2, 4]
     stream = [i for i, _ in take(sampler, 18)]
     for batch in (stream[:6], stream[6:12], stream[12:]):
         assert sum(i < 6 for i in batch) == 2
     assert sorted(stream) == list(range(18))
-    second = [i for i, _ in take(ProportionalSampler(Sets(range(18)), 6, seed=0), 36)][18:]
+    second = [i for i, _ in take(bound(Sets(range(18)), 6), 36)][18:]
     assert sorted(second) == list(range(18))
     assert second != stream
 
 
-def test_skipping_continues_the_same_stream():
-    whole = take(ProportionalSampler(Sets(range(18)), 6, seed=3), 60)
-    later = ProportionalSampler(Sets(range(18)), 6, seed=3)
-    later.skip(24)
-    assert take(later, 36) == whole[24:]
+def test_the_batch_of_eight_processes_is_the_papers():
+    ranks = [batches(bound(Samrs(), 12, rank, 8), 16)[0] for rank in range(8)]
+    for step in zip(*ranks, strict=True):
+        assert [sum(counts) for counts in zip(*step, strict=True)] == [18, 12, 66]
+        for counts in step:
+            assert sum(counts) == 12
+            assert all(low <= n <= low + 1 for n, low in zip(counts, (2, 1, 8), strict=True))  # 18 / 8 = 2.25 ...
+    for counts in ranks:  # what cannot be shared evenly goes round
+        for first in (counts[:8], counts[8:]):
+            assert [sum(column) for column in zip(*first, strict=True)] == [18, 12, 66]
 
 
-def test_processes_share_an_epoch_without_overlap(monkeypatch):
-    parts = []
+@pytest.mark.parametrize(
+    ("batch_size", "world", "accumulate"), [(12, 8, 1), (24, 4, 1), (32, 3, 1), (12, 1, 8), (12, 2, 4)]
+)
+def test_a_step_is_the_same_however_it_is_shared(batch_size, world, accumulate):
+    whole = [sorted(part) for part in batches(bound(Samrs(), 96), 4)[1]]
+    steps = [[] for _ in range(4)]
+    for rank in range(world):
+        for i, part in enumerate(batches(bound(Samrs(), batch_size, rank, world, accumulate), 4 * accumulate)[1]):
+            steps[i // accumulate] += part
+    assert [sorted(part) for part in steps] == whole
+
+
+def test_a_set_may_be_smaller_than_the_processes_are_many():
+    class Uneven(list):
+        set_sizes = (1, 99)
+
+    ranks = [batches(bound(Uneven(), 1, rank, 4), 8)[0] for rank in range(4)]
+    assert all(sum(counts[0] for counts in step) == 1 for step in zip(*ranks, strict=True))
+    assert [sum(counts[0] for counts in own) for own in ranks] == [2, 2, 2, 2]
+
+
+def test_each_process_by_itself_as_in_the_release():
     for rank in range(2):
-        monkeypatch.setattr("rsseg.datasets.sampling.get_dist_info", lambda rank=rank: (rank, 2))
-        parts.append(take(ProportionalSampler(Sets(range(18)), 3, seed=0, counts=[1, 2]), 9))
+        assert batches(bound(Samrs(), 12, rank, 2, per_process=True), 3)[0] == [[2, 2, 8]] * 3
+        assert batches(bound(Samrs(), 11, rank, 2, counts=[2, 1, 8]), 3)[0] == [[2, 1, 8]] * 3
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (3, 1), (2, 4)])
+def test_skipping_continues_the_same_stream(world, accumulate):
+    for rank in range(world):
+        whole = take(bound(Sets(range(18)), 6, rank, world, accumulate, seed=3), 60)
+        for batch in (1, 4, 7):
+            later = bound(Sets(range(18)), 6, rank, world, accumulate, seed=3)
+            later.skip(6 * batch)
+            assert take(later, 60 - 6 * batch) == whole[6 * batch :]
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_processes_share_an_epoch_without_overlap(accumulate):
+    parts = [take(bound(Sets(range(18)), 3, rank, 2, accumulate), 9) for rank in range(2)]
     assert sorted(i for part in parts for i, _ in part) == list(range(18))
     assert len({seed for part in parts for _, seed in part}) == 18
 
 
 def test_counts_must_fit():
     with pytest.raises(ValueError, match=r"add up to 4"):
-        ProportionalSampler(Sets(range(18)), 4, seed=0, counts=[1, 2])
+        bound(Sets(range(18)), 4, counts=[1, 2])
+
+
+def load(size, batch_sampler="ProportionalBatches", **sampler):
+    """What mmengine's runner makes of a loader's config, whoever starts it."""
+    config = dict(
+        batch_size=size,
+        num_workers=0,
+        dataset=Sets(range(18)),
+        sampler={"type": "ProportionalSampler", **sampler},
+    )
+    return Runner.build_dataloader({**config, "batch_sampler": batch_sampler and dict(type=batch_sampler)}, seed=0)
+
+
+@pytest.mark.usefixtures("mmseg_scope")
+def test_every_runner_gives_the_batch_size_of_the_loader():
+    for size in (3, 6, 12):
+        loader = load(size)
+        assert loader.batch_sampler.sampler.counts == allocate([6, 12], size)
+        assert next(iter(loader.batch_sampler)) == [i for i, _ in take(bound(Sets(range(18)), size), size)]
+    resumed, straight = _InfiniteDataloaderIterator(load(6)), iter(load(6).batch_sampler)
+    resumed.skip_iter(4)  # as the fork's runner does
+    assert next(resumed) == list(itertools.islice(straight, 5))[4]
+
+
+@pytest.mark.usefixtures("mmseg_scope")
+def test_another_batch_size_is_never_silent():
+    with pytest.raises(ValueError, match=r"sampler\.batch_size is 8, but train_dataloader\.batch_size is 12"):
+        load(12, batch_size=8)
+    assert load(12, batch_size=12).batch_sampler.batch_size == 12
+    for options in ({}, {"batch_size": 12}):
+        with pytest.raises(ValueError, match=r"batch_sampler=dict\(type='ProportionalBatches'\)"):
+            next(iter(load(12, None, **options)))
+
+
+@pytest.mark.usefixtures("mmseg_scope")
+def test_another_sampler_keeps_its_batches():
+    loader = load(4, type="DefaultSampler", shuffle=False)
+    assert list(loader.batch_sampler)[-1] == [16, 17]
 
 
 def test_seeded_index_survives_pickling():

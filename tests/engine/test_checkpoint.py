@@ -11,7 +11,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from rsseg.engine.checkpoint import load_file, load_from_http, load_pretrained
+from rsseg.engine.checkpoint import load_file, load_pretrained
 
 
 class Payload:
@@ -72,13 +72,6 @@ def test_damaged_and_missing_files_are_named(tmp_path):
         load_file(tmp_path / "cut.pth")
     with pytest.raises(FileNotFoundError, match=r"gone\.pth: no such checkpoint"):
         load_file(tmp_path / "gone.pth")
-
-
-def test_downloads_are_read_like_files(tmp_path, monkeypatch):
-    torch.save({"w": torch.ones(1)}, tmp_path / "remote.pth")
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    for _ in range(2):  # the second comes from the cache
-        assert load_from_http((tmp_path / "remote.pth").as_uri())["w"] == 1
 
 
 def net(classes):

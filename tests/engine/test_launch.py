@@ -12,10 +12,17 @@ from rsseg.engine import AutocastOptimWrapper
 from rsseg.engine.launch import apply_arguments, prepare_config, start_processes, use_tta
 
 
-def test_the_sampler_follows_the_loaders_batch_size():
-    cfg = Config(dict(train_dataloader=dict(batch_size=5, sampler=dict(type="ProportionalSampler", batch_size=8))))
+def test_every_run_has_the_checks_once():
+    cfg = Config(dict(default_hooks=dict(a=dict(type="mmseg.KeepPixels")), custom_hooks=[dict(type="CheckScores")]))
     prepare_config(cfg)
-    assert cfg.train_dataloader.sampler.batch_size == 5
+    added = [hook.type for hook in cfg.custom_hooks]
+    assert added == [
+        "CheckScores",
+        "mmseg.AllocateSteps",
+        "mmseg.CheckClasses",
+        "mmseg.KeepProcesses",
+        "mmseg.NameOutputs",
+    ]
 
 
 def test_no_workers_means_none_to_keep():

@@ -100,6 +100,14 @@ def test_every_parameter_gets_a_gradient_even_without_samples(apart):
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
+def test_a_pass_for_each_set_needs_every_set_on_every_process(monkeypatch):
+    monkeypatch.setattr("rsseg.models.multihead.get_world_size", lambda: 2)
+    samples = [sample(name, torch.zeros(32, 32)) for name in "aab"]
+    with pytest.raises(ValueError, match=r"has none of: ship; set train_dataloader\.sampler\.per_process=True"):
+        build(forward_per_dataset=True).loss(torch.randn(3, 3, 32, 32), samples)
+    build().loss(torch.randn(3, 3, 32, 32), samples)
+
+
 def test_predictions_go_through_the_samples_own_head():
     model = build().eval()
     inputs = torch.randn(3, 3, 32, 32)

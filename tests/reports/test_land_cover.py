@@ -209,7 +209,7 @@ model = dict(
     test_cfg=dict(mode="whole"),
 )
 set = dict(data_root="{root}", pipeline={{{{_base_.train_pipeline_128}}}})
-train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, sampler=dict(batch_size=2), dataset=set)
+train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=set)
 val_dataloader, val_cfg, val_evaluator = None, None, None
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.1))
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=2)

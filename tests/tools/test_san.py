@@ -22,7 +22,6 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=0,
     persistent_workers=False,
-    sampler=dict(batch_size=2),
     dataset=dict(data_root="{data}/landdiscover"),
 )
 train_cfg = dict(max_iters=2)

@@ -111,7 +111,8 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type="ProportionalSampler", batch_size=8),
+    sampler=dict(type="ProportionalSampler"),
+    batch_sampler=dict(type="ProportionalBatches"),  # gives it the batch size
 )
 val_dataloader = dict(
     batch_size=1,

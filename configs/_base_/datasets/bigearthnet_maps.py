@@ -10,7 +10,8 @@ common = dict(type="BigEarthNetMaps", table="bigearthnet19", data_root="data/big
 loader = dict(num_workers=4, persistent_workers=True)
 train_dataloader = dict(
     dataset=dict(split="train", pipeline=train_pipeline, **common),
-    sampler=dict(type="ProportionalSampler", batch_size=64),
+    sampler=dict(type="ProportionalSampler"),
+    batch_sampler=dict(type="ProportionalBatches"),
     **loader,
     batch_size=64,
 )

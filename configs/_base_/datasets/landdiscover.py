@@ -4,7 +4,6 @@ _base_ = ["./_segmentation.py"]
 
 train_dataloader = dict(
     batch_size=4,
-    sampler=dict(batch_size=4),
     dataset=dict(
         type="PairsDataset",
         table="landdiscover",

@@ -2,8 +2,4 @@
 
 _base_ = ["./landdiscover.py"]
 
-train_dataloader = dict(
-    batch_size=8,
-    sampler=dict(batch_size=8),
-    dataset=dict(pipeline={{_base_.jitter_pipeline_640}}),
-)
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline={{_base_.jitter_pipeline_640}}))

@@ -9,7 +9,8 @@ train_dataloader = dict(
     batch_size=512,
     num_workers=8,
     persistent_workers=True,
-    sampler=dict(type="mmseg.ProportionalSampler", batch_size=512),
+    sampler=dict(type="mmseg.ProportionalSampler"),
+    batch_sampler=dict(type="mmseg.ProportionalBatches"),
     collate_fn=dict(type="default_collate"),
     dataset=dict(type="CropDataset", crop=384, repeat_grey=True, stride=300, pipeline=train_pipeline),
 )

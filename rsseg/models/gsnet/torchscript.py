@@ -1,54 +1,73 @@
 """Tensors of a TorchScript archive, read without running or even compiling the program in it.
 
-``torch.load(weights_only=True)`` refuses such archives, and ``torch.jit.load`` runs what they ask for.  So torch's
-restricted unpickler is given a copy with the attributes alone, without the program.
+``torch.load(weights_only=True)`` refuses such archives, and ``torch.jit.load`` runs what they ask for.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
-import zipfile
-import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rsseg.errors import DataError
+from rsseg.io.archive_values import CHECKPOINT
+from rsseg.io.archives import DAMAGE, archive_names, is_program, read_archive
+from rsseg.io.pickle_reader import Maker, Node
 
 __all__ = ["is_torchscript", "read_torchscript"]
 
-# What zipfile, pickle and torch say of archives that were cut or changed.
-_DAMAGED = (
-    pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, LookupError, ArithmeticError, RuntimeError, TypeError,
-    ValueError, AttributeError, EOFError, MemoryError,
-)  # fmt: skip
-_ATTRIBUTES = ("data.pkl", "version", "byteorder", ".format_version", ".storage_alignment")
-_PROGRAM, _TENSORS = "code/", "data/"
 _CLASSES, _VALUES = "__torch__.", "torch.jit._pickle."
 
 
-class _Module:
+class _Attributes(dict[str, Any]):
+    """What a module of the program has, by name."""
+
+
+class _Module(Node):
     """Stands for every class of the program; keeps what the archive says of the object."""
 
-    state: Any = None
+    def __init__(self, *_: object) -> None:
+        self.state: Any = None
 
-    def __setstate__(self, state: Any) -> None:
+    def build(self, state: Any) -> None:
+        """Take the attributes."""
         self.state = state
 
+    def finish(self, finish: Callable[[Any], Any]) -> Any:
+        """The attributes; none where the object is no module."""
+        state = finish(self.state)
+        return _Attributes(state) if isinstance(state, dict) else _Attributes()
 
-def _first(value: Any, *_: Any) -> Any:
+
+def _first(value: Any = None, *_: Any) -> Any:
     """Stands for the functions that give a list its type."""
     return value
 
 
+class _Names(Mapping[str, "Maker | None"]):
+    """Makers of what an archive may hold: as in checkpoints, and every class of its program."""
+
+    def __getitem__(self, name: str) -> Maker | None:
+        if name.startswith(_CLASSES):
+            return _Module
+        return _first if name.startswith(_VALUES) else CHECKPOINT[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(CHECKPOINT)
+
+    def __len__(self) -> int:
+        return len(CHECKPOINT)
+
+
 def is_torchscript(path: Path) -> bool:
     """Whether a file is an archive of ``torch.jit.save``."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.partition("/")[2].startswith(_PROGRAM) for name in archive.namelist())
+    with path.open("rb") as file:
+        try:
+            return is_program(archive_names(file))
+        except DAMAGE:
+            return False
 
 
 def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
@@ -61,8 +80,9 @@ def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
         DataError: The archive is damaged, or has attributes other than tensors, plain values and modules.
     """
     try:
-        root = _load(_without_program(path))
-    except _DAMAGED as error:
+        with path.open("rb") as file:
+            root = read_archive(file, names=_Names(), program=True)
+    except DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"{path}: this TorchScript archive cannot be read ({reason})") from error
     out: dict[str, torch.Tensor] = {}
@@ -70,32 +90,8 @@ def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
     return out
 
 
-def _without_program(path: Path) -> io.BytesIO:
-    """A copy of the archive that torch takes for a checkpoint."""
-    copy = io.BytesIO()
-    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as out:
-        for name in archive.namelist():
-            rest = name.partition("/")[2]
-            if rest in _ATTRIBUTES or rest.startswith(_TENSORS):
-                out.writestr(name, archive.read(name))
-    copy.seek(0)
-    return copy
-
-
-def _load(archive: io.BytesIO) -> Any:
-    names = torch.serialization.get_unsafe_globals_in_checkpoint(archive)
-    for name in names:
-        if not name.startswith((_CLASSES, _VALUES)):
-            raise pickle.UnpicklingError(f"{name} is not allowed")
-    stand_ins: list[Any] = [(_Module if name.startswith(_CLASSES) else _first, name) for name in names]
-    archive.seek(0)
-    with torch.serialization.safe_globals(stand_ins):
-        return torch.load(archive, map_location="cpu", weights_only=True)
-
-
 def _collect(module: Any, prefix: str, out: dict[str, torch.Tensor]) -> None:
-    state = module.state if isinstance(module, _Module) and isinstance(module.state, dict) else {}
-    for name, value in state.items():
+    for name, value in (module if isinstance(module, _Attributes) else {}).items():
         if isinstance(value, torch.Tensor):
             out[prefix + name] = value.detach()
         else:

@@ -41,12 +41,12 @@ class MultiHeadMask2Former(MultiHeadSegmentor):
             inputs: (N, 3, H, W) normalised images.
             data_samples: One for each image, with ``gt_sem_seg`` (1, H, W) and ``dataset_name``.
         """
-        names = [self._head_of(sample.metainfo) for sample in data_samples]
+        rows_of = self._rows([self._head_of(sample.metainfo) for sample in data_samples])
         decode = self.decode_head
         layers: Any = None if self.forward_per_dataset else self._shared(inputs)
         out: dict[str, torch.Tensor] = {}
         for name, head in self.heads.items():
-            rows = [i for i, own in enumerate(names) if own == name]
+            rows = rows_of[name]
             targets = decode.targets([data_samples[i] for i in rows])
             count = mean_count(targets)  # also where there are none: all processes take part
             if not rows:  # keep every parameter in the graph: DDP expects a gradient for each

@@ -97,7 +97,7 @@ def test_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protoco
         (b"\x80\x02Pabc\n.", "PERSID"),
         (b"\x80\x04]r" + struct.pack("<I", 2**31) + b".", "remembered"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"abc.", "not a readable pickle"),
-        (b"\x80\x03cnumpy\ndtype\n.", "holds a type"),
+        (b"\x80\x03cnumpy\ndtype\n.", "numpy.dtype"),
         (b"\x80\x03cnumpy\ndtype\n}b.", "not a readable"),
         (b"\x80\x03cnumpy.core.multiarray\n_reconstruct\n)R.", "without content"),
         (pickle.dumps([np.array([{}], object)]), "plain numbers"),

@@ -298,7 +298,7 @@ def test_an_archive_runs_nothing(tmp_path):
         archive.writestr("clip/code/__torch__.py", "")
         archive.writestr("clip/version", "3\n")
         archive.writestr("clip/data.pkl", pickle.dumps(_Touch(mark), protocol=2))
-    with pytest.raises(ValueError, match=r"clip.pt: this TorchScript archive cannot be read .*open is not allowed"):
+    with pytest.raises(ValueError, match=r"clip.pt: this TorchScript archive cannot be read .*asks for io.open"):
         loaded(str(path))
     assert not mark.exists()
     for content in (b"", b"\x80\x02X\x02\x00\x00\x00\xff\xff.", b"\x80\x02K\x01K\x02a."):
@@ -318,7 +318,7 @@ def test_an_archive_runs_nothing(tmp_path):
         loaded(str(path))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("clip/data/0", b"123")
-    with pytest.raises(ValueError, match=r"cannot be read .*3 bytes.* does not match expected size .12 bytes"):
+    with pytest.raises(ValueError, match=r"cannot be read .*claims 12 bytes of numbers, but holds 3"):
         loaded(str(path))
 
 

@@ -130,13 +130,13 @@ def test_a_resumed_run_repeats_an_uninterrupted_one(build, toy_config, converted
     config = Config.fromfile(repo / "configs/_base_/default_runtime.py")
     schedule = Config.fromfile(repo / "configs/_base_/schedules/gsnet_30k.py")
     pipeline = [dict(type="LoadImage"), dict(type="LoadLabels"), dict(type="PackSegInputs")]
-    sampler = dict(type="ProportionalSampler", batch_size=2)
+    sampler = dict(sampler=dict(type="ProportionalSampler"), batch_sampler=dict(type="ProportionalBatches"))
     train = dict(type="ConvertedDataset", table="sota", data_root=str(tmp_path / "set"), pipeline=pipeline)
     for name in ("val_cfg", "val_evaluator", "test_cfg", "test_evaluator"):
         config[name] = None
     config.model = {**toy_config, "vocabulary": "sota", "data_preprocessor": dict(size_divisor=1)}
     config.model["data_preprocessor"]["type"] = "AnySizePreprocessor"
-    config.train_dataloader = dict(batch_size=2, num_workers=0, sampler=sampler, dataset=train)
+    config.train_dataloader = dict(batch_size=2, num_workers=0, dataset=train, **sampler)
     config.merge_from_dict({**schedule.to_dict(), "env_cfg.dist_cfg.backend": "gloo"})
     config.default_hooks.checkpoint.interval = 2
     weights = {}

@@ -93,7 +93,8 @@ def test_published_weights_start_fine_tuning(repo, name, tmp_path):
         tuned = MODELS.build(ours)
         fresh = {key: value.clone() for key, value in tuned.state_dict().items() if "conv_seg" in key}
         hook = LoadPretrained(str(tmp_path / file), new=["decode_head.conv_seg"], unused=["heads"])
-        hook.before_train(SimpleNamespace(iter=0, model=tuned))
+        data = SimpleNamespace(dataset=SimpleNamespace(metainfo={}))
+        hook.before_train(SimpleNamespace(iter=0, model=tuned, train_dataloader=data))
         assert len(fresh) == 2 and same(tuned, fresh, fresh)
         assert same(tuned, state, [key for key in tuned.state_dict() if key not in fresh])
         if file == "iter_80000.pth":

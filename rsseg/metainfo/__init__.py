@@ -1,6 +1,6 @@
 """Class tables: one JSON per label set, a row per class, so name, id and colour cannot drift apart."""
 
-from rsseg.metainfo.heads import class_names, explain_difference, head_errors, trained_names
+from rsseg.metainfo.heads import class_names, explain_difference, head_errors, head_settings, trained_names
 from rsseg.metainfo.matching import ClassMatch, match_classes
 from rsseg.metainfo.merging import merged_ids, unmatched_ids
 from rsseg.metainfo.table import BACKGROUND, IGNORE, ClassTable, base_table, list_metainfo, load_metainfo, table_path
@@ -14,6 +14,7 @@ __all__ = [
     "class_names",
     "explain_difference",
     "head_errors",
+    "head_settings",
     "list_metainfo",
     "load_metainfo",
     "match_classes",

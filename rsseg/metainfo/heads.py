@@ -7,7 +7,7 @@ from typing import Any
 
 from rsseg.metainfo.table import load_metainfo, name_key
 
-__all__ = ["class_names", "explain_difference", "head_errors", "trained_names"]
+__all__ = ["class_names", "explain_difference", "head_errors", "head_settings", "trained_names"]
 
 _BOUNDARIES = ("STDCHead",)
 """Heads of mmseg that do not predict the classes of the data."""
@@ -57,7 +57,7 @@ def _heads(node: Any, where: str, inside: bool = False) -> Iterator[tuple[str, i
             yield from _heads(value, f"{where}.{i}", inside)
 
 
-def _expected(model: Mapping[str, Any], name: str) -> list[tuple[str, int | None]]:
+def head_settings(model: Mapping[str, Any], name: str) -> list[tuple[str, int | None]]:
     """Settings of a model's config that say how many classes a label set has."""
     if model.get("heads"):
         return [(f"model.heads.{name}", model["heads"].get(name))]
@@ -79,7 +79,7 @@ def head_errors(model: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) 
     out = []
     for name, names in classes.items():
         needed = f"{len(names)} classes ({', '.join(names[:4])}{' ...' if len(names) > 4 else ''})"
-        for setting, count in _expected(model, name):
+        for setting, count in head_settings(model, name):
             if count is None:
                 out.append(f"dataset {name!r} has no head; add {setting}={len(names)}")
             elif count != len(names):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.datasets.checking.background import propose_background, unlabelled_share
 from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
 from rsseg.datasets.checking.pixels import (
     ImageCheck,
@@ -300,6 +301,10 @@ def _check_settings(config: Mapping[str, Any], out: Check) -> None:
             text = f"{part.name}: bands have mean {own[0]} and std {own[1]}; the config says {list(mean)}, {list(std)}"
             out.notes.setdefault("data_preprocessor is far from the images", []).append(text)
             out.proposals.setdefault(part.name, propose(seen, len(mean)))
+        share = unlabelled_share(tally.counts, part)
+        if share is not None and part.split == "train":
+            text = f"{100 * share:.0f} % of the pixels are unlabelled: the model will never see background"
+            out.notes[f"train: {part.name}: {text}; lines to add"] = propose_background(part, model)
 
 
 def guess_shift(counts: NDArray[np.int64], meaning: NDArray[np.int16], classes: int) -> str | None:

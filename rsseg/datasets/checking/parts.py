@@ -44,6 +44,7 @@ class Part:
         load_label: That which loads labels; None where the split is read without.
         spec: What the pipeline's ``LoadImage`` declares; None where images are loaded otherwise.
         failure: Why the dataset cannot be opened; the rest is then empty.
+        table: Class table; None where the dataset has none.
     """
 
     split: str
@@ -58,6 +59,7 @@ class Part:
     load_label: Transform | None = None
     spec: PixelSpec | None = None
     failure: str | None = None
+    table: str | None = None
 
 
 def open_parts(config: Mapping[str, Any]) -> list[Part]:
@@ -138,6 +140,7 @@ def _open(split: str, leaf: dict[str, Any]) -> Part:
         read_labels if ours else partial(_read_as_mmseg, backend=(loader or {}).get("imdecode_backend", "pillow")),
         rows,
         *build_loaders(pipeline),
+        table=dataset.table if ours else None,
     )
 
 

@@ -112,6 +112,30 @@ def test_every_problem_names_its_files(tmp_path: Path) -> None:
     assert text.endswith("7 problem(s)")
 
 
+def test_a_set_without_background_is_said_to_be_one(tmp_path: Path, converted_set: Any) -> None:
+    """96 % of the pixels carry no class; with one for them all is said to be well, and counted."""
+    for i in range(2):
+        image(tmp_path / "tiles" / "images" / f"{i}.png", i, (10, 10))
+        values = np.full((10, 10), 255)
+        values[:2, :2] = i
+        label(tmp_path / "tiles" / "gray" / f"{i}.png", values)
+    rows = "".join(f"{i},images/{i}.png,0,0,10,10,train\n" for i in range(2))
+    (tmp_path / "tiles" / "tiles.csv").write_text(f"tile,source,x,y,width,height,split\n{rows}")
+    dataset: dict[str, Any] = dict(type="ConvertedDataset", table="sota", data_root=str(tmp_path / "tiles"))
+    config = {"train_dataloader": dict(dataset={**dataset, "pipeline": LOAD}), "model": dict(heads=dict(sota=18))}
+    key = "train: sota: 96 % of the pixels are unlabelled: the model will never see background; lines to add"
+    lines = ['in its dataset (train, val and test): table="sota+background"', "model.heads.sota = 19"]
+    check = check_config(config, 1)
+    assert check.notes[key] == lines and not check.problems
+    assert f"note: {key} (2)\n    {lines[0]}\n    {lines[1]}" in describe(check)
+    config["train_dataloader"]["dataset"]["table"] = "sota+background"
+    assert "model.heads.sota is 18, but dataset 'sota' has 19 classes" in str(check_config(config, 1).problems)
+    config["model"] = dict(heads=dict(sota=19))
+    check = check_config(config, 1)
+    assert not check.problems and key not in check.notes
+    assert check.tallies[0].pixels.tolist() == [4, 4, *[0] * 16, 192]
+
+
 def test_labels_that_lie_elsewhere_are_named(tmp_path: Path) -> None:
     """Both say where they lie; half a pixel is what programs differ by, and another CRS may be the same place."""
     folders = [tmp_path / kind / "train" for kind in ("img_dir", "ann_dir")]

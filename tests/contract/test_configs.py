@@ -21,7 +21,7 @@ from mmengine.registry import Registry, init_default_scope
 
 from rsseg.conversion.settings import Settings
 from rsseg.datasets.bigearthnet.corine import load_label_set
-from rsseg.metainfo import load_metainfo
+from rsseg.metainfo import base_table, load_metainfo
 
 Every = Callable[..., None]
 REPO = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def _class_counts(dataset: dict[str, Any]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for _, node in _walk(dataset):
         if "table" in node:
-            counts[node.get("name") or Path(node["table"]).stem] = load_metainfo(node["table"]).num_classes
+            counts[node.get("name") or Path(base_table(node["table"])).stem] = load_metainfo(node["table"]).num_classes
         elif node.get("type") == "BigEarthNet":
             counts["BigEarthNet"] = len(load_label_set(node.get("labels", "level3")).classes)
         elif str(node.get("type", "")).endswith("Dataset") and not {"datasets", "dataset"} & set(node):

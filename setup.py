@@ -74,7 +74,7 @@ setup(
     license="Apache-2.0",
     keywords="remote sensing, semantic segmentation, mmsegmentation, segment anything, land cover",
     packages=find_packages(include=["rsseg", "rsseg.*"]),
-    package_data={"rsseg": ["**/*.json", "**/*.csv", "**/*.css", "**/*.js", "**/*.html"]},
+    package_data={"rsseg": ["py.typed", "**/*.json", "**/*.csv", "**/*.css", "**/*.js", "**/*.html"]},
     include_package_data=False,
     python_requires=">=3.10",
     install_requires=requirements("runtime"),

@@ -12,6 +12,7 @@ from rsseg.stack import lazy_package
 __version__ = "0.1.0"
 
 _NAMES = {
+    "api": ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"],
     "errors": ["AnnotationError", "ConfigError", "DataError", "JobError", "MissingPackageError", "UserError"],
     "metainfo": ["ClassTable", "list_metainfo", "load_metainfo"],
     "io.configs": ["read_config"],
@@ -25,7 +26,7 @@ _NAMES = {
     "conversion": ["convert_labels", "load_conversion_config"],
     "conversion.exports": ["export_labels"],
     "conversion.tiling": ["cut_images"],
-    "mapping": ["MapOptions", "SegmentorScorer", "load_model", "map_raster"],
+    "mapping": ["MapOptions", "SegmentorScorer"],
     "reports.bigearthnet.report": ["report_archive"],
     "reports.labels.report": ["report_labels"],
     "reports.land_cover.report": ["report_sets"],

@@ -31,7 +31,7 @@ from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.metainfo.heads import head_errors
 from rsseg.models.gsnet.text import TEMPLATE
 
-__all__ = ["run"]
+__all__ = ["Setting", "prepare", "run"]
 
 _log = logging.getLogger("rsseg")
 _MANY = 2048  # pixels: larger windows come one by one
@@ -105,8 +105,17 @@ class Setting(NamedTuple):
     kept: dict[str, Any]
 
 
-def _setting(args: argparse.Namespace) -> Setting:
-    """Read the config and the model."""
+def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, Any]]] = load_model) -> Setting:
+    """Read the config and the model.
+
+    Args:
+        args: As :func:`rsseg.mapping.options.add_options` has them.
+        load: What loads the model; a caller that maps again and again gives one that remembers it.
+
+    Raises:
+        UserError: Arguments, config and checkpoint do not go together.
+        FileNotFoundError: A file is missing.
+    """
     config = read_config(args.config, args.cfg_options)
     asked = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
     if asked is not None and (args.classes or args.head):
@@ -119,7 +128,7 @@ def _setting(args: argparse.Namespace) -> Setting:
     views = views_of(config) if args.tta else ((),)
     classes = {args.head or "": table.classes} if asked is None else None
     class_options = ClassOptions.of(args)
-    model, meta = load_model(config, args.checkpoint, device, args.trust, classes, class_options)
+    model, meta = load(config, args.checkpoint, device, args.trust, classes, class_options)
     spec = pixel_spec(PixelSpec(args.bands, args.range), config, model, meta, args.checkpoint)
     predictor = SegmentorScorer(model, table.num_classes, args.head, views, args.bf16, args.checkpoint)
     window = window_of(config) if asked is None else mapping_window(model, asked.mode)
@@ -152,6 +161,7 @@ def run(
     args: argparse.Namespace,
     jobs: Sequence[tuple[str, Path]] | None = None,
     finished: Callable[[str, Path], None] = lambda source, target: None,
+    load: Callable[..., tuple[Any, dict[str, Any]]] = load_model,
 ) -> None:
     """Load the model and map every source.
 
@@ -159,6 +169,7 @@ def run(
         args: As :func:`add_arguments` has them; without ``source`` and ``target`` where there are jobs.
         jobs: Sources and their maps; None for those that the arguments name.
         finished: Called with source and map once that is there.
+        load: As for :func:`prepare`.
 
     Raises:
         UserError: Arguments, config and checkpoint do not go together.
@@ -170,7 +181,7 @@ def run(
             "several rasters cannot have one --reference, and their --vectors must be a suffix only "
             f"({', '.join(FORMATS)})"
         )
-    setting = _setting(args)
+    setting = prepare(args, load)
     failed = []
     for source, target in jobs:
         try:

@@ -1,0 +1,257 @@
+"""The Python interface for scripts and notebooks: the commands as functions, with arrays or paths in and out.
+
+    model = rsseg.load_model("config.py", "iter_80000.pth")
+    labels = model.predict(image)                       # array (H, W, bands) in, class ids (H, W) out
+    model.map("scene.tif", "map.tif", vectors="gpkg")   # a raster of any size, as the command ``rsseg map``
+
+All names here are those of the package, too: ``rsseg.load_model``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsseg.errors import ConfigError, DataError
+from rsseg.metainfo import ClassTable, load_metainfo
+
+__all__ = ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"]
+
+PathLike = str | Path
+_LOADING = ("head", "classes", "vocabulary", "template", "device", "bf16", "tta", "trust", "class_map", "trust_classes",
+            "cfg_options")  # fmt: skip
+
+
+class Model:
+    """A trained model, loaded once; see :func:`load_model`.
+
+    Attributes:
+        table: Class table of what it predicts.
+    """
+
+    def __init__(self, config: PathLike, checkpoint: PathLike, **options: Any) -> None:
+        from rsseg.stack import require_stack
+
+        require_stack()
+        from rsseg.mapping.command import prepare
+        from rsseg.mapping.model import load_model as load
+
+        self._base = _arguments({"config": str(config), "checkpoint": str(checkpoint), **options})
+        found: list[Any] = []
+
+        def once(*args: Any, **kwargs: Any) -> Any:
+            if not found:
+                found.append(load(*args, **kwargs))
+            return found[0]
+
+        self._once = once
+        self.table: ClassTable = prepare(self._base, once).table
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the ids that :meth:`predict` gives."""
+        return self.table.classes
+
+    def map(self, source: PathLike, target: PathLike, **options: Any) -> Path:
+        """Map a raster of any size, as ``rsseg map SRC DST`` does; a call that was interrupted goes on.
+
+        Args:
+            source: A raster that GDAL reads.
+            target: The map, a ``.tif``; or a ``.png`` for a picture without georeference.
+            **options: Those of ``rsseg map``, with ``_`` for ``-``: ``bands=(3, 2, 1)``, ``range=(0, 3000)``,
+                ``gsd=0.5``, ``probabilities="top"``, ``vectors="gpkg"``, ``overwrite=True`` ...
+
+        Returns:
+            ``target``.
+
+        Raises:
+            ConfigError: There is no such option, or it does not fit the model.
+            UserError: The source cannot be mapped, or the target was made with other settings.
+            OSError: A file cannot be read or written.
+        """
+        from rsseg.mapping.command import run
+
+        if fixed := [name for name in options if name in _LOADING]:
+            raise ConfigError(f"{fixed[0]!r} belongs to the model; give it to rsseg.load_model")
+        run(_arguments({**vars(self._base), **options}), [(str(source), Path(target))], load=self._once)
+        return Path(target)
+
+    def predict(self, image: PathLike | NDArray[Any], **options: Any) -> NDArray[np.uint8]:
+        """Class ids of an image that fits into memory.
+
+        Args:
+            image: A file; or an array (H, W) or (H, W, bands) with the bands in the order of the model's training
+                files: RGB for uint8 images.
+            **options: As for :meth:`map`.
+
+        Returns:
+            (H, W) uint8, indices into :attr:`classes`; 255 where there is no class.
+
+        Raises:
+            DataError: The array has another shape, or a type that no raster has.
+            UserError: As for :meth:`map`.
+        """
+        from rsseg.io.labels import read_labels
+
+        with tempfile.TemporaryDirectory() as folder:
+            source = image if isinstance(image, (str, Path)) else _write_array(Path(folder) / "image.tif", image)
+            return read_labels(self.map(source, Path(folder) / "map.tif", **options))
+
+
+def load_model(
+    config: PathLike,
+    checkpoint: PathLike,
+    *,
+    head: str | None = None,
+    classes: str | None = None,
+    vocabulary: str | None = None,
+    device: str | None = None,
+    tta: bool = False,
+    bf16: bool = False,
+    trust: bool = False,
+    cfg_options: dict[str, Any] | None = None,
+) -> Model:
+    """Load a trained model for maps and arrays.
+
+    Args:
+        config: Its config file; ``rsseg::samrs/upernet_swin_sep.py`` names one of the package.
+        checkpoint: Its weights.
+        head: Label set, for models with several heads.
+        classes: Class table (a name or a ``.json``), if the config does not name one.
+        vocabulary: Classes of an open-vocabulary model: ``"runway, solar panel"``, a class table or a ``.txt`` file.
+        device: ``cpu``, ``cuda``, ``cuda:1`` ...; None takes a GPU where there is one.
+        tta: Average over the flips of the config's ``tta_pipeline``.
+        bf16: Run in bfloat16.
+        trust: Allow the checkpoint to run code while it loads.
+        cfg_options: Settings of the config to override, by their full names.
+
+    Raises:
+        ConfigError: Arguments, config and checkpoint do not go together.
+        DataError: The checkpoint is damaged, or holds more than tensors and plain values.
+        FileNotFoundError: A file is missing.
+    """
+    return Model(
+        config, checkpoint, head=head, classes=classes, vocabulary=vocabulary, device=device, tta=tta, bf16=bf16,
+        trust=trust, cfg_options=cfg_options,
+    )  # fmt: skip
+
+
+def map_raster(source: PathLike, target: PathLike, model: Model, **options: Any) -> Path:
+    """Map a raster of any size with a loaded model; see :meth:`Model.map`."""
+    return model.map(source, target, **options)
+
+
+def segment(
+    image: PathLike | NDArray[Any],
+    vocabulary: str,
+    config: PathLike,
+    checkpoint: PathLike,
+    **options: Any,
+) -> NDArray[np.uint8]:
+    """Segment one image by classes in your own words, with an open-vocabulary model.
+
+    To segment several images, load the model once: ``load_model(..., vocabulary=WORDS)`` and :meth:`Model.predict`.
+
+    Args:
+        image: A file or an array, as for :meth:`Model.predict`.
+        vocabulary: Classes, separated by commas.
+        config: Config of the model.
+        checkpoint: Its weights.
+        **options: As for :func:`load_model`.
+
+    Returns:
+        (H, W) uint8: indices of the words; 255 where none was found.
+
+    Raises:
+        UserError: As for :func:`load_model` and :meth:`Model.predict`.
+    """
+    return load_model(config, checkpoint, vocabulary=vocabulary, **options).predict(image)
+
+
+def check_dataset(config: PathLike, cfg_options: dict[str, Any] | None = None, workers: int = 1) -> Any:
+    """Read every image and label of a config once, as ``rsseg check`` does.
+
+    Args:
+        config: Its file.
+        cfg_options: Settings to override, by their full names.
+        workers: Threads.
+
+    Returns:
+        :class:`rsseg.datasets.checking.check.Check`; what would stop or spoil a training is in its ``problems``.
+
+    Raises:
+        ConfigError: The config has no data to check.
+    """
+    from rsseg.stack import require_stack
+
+    require_stack()
+    from mmengine.registry import init_default_scope
+
+    from rsseg.datasets.checking.check import check_config
+    from rsseg.io.configs import read_config
+
+    cfg = read_config(config, cfg_options)
+    init_default_scope(cfg.get("default_scope") or "mmseg")
+    return check_config(cfg, workers)
+
+
+def read_labels(
+    format: str, images: PathLike, annotations: PathLike, classes: str | ClassTable, on_error: str = "raise"
+) -> Iterator[tuple[Path, Any]]:
+    """Detection labels of a folder of images, image by image.
+
+    Args:
+        format: ``dota``, ``dior``, ``fair1m``, ``hrsc`` or ``coco``.
+        images: Folder of images.
+        annotations: Folder of label files, or COCO's JSON file.
+        classes: Class table of the labels: a name, the path of a ``.json`` or a table.
+        on_error: ``"raise"`` stops at the first problem, ``"skip"`` leaves out what it concerns and lists it in
+            ``problems`` of the :class:`~rsseg.datasets.detection.Detections`.
+
+    Yields:
+        The image file and its :class:`~rsseg.datasets.detection.Detections`.
+
+    Raises:
+        AnnotationError: A label is unusable and ``on_error`` is ``"raise"``.
+        FileNotFoundError: A folder does not exist.
+    """
+    from rsseg.datasets.detection import open_source
+
+    table = load_metainfo(classes) if isinstance(classes, str) else classes
+    source = open_source(format, images, annotations, table, on_error=on_error)  # type: ignore[arg-type]
+    return ((item.image, source.read(item)) for item in source.items)
+
+
+def _arguments(options: dict[str, Any]) -> argparse.Namespace:
+    """The options of ``rsseg map`` as the command line gives them, with their defaults."""
+    from rsseg.mapping.options import add_options
+
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
+    if unknown := sorted(options.keys() - known.keys()):
+        raise ConfigError(f"unknown option {unknown[0]!r}; expected one of: {', '.join(sorted(known))}")
+    return argparse.Namespace(**{**known, **options})
+
+
+def _write_array(path: Path, image: NDArray[Any]) -> Path:
+    import rasterio
+
+    pixels = np.asarray(image)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.ndim != 3 or not pixels.size or pixels.dtype.kind not in "uif":
+        raise DataError(
+            f"an image must be an array (H, W) or (H, W, bands) of numbers, got shape {pixels.shape}, {pixels.dtype}"
+        )
+    height, width, bands = pixels.shape
+    profile = {"photometric": "RGB"} if bands == 3 else {}
+    with rasterio.open(path, "w", driver="GTiff", height=height, width=width, count=bands, dtype=pixels.dtype,
+                       **profile) as file:  # fmt: skip
+        file.write(np.moveaxis(pixels, -1, 0))
+    return path

@@ -1,0 +1,120 @@
+"""The Python interface: arrays and paths in and out, by a model whose classes are the colours red, green and blue."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from mmengine.config import Config
+
+import rsseg
+from rsseg.api import Model
+
+MODEL = dict(
+    type="mmseg.Segmentor",
+    data_preprocessor=dict(type="SegDataPreProcessor", mean=[120.0] * 3, std=[60.0] * 3, bgr_to_rgb=True, pad_val=0,
+                           seg_pad_val=255),
+    backbone=dict(type="mmseg.ResNetV1c", depth=18, base_channels=1, num_stages=1, strides=(1,), dilations=(1,),
+                  out_indices=(0,), contract_dilation=True, norm_cfg=dict(type="BN")),
+    decode_head=dict(type="FCNHead", in_channels=1, channels=3, num_convs=1, concat_input=False, num_classes=3,
+                     norm_cfg=dict(type="BN"), align_corners=False, loss_decode=dict(type="CrossEntropyLoss")),
+    train_cfg=dict(),
+    test_cfg=dict(mode="whole"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Config and checkpoint of a small model with random weights, and its class table."""
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    import rsseg.models  # noqa: F401
+
+    folder = tmp_path_factory.mktemp("api")
+    colours = zip(("red", "green", "blue"), ("#FF0000", "#00FF00", "#0000FF"), strict=True)
+    rows = [{"id": i, "name": name, "color": color} for i, (name, color) in enumerate(colours)]
+    table = {"name": "RGB", "source": "test", "categories": rows}
+    (folder / "rgb.json").write_text(json.dumps(table))
+    custom = dict(imports=["rsseg.datasets", "rsseg.models"])
+    data = dict(dataset=dict(type="TableDataset", table=str(folder / "rgb.json")))
+    config = Config(dict(model=MODEL, custom_imports=custom, default_scope="mmseg", test_dataloader=data))
+    config.dump(folder / "config.py")
+    torch.manual_seed(3)
+    init_default_scope("mmseg")
+    model = MODELS.build(config.model)
+    model.init_weights()
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+    torch.save({"state_dict": model.state_dict(), "meta": {}}, folder / "model.pth")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(files):
+    return rsseg.load_model(files / "config.py", files / "model.pth", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).integers(0, 256, (70, 90, 3)).astype(np.uint8)
+
+
+def test_an_array_and_its_file_have_the_same_classes(model, image, tmp_path):
+    labels = model.predict(image)
+    assert labels.shape == (70, 90) and labels.dtype == np.uint8
+    assert model.classes == ("red", "green", "blue") and len(np.unique(labels)) > 1 and labels.max() <= 2
+    with rasterio.open(
+        tmp_path / "scene.tif",
+        "w",
+        driver="GTiff",
+        height=70,
+        width=90,
+        count=3,
+        dtype="uint8",
+        photometric="RGB",
+        crs="EPSG:32633",
+        transform=rasterio.Affine(1, 0, 0, 0, -1, 0),
+    ) as file:
+        file.write(image.transpose(2, 0, 1))  # fmt: skip
+    assert (model.predict(tmp_path / "scene.tif") == labels).all()
+    made = rsseg.map_raster(tmp_path / "scene.tif", tmp_path / "map.tif", model, probabilities="top")
+    with rasterio.open(made) as file:
+        assert file.crs == "EPSG:32633" and (file.read(1) == labels).all()
+    assert (tmp_path / "map_probabilities.tif").is_file()
+
+
+def test_the_model_is_loaded_once(files, image, monkeypatch):
+    from rsseg.mapping import model as module
+
+    calls, load = [], module.load_model
+    monkeypatch.setattr(module, "load_model", lambda *args, **kwargs: calls.append(1) or load(*args, **kwargs))
+    model = Model(files / "config.py", files / "model.pth", device="cpu")
+    model.predict(image)
+    model.predict(image[:40])
+    assert calls == [1]
+
+
+def test_what_is_wrong_is_said(model, image, files):
+    with pytest.raises(rsseg.ConfigError, match=r"unknown option 'overlapp'; expected one of: .*overlap"):
+        model.predict(image, overlapp=0.5)
+    with pytest.raises(rsseg.ConfigError, match=r"'head' belongs to the model; give it to rsseg\.load_model"):
+        model.predict(image, head="sota")
+    with pytest.raises(rsseg.DataError, match=r"an image must be an array .* got shape \(3,\), int64"):
+        model.predict(np.array([1, 2, 3]))
+    with pytest.raises(rsseg.ConfigError, match="require an open-vocabulary model"):
+        rsseg.segment(image, "runway, road", files / "config.py", files / "model.pth")
+
+
+def test_detection_labels_image_by_image(tmp_path):
+    import cv2
+
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "P1.png"), np.zeros((50, 60, 3), np.uint8))
+    (tmp_path / "labels" / "P1.txt").write_text("10 10 30 10 30 20 10 20 plane 0\n")
+    ((path, found),) = rsseg.read_labels("dota", tmp_path / "images", tmp_path / "labels", "sota")
+    assert path.name == "P1.png" and found.names == ["plane"]
+    assert found.hbox.tolist() == [[10, 10, 30, 20]]

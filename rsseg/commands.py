@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import re
-import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rsseg.errors import UserError
+from rsseg.interruption import AGAIN, Watch, call, interrupted
 
 __all__ = [
     "DEBUG_VARIABLE",
@@ -34,8 +36,6 @@ JSON_VARIABLE = "RSSEG_JSON"
 """Environment variable that ``--json`` sets to 1."""
 PIXELS_VARIABLE = "RSSEG_MAX_PIXELS"
 """Environment variable that ``--max-pixels`` sets, see :mod:`rsseg.io.limits`."""
-_INTERRUPTED = 130
-"""Exit status of a shell command that Ctrl-C ended."""
 
 
 class _Variable(argparse.Action):
@@ -124,39 +124,49 @@ def numbers(kind: Callable[[str], Any], count: int | None = None) -> Callable[[s
     return read
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """The ``type`` of an option whose value is a whole number that is not smaller than ``least``."""
+def at_least(least: float, kind: Callable[[str], Any] = int) -> Callable[[str], Any]:
+    """The ``type`` of an option whose value is a number that is not smaller than ``least``.
 
-    def read(text: str) -> int:
-        value = int(text)
-        if value < least:
+    Args:
+        least: The smallest value.
+        kind: ``int`` or ``float``; infinity and NaN are no values.
+    """
+
+    def read(text: str) -> Any:
+        value = kind(text)
+        if not (value >= least and math.isfinite(value)):
             raise ValueError
         return value
 
-    read.__name__ = f"whole number from {least} on,"
+    read.__name__ = f"{'whole ' if kind is int else ''}number from {least} on,"
     return read
 
 
-def run_tool(main: Callable[[], int | str | None]) -> NoReturn:
+def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoReturn:
     """Run a command and end the process with its exit status.
 
     0 where all went well, 1 where something could not be done, 2 where arguments are wrong (by argparse), 130 after
-    Ctrl-C.  :class:`UserError` and ``OSError`` become one line on stderr, unless ``--debug`` or the environment's
-    ``RSSEG_DEBUG=1`` asks for the traceback; any other exception is a bug and shows it always.
+    Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.  :class:`UserError` and ``OSError`` become one line on stderr, and so
+    does an interruption, unless ``--debug`` or the environment's ``RSSEG_DEBUG=1`` asks for the traceback; any other
+    exception is a bug and shows it always.  What an interrupted command has started ends with it.
 
     Args:
         main: The command; what it returns is the exit status, or text for stderr that says what could not be done.
+        again: What to do after an interruption.
     """
+    watch = Watch(again)
     try:
         status = main()
-    except KeyboardInterrupt:
-        if _debugging():
+    except BaseException as error:
+        if interrupted() or isinstance(error, KeyboardInterrupt):
+            if _debugging():
+                traceback.print_exc()
+            watch.end()
+        if _debugging() or not isinstance(error, (UserError, OSError)):
             raise
-        sys.exit(_INTERRUPTED)
-    except (UserError, OSError) as error:
-        if _debugging():
-            raise
-        sys.exit(error_line(error))
+        status = error_line(error)
+    if interrupted():
+        watch.end()
     sys.exit(status)
 
 
@@ -186,20 +196,16 @@ def call_tool(
 
     Returns:
         The exit status; negative where a signal ended the tool.
+
+    Raises:
+        KeyboardInterrupt: This command was interrupted; the tool was ended.
     """
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, str(root / "tools" / f"{name}.py"), *map(str, args)]
     with log.open("a", encoding="utf-8") as file:
         file.write(f"\n$ {' '.join(command)}\n")
         file.flush()
-        return subprocess.call(
-            command,
-            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
-            pass_fds=keep_open,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
+        return call(command, {**os.environ, "PYTHONPATH": path, **(environment or {})}, file, keep_open)
 
 
 def error_line(error: BaseException) -> str:

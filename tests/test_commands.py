@@ -68,7 +68,8 @@ def test_exit_status(tmp_path: Path, repo: Path, body: str, arguments: tuple[str
     assert result.returncode == status
     assert "Traceback" not in result.stderr
     if status != 2:
-        assert result.stderr == ""
+        line = "interrupted (SIGINT); run the same command again to continue\n"
+        assert result.stderr == (line if status == 130 else "")
 
 
 def test_debug_is_in_the_help() -> None:

@@ -46,4 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, "run the same command again")

@@ -29,5 +29,5 @@ if [ "${NNODES:-1}" != 1 ]; then
 fi
 
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-exec "${PYTHON:-python}" -m torch.distributed.run "${nodes[@]}" --nproc_per_node="$gpus" \
+exec "${PYTHON:-python}" -m rsseg.engine.torchrun "${nodes[@]}" --nproc_per_node="$gpus" \
     --max-restarts="${RESTARTS:-3}" "$tools/map_raster.py" "$@" --launcher pytorch

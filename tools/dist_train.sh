@@ -27,7 +27,7 @@ if [ -z "$port" ]; then
 fi
 
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-exec "$python" -m torch.distributed.run \
+exec "$python" -m rsseg.engine.torchrun \
     --nnodes="$nnodes" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$gpus" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$port" \
     "$tools/train.py" "$config" --launcher pytorch "$@"

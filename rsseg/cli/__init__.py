@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rsseg.commands import run_tool
+from rsseg.interruption import AGAIN
 
 __all__ = ["COMMANDS", "GROUPS", "main", "start"]
 
@@ -82,7 +83,8 @@ def start(name: str) -> NoReturn:
     Args:
         name: A key of ``COMMANDS``.
     """
-    run_tool(importlib.import_module(f"rsseg.cli.{COMMANDS[name]}").main)
+    again = "run the same command with --resume to continue" if name == "train" else AGAIN
+    run_tool(lambda: importlib.import_module(f"rsseg.cli.{COMMANDS[name]}").main(), again)
 
 
 def _run(words: Sequence[str]) -> NoReturn:

@@ -59,6 +59,7 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from rsseg.engine.launch import apply_arguments, start_processes, use_tta
+    from rsseg.engine.saving import naming_full_disk
     from rsseg.io.configs import read_config
 
     cfg = read_config(args.config)
@@ -75,4 +76,5 @@ def main() -> None:
     if args.tta:
         use_tta(cfg)
     start_processes(args.launcher)
-    Runner.from_cfg(cfg).test()
+    with naming_full_disk(cfg.work_dir):
+        Runner.from_cfg(cfg).test()

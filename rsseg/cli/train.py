@@ -36,7 +36,9 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from rsseg.engine.launch import apply_arguments, start_processes
+    from rsseg.engine.saving import naming_full_disk
     from rsseg.io.configs import read_config
+    from rsseg.io.resuming import latest_checkpoint
 
     cfg = read_config(args.config)
     apply_arguments(cfg, args)
@@ -45,7 +47,8 @@ def main() -> None:
     if args.compile:
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmseg.CompileBackbone")]
     if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == "auto" else args.resume
+        checkpoint = latest_checkpoint(cfg.work_dir) if args.resume == "auto" else args.resume
+        cfg.resume, cfg.load_from = checkpoint is not None, checkpoint or cfg.get("load_from")
     start_processes(args.launcher)
-    Runner.from_cfg(cfg).train()
+    with naming_full_disk(cfg.work_dir):
+        Runner.from_cfg(cfg).train()

@@ -129,7 +129,7 @@ def ablate_prompts(
     store.claim(
         {**about, "class_table": settings.table.rows}, image_inputs(source, settings, True), settings.cuts_tiles, update
     )
-    store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
+    store.remove_leftovers()
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if _unfinished(store, item)]
     if len(mine) > len(todo):

@@ -105,7 +105,7 @@ def convert_labels(
     transforms = _build_transforms(settings, predictor)
     store = _open_store(settings, overwrite, world)
     about = _claim(store, settings, source, predictor, update)
-    store.remove_leftovers(lambda code: code % world == rank, merge=rank == 0)
+    store.remove_leftovers()
     for error in source.problems if rank == 0 else ():
         _log.warning("skipped: %s", error)
     about |= measure_once(predictor, settings, source, transforms, store)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -190,15 +190,10 @@ class Store:
         """Whether a part says that all went well; others are made again by the next run."""
         return not part["failed"]
 
-    def remove_leftovers(self, mine: Callable[[int], bool], merge: bool) -> None:
-        """Delete temporary files of processes that were killed.
-
-        Args:
-            mine: Whether this process owns source images with that hash.
-            merge: Whether leftovers of the merge step go as well.
-        """
+    def remove_leftovers(self) -> None:
+        """Delete temporary files of processes that were killed."""
         for folder in (self.root, *(self.root / name for name in self.folders)):
-            remove_abandoned(folder, lambda tag: merge if tag in (_MERGE, "job") else mine(int(tag, 16)))
+            remove_abandoned(folder)
 
     def clear(self) -> None:
         """Delete what a conversion wrote here, and nothing else.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,10 @@ from rsseg.engine.classes import ClassRows, fit_classes, move_rows, reorder_opti
 from rsseg.errors import ConfigError, DataError
 from rsseg.metainfo import class_names, head_errors, load_metainfo
 
-__all__ = ["TESTED", "CheckClasses", "CheckScores", "bare_model", "check_finite", "data_classes"]
+__all__ = ["TESTED", "CheckClasses", "CheckLoss", "CheckScores", "bare_model", "check_finite", "data_classes"]
 
+_SCALES = 20
+"""Steps in a row that may overflow while a loss scale is looked for."""
 TESTED = "checkpoint_loaded"
 """Key of mmengine's message hub: the checkpoint that is tested."""
 
@@ -98,6 +101,43 @@ class CheckScores(Hook):
             scores = _score_planes(sample)
             if scores is not None:
                 check_finite(scores, source)
+
+
+@HOOKS.register_module()
+class CheckLoss(Hook):
+    """End a training whose loss is NaN or infinite, before a checkpoint is written.
+
+    mmengine takes the losses from the GPU for its log in each iteration, so that looking at them costs nothing.  A
+    wrapper that scales losses (mmengine's ``AmpOptimWrapper``) leaves out steps that overflow and tries smaller scales;
+    only where that does not help either is it an error.
+
+    Raises:
+        DataError: See above; the message names the iteration and the losses.
+    """
+
+    def __init__(self) -> None:
+        self._bad = 0
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
+    ) -> None:
+        """Check the loss of this iteration."""
+        values = {
+            name: value.item() if isinstance(value, torch.Tensor) else float(value)
+            for name, value in (outputs or {}).items()
+            if "loss" in name and (not isinstance(value, torch.Tensor) or value.numel() == 1)
+        }
+        bad = {name: value for name, value in values.items() if not math.isfinite(value)}
+        self._bad = self._bad + 1 if bad else 0
+        scales = getattr(runner.optim_wrapper, "loss_scaler", None) is not None
+        if self._bad > (_SCALES if scales else 0):
+            found = ", ".join(f"{name} is {value}" for name, value in bad.items())
+            raise DataError(
+                f"iteration {runner.iter + 1}: {found}; the training has diverged. Lower the learning rate "
+                "(--cfg-options optim_wrapper.optimizer.lr=...), or clip gradients "
+                "(optim_wrapper.clip_grad.max_norm=1), and continue from a checkpoint of an earlier iteration in "
+                f"{runner.work_dir} (--resume CHECKPOINT), or start anew"
+            )
 
 
 @HOOKS.register_module()

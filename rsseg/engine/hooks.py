@@ -20,7 +20,7 @@ from rsseg.engine.checks import TESTED, bare_model, data_classes
 from rsseg.engine.pixels import use_pixels
 from rsseg.errors import ConfigError
 from rsseg.io.bands import percentile_range, scale_values
-from rsseg.io.files import Writer
+from rsseg.io.files import Writer, replacing
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.pictures import blend, panel
 
@@ -206,4 +206,5 @@ class SavePictures(Hook):
         picture = panel([image, *tinted], ["image", *maps], min(self.height, image.shape[0]))
         self.out_dir.mkdir(parents=True, exist_ok=True)
         name = self.names.get(str(Path(sample.img_path)), Path(sample.img_path).stem)
-        Image.fromarray(picture).save(self.out_dir / f"{sample.dataset_name}_{name}.png")
+        with replacing(self.out_dir / f"{sample.dataset_name}_{name}.png") as file:
+            Image.fromarray(picture).save(file, "PNG")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigOptions", "add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 
-_CHECKS = ("AllocateSteps", "CheckClasses", "CheckScores", "KeepPixels", "KeepProcesses", "NameOutputs")
+_CHECKS = ("AllocateSteps", "CheckClasses", "CheckLoss", "CheckScores", "KeepPixels", "KeepProcesses", "NameOutputs")
 
 
 class ConfigOptions(argparse.Action):

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -21,7 +19,8 @@ from rsseg.io.labels import read_labels
 from rsseg.io.listing import LABEL_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import match_names, read_names
 from rsseg.io.progress import Progress
-from rsseg.io.rasters import open_dataset
+from rsseg.io.rasters import opened
+from rsseg.io.workers import map_threads
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
 
@@ -89,7 +88,7 @@ class LabelFolder:
 
 def _map_ids(path: Path, table: ClassTable) -> NDArray[np.uint8] | None:
     """The values of a map, which names its classes and holds their ids; None for a label file."""
-    with open_dataset(path) as file:
+    with opened(path) as file:
         named = {key[6:]: name for key, name in file.tags(1).items() if key.startswith("class_")}
     if not named:
         return None
@@ -181,16 +180,16 @@ def compare_folders(
             f"{examples[1]}"
         )
     todo, rows, progress = [(files[0][name], files[1][name]) for name in both], [], Progress(len(both), "compare")
-    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="compare") as pool:
-        for name, row in zip(both, pool.map(partial(_compare, first, second), *zip(*todo, strict=True)), strict=True):
-            if isinstance(row, str):
-                out.problems.append(row)
-                _log.warning("left out: %s", row)
-            else:
-                out.names.append(name)
-                out.unlabelled += row[1]
-                rows.append(row[0])
-            progress.step()
+    done = map_threads(lambda pair: _compare(first, second, *pair), todo, workers)
+    for name, row in zip(both, done, strict=True):
+        if isinstance(row, str):
+            out.problems.append(row)
+            _log.warning("left out: %s", row)
+        else:
+            out.names.append(name)
+            out.unlabelled += row[1]
+            rows.append(row[0])
+        progress.step()
     progress.close()
     count = len(out.classes)
     out.confusions = np.array(rows, np.int64).reshape(-1, count, count)

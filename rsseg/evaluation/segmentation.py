@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.files import Writer
+from rsseg.io.files import Writer, replacing
 from rsseg.io.tables import boxed
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids, unmatched_ids
 from rsseg.structures.confusion import confusion_matrix, scores
@@ -212,7 +212,8 @@ class SegmentationMetric(BaseMetric):
         values[pred >= table.num_classes] = IGNORE
         if sample.get("valid") is not None:
             values[~sample["valid"]] = IGNORE
-        indexed(values, palette).save(folder / f"{self._name(sample['img_path'])}.png")
+        with replacing(folder / f"{self._name(sample['img_path'])}.png") as file:
+            indexed(values, palette).save(file, "PNG")
 
     def _name(self, path: str) -> str:
         return self.names.get(str(Path(path)), Path(path).stem)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from rsseg.io.georeference import GeoReference
+from rsseg.io.rasters import opened, read_stored
 
 __all__ = ["ClassAreas", "measure_class_areas"]
 
@@ -41,18 +40,15 @@ def measure_class_areas(path: Path, classes: int) -> ClassAreas:
     Raises:
         OSError: The raster cannot be read.
     """
-    try:
-        with rasterio.open(path) as file:
-            georeference = GeoReference.of(file)
-            areas = georeference.row_areas
-            pixels, metres, unmapped = np.zeros(classes, np.int64), np.zeros(classes), 0
-            for y in range(0, file.height, _ROWS):
-                labels = file.read(1, window=Window(0, y, file.width, min(_ROWS, file.height - y)))
-                counts = np.stack([np.bincount(row, minlength=256)[:classes] for row in labels.astype(np.uint8)])
-                unmapped += labels.size - int(counts.sum())
-                pixels += counts.sum(axis=0)
-                if areas is not None:
-                    metres += areas[y : y + len(labels)] @ counts
-    except RasterioError as error:
-        raise OSError(f"{path}: is damaged ({error})") from error
+    with opened(path) as file:
+        georeference = GeoReference.of(file)
+        areas = georeference.row_areas
+        pixels, metres, unmapped = np.zeros(classes, np.int64), np.zeros(classes), 0
+        for y in range(0, file.height, _ROWS):
+            labels = read_stored(file, 1, Window(0, y, file.width, min(_ROWS, file.height - y)))
+            counts = np.stack([np.bincount(row, minlength=256)[:classes] for row in labels.astype(np.uint8)])
+            unmapped += labels.size - int(counts.sum())
+            pixels += counts.sum(axis=0)
+            if areas is not None:
+                metres += areas[y : y + len(labels)] @ counts
     return ClassAreas(pixels, None if areas is None else metres, georeference.area_method, unmapped)

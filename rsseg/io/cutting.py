@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import cv2
 
-from rsseg.io.files import run_threads
 from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
+from rsseg.io.workers import run_threads
 
 __all__ = ["CutReport", "cut_all"]
 

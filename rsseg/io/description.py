@@ -11,7 +11,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from rsseg.io.bands import PixelSpec
 from rsseg.io.pictures import read_header
-from rsseg.io.rasters import Raster, open_dataset
+from rsseg.io.rasters import Raster, opened
 from rsseg.io.tiff import read_tags
 
 __all__ = ["RasterDescription", "describe_raster"]
@@ -76,7 +76,7 @@ def describe_raster(path: str | Path, share: bool = False) -> RasterDescription:
     """
     header = read_header(path)
     if header is None:
-        with open_dataset(path) as file:
+        with opened(path) as file:
             found = _of_dataset(file, path)
     else:
         count, masked = len(header.colours), ("alpha",) * (ColorInterp.alpha in header.colours)

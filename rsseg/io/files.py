@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import logging
 import os
+import re
 import secrets
 import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
-from rsseg.errors import ConfigError
+from rsseg.errors import UserError
+from rsseg.interruption import at_end
 
-__all__ = ["Writer", "locked", "remove_abandoned", "replacing", "run_threads", "sha256_of"]
+__all__ = ["Writer", "locked", "remove_abandoned", "replacing", "sha256_of"]
 
 _log = logging.getLogger("rsseg")
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 _ABANDONED_SECONDS = 3600.0
 """A temporary file of another machine that nobody wrote to for so long has no owner any more."""
+_TEMPORARY = re.compile(r"\.tmp-[^-]+-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,9})-[0-9a-f]{8}")
+_live: set[Path] = set()
+"""Temporary files of this process."""
+_cleaned: set[Path] = set()
+"""Folders whose abandoned temporary files are gone."""
 
 
 class Writer:
@@ -84,64 +90,91 @@ class Writer:
         self._pool.shutdown(wait=True, cancel_futures=cancel)
 
 
-def run_threads(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
-    """Each item with ``work(item)``, as they get ready; jobs that have not begun are dropped when one fails.
-
-    Args:
-        work: What to do; decoding, encoding and writing let other threads run.
-        items: What to do it with.
-        workers: How many at a time.
-
-    Raises:
-        Exception: Whatever ``work`` raised.
-        ConfigError: ``workers`` is not allowed.
-    """
-    if workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {workers}")
-    with ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool:
-        jobs = {pool.submit(work, item): item for item in items}
-        try:
-            for job in as_completed(jobs):
-                yield jobs[job], job.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
 @contextmanager
 def replacing(path: Path, tag: str = "file") -> Iterator[IO[bytes]]:
     """Open a new version of a file, which takes its place when the block ends without an error.
 
+    The temporary file beside it is locked while somebody writes to it, so that those of killed processes can be told
+    apart; the first call for a folder removes them.
+
     Args:
         path: The file; its folder must exist.
-        tag: Goes into the temporary name ``.tmp-<tag>-...`` beside it, so that leftovers can be told apart.
+        tag: Goes into the temporary name ``.tmp-<tag>-...`` beside it, for people; no dash in it.
 
     Raises:
         OSError: Writing failed, for example on a full disk; the message names the file.
     """
-    temporary = path.parent / f".tmp-{tag}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    if path.parent not in _cleaned:
+        _cleaned.add(path.parent)
+        remove_abandoned(path.parent)
+    temporary = None
     try:
-        with temporary.open("wb") as file:
-            yield file
-        os.replace(temporary, path)
+        temporary, file, lock = _temporary(path.parent, tag)
+        try:
+            with file:
+                yield file
+            os.replace(temporary, path)
+        finally:
+            os.close(lock)
     except OSError as error:
-        if error.errno is None:  # not from writing, and says itself what is wrong
-            raise
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+        elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).name.startswith(".tmp-")
+        if isinstance(error, UserError) or elsewhere:
+            raise  # not from writing, and says itself what is wrong
+        reason = f"cannot write {path}: {error.strerror or error}"
+        raise OSError(error.errno or errno.EIO, reason) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+            _live.discard(temporary)
 
 
-def remove_abandoned(folder: Path, mine: Callable[[str], bool] | None = None) -> None:
-    """Delete temporary files of :func:`replacing` whose process was killed, and spare those of running ones.
+def _temporary(folder: Path, tag: str) -> tuple[Path, IO[bytes], int]:
+    """A new temporary file, and a descriptor that keeps it locked."""
+    while True:
+        path = folder / f".tmp-{tag}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+        _live.add(path)
+        try:
+            file = path.open("xb")
+        except OSError:
+            _live.discard(path)
+            raise
+        lock = os.dup(file.fileno())
+        with suppress(OSError):  # some network file systems do not lock
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.lexists(path):
+            return path, file, lock
+        file.close()  # another process has removed it before it was locked
+        os.close(lock)
+        _live.discard(path)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete temporary files of :func:`replacing` whose process was killed; all other files stay.
 
     Args:
-        folder: Where to look.
-        mine: Whether files with that tag are this process's business; by default all are.
+        folder: Where to look; it need not exist.
     """
-    for path in folder.glob(".tmp-*-*-*-*"):
-        _, tag, host, process, _ = path.name.split("-")
-        if (mine is None or mine(tag)) and _abandoned(path, host, int(process)):
-            path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = _TEMPORARY.fullmatch(entry.name)
+            if match is not None and not entry.is_dir(follow_symlinks=False):
+                _remove_if_abandoned(folder / entry.name, match["host"], int(match["process"]))
+
+
+def _remove_if_abandoned(path: Path, host: str, process: int) -> None:
+    if path in _live:
+        return
+    here = host == _host()
+    lock, busy = _open_to_lock(path)
+    try:
+        old = time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS
+        if not busy and (old or (here and (lock is not None or not _runs(process)))):
+            path.unlink()
+    except (FileNotFoundError, PermissionError):
+        pass
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 @contextmanager
@@ -156,20 +189,35 @@ def locked(path: Path, wait: str | None = None) -> Iterator[int]:
         A file descriptor; processes that inherit it hold the lock as well.
     """
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
-    descriptor = os.open(path, flags, 0o666)
-    try:
+    while True:
+        descriptor = os.open(path, flags, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if wait:
-                _log.info("%s", wait)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:  # some network file systems do not lock folders; all processes write the same bytes anyway
-            if not path.is_dir():
-                raise
-        yield descriptor
-    finally:
-        os.close(descriptor)
+            _wait_for(descriptor, path, wait)
+            if _is_at(descriptor, path):
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _wait_for(descriptor: int, path: Path, wait: str | None) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if wait:
+            _log.info("%s", wait)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:  # some network file systems do not lock folders; all processes write the same bytes anyway
+        if not path.is_dir():
+            raise
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the path still is what was opened; the process that held the lock may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def sha256_of(path: Path | str) -> str:
@@ -189,12 +237,35 @@ def _host() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-def _abandoned(path: Path, host: str, process: int) -> bool:
+def _open_to_lock(path: Path) -> tuple[int | None, bool]:
+    """A descriptor that holds the lock of a file, and whether another process holds it; links cannot be locked."""
     try:
-        if host == _host():
-            os.kill(process, 0)
-        return time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
-    except (ProcessLookupError, FileNotFoundError):
-        return True
-    except PermissionError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None, False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        return None, isinstance(error, BlockingIOError)
+    return descriptor, False
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
         return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _remove_temporaries() -> None:
+    """Before an interrupted process ends: threads may still write."""
+    for path in list(_live):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+at_end(_remove_temporaries)

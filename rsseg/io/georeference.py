@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import ArrayLike, NDArray
 from rasterio import Affine
 from rasterio._err import CPLE_BaseError  # errors of GDAL that rasterio lets through as they are
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import RasterioError
 from rasterio.rpc import RPC
 from rasterio.transform import GCPTransformer
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as transform_points
 
 from rsseg.errors import DataError
+from rsseg.io.damaged import reading
+from rsseg.io.rasters import opened
 from rsseg.io.rpcs import move_rpcs, read_rpcs
 
 __all__ = ["GeoReference"]
@@ -65,18 +65,17 @@ class GeoReference:
         """Of an open rasterio dataset, or of a path.
 
         Raises:
-            OSError: The path is no raster that GDAL can open.
+            FileNotFoundError: There is no such file.
+            UnreadableFileError: GDAL cannot open it, or its place cannot be understood.
         """
         if not hasattr(dataset, "transform"):
-            try:
-                with rasterio.open(dataset) as file:
-                    return cls.of(file)
-            except RasterioError as error:
-                raise OSError(f"{dataset}: not a raster that GDAL can open ({error})") from error
-        gcps, crs = dataset.gcps
-        if dataset.transform != _IDENTITY or not gcps:
-            return cls(dataset.shape, dataset.crs, dataset.transform, (), read_rpcs(dataset))
-        return cls(dataset.shape, crs or dataset.crs, _IDENTITY, tuple(gcps), read_rpcs(dataset))
+            with opened(dataset) as file:
+                return cls.of(file)
+        with reading(dataset.name, "its georeference cannot be understood"):
+            gcps, crs = dataset.gcps
+            if dataset.transform != _IDENTITY or not gcps:
+                return cls(dataset.shape, dataset.crs, dataset.transform, (), read_rpcs(dataset))
+            return cls(dataset.shape, crs or dataset.crs, _IDENTITY, tuple(gcps), read_rpcs(dataset))
 
     @property
     def has_coordinates(self) -> bool:

@@ -39,13 +39,21 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         DataError: It is damaged, or holds more than tensors, arrays and plain values.
     """
     from rsseg.io.checkpoints import load_file
+    from rsseg.io.resuming import offer_another
 
-    if not Path(filename).expanduser().is_file():
-        raise FileNotFoundError(
-            f"{filename}: no such checkpoint; third-party weights must be converted first: tools/convert_weights.py "
-            "FILE OUT; the docstring of the config says from which file"
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        advice = offer_another(path) or (
+            "Third-party weights must be converted first: tools/convert_weights.py FILE OUT; the docstring of the "
+            "config says from which file"
         )
-    return _without_config(load_file(filename, map_location))
+        raise FileNotFoundError(f"{filename}: no such checkpoint. {advice}")
+    try:
+        return _without_config(load_file(filename, map_location))
+    except DataError as error:
+        if advice := offer_another(path):
+            raise DataError(f"{error}. {advice}") from error
+        raise
 
 
 def _without_config(content: Any) -> Any:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import BmpImagePlugin, PngImagePlugin
 from rasterio.enums import ColorInterp
 
-from rsseg.errors import DataError, UnreadableFileError
+from rsseg.errors import DataError
+from rsseg.io.damaged import reading
 from rsseg.io.limits import check_pixels
 from rsseg.io.pictures import PictureHeader, decode_picture, read_header
-from rsseg.io.rasters import Pixels, open_dataset, read_stored
+from rsseg.io.rasters import Pixels, opened, read_stored
 
 __all__ = ["read_labels", "read_values"]
 
@@ -54,7 +55,7 @@ def read_values(path: str | Path) -> Pixels:
         if len(header.colours) > 1 and header.transparent is None:
             raise _several(path, [colour.name for colour in header.colours])
         return _picture_values(path, header)
-    with open_dataset(path) as file:
+    with opened(path) as file:
         if file.count > 1:
             raise _several(path, [colour.name for colour in file.colorinterp])
         if "complex" in file.dtypes[0]:
@@ -71,11 +72,8 @@ def _picture_values(path: str | Path, header: PictureHeader) -> Pixels:
     check_pixels(header.size, path)
     if ColorInterp.palette in header.colours:  # OpenCV gives the colours, not the indices
         opener = PngImagePlugin.PngImageFile if header.kind == "PNG" else BmpImagePlugin.BmpImageFile
-        try:
-            with opener(path) as image:
-                return np.array(image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise UnreadableFileError(f"{path}: the label file is broken or cut short ({error})") from error
+        with reading(path, "the label file is broken or cut short"), opener(path) as image:
+            return np.array(image)
     values = np.ascontiguousarray(decode_picture(path, header).pixels[..., 0])
     # A PNG of fewer bits is decoded with its largest number as 255
     return values if header.bits >= 8 else values // (_LARGEST // (2**header.bits - 1))

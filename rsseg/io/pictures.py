@@ -19,6 +19,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from rsseg.errors import DataError, UnreadableFileError
+from rsseg.io.damaged import reading
 from rsseg.io.limits import check_pixels
 
 __all__ = ["Picture", "PictureHeader", "decode_picture", "read_header"]
@@ -70,22 +71,20 @@ def read_header(path: Path | str) -> PictureHeader | None:
     """The header of a PNG, JPEG or BMP file; None for everything else, also for what is no file.
 
     Raises:
-        UnreadableFileError: It is cut short or broken.
-        OSError: The file cannot be read.
+        UnreadableFileError: It is cut short or broken, or cannot be read.
     """
     if not Path(path).is_file():
         return None
-    with Path(path).open("rb") as file:
+    with reading(path):
+        file = Path(path).open("rb")  # noqa: SIM115
+    with file, reading(path, "the header of the picture is broken or cut short"):
         magic = file.read(8)
         file.seek(0)
-        try:
-            if magic.startswith(b"\x89PNG"):
-                return _png_header(file)
-            if magic.startswith(b"\xff\xd8"):
-                return _jpeg_header(file)
-            return _bmp_header(file) if magic.startswith(b"BM") else None
-        except (struct.error, KeyError, ValueError, SyntaxError, EOFError) as error:
-            raise UnreadableFileError(f"{path}: the header of the picture is broken or cut short ({error})") from error
+        if magic.startswith(b"\x89PNG"):
+            return _png_header(file)
+        if magic.startswith(b"\xff\xd8"):
+            return _jpeg_header(file)
+        return _bmp_header(file) if magic.startswith(b"BM") else None
 
 
 def _png_header(file: BinaryIO) -> PictureHeader:
@@ -125,11 +124,7 @@ def _jpeg_header(file: BinaryIO) -> PictureHeader:
 def _bmp_header(file: BinaryIO) -> PictureHeader:
     from PIL import BmpImagePlugin  # OpenCV does not tell whether there was a palette
 
-    try:
-        image = BmpImagePlugin.BmpImageFile(file)
-    except OSError as error:  # what Pillow says of a file that is cut short
-        raise ValueError(error) from error
-    with image:
+    with BmpImagePlugin.BmpImageFile(file) as image:
         bits = 1 if image.mode == "1" else 8
         return PictureHeader("BMP", (image.height, image.width), bits, _BMP_COLOURS[image.mode])
 
@@ -192,12 +187,13 @@ def decode_picture(path: Path | str, header: PictureHeader) -> Picture:
         raise DataError(
             f"{path}: is a {header.kind} of {header.bits} bits, which OpenCV would cut to 8; convert it to TIFF"
         )
-    data = Path(path).read_bytes()
+    with reading(path):
+        data = Path(path).read_bytes()
     if header.kind == "JPEG" and data.count(b"\xff\xda") > _SCANS:
         raise DataError(f"{path}: has more than {_SCANS} scans, each of which would be decoded as a whole image")
     try:
         pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
+    except (cv2.error, MemoryError) as error:
         raise UnreadableFileError(f"{path}: OpenCV cannot decode it ({error})") from error
     whole = pixels is not None and (header.kind != "JPEG" or _ends(data, header.frame))
     if not whole or pixels.shape[:2] != header.size:

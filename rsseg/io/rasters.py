@@ -13,7 +13,8 @@ where any has.  A band marked alpha is a mask and never changes the others, unle
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,32 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from rsseg.errors import DataError, UnreadableFileError
 from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, refuse_complex, scale_values
+from rsseg.io.damaged import reading
 from rsseg.io.limits import check_pixels
 from rsseg.io.pictures import Picture, PictureHeader, decode_picture, read_header
 from rsseg.io.tiff import cut_arrays
 
-__all__ = ["Pixels", "Raster", "Valid", "image_size", "lacks_mask", "open_dataset", "read_image", "read_stored"]
+__all__ = [
+    "Pixels",
+    "Raster",
+    "Valid",
+    "image_size",
+    "lacks_mask",
+    "open_dataset",
+    "opened",
+    "read_image",
+    "read_stored",
+]
 
 Pixels = NDArray[Any]
 Valid = NDArray[np.bool_] | None
+_NOT_OPENED = "not a raster that GDAL can open"
+_ODD_HEADER = "its header cannot be understood"
 _WHOLE = 1 << 25
 """Pixels up to which a plain picture is decoded at once; larger ones are read by GDAL, window by window."""
 _BANDS = 4096
@@ -61,14 +75,14 @@ def open_dataset(path: str | Path) -> Any:
         DataError: It is stored in blocks of more pixels than allowed, or has thousands of bands.
     """
     _ignore_missing_georeference()
+    named = ":" not in str(path) and not str(path).startswith("/vsi")  # a file, and no address that GDAL knows
     try:
-        with rasterio.Env(**_SETTINGS):
+        with reading(path, _NOT_OPENED), rasterio.Env(**_SETTINGS):
             file = rasterio.open(path)
-    except RasterioError as error:
-        named = ":" not in str(path) and not str(path).startswith("/vsi")  # a file, and no address that GDAL knows
+    except UnreadableFileError as error:
         if named and not Path(path).exists():
-            raise FileNotFoundError(f"{path}: not a raster that GDAL can open (there is no such file)") from error
-        raise UnreadableFileError(f"{path}: not a raster that GDAL can open ({error.__cause__ or error})") from error
+            raise FileNotFoundError(f"{path}: {_NOT_OPENED} (there is no such file)") from error
+        raise
     if missing := cut_arrays(path):
         file.close()
         raise UnreadableFileError(f"{path}: the file is cut short, its {' and '.join(missing)} are missing")
@@ -88,6 +102,18 @@ def open_dataset(path: str | Path) -> Any:
     return file
 
 
+@contextmanager
+def opened(path: str | Path) -> Iterator[Any]:
+    """A dataset of rasterio for the length of a block, in which every error of GDAL names the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableFileError: GDAL cannot open it or what is asked for in the block, or it only names other rasters.
+    """
+    with open_dataset(path) as file, reading(path, "is damaged"), rasterio.Env(**_SETTINGS):
+        yield file
+
+
 def lacks_mask(dataset: Any) -> bool:
     """Whether a warped view of a dataset needs an alpha band of its own for what lies beyond: no nodata, no alpha."""
     flags = {flag for band in dataset.mask_flag_enums for flag in band}
@@ -102,11 +128,8 @@ def read_stored(file: Any, band: int, window: Window | None = None) -> Pixels:
         DataError: There are more numbers than allowed.
     """
     check_pixels(file.shape if window is None else (window.height, window.width), file.name)
-    try:
-        with rasterio.Env(**_SETTINGS):
-            return file.read(band, window=window)
-    except RasterioError as error:
-        raise UnreadableFileError(f"{file.name}: cannot be read: {error.__cause__ or error}") from error
+    with reading(file.name), rasterio.Env(**_SETTINGS):
+        return file.read(band, window=window)
 
 
 class Raster:
@@ -142,13 +165,18 @@ class Raster:
         header = None if view is not None else read_header(path)
         try:
             file = self._open(header)
+            with reading(path, _ODD_HEADER):
+                types, colours = file.dtypes, file.colorinterp
             chosen = range(1, file.count + 1) if spec.bands is None else spec.bands
-            refuse_complex([file.dtypes[band - 1] for band in chosen if band <= file.count], str(path))
-            self.bands = choose_bands(file.colorinterp, spec, str(path))
-            self.dtypes = tuple(file.dtypes[band - 1] for band in self.bands)
-            check_numbers(self.dtypes, _bits(file, self.bands), spec, str(path))
+            refuse_complex([types[band - 1] for band in chosen if band <= file.count], str(path))
+            self.bands = choose_bands(colours, spec, str(path))
+            self.dtypes = tuple(types[band - 1] for band in self.bands)
+            with reading(path, _ODD_HEADER):
+                bits = _bits(file, self.bands)
+            check_numbers(self.dtypes, bits, spec, str(path))
             if self._data is None:
-                self._data = file if view is None else view(file)
+                with reading(path):
+                    self._data = file if view is None else view(file)
         except BaseException:
             self.close()
             raise
@@ -214,14 +242,10 @@ class Raster:
         if not self.decoded:
             whole = (x1, y1, x2, y2) == (0, 0, *self.size[::-1])
             check_pixels(shape or (y2 - y1, x2 - x1), self.path, "the image" if whole else "a window of the image")
-        try:
-            with rasterio.Env(**_SETTINGS):
-                pixels = self._numbers(window, shape)
-                valid = None if self._opaque else self._validity(pixels, window, shape)
-        except RasterioError as error:
-            raise UnreadableFileError(
-                f"{self.path}: cannot be read at columns {x1}..{x2}, rows {y1}..{y2}: {error.__cause__ or error}"
-            ) from error
+        where = f"cannot be read at columns {x1}..{x2}, rows {y1}..{y2}"
+        with reading(self.path, where), rasterio.Env(**_SETTINGS):
+            pixels = self._numbers(window, shape)
+            valid = None if self._opaque else self._validity(pixels, window, shape)
         if pixels.dtype.kind == "f":
             finite: Any = np.isfinite(pixels).all(axis=0)
             if not finite.all():
@@ -322,5 +346,5 @@ def image_size(path: str | Path) -> tuple[int, int]:
     header = read_header(path)
     if header is not None:
         return header.size
-    with open_dataset(path) as file:
+    with opened(path) as file:
         return int(file.height), int(file.width)

@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 from rsseg.errors import DataError
 from rsseg.io.bands import RAW, PixelSpec, choose_bands, percentile_range
 from rsseg.io.description import describe_raster
-from rsseg.io.rasters import open_dataset, read_image, read_stored
+from rsseg.io.rasters import opened, read_image, read_stored
 
 __all__ = ["convert_to_rgb", "palette_of", "read_palette", "stretch_values"]
 
@@ -81,7 +81,7 @@ def read_palette(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
         UnreadableFileError: It is damaged, or in no known format.
         DataError: It is no palette image of 8 bits.
     """
-    with open_dataset(path) as file:
+    with opened(path) as file:
         return read_stored(file, 1), palette_of(file, path)
 
 

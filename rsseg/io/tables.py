@@ -13,6 +13,7 @@ from typing import Any
 
 from rsseg.errors import DataError
 from rsseg.io.files import replacing
+from rsseg.io.text import decode_text
 
 __all__ = [
     "aligned",
@@ -164,13 +165,13 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text in UTF-8.
+    """The value of a JSON text in UTF-8, or in UTF-16 or UTF-32 with a byte order mark.
 
     Raises:
         ValueError: It is none, or too deep.
     """
     try:
-        return json.loads(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
+        return json.loads(decode_text(data) if isinstance(data, bytes) else data)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.windows import Window
 
 from rsseg.errors import DataError
+from rsseg.io.damaged import reading
 from rsseg.io.georeference import GeoReference
+from rsseg.io.rasters import open_dataset
 from rsseg.metainfo import IGNORE
 
 __all__ = ["ReferenceLabels"]
@@ -41,10 +41,7 @@ class ReferenceLabels:
 
     def __init__(self, path: str, grid: GeoReference, source: GeoReference | None = None) -> None:
         self.path, self._grid = path, grid
-        try:
-            self._file = rasterio.open(path)
-        except RasterioIOError as error:
-            raise OSError(f"{path}: not a raster that GDAL can open ({error})") from error
+        self._file = open_dataset(path)
         try:
             self._alpha = ColorInterp.alpha in self._file.colorinterp
             count, dtype = self._file.count - self._alpha, self._file.dtypes[0]
@@ -82,7 +79,7 @@ class ReferenceLabels:
         Raises:
             OSError: The labels are damaged.
         """
-        try:
+        with reading(self.path, "is damaged"):
             if self._same:
                 values, labelled = self._read(self._file, window)
             else:
@@ -90,8 +87,6 @@ class ReferenceLabels:
                 plain = self._file.nodata is None and not self._alpha
                 with grid.view(self._file, add_alpha=plain, tolerance=_TOLERANCE, source=self._own) as view:
                     values, labelled = self._read(view, None)
-        except RasterioError as error:
-            raise OSError(f"{self.path}: is damaged ({error.__cause__ or error})") from error
         values[~labelled] = IGNORE  # every table allows it
         return values, labelled
 

@@ -18,11 +18,12 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import ConfigError, DataError, UnreadableFileError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.files import locked, remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
+from rsseg.io.rasters import opened
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
 from rsseg.mapping.grid import BLENDS, Grid
@@ -150,7 +151,7 @@ def map_raster(
             else:
                 _prepare(job)
                 with rasterio.Env(GDAL_CACHEMAX=raster.cache_size(job.strips.grid.extent[0])):
-                    _compute(job, shard)
+                    _compute_share(job, shard)
         finally:
             raster.close()
         return _finish(job, products)
@@ -206,9 +207,9 @@ def _is_done(job: _Job) -> bool:
     if not job.target.exists():
         return False
     try:
-        with rasterio.open(job.target) as file:
+        with opened(job.target) as file:
             tags = file.tags()
-    except rasterio.errors.RasterioIOError:
+    except UnreadableFileError:  # half a file of another program
         tags = {}
     if tags.get(_PLAN) == job.code:
         return True
@@ -251,6 +252,19 @@ def _lock(job: _Job) -> Iterator[None]:
         raise OSError(error.errno, f"{job.target}: cannot be written ({error.strerror}: {error.filename})") from error
     with locked(path):
         yield
+
+
+def _compute_share(job: _Job, shard: tuple[int, int]) -> None:
+    """Compute, when no other process does; another command may finish the map in the meantime."""
+    busy = f"{job.target}: another process is at work on this map; waiting for it"
+    try:
+        with locked(job.folder / f"{shard[0]}-of-{shard[1]}.lock", busy):
+            if not _is_done(job):
+                _compute(job, shard)
+    except OSError:
+        if not _is_done(job):
+            raise
+        _log.info("%s: another process has finished this map", job.target)
 
 
 def _compute(job: _Job, shard: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsseg.io.files import replacing
 from rsseg.io.labels import read_labels
 from rsseg.io.rgb import convert_to_rgb
 from rsseg.metainfo import ClassTable
@@ -25,7 +26,8 @@ def _labels(path: Path, table: ClassTable) -> Pixels:
 
 def _save(picture: Pixels, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    with replacing(path) as file:
+        Image.fromarray(picture).save(file, "PNG")
     return path
 
 

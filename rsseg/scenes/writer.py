@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +11,9 @@ from pathlib import Path
 import cv2
 
 from rsseg.errors import ConfigError, JobError
+from rsseg.io.files import replacing
 from rsseg.io.tables import read_json, write_json
+from rsseg.io.workers import process_pool
 
 from .layouts import LAYOUTS, labels_of
 from .scene import Scene, check_ranges, check_size, check_themes, make_scene
@@ -143,8 +142,7 @@ def _write_all(recipe: Recipe, out: Path, count: int, workers: int) -> list[str]
     job = partial(_write_one, recipe, out)
     if workers == 1:
         return [job(i) for i in range(count)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with process_pool(workers, partial(cv2.setNumThreads, 1)) as pool:
         return list(pool.map(job, range(count), chunksize=4))
 
 
@@ -161,6 +159,5 @@ def _write_one(recipe: Recipe, out: Path, index: int) -> str:
 def _write(path: Path, data: bytes) -> None:
     """Write a file so that it is either whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with replacing(path) as file:
+        file.write(data)

@@ -8,7 +8,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 LAYERS = {
     # layer 0 has an order within: errors are everybody's, io may use arrays and class tables
-    **dict.fromkeys(("errors", "imports"), -3),
+    **dict.fromkeys(("errors", "imports", "interruption"), -3),
     "packaged": -2,
     **dict.fromkeys(("stack", "commands", "metainfo", "structures"), -1),
     "io": 0,

@@ -150,7 +150,7 @@ def test_full_disk_names_the_file_and_keeps_what_was_done(
     assert digests(tmp_path / "out") == digests(tmp_path / "whole")
 
 
-def test_leftovers_are_removed_by_their_owner(make_config: Make, tmp_path: Path) -> None:
+def test_leftovers_are_removed_and_foreign_files_stay(make_config: Make, tmp_path: Path) -> None:
     convert_labels(make_config())
     tag = f"{stable_hash('P0001'):016x}"
     dead = FORK.Process(target=int)
@@ -159,25 +159,29 @@ def test_leftovers_are_removed_by_their_owner(make_config: Make, tmp_path: Path)
     here = next(_temporary_name(tmp_path))
     left = tmp_path / "out/gray" / here.replace("-x-", f"-{tag}-").replace(f"-{os.getpid()}-", f"-{dead.pid}-")
     left.write_bytes(b"half")
-    owner = stable_hash("P0001") % 2
-    convert_labels(make_config(), shard=(1 - owner, 2))
-    assert left.exists()
-    convert_labels(make_config(), shard=(owner, 2))
-    assert not left.exists()
+    foreign = [left.with_name(name) for name in (".tmp-a-b-c-d", ".tmp-x-1234-5-6", here.replace("-x-", "-not-ours-"))]
+    for path in foreign:
+        path.write_bytes(b"mine")
+    convert_labels(make_config(), shard=(0, 2))
+    assert not left.exists() and all(path.read_bytes() == b"mine" for path in foreign)
 
 
-@pytest.mark.parametrize("place", ["running here", "elsewhere", "elsewhere, long ago"])
-def test_files_of_running_processes_are_spared(make_config: Make, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_files_of_running_processes_are_spared(make_config: Make, tmp_path: Path, host: str) -> None:
     convert_labels(make_config())
-    name = next(_temporary_name(tmp_path)).replace("-x-", "-merge-")
-    if place.startswith("elsewhere"):
-        name = ".tmp-merge-0badc0de-1-abcd"
-    left = tmp_path / "out" / name
-    left.write_bytes(b"half")
-    if place.endswith("long ago"):
-        os.utime(left, (0, 0))
-    convert_labels(make_config())
-    assert left.exists() == (place != "elsewhere, long ago")
+    with replacing(tmp_path / "out/manifest.json", "merge"):
+        running = next((tmp_path / "out").glob(".tmp-merge-*"))
+        # a process that was killed, whose number another one has now; or one of another machine
+        dead = running.with_name(f"{running.name[:-8]}00000000")
+        if host == "elsewhere":
+            dead = dead.with_name(".tmp-merge-0badc0de-1-0000abcd")
+        dead.write_bytes(b"half")
+        convert_labels(make_config())
+        assert running.exists() and dead.exists() == (host == "elsewhere")
+        if host == "elsewhere":
+            os.utime(dead, (0, 0))
+            convert_labels(make_config())
+            assert not dead.exists()
 
 
 def _temporary_name(folder: Path) -> Iterator[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rsseg.io.files import Writer, run_threads, sha256_of
+from rsseg.io.files import Writer, sha256_of
+from rsseg.io.workers import run_threads
 
 
 def test_jobs_run_in_order_and_are_done_after_closing():

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from rsseg.errors import ConfigError, DataError, MissingPackageError, UserError
 from rsseg.io.names import read_lines
 from rsseg.io.progress import Progress
 from rsseg.io.tables import csv_writer, parse_json, read_csv
+from rsseg.io.workers import map_threads
 
 __all__ = ["PatchInfo", "find_patches", "patch_folder", "read_infos", "season_of"]
 
@@ -176,15 +176,12 @@ def read_jsons(
             return str(error)
 
     progress = Progress(len(names), what, unit="patch")
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="labels") as pool:
-        for start in range(0, len(names), 4096):  # a bounded number of futures
-            block = names[start : start + 4096]
-            for info in pool.map(read, block):
-                progress.step()
-                if isinstance(info, PatchInfo):
-                    yield info
-                elif problems is not None:
-                    problems.append(info)
+    for info in map_threads(read, names, _THREADS):
+        progress.step()
+        if isinstance(info, PatchInfo):
+            yield info
+        elif problems is not None:
+            problems.append(info)
     progress.close()
 
 

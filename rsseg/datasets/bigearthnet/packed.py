@@ -13,7 +13,6 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from rsseg.datasets.bigearthnet.bands import check_plane, read_bands
 from rsseg.errors import DataError, JobError, MissingPackageError, UserError
 from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
+from rsseg.io.workers import map_threads
 
 __all__ = ["Packing", "missing_patches", "pack_archive", "read_packed", "verify_packed"]
 
@@ -313,13 +313,14 @@ def _batches(
 ) -> Iterator[tuple[list[tuple[str, bytes]], list[str]]]:
     """Results of ``work``, some hundred at a time: values by name, and the problems."""
     progress = Progress(len(sources), what, unit="patch")
-    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix=what) as pool:
-        for start in range(0, len(sources), _BATCH):
-            block, items, problems = sources[start : start + _BATCH], [], []
-            for source, value in zip(block, pool.map(work, block), strict=True):
-                problems.append(value) if isinstance(value, str) else items.append((source[0], value))
-                progress.step()
-            yield items, problems
+    values = map_threads(work, sources, workers)
+    for start in range(0, len(sources), _BATCH):
+        items, problems = [], []
+        for source in sources[start : start + _BATCH]:
+            value = next(values)
+            problems.append(value) if isinstance(value, str) else items.append((source[0], value))
+            progress.step()
+        yield items, problems
     progress.close()
 
 

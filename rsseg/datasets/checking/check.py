@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from rsseg.errors import ConfigError, DataError
 from rsseg.io.georeference import GeoReference
 from rsseg.io.pixel_settings import check_bands, share_pixels, transform_errors
 from rsseg.io.progress import Progress
+from rsseg.io.workers import map_threads
 from rsseg.metainfo import IGNORE, head_errors
 
 __all__ = ["Check", "Tally", "check_config", "class_weights", "guess_shift"]
@@ -144,11 +144,10 @@ def check_config(config: MutableMapping[str, Any], workers: int = 4) -> Check:
     todo = [part for part in parts if not (part.failure or (part.split == "test" and part.files in validated))]
     out.tallies = [Tally(part) for part in todo]
     progress = Progress(sum(len(part.files) for part in todo), "check")
-    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="check") as pool:
-        for tally in out.tallies:
-            for found in pool.map(partial(_check_sample, tally.part), range(len(tally.part.files))):
-                tally.add(found)
-                progress.step()
+    for tally in out.tallies:
+        for found in map_threads(partial(_check_sample, tally.part), range(len(tally.part.files)), workers):
+            tally.add(found)
+            progress.step()
     progress.close()
     _summarise(out)
     _check_settings(config, out)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.progress import Progress
+from rsseg.io.workers import map_threads
 from rsseg.metainfo import IGNORE
 
 __all__ = ["LabelCounts", "count_segments", "count_set", "labelled_parts"]
@@ -125,18 +125,17 @@ def count_set(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
     first = parts[0]
     out, rows = LabelCounts(first.name, first.classes), []
     progress = Progress(sum(len(part.files) for part in parts), f"count {first.name}")
-    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="count") as pool:
-        for part in parts:
-            labels = [label for _, label in part.files if label is not None]
-            for (image, label), row in zip(part.files, pool.map(partial(_count, part), labels), strict=True):
-                if isinstance(row, str):
-                    out.problems.append(row)
-                    _log.warning("left out: %s", row)
-                elif label is not None:
-                    out.files.append(label)
-                    out.images.append(image)
-                    rows.append(row)
-                progress.step()
+    for part in parts:
+        labels = [label for _, label in part.files if label is not None]
+        for (image, label), row in zip(part.files, map_threads(partial(_count, part), labels, workers), strict=True):
+            if isinstance(row, str):
+                out.problems.append(row)
+                _log.warning("left out: %s", row)
+            elif label is not None:
+                out.files.append(label)
+                out.images.append(image)
+                rows.append(row)
+            progress.step()
     progress.close()
     count = len(first.classes)
     out.pixels = np.array([row[0] for row in rows], np.int64).reshape(-1, count + 1)

@@ -14,6 +14,7 @@ from rsseg.datasets.detection.values import (
     parse_number,
     settle,
 )
+from rsseg.io.text import decode_text
 from rsseg.metainfo import ClassTable
 
 __all__ = ["read_dota"]
@@ -33,7 +34,7 @@ def read_dota(path: Path | str, table: ClassTable, on_error: OnError = "raise") 
     Source: DOTA devkit; layout as in the released ``labelTxt`` files (measured).
 
     Args:
-        path: The ``.txt`` file, UTF-8 with or without BOM, any line ends.
+        path: The ``.txt`` file, UTF-8 with or without BOM (or UTF-16 or UTF-32 with one), any line ends.
         table: Class table of the labels.
         on_error: ``"raise"`` the first problem, or ``"skip"`` such objects and list them in ``problems``.
 
@@ -59,7 +60,7 @@ def read_dota(path: Path | str, table: ClassTable, on_error: OnError = "raise") 
 def _lines(path: Path) -> list[str]:
     data = path.read_bytes()
     try:
-        return _NEWLINE.split(data.decode("utf-8-sig"))
+        return _NEWLINE.split(decode_text(data))
     except UnicodeDecodeError as error:
         line = len(_NEWLINE.findall(data[: error.start].decode("latin-1"))) + 1
         value = data[error.start : error.start + 1]

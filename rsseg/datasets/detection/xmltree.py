@@ -9,6 +9,7 @@ from xml.parsers import expat
 
 from rsseg.datasets.detection.detections import Detections, Entry, collect
 from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, parse_number, settle
+from rsseg.io.text import decode_text, xml_encoding
 from rsseg.metainfo import ClassTable
 
 __all__ = ["Element", "parse_xml", "read_objects", "stated_size"]
@@ -85,10 +86,11 @@ def parse_xml(path: Path, root: str) -> Element:
     """Read an XML file whose outermost element is ``root``.
 
     Raises:
-        AnnotationError: The file is cut short or malformed, declares a DOCTYPE, or holds something else.
+        AnnotationError: The file is cut short or malformed, is not in the encoding that it declares, declares a
+            DOCTYPE, or holds something else.
         FileNotFoundError: There is no such file.
     """
-    data = path.read_bytes()
+    content = _text(path)
     stack = [Element("", 0, path)]
     count = 0
     parser = expat.ParserCreate()
@@ -117,11 +119,10 @@ def parse_xml(path: Path, root: str) -> Element:
     parser.CharacterDataHandler = text
     parser.StartDoctypeDeclHandler = doctype
     try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, LookupError) as error:
-        line = getattr(error, "lineno", 1)
-        reason = f"not a complete XML file ({expat.errors.messages.get(getattr(error, 'code', 0), error)})"
-        raise AnnotationError(path, line, _line(data, line), reason) from None
+        parser.Parse(content, True)
+    except expat.ExpatError as error:
+        reason = f"not a complete XML file ({expat.errors.messages.get(error.code, error)})"
+        raise AnnotationError(path, error.lineno, _line(content, error.lineno), reason) from None
     outer = stack[0].children[0]
     if outer.tag != root:
         raise outer.error(f"<{outer.tag}>", f"the outermost element must be <{root}>")
@@ -143,10 +144,23 @@ def stated_size(holder: Element | None, height: str, width: str) -> tuple[int, i
     return int(sides[0]), int(sides[1])
 
 
-def _line(data: bytes, number: int) -> str:
-    lines = data.splitlines()
-    text = lines[number - 1] if 0 < number <= len(lines) else b""
-    return text.decode("utf-8", "replace").strip()[:80]
+def _text(path: Path) -> str:
+    """Content of an XML file, whatever its encoding; only the mark of UTF-8 may be left out."""
+    data = path.read_bytes()
+    encoding = xml_encoding(data)
+    try:
+        return decode_text(data, encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line, value = data[: error.start].count(b"\n") + 1, data[error.start : error.start + 1]
+        reason = f"not {error.encoding} text, which it must be; declare its encoding, or save it as UTF-8"
+        raise AnnotationError(path, line, value, reason) from None
+    except LookupError as error:
+        raise AnnotationError(path, 1, encoding, f"{error}; save it as UTF-8") from None
+
+
+def _line(content: str, number: int) -> str:
+    lines = content.splitlines()
+    return lines[number - 1].strip()[:80] if 0 < number <= len(lines) else ""
 
 
 def read_objects(

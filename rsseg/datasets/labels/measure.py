@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from itertools import islice
 
 import numpy as np
@@ -19,6 +18,7 @@ from rsseg.datasets.labels.statistics import Statistics
 from rsseg.errors import DataError
 from rsseg.io.labels import read_labels
 from rsseg.io.progress import Progress
+from rsseg.io.workers import process_pool
 
 __all__ = ["TILE_COLUMNS", "Part", "measure", "measure_tiles"]
 
@@ -130,7 +130,7 @@ def _parts(
         yield from (measure_tiles(chunk, classes, keep, scoring) for chunk in chunks)
         return
     under_way: deque[Future[Part]] = deque()
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         for chunk in chunks:
             under_way.append(pool.submit(measure_tiles, chunk, classes, keep, scoring))
             if len(under_way) > 2 * workers:

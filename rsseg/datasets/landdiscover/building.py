@@ -22,13 +22,14 @@ from rsseg.datasets.landdiscover.sources import SOURCES, Item, Window, find_item
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import ColourCode
 from rsseg.errors import ConfigError, DataError, UserError
-from rsseg.io.files import remove_abandoned, replacing, run_threads
+from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.labels import read_labels
 from rsseg.io.output_names import TILE, make_folder, outputs_by_item
 from rsseg.io.progress import Progress
 from rsseg.io.rgb import convert_to_rgb
 from rsseg.io.tables import boxed, write_csv
+from rsseg.io.workers import run_threads
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
 from rsseg.structures.pictures import indexed
 from rsseg.structures.windows import cut_window

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from rsseg.datasets.openearthmap.regions import region_of
 from rsseg.io.labels import read_labels
 from rsseg.io.progress import Progress
+from rsseg.io.workers import map_threads
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["Split", "choose_split", "count_labels", "part_sizes", "split_regions"]
@@ -54,10 +54,9 @@ def count_labels(labels: Sequence[Path], table: str = "openearthmap", workers: i
         return np.bincount(info.lut, found, 256).astype(np.int64)[: info.num_classes]
 
     progress, rows = Progress(len(labels), "count"), []
-    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="count") as pool:
-        for row in pool.map(count, labels):
-            rows.append(row)
-            progress.step()
+    for row in map_threads(count, labels, workers):
+        rows.append(row)
+        progress.step()
     progress.close()
     return np.array(rows, np.int64).reshape(len(labels), info.num_classes)
 

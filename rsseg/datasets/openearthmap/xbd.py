@@ -10,9 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,9 @@ from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.listing import find_files, walk_files
 from rsseg.io.names import read_lines, unique_names
 from rsseg.io.progress import Progress
-from rsseg.io.rasters import open_dataset
+from rsseg.io.rasters import opened
 from rsseg.io.tables import write_csv
+from rsseg.io.workers import map_threads
 
 __all__ = ["Filled", "fill_xbd", "read_pairs", "write_account"]
 
@@ -119,16 +118,12 @@ def fill_xbd(root: Path | str, xbd: Path | str, workers: int = os.cpu_count() or
             folder.mkdir(parents=True, exist_ok=True)
             remove_abandoned(folder)
     out, progress = Filled(), Progress(len(pairs), "fill")
-    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="filler") as pool:
-        names, files = [name for _, name in pairs], [sources.get(xbd_name) for xbd_name, _ in pairs]
-        try:
-            done = pool.map(partial(_fill, dry=dry), folders, names, files)
-            for (xbd_name, name), (outcome, detail, labelled) in zip(pairs, done, strict=True):
-                out.rows.append((name, xbd_name, outcome, detail))
-                out.unlabelled += outcome in ("written", "can be written") and not labelled
-                progress.step()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    todo = [(folder, name, sources.get(xbd_name)) for folder, (xbd_name, name) in zip(folders, pairs, strict=True)]
+    done = map_threads(lambda item: _fill(*item, dry=dry), todo, workers)
+    for (xbd_name, name), (outcome, detail, labelled) in zip(pairs, done, strict=True):
+        out.rows.append((name, xbd_name, outcome, detail))
+        out.unlabelled += outcome in ("written", "can be written") and not labelled
+        progress.step()
     progress.close()
     absent = {Path(row[1]).stem for row in out.rows if row[2] == "not in xBD"}
     out.other_suffix = next((path for path in _other_suffixes(Path(xbd)) if path.stem in absent), None)
@@ -185,7 +180,7 @@ def _place(label: Path, size: tuple[int, int]) -> dict[str, Any]:
     """Georeferencing of a label of the given size (H, W); nothing where there is no label."""
     if not label.is_file():
         return {}
-    with open_dataset(label) as raster:
+    with opened(label) as raster:
         if raster.shape != size:
             raise DataError(f"{label} is {raster.shape} high and wide, the image {size}")
         return {"crs": raster.crs, "transform": raster.transform}

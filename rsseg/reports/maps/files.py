@@ -11,7 +11,7 @@ from typing import Any
 from rsseg.errors import DataError
 from rsseg.io.areas import measure_class_areas
 from rsseg.io.georeference import GeoReference
-from rsseg.io.rasters import open_dataset
+from rsseg.io.rasters import opened
 from rsseg.io.tables import parse_json
 
 __all__ = ["ClassArea", "MapFiles", "Score", "open_map"]
@@ -103,7 +103,7 @@ def open_map(path: Path) -> MapFiles:
         OSError: The map cannot be read.
         DataError: It is not a class map with names and colours.
     """
-    with open_dataset(path) as file:
+    with opened(path) as file:
         names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
         names = names or dict(enumerate(_listed(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
         if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:

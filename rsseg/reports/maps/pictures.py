@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 
-from rsseg.errors import DataError, UnreadableFileError
+from rsseg.errors import DataError
 from rsseg.io.bands import PixelSpec, percentile_range, scale_values
 from rsseg.io.georeference import GeoReference
-from rsseg.io.rasters import Raster, lacks_mask, open_dataset
+from rsseg.io.rasters import Raster, lacks_mask, opened
 from rsseg.reports.maps.files import MapFiles
 from rsseg.reports.markup import data_uri
 from rsseg.structures.pictures import indexed
@@ -40,13 +39,10 @@ def map_labels(files: MapFiles) -> NDArray[np.uint8]:
     Raises:
         OSError: The map cannot be read.
     """
-    try:
-        with open_dataset(files.path) as file:
-            small = max(file.shape) <= 2 * _SIDE or file.overviews(1)
-            method = Resampling.mode if small else Resampling.nearest
-            labels: NDArray[np.uint8] = file.read(1, out_shape=_picture_size(files), resampling=method)
-    except RasterioError as error:
-        raise UnreadableFileError(f"{files.path}: is damaged ({error})") from error
+    with opened(files.path) as file:
+        small = max(file.shape) <= 2 * _SIDE or file.overviews(1)
+        method = Resampling.mode if small else Resampling.nearest
+        labels: NDArray[np.uint8] = file.read(1, out_shape=_picture_size(files), resampling=method)
     labels[labels >= len(files.classes)] = _NODATA
     return labels
 
@@ -120,7 +116,7 @@ def _bands(files: MapFiles, path: str, bands: Sequence[int] | None) -> tuple[int
     """At most three bands, or a single one; None where the image itself has to say which."""
     if bands is None:
         of_map = files.setting("bands")
-        with open_dataset(path) as image:
+        with opened(path) as image:
             bands = of_map if isinstance(of_map, list) and of_map and max(of_map) <= image.count else None
     if bands is None:
         return None

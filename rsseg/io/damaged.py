@@ -1,0 +1,52 @@
+"""What libraries raise on files that are damaged, or are not what they seem, as one error that names the file."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
+from rsseg.errors import UnreadableFileError, UserError
+
+__all__ = ["reading"]
+
+# GDAL's errors reach Python as several kinds; the others come from headers with absurd sizes, unknown types, broken
+# texts and coordinate reference systems, and from Pillow.
+_KINDS = (RasterioError, CPLE_BaseError, OSError, ValueError, LookupError, ArithmeticError, MemoryError, EOFError,
+          SyntaxError, struct.error, zlib.error)  # fmt: skip
+
+
+@contextmanager
+def reading(path: Path | str, what: str = "cannot be read") -> Iterator[None]:
+    """Give all errors of a library that reads a file as one that says which file.
+
+    Only calls of the library belong into the block.
+
+    Args:
+        path: The file.
+        what: What is said of it, before the library's own words.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableFileError: It cannot be read, whatever the reason.
+    """
+    try:
+        yield
+    except (UserError, FileNotFoundError):
+        raise
+    except _KINDS as error:
+        raise UnreadableFileError(f"{path}: {what} ({_reason(error)})") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for an image of the size that it states"
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.strerror or type(error).__name__
+    text = str(error.__cause__ or error).strip()
+    return text if text and not isinstance(error, KeyError) else f"{type(error).__name__} {text}".strip()

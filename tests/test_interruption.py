@@ -1,0 +1,221 @@
+"""Signals end a command with one line and with all that it has started, whatever it is doing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+START = """
+import hashlib, sys, threading, time
+from pathlib import Path
+from rsseg import interruption
+from rsseg.commands import run_tool
+from rsseg.errors import UserError
+
+interruption._GRACE, interruption._AGAIN, interruption._CHILDREN = 1.0, 0.2, 2.0
+
+def ready():
+    Path("ready").touch()
+"""
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+LINE = "interrupted ({}); run the same command again to continue\n"
+
+SLEEPS = "def main():\n    ready()\n    time.sleep(60)\n"
+SWALLOWS = """
+def main():
+    ready()
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
+BUSY_IN_C = """
+def main():
+    ready()
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 1 << 28)  # one call, in which Python sees no signal
+"""
+FAILS_ON_THE_WAY = """
+def main():
+    ready()
+    try:
+        time.sleep(60)
+    finally:
+        raise RuntimeError("a library that gives up")
+"""
+IN_A_FINALIZER = """
+class Holder:
+    def __del__(self):
+        ready()
+        time.sleep(2)
+
+def main():
+    holder = Holder()
+    del holder
+    time.sleep(60)
+"""
+THREADS = """
+from rsseg.io.workers import map_threads
+
+def work(number):
+    ready()
+    time.sleep(0.5)
+
+def main():
+    for _ in map_threads(work, range(1000), 2):
+        pass
+"""
+PROCESSES = """
+from rsseg.io.workers import process_pool
+
+def work(number):
+    ready()
+    time.sleep(0.2)
+
+def main():
+    with process_pool(2) as pool:
+        list(pool.map(work, range(1000)))
+"""
+A_PROGRAM = """
+import os
+from rsseg.interruption import call
+
+def main():
+    with open("log", "wb") as log:
+        ready()
+        call([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, log)
+"""
+A_DEAF_PROGRAM = """
+import os, subprocess
+
+def main():
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); open('ready', 'w'); time.sleep(60)"
+    subprocess.Popen([sys.executable, "-c", code])
+    time.sleep(60)
+"""
+WRITES = """
+from rsseg.io.files import replacing
+
+def main():
+    with replacing(Path("out.bin")) as file:
+        file.write(b"half")
+        file.flush()
+        ready()
+        time.sleep(60)
+"""
+WRITES_IN_A_THREAD = """
+from concurrent.futures import ThreadPoolExecutor
+from rsseg.io.files import replacing
+
+def write():
+    with replacing(Path("out.bin")) as file:
+        ready()
+        time.sleep(60)
+
+def main():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(write).result()
+"""
+
+
+@contextlib.contextmanager
+def started(folder: Path, repo: Path, body: str) -> Iterator[subprocess.Popen[str]]:
+    """A command at work, in a process group of its own."""
+    (folder / "tool.py").write_text(START + body + '\nif __name__ == "__main__":\n    run_tool(main)\n')
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = {"PYTHONPATH": str(repo), "PATH": os.environ["PATH"]}
+    process = subprocess.Popen(
+        [sys.executable, "tool.py"], cwd=folder, env=environment, text=True, start_new_session=True, **pipes
+    )
+    try:
+        end = time.monotonic() + 60
+        while not (folder / "ready").exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def group(leader: int) -> list[str]:
+    """Command lines of the processes of a group that run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_bytes().rpartition(b")")[2].split()
+            if int(fields[2]) == leader and fields[0] != b"Z":
+                found.append((path.parent / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [
+        *[(SLEEPS, number) for number in SIGNALS],
+        (SWALLOWS, signal.SIGTERM),
+        (BUSY_IN_C, signal.SIGINT),
+        (FAILS_ON_THE_WAY, signal.SIGINT),
+        (IN_A_FINALIZER, signal.SIGTERM),
+        (THREADS, signal.SIGINT),
+        (PROCESSES, signal.SIGTERM),
+        (PROCESSES, signal.SIGINT),
+        (A_PROGRAM, signal.SIGTERM),
+        (A_DEAF_PROGRAM, signal.SIGTERM),
+        (WRITES, signal.SIGTERM),
+        (WRITES_IN_A_THREAD, signal.SIGINT),
+    ],
+)
+def test_one_line_and_nothing_left(tmp_path: Path, repo: Path, body: str, number: int) -> None:
+    with started(tmp_path, repo, body) as process:
+        os.kill(process.pid, number)
+        out, error = process.communicate(timeout=30)
+        time.sleep(0.1)
+        assert (process.returncode, out, error) == (SIGNALS[number], "", LINE.format(signal.Signals(number).name))
+        assert group(process.pid) == []
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith((".tmp", "out"))]
+
+
+@pytest.mark.parametrize("body", [PROCESSES, A_PROGRAM])
+def test_ctrl_c_of_a_terminal_goes_to_all_of_them(tmp_path: Path, repo: Path, body: str) -> None:
+    with started(tmp_path, repo, body) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        out, error = process.communicate(timeout=30)
+        assert (process.returncode, out, error) == (130, "", LINE.format("SIGINT"))
+        assert group(process.pid) == []
+
+
+def test_workers_end_when_the_command_is_killed(tmp_path: Path, repo: Path) -> None:
+    with started(tmp_path, repo, PROCESSES) as process:
+        assert len(group(process.pid)) >= 3
+        process.kill()
+        end = time.monotonic() + 20
+        while group(process.pid) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert group(process.pid) == []
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, repo: Path) -> None:
+    with started(tmp_path, repo, f"interruption._GRACE = 60\n{SWALLOWS}") as process:
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+        before = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=30)[1] == LINE.format("SIGINT")
+        assert time.monotonic() - before < 10
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, repo: Path) -> None:
+    body = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + SLEEPS.replace("60", "2")
+    with started(tmp_path, repo, body) as process:
+        os.kill(process.pid, signal.SIGHUP)
+        assert (process.communicate(timeout=30), process.returncode) == (("", ""), 0)

@@ -147,6 +147,14 @@ def started(folder: Path, repo: Path, body: str) -> Iterator[subprocess.Popen[st
         process.wait()
 
 
+def left(leader: int, seconds: float = 3) -> list[str]:
+    """What is left of a group of processes after some seconds at most."""
+    end = time.monotonic() + seconds
+    while group(leader) and time.monotonic() < end:
+        time.sleep(0.05)
+    return group(leader)
+
+
 def group(leader: int) -> list[str]:
     """Command lines of the processes of a group that run."""
     found = []
@@ -179,9 +187,8 @@ def test_one_line_and_nothing_left(tmp_path: Path, repo: Path, body: str, number
     with started(tmp_path, repo, body) as process:
         os.kill(process.pid, number)
         out, error = process.communicate(timeout=30)
-        time.sleep(0.1)
         assert (process.returncode, out, error) == (SIGNALS[number], "", LINE.format(signal.Signals(number).name))
-        assert group(process.pid) == []
+        assert left(process.pid) == []
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith((".tmp", "out"))]
 
 
@@ -191,17 +198,14 @@ def test_ctrl_c_of_a_terminal_goes_to_all_of_them(tmp_path: Path, repo: Path, bo
         os.killpg(process.pid, signal.SIGINT)
         out, error = process.communicate(timeout=30)
         assert (process.returncode, out, error) == (130, "", LINE.format("SIGINT"))
-        assert group(process.pid) == []
+        assert left(process.pid) == []
 
 
 def test_workers_end_when_the_command_is_killed(tmp_path: Path, repo: Path) -> None:
     with started(tmp_path, repo, PROCESSES) as process:
         assert len(group(process.pid)) >= 3
         process.kill()
-        end = time.monotonic() + 20
-        while group(process.pid) and time.monotonic() < end:
-            time.sleep(0.1)
-        assert group(process.pid) == []
+        assert left(process.pid, 20) == []
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path, repo: Path) -> None:

@@ -138,7 +138,7 @@ WRONG_XML = [
     ("<annotation>\n<size><width>9</width>\n</size><objects/></annotation>", 2, "has no required element"),
     ("<annotation>\n<size><width>9.5</width>\n<height>0</height></size><objects/></annotation>", 3, "above 0"),
     ("<annotation>\n<size>\n<width>9.5</width><height>1</height></size><objects/></annotation>", 3, "whole"),
-    ('<?xml version="1.0" encoding="klingon"?>\n<annotation/>', 1, "not a complete XML file"),
+    ('<?xml version="1.0" encoding="klingon"?>\n<annotation/>', 1, "unknown encoding"),
 ]
 
 

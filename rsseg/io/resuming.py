@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 from rsseg.errors import DataError
-from rsseg.io.checkpoints import load_file
 
 __all__ = ["latest_checkpoint", "offer_another"]
 
@@ -49,6 +48,8 @@ def offer_another(path: Path) -> str:
     Returns:
         "" where nothing tells that the file belongs to a training.
     """
+    from rsseg.io.checkpoints import load_file  # it imports torch
+
     others = [other for other in _numbered(path.parent) if other.name != path.name]
     for other in others:
         try:

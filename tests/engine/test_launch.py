@@ -20,6 +20,7 @@ def test_every_run_has_the_checks_once():
         "CheckScores",
         "mmseg.AllocateSteps",
         "mmseg.CheckClasses",
+        "mmseg.CheckLoss",
         "mmseg.KeepProcesses",
         "mmseg.NameOutputs",
     ]

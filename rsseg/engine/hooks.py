@@ -21,7 +21,8 @@ from rsseg.engine.pixels import use_pixels
 from rsseg.errors import ConfigError
 from rsseg.io.bands import percentile_range, scale_values
 from rsseg.io.files import Writer, replacing
-from rsseg.metainfo import load_metainfo
+from rsseg.metainfo import IGNORE, load_metainfo
+from rsseg.structures.legends import Entry, add_legend, class_entries, hatch
 from rsseg.structures.pictures import blend, panel
 
 __all__ = ["CompileBackbone", "LoadPretrained", "LoadTested", "SavePictures", "SeedEachIter", "ShareBuffers"]
@@ -151,6 +152,7 @@ def _viewable(pixels: np.ndarray) -> np.ndarray:
 class SavePictures(Hook):
     """Write image, truth and prediction side by side for tested images: ``<out_dir>/<set>_<stem>.png``.
 
+    A legend names the classes that occur; pixels without a label are hatched.
     The files are written by a thread of their own; testing does not wait for them.
 
     Args:
@@ -190,21 +192,24 @@ class SavePictures(Hook):
 
     def _save(self, sample: Any, pixels: Any) -> None:
         image = _viewable(pixels.cpu().numpy())
-        palettes = {
-            "truth": load_metainfo(sample.table).palette,
-            "prediction": load_metainfo(self.predicted or sample.table).palette,
-        }
+        tables = {"truth": load_metainfo(sample.table), "prediction": load_metainfo(self.predicted or sample.table)}
         maps = {"prediction": sample.pred_sem_seg}
         if "gt_sem_seg" in sample:
             maps = {"truth": sample.gt_sem_seg, **maps}
-        tinted = []
+        tinted, shown = [], {}
         for what, item in maps.items():
-            labels = item.data.squeeze(0).cpu().numpy()
+            labels, table = item.data.squeeze(0).cpu().numpy(), tables[what]
             if labels.shape != image.shape[:2]:
                 image = np.asarray(Image.fromarray(image).resize(labels.shape[::-1]))
-            tinted.append(blend(image, labels, palettes[what], 0.6))
+            tinted.append(hatch(blend(image, labels, table.palette, 0.6), labels == IGNORE, over=True))
+            shown[what] = labels
         picture = panel([image, *tinted], ["image", *maps], min(self.height, image.shape[0]))
         self.out_dir.mkdir(parents=True, exist_ok=True)
         name = self.names.get(str(Path(sample.img_path)), Path(sample.img_path).stem)
+        entries: list[Entry] = []
+        for table in {table.name: table for table in tables.values()}.values():
+            own = [labels for what, labels in shown.items() if tables[what].name == table.name]
+            entries += class_entries(own, table.classes, table.palette, "no label")
+        entries = sorted(dict.fromkeys(entries), key=lambda entry: entry[1] is None)
         with replacing(self.out_dir / f"{sample.dataset_name}_{name}.png") as file:
-            Image.fromarray(picture).save(file, "PNG")
+            Image.fromarray(add_legend(picture, entries)).save(file, "PNG")

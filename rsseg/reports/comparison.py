@@ -12,7 +12,8 @@ from PIL import Image
 from rsseg.io.files import replacing
 from rsseg.io.labels import read_labels
 from rsseg.io.rgb import convert_to_rgb
-from rsseg.metainfo import ClassTable
+from rsseg.metainfo import IGNORE, ClassTable
+from rsseg.structures.legends import add_legend, class_entries, hatch
 from rsseg.structures.pictures import blend, colourise, panel
 
 __all__ = ["comparison_panels", "label_panels"]
@@ -34,7 +35,9 @@ def _save(picture: Pixels, path: Path) -> Path:
 def comparison_panels(
     samples: Sequence[tuple[Path, Path]], predictions: Mapping[str, Path], table: ClassTable, out_dir: Path
 ) -> list[Path]:
-    """Write image, truth and one prediction per run, side by side in the class colours.
+    """Write image, truth and one prediction per run, side by side in the class colours, over a legend.
+
+    Pixels without a label are hatched.
 
     Args:
         samples: Image and label file of each sample; labels in the raw values of ``table``.
@@ -50,13 +53,15 @@ def comparison_panels(
         maps = {"truth": _labels(labels, table)}
         for title, folder in predictions.items():
             maps[title] = _labels(folder / f"{image.stem}.png", table)
-        columns = [convert_to_rgb(image), *(colourise(value, table.palette, unlabelled=0) for value in maps.values())]
-        written.append(_save(panel(columns, ["image", *maps]), out_dir / f"{image.stem}.png"))
+        coloured = [hatch(colourise(value, table.palette), value == IGNORE) for value in maps.values()]
+        picture = panel([convert_to_rgb(image), *coloured], ["image", *maps])
+        entries = class_entries(maps.values(), table.classes, table.palette, "no label")
+        written.append(_save(add_legend(picture, entries), out_dir / f"{image.stem}.png"))
     return written
 
 
 def label_panels(images: Sequence[Path], folders: Mapping[str, Path], table: ClassTable, out_dir: Path) -> list[Path]:
-    """Write image and converted labels of several conversions of it, tinted over the image.
+    """Write image and converted labels of several conversions of it, tinted over the image, over a legend.
 
     Args:
         images: Image files; whole images or tiles.
@@ -70,6 +75,8 @@ def label_panels(images: Sequence[Path], folders: Mapping[str, Path], table: Cla
     written = []
     for path in images:
         image = convert_to_rgb(path)
-        tinted = [blend(image, _labels(f / f"{path.stem}.png", table), table.palette, 0.6) for f in folders.values()]
-        written.append(_save(panel([image, *tinted], ["image", *folders]), out_dir / f"{path.stem}.png"))
+        maps = [_labels(folder / f"{path.stem}.png", table) for folder in folders.values()]
+        picture = panel([image, *(blend(image, labels, table.palette, 0.6) for labels in maps)], ["image", *folders])
+        entries = class_entries(maps, table.classes, table.palette)
+        written.append(_save(add_legend(picture, entries), out_dir / f"{path.stem}.png"))
     return written

@@ -58,6 +58,10 @@ def test_pictures_show_each_in_its_own_colours(tmp_path):
     hook = SavePictures(str(tmp_path), predicted="openearthmap")
     hook._save(sample, torch.zeros((3, 40, 40), dtype=torch.uint8))
     with Image.open(tmp_path / "loveda_a.png") as image:
-        pixels = np.asarray(image.convert("RGB"))[40]
+        whole = np.asarray(image.convert("RGB"))
+    pixels, legend = whole[40], whole[22 + 40 :]  # with a swatch for each table's class
+    assert [(colour == legend).all(-1).sum() > 100 for colour in ((255, 255, 255), (128, 0, 0), (0, 255, 36))] == [
+        True, True, False
+    ]  # fmt: skip
     # image, truth, prediction, 40 pixels wide, 4 apart; 0.6 of white background and of dark red bareland
     assert (pixels[20].tolist(), pixels[64].tolist(), pixels[108].tolist()) == ([0] * 3, [153] * 3, [76, 0, 0])

@@ -7,6 +7,7 @@ from PIL import Image
 
 from rsseg.metainfo import load_metainfo
 from rsseg.reports import comparison_panels, label_panels
+from rsseg.structures.legends import STRIPES
 from rsseg.structures.pictures import blend, colourise, panel
 
 
@@ -32,13 +33,19 @@ def test_panel_scales_to_one_height():
 def test_comparison_shows_truth_and_runs(tmp_path):
     table = load_metainfo("openearthmap")
     image = save(tmp_path / "images" / "r_1.tif", np.full((8, 8, 3), 50))
-    truth = save(tmp_path / "labels" / "r_1.tif", np.full((8, 8), 6))
+    labels = np.full((8, 8), 6)
+    labels[4:] = 0  # no label
+    truth = save(tmp_path / "labels" / "r_1.tif", labels)
     save(tmp_path / "maps" / "r_1.png", np.full((8, 8), 8))
     (written,) = comparison_panels([(image, truth)], {"ours": tmp_path / "maps"}, table, tmp_path / "out")
     pixels = np.asarray(Image.open(written))
     assert tuple(pixels[25, 4]) == (50, 50, 50)
     assert tuple(pixels[25, 12 + 4]) == table.palette[5]
     assert tuple(pixels[25, 24 + 4]) == table.palette[7]
+    unlabelled = {tuple(colour) for colour in pixels[22 + 4 : 22 + 8, 12:20].reshape(-1, 3).tolist()}
+    assert unlabelled == {STRIPES, (255, 255, 255)} and not unlabelled <= set(table.palette)
+    legend = {tuple(colour) for colour in pixels[22 + 8 :].reshape(-1, 3).tolist()}
+    assert {table.palette[5], table.palette[7], STRIPES} <= legend and table.palette[0] not in legend
 
 
 def test_label_panels_tint_each_conversion(tmp_path):
@@ -50,3 +57,4 @@ def test_label_panels_tint_each_conversion(tmp_path):
     pixels = np.asarray(Image.open(written)).astype(int)
     assert tuple(pixels[25, 24 + 4]) == tuple(pixels[25, 4])
     assert tuple(pixels[25, 12 + 4]) != tuple(pixels[25, 4])
+    assert (pixels[30:] == table.palette[0]).all(-1).sum() > 100, "the swatch of the only class"

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from rasterio.errors import NotGeoreferencedWarning
 
 from rsseg.io.files import replacing
 from rsseg.reports.maps.files import MapFiles, open_map
 from rsseg.reports.maps.pictures import image_pixels, map_labels
 from rsseg.reports.markup import ground_area, percent
+from rsseg.structures.legends import draw_swatch, hatch, legend_font
 from rsseg.structures.pictures import colourise
 
 __all__ = ["overlay", "write_overlay"]
@@ -61,12 +61,12 @@ def overlay(
     labels: NDArray[np.uint8],
     palette: Sequence[Sequence[int]],
 ) -> NDArray[np.uint8]:
-    """An image tinted by its classes, with their outlines.
+    """An image tinted by its classes, with their outlines; striped where there is no class.
 
     Args:
         pixels: (1 or 3, h, w) values of the image.
-        valid: (h, w) where it has data; the rest becomes white.
-        labels: (h, w) class ids, 255 for none: there the image stays as it is.
+        valid: (h, w) where it has data; the rest is white between the stripes.
+        labels: (h, w) class ids, 255 for none: there the image is seen between the stripes.
         palette: RGB of every class.
 
     Returns:
@@ -81,12 +81,8 @@ def overlay(
         second |= np.moveaxis(change, axis, 0)
     share = np.where(edge, _OUTLINE, _TINT)[..., None] * (labels != _NODATA)[..., None]
     mixed = image * (1 - share) + colourise(labels, palette) * share
-    return np.where((valid | (labels != _NODATA))[..., None], mixed, 255).round().astype(np.uint8)
-
-
-def _font(bold: bool = False) -> ImageFont.FreeTypeFont:
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, _SIZE)
+    drawn = np.where((valid | (labels != _NODATA))[..., None], mixed, 255).round().astype(np.uint8)
+    return hatch(drawn, labels == _NODATA, over=True)
 
 
 def _short(text: str) -> str:
@@ -95,7 +91,7 @@ def _short(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Row:
-    colour: tuple[int, int, int]
+    colour: tuple[int, int, int] | None  # None for stripes
     name: str
     share: str
     area: str
@@ -113,11 +109,12 @@ def _rows(files: MapFiles) -> tuple[list[_Row], list[str]]:
     notes = []
     if left > 0:
         threshold = files.setting("threshold")
-        notes.append(
-            f"{percent(left)} of the pixels: no data" + ("" if threshold is None else f" or below {threshold:g}")
-        )
-    if len(rows) < len(files.classes):
-        notes.append(f"{len(files.classes) - len(rows)} other classes do not occur")
+        below = "" if threshold is None else f" or below {threshold:g}"
+        rows.append(_Row(None, f"no data{below}", "", ""))
+        notes.append(f"{percent(left)} of the pixels: no data{below}")
+    absent = len(files.classes) - sum(row.colour is not None for row in rows)
+    if absent:
+        notes.append(f"{absent} other classes do not occur")
     return rows, notes
 
 
@@ -126,7 +123,7 @@ def _with_legend(picture: NDArray[np.uint8], files: MapFiles) -> Image.Image:
     factor = max(1, _SMALLEST // max(picture.shape[:2]))
     image = Image.fromarray(picture.repeat(factor, 0).repeat(factor, 1))
     rows, notes = _rows(files)
-    plain, bold = _font(), _font(bold=True)
+    plain, bold = legend_font(_SIZE), legend_font(_SIZE, bold=True)
     title = _short(files.settings.get("source", files.path.name))
 
     def width(texts: Sequence[str]) -> int:
@@ -146,7 +143,7 @@ def _with_legend(picture: NDArray[np.uint8], files: MapFiles) -> Image.Image:
     draw.text((left, _PAD), title, _TEXT, bold)
     for i, row in enumerate(rows):
         x, y = left + (i // deep) * (ends[-1] + 2 * _PAD), _PAD + _ROW * (1 + i % deep) + _PAD // 2
-        draw.rectangle((x, y + 2, x + _SWATCH, y + 2 + _SWATCH), row.colour, "#8a93a0")
+        draw_swatch(sheet, (x, y + 2), _SWATCH, row.colour)
         draw.text((x + 2 * _SWATCH, y), row.name, _TEXT, plain)
         draw.text((x + ends[1], y), row.share, _FAINT, plain, anchor="ra")
         draw.text((x + ends[2], y), row.area, _FAINT, plain, anchor="ra")

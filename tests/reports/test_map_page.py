@@ -286,6 +286,7 @@ def look(tmp_path):
 
 def test_in_a_browser(look, reported, tmp_path):
     state, dom = look(tmp_path / "sub" / "map.html", "#swipe")
+    assert state.pop("scale").endswith(" m") and state.pop("chosen") == "0"
     assert state == {"view": "swipe", "zoom": "1.00", "images": "2", "broken": "0"}
     assert 'id="mixer">' in dom and 'data-view="swipe" tabindex' in dom
     clicks = """
@@ -317,7 +318,7 @@ def test_in_a_browser(look, reported, tmp_path):
 def test_in_a_browser_without_an_image(look, tmp_path):
     report_map(write_map(tmp_path, tables=False), tmp_path / "map.html")
     state, _ = look(tmp_path / "map.html", "#swipe")
-    assert state == {"zoom": "1.00", "images": "1", "broken": "0"}
+    assert state.pop("scale").endswith(" m") and state == {"zoom": "1.00", "images": "1", "broken": "0"}
 
 
 def test_accuracy_in_classes_common_with_the_reference(tmp_path):

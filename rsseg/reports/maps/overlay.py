@@ -110,8 +110,8 @@ def _rows(files: MapFiles) -> tuple[list[_Row], list[str]]:
     if left > 0:
         threshold = files.setting("threshold")
         below = "" if threshold is None else f" or below {threshold:g}"
-        rows.append(_Row(None, f"no data{below}", "", ""))
-        notes.append(f"{percent(left)} of the pixels: no data{below}")
+        rows.append(_Row(None, f"no data{below}", percent(left), ""))
+        notes.append("no data: share of all pixels")
     absent = len(files.classes) - sum(row.colour is not None for row in rows)
     if absent:
         notes.append(f"{absent} other classes do not occur")

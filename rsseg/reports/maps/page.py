@@ -107,7 +107,13 @@ def render_map_page(
         georeference=_georeference(files),
         provenance=_provenance(files),
         problems=problems,
-        data={"colours": [list(colour) for colour in files.palette]},
+        no_data=_no_data(files),
+        data={
+            "colours": [list(colour) for colour in files.palette],
+            "names": list(files.classes),
+            "size": list(files.size),
+            "metres": files.georeference.pixel_size[0] if files.georeference.no_metres is None else None,
+        },
     )
 
 
@@ -126,6 +132,13 @@ def _short_about(files: MapFiles) -> dict[str, str]:
         "made from": files.settings.get("source", ""),
         "with": " and ".join(filter(None, [files.settings.get("config"), files.settings.get("checkpoint")])),
     }
+
+
+def _no_data(files: MapFiles) -> str:
+    """What the pixels without a class are called; empty where there are none."""
+    if sum(area.pixels for area in files.areas) == files.size[0] * files.size[1]:
+        return ""
+    return "no data or below the threshold" if "threshold" in files.settings else "no data"
 
 
 def _totals(files: MapFiles) -> list[tuple[str, str, str]]:

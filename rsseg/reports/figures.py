@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rsseg.io.files import replacing
 
-__all__ = ["BAR", "EDGE", "INK", "LINES", "figure_and_axes", "in_style", "label_bars", "palette_colours", "save_figure"]
+__all__ = [
+    "BAR", "EDGE", "INK", "LINES", "empty_figure", "figure_and_axes", "in_style", "label_bars",
+    "logarithmic_counts", "palette_colours", "save_figure", "short_number", "whole_numbers",
+]  # fmt: skip
 
 BAR, EDGE, INK = "#2f6db5", "#59616d", "#1c2430"
 LINES = (BAR, "#e9a23b", "#3c8d53", "#b0413e", "#7a5ba8", "#4a525e")
@@ -72,6 +76,35 @@ def figure_and_axes(
     axes = figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure, axes
+
+
+def empty_figure(title: str, text: str) -> Figure:
+    """A small figure that says why there is nothing to draw."""
+    figure, (axis,) = figure_and_axes(6, 1.4, title)
+    axis.set_axis_off()
+    axis.text(0, 0.5, text, transform=axis.transAxes, va="center", color=EDGE)
+    return figure
+
+
+def short_number(value: float) -> str:
+    """A number in at most four characters and a unit: 950, 12.3k, 4.56M."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def logarithmic_counts(axis: Axes, end: float) -> None:
+    """Make the x axis logarithmic, with 0 and whole numbers on it."""
+    axis.set_xscale("symlog", linthresh=1)
+    axis.set_xlim(0, max(end, 30))
+    axis.xaxis.set_major_formatter(lambda value, _: short_number(value))
+
+
+def whole_numbers(axis: Axes, which: Literal["x", "y"]) -> None:
+    """Give an axis of counts no ticks between whole numbers."""
+    part = axis.xaxis if which == "x" else axis.yaxis
+    part.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def label_bars(axis: Axes, names: Sequence[str], lengths: Sequence[float], texts: Sequence[str]) -> None:

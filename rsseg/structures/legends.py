@@ -26,8 +26,7 @@ _SIZE, _ROW, _PAD, _SWATCH = 13, 22, 8, 13
 
 def hatch(pixels: Pixels, where: NDArray[np.bool_], over: bool = False) -> Pixels:
     """Pixels (H, W, 3) RGB with diagonal stripes ``where`` (H, W) there is nothing; ``over`` keeps what is between."""
-    y, x = np.indices(where.shape, sparse=True)
-    stripes = (x + y) % _PERIOD < _WIDTH
+    stripes = np.add.outer(np.arange(where.shape[0]), np.arange(where.shape[1])) % _PERIOD < _WIDTH
     if over:
         mixed = pixels * (1 - _OVER) + np.array(STRIPES) * _OVER
         return np.where((where & stripes)[..., None], mixed, pixels).round().astype(np.uint8)

@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rsseg.metainfo import load_metainfo
-from rsseg.reports.figures import BAR, EDGE, figure_and_axes, in_style, label_bars, palette_colours
+from rsseg.reports.figures import (
+    BAR,
+    EDGE,
+    figure_and_axes,
+    in_style,
+    label_bars,
+    logarithmic_counts,
+    palette_colours,
+    whole_numbers,
+)
 
 __all__ = ["FIGURES"]
 
@@ -36,9 +45,9 @@ def class_figure(tables: Tables) -> Figure:
     colours = palette_colours([class_table.palette[class_table.index(row[2])] for row in chosen])
     names = [row[2] if len(row[2]) < 48 else f"{row[2][:45]}…" for row in chosen]
     _bars(axis, names, [row[3] for row in chosen], colours or BAR)
-    axis.set_xscale("symlog", linthresh=1)
-    axis.set_xlim(0, max((row[3] for row in chosen), default=1) * 5)
-    axis.set_xlabel("images")
+    logarithmic_counts(axis, max((row[3] for row in chosen), default=1) * 5)
+    axis.set_xlabel("images (logarithmic)")
+    axis.set_ylabel("class")
     return figure
 
 
@@ -52,8 +61,9 @@ def label_figure(tables: Tables) -> Figure:
         axis.annotate(f"{images:,}", (number, images), (0, 2), textcoords="offset points", ha="center", fontsize=7.5)
     axis.set_xticks([row[0] for row in rows])
     axis.grid(False, axis="x")
-    axis.set_xlabel("labels")
+    axis.set_xlabel("labels of an image")
     axis.set_ylabel("images")
+    whole_numbers(axis, "y")
     return figure
 
 
@@ -72,7 +82,9 @@ def date_figure(tables: Tables) -> Figure:
         axis.bar(own, [months[names[i]] for i in own], color=colour, width=0.8, label=f"{name}: {totals[name]:,}")
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axis.grid(False, axis="x")
+    axis.set_xlabel("month")
     axis.set_ylabel("images")
+    whole_numbers(axis, "y")
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
     return figure
 
@@ -85,6 +97,8 @@ def country_figure(tables: Tables) -> Figure:
     _bars(axis, [row[0] for row in rows], [row[1] for row in rows])
     axis.set_xlim(0, max((row[1] for row in rows), default=1) * 1.15)
     axis.set_xlabel("images")
+    axis.set_ylabel("country")
+    whole_numbers(axis, "x")
     return figure
 
 

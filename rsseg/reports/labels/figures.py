@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.labels.statistics import BUCKETS, MASK_BOX_RATIO_EDGES, SHARE_EDGES, Statistics
 from rsseg.metainfo import ClassTable
-from rsseg.reports.figures import BAR, EDGE, figure_and_axes, in_style, label_bars, palette_colours
+from rsseg.reports.figures import (
+    BAR,
+    EDGE,
+    empty_figure,
+    figure_and_axes,
+    in_style,
+    label_bars,
+    logarithmic_counts,
+    palette_colours,
+    short_number,
+    whole_numbers,
+)
 
 __all__ = ["FIGURES", "class_figure", "quality_figure", "size_figure"]
-
-
-def _short(value: float) -> str:
-    """A number in at most four characters and a unit: 950, 12.3k, 4.56M."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:.3g}{unit}"
-    return f"{value:.3g}"
 
 
 @in_style
@@ -32,16 +35,19 @@ def class_figure(statistics: Statistics, table: ClassTable) -> Figure:
     """Pixels of the label maps and instances of every class, on logarithmic axes, with the numbers beside the bars."""
     count = len(table.classes)
     title = f"{table.name}: pixels and instances per class"
-    figure, axes = figure_and_axes(9.5, 1.3 + 0.22 * count, title, 2)
-    panels = (("label pixels", statistics.label_pixels[:-1]), ("instances with a mask", statistics.instances))
+    panels = [(name, values) for name, values in (("label pixels", statistics.label_pixels[:-1]),
+              ("instances with a mask", statistics.instances)) if values.any()]  # fmt: skip
+    if not panels:
+        return empty_figure(title, "no label and no mask was found")
+    figure, axes = figure_and_axes(1.5 + 4 * len(panels), 1.5 + 0.22 * count, title, len(panels))
     for axis, (name, values) in zip(axes, panels, strict=True):
         colours = palette_colours(table.palette)
         axis.barh(range(count), values, color=colours, edgecolor=EDGE, linewidth=0.5, height=0.72)
-        axis.set_xscale("symlog", linthresh=1)
-        axis.set_xlim(0, max(float(values.max()), 1) * 30)
-        axis.set_title(name)
+        logarithmic_counts(axis, float(values.max()) * 30)
+        axis.set_xlabel(f"{name} (logarithmic)")
         names = table.classes if axis is axes[0] else [""] * count
-        label_bars(axis, names, values.tolist(), [_short(value) for value in values.tolist()])
+        label_bars(axis, names, values.tolist(), [short_number(value) for value in values.tolist()])
+    axes[0].set_ylabel("class")
     return figure
 
 
@@ -49,6 +55,8 @@ def class_figure(statistics: Statistics, table: ClassTable) -> Figure:
 def size_figure(statistics: Statistics, table: ClassTable) -> Figure:
     """Mask areas of all classes, and the shares of small, medium and large masks in every class."""
     count = len(table.classes)
+    if not statistics.sizes.any():
+        return empty_figure(f"{table.name}: mask sizes", "no mask was found")
     figure, axes = figure_and_axes(9.5, max(3.4, 1.6 + 0.22 * count), f"{table.name}: mask sizes", 2)
     _size_histogram(axes[0], statistics.sizes.sum(0))
     totals = np.maximum(statistics.buckets.sum(1, keepdims=True), 1)
@@ -60,6 +68,7 @@ def size_figure(statistics: Statistics, table: ClassTable) -> Figure:
     label_bars(axes[1], table.classes, [], [])
     axes[1].set_xlim(0, 1)
     axes[1].set_xlabel("share of the class's masks")
+    axes[1].set_ylabel("class")
     axes[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return figure
 
@@ -69,11 +78,12 @@ def _size_histogram(axis: Axes, counts: NDArray[np.int64]) -> None:
     first, last = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 1)
     axis.bar(np.arange(first, last), counts[first:last], width=0.9, align="edge", color=BAR)
     ticks = np.arange(first, last + 1, max(1, -(-(last - first) // 6)))
-    axis.set_xticks(ticks, [_short(float(2**k)) for k in ticks])
+    axis.set_xticks(ticks, [short_number(float(2**k)) for k in ticks])
     axis.grid(False, axis="x")
     axis.set_title("all classes; every bar doubles the size", pad=18)
     axis.set_xlabel("mask area in pixels")
     axis.set_ylabel("masks")
+    whole_numbers(axis, "y")
     for name, limit in list(BUCKETS.items())[1:]:
         if first < np.log2(limit) < last:
             axis.axvline(float(np.log2(limit)), color=EDGE, linewidth=1, linestyle="--")
@@ -81,30 +91,35 @@ def _size_histogram(axis: Axes, counts: NDArray[np.int64]) -> None:
                           textcoords="offset points", va="bottom", fontsize=7)  # fmt: skip
 
 
-def _histogram(axis: Axes, counts: NDArray[np.int64], edges: NDArray[np.float64], title: str, unit: str) -> None:
-    axis.set_title(title)
-    axis.set_ylabel(unit)
-    if not counts.sum():
-        axis.text(0.5, 0.5, "not recorded", transform=axis.transAxes, ha="center", color=EDGE)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        return
+def _histogram(axis: Axes, counts: NDArray[np.int64], edges: NDArray[np.float64], name: str, unit: str) -> None:
     width = edges[1] - edges[0]
     axis.bar(edges[:-1], counts, width=width * 0.92, align="edge", color=BAR)
     axis.set_xlim(edges[0], edges[len(counts) - 1] + width)
     axis.grid(False, axis="x")
+    axis.set_xlabel(name)
+    axis.set_ylabel(unit)
+    whole_numbers(axis, "y")
 
 
 @in_style
 def quality_figure(statistics: Statistics, table: ClassTable) -> Figure:
-    """Predicted IoU, stability and mask area / box area of the masks; unlabelled share of the tiles."""
-    figure, axes = figure_and_axes(9.5, 5.4, f"{table.name}: quality", 2, rows=2)
-    s = statistics
-    ratio = "mask area / box area (last bar: 2 and more)"
-    _histogram(axes[0], s.ious.sum(0), SHARE_EDGES, "predicted IoU", "masks")
-    _histogram(axes[1], s.stability.sum(0), SHARE_EDGES, "stability score", "masks")
-    _histogram(axes[2], s.mask_box_ratios.sum(0), MASK_BOX_RATIO_EDGES, ratio, "masks")
-    _histogram(axes[3], s.unlabelled, SHARE_EDGES, "unlabelled share per tile", "tiles")
+    """Predicted IoU, stability and mask area / box area of the masks; unlabelled share of the tiles; what there is."""
+    s, title = statistics, f"{table.name}: quality"
+    panels = [
+        (s.ious.sum(0), SHARE_EDGES, "predicted IoU", "masks"),
+        (s.stability.sum(0), SHARE_EDGES, "stability score", "masks"),
+        (s.mask_box_ratios.sum(0), MASK_BOX_RATIO_EDGES, "mask area / box area (last bar: 2 and more)", "masks"),
+        (s.unlabelled, SHARE_EDGES, "unlabelled share of a tile", "tiles"),
+    ]
+    panels = [panel for panel in panels if panel[0].any()]
+    if not panels:
+        return empty_figure(title, "no scores, no masks and no tiles were found")
+    columns, rows = min(len(panels), 2), -(-len(panels) // 2)
+    figure, axes = figure_and_axes(1.1 + 4.2 * columns, 0.6 + 2.4 * rows, title, columns, rows)
+    for axis, panel in zip(axes, panels, strict=False):
+        _histogram(axis, *panel)
+    for axis in axes[len(panels) :]:
+        axis.remove()
     return figure
 
 

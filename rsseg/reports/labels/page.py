@@ -20,7 +20,7 @@ _COLUMNS = (
 )  # fmt: skip
 _CHARTS = {
     "sizes": "Mask sizes in pixels",
-    "score": "Scores",
+    "score": "Scores of the masks",
     "mask_box_ratios": "Mask area / box area",
     "unlabelled": "Unlabelled share per tile",
 }

@@ -19,7 +19,7 @@ from rsseg.datasets.checking.counts import LabelCounts
 from rsseg.datasets.openearthmap.groups import Group
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions
 from rsseg.metainfo import list_metainfo, load_metainfo
-from rsseg.reports.figures import EDGE, LINES, figure_and_axes, in_style, label_bars, palette_colours
+from rsseg.reports.figures import EDGE, LINES, figure_and_axes, in_style, label_bars, palette_colours, whole_numbers
 from rsseg.reports.land_cover.placement import annotate_points
 
 __all__ = ["class_share_figure", "continent_figure", "mix_figure", "region_figure", "segment_figure"]
@@ -47,6 +47,7 @@ def class_share_figure(sets: Sequence[LabelCounts]) -> Figure:
         axis.set_xlim(0, max(*shares, 1) * 1.2)
         axis.set_title(f"{counts.name}, {len(counts.files)} images")
         axis.set_xlabel("% of labelled pixels")
+    axes[0].set_ylabel("class")
     return figure
 
 
@@ -85,7 +86,9 @@ def continent_figure(counts: LabelCounts, groups: Sequence[Group]) -> Figure:
         axis.annotate(str(total), (i, total), (0, 2), textcoords="offset points", ha="center", fontsize=8)
     axis.set_xticks(index, [CONTINENTS[group.name].replace(" ", "\n") for group in found])
     axis.grid(False, axis="x")
+    axis.set_xlabel("continent")
     axis.set_ylabel("images")
+    whole_numbers(axis, "y")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -108,6 +111,7 @@ def mix_figure(counts: LabelCounts, groups: Sequence[Group], kind: str) -> Figur
     axis.set_xlim(0, 100)
     axis.grid(False)
     axis.set_xlabel("% of labelled pixels")
+    axis.set_ylabel(kind)
     legend = zip(counts.classes, colours, strict=True)
     patches = [Patch(facecolor=colour, edgecolor=EDGE, linewidth=0.5, label=name) for name, colour in legend]
     figure.legend(handles=patches, loc="outside lower center", ncols=4)
@@ -129,6 +133,8 @@ def region_figure(groups: Sequence[Group], points: NDArray[np.float64]) -> Figur
             axis.scatter([], [], c=colour, marker=marker, s=38, label=CONTINENTS[code])
     axis.set_xticks([])
     axis.set_yticks([])
+    axis.set_xlabel("t-SNE, first axis (no unit)")
+    axis.set_ylabel("t-SNE, second axis (no unit)")
     axis.margins(0.08)
     figure.legend(loc="outside lower center", ncols=6)
     annotate_points(axis, [group.name for group in groups], points)

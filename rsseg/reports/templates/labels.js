@@ -105,22 +105,19 @@
   // A bar chart of counts; limit(i) says where bar i begins.
   const bars = (id, counts, limit, ticks, unit) => {
     const figure = byId(`chart-${id}`);
-    figure.querySelectorAll("svg, p").forEach((old) => old.remove());
-    figure.hidden = counts === null;
-    if (figure.hidden) return;
-    const most = Math.max(...counts);
-    if (!most) {
-      figure.append(Object.assign(document.createElement("p"), { textContent: "none" }));
-      return;
-    }
+    figure.querySelectorAll("svg").forEach((old) => old.remove());
+    const most = counts === null ? 0 : Math.max(...counts);
+    figure.hidden = !most;
+    if (!most) return;
     const [width, height, left, bottom] = [300, 150, 34, 16];
     const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": figure.innerText });
     const [w, h] = [(width - left) / counts.length, height - bottom - 12];
-    for (const share of [0.5, 1]) {
-      const y = height - bottom - share * h;
+    for (const count of new Set([Math.ceil(most / 2), most])) { // whole numbers
+      const y = height - bottom - (count / most) * h;
       svg.append(element("line", { x1: left, x2: width, y1: y, y2: y }));
-      svg.append(element("text", { x: left - 4, y: y + 3, "text-anchor": "end" }, brief(most * share)));
+      svg.append(element("text", { x: left - 4, y: y + 3, "text-anchor": "end" }, brief(count)));
     }
+    svg.append(element("text", { x: left, y: 8 }, unit));
     counts.forEach((count, i) => {
       const tall = (count / most) * h;
       const bar = element("rect", {

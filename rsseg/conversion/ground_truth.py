@@ -17,7 +17,8 @@ from rsseg.errors import ConfigError, DataError
 from rsseg.io.labels import read_values
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.structures.boxes import hbox_iou
-from rsseg.structures.masks import MaskCrop, check_polygons, crop_mask, empty_mask, mask_from_coco
+from rsseg.structures.masks import MaskCrop, check_polygons, crop_mask, mask_from_coco
+from rsseg.structures.validity import MendedPolygon, mend_polygons, with_lost_ground
 
 __all__ = ["GROUND_TRUTHS", "GroundTruthMasks", "ground_truth_options", "load_ground_truth"]
 
@@ -50,14 +51,19 @@ def _coco_mask(shape: Any, size: tuple[int, int], polygons: str) -> MaskCrop:
     if polygons == "coco" or isinstance(shape, dict):
         return mask_from_coco(shape, size)
     parts = [part for part in check_polygons(shape) if len(part) >= 4]  # of two points labelme draws the line
-    return _draw(parts, size) if parts else empty_mask()
+    mask = _draw([MendedPolygon(part) for part in parts], size)
+    mended = mend_polygons(parts)
+    return crop_mask(with_lost_ground(mask, _draw(mended, size)) if mended else mask)
 
 
-def _draw(polygons: list[list[float]], size: tuple[int, int]) -> MaskCrop:
-    canvas = Image.new("1", size[::-1])
+def _draw(polygons: list[MendedPolygon], size: tuple[int, int]) -> NDArray[np.bool_]:
+    out = np.zeros(size, bool)
     for polygon in polygons:
-        ImageDraw.Draw(canvas).polygon(list(zip(polygon[::2], polygon[1::2], strict=True)), fill=1, outline=1)
-    return crop_mask(np.asarray(canvas))
+        canvas = Image.new("1", size[::-1])
+        for ring, fill in ((polygon.ring, 1), *((hole, 0) for hole in polygon.holes)):
+            ImageDraw.Draw(canvas).polygon(list(zip(ring[::2], ring[1::2], strict=True)), fill=fill, outline=1)
+        out |= np.asarray(canvas)
+    return out
 
 
 def _isaid(

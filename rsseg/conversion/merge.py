@@ -106,6 +106,10 @@ def _count(part: dict[str, Any], stem: str, totals: _Totals) -> None:
     totals.add("tiles", len(part["tiles"]))
     totals.add("tiles_without_objects", len(part["empty_tiles"]))
     totals.add("problems", len(part["problems"]))
+    mended = part.get("mended", [])  # parts of earlier versions have none
+    totals.add("mended_boxes", sum(row["what"] == "box" for row in mended))
+    totals.add("mended_polygons", sum(row["what"] == "polygon" for row in mended))
+    totals.note("mended", [{"source": part["source"], **row} for row in mended])
     dropped = [{"tile": tile["tile"], **row} for tile in part["tiles"] for row in tile.get("dropped", [])]
     totals.add("dropped_instances", len(dropped))
     totals.note("dropped", dropped)
@@ -121,10 +125,10 @@ def _manifest(source: DetectionSource, settings: Settings, about: dict[str, Any]
         totals.add("problems", 1)
         totals.note("problems", [problem_row(error)])
     names = ("unassigned", "problems", "failed_images", "images_without_objects", "tiles_without_objects",
-             "dropped")  # fmt: skip
+             "dropped", "mended")  # fmt: skip
     counts = ("source_images", "source_objects", "kept_objects", "unassigned_objects", "dropped_objects",
               "objects_in_failed_images", "tiles", "tiles_without_objects", "instances", "empty_masks",
-              "dropped_instances", "problems")  # fmt: skip
+              "dropped_instances", "mended_boxes", "mended_polygons", "problems")  # fmt: skip
     return {
         "label_set": settings.table.name,
         "classes": list(settings.table.classes),

@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.conversion.settings import Settings
-from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, problem_row
+from rsseg.conversion.source_image import (
+    Results,
+    SourceImage,
+    Transform,
+    cut_tiles,
+    mended_rows,
+    problem_row,
+)
 from rsseg.conversion.storage import Store, encode_image, encode_labels
 from rsseg.errors import ConfigError, DataError, JobError, UserError
 from rsseg.io.files import Writer
@@ -152,6 +159,7 @@ def _empty_part(source_image: SourceImage, settings: Settings) -> dict[str, Any]
         "size": None if source_image.image is None else [int(v) for v in source_image.image.shape[:2]],
         "unassigned": [],
         "empty_tiles": [],
+        "mended": mended_rows(source_image, settings),
         "problems": [problem_row(error) for error in source_image.detections.problems] + failure,
         "tiles": [],
         "files": {},

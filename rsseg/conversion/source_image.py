@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rsseg.conversion.ground_truth import GroundTruthMasks, load_ground_truth
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
 from rsseg.errors import ConfigError
+from rsseg.structures.validity import count_invalid
 from rsseg.structures.windows import assign_boxes, tile_name, tile_windows
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "Transform",
     "cut_tiles",
     "load_source_image",
+    "mended_rows",
     "problem_row",
     "tiles_of",
 ]
@@ -55,6 +57,19 @@ class SourceImage:
 def problem_row(error: AnnotationError) -> dict[str, Any]:
     """A problem as it stands in the manifest."""
     return {"file": str(error.path), "line": error.line, "reason": error.reason, "value": error.value}
+
+
+def mended_rows(source_image: SourceImage, settings: Settings) -> list[dict[str, Any]]:
+    """Objects whose box, or whose ground-truth polygon, crossed itself and was made valid."""
+    detections, rows = source_image.detections, []
+    for name, mended in zip(detections.object_ids, detections.mended, strict=False):
+        if mended:
+            rows.append({"object_id": name, "what": "box"})
+    if settings.truth is not None:
+        for name, shape in zip(detections.object_ids, detections.extra.get("segmentation", ()), strict=False):
+            if isinstance(shape, list) and count_invalid(shape):
+                rows.append({"object_id": name, "what": "polygon"})
+    return rows
 
 
 def load_source_image(

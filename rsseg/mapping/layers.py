@@ -32,12 +32,14 @@ from rsseg.io.georeference import GeoReference
 from rsseg.mapping.styles import qgis_style
 from rsseg.mapping.vectors import Polygon
 from rsseg.metainfo import ClassTable
+from rsseg.structures.validity import mend_shapes
 
 __all__ = ["FORMATS", "check_format", "write_layer"]
 
 FORMATS = {"gpkg": "GPKG", "geojson": "GeoJSON", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
 """Names of the formats by the suffix of their files."""
 
+_log = logging.getLogger("rsseg")
 _LAYER, _STYLES = "classes", "layer_styles"
 _POLYGONS, _POINTS = 5000, 500_000  # of a batch
 _DATE = "2000-01-01T00:00:00Z"  # always the same moment, so that the same map gives the same bytes
@@ -145,6 +147,11 @@ def _batches(
             ids = np.array([one.label for one in waiting], np.int32)
             areas = np.array([one.area for one in waiting], np.float64)
             shapes = _shapes(waiting, georeference, crs)
+            parts, numbers = mend_shapes(shapes)
+            if parts is not shapes:  # by the transform: outlines of the map itself never cross
+                share = shapely.area(parts) / np.bincount(numbers, shapely.area(parts), len(ids))[numbers]
+                shapes, ids, areas = parts, ids[numbers], areas[numbers] * np.nan_to_num(share, nan=1.0)
+                _log.warning("polygons that crossed themselves in the coordinates of the file were made valid")
             if georeference.affine is None and georeference.plane_unit is not None and crs == georeference.crs:
                 areas = shapely.area(shapes) * georeference.plane_unit**2  # pixels that no row has in common
             yield _Batch(shapely.to_wkb(shapes, byte_order=1), ids, names[ids], areas, unit)

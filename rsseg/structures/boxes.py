@@ -26,10 +26,12 @@ __all__ = [
     "hbox_iof",
     "hbox_iou",
     "hbox_to_qbox",
+    "is_crossed",
     "qbox_area",
     "qbox_to_hbox",
     "qbox_to_rbox",
     "rbox_to_qbox",
+    "untangle_qbox",
 ]
 
 _CORNERS = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
@@ -89,8 +91,48 @@ def hbox_area(hbox: ArrayLike) -> Floats:
 
 
 def qbox_area(qbox: ArrayLike) -> Floats:
-    """Unsigned area (...) in square pixels of corners (..., 4, 2)."""
-    return np.abs(ring_area(qbox))
+    """Unsigned area (...) in square pixels of corners (..., 4, 2); of a box that crosses itself, of both its parts."""
+    corners = np.asarray(qbox, dtype=np.float64)
+    area, crossed = np.abs(ring_area(corners)), is_crossed(corners)
+    if not crossed.any():
+        return area
+    import shapely
+
+    area = np.array(area)
+    area[crossed] = shapely.area(shapely.make_valid(shapely.polygons(corners[crossed])))
+    return area
+
+
+def is_crossed(qbox: ArrayLike) -> NDArray[np.bool_]:
+    """Which corners (..., 4, 2) are not in order around the box, so that two of its sides cross; (...) bool."""
+    first, second = _crossings(np.asarray(qbox, dtype=np.float64))
+    return first | second
+
+
+def untangle_qbox(qbox: ArrayLike) -> Floats:
+    """Corners (..., 4, 2) in order around the box: of one that crosses itself two are exchanged, others stay.
+
+    Two sides that cross are the diagonals of the box that their ends span.
+    """
+    corners = np.asarray(qbox, dtype=np.float64)
+    first, second = (crossed[..., None, None] for crossed in _crossings(corners))
+    return np.where(first, corners[..., [0, 2, 1, 3], :], np.where(second, corners[..., [0, 1, 3, 2], :], corners))
+
+
+def _crossings(corners: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether sides 0-1 and 2-3 cross in a point of both, and whether 1-2 and 3-0 do."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        points = np.moveaxis(corners - corners[..., :1, :], -2, 0)
+
+        def side(a: int, b: int, c: int) -> Floats:
+            run, to = points[b] - points[a], points[c] - points[a]
+            return np.sign(run[..., 0] * to[..., 1] - run[..., 1] * to[..., 0])
+
+        def cross(a: int, b: int, c: int, d: int) -> NDArray[np.bool_]:
+            apart = side(a, b, c) * side(a, b, d) < 0
+            return np.asarray(apart & (side(c, d, a) * side(c, d, b) < 0))
+
+        return cross(0, 1, 2, 3), cross(1, 2, 3, 0)
 
 
 def _intersection(a: Floats, b: Floats) -> Floats:

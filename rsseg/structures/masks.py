@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsseg.structures.runs import rle_to_runs, runs_bbox
+from rsseg.structures.validity import MendedPolygon, mend_polygons, with_lost_ground
 
 __all__ = [
     "MaskCrop",
@@ -204,7 +205,8 @@ def mask_from_coco(shape: Any, size: tuple[int, int]) -> MaskCrop:
     """A mask from what ``segmentation`` may be in COCO files.
 
     Args:
-        shape: Compressed or uncompressed RLE, or a list of polygons (flat x y lists, rasterised by pycocotools).
+        shape: Compressed or uncompressed RLE, or a list of polygons (flat x y lists, rasterised by pycocotools; ground
+            that one runs around twice is inside).
         size: (H, W) of the image.
 
     Raises:
@@ -224,7 +226,19 @@ def mask_from_coco(shape: Any, size: tuple[int, int]) -> MaskCrop:
     parts = [part for part in check_polygons(shape) if len(part) >= 6]  # what has fewer points encloses nothing
     if not parts:
         return empty_mask()
-    return crop_mask(coco.decode(coco.merge(coco.frPyObjects(parts, *size))).astype(bool))
+    mask = coco.decode(coco.merge(coco.frPyObjects(parts, *size))).astype(bool)
+    mended = mend_polygons(parts)
+    return crop_mask(with_lost_ground(mask, _draw_mended(mended, size)) if mended else mask)
+
+
+def _draw_mended(polygons: list[MendedPolygon], size: tuple[int, int]) -> Bools:
+    from pycocotools import mask as coco
+
+    out = np.zeros(size, bool)
+    for polygon in polygons:
+        planes = coco.decode(coco.frPyObjects([polygon.ring, *polygon.holes], *size)).astype(bool)
+        out |= planes[..., 0] & ~planes[..., 1:].any(axis=-1)
+    return out
 
 
 def check_polygons(shape: Any) -> list[list[float]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsseg.errors import ConfigError
-from rsseg.structures.boxes import hbox_iof, qbox_area, qbox_to_hbox
+from rsseg.structures.boxes import hbox_iof, is_crossed, qbox_area, qbox_to_hbox
 from rsseg.structures.rings import ring_area
 
 __all__ = ["assign_boxes", "cut_window", "qbox_iof", "tile_name", "tile_windows"]
@@ -114,7 +114,8 @@ def assign_boxes(boxes: ArrayLike, windows: ArrayLike, iof_thr: float) -> NDArra
 def qbox_iof(qbox: ArrayLike, windows: ArrayLike) -> NDArray[np.float64]:
     """Share (N, M) of the area of each quadrilateral (N, 4, 2) inside each window (M, 4).
 
-    The true polygon is cut, not its hull.  A quadrilateral without area gives 0.
+    The true polygon is cut, not its hull.  A quadrilateral without area gives 0; of one that crosses itself both parts
+    count.
     """
     corners = np.asarray(qbox, np.float64).reshape(-1, 4, 2)
     frames = np.asarray(windows, np.float64).reshape(-1, 4)
@@ -126,7 +127,19 @@ def qbox_iof(qbox: ArrayLike, windows: ArrayLike) -> NDArray[np.float64]:
     out = np.where(within & (area > 0)[:, None], 1.0, 0.0)
     i, j = np.nonzero(touch & ~within & (area > 0)[:, None])
     out[i, j] = _clipped_area(corners[i], frames[j]) / area[i]
+    crossed = is_crossed(corners[i])
+    if crossed.any():
+        i, j = i[crossed], j[crossed]
+        out[i, j] = _crossed_area(corners[i], frames[j]) / area[i]
     return out
+
+
+def _crossed_area(corners: NDArray[np.float64], frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area (K,) of quadrilaterals (K, 4, 2) that cross themselves, cut by frames (K, 4), pair by pair."""
+    import shapely
+
+    parts = shapely.make_valid(shapely.polygons(corners))
+    return np.asarray(shapely.area(shapely.intersection(parts, shapely.box(*frames.T))))
 
 
 def _clipped_area(corners: NDArray[np.float64], frames: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -114,6 +114,33 @@ def test_truth_as_predictor(make_config: Make, tmp_path: Path) -> None:
         convert_labels(make_config("none", source=source, predictor="truth"))
 
 
+def test_what_crosses_itself_is_mended_and_counted(make_config: Make, world: Path, tmp_path: Path) -> None:
+    """Corners listed row by row are a box like any other; a polygon that is traced twice is not empty."""
+    plain = convert_labels(make_config("plain", prompt="rhbox")).manifest
+    path = world / "labelTxt" / "P0001.txt"
+    lines = path.read_text().splitlines()
+    x1, y1, x2, _, _, y2, *rest = lines[2].split()
+    lines[2] = " ".join([x1, y1, x2, y1, x1, y2, x2, y2, *rest[2:]])
+    path.write_text("\n".join(lines) + "\n")
+    mended = convert_labels(make_config("mended", prompt="rhbox")).manifest
+    assert plain is not None and mended is not None
+    assert (plain["counts"]["mended_boxes"], plain["mended"]) == (0, [])
+    assert mended["mended"] == [{"source": "P0001.png", "object_id": "1", "what": "box"}]
+    assert mended["counts"] == {**plain["counts"], "mended_boxes": 1} and not mended["problems"]
+    for name in ("P0001__0_0.png", "P0001__0_12.png"):
+        one, other = (np.asarray(Image.open(tmp_path / kind / "gray" / name)) for kind in ("plain", "mended"))
+        assert (one == other).all()
+    for polygons in ("coco", "labelme"):
+        shapes = [[_rectangle(2, 2, 12, 12)[0] * 2], _rectangle(20, 2, 30, 12)]
+        source = _coco(tmp_path / polygons, shapes, [[2.0, 2, 10, 10], [20.0, 2, 10, 10]])
+        truth = {"kind": "coco", "polygons": polygons}
+        config = make_config(f"by_{polygons}", source=source, tiling=None, truth=truth, predictor="truth")
+        counts = convert_labels(config).manifest["counts"]  # type: ignore[index]
+        assert (counts["mended_polygons"], counts["empty_masks"]) == (1, 0)
+        labels = np.asarray(Image.open(tmp_path / f"by_{polygons}" / "gray" / "a.png"))
+        assert (labels[:, :15] != 255).sum() == (labels[:, 15:] != 255).sum() > 90
+
+
 def test_vertices_as_pixels(make_config: Make, tmp_path: Path) -> None:
     # Vertices 10..19 x 10..19 as pixels own 10 x 10 of them.
     source = _coco(tmp_path / "set", [_rectangle(10, 10, 19, 19)], [[10.0, 10, 10, 10]])

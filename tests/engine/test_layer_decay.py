@@ -182,8 +182,8 @@ def test_wrong_options_are_named(options, message):
     [
         ("sep_80k", 6e-5, 0.01, 0.0, None),
         ("sep_80k_resnet", 1e-3, 0.05, 5e-6, None),
-        ("sep_80k_vit", 6e-5, 0.05, 0.0, 0.9),
-        ("sep_80k_adapter", 6e-5, 0.01, 0.0, 0.95),
+        ("sep_80k_vit", 6e-5, 0.05, 0.0, 1.0),
+        ("sep_80k_adapter", 6e-5, 0.01, 0.0, 1.0),
         ("sep_80k_internimage", 6e-5, 0.05, 0.0, 1.0),
     ],
 )
@@ -195,5 +195,19 @@ def test_schedules_are_those_of_tables_7_and_8(repo, name, rate, decay, least, l
     assert config.train_cfg.max_iters == config.param_scheduler[0].T_max == 80000
     assert config.param_scheduler[0].eta_min == least
     assert wrapper.get("constructor") == (None if layers is None else "LayerDecayConstructor")
-    if layers is not None:
+    if layers is not None:  # one rate for all layers, as the paper says and the release does
         assert wrapper.paramwise_cfg == dict(layer_decay_rate=layers)
+
+
+def test_no_samrs_schedule_lowers_a_rate(repo):
+    """Neither in pre-training nor in fine-tuning; the rate that acts is an option, named in the docstring."""
+    paths = sorted((repo / "configs" / "_base_" / "schedules").glob("*80k*.py"))
+    chosen = [path for path in paths if "LayerDecayConstructor" in Config.fromfile(path).optim_wrapper.values()]
+    assert {path.stem.rpartition("_")[2] for path in chosen} == {"vit", "adapter", "internimage"} and len(chosen) == 6
+    for path in chosen:
+        config = Config.fromfile(path)
+        assert config.optim_wrapper.paramwise_cfg.layer_decay_rate == 1.0
+        assert "internimage" in path.stem or "optim_wrapper.paramwise_cfg.layer_decay_rate=0.9" in path.read_text()
+    config.merge_from_dict({"optim_wrapper.paramwise_cfg.layer_decay_rate": 0.5})
+    got = rates_and_decays(Model(BACKBONES["vit"]), **config.optim_wrapper.paramwise_cfg)
+    assert len({rate for rate, _ in got.values()}) > 2

@@ -26,7 +26,8 @@ from rsseg.io.georeference import GeoReference
 from rsseg.mapping import Products, layers
 from rsseg.mapping.layers import FORMATS, write_layer
 from rsseg.mapping.products import make_products
-from rsseg.mapping.vectors import polygons
+from rsseg.mapping.vectors import Polygon, polygons
+from rsseg.metainfo import load_metainfo
 
 RPCS = RPC(
     0, 500, 40, 0.1, [1] + [0] * 19, [0, 0, -1] + [0] * 17, 2, 2, 15, 0.1, [1] + [0] * 19, [0, 1] + [0] * 18, 2, 2
@@ -62,6 +63,20 @@ def read(path):
     meta, _, geometry, values = pyogrio.raw.read(path, layer=pyogrio.list_layers(path)[0, 0])
     crs = None if meta["crs"] is None else CRS.from_user_input(meta["crs"])
     return shapely.from_wkb(geometry), dict(zip(meta["fields"], values, strict=True)), crs
+
+
+def test_what_crosses_itself_is_made_valid(tmp_path, caplog):
+    """As a transform may leave an outline: a bow tie becomes two polygons, which share its area; others stay."""
+    square, bow_tie = ([[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]], [[9, 0], [13, 0], [9, 2], [13, 2], [9, 0]])
+    twice = [*square[:-1], *square]
+    rings = (np.add(ring, (20 * i, 0)) for i, ring in enumerate((square, bow_tie, twice)))
+    found = [Polygon(i, [ring], 16.0) for i, ring in enumerate(rings)]
+    path = tmp_path / "a.gpkg"
+    write_layer(path, found, load_metainfo("potsdam"), GeoReference((40, 60)))
+    shapes, fields, _ = read(path)
+    assert shapely.is_valid(shapes).all() and fields["class_id"].tolist() == [0, 1, 1, 2]
+    assert shapely.area(shapes).tolist() == [16, 2, 2, 16] and fields["area_px"].tolist() == [16, 8, 8, 16]
+    assert all(shapely.is_ccw(shape.exterior) for shape in shapes) and "were made valid" in caplog.text
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -78,6 +78,35 @@ def test_overlaps_are_those_of_shapely():
         np.testing.assert_allclose(qbox_iof(quads, windows), inside / area, atol=1e-9)
 
 
+def test_boxes_that_cross_themselves_are_made_valid():
+    """By hand, and by shapely on quadrilaterals of every kind: area, share in windows, validity, order."""
+    bow_tie = np.array([[0, 0], [4, 0], [0, 4], [4, 4]])  # the corners of a square, row by row
+    assert boxes.qbox_area(bow_tie) == 8  # two triangles
+    assert boxes.untangle_qbox(bow_tie).tolist() == [[0, 0], [4, 0], [4, 4], [0, 4]]
+    np.testing.assert_allclose(qbox_iof(bow_tie, [[0, 0, 4, 2], [0, 0, 1, 9], [1, 0, 3, 4], [9, 9, 10, 10]]),
+                               [[0.5, 0.125, 0.75, 0]])  # fmt: skip
+    rng = np.random.default_rng(0)
+    quads, frames = rng.integers(0, 12, (400, 4, 2)).astype(float), np.array([[0, 0, 6, 6], [3, 2, 9, 20]])
+    shapes = shapely.polygons(quads)
+    crossed = boxes.is_crossed(quads)
+    valid = shapely.make_valid(shapes)
+    area = shapely.area(valid)
+    spread = np.abs(ring_area(quads)) > 0
+    assert (crossed <= ~shapely.is_valid(shapes)).all() and crossed.sum() > 50
+    proper = shapely.is_valid(shapes) | crossed  # the others have corners on their sides, or enclose nothing
+    assert proper.mean() > 0.8
+    np.testing.assert_allclose(boxes.qbox_area(quads)[proper], area[proper])
+    inside = shapely.area(shapely.intersection(valid[:, None], shapely.box(*frames.T)[None]))
+    rows = proper & (area > 0) & spread | crossed
+    np.testing.assert_allclose(
+        qbox_iof(quads, frames)[rows], (inside / np.maximum(area, 1e-9)[:, None])[rows], atol=1e-9
+    )
+    mended = boxes.untangle_qbox(quads)
+    assert shapely.is_valid(shapely.polygons(mended[crossed])).all() and (mended[~crossed] == quads[~crossed]).all()
+    hulls = shapely.area(shapely.convex_hull(shapes[crossed]))
+    np.testing.assert_allclose(boxes.qbox_area(mended[crossed]), hulls)
+
+
 def test_ring_area_is_signed_and_keeps_its_digits():
     ring = np.array([[0, 0], [3, 0], [3, 1], [1, 1], [1, 2], [0, 2]])
     assert ring_area(ring) == 4 and ring_area(ring[::-1]) == -4  # y up: against the clock is positive

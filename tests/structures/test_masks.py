@@ -18,6 +18,7 @@ from rsseg.structures.masks import (
     rle_counts,
     to_rle,
 )
+from rsseg.structures.validity import count_invalid, mend_polygons
 
 coco = pytest.importorskip("pycocotools.mask")
 
@@ -143,6 +144,21 @@ def test_box_owns_pixels_whose_centre_it_holds() -> None:
     assert fill_hbox([0.5, 0, 2.5, 1], (3, 4)).bbox == (0, 0, 2, 1)
     assert fill_hbox([-5, -5, 9, 9], (3, 4)).area == 12
     assert fill_hbox([10, 10, 20, 20], (3, 4)).area == 0
+
+
+def test_ground_that_a_polygon_runs_around_twice_is_inside() -> None:
+    """COCO's even-odd rule leaves it out: a square traced twice would be an empty mask."""
+    square = [1, 1, 5, 1, 5, 5, 1, 5]
+    once = mask_from_coco([square], (8, 8)).full((8, 8))
+    assert once.sum() == 16 and (mask_from_coco([square * 2], (8, 8)).full((8, 8)) == once).all()
+    loop = [0, 0, 6, 0, 6, 6, 2, 6, 2, 2, 4, 2, 4, 4, 0, 4]  # it crosses itself, and encloses 4 pixels twice
+    assert mask_from_coco([loop], (8, 8)).area == 32
+    bow_tie = [0, 0, 6, 0, 0, 6, 6, 6]  # drawn in full as it is: as the COCO API does
+    api = coco.decode(coco.merge(coco.frPyObjects([bow_tie], 8, 8))).astype(bool)
+    assert (mask_from_coco([bow_tie], (8, 8)).full((8, 8)) == api).all()
+    assert count_invalid([square, square * 2, bow_tie, [1, 1, 2, 2], [1, 1, 3, 3, 5, 5]]) == 2
+    frame = [0, 0, 7, 0, 7, 7, 0, 7, 0, 2, 2, 2, 2, 5, 5, 5, 5, 2, 2, 2, 0, 2]  # with a hole that a cut leads to
+    assert len(mend_polygons([frame * 2])[0].holes) == 1 and mask_from_coco([frame * 2], (8, 8)).area == 49 - 9
 
 
 def test_polygon_by_hand() -> None:

@@ -1,11 +1,12 @@
-"""Fine-tuning (SAMRS paper, table 8) for ViT-Adapter: AdamW 6e-5, decay 0.01, layer decay 0.95, cosine to 0.
+"""Fine-tuning (SAMRS paper, table 8) for ViT-Adapter: AdamW 6e-5, decay 0.01, cosine to 0.
 
-The release's layer decay does nothing; `optim_wrapper.paramwise_cfg.samrs_compat=True` for the same.
+All layers have one rate: the paper's recipe has no layer decay, and the release's acts nowhere.  One that acts:
+`--cfg-options optim_wrapper.paramwise_cfg.layer_decay_rate=0.95`.
 """
 
 _base_ = ["./finetune_80k.py"]
 
 optim_wrapper = dict(
     constructor="LayerDecayConstructor",
-    paramwise_cfg=dict(_delete_=True, layer_decay_rate=0.95),
+    paramwise_cfg=dict(_delete_=True, layer_decay_rate=1.0),
 )

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, settle
 from rsseg.metainfo import ClassTable
-from rsseg.structures.boxes import hbox_to_qbox, qbox_area, qbox_to_hbox
+from rsseg.structures.boxes import hbox_to_qbox, is_crossed, qbox_area, qbox_to_hbox, untangle_qbox
 
 __all__ = ["AnnotationError", "Detections", "Entry", "check_inside", "collect"]
 
@@ -45,6 +45,8 @@ class Detections:
         lines: N lines of the boxes in the file, ``None`` for JSON.
         extra: Further values of a format, N per key; no keys in an empty record.
         problems: What was left out of the record, in file order.
+        mended: (N,) bool, true where the file has the corners of a rotated box in an order that makes it cross itself;
+            in ``qbox`` they are in order around the box.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Detections:
     lines: list[int | None] = field(default_factory=list)
     extra: dict[str, list[Any]] = field(default_factory=dict)
     problems: list[AnnotationError] = field(default_factory=list)
+    mended: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,6 +85,7 @@ class Detections:
             lines=[self.lines[i] for i in rows],
             extra={key: [values[i] for i in rows] for key, values in self.extra.items()},
             problems=list(self.problems),
+            mended=self.mended[rows] if len(self.mended) else self.mended,
         )
 
 
@@ -181,6 +185,8 @@ def _assemble(
     qbox = np.array([entry.qbox or _NO_QBOX for entry in entries], np.float64).reshape(-1, 4, 2)
     oriented = np.array([entry.hbox is None for entry in entries], np.bool_)
     plain = np.array([entry.qbox is None for entry in entries], np.bool_)
+    mended = is_crossed(qbox)
+    qbox = untangle_qbox(qbox)
     hbox[oriented] = qbox_to_hbox(qbox[oriented])
     qbox[plain] = hbox_to_qbox(hbox[plain])
     keys = entries[0].extra if entries else {}
@@ -197,6 +203,7 @@ def _assemble(
         object_ids=[entry.object_id for entry in entries],
         lines=[entry.line for entry in entries],
         extra={key: [entry.extra[key] for entry in entries] for key in keys},
+        mended=mended,
     )
 
 

@@ -64,6 +64,18 @@ def test_check_inside_lists_every_box_and_keeps_older_problems():
         check_inside(record(boxes), (10, 10))
 
 
+def test_corners_that_are_not_in_order_are_put_so(tmp_path):
+    """A box whose corners are listed row by row crosses itself, and was taken for one without area."""
+    path = tmp_path / "a.txt"
+    path.write_text("1 1 9 1 1 5 9 5 ship 0\n1 1 9 1 9 5 1 5 ship 0\n1 1 9 5 9 1 1 5 plane 0\n")
+    found = read_dota(path, SOTA)
+    assert found.mended.tolist() == [True, False, True] and not found.problems
+    around = [[1, 1], [9, 1], [9, 5], [1, 5]]
+    assert found.qbox[0].tolist() == found.qbox[1].tolist() == around
+    assert found.qbox[2].tolist() == [[1, 1], [9, 1], [9, 5], [1, 5]] and found.hbox[2].tolist() == [1, 1, 9, 5]
+    assert found.select([1, 2]).mended.tolist() == [False, True]
+
+
 def test_nearly_collinear_corners_far_out_enclose_nothing(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("90000.1 90000.1 90000.2 90000.2 90000.3 90000.3 90000.4 90000.4 ship 0\n")

@@ -6,8 +6,10 @@ needed, so that ``rsseg --help`` answers at once.
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -15,7 +17,7 @@ from typing import NoReturn
 from rsseg.commands import run_tool
 from rsseg.interruption import AGAIN
 
-__all__ = ["COMMANDS", "GROUPS", "main", "start"]
+__all__ = ["COMMANDS", "GROUPS", "command_parser", "main", "start"]
 
 GROUPS = {
     "Make labels": {
@@ -85,6 +87,33 @@ def start(name: str) -> NoReturn:
     """
     again = "run the same command with --resume to continue" if name == "train" else AGAIN
     run_tool(lambda: importlib.import_module(f"rsseg.cli.{COMMANDS[name]}").main(), again)
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command, without running the command; for the reference pages and the tests of the documents.
+
+    Args:
+        name: A key of ``COMMANDS``.
+    """
+    from unittest import mock
+
+    found: list[argparse.ArgumentParser] = []
+
+    def stop(parser: argparse.ArgumentParser, *args: object) -> NoReturn:
+        found.append(parser)
+        raise SystemExit
+
+    module = importlib.import_module(f"rsseg.cli.{COMMANDS[name]}")
+    with (
+        mock.patch.object(argparse.ArgumentParser, "parse_args", stop),
+        mock.patch.object(sys, "argv", [f"rsseg {name}"]),
+        mock.patch.dict(os.environ),
+    ):
+        try:
+            module.main()
+        except SystemExit:
+            return found[0]
+    raise RuntimeError(f"rsseg.cli.{COMMANDS[name]} reads no arguments")
 
 
 def _run(words: Sequence[str]) -> NoReturn:

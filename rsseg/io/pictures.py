@@ -90,6 +90,8 @@ def read_header(path: Path | str) -> PictureHeader | None:
 def _png_header(file: BinaryIO) -> PictureHeader:
     file.seek(16)
     width, height, bits, kind = struct.unpack(">IIBB", file.read(10))
+    if bits not in (1, 2, 4, 8, 16):
+        raise ValueError(f"numbers of {bits} bits")
     colours = _PNG_COLOURS[kind]
     transparent = None
     if kind in (0, 2):  # one colour may be declared transparent; OpenCV gives alpha then, but not for grey

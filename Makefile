@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint format clean setup key
+.PHONY: help demo quick test fuzz lint format clean setup key
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -19,6 +19,9 @@ REQUIREMENTS := setup.py $(sort $(wildcard requirements/*.txt))
 # Tests run in this many processes, each with one thread; coverage is measured by `make test`.
 WORKERS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTEST = -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal
+# Seconds for each target of `make fuzz`, and the number of the first input.
+SECONDS := 60
+START := 0
 COVERAGE ?= --cov --cov-report=term:skip-covered
 # One hash for all that decides what is installed; lazy, so that `make help` needs no Python.
 KEY = $(shell cat $(REQUIREMENTS) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])')
@@ -26,9 +29,9 @@ KEY = $(shell cat $(REQUIREMENTS) | $(PYTHON) -c 'import hashlib, sys; print(has
 export PYTHONPATH := $(CURDIR)
 export OPENCV_LOG_LEVEL := ERROR
 # One thread per process: more of them fight over the cores as soon as data loaders or ranks are added.
-demo quick test: export OMP_NUM_THREADS := 1
-demo quick test: export MKL_NUM_THREADS := 1
-demo quick test: export OPENBLAS_NUM_THREADS := 1
+demo quick test fuzz: export OMP_NUM_THREADS := 1
+demo quick test fuzz: export MKL_NUM_THREADS := 1
+demo quick test fuzz: export OPENBLAS_NUM_THREADS := 1
 
 help: ## list the targets
 	@echo "make TARGET [VENV=.venv] [PYTHON=python3]"
@@ -43,6 +46,9 @@ quick: setup ## the unit tests, without those that take more than about ten seco
 test: lint ## lint, then all tests with their coverage (ARGS="-k boxes" chooses some, without coverage)
 	@echo "[4/4] pytest, $(WORKERS) processes"
 	@$(INSIDE) $(RUN) $(PYTEST) --durations=10 $(if $(ARGS),,$(COVERAGE)) $(ARGS)
+
+fuzz: setup ## change files at random and read them, SECONDS=60 for each kind of file, from input START=0 on
+	@RSSEG_FUZZ_SECONDS=$(SECONDS) RSSEG_FUZZ_START=$(START) $(INSIDE) $(RUN) $(PYTEST) tests/fuzz $(ARGS)
 
 lint: setup ## ruff (rules and formatting) and mypy
 	@echo "[1/4] ruff check"

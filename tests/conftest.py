@@ -47,6 +47,14 @@ def pytest_report_header() -> str | None:
     return "without torch and the MM stack: tests that need them are left out" if WITHOUT else None
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many inputs the fuzz targets read, see tests/fuzz."""
+    reports = [report for own in terminalreporter.stats.values() for report in own]
+    found = {row for report in reports for key, row in getattr(report, "user_properties", ()) if key == "fuzz"}
+    for row in sorted(found):
+        terminalreporter.write_line(f"fuzz {row}")
+
+
 @functools.cache
 def _needs_stack(module: str, name: str = "") -> bool:
     try:

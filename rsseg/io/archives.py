@@ -6,6 +6,7 @@ Here a tensor may not reach beyond its numbers, and all numbers together not bey
 
 from __future__ import annotations
 
+import errno
 import pickle
 import struct
 import zipfile
@@ -115,6 +116,15 @@ def read_archive(
     Raises:
         ValueError: It is damaged, or asks for anything else; also the others of ``DAMAGE``.
     """
+    try:
+        return _read(file, map_location, names, program)
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # which zipfile gives where a file leads it before its start
+            raise
+        raise ValueError("it is damaged") from error
+
+
+def _read(file: BinaryIO, map_location: Any, names: Mapping[str, Maker | None], program: bool) -> Any:
     length = file.seek(0, 2)
     file.seek(0)
     found = archive_names(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tokenize
 import zipfile
@@ -85,7 +86,7 @@ def load_open_file(
             return torch.load(file, map_location=map_location or "cpu", weights_only=not unrestricted)
     except Exception as error:  # a damaged file raises almost anything, from KeyError to struct.error
         # torch says EINVAL of some cut files; any other number is the system's, such as "permission denied"
-        if isinstance(error, OSError) and error.errno not in (None, 22):
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{name}: not loaded, since it is damaged ({reason}). {advice or ''}".rstrip()) from error
@@ -109,7 +110,9 @@ def _load_arrays(file: Path) -> State:
             raise ValueError(f"it would unpack to {size} bytes, more than {_UNPACKED} times its own")
         with np.load(file, allow_pickle=False) as arrays:
             return {key: torch.from_numpy(_checked(arrays, key, size)) for key in arrays.files}
-    except (*DAMAGE, SyntaxError, tokenize.TokenError) as error:
+    except (*DAMAGE, OSError, SyntaxError, tokenize.TokenError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise DataError(f"{file}: not loaded, since it is damaged or holds more than arrays ({error})") from error
 
 

@@ -30,6 +30,9 @@ _PNG_COLOURS = {0: (_C.gray,), 2: (_C.red, _C.green, _C.blue), 3: (_C.palette,),
 _JPEG_COLOURS = {1: (_C.gray,), 3: (_C.red, _C.green, _C.blue), 4: (_C.cyan, _C.magenta, _C.yellow, _C.black)}
 _BMP_COLOURS = {"1": _PNG_COLOURS[0], "L": _PNG_COLOURS[0], "P": _PNG_COLOURS[3], "RGB": _PNG_COLOURS[2],
                 "RGBA": _PNG_COLOURS[6]}  # fmt: skip
+_ALONE = {0x01, *range(0xD0, 0xD9)}
+"""Markers of a JPEG without anything that belongs to them."""
+_ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 _SCANS = 100
 """Passes that a JPEG may have; libjpeg's own progressive files have 10."""
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -88,7 +91,8 @@ def read_header(path: Path | str) -> PictureHeader | None:
 
 
 def _png_header(file: BinaryIO) -> PictureHeader:
-    file.seek(16)
+    if file.read(16)[8:] != b"\0\0\0\rIHDR":
+        raise ValueError("a PNG begins with its size")
     width, height, bits, kind = struct.unpack(">IIBB", file.read(10))
     if bits not in (1, 2, 4, 8, 16):
         raise ValueError(f"numbers of {bits} bits")
@@ -112,15 +116,28 @@ def _png_header(file: BinaryIO) -> PictureHeader:
 def _jpeg_header(file: BinaryIO) -> PictureHeader:
     file.seek(2)
     while True:
-        marker = file.read(1)
-        if marker == b"\xff":
+        marker = _next_marker(file)
+        if marker in _ALONE:
             continue
-        if not marker:
-            raise EOFError("it ends before the image begins")
         length, bits, height, width, count = struct.unpack(">HBHHB", file.read(8))
-        if marker[0] in _FRAMES:
+        if marker in _FRAMES:
             return PictureHeader("JPEG", (height, width), bits, _JPEG_COLOURS[count], file.tell())
+        if length < 2:
+            raise ValueError(f"a segment of {length} bytes")
         file.seek(length - 8, 1)
+
+
+def _next_marker(file: BinaryIO) -> int:
+    """The next marker of a JPEG, found as libjpeg does, which passes over what is none."""
+    byte = file.read(1)
+    while byte:
+        while byte not in (b"\xff", b""):
+            byte = file.read(1)
+        while byte == b"\xff":
+            byte = file.read(1)
+        if byte not in (b"\0", b""):
+            return byte[0]
+    raise EOFError("it ends before the image begins")
 
 
 def _bmp_header(file: BinaryIO) -> PictureHeader:
@@ -191,6 +208,8 @@ def decode_picture(path: Path | str, header: PictureHeader) -> Picture:
         )
     with reading(path):
         data = Path(path).read_bytes()
+    if header.kind == "PNG":
+        data = _still(data, path)
     if header.kind == "JPEG" and data.count(b"\xff\xda") > _SCANS:
         raise DataError(f"{path}: has more than {_SCANS} scans, each of which would be decoded as a whole image")
     try:
@@ -208,6 +227,21 @@ def decode_picture(path: Path | str, header: PictureHeader) -> Picture:
         found = f"{pixels.shape[2]} bands of {pixels.dtype}"
         raise UnreadableFileError(f"{path}: OpenCV gives {found}, the header says {count} of {header.dtype}")
     return Picture(header, pixels, channels)
+
+
+def _still(data: bytes, path: Path | str) -> bytes:
+    """A PNG whose parts all lie in the file, as OpenCV reserves what they claim; without the frames of an animation."""
+    at, parts = 8, [data[:8]]
+    while at < len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > len(data):
+            raise UnreadableFileError(f"{path}: the picture is broken or cut short (at its part {kind!r})")
+        parts.append(data[at:end] if kind not in _ANIMATION else b"")
+        if kind == b"IEND":
+            break
+        at = end
+    return b"".join(parts) if b"acTL" in data else data
 
 
 def _ends(data: bytes, frame: int) -> bool:

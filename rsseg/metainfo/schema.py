@@ -75,6 +75,10 @@ def _parse(path: Path) -> Any:
         raise DataError(f"{path}:{line}: a class table must be JSON, but {reason}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: a class table must be JSON in UTF-8 ({error})") from error
+    except ValueError as error:  # numbers of thousands of digits
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: a class table must be JSON ({error})") from error
     except RecursionError as error:
         raise DataError(f"{path}: a class table must be JSON of a few levels; this file has too many") from error
 
@@ -83,8 +87,8 @@ def _once(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
     """An object of the file; json itself keeps the last of two keys of one name in silence."""
     out = dict(pairs)
     if len(out) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise DataError(f"{path}: the key {twice!r} stands twice in one object (its last value is {out[twice]!r})")
     return out
 

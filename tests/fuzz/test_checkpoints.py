@@ -8,6 +8,7 @@ import pickletools
 import random
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -67,12 +68,8 @@ def _pickled(rng: random.Random, program: bytes) -> bytes:
     if kind == 1:
         return program[:at] + b"c" + rng.choice(NAMES) + b"\n" + program[at:]
     if kind == 2:
-        return (
-            program[:at]
-            + b"\x8a\x09"
-            + rng.choice((0, -1, 2**31, 2**62, 7)).to_bytes(9, "little", signed=True)
-            + program[at:]
-        )
+        value = rng.choice((0, -1, 2**31, 2**62, 7)).to_bytes(9, "little", signed=True)
+        return program[:at] + b"\x8a\x09" + value + program[at:]
     end = next((place for place in places if place > at), len(program))
     return program[:at] + program[end:] if kind == 3 else program[:at] + program[at:end] * 2 + program[end:]
 
@@ -90,7 +87,7 @@ def _in_archive(rng: random.Random, data: bytes) -> bytes:
                 elif name == chosen:
                     content = content[: rng.randrange(len(content) + 1)] * rng.choice((1, 1, 2))
                 new.writestr(name, content)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, IndexError):
+    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError, EOFError, IndexError):
         return data
     return out.getvalue()
 

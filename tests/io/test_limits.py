@@ -68,6 +68,15 @@ def _tiff(path: Path, **options: Any) -> None:
         pass
 
 
+def _animation() -> bytes:
+    """A PNG of 4 x 4 pixels with a frame of many more."""
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 0, 0, 0, 0))
+    frames = _chunk(b"acTL", struct.pack(">II", 1, 0))
+    frames += _chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, SIDE, SIDE, 0, 0, 1, 1, 0, 0))
+    pixels = _chunk(b"IDAT", zlib.compress(bytes(20)))
+    return b"\x89PNG\r\n\x1a\n" + head + frames + pixels + _chunk(b"IEND", b"")
+
+
 BOMBS: dict[str, Callable[[Path], object]] = {
     "png": lambda path: path.write_bytes(_png(8, 2)),
     "bits": lambda path: path.write_bytes(_png(1, 0)),
@@ -103,6 +112,30 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, name: str) ->
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10  # KiB
     limit = "more than 100 scans" if name == "scans" else f"more than {MAX_PIXELS}; it was not decoded"
     assert any(limit in text for text in messages), messages
+
+
+def test_parts_of_pictures_that_claim_more(tmp_path: Path) -> None:
+    good = io.BytesIO()
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(good, "PNG")
+    data = good.getvalue()
+    at = data.index(b"IDAT") - 4
+    jpeg = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(jpeg, "JPEG")
+    large = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", SIDE, SIDE) + b"\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"
+    hidden = b"\xff\xd8\xe0\x00" + bytes([len(large) + 2]) + large + jpeg.getvalue()[2:]
+    files = {
+        "length.png": data[:at] + struct.pack(">I", 2**32 - 256) + data[at + 4 :],
+        "size.png": data[:8] + _chunk(b"gAMA", struct.pack(">I", 1)) + data[8:],
+        "hidden.jpg": hidden,
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=name):
+            read_image(tmp_path / name, PixelSpec(repeat_grey=True))
+    (tmp_path / "animation.png").write_bytes(_animation())
+    assert read_labels(tmp_path / "animation.png").tolist() == [[0] * 4] * 4
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
 
 
 def test_windows_of_large_rasters_are_read(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-# Python runs it as it starts, so that mmengine finds our configs whoever imports it.
-STARTUP = "import _rsseg_startup; _rsseg_startup.watch_mmengine()\n"
+# Python runs it as it starts, so that mmengine finds our configs whoever imports it; see rsseg/imports.py.
+STARTUP = "import _rsseg_startup as startup; startup.watch_mmengine()"
 
 
 def version() -> str:
@@ -45,7 +45,7 @@ class BuildWithMim(build_py):
         modules = Path(self.get_finalized_command("install").install_lib if editable else self.build_lib)
         if not editable or any(modules.glob("rsseg-*.dist-info")):
             shutil.copy2(ROOT / "rsseg" / "imports.py", modules / "_rsseg_startup.py")
-            (modules / "rsseg.pth").write_text(STARTUP, encoding="utf-8")
+            (modules / "rsseg.pth").write_text(f"{STARTUP}{'; startup.watch_pkg_resources()' if editable else ''}\n")
 
 
 def copy(source: Path, target: Path) -> None:

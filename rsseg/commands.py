@@ -25,7 +25,6 @@ __all__ = [
     "error_line",
     "make_parser",
     "numbers",
-    "resources",
     "run_tool",
     "write_result",
 ]
@@ -168,12 +167,6 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
     if interrupted():
         watch.end()
     sys.exit(status)
-
-
-def resources() -> Path:
-    """Folder that holds ``configs/`` and ``tools/``: the checkout, or ``.mim`` of an installed package."""
-    package = Path(__file__).resolve().parent
-    return package.parent if (package.parent / "configs" / "_base_").is_dir() else package / ".mim"
 
 
 def call_tool(

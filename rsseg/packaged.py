@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
 
 from rsseg.errors import ConfigError
 
-__all__ = ["find_packaged", "name_configs", "packaged_config", "packaged_root"]
+__all__ = ["find_packaged", "packaged_config", "packaged_root"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _SCOPE = "rsseg"
 
 
 def packaged_root() -> Path:
-    """The folder that holds ``configs``, ``tools`` and ``data/splits``."""
-    mim = _PACKAGE / ".mim"
-    return mim if (mim / "configs").is_dir() else _PACKAGE.parent
+    """The folder that holds ``configs``, ``tools`` and ``data/splits``: the checkout, or ``.mim`` of the package."""
+    checkout = _PACKAGE.parent
+    return checkout if (checkout / "setup.py").is_file() and (checkout / "configs").is_dir() else _PACKAGE / ".mim"
 
 
 def find_packaged(path: Path | str) -> Path:
@@ -58,26 +57,3 @@ def packaged_config(name: str) -> Path:
             + f"all of them: {root}"
         )  # fmt: skip
     return path
-
-
-def name_configs(module: Any) -> None:
-    """Let ``_base_ = "rsseg::samrs/upernet_swin_sep.py"`` mean the file of :func:`packaged_config`.
-
-    mmengine knows the packages of OpenMMLab alone.  Unlike theirs, our configs are inherited as if by path: mmengine
-    marks what it inherits with a scope, which has to be a registry, and rsseg registers into mmseg's and mmpretrain's.
-
-    Args:
-        module: ``mmengine.config.config``.
-    """
-    from mmengine.config.utils import MODULE2PACKAGE
-
-    if _SCOPE in MODULE2PACKAGE:
-        return
-    MODULE2PACKAGE[_SCOPE] = _SCOPE  # for mmengine.hub.get_config
-    usual = module.Config._get_cfg_path
-
-    def path_and_scope(cfg_path: str, filename: str) -> tuple[str, str | None]:
-        scope, mark, name = cfg_path.partition("::")
-        return (str(packaged_config(name)), None) if mark and scope == _SCOPE else usual(cfg_path, filename)
-
-    module.Config._get_cfg_path = staticmethod(path_and_scope)

@@ -92,6 +92,24 @@ def test_configs_of_an_installation_are_found_in_its_mim_folder(tmp_path, repo):
     assert _python(tmp_path, tmp_path, "-c", code) == "1\n"
 
 
+def test_mim_is_told_where_an_editable_installation_lies(repo, tmp_path):
+    """mim looks for ``.mim`` by pkg_resources, which knows the folder of the metadata, and reloads it each time."""
+    (tmp_path / "pkg_resources.py").write_text(
+        "class Dist: location = 'site-packages'\nclass working_set: by_key = {'rsseg': Dist(), 'mmseg': Dist()}\n"
+    )
+    code = f"""
+import importlib, sys
+sys.path.insert(0, {str(repo)!r})
+import rsseg.imports
+rsseg.imports.watch_pkg_resources()
+import pkg_resources
+for _ in range(2):
+    print(*(pkg_resources.working_set.by_key[name].location for name in ("rsseg", "mmseg")))
+    importlib.reload(pkg_resources)
+"""
+    assert _python(tmp_path, tmp_path, "-c", code) == f"{repo} site-packages\n" * 2
+
+
 def _python(path: Path, folder: Path, *args: object) -> str:
     """Run Python in a folder with only one entry in PYTHONPATH; what it prints."""
     env = {**os.environ, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
@@ -150,15 +168,20 @@ def test_an_installation_needs_no_import_of_ours(installed, tmp_path):
     code = f"""
 import site, sys
 site.addsitedir({str(installed)!r})
-assert "rsseg" not in sys.modules
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmseg.utils import get_classes
+assert get_classes("potsdam")[-1] == "clutter"
+assert "rsseg" not in sys.modules  # nothing changes for who does not ask for us
 found = Config.fromfile("own.py")
 assert sys.modules["rsseg"].__file__.startswith({str(installed)!r}), sys.modules["rsseg"]
+assert len(get_classes("sota")) == 18
 assert get_config("rsseg::samrs/upernet_swin_sep.py").model.heads == dict(sota=18, sior=20, fast=37)
 print(found.train_dataloader.dataset.subset)
 """
     assert _python(installed, tmp_path, "-c", code) == f"{FEW}\n"
+    # mim looks for base names in the whole package
+    assert len([*(installed / "rsseg").rglob("upernet_swin_sep.py")]) == 1
 
 
 @pytest.mark.slow
@@ -175,6 +198,7 @@ def test_an_editable_installation_links_what_mim_looks_for(repo, tmp_path):
     for name in ("configs", "tools", "data/splits", "model-index.yml"):
         assert (mim / name).resolve() == checkout / name
         assert (mim / name).is_symlink() and not os.path.isabs(os.readlink(mim / name))
+    assert "watch_pkg_resources" in (target / "rsseg.pth").read_text()
     (checkout / "configs" / "scenes" / "later.py").write_text("later = 1\n")
     (tmp_path / "own.py").write_text("_base_ = 'rsseg::scenes/later.py'\n")
     code = f"import site; site.addsitedir({str(target)!r})\nfrom mmengine.config import Config\n"

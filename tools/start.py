@@ -9,6 +9,7 @@ def start(name):  # no annotations: older Pythons shall come as far as the messa
     if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit("rsseg needs Python 3.10 or newer; {} is {}.{}".format(sys.executable, *sys.version_info[:2]))
     root = Path(__file__).resolve().parents[1]
+    root = root.parents[1] if root.name == ".mim" else root  # installed tools lie in rsseg/.mim
     if (root / "rsseg" / "__init__.py").is_file():
         sys.path.insert(0, str(root))
     try:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 
-from rsseg.commands import make_parser, resources
+from rsseg.commands import make_parser
+from rsseg.packaged import packaged_root
 from rsseg.stack import require_stack
 
 
@@ -22,4 +23,4 @@ def main() -> None:
     require_stack()
     from rsseg.reports.demo import Demo
 
-    Demo(resources(), functools.partial(print, flush=True), args.iters, args.few).run()
+    Demo(packaged_root(), functools.partial(print, flush=True), args.iters, args.few).run()

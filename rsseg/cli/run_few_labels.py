@@ -15,7 +15,8 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser, resources, write_result
+from rsseg.commands import make_parser, write_result
+from rsseg.packaged import packaged_root
 from rsseg.stack import require_stack
 
 
@@ -48,6 +49,6 @@ def main() -> int | str | None:
     inits = [Init(name, Path(config), tuple(options)) for name, config, *options in args.init]
     places = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in args.gpus] if args.gpus else [{}] * max(args.jobs, 1)
     grid = (args.lists, args.out, inits, args.percent, args.seeds, args.metric, args.cfg_options, places)
-    few = FewLabels(resources(), *grid, args.tta, args.keep, args.update)
+    few = FewLabels(packaged_root(), *grid, args.tta, args.keep, args.update)
     write_result(few.run(), None)
     return f"{len(few.failures)} runs failed; repeat the command to run them again" if few.failures else 0

@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser, resources, write_result
+from rsseg.commands import make_parser, write_result
+from rsseg.packaged import packaged_root
 from rsseg.stack import require_stack
 
 
@@ -35,7 +36,7 @@ def main() -> int | str | None:
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
-    bases = resources() / "configs" / "_base_" / "datasets"
+    bases = packaged_root() / "configs" / "_base_" / "datasets"
     configs, scores = vocabulary_configs(args.config, bases, args.sets, args.data_root), {}
     for cfg in configs.values():
         apply_arguments(cfg, args)

@@ -15,17 +15,15 @@
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from rsseg.errors import ConfigError, DataError
+from rsseg.imports import after_import
 from rsseg.io.trust import force_weights_only, trusted
 
 __all__ = ["guard", "load_from_http", "load_from_local", "load_from_torchvision"]
@@ -151,7 +149,7 @@ def _guard_loader(module: Any) -> None:
             loader.register_scheme(prefixes=prefix, loader=load_from_others, force=True)
     for function, prefixes in _SCHEMES.items():
         loader.register_scheme(prefixes=prefixes, loader=function, force=True)
-    module._safe_torch_load = load_buffer
+    module._safe_torch_load, module.load_url = load_buffer, load_from_http
     for name in ("local", "http", "torchvision", "openmmlab", "mmcls", "ceph"):
         setattr(module, f"load_from_{name}", globals()[f"load_from_{name}"])
     force_weights_only()
@@ -204,35 +202,7 @@ _GUARDS: dict[str, Callable[[Any], None]] = {
 }
 
 
-class _Watch(importlib.abc.MetaPathFinder):
-    """Guards modules when they are imported."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """The usual spec of a guarded module, whose loader calls the guard at the end; None for other modules."""
-        if fullname not in _GUARDS:
-            return None
-        others = (finder for finder in sys.meta_path if not isinstance(finder, _Watch))
-        found = (finder.find_spec(fullname, path, target) for finder in others if hasattr(finder, "find_spec"))
-        spec = next((spec for spec in found if spec is not None), None)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_guard(module: ModuleType) -> None:
-                execute(module)
-                _GUARDS[fullname](module)
-
-            spec.loader.exec_module = execute_and_guard  # type: ignore[method-assign]
-        return spec
-
-
 def guard() -> None:
     """Guard this process: modules that are imported at once, the others as soon as they are."""
-    if any(isinstance(finder, _Watch) for finder in sys.meta_path):
-        return
     for name, close in _GUARDS.items():
-        module = sys.modules.get(name)
-        if module is not None:
-            close(module)
-    sys.meta_path.insert(0, _Watch())
+        after_import(name, close)

@@ -110,9 +110,11 @@ def test_file_name_is_an_identifier(every: Every) -> None:
 
 
 def test_base_names_are_unique() -> None:
-    """mim looks a config up by its base name, in all folders; model names of the index are these names."""
-    names = Counter(path.name for path in FILES)
-    assert not [name for name, count in names.items() if count > 1]
+    """mim looks a config up by its base name, in all of the package; model names of the index are these names."""
+    everything = [*FILES, *(path for folder in ("rsseg", "tools") for path in (REPO / folder).rglob("*.py"))]
+    names = Counter(path.name for path in everything)
+    assert not [path for path in LEAVES if names[path.name] > 1]
+    assert not [name for name, count in Counter(path.name for path in FILES).items() if count > 1]
 
 
 def test_leaf_says_how_to_run_it(every: Every) -> None:

@@ -226,6 +226,20 @@ def start_tool(
 
 
 @pytest.fixture(scope="session")
+def their_tool() -> Callable[[str, str], str]:
+    """Path of a tool that mmseg or mmpretrain bring along, for ``start_tool``: ``their_tool("mmseg", "test")``."""
+
+    def path(package: str, name: str) -> str:
+        found = importlib.util.find_spec(package)
+        tool = Path(found.origin).parent / ".mim" / "tools" / f"{name}.py" if found and found.origin else Path()
+        if not tool.is_file():
+            pytest.skip(f"{package} was installed without its tools")
+        return str(tool)
+
+    return path
+
+
+@pytest.fixture(scope="session")
 def run_ranks(start_tool: Callable[..., ToolProcess]) -> Callable[..., list[subprocess.CompletedProcess[str]]]:
     """Run a tool by several processes, as torchrun starts them: ``run_ranks(2, "train", "config.py", cwd=...)``."""
 

@@ -17,7 +17,9 @@ default_hooks = dict(
     checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=4000, max_keep_ckpts=2),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     runtime_info=dict(type="RuntimeInfoHook"),
+    visualization=dict(type="mmseg.SampleVisualizationHook"),  # draws nothing before a tool says so
     # whoever starts the run
+    ask_test_classes=dict(type="mmseg.AskTestClasses"),
     allocate_steps=dict(type="mmseg.AllocateSteps"),
     check_classes=dict(type="mmseg.CheckClasses"),
     check_scores=dict(type="mmseg.CheckScores"),

@@ -18,6 +18,6 @@ default_hooks = dict(
 custom_hooks = [dict(type=f"mmseg.{name}") for name in ("SeedEachIter", "ShareBuffers", "CheckClasses")]
 visualizer = dict(type="UniversalVisualizer")
 log_processor = dict(by_epoch=True)
-tta_model = None
+tta_model = dict(_delete_=True, type="AverageClsScoreTTA")
 val_evaluator = dict(type="LabelScores")
 test_evaluator = dict(type="LabelScores")

@@ -16,5 +16,4 @@ _base_ = [
 model = dict(vocabulary="landdiscover", ignore_background_in_loss=True)
 val_cfg = None
 val_evaluator = None
-test_cfg = None
-test_evaluator = None
+test_evaluator = dict(only_true=True)

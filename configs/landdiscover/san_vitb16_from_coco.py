@@ -19,5 +19,4 @@ model = dict(vocabulary="landdiscover", clip=dict(weights=None))
 default_hooks = dict(start=dict(type="LoadPretrained", checkpoint="data/weights/san_vitb16_coco.pth"))
 val_cfg = None
 val_evaluator = None
-test_cfg = None
-test_evaluator = None
+test_evaluator = dict(only_true=True)

@@ -4,8 +4,8 @@
     tools/dist_train.sh configs/samrs/upernet_internimage_sep.py 8
 
 Expected (paper): mIoU 58.07 / 72.04 / 29.33 on the validation sets; 78.06 / 92.51 / 45.70 on images of 224, which is
-`python tools/test.py CONFIG CHECKPOINT --cfg-options` with
-`test_dataloader.dataset.datasets.{0,1,2}.pipeline.2.input_size=224,224`.  Not run by us.
+`python tools/test.py CONFIG CHECKPOINT --cfg-options test_dataloader.dataset.pipeline.2.input_size=224,224`.  Not run
+by us.
 Batch, crops and deviations: as in upernet_swin_sep.py.
 """
 

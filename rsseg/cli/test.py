@@ -42,13 +42,9 @@ def _use_other_set(cfg: Any, args: argparse.Namespace) -> str | None:
 
 def _check_options(cfg: Any, args: argparse.Namespace) -> None:
     """Refuse an option for maps where the config is of labels per image."""
-    given = [name for name in ("show_dir", "tta", "on", "merge") if getattr(args, name)]
+    given = [name for name in ("on", "merge") if getattr(args, name)]
     if given and cfg.get("default_scope") == "mmpretrain":
-        option = given[0].replace("_", "-")
-        raise ConfigError(
-            f"--{option} requires a segmentation config, but {args.config} classifies whole images; use --out for its "
-            "predictions"
-        )
+        raise ConfigError(f"--{given[0]} requires a segmentation config, but {args.config} classifies whole images")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     {
         "color_jitter": ["RandomColorJitter"],
         "crops": ["CropDataset"],
-        "inferencer": ["LoadImageOrArray"],
+        "inferencer": ["FileOrArray", "LoadImageOrArray"],
         "loading": ["LoadImage", "LoadLabels"],
         "named": ["NamedDataset", "SAMRSDataset"],
         "pairs": ["PairsDataset"],

@@ -1,7 +1,8 @@
-"""mmseg's ``MMSegInferencer`` with the loader of this package's configs.
+"""Loaders for what mmseg's ``inference_model`` and ``MMSegInferencer`` are given: the path of a file, or an array.
 
-The inferencer looks for ``LoadImageFromFile`` in the test pipeline and puts a loader of its own in that place, which
-takes file names and arrays.  Here it does the same for ``LoadImage``, so that files are read as in tests and maps.
+The inferencer looks for mmseg's own loader in the pipeline of the config's test set, by its name, and knows no other;
+so its ``_init_pipeline`` is replaced here, for configs with a loader of this package.  Files are read as in tests and
+maps.
 """
 
 from __future__ import annotations
@@ -16,11 +17,21 @@ from mmseg.registry import TRANSFORMS
 from rsseg.datasets.loading import LoadImage
 from rsseg.errors import DataError
 from rsseg.io.bands import scale_values
+from rsseg.io.pipelines import inference_pipeline
+from rsseg.io.pixel_settings import share_pixels
 
-__all__ = ["LoadImageOrArray"]
+__all__ = ["FileOrArray", "LoadImageOrArray"]
 
-_LABELS = ("LoadLabels", "LoadAnnotations")
 _LOOKS_FOR_ITS_OWN = MMSegInferencer._init_pipeline
+
+
+@TRANSFORMS.register_module()
+class FileOrArray(BaseTransform):
+    """Nothing: the step whose place mmseg's ``inference_model`` takes for arrays, see ``inference_config``."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """The same."""
+        return results
 
 
 @TRANSFORMS.register_module()
@@ -66,14 +77,9 @@ class LoadImageOrArray(BaseTransform):
 
 def _init_pipeline(self: Any, cfg: Any) -> Any:
     """The test pipeline of a config without labels, with a loader for files and arrays."""
-    pipeline = cfg.test_dataloader.dataset.pipeline
-    if not any(step["type"] == "LoadImage" for step in pipeline):
-        return _LOOKS_FOR_ITS_OWN(self, cfg)
-    kept = [dict(step) for step in pipeline if step["type"] not in _LABELS]
-    for step in kept:
-        if step["type"] == "LoadImage":
-            step["type"] = "LoadImageOrArray"
-    return Compose(kept)
+    share_pixels(getattr(cfg, "_cfg_dict", cfg))
+    steps = inference_pipeline(cfg)
+    return _LOOKS_FOR_ITS_OWN(self, cfg) if steps is None else Compose(steps)
 
 
 MMSegInferencer._init_pipeline = _init_pipeline

@@ -304,6 +304,15 @@ def _label_of(image: Path) -> Path:
     return image.parents[1] / "labels" / image.name
 
 
+def _build_set(item: Any, pipeline: Sequence[Any] | None) -> Any:
+    if pipeline is None:
+        return DATASETS.build(item) if isinstance(item, dict) else item
+    if not isinstance(item, dict) or item.get("pipeline", pipeline) != pipeline:
+        name = item.get("name") or item.get("table") if isinstance(item, dict) else item.metainfo.get("dataset_name")
+        raise ConfigError(f"set {name!r} has a pipeline of its own, and MultiDataset has one for all sets; remove one")
+    return DATASETS.build({**item, "pipeline": pipeline})
+
+
 @DATASETS.register_module()
 class MultiDataset(ConcatDataset):
     """Several sets, each with classes of its own, one after another.
@@ -313,13 +322,15 @@ class MultiDataset(ConcatDataset):
 
     Args:
         datasets: Datasets or their configs; each names itself (``TableDataset``'s ``name``).
+        pipeline: Transforms of all sets, which then have none of their own.  It is where mmseg's tools and inferencer
+            look, and what ``tools/test.py --tta`` replaces.
 
     Raises:
-        ConfigError: Two sets have the same name.
+        ConfigError: Two sets have the same name, or one has another pipeline than is given for all.
     """
 
-    def __init__(self, datasets: Sequence[Any]) -> None:
-        built = [DATASETS.build(item) if isinstance(item, dict) else item for item in datasets]
+    def __init__(self, datasets: Sequence[Any], pipeline: Sequence[Any] | None = None) -> None:
+        built = [_build_set(item, pipeline) for item in datasets]
         super().__init__(built[:1], lazy_init=True)
         self.datasets = built
         self.full_init()

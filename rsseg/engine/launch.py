@@ -92,8 +92,9 @@ def prepare_config(cfg: Config) -> None:
 def use_tta(cfg: Config) -> None:
     """Test with the config's ``tta_pipeline`` and ``tta_model``, in place; every set of a ``MultiDataset`` as well."""
     dataset = cfg.test_dataloader.dataset
-    for part in dataset.get("datasets", [dataset]):
-        part.pipeline = cfg.tta_pipeline
+    for part in dataset.get("datasets", ()):
+        part.pop("pipeline", None)
+    dataset.pipeline = cfg.tta_pipeline
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model
 

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from rsseg.engine.hooks import SavePictures
+from rsseg.engine.pictures import SampleVisualizationHook, SavePictures
 from rsseg.engine.pixels import leaf_datasets
 from rsseg.io.output_names import output_names
 
@@ -35,7 +35,7 @@ class NameOutputs(Hook):
         """
         metrics: list[Any] = list(getattr(runner.test_evaluator, "metrics", ()))
         writers = [metric for metric in metrics if getattr(metric, "output_dir", None)]
-        writers += [hook for hook in runner.hooks if isinstance(hook, SavePictures)]
+        writers += [hook for hook in runner.hooks if isinstance(hook, (SampleVisualizationHook, SavePictures))]
         if writers:
             names = _names(runner.test_dataloader.dataset)
             for writer in writers:

@@ -20,6 +20,8 @@ from rsseg.io.pixel_settings import (
     merge_specs,
     record_pixels,
     same_numbers,
+    share_pixels,
+    spec_of,
     transform_errors,
 )
 
@@ -100,21 +102,38 @@ def _refuse(errors: list[str]) -> None:
         raise ConfigError("; ".join(errors))
 
 
+def _declare(runner: Runner, *loaders: Any) -> None:
+    """Give what the config's variables say to every ``LoadImage`` that is built already; processes start later."""
+    share_pixels(runner.cfg._cfg_dict)
+    for loader in loaders:
+        for dataset in leaf_datasets(loader.dataset):
+            for transform in _image_loaders(dataset):
+                shared, own = spec_of({key: runner.cfg.get(key) for key in ("bands", "value_range")}), transform.spec
+                ends = shared.value_range if own.value_range is None else own.value_range
+                transform.spec = PixelSpec(own.bands or shared.bands, ends, own.repeat_grey)
+
+
 @HOOKS.register_module()
 class KeepPixels(Hook):
     """Keep bands, range of values, mean and standard deviation in ``meta["pixels"]`` of every checkpoint.
 
-    Before the first iteration the config's own are compared: as many means as bands, and only transforms that work on
-    such images.
+    What the config's variables ``bands`` and ``value_range`` declare reaches every ``LoadImage``, whoever starts the
+    run.  Before the first iteration the config's own are compared: as many means as bands, and only transforms that
+    work on such images.
 
     Raises:
-        ConfigError: They do not fit.
+        ConfigError: They do not fit, or are declared twice, and differently.
     """
 
     priority = "VERY_HIGH"
 
+    def before_test(self, runner: Runner) -> None:
+        """Let the test set read what the config declares."""
+        _declare(runner, runner.test_dataloader)
+
     def before_train(self, runner: Runner) -> None:
-        """Compare bands, means and transforms."""
+        """Let the sets read what the config declares; compare bands, means and transforms."""
+        _declare(runner, runner.train_dataloader, *([] if runner.val_loop is None else [runner.val_dataloader]))
         mean = statistics_of(bare_model(runner.model))[0]
         for name in ("train_dataloader", "val_dataloader"):
             loader = runner.cfg.get(name)

@@ -56,6 +56,7 @@ class SegmentationMetric(BaseMetric):
             that the table leaves out, true or predicted, do not count; how many were so predicted goes to the log.
         predicted: With ``merge``, class table of what the model predicts; None where it is the set's own.
         only_true: Leave classes without true pixels out of the means also where they are predicted.
+        keep_results: Not used; mmseg's ``tools/test.py --out`` sets it beside ``output_dir``.
         **kwargs: As for mmengine's ``BaseMetric``.
     """
 
@@ -70,6 +71,7 @@ class SegmentationMetric(BaseMetric):
         merge: str | None = None,
         predicted: str | None = None,
         only_true: bool = False,
+        keep_results: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

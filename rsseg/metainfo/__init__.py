@@ -4,6 +4,7 @@ from rsseg.metainfo.heads import class_names, explain_difference, head_errors, h
 from rsseg.metainfo.matching import ClassMatch, match_classes
 from rsseg.metainfo.merging import merged_ids, unmatched_ids
 from rsseg.metainfo.table import BACKGROUND, IGNORE, ClassTable, base_table, list_metainfo, load_metainfo, table_path
+from rsseg.metainfo.words import word_table
 
 __all__ = [
     "BACKGROUND",
@@ -22,4 +23,5 @@ __all__ = [
     "table_path",
     "trained_names",
     "unmatched_ids",
+    "word_table",
 ]

@@ -154,6 +154,8 @@ class DINOPretraining(BaseModel):
         student_temperature: Of the student's softmax.
         centre_momentum: Of the moving average of the teacher's logits.
         data_preprocessor: Its config.
+        pretrained: None, which ``init_model`` sets.
+        train_cfg: Likewise.
 
     Attributes:
         temperature: The teacher's.
@@ -168,6 +170,8 @@ class DINOPretraining(BaseModel):
         student_temperature: float = 0.1,
         centre_momentum: float = 0.9,
         data_preprocessor: dict[str, Any] | None = None,
+        pretrained: None = None,
+        train_cfg: None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
         self.student = _Network(MODELS.build(backbone), MODELS.build(head))

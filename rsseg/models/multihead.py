@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from rsseg.errors import ConfigError
+from rsseg.metainfo import list_metainfo, load_metainfo
 from rsseg.models.segmentor import Segmentor
 
 __all__ = ["MultiHeadSegmentor", "set_loss"]
@@ -56,6 +57,8 @@ class MultiHeadSegmentor(Segmentor):
         forward_per_dataset: In training, run the shared part once per set, as the release does: batch statistics are
             then those of one set's samples, and it takes longer.  Every process needs samples of every set: where the
             batch of all processes has fewer of one, ``train_dataloader.sampler.per_process=True``.
+        head: Label set of images that do not say to which they belong, as those given to ``inference_model`` and
+            ``MMSegInferencer``; the first by default.  :attr:`head` may be set at any time.
         **kwargs: As for mmseg's ``EncoderDecoder`` (``backbone``, ``data_preprocessor``, ``test_cfg`` ...).
 
     Raises:
@@ -66,7 +69,12 @@ class MultiHeadSegmentor(Segmentor):
     """
 
     def __init__(
-        self, heads: dict[str, int], decode_head: dict[str, Any], forward_per_dataset: bool = False, **kwargs: Any
+        self,
+        heads: dict[str, int],
+        decode_head: dict[str, Any],
+        forward_per_dataset: bool = False,
+        head: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(decode_head={**decode_head, "num_classes": 3}, **kwargs)
         self.decode_head.conv_seg = nn.Identity()
@@ -75,10 +83,47 @@ class MultiHeadSegmentor(Segmentor):
         make = getattr(self.decode_head, "make_classifier", None)
         self.heads = nn.ModuleDict()
         for name, count in heads.items():
-            head = make(count) if make else nn.Conv2d(self.decode_head.channels, count, 1)
-            nn.init.xavier_uniform_(head.weight)
-            nn.init.constant_(head.bias, 0.0)  # type: ignore[arg-type]
-            self.heads[name] = head
+            own = make(count) if make else nn.Conv2d(self.decode_head.channels, count, 1)
+            nn.init.xavier_uniform_(own.weight)
+            nn.init.constant_(own.bias, 0.0)  # type: ignore[arg-type]
+            self.heads[name] = own
+        self._classes = dict(heads)
+        self.head = next(iter(heads)) if head is None else head
+
+    @property
+    def head(self) -> str:
+        """Label set of images that do not say to which they belong.
+
+        Raises:
+            ConfigError: The model has no such head.
+        """
+        return str(self.__dict__["_head"])
+
+    @head.setter
+    def head(self, name: str) -> None:
+        self.__dict__["_head"] = self._head_of({"dataset_name": name})
+
+    @property
+    def dataset_meta(self) -> dict[str, Any]:
+        """Names and colours of the classes of :attr:`head`: those of the checkpoint, else of the class table that has
+        the head's name.
+
+        Raises:
+            AttributeError: Neither is there.
+        """
+        meta = self.__dict__.get("_meta") or {}
+        own = (meta.get("sets") or {}).get(self.head) or meta
+        count = self._classes[self.head]
+        if len(own.get("classes") or ()) != count or (own is meta and self.head != next(iter(self.heads))):
+            table = load_metainfo(self.head) if self.head in list_metainfo() else None
+            if table is None or table.num_classes != count:
+                raise AttributeError(f"the names of the {count} classes of head {self.head!r} are not known")
+            own = {"classes": table.classes, "palette": [list(color) for color in table.palette]}
+        return own
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict[str, Any]) -> None:
+        self.__dict__["_meta"] = meta
 
     def loss(self, inputs: torch.Tensor, data_samples: list[SegDataSample]) -> dict[str, torch.Tensor]:
         """``<set>.loss`` and ``<set>.acc`` (percent of labelled pixels) for every head.
@@ -140,7 +185,7 @@ class MultiHeadSegmentor(Segmentor):
         return self.decode_head(self.extract_feat(inputs))
 
     def _head_of(self, meta: dict) -> str:
-        name = meta.get("dataset_name", next(iter(self.heads)))
+        name = meta.get("dataset_name") or self.head
         if name not in self.heads:
             raise ConfigError(f"no head for dataset {name!r}; the model has heads for: {', '.join(self.heads)}")
         return name

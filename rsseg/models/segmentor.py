@@ -11,6 +11,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 
 from rsseg.errors import ConfigError
+from rsseg.models.api import WithConfig
 from rsseg.structures.windows import tile_windows
 
 __all__ = ["Segmentor", "check_pretrained", "slide_logits"]
@@ -81,7 +82,7 @@ def check_pretrained(backbone: Any) -> None:
 
 
 @MODELS.register_module()
-class Segmentor(EncoderDecoder):
+class Segmentor(WithConfig, EncoderDecoder):
     """mmseg's ``EncoderDecoder`` with :func:`slide_logits` behind ``test_cfg.mode='slide'``."""
 
     def init_weights(self) -> None:

@@ -3,6 +3,7 @@
 import ast
 import copy
 import functools
+import inspect
 import json
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from mmengine.registry import Registry, init_default_scope
 
 from rsseg.conversion.settings import Settings
 from rsseg.datasets.bigearthnet.corine import load_label_set
+from rsseg.io.pipelines import inference_pipeline
 from rsseg.metainfo import base_table, load_metainfo
 
 Every = Callable[..., None]
@@ -236,6 +238,29 @@ def test_proportional_batches_have_the_loaders_size(every: Every, monkeypatch: p
     every(EXPERIMENTS, check)
 
 
+@pytest.mark.slow
+def test_tools_and_apis_of_others_find_what_they_look_for(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(path: Path) -> None:
+        config = _load(path, monkeypatch)
+        pipelines = [config["tta_pipeline"], config["test_dataloader"]["dataset"]["pipeline"]]  # tools/test.py --tta
+        assert config["tta_model"]["type"]
+        for test_set in (True, False):
+            steps = inference_pipeline(config, test_set)
+            assert steps, "MMSegInferencer and inference_model have no pipeline"
+            pipelines.append(steps)
+        registry = (mmseg if config["default_scope"] == "mmseg" else mmpretrain).registry.TRANSFORMS
+        for pipeline in pipelines:
+            for _, step in _walk(pipeline):
+                assert "type" not in step or registry.get(step["type"]), step["type"]
+        hook = mmseg.registry.HOOKS.get(config["default_hooks"]["visualization"]["type"].removeprefix("mmseg."))
+        for tool in ("draw", "show", "wait_time", "enable", "out_dir", "interval"):  # what --show-dir sets
+            assert tool in inspect.signature(hook).parameters
+        assert config["visualizer"]["type"]
+        assert config["test_evaluator"] and config["test_cfg"]
+
+    every(WITH_LABELS, check)
+
+
 @functools.cache
 def _parameters(model: str) -> int:
     """Number of parameters of a model, given its config as JSON; values are made only where building asks for one."""
@@ -257,6 +282,8 @@ def test_model_builds(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
                 node["pretrained"] = None
             if node.get("type") == "SyncBN":
                 node["type"] = "BN"
+        if path.parent.name != "mae":  # as mmseg's init_model does
+            model |= dict(pretrained=None, train_cfg=None)
         assert _parameters(json.dumps(model)) > 0
 
     every(EXPERIMENTS, check)

@@ -73,7 +73,7 @@ def test_tta_reaches_every_set():
         )
     )
     use_tta(cfg)
-    assert [part.pipeline for part in cfg.test_dataloader.dataset.datasets] == [["b"], ["b"]]
+    assert cfg.test_dataloader.dataset == dict(datasets=[{}, {}], pipeline=["b"])
     assert cfg.model.module.type == "M"
 
 

@@ -23,13 +23,13 @@ train_dataloader = dict(
     dataset=dict(
         datasets=[
             *_base_.train_dataloader.dataset.datasets,
-            dict(**mine, split="train", pipeline=_base_.train_pipeline_128),
+            dict(**mine, split="train"),
         ]
     )
 )
 val_dataloader = dict(
     dataset=dict(
-        datasets=[*_base_.val_dataloader.dataset.datasets, dict(**mine, split="val", pipeline=_base_.test_pipeline)]
+        datasets=[*_base_.val_dataloader.dataset.datasets, dict(**mine, split="val")]
     )
 )
 test_dataloader = val_dataloader

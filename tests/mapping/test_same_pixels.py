@@ -146,6 +146,17 @@ def test_test_and_map_agree_on_every_pixel(tmp_path, kind):
         np.testing.assert_array_equal(make_map(tmp_path, *["--tta"] * tta), expected)
 
 
+@pytest.mark.parametrize("kind", ["declared", "4 bands"])
+def test_variables_of_a_config_reach_mmengines_runner(tmp_path, kind):
+    """As mmseg's tools start it, without :func:`prepare_config`."""
+    tile(tmp_path, kind)
+    cfg = setting(tmp_path, kind, len(KINDS[kind][5]))
+    cfg.bands, cfg.value_range = KINDS[kind][5:7]
+    cfg.load_from = str(tmp_path / "model.pth")
+    cfg.default_hooks = dict(keep_pixels=dict(type="KeepPixels"))
+    assert Runner.from_cfg(cfg).test()["mIoU"] == 100
+
+
 def test_a_contradiction_of_checkpoint_and_user_or_raster_names_both(tmp_path):
     tile(tmp_path, "4 bands")
     cfg = setting(tmp_path, "4 bands", 4)
@@ -198,12 +209,14 @@ def test_training_keeps_bands_range_mean_and_std_and_refuses_what_does_not_fit(t
     kept = dict(bands=[1, 2, 3, 4], value_range=[0, 10000], mean=[120.0] * 4, std=[60.0] * 4)
     assert load_file(Path(cfg.work_dir) / "iter_1.pth")["meta"]["pixels"] == kept
     cfg.train_dataloader.dataset.pipeline[0].bands = (1, 2, 3)
+    for start in (prepare_config, lambda cfg: Runner.from_cfg(cfg).train()):  # mmseg's tools do not prepare configs
+        with pytest.raises(
+            ConfigError, match=r"the config says bands = \[1, 2, 3, 4\], one of its LoadImage bands=\[1, 2, 3\]"
+        ):
+            start(cfg)
+    cfg.bands = None
     with pytest.raises(ConfigError, match=r"images have bands 1, 2, 3, but .* has 4 means"):
         Runner.from_cfg(cfg).train()
-    with pytest.raises(
-        ConfigError, match=r"the config says bands = \[1, 2, 3, 4\], one of its LoadImage bands=\[1, 2, 3\]"
-    ):
-        prepare_config(cfg)
     cfg.train_dataloader.dataset.pipeline[0].bands = (1, 2, 3, 4)
     cfg.train_dataloader.dataset.pipeline.insert(1, dict(type="PhotoMetricDistortion"))
     with pytest.raises(ConfigError, match="PhotoMetricDistortion works on three bands of 8 bits only"):

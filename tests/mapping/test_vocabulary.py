@@ -20,8 +20,8 @@ from rsseg.mapping.command import run
 from rsseg.mapping.options import add_arguments
 from rsseg.mapping.results import measure_accuracy
 from rsseg.mapping.segmenting import segmentation_jobs
-from rsseg.mapping.vocabulary import apply_vocabulary, mapping_window, read_vocabulary, word_table
-from rsseg.metainfo import load_metainfo
+from rsseg.mapping.vocabulary import apply_vocabulary, mapping_window, read_vocabulary
+from rsseg.metainfo import load_metainfo, word_table
 
 WORDS = ["runway", "road, paved", "water"]
 TEXT = 'runway, "road, paved", water'

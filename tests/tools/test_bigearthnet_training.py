@@ -92,7 +92,8 @@ def check(result):
 def scores(log):
     """Scores by name of the last line that has them."""
     line = re.findall(r"Epoch\((?:val|test)\).*?(P: .*)", log)[-1]
-    return {key: float(value) for key, value in re.findall(r"(\S+): ([\d.]+)", line)}
+    found = {key: float(value) for key, value in re.findall(r"(\S+): ([\d.]+)", line)}
+    return {key: value for key, value in found.items() if key not in ("time", "data_time")}
 
 
 def best_constant(truth):
@@ -109,7 +110,7 @@ def best_constant(truth):
 
 
 @pytest.mark.slow
-def test_it_learns_goes_on_and_starts_segmentation(world, repo, run_tool):
+def test_it_learns_goes_on_and_starts_segmentation(world, repo, run_tool, their_tool):
     config = str(repo / "configs" / "bigearthnet" / "scnn_all.py")
     work_dir = world / "work_dirs" / "bigearthnet" / "scnn_all"
     first = ["--cfg-options", *LABEL_RUN, "train_cfg.max_epochs=7"]
@@ -133,6 +134,24 @@ def test_it_learns_goes_on_and_starts_segmentation(world, repo, run_tool):
         assert tested[key] == pytest.approx(100 * theirs, abs=0.01)
     assert tested["F2"] > best_constant(truth) + 8
     check_that_segmentation_starts(repo, best)
+    check_mmpretrains_tools(config, best, world, run_tool, their_tool)
+
+
+def check_mmpretrains_tools(config, checkpoint, world, run_tool, their_tool):
+    small = world / "small.py"  # their --tta wraps the model before --cfg-options change it
+    model = "backbone=dict(channels=[8, 8, 16]), head=dict(in_channels=14400, hidden_channels=32)"
+    loader = "test_dataloader = dict(num_workers=0, persistent_workers=False)"
+    small.write_text(f"_base_ = {config!r}\nmodel = dict({model})\n{loader}\n")
+    views = ["--tta", "--work-dir", "tested"]
+    theirs = check(
+        run_tool(their_tool("mmpretrain", "test"), small, checkpoint, *views, "--show-dir", "shown", cwd=world)
+    )
+    ours = check(run_tool("test", small, checkpoint, *views, "--show-dir", "ours", cwd=world))
+    assert scores(theirs) == scores(ours)
+    assert len(list((world / "shown").iterdir())) == len(list((world / "ours").iterdir())) == 30
+    one = ["--work-dir", "theirs", "--cfg-options", *LABEL_RUN, "train_cfg.max_epochs=1"]
+    keep = [f"{split}_dataloader.persistent_workers=False" for split in ("train", "val", "test")]
+    assert "F2" in scores(check(run_tool(their_tool("mmpretrain", "train"), config, *one, *keep, cwd=world)))
 
 
 def check_that_segmentation_starts(repo, checkpoint):
@@ -156,7 +175,7 @@ def check_that_segmentation_starts(repo, checkpoint):
 
 def test_options_for_maps_are_refused():
     tool = importlib.import_module("rsseg.cli.test")
-    args = argparse.Namespace(config="scnn_all.py", show_dir="pictures", tta=False, on=None, merge=None)
-    with pytest.raises(ValueError, match=r"--show-dir requires a segmentation config"):
+    args = argparse.Namespace(config="scnn_all.py", on="other.py", merge=None)
+    with pytest.raises(ValueError, match=r"--on requires a segmentation config"):
         tool._check_options(Config(dict(default_scope="mmpretrain")), args)
     tool._check_options(Config(dict(default_scope="mmseg")), args)

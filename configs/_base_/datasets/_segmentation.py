@@ -121,3 +121,18 @@ val_dataloader = dict(
     sampler=dict(type="DefaultSampler", shuffle=False),
 )
 test_dataloader = val_dataloader
+# what open-vocabulary models are tested on where their own set has no part for it: as GSNet's release prepares it, or
+# cut by tools/prepare_data.py
+_split = "PotsdamSplit"
+potsdam_test = dict(
+    dataset=dict(
+        type="PairsDataset",
+        table="potsdam",
+        data_root="data/potsdam",
+        layouts=[
+            dict(images=f"{_split}/img_dir/val/*.png", labels=f"{_split}/ann_dir/val/*.png", table="potsdam_prepared"),
+            dict(images="img_dir/val/*.png", labels="ann_dir/val/*.png"),
+        ],
+        pipeline=vocabulary_pipeline,
+    ),
+)

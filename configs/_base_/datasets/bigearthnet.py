@@ -6,6 +6,8 @@ flips = [dict(type="RandomFlip", prob=0.5, direction=direction) for direction in
 pack = dict(type="PackInputs", meta_keys=("img_path", "ori_shape", "img_shape", "band_names"))
 train_pipeline = [dict(type="LoadBands"), *flips, pack]
 test_pipeline = [dict(type="LoadBands"), pack]
+views = [dict(type="RandomFlip", prob=prob, direction="horizontal") for prob in (0.0, 1.0)]
+tta_pipeline = [dict(type="LoadBands"), dict(type="TestTimeAug", transforms=[views, [pack]])]
 common = dict(type="BigEarthNet", data_root="data/bigearthnet_v1", version="v1", bands=bands, labels="level3")
 loader = dict(batch_size=256, num_workers=4, persistent_workers=True)
 train_dataloader = dict(

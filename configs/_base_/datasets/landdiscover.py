@@ -1,4 +1,4 @@
-"""LandDiscover50K, built by tools/build_landdiscover.py or as published; all of it trains, four other sets test."""
+"""LandDiscover50K, built by tools/build_landdiscover.py or as published; all of it trains, Potsdam and others test."""
 
 _base_ = ["./_segmentation.py"]
 
@@ -14,4 +14,5 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = None
-test_dataloader = None
+test_dataloader = {{_base_.potsdam_test}}
+test_pipeline = {{_base_.vocabulary_pipeline}}

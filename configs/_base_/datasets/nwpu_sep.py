@@ -2,19 +2,14 @@
 
 _base_ = ["./_segmentation.py"]
 
-common = dict(type="ConvertedDataset", pipeline={{_base_.train_pipeline_224}})
 nwpu = dict(type="ConvertedDataset", table="nwpu_vhr10", data_root="data/nwpu_vhr10/converted")
-train_dataloader = dict(
-    dataset=dict(
-        type="MultiDataset",
-        datasets=[
-            dict(**nwpu, split="train", pipeline={{_base_.train_pipeline_224}}),
-            dict(**common, table="sota", name="dota", data_root="data/dota/converted", split=None),
-            dict(**common, table="sota", name="isaid", data_root="data/isaid/converted", split=None),
-        ],
-    )
-)
-val_dataloader = dict(
-    dataset=dict(type="MultiDataset", datasets=[dict(**nwpu, split="val", pipeline={{_base_.test_pipeline}})])
-)
+sota = dict(type="ConvertedDataset", table="sota", split=None)
+sets = [
+    dict(**nwpu, split="train"),
+    dict(**sota, name="dota", data_root="data/dota/converted"),
+    dict(**sota, name="isaid", data_root="data/isaid/converted"),
+]
+val = dict(type="MultiDataset", datasets=[dict(**nwpu, split="val")], pipeline={{_base_.test_pipeline}})
+train_dataloader = dict(dataset=dict(type="MultiDataset", datasets=sets, pipeline={{_base_.train_pipeline_224}}))
+val_dataloader = dict(dataset=val)
 test_dataloader = val_dataloader

@@ -3,9 +3,9 @@
 _base_ = ["./_segmentation.py"]
 
 
-def _sets(split, pipeline):
+def _sets(split):
     """The three sets, each with its own classes."""
-    root, same = "data/samrs/released", dict(type="ReleasedDataset", split=split, pipeline=pipeline)
+    root, same = "data/samrs/released", dict(type="ReleasedDataset", split=split)
     return [
         dict(table="sota", data_root=f"{root}/dotav2_1024/trainval", **same),
         dict(table="sior", data_root=f"{root}/dior", **same),
@@ -13,6 +13,8 @@ def _sets(split, pipeline):
     ]
 
 
-train_dataloader = dict(dataset=dict(type="MultiDataset", datasets=_sets("train", {{_base_.sep_pipeline_224}})))
-val_dataloader = dict(dataset=dict(type="MultiDataset", datasets=_sets("val", {{_base_.sep_test_pipeline}})))
+train = dict(type="MultiDataset", datasets=_sets("train"), pipeline={{_base_.sep_pipeline_224}})
+val = dict(type="MultiDataset", datasets=_sets("val"), pipeline={{_base_.sep_test_pipeline}})
+train_dataloader = dict(dataset=train)
+val_dataloader = dict(dataset=val)
 test_dataloader = val_dataloader

@@ -3,14 +3,16 @@
 _base_ = ["./_segmentation.py"]
 
 
-def _sets(split, pipeline):
+def _sets(split):
     """The three sets, each with its own classes."""
     return [
-        dict(type="ConvertedDataset", table=name, data_root=f"data/scenes/{name}", split=split, pipeline=pipeline)
+        dict(type="ConvertedDataset", table=name, data_root=f"data/scenes/{name}", split=split)
         for name in ("sota", "sior", "fast")
     ]
 
 
-train_dataloader = dict(dataset=dict(type="MultiDataset", datasets=_sets("train", {{_base_.train_pipeline_128}})))
-val_dataloader = dict(dataset=dict(type="MultiDataset", datasets=_sets("val", {{_base_.test_pipeline}})))
+train = dict(type="MultiDataset", datasets=_sets("train"), pipeline={{_base_.train_pipeline_128}})
+val = dict(type="MultiDataset", datasets=_sets("val"), pipeline={{_base_.test_pipeline}})
+train_dataloader = dict(dataset=train)
+val_dataloader = dict(dataset=val)
 test_dataloader = val_dataloader

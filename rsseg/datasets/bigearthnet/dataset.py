@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from rsseg.datasets.bigearthnet.bands import SIDE, read_bands, stack_bands
+from rsseg.datasets.bigearthnet.bands import SIDE, check_bands, read_bands, stack_bands
 from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.packed import read_packed
 from rsseg.datasets.bigearthnet.selection import Selection
@@ -34,9 +35,12 @@ _log = logging.getLogger("rsseg")
 class LoadBands(BaseTransform):
     """Read the bands of a patch: adds ``img`` (120, 120, C), ``band_names``, ``img_shape`` and ``ori_shape``.
 
-    Which bands, and from where, is said by the data set: ``bands``, ``patches``, ``folders`` and ``packed``.
+    Which bands, and from where, says the data set: ``bands``, ``patches``, ``folders`` and ``packed``.  In mmseg's
+    and mmpretrain's APIs there is no data set: ``img_path`` is the folder of a Sentinel-2 patch, or ``img`` is an array
+    (120, 120, C) with its bands in the order of the model's.
 
     Args:
+        bands: Names of the bands, where no data set says them.
         dtype: Type of ``img``: ``float32``, or ``uint16``, which rounds what is interpolated (not for Sentinel-1).
 
     Raises:
@@ -45,14 +49,30 @@ class LoadBands(BaseTransform):
             does not do.
     """
 
-    def __init__(self, dtype: str = "float32") -> None:
+    def __init__(self, dtype: str = "float32", bands: Sequence[str] | None = None) -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV 5 warns of every GeoTIFF tag
         if dtype not in ("float32", "uint16"):
             raise ConfigError(f"LoadBands: dtype must be float32 or uint16, not {dtype!r}")
         self.dtype = np.dtype(dtype)
+        self.bands = None if bands is None else check_bands(bands)
+
+    def _alone(self, results: dict[str, Any]) -> dict[str, Any]:
+        """What a data set would say of a patch that is given by its folder."""
+        if self.bands is None:
+            raise ConfigError(f"{results.get('img_path')}: LoadBands needs a BigEarthNet data set, or bands=(...)")
+        if any(band.radar for band in self.bands):
+            raise ConfigError("Sentinel-1 is not in the folder of a Sentinel-2 patch; give an array (120, 120, C)")
+        path = Path(results["img_path"])
+        return {**results, "bands": self.bands, "packed": False, "patches": [path.name], "folders": [str(path.parent)]}
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img`` and what it holds."""
+        if "img" in results:
+            results["img"] = np.ascontiguousarray(results["img"], self.dtype)
+            results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
+            return results
+        if "bands" not in results:
+            results = self._alone(results)
         bands, read = results["bands"], read_packed if results["packed"] else read_bands
         if len(results["folders"]) > 1 and self.dtype.kind == "u":
             raise ConfigError("LoadBands: Sentinel-1 is in decibels, below zero; use dtype='float32'")

@@ -83,8 +83,9 @@ def open_parts(config: Mapping[str, Any]) -> list[Part]:
 def _leaves(dataset: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Configs of the datasets inside of wrappers such as MultiDataset, ConcatDataset and RepeatDataset."""
     if "datasets" in dataset:
+        shared = {key: dataset[key] for key in ("pipeline",) if dataset.get(key) is not None}
         for inner in dataset["datasets"]:
-            yield from _leaves(inner)
+            yield from _leaves({**inner, **shared})
     elif "dataset" in dataset:
         yield from _leaves(dataset["dataset"])
     else:

@@ -87,6 +87,7 @@ class GSNet(VocabularySegmentor):
             ``crop_size``, ``stride``; windows at the image's own resolution) or "whole"; ``threshold``: pixels whose
             best probability is below become 255.
         init_cfg: As everywhere.
+        pretrained: None, as in :class:`VocabularySegmentor`.
 
     Raises:
         ConfigError: ``test_cfg`` has no such mode, or a part does not fit the others.
@@ -110,8 +111,9 @@ class GSNet(VocabularySegmentor):
         train_cfg: dict[str, Any] | None = None,
         test_cfg: dict[str, Any] | None = None,
         init_cfg: Any = None,
+        pretrained: None = None,
     ) -> None:
-        super().__init__(clip, vocabulary, template, data_preprocessor, test_cfg, init_cfg)
+        super().__init__(clip, vocabulary, template, data_preprocessor, test_cfg, init_cfg, pretrained)
         self.dino = None if dino is None else MODELS.build(dino)
         for name, value in self.clip.named_parameters():
             value.requires_grad_(name.endswith(_TRAINED))

@@ -13,7 +13,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from rsseg.errors import ConfigError
-from rsseg.metainfo import IGNORE
+from rsseg.metainfo import IGNORE, load_metainfo, word_table
+from rsseg.models.api import WithConfig
 from rsseg.models.gsnet.inference import stored_image
 from rsseg.models.gsnet.text import TEMPLATE, TextCache, Vocabulary
 
@@ -43,7 +44,7 @@ def check_labels(target: torch.Tensor, classes: int) -> torch.Tensor:
     return labelled
 
 
-class VocabularySegmentor(BaseSegmentor):
+class VocabularySegmentor(WithConfig, BaseSegmentor):
     """A segmentor with CLIP, whose classes are texts; what it gives for an image are probabilities.
 
     Args:
@@ -54,13 +55,14 @@ class VocabularySegmentor(BaseSegmentor):
         test_cfg: ``mode``, one of ``modes``, the first by default, and what it needs; ``threshold``: pixels whose best
             probability is below become 255.
         init_cfg: As everywhere.
+        pretrained: None, which mmseg's ``init_model`` sets; the towers name their own files.
 
     Attributes:
         probabilities: :meth:`inference` gives probabilities, not logits.
         modes: What ``test_cfg.mode`` may be.
 
     Raises:
-        ConfigError: ``test_cfg`` has no such mode.
+        ConfigError: ``test_cfg`` has no such mode, or ``pretrained`` names a file.
     """
 
     probabilities = True
@@ -75,8 +77,11 @@ class VocabularySegmentor(BaseSegmentor):
         data_preprocessor: dict[str, Any] | None = None,
         test_cfg: dict[str, Any] | None = None,
         init_cfg: Any = None,
+        pretrained: None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        if pretrained is not None:
+            raise ConfigError(f"model.pretrained={pretrained!r}: name the towers' files, as in model.clip.weights")
         self.clip = MODELS.build(clip)
         self.template = template
         self.test_cfg = dict(test_cfg or dict(mode=self.modes[0]))
@@ -96,6 +101,20 @@ class VocabularySegmentor(BaseSegmentor):
             ValueError: There is none, or one is empty or twice; or there is no such table.
         """
         self.vocabulary = Vocabulary.of(names, self.template, self.clip.context)
+        self._asked = names
+
+    @property
+    def dataset_meta(self) -> dict[str, Any]:
+        """Names and colours of the classes that the model is asked for.
+
+        Those of its checkpoint, which mmseg's APIs set, are of its training and not kept.
+        """
+        table = load_metainfo(self._asked) if isinstance(self._asked, str) else word_table(self._asked, "the model")
+        return {"classes": table.classes, "palette": [list(color) for color in table.palette]}
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: Any) -> None:
+        pass
 
     @property
     def num_classes(self) -> int:

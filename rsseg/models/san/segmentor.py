@@ -55,6 +55,7 @@ class SAN(VocabularySegmentor):
         test_cfg: ``mode``: "whole", or "slide" with ``crop_size`` and ``stride``; ``threshold`` as in
             :class:`VocabularySegmentor`.
         init_cfg: As everywhere.
+        pretrained: None, as in :class:`VocabularySegmentor`.
 
     Raises:
         ConfigError: ``test_cfg`` has no such mode, or ``taps`` do not rise from 0 to less than CLIP's blocks.
@@ -74,8 +75,9 @@ class SAN(VocabularySegmentor):
         train_cfg: dict[str, Any] | None = None,
         test_cfg: dict[str, Any] | None = None,
         init_cfg: Any = None,
+        pretrained: None = None,
     ) -> None:
-        super().__init__(clip, vocabulary, template, data_preprocessor, test_cfg, init_cfg)
+        super().__init__(clip, vocabulary, template, data_preprocessor, test_cfg, init_cfg, pretrained)
         blocks = self.clip.visual.transformer.resblocks
         if taps[0] != 0 or list(taps) != sorted(set(taps)) or taps[-1] >= len(blocks):
             raise ConfigError(

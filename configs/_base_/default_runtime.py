@@ -27,7 +27,7 @@ default_hooks = dict(
     keep_processes=dict(type="mmseg.KeepProcesses"),
     name_outputs=dict(type="mmseg.NameOutputs"),
 )
-custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers"), dict(type="CheckClasses")]
+custom_hooks = [dict(type="SeedEachIter"), dict(type="ShareBuffers")]
 vis_backends = [dict(type="LocalVisBackend")]
 visualizer = dict(type="SegLocalVisualizer", vis_backends=vis_backends, name="visualizer")
 log_processor = dict(by_epoch=False)

@@ -15,7 +15,7 @@ default_hooks = dict(
     logger=dict(log_metric_by_epoch=True),
     checkpoint=dict(by_epoch=True, interval=1, save_best="F2", rule="greater"),
 )
-custom_hooks = [dict(type=f"mmseg.{name}") for name in ("SeedEachIter", "ShareBuffers", "CheckClasses")]
+custom_hooks = [dict(type=f"mmseg.{name}") for name in ("SeedEachIter", "ShareBuffers")]
 visualizer = dict(type="UniversalVisualizer")
 log_processor = dict(by_epoch=True)
 tta_model = dict(_delete_=True, type="AverageClsScoreTTA")

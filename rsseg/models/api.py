@@ -28,4 +28,5 @@ class WithConfig:
 
     @cfg.setter
     def cfg(self, config: Any) -> None:
+        """Keep a config."""
         self.__dict__["_config"] = inference_config(config)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from rsseg.errors import ConfigError
-from rsseg.metainfo import list_metainfo, load_metainfo
+from rsseg.metainfo import BACKGROUND, list_metainfo, load_metainfo
 from rsseg.models.segmentor import Segmentor
 
 __all__ = ["MultiHeadSegmentor", "set_loss"]
@@ -101,6 +101,7 @@ class MultiHeadSegmentor(Segmentor):
 
     @head.setter
     def head(self, name: str) -> None:
+        """Choose a label set."""
         self.__dict__["_head"] = self._head_of({"dataset_name": name})
 
     @property
@@ -115,14 +116,16 @@ class MultiHeadSegmentor(Segmentor):
         own = (meta.get("sets") or {}).get(self.head) or meta
         count = self._classes[self.head]
         if len(own.get("classes") or ()) != count or (own is meta and self.head != next(iter(self.heads))):
-            table = load_metainfo(self.head) if self.head in list_metainfo() else None
-            if table is None or table.num_classes != count:
+            names = [self.head, f"{self.head}{BACKGROUND}"] if self.head in list_metainfo() else []
+            table = next((found for found in map(load_metainfo, names) if found.num_classes == count), None)
+            if table is None:
                 raise AttributeError(f"the names of the {count} classes of head {self.head!r} are not known")
             own = {"classes": table.classes, "palette": [list(color) for color in table.palette]}
         return own
 
     @dataset_meta.setter
     def dataset_meta(self, meta: dict[str, Any]) -> None:
+        """Keep what a checkpoint says."""
         self.__dict__["_meta"] = meta
 
     def loss(self, inputs: torch.Tensor, data_samples: list[SegDataSample]) -> dict[str, torch.Tensor]:

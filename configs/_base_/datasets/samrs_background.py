@@ -3,15 +3,16 @@
 _base_ = ["./_segmentation.py"]
 
 
-def _sets(split, pipeline):
+def _sets(split):
     """The three sets, each with its own classes and background, the last."""
     return [
-        dict(type=f"{name}Dataset", table=f"{name.lower()}+background", data_root=f"data/samrs/{name.lower()}",
-             split=split, pipeline=pipeline)
-        for name in ("SOTA", "SIOR", "FAST")
-    ]  # fmt: skip
+        dict(type=f"{n}Dataset", table=f"{n.lower()}+background", data_root=f"data/samrs/{n.lower()}", split=split)
+        for n in ("SOTA", "SIOR", "FAST")
+    ]
 
 
-train_dataloader = dict(dataset=dict(type="MultiDataset", datasets=_sets("train", {{_base_.sep_pipeline_224}})))
-val_dataloader = dict(dataset=dict(type="MultiDataset", datasets=_sets("val", {{_base_.sep_test_pipeline}})))
+train = dict(type="MultiDataset", datasets=_sets("train"), pipeline={{_base_.sep_pipeline_224}})
+val = dict(type="MultiDataset", datasets=_sets("val"), pipeline={{_base_.sep_test_pipeline}})
+train_dataloader = dict(dataset=train)
+val_dataloader = dict(dataset=val)
 test_dataloader = val_dataloader

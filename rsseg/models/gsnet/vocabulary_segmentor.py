@@ -114,7 +114,7 @@ class VocabularySegmentor(WithConfig, BaseSegmentor):
 
     @dataset_meta.setter
     def dataset_meta(self, meta: Any) -> None:
-        pass
+        """Nothing, see there."""
 
     @property
     def num_classes(self) -> int:

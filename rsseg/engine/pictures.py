@@ -73,20 +73,20 @@ def sample_picture(
     own = _names(sample.get("table"), meta)
     legends = {"truth": own, "prediction": _names(predicted, None) if predicted else own}
     maps = {"truth": sample.gt_sem_seg} if "gt_sem_seg" in sample else {}
-    tinted, shown = [], {}
-    for what, item in {**maps, "prediction": sample.pred_sem_seg}.items():
-        labels = item.data.squeeze(0).cpu().numpy()
-        if labels.shape != image.shape[:2]:
-            image = np.asarray(Image.fromarray(image).resize(labels.shape[::-1]))
-        tinted.append(hatch(blend(image, labels, legends[what][1], 0.6), labels == IGNORE, over=True))
-        shown[what] = labels
-    picture = panel([image, *tinted], ["image", *shown], min(height, image.shape[0]))
-    entries: list[Entry] = []
+    shown = {what: item.data.squeeze(0).cpu().numpy() for what, item in
+             {**maps, "prediction": sample.pred_sem_seg}.items()}  # fmt: skip
+    rows = min(height, image.shape[0])
+    size = max(1, round(image.shape[1] * rows / image.shape[0])), rows
+    image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+    pictures, entries = [image], list[Entry]()
+    for what, labels in shown.items():  # shrunk first, so that stripes stay stripes
+        small = np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(size, Image.Resampling.NEAREST))
+        pictures.append(hatch(blend(image, small, legends[what][1], 0.6), small == IGNORE, over=True))
     for legend in dict.fromkeys(legends.values()):
-        entries += class_entries(
-            [labels for what, labels in shown.items() if legends[what] == legend], *legend, "no label"
-        )
-    return add_legend(picture, sorted(dict.fromkeys(entries), key=lambda entry: entry[1] is None))
+        own = [labels for what, labels in shown.items() if legends[what] == legend]
+        entries += class_entries(own, *legend, "no label")
+    entries = sorted(dict.fromkeys(entries), key=lambda entry: entry[1] is None)
+    return add_legend(panel(pictures, ["image", *shown]), entries)
 
 
 def _names(table: str | None, meta: Mapping[str, Any] | None) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:

@@ -78,11 +78,17 @@ def check_products(target: Path, products: Products, grid: GeoReference, source:
             pass
 
 
-def style_files(target: Path) -> tuple[Path, ...]:
-    """Files beside a GeoTIFF from which GIS programs take names and colours: GDAL's and QGIS's; a PNG has none."""
-    if target.suffix.lower() == ".png":
-        return ()
-    return target.with_name(f"{target.name}.aux.xml"), target.with_name(f"{target.stem}.qml")
+def style_files(target: Path, products: Products) -> list[Path]:
+    """Files from which GIS programs take names and colours: GDAL's and QGIS's beside a GeoTIFF, QGIS's beside polygons.
+
+    A PNG has none, and a GeoPackage has its style inside.
+    """
+    layer, files = products.layer(target), []
+    if target.suffix.lower() != ".png":
+        files = [target.with_name(f"{target.name}.aux.xml"), target.with_name(f"{target.stem}.qml")]
+    if layer is not None and layer.suffix.lower() != ".gpkg":
+        files.append(layer.with_name(f"{layer.stem}.qml"))
+    return list(dict.fromkeys(files))
 
 
 def make_products(target: Path, table: ClassTable, products: Products, source: GeoReference | None = None) -> None:
@@ -102,12 +108,11 @@ def make_products(target: Path, table: ClassTable, products: Products, source: G
     """
     areas = measure_areas(target, table)
     areas.write(target.with_name(f"{target.stem}_areas.csv"))
-    for path, content in zip(
-        style_files(target), (attribute_table(table, areas.pixels.tolist()), qgis_style(table)), strict=False
-    ):
+    for path in style_files(target, products):
         if not path.exists():
             with replacing(path) as file:
-                file.write(content)
+                is_style = path.suffix == ".qml"
+                file.write(qgis_style(table) if is_style else attribute_table(table, areas.pixels.tolist()))
     _log.info("%s\n%s", target, areas)
     if products.reference is not None:
         accuracy = measure_accuracy(target, products.reference, table, source)

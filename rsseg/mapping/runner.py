@@ -285,14 +285,14 @@ def _finish(job: _Job, products: Products) -> bool:
         if not _is_done(job):
             if job.strips.missing():
                 return False
-            _write(job)
+            _write(job, products)
         shutil.rmtree(job.folder, ignore_errors=True)
         make_products(job.target, job.table, products, job.original)
         job.target.with_name(f".{job.target.name}.lock").unlink(missing_ok=True)
     return True
 
 
-def _write(job: _Job) -> None:
+def _write(job: _Job, products: Products) -> None:
     metadata = {f"{_TAG}{key.upper()}": text for key, text in plan_texts(job.plan).items()}
     flat = write_geotiff(job.strips, job.georeference, job.table, {**metadata, _PLAN: job.code}, job.folder)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -308,7 +308,7 @@ def _write(job: _Job) -> None:
         )
         write_cog(flat[1], finished[1][0], "average", threads)
     sync([made for made, _ in finished])
-    for path in style_files(job.target):  # of a map with other classes, perhaps
+    for path in style_files(job.target, products):  # of a map with other classes, perhaps
         path.unlink(missing_ok=True)
     for made, final in reversed(finished):  # the map last: where it is, all is
         os.replace(made, final)

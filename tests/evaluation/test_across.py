@@ -12,6 +12,7 @@ from PIL import Image
 
 from rsseg.engine import SavePictures
 from rsseg.evaluation import use_dataset
+from rsseg.metainfo import load_metainfo
 
 
 def config_of(name):
@@ -65,3 +66,22 @@ def test_pictures_show_each_in_its_own_colours(tmp_path):
     ]  # fmt: skip
     # image, truth, prediction, 40 pixels wide, 4 apart; 0.6 of white background and of dark red bareland
     assert (pixels[20].tolist(), pixels[64].tolist(), pixels[108].tolist()) == ([0] * 3, [153] * 3, [76, 0, 0])
+
+
+def test_large_pictures_are_shrunk_before_they_are_striped(tmp_path):
+    """No label in the upper half of 1200 rows that become 512; a class that vanishes at that size is in the legend."""
+    sample = SegDataSample(metainfo=dict(table="loveda", dataset_name="loveda", img_path="a.png"))
+    truth = torch.full((1, 1200, 800), 255, dtype=torch.uint8)
+    truth[:, 600:], truth[0, -1, -1] = 1, 3
+    sample.gt_sem_seg, sample.pred_sem_seg = PixelData(data=truth), PixelData(data=torch.ones_like(truth))
+    SavePictures(str(tmp_path))._save(sample, torch.full((3, 1200, 800), 100, dtype=torch.uint8))
+    with Image.open(tmp_path / "loveda_a.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    assert pixels.shape[:2] > (22 + 512, 3 * 341) and pixels.shape[1] == 3 * 341 + 8
+    striped = pixels[22 + 40 : 22 + 80, 345 + 40 : 345 + 80].reshape(-1, 3)
+    assert {tuple(colour) for colour in striped.tolist()} == {(100, 100, 100), (129, 134, 140)}
+    palette = load_metainfo("loveda").palette
+    legend = pixels[22 + 512 :]
+    assert [(legend == colour).all(-1).sum() > 100 for colour in (palette[1], palette[3], palette[4])] == [
+        True, True, False
+    ]  # fmt: skip

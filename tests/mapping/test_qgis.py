@@ -24,6 +24,7 @@ from rsseg.metainfo import load_metainfo
 
 EVIL = "<road> & \"rail\" 'ü'"
 SMALL = MapOptions(window=(16, 16), batch=2)
+PRODUCTS = Products(vectors="gpkg")
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +67,8 @@ def mapped(stub, own_table, write_raster, tmp_path):
     target = tmp_path / "maps" / "a.map.tif"
 
     def run(**options):
-        products = Products(vectors="gpkg")
         assert map_raster(str(source), target, stub, own_table, MapOptions(**vars(SMALL) | options), {},
-                          products=products)  # fmt: skip
+                          products=PRODUCTS)  # fmt: skip
         return target
 
     return run
@@ -76,7 +76,7 @@ def mapped(stub, own_table, write_raster, tmp_path):
 
 def test_gdal_finds_names_counts_and_colours(mapped, own_table):
     target = mapped()
-    beside, style = style_files(target)
+    beside, style = style_files(target, PRODUCTS)
     assert (beside.name, style.name) == ("a.map.tif.aux.xml", "a.map.qml")
     band = ElementTree.parse(beside).getroot().find("PAMRasterBand")
     assert [node.text for node in band.find("CategoryNames")] == list(own_table.classes)
@@ -100,7 +100,7 @@ def test_the_same_bytes_again_and_a_style_of_the_users_own_stays(mapped, own_tab
     files = {path: path.read_bytes() for path in target.parent.iterdir()}
     assert len(files) == 5
     assert mapped() and {path: path.read_bytes() for path in target.parent.iterdir()} == files
-    beside, style = style_files(target)
+    beside, style = style_files(target, PRODUCTS)
     style.write_text("mine")
     beside.unlink()  # killed before it was written
     mapped()
@@ -118,7 +118,7 @@ def test_a_full_disk_between_map_and_style_is_made_good(mapped, own_table, monke
         patch.setattr("rsseg.mapping.products.attribute_table", full)
         with pytest.raises(OSError, match="No space"):
             mapped()
-    assert all(path.exists() for path in style_files(mapped()))
+    assert all(path.exists() for path in style_files(mapped(), PRODUCTS))
 
 
 def test_a_geopackage_carries_its_default_style(mapped, own_table):
@@ -138,11 +138,20 @@ def test_a_geopackage_carries_its_default_style(mapped, own_table):
     assert [node.get("value") for node in renderer.find("categories")] == list(own_table.classes)
 
 
+@pytest.mark.parametrize("vectors, names", [
+    ("geojson", ["a.tif.aux.xml", "a.qml"]), ("other.fgb", ["a.tif.aux.xml", "a.qml", "other.qml"]),
+    ("other.gpkg", ["a.tif.aux.xml", "a.qml"]), (None, ["a.tif.aux.xml", "a.qml"]),
+])  # fmt: skip
+def test_polygons_of_another_name_have_a_style_of_their_own(vectors, names):
+    assert [path.name for path in style_files(Path("a.tif"), Products(vectors=vectors))] == names
+    assert style_files(Path("a.png"), Products()) == []
+
+
 def test_qgis_shows_names_and_colours(qgis, mapped, own_table, tmp_path):
     target = mapped()
     bare = tmp_path / "bare"  # what is left without a .qml: names by GDAL, the style in the GeoPackage
     bare.mkdir()
-    for path in (target, style_files(target)[0]):
+    for path in (target, style_files(target, PRODUCTS)[0]):
         shutil.copy(path, bare / path.name.replace("a.map", "bare"))
     shutil.copy(target.with_suffix(".gpkg"), bare / "bare.gpkg")
     where = GeoReference.of(target)

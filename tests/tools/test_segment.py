@@ -50,7 +50,8 @@ def test_a_folder_becomes_maps_pictures_and_areas(world, arguments, run_tool, tm
     assert result.returncode == 0, result.stderr
     assert "road, paved" in result.stdout + result.stderr and "photo_overlay.png" in result.stdout + result.stderr
     ends = (".{}", "_areas.csv", "_overlay.png")
-    names = sorted(name + end.format(kind) for name, kind in (("photo", "png"), ("scene", "tif")) for end in ends)
+    names = [name + end.format(kind) for name, kind in (("photo", "png"), ("scene", "tif")) for end in ends]
+    names = sorted([*names, "scene.qml", "scene.tif.aux.xml"])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     with rasterio.open(tmp_path / "out" / "scene.tif") as file:
         assert (file.crs.to_epsg(), file.transform.c, file.shape, file.nodata) == (32633, 500000, (160, 208), 255)

@@ -20,6 +20,7 @@ __all__ = ["download"]
 _SCHEMES = ("http", "https")
 _DIGITS = re.compile(r"-([0-9a-f]{8,64})\.[^.]+$")
 """How torch and OpenMMLab put the first digits of the SHA-256 into names, such as ``resnet50-0676ba61.pth``."""
+_DATE = re.compile(r"(19|20)\d{6}")
 _WAIT = 60.0
 _BLOCK = 1 << 20
 
@@ -56,7 +57,7 @@ def download(address: str, folder: Path) -> Path:
     if given is not None and not re.fullmatch("[0-9a-f]{64}", given):
         raise DataError(f"{address}: what follows #sha256= must be 64 hexadecimal digits")
     found = _DIGITS.search(name)
-    expected = given or (found[1] if found else "")
+    expected = given or (found[1] if found and not _DATE.fullmatch(found[1]) else "")
     suffix = re.sub(r"[^.\w]", "", Path(name).suffix)[:16]
     stem = re.sub(r"[^\w.-]", "_", Path(name).stem).lstrip(".")[:80] or "file"
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +88,10 @@ def _fetch(url: str, path: Path, expected: str) -> str:
         with opener.open(url, timeout=_WAIT) as source, replacing(path, "download") as file:
             digest = _copy(source, file, url)
             if not digest.startswith(expected):
-                raise DataError(f"{url}: the SHA-256 of the content is {digest}, expected {expected}; it was not kept")
+                raise DataError(
+                    f"{url}: the SHA-256 of the content is {digest}, expected {expected}; it was not kept. Put what it "
+                    "must be at the end of the address, #sha256=DIGITS, if you know it"
+                )
     except (urllib.error.URLError, http.client.HTTPException) as error:
         raise OSError(f"{url}: cannot be downloaded ({error}); download it by other means and name the file") from error
     return digest

@@ -50,6 +50,8 @@ _NOT_OPENED = "not a raster that GDAL can open"
 _ODD_HEADER = "its header cannot be understood"
 _WHOLE = 1 << 25
 """Pixels up to which a plain picture is decoded at once; larger ones are read by GDAL, window by window."""
+_TEXTS = {".vrt", ".xml", ".json", ".wms", ".gti"}
+"""Suffixes of texts that say where rasters are; other files that are such texts are not what they seem."""
 _BANDS = 4096
 """Bands that a file may have; each costs time wherever the file is opened."""
 # A folder is not listed for each of its 100,000 files, and what libjpeg only warns of is an error.
@@ -76,6 +78,8 @@ def open_dataset(path: str | Path) -> Any:
     """
     _ignore_missing_georeference()
     named = ":" not in str(path) and not str(path).startswith("/vsi")  # a file, and no address that GDAL knows
+    if named and _is_text(Path(path)):
+        raise UnreadableFileError(f"{path}: is a text that refers to other files or addresses, and no image")
     try:
         with reading(path, _NOT_OPENED), rasterio.Env(**_SETTINGS):
             file = rasterio.open(path)
@@ -100,6 +104,14 @@ def open_dataset(path: str | Path) -> Any:
         file.close()
         raise UnreadableFileError(f"{path}: has no bands of its own; name one of {names}")
     return file
+
+
+def _is_text(path: Path) -> bool:
+    """Whether an image is a text after all, by which GDAL would read other files, or ask servers, without a word."""
+    if path.suffix.lower() in _TEXTS or not path.is_file():
+        return False
+    with reading(path, _NOT_OPENED), path.open("rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"<", b"{")
 
 
 @contextmanager

@@ -78,9 +78,9 @@ def test_what_another_program_left_is_not_taken(server: tuple[str, Path], tmp_pa
 def test_content_is_compared(server: tuple[str, Path], tmp_path: Path) -> None:
     address, folder = server
     digest = hashlib.sha256(b"content").hexdigest()
-    for name in ("model.pth", f"net-{digest[:8]}.pth", "net-01234567.pth"):
+    for name in ("model.pth", f"net-{digest[:8]}.pth", "net-01234567.pth", "net-20211101.pth"):
         (folder / "a" / name).write_bytes(b"content")
-    for good in (f"model.pth#sha256={digest}", f"net-{digest[:8]}.pth"):
+    for good in (f"model.pth#sha256={digest}", f"net-{digest[:8]}.pth", "net-20211101.pth"):
         assert download(f"{address}/a/{good}", tmp_path / "cache").read_bytes() == b"content"
     with pytest.raises(DataError, match="expected 01234567; it was not kept"):
         download(f"{address}/a/net-01234567.pth", tmp_path / "cache")

@@ -263,3 +263,20 @@ def test_an_address_in_a_checkpoint_is_not_followed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CRASH, str(tmp_path / "evil.pth")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2])
     assert (done.returncode, done.stdout.strip()) == (0, "refused: True"), done.stderr
+
+
+def test_texts_are_no_images(tmp_path: Path) -> None:
+    """GDAL looks at the content: a text called image.tif may have it read other files, or ask a server."""
+    Image.fromarray(np.full((4, 5), 7, np.uint8)).save(tmp_path / "secret.tif")
+    band = '<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename relativeToVRT="1">secret.tif'
+    band += "</SourceFilename></SimpleSource></VRTRasterBand>"
+    text = f'<VRTDataset rasterXSize="5" rasterYSize="4">{band}</VRTDataset>'
+    service = '<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}</ServerUrl></Service></GDAL_WMS>'
+    texts = {"a.tif": text, "b.png": f"\n {text}", "c.jpg": service, "d.tif": '{"type": "STACIT"}'}
+    for name, content in texts.items():
+        (tmp_path / name).write_text(content)
+        for read in (*READERS.values(), image_size):
+            with pytest.raises(UserError, match=rf"{name}: is a text"):
+                read(tmp_path / name)
+    (tmp_path / "a.vrt").write_text(text)
+    assert (read_labels(tmp_path / "a.vrt") == 7).all()

@@ -96,10 +96,15 @@ def test_killed_and_resumed_is_as_never_stopped(straight, world, repo, start_too
     process.kill()
     process.wait()
     assert not (world / "killed" / "iter_6.pth").exists()
+    last = (world / "killed" / "last_checkpoint").read_text()
+    content = load_file(last)
+    content["meta"]["config"] = "import pathlib\npathlib.Path('ran').touch()\n"  # mmengine would run it
+    torch.save(content, last)
     result = start_tool(*command, "--resume", "--cfg-options", *SHORT, cwd=world).wait()
-    assert "Auto resumed" in check(result)
+    assert "resumed epoch: 0, iter: " in check(result)
     assert losses(world / "killed") == losses(straight[0])
     assert same_weights(weights(world / "killed"), weights(straight[0]))
+    assert not (world / "ran").exists()
 
 
 @pytest.mark.slow

@@ -206,6 +206,10 @@ def error_line(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
+    if text.startswith("Caught "):  # torch puts a worker's whole traceback into the message; its end is the message
+        kind = type(error)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        text = text.rpartition(f"\n{name}: ")[2].rstrip()
     return f"{type(error).__name__}: {text}"
 
 

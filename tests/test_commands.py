@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rsseg.commands import at_least, error_line, make_parser, numbers
+from rsseg.errors import DataError
 
 TOOL = """
 import sys
@@ -78,6 +79,15 @@ def test_debug_is_in_the_help() -> None:
 
 def test_the_line_of_an_error_without_a_file() -> None:
     assert error_line(OSError(28, "No space left on device")) == "OSError: [Errno 28] No space left on device"
+
+
+def test_the_line_of_an_error_from_a_loaders_process() -> None:
+    """torch's message has the worker's traceback in it."""
+    trace = 'Original Traceback (most recent call last):\n  File "x.py", line 1, in f\n    g()\n'
+    for kind, name in ((DataError, "rsseg.errors.DataError"), (FileNotFoundError, "FileNotFoundError")):
+        error = kind(f"Caught {kind.__name__} in DataLoader worker process 0.\n{trace}{name}: a.png: is cut short\n")
+        assert error_line(error) == f"{kind.__name__}: a.png: is cut short"
+    assert error_line(DataError("Caught nothing")) == "DataError: Caught nothing"
 
 
 @pytest.mark.parametrize(

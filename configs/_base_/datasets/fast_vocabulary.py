@@ -5,8 +5,7 @@ _base_ = ["./_segmentation.py"]
 _released, train_dataloader, val_dataloader = "released/fair1m_1024/trainval", None, None
 test_dataloader = dict(
     dataset=dict(
-        type="PairsDataset",
-        table="fast",
+        type="FASTDataset",
         data_root="data/samrs",
         layouts=[
             dict(images="FAST/val/images/*.png", labels="FAST/val/semlabels/gray/*.png"),

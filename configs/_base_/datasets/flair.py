@@ -7,8 +7,7 @@ train_dataloader = None
 val_dataloader = None
 test_dataloader = dict(
     dataset=dict(
-        type="PairsDataset",
-        table="flair",
+        type="FLAIRDataset",
         data_root="data/flair",
         layouts=[
             dict(images="test/image/*.png", labels="test/mask/*.png", table="flair_prepared"),

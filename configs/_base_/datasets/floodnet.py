@@ -7,8 +7,7 @@ train_dataloader = None
 val_dataloader = None
 test_dataloader = dict(
     dataset=dict(
-        type="PairsDataset",
-        table="floodnet",
+        type="FloodNetDataset",
         data_root="data/floodnet",
         layouts=[
             dict(images="val+test/img/*.jpg", labels="val+test/lbl/*.png"),

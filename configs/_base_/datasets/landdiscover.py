@@ -5,8 +5,7 @@ _base_ = ["./_segmentation.py"]
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
-        type="PairsDataset",
-        table="landdiscover",
+        type="LandDiscoverDataset",
         data_root="data/landdiscover",
         layouts=[dict(images="**/TR_Image/*", labels="**/GT_ID/*.png")],
         hint="LD50KSplit.zip is one archive in parts: put it and .z01 to .z13 in one folder, 7z x LD50KSplit.zip",

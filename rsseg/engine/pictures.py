@@ -83,8 +83,8 @@ def sample_picture(
         small = np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(size, Image.Resampling.NEAREST))
         pictures.append(hatch(blend(image, small, legends[what][1], 0.6), small == IGNORE, over=True))
     for classes, palette in dict.fromkeys(legends.values()):
-        own = [labels for what, labels in shown.items() if legends[what] == (classes, palette)]
-        entries += class_entries(own, classes, palette, "no label")
+        alike = [labels for what, labels in shown.items() if legends[what] == (classes, palette)]
+        entries += class_entries(alike, classes, palette, "no label")
     entries = sorted(dict.fromkeys(entries), key=lambda entry: entry[1] is None)
     return add_legend(panel(pictures, ["image", *shown]), entries)
 

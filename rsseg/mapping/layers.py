@@ -41,6 +41,7 @@ FORMATS = {"gpkg": "GPKG", "geojson": "GeoJSON", "fgb": "FlatGeobuf", "parquet":
 
 _log = logging.getLogger("rsseg")
 _LAYER, _STYLES = "classes", "layer_styles"
+_VERSION = "1.2"  # of GeoPackages: programs older than GDAL 3.7, as in QGIS 3.22, warn of newer ones
 _POLYGONS, _POINTS = 5000, 500_000  # of a batch
 _DATE = "2000-01-01T00:00:00Z"  # always the same moment, so that the same map gives the same bytes
 _FAILED = (CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError)
@@ -201,8 +202,9 @@ def _write_ogr(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
     package, count = path.with_name(f"{path.stem}.gpkg"), 0
     with _quiet_and_dated():
         for number, batch in enumerate(batches):
+            new = {"append": True} if number else {"dataset_options": {"VERSION": _VERSION}}
             write(package, batch.geometry, list(batch.fields.values()), list(batch.fields), driver="GPKG",
-                  append=number > 0, **about)  # fmt: skip
+                  **new, **about)  # fmt: skip
             count += len(batch.ids)
         if path != package:
             with open_arrow(package, layer=_LAYER, batch_size=_POLYGONS) as (meta, stream):

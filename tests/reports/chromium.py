@@ -28,11 +28,9 @@ class Chromium:
     Args:
         browser: Path of the browser.
         folder: Where its profile lies.
-        size: Width and height of the window in pixels.
-        phone: Whether it has a touch screen instead of a mouse.
     """
 
-    def __init__(self, browser: str, folder: Path, size: tuple[int, int], phone: bool = False) -> None:
+    def __init__(self, browser: str, folder: Path) -> None:
         (read_in, self._out), (self._in, write_out) = os.pipe(), os.pipe()
 
         def connect() -> None:
@@ -49,9 +47,13 @@ class Chromium:
         self._session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         self.call("Runtime.enable")
         self.call("Page.enable")
+
+    def be(self, size: tuple[int, int], phone: bool = False) -> None:
+        """Take another size, width and height in pixels, and a touch screen or a mouse; forget the console."""
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": phone}
         self.call("Emulation.setDeviceMetricsOverride", **metrics)
         self.call("Emulation.setTouchEmulationEnabled", enabled=phone, maxTouchPoints=5)
+        self.console.clear()
 
     def __enter__(self) -> Chromium:
         return self

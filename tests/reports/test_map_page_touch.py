@@ -34,25 +34,28 @@ def write_map(folder, crs="EPSG:32633", transform=UTM):
     return path
 
 
-@pytest.fixture
-def tab(tmp_path):
-    """``tab(phone)`` is a tab with the page of the map."""
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
     browser = find_chromium()
     if browser is None:
         pytest.skip("no Chromium on PATH; set $CHROMIUM to one")
-    tabs = []
+    with Chromium(browser, tmp_path_factory.mktemp("browser")) as one:
+        yield one
+
+
+@pytest.fixture
+def tab(chromium, tmp_path):
+    """``tab(phone)`` is a tab with the page of the map."""
 
     def start(phone=False, **where):
         report_map(write_map(tmp_path, **where), tmp_path / "map.html")
-        tabs.append(Chromium(browser, tmp_path, (390, 840) if phone else (1000, 900), phone))
-        tabs[-1].open(tmp_path / "map.html")
-        tabs[-1].value("document.querySelector('.panes').scrollIntoView({ behavior: 'instant' })")
-        return tabs[-1]
+        chromium.be((390, 840) if phone else (1000, 900), phone)
+        chromium.open(tmp_path / "map.html")
+        chromium.value("document.querySelector('.panes').scrollIntoView({ behavior: 'instant' })")
+        return chromium
 
     yield start
-    for one in tabs:
-        with one:
-            assert not one.console, one.console
+    assert not chromium.console, chromium.console
 
 
 def place_of(tab, column, row):
@@ -152,3 +155,21 @@ def test_no_data_is_striped_and_no_class_looks_like_it(tab, tmp_path):
         pixels = np.asarray(picture.convert("RGB"))
     assert around(10, 10) == {(0, 0, 250)} and around(50, 10) == {(217, 254, 217)}
     assert {(148, 156, 166), (255, 255, 255)} <= around(30, 35)
+
+
+def test_over_the_image_only_the_chosen_class_and_stripes_are_drawn(tab, tmp_path):
+    with rasterio.open(tmp_path / "image.tif", "w", driver="GTiff", count=3, height=40, width=60, dtype="uint8",
+                       photometric="RGB", crs="EPSG:32633", transform=UTM) as file:  # fmt: skip
+        file.write(np.full((3, 40, 60), 60, np.uint8))
+    page = tab()
+    report_map(tmp_path / "map.tif", tmp_path / "both.html", str(tmp_path / "image.tif"))
+    page.open(tmp_path / "both.html", "#blend")
+    page.value("document.querySelector('.chip[data-class=\"1\"]').click()")
+    alphas = "[...document.querySelector('#map canvas').getContext('2d').getImageData(0, 0, 60, 40).data]"
+    drawn = np.array(page.value(alphas)).reshape(40, 60, 4)
+    assert (drawn[:30, 20:40] == 255).all() and not drawn[:30, :20, 3].any() and not drawn[:30, 40:, 3].any()
+    assert {tuple(pixel) for pixel in drawn[30:].reshape(-1, 4).tolist()} == {(0, 0, 0, 0), (148, 156, 166, 255)}
+    shown = "getComputedStyle(document.querySelector('#map .ground')).backgroundImage"
+    assert page.value(shown) == "none"
+    page.value("document.querySelector('.chip[data-view=\"side\"]').click()")
+    assert "repeating-linear-gradient" in page.value(shown)

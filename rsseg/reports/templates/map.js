@@ -14,6 +14,7 @@
     for (const chip of views) chip.setAttribute("aria-pressed", String(chip.dataset.view === view));
     document.getElementById("mixer").hidden = view === "side";
     root.dataset.view = view;
+    here.hidden = true;
     filter();
   };
   for (const chip of views) {
@@ -192,12 +193,13 @@
     const paper = getComputedStyle(root).getPropertyValue("--panel").trim();
     const ground = [1, 3, 5].map((start) => parseInt(paper.slice(start, start + 2), 16));
     const fade = (colour) => word(colour.map((value, i) => Math.round(0.15 * value + 0.85 * ground[i])));
+    const stripe = word([148, 156, 166]); // of no data, where the image is seen through the map
     const vanish = panes.dataset.view === "blend";
     const faded = new Map(data.colours.map((colour) => [word(colour), vanish ? 0 : fade(colour)]));
     let count = 0;
     for (let i = 0; i < own.length; i++) {
       if (kept.has(own[i])) count++;
-      else own[i] = faded.get(own[i]) ?? 0;
+      else own[i] = faded.get(own[i]) ?? (vanish && ((i % canvas.width) + Math.floor(i / canvas.width)) % 8 < 2 ? stripe : 0);
     }
     context.putImageData(pixels, 0, 0);
     picture.after(canvas);

@@ -30,6 +30,8 @@ __all__ = ["lazy_package", "require_pretraining", "require_stack"]
 
 INSTALL = 'python -m pip install "rsseg[mm]"  (in a checkout: python -m pip install -e ".[mm]")'
 _NEEDS = {"mmcv": (2, 0), "mmengine": (0, 10), "mmseg": (1, 2)}
+_STACK = {*_NEEDS, "mmpretrain"}
+_OPS = "mmcv._ext"  # nothing in rsseg uses them, but upstream mmseg imports them
 _NOISE = ("Could not import OneDL",)
 _NOISY_WARNINGS = ("Fail to import ``MultiScaleDeformableAttention``",)
 _waiting: list[str] = []  # modules that register classes, not imported so far
@@ -90,7 +92,8 @@ def require_stack(*only: str) -> None:
         only: Packages of the stack that are enough; without any, all of it.
 
     Raises:
-        MissingPackageError: A package is missing or older than rsseg understands; the message names the command to run.
+        MissingPackageError: A package is missing or older than rsseg understands, or a part of one: the message says
+            which, and the command to run.
     """
     for message in _NOISY_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
@@ -98,9 +101,9 @@ def require_stack(*only: str) -> None:
         _require(name, _NEEDS[name])
     if only:
         return
-    with _without_noise(), _without_onedl():
+    with _without_onedl():
         for name in ("mmseg.datasets", "mmseg.models", "mmseg.evaluation", "mmseg.engine"):
-            importlib.import_module(name)
+            _import(name)
     _register_waiting()
 
 
@@ -112,19 +115,51 @@ def require_pretraining() -> None:
     """
     require_stack()
     _require("mmpretrain", (1, 2))
-    with _without_noise():
-        for name in ("mmpretrain.datasets", "mmpretrain.models"):
-            importlib.import_module(name)
+    for name in ("mmpretrain.datasets", "mmpretrain.models"):
+        _import(name)
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        with _without_noise():
+            return importlib.import_module(name)
+    except (ImportError, AssertionError) as error:  # mmseg and mmpretrain assert versions
+        raise MissingPackageError(f"rsseg needs the MM stack, but {_missing(name, error)}") from error
+
+
+def _missing(name: str, error: ImportError | AssertionError) -> str:
+    """What exactly is missing where a module of the stack does not import, and the command that brings it."""
+    package, needed = name.partition(".")[0], getattr(error, "name", None) or ""
+    if needed == _OPS:
+        without = isinstance(error, ModuleNotFoundError)
+        what = "has none" if without else f"has some that do not load ({error}): they were built for another torch"
+        return (
+            f"only the compiled operators are missing: {_installed(package)} imports {_OPS}, and {_installed('mmcv')} "
+            f"{what}. The rest is there. Install mmcv with its operators, which takes a compiler or a wheel for your "
+            'torch: python -m pip install "mmcv>=2.0,<2.2"; or, in an environment of its own, the maintained forks, '
+            'which need none: python -m pip install "rsseg[mm]"'
+        )
+    if isinstance(error, ModuleNotFoundError) and needed and needed.partition(".")[0] not in _STACK:
+        return f"{_installed(package)} needs {needed}, which is not installed. Run: python -m pip install {needed}"
+    if isinstance(error, ModuleNotFoundError) and needed == package:
+        return f"{package} is not installed. Run: {INSTALL}"
+    others = ", ".join(_installed(other) for other in _NEEDS if other != package)
+    return f"{package} does not import ({error}). Beside it: {others}. Run: {INSTALL}"
+
+
+def _installed(package: str) -> str:
+    """A package of the stack, its version, and the distribution that brought it: forks and -lite have other names."""
+    from importlib.metadata import distributions
+
+    for found in distributions():
+        if package in (found.read_text("top_level.txt") or "").split():
+            return f"{package} {found.version} ({found.metadata['Name']})"
+    spec = importlib.util.find_spec(package)
+    return f"{package} of {spec.origin}" if spec else f"no {package}"
 
 
 def _require(name: str, oldest: tuple[int, int]) -> None:
-    try:
-        with _without_noise():
-            module = importlib.import_module(name)
-    except ImportError as error:
-        raise MissingPackageError(
-            f"rsseg needs the MM stack, but {name} does not import ({error}). Run: {INSTALL}"
-        ) from error
+    module = _import(name)
     version = getattr(module, "__version__", "0")
     found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if found < oldest:

@@ -132,7 +132,7 @@ def installed(tmp_path_factory, repo):
     return target
 
 
-def _write_potsdam(folder: Path, names: list[str]) -> None:
+def write_potsdam(folder: Path, names: list[str]) -> None:
     rng = np.random.default_rng(0)
     for part, own in (("train", names), ("val", names[:1])):
         for kind in ("img_dir", "ann_dir"):
@@ -146,7 +146,7 @@ def _write_potsdam(folder: Path, names: list[str]) -> None:
 @pytest.mark.slow
 def test_a_wheel_trains_an_inherited_config_in_an_empty_folder_by_two_ranks(installed, repo, tmp_path):
     (tmp_path / "own.py").write_text(INHERITED)
-    _write_potsdam(tmp_path / "data" / "potsdam" / "small", read_names(repo / FEW))
+    write_potsdam(tmp_path / "data" / "potsdam" / "small", read_names(repo / FEW))
     tools = installed / "rsseg" / ".mim" / "tools"
     env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
     env.pop("PYTHONPATH", None)

@@ -19,6 +19,7 @@ from rsseg.errors import DataError
 from rsseg.io.labels import read_labels
 from rsseg.io.pixel_settings import spec_of
 from rsseg.io.rasters import read_image
+from rsseg.io.tiff import orientation, read_tags
 from rsseg.metainfo import IGNORE, load_metainfo
 
 __all__ = ["CheckedAnnotations", "LoadImage", "LoadLabels"]
@@ -112,7 +113,7 @@ class LoadLabels(BaseTransform):
         if path is None:
             return results
         if results.get("table") is None:
-            results = LoadAnnotations()(results)
+            results = CheckedAnnotations()(results)
         else:
             results["gt_seg_map"] = load_metainfo(results["table"]).encode(read_labels(path), str(path))
             results.setdefault("seg_fields", []).append("gt_seg_map")
@@ -124,6 +125,8 @@ class LoadLabels(BaseTransform):
 class CheckedAnnotations(LoadAnnotations):
     """mmseg's ``LoadAnnotations``, in whose place it is registered, with the check of the labels' size.
 
+    A TIFF that states an orientation is read as it is stored, as images and maps are; Pillow would turn it.
+
     Raises:
         DataError: A label file has another size than its image.
     """
@@ -133,3 +136,16 @@ class CheckedAnnotations(LoadAnnotations):
         results = super().transform(results)
         _fit_labels(results)
         return results
+
+    def _load_seg_map(self, results: dict[str, Any]) -> None:
+        path = results["seg_map_path"]
+        if orientation(read_tags(path)) == 1:
+            super()._load_seg_map(results)
+            return
+        ids = np.arange(256)
+        if results["reduce_zero_label"] if self.reduce_zero_label is None else self.reduce_zero_label:
+            ids = np.where((ids == 0) | (ids == IGNORE), IGNORE, ids - 1)
+        renamed = {int(old): int(new) for old, new in (results.get("label_map") or {}).items()}
+        table = np.array([renamed.get(i, i) for i in ids.tolist()], np.uint8)
+        results["gt_seg_map"] = table[read_labels(path)]
+        results["seg_fields"].append("gt_seg_map")

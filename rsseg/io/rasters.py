@@ -2,8 +2,8 @@
 
 What training sees is therefore what the map sees.  TIFFs and all else that GDAL opens go through rasterio, plain
 pictures (:mod:`rsseg.io.pictures`) through OpenCV, but for those too large to be held in memory.  Which bands are read
-and what becomes of their numbers is decided in :mod:`rsseg.io.bands`; EXIF orientation, scale and offset of a file are
-not applied.
+and what becomes of their numbers is decided in :mod:`rsseg.io.bands`; the orientation that a file states (EXIF, TIFF),
+its scale and its offset are not applied: boxes, labels and maps are of the pixels as they are stored.
 
 A pixel is valid where the file's mask, its alpha band, its nodata values and the numbers themselves (no NaN) agree that
 it is.  Pixels of integers are invalid where all bands have the nodata value, as black may be a colour; those of floats
@@ -30,7 +30,7 @@ from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, r
 from rsseg.io.damaged import reading
 from rsseg.io.limits import check_pixels
 from rsseg.io.pictures import Picture, PictureHeader, decode_picture, read_header
-from rsseg.io.tiff import cut_arrays
+from rsseg.io.tiff import cut_arrays, orientation, read_tags, turned_by_gdal
 
 __all__ = [
     "Pixels",
@@ -74,7 +74,7 @@ def open_dataset(path: str | Path) -> Any:
     Raises:
         FileNotFoundError: There is no such file.
         UnreadableFileError: GDAL cannot open it, or it only names other rasters.
-        DataError: It is stored in blocks of more pixels than allowed, or has thousands of bands.
+        DataError: It is stored in blocks of more pixels than allowed, has thousands of bands, or is turned in part.
     """
     _ignore_missing_georeference()
     named = ":" not in str(path) and not str(path).startswith("/vsi")  # a file, and no address that GDAL knows
@@ -87,7 +87,8 @@ def open_dataset(path: str | Path) -> Any:
         if named and not Path(path).exists():
             raise FileNotFoundError(f"{path}: {_NOT_OPENED} (there is no such file)") from error
         raise
-    if missing := cut_arrays(path):
+    tags = read_tags(path)
+    if missing := cut_arrays(path, tags):
         file.close()
         raise UnreadableFileError(f"{path}: the file is cut short, its {' and '.join(missing)} are missing")
     if file.count > _BANDS:
@@ -99,6 +100,12 @@ def open_dataset(path: str | Path) -> Any:
         except DataError:
             file.close()
             raise
+    if turned_by_gdal(tags):
+        file.close()
+        raise DataError(
+            f"{path}: its orientation tag ({orientation(tags)}) says that it is stored turned, and colours of its kind "
+            "are turned in part when they are converted to RGB; save it upright, as RGB, first"
+        )
     if not file.count:
         names = ", ".join(file.subdatasets[:4])
         file.close()

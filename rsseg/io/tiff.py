@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["TiffTag", "cut_arrays", "read_tags"]
+__all__ = ["TiffTag", "cut_arrays", "orientation", "read_tags", "turned_by_gdal"]
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a value by the number of its type."""
+_COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 259, 262, 274
+_JPEG, _YCBCR = 7, 6
+_CONVERTED = {5, 8, 32844, 32845}
+"""Photometric interpretations that libtiff converts: CMYK, Lab, logarithms of light."""
 _ARRAYS = {273: "strip offsets", 279: "strip sizes", 324: "tile offsets", 325: "tile sizes"}
 
 
@@ -54,9 +59,21 @@ def read_tags(path: str | Path) -> dict[int, TiffTag]:
     return tags
 
 
-def cut_arrays(path: str | Path) -> list[str]:
+def orientation(tags: Mapping[int, TiffTag]) -> int:
+    """How a TIFF is to be turned to be upright, 1 to 8 as in EXIF; 1 where it is upright or does not say."""
+    found = tags[_ORIENTATION].first if _ORIENTATION in tags else 1
+    return found if 1 <= found <= 8 else 1
+
+
+def turned_by_gdal(tags: Mapping[int, TiffTag]) -> bool:
+    """Whether GDAL turns the pixels by the orientation, in part: where libtiff converts them to RGB."""
+    kind = tags[_PHOTOMETRIC].first if _PHOTOMETRIC in tags else 0
+    jpeg = _COMPRESSION in tags and tags[_COMPRESSION].first == _JPEG
+    return orientation(tags) != 1 and (kind in _CONVERTED or (kind == _YCBCR and not jpeg))
+
+
+def cut_arrays(path: str | Path, tags: Mapping[int, TiffTag]) -> list[str]:
     """Arrays of a TIFF that lie beyond its end, so that GDAL would read zeros without a word."""
-    tags = read_tags(path)
     length = os.path.getsize(path) if tags else 0
     return [
         name for number, name in _ARRAYS.items() if number in tags and tags[number].offset + tags[number].size > length

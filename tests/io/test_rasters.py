@@ -278,15 +278,6 @@ def test_large_pictures_are_read_by_windows_and_are_the_same(tmp_path: Path, mon
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
-def test_exif_orientation_is_not_applied(tmp_path: Path, suffix: str) -> None:
-    path, exif = tmp_path / f"turned{suffix}", Image.Exif()
-    exif[0x0112] = 6
-    options: dict[str, Any] = {"tiffinfo": {0x0112: 6}} if suffix == ".tif" else {"exif": exif}
-    Image.fromarray(np.zeros((20, 50, 3), np.uint8)).save(path, **options)
-    assert image_size(path) == (20, 50) == read_image(path)[0].shape[:2]
-
-
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.98])
 def test_broken_files_are_named(tmp_path: Path, suffix: str, share: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import builtins
 import json
 import logging
 import math
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import rsseg.errors
 from rsseg.errors import UserError
 from rsseg.interruption import AGAIN, Watch, call, interrupted
 
@@ -161,7 +163,8 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
             if _debugging():
                 traceback.print_exc()
             watch.end()
-        if _debugging() or not isinstance(error, (UserError, OSError)):
+        known = isinstance(error, (UserError, OSError)) or _of_worker(error)
+        if _debugging() or not known:
             raise
         status = error_line(error)
     if interrupted():
@@ -203,6 +206,9 @@ def call_tool(
 
 def error_line(error: BaseException) -> str:
     """An error as a command reports it: its kind and its message, which names the file where that is known."""
+    text = _of_worker(error)
+    if text:
+        return text
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
@@ -211,6 +217,19 @@ def error_line(error: BaseException) -> str:
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         text = text.rpartition(f"\n{name}: ")[2].rstrip()
     return f"{type(error).__name__}: {text}"
+
+
+def _of_worker(error: BaseException) -> str | None:
+    """The line of an error that a user can correct and that a worker of a data loader has raised.
+
+    torch gives it as one of the same kind (or a ``RuntimeError``, where it cannot make one), with the whole traceback
+    as its message.
+    """
+    found = re.match(r"Caught (\w+) in .*\n", str(error))
+    kind = found and (getattr(rsseg.errors, found[1], None) or getattr(builtins, found[1], None))
+    if not (isinstance(kind, type) and issubclass(kind, (UserError, OSError))):
+        return None
+    return f"{kind.__name__}: {str(error).rpartition(f'{kind.__name__}: ')[2].strip()}"
 
 
 def _debugging() -> bool:

@@ -53,6 +53,35 @@ def test_a_user_error_is_one_line_and_debug_shows_more(tmp_path: Path, repo: Pat
     assert ("Traceback" in result.stderr) == (not body.startswith("return"))
 
 
+WORKER = """Caught {0} in DataLoader worker process 1.
+Original Traceback (most recent call last):
+  File "worker.py", line 349, in _worker_loop
+    data = fetcher.fetch(index)
+{1}{0}: a.tif: is damaged
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "caught"),
+    [
+        ("DataError", "rsseg.errors.", "DataError"),
+        ("AnnotationError", "rsseg.errors.", "RuntimeError"),
+        ("PermissionError", "", "PermissionError"),
+    ],
+)
+def test_an_error_in_a_worker_of_a_data_loader_is_one_line(
+    tmp_path: Path, repo: Path, kind: str, place: str, caught: str
+) -> None:
+    body = f"from rsseg.errors import DataError\n    raise {caught}({WORKER.format(kind, place)!r})"
+    result = run(tmp_path, repo, body)
+    assert (result.returncode, result.stderr) == (1, f"{kind}: a.tif: is damaged\n")
+    assert "Traceback" in run(tmp_path, repo, body, "--debug").stderr
+
+
+def test_a_bug_in_a_worker_shows_its_traceback(tmp_path: Path, repo: Path) -> None:
+    assert "worker.py" in run(tmp_path, repo, f"raise KeyError({WORKER.format('KeyError', '')!r})").stderr
+
+
 @pytest.mark.parametrize("error", ["ValueError", "KeyError", "RuntimeError", "ImportError"])
 def test_any_other_error_is_a_bug_and_shows_its_traceback(tmp_path: Path, repo: Path, error: str) -> None:
     result = run(tmp_path, repo, f"raise {error}('oops')")

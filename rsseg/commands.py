@@ -22,6 +22,8 @@ from rsseg.interruption import AGAIN, Watch, call, interrupted
 __all__ = [
     "DEBUG_VARIABLE",
     "PIXELS_VARIABLE",
+    "above",
+    "add_workers",
     "at_least",
     "call_tool",
     "error_line",
@@ -141,6 +143,26 @@ def at_least(least: float, kind: Callable[[str], Any] = int) -> Callable[[str], 
 
     read.__name__ = f"{'whole ' if kind is int else ''}number from {least} on,"
     return read
+
+
+def above(least: float) -> Callable[[str], float]:
+    """The ``type`` of an option whose value is a finite number that is larger than ``least``."""
+
+    def read(text: str) -> float:
+        value = float(text)
+        if not (value > least and math.isfinite(value)):
+            raise ValueError
+        return value
+
+    read.__name__ = f"number above {least}"
+    return read
+
+
+def add_workers(parser: argparse.ArgumentParser, default: int | None = None, what: str = "threads") -> None:
+    """Add the option ``--workers``: how many threads or processes share the work; by default one per core."""
+    shown = "one per core" if default is None else default
+    count = default or os.cpu_count() or 1
+    parser.add_argument("--workers", type=at_least(1), default=count, help=f"{what} (default: {shown})")
 
 
 def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoReturn:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rsseg.commands import at_least, error_line, make_parser, numbers
+from rsseg.commands import above, add_workers, at_least, error_line, make_parser, numbers
 from rsseg.errors import DataError
 
 TOOL = """
@@ -149,6 +151,35 @@ def test_a_list_of_another_length_and_an_unknown_option_are_refused(capsys: pyte
         with pytest.raises(SystemExit):
             parser.parse_args(arguments)
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad", "name"),
+    [
+        (at_least(0, float), ["0", "0.5", "1e3"], ["-1", "-0.1", "nan", "inf", "x"], "number from 0 on,"),
+        (above(0), ["0.5", "1e3"], ["0", "-1", "nan", "inf"], "number above 0"),
+    ],
+)
+def test_numbers_have_a_least_value(
+    capsys: pytest.CaptureFixture[str], kind: Callable[[str], float], good: list[str], bad: list[str], name: str
+) -> None:
+    parser = make_parser("x")
+    parser.add_argument("--area", type=kind)
+    assert [parser.parse_args(["--area", text]).area for text in good] == [float(text) for text in good]
+    for text in bad:
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--area", text])
+        assert f"argument --area: invalid {name} value: '{text}'" in capsys.readouterr().err
+
+
+def test_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = make_parser("x")
+    add_workers(parser)
+    assert (parser.parse_args([]).workers, parser.parse_args(["--workers", "3"]).workers) == (os.cpu_count(), 3)
+    for text in ("0", "-1"):
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--workers", text])
+        assert "--workers: invalid whole number from 1 on," in capsys.readouterr().err
 
 
 def test_whole_numbers_have_a_least_value(capsys: pytest.CaptureFixture[str]) -> None:

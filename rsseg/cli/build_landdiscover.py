@@ -16,7 +16,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import at_least, make_parser
+from rsseg.commands import add_workers, at_least, make_parser
 from rsseg.stack import require_stack
 
 SETS = {"openearthmap": "OpenEarthMap", "loveda": "LoveDA", "deepglobe": "DeepGlobe", "sota": "SOTA", "sior": "SIOR"}
@@ -34,8 +34,8 @@ def main() -> int | str | None:
     parser.add_argument(
         "--subsets", type=at_least(1), nargs="*", default=[10000, 20000, 30000, 40000], help="sizes of the random lists"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the random lists (default 0)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    parser.add_argument("--seeds", type=at_least(0), nargs="+", default=[0], help="of the random lists (default 0)")
+    add_workers(parser)
     parser.add_argument("--update", action="store_true", help="rewrite the pairs whose files have changed")
     args = parser.parse_args()
     require_stack()

@@ -15,7 +15,7 @@ import argparse
 import logging
 import os
 
-from rsseg.commands import make_parser, write_result
+from rsseg.commands import add_workers, at_least, make_parser, write_result
 from rsseg.stack import require_stack
 
 
@@ -25,8 +25,8 @@ def parse_args() -> argparse.Namespace:
 
     parser = make_parser(__doc__, results=True)
     parser.add_argument("config", help="config file")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: %(default)s)")
-    parser.add_argument("--show", type=int, default=3, help="files to name of each problem (default: %(default)s)")
+    add_workers(parser)
+    parser.add_argument("--show", type=at_least(0), default=3, help="files to name of each problem (default 3)")
     parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
     return parser.parse_args()
 

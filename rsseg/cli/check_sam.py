@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 
-from rsseg.commands import make_parser, write_result
+from rsseg.commands import at_least, make_parser, write_result
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -26,11 +26,11 @@ def main() -> int:
     parser.add_argument("--model", default="vit_b", help="vit_h, vit_l, vit_b or vit_t (default vit_b)")
     weights = parser.add_mutually_exclusive_group(required=True)
     weights.add_argument("--checkpoint", help="weights of that model")
-    weights.add_argument("--random-seed", type=int, help="seed for random weights instead")
+    weights.add_argument("--random-seed", type=at_least(0), help="seed for random weights instead")
     sizes = [(600, 600), (800, 800), (1024, 700), (1500, 1500)]
     parser.add_argument("--sizes", nargs="+", type=_size, default=sizes, metavar="HxW", help="image sizes in pixels")
-    parser.add_argument("--objects", type=int, default=4, help="objects per image and kind of prompt (default 4)")
-    parser.add_argument("--box-batch", type=int, help="objects decoded together (default: by device)")
+    parser.add_argument("--objects", type=at_least(1), default=4, help="objects per image and prompt (default 4)")
+    parser.add_argument("--box-batch", type=at_least(1), help="objects decoded together (default: by device)")
     args = parser.parse_args()
 
     from rsseg.conversion.predictors.sam import SAMPredictor

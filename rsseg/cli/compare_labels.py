@@ -15,7 +15,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser, write_result
+from rsseg.commands import add_workers, make_parser, write_result
 
 
 def main() -> int | str | None:
@@ -30,7 +30,7 @@ def main() -> int | str | None:
     parser.add_argument("--merge", help="common class table into which both merge by name, such as landcover6")
     parser.add_argument("--titles", nargs=2, default=("first", "second"), help="names of the folders in the figure")
     parser.add_argument("--list", type=Path, help="compare only these files; a text file with one name per line")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    add_workers(parser)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.evaluation.agreement import LabelFolder, compare_folders

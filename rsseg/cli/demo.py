@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 
-from rsseg.commands import make_parser
+from rsseg.commands import at_least, make_parser
 from rsseg.packaged import packaged_root
 from rsseg.stack import require_stack
 
@@ -17,8 +17,8 @@ from rsseg.stack import require_stack
 def main() -> None:
     """Run the stages."""
     parser = make_parser(__doc__)
-    parser.add_argument("--iters", type=int, default=300, help="iterations of each training (default 300)")
-    parser.add_argument("--few", type=int, default=12, help="labelled land-cover images for fine-tuning (default 12)")
+    parser.add_argument("--iters", type=at_least(1), default=300, help="iterations of each training (default 300)")
+    parser.add_argument("--few", type=at_least(1), default=12, help="labelled images for fine-tuning (default 12)")
     args = parser.parse_args()
     require_stack()
     from rsseg.reports.demo import Demo

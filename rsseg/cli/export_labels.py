@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int | str:
     """Export, then say what was written."""
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -35,3 +35,5 @@ def main() -> None:
 
     rows = export_labels(args.root, args.to, args.out, args.images, args.classes, args.overwrite, args.update)
     write_result(export_summary(rows), [vars(row) for row in rows])
+    failed = sum(len(row.problems) for row in rows)
+    return f"{failed} files could not be exported (see above); repeat the command once they are whole" if failed else 0

@@ -9,10 +9,9 @@ labels, images of withheld labels without any.  What is there stays; exit status
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
-from rsseg.commands import make_parser
+from rsseg.commands import add_workers, make_parser
 
 
 def main() -> int | str | None:
@@ -22,7 +21,7 @@ def main() -> int | str | None:
     parser.add_argument("xbd", type=Path, help="folder of xBD's images, in any sub-folders")
     parser.add_argument("--dry-run", action="store_true", help="write no images; only report what would be done")
     parser.add_argument("--account", type=Path, help="CSV with the result for each image")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    add_workers(parser)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.openearthmap import fill_xbd, write_account

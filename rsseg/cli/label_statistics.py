@@ -13,7 +13,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser
+from rsseg.commands import add_workers, at_least, make_parser
 from rsseg.stack import require_stack
 
 
@@ -29,9 +29,9 @@ def main() -> int | str | None:
         "--splits", nargs="+", default=["train", "val"], choices=["train", "val", "test"], help="what to read"
     )
     parser.add_argument("--encoder", nargs=2, metavar=("CONFIG", "CHECKPOINT"), help="trained model; for the first set")
-    parser.add_argument("--size", type=int, help="--encoder: resize images to this side first (default: as they are)")
+    parser.add_argument("--size", type=at_least(1), help="--encoder: resize images to this side (default: no)")
     parser.add_argument("--device", default="cpu", help="--encoder: where it runs (default: cpu)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    add_workers(parser)
     parser.add_argument(
         "--cfg-options", nargs="+", action=ConfigOptions, help="settings of the first set: key=value ..."
     )

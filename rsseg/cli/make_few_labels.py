@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 
-from rsseg.commands import make_parser
+from rsseg.commands import above, at_least, make_parser
 
 
 def main() -> None:
@@ -20,8 +20,10 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("tiles", help="source of the tiles: a folder, a converted set, a list, or potsdam")
     parser.add_argument("out", help="folder of the lists")
-    parser.add_argument("--percent", type=float, nargs="+", default=[1, 3, 5], help="shares (default: 1 3 5)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one list per seed (default: 0 1 2)")
+    parser.add_argument("--percent", type=above(0), nargs="+", default=[1, 3, 5], help="shares (default: 1 3 5)")
+    parser.add_argument(
+        "--seeds", type=at_least(0), nargs="+", default=[0, 1, 2], help="one list each (default: 0 1 2)"
+    )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.preparation import training_tiles, write_few

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rsseg.commands import make_parser, write_result
+from rsseg.commands import above, add_workers, at_least, make_parser, write_result
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,14 +19,16 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__, results=True)
     parser.add_argument("layout", choices=list(LAYOUTS), help="layout of the files")
     parser.add_argument("out", type=Path, help="root folder of the set")
-    parser.add_argument("--count", type=int, default=20, help="number of images (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels: one number, or height and width")
+    parser.add_argument("--count", type=at_least(1), default=20, help="number of images (default: %(default)s)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="default: %(default)s")
+    parser.add_argument(
+        "--size", type=at_least(1), nargs="+", default=[512], help="pixels: one side, or height and width"
+    )
     parser.add_argument("--theme", nargs="+", choices=list(THEMES), help="kinds of scene (default: all suitable kinds)")
-    parser.add_argument("--gsd", type=float, help="metres per pixel (default: by kind of scene)")
-    parser.add_argument("--val", type=int, help="land cover: images in val.txt (default: a fifth)")
-    parser.add_argument("--test", type=int, help="land cover: images in test.txt (default: a fifth)")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    parser.add_argument("--gsd", type=above(0), help="metres per pixel (default: by kind of scene)")
+    parser.add_argument("--val", type=at_least(0), help="land cover: images in val.txt (default: a fifth)")
+    parser.add_argument("--test", type=at_least(0), help="land cover: images in test.txt (default: a fifth)")
+    add_workers(parser, 1, "processes")
     return parser.parse_args()
 
 

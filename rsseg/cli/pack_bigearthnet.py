@@ -14,7 +14,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser
+from rsseg.commands import add_workers, make_parser
 
 
 def main() -> int | str | None:
@@ -25,7 +25,7 @@ def main() -> int | str | None:
     parser.add_argument("out", type=Path, help="folder of the packed file")
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
     parser.add_argument("--s1", action="store_true", help="pack Sentinel-1 as well")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    add_workers(parser)
     parser.add_argument("--verify", action="store_true", help="compare the packed file with the GeoTIFFs")
     parser.add_argument("--update", action="store_true", help="pack again what differs from the GeoTIFFs or is missing")
     args = parser.parse_args()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 
-from rsseg.commands import at_least, make_parser
+from rsseg.commands import add_workers, at_least, make_parser
 
 OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles", "deepglobe": "data/deepglobe"}
 
@@ -30,8 +30,8 @@ def main() -> int | str | None:
     parser.add_argument("--bands", default="RGB", choices=["RGB", "IRRG", "RGBIR"], help="Potsdam: which images")
     parser.add_argument("--eroded", action="store_true", help="Potsdam: labels without object borders (noBoundary)")
     parser.add_argument("--splits", default="data/splits/potsdam", help="Potsdam: folder of train.txt and val.txt")
-    parser.add_argument("--tolerance", type=int, default=0, help="largest difference per channel from a known colour")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    parser.add_argument("--tolerance", type=at_least(0), default=0, help="largest difference from a known colour")
+    add_workers(parser)
     parser.add_argument("--update", action="store_true", help="cut again the images that have changed")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -12,7 +12,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import at_least, make_parser
+from rsseg.commands import add_workers, at_least, make_parser
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--gallery", type=at_least(0), default=4, help="masks per class and kind (default 4)")
     parser.add_argument("--images", type=Path, help="folder of the images, if the set does not name it")
     parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), if the set does not name one")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    add_workers(parser, 1, "processes")
     return parser.parse_args()
 
 

@@ -15,7 +15,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import make_parser, write_result
+from rsseg.commands import above, at_least, make_parser, write_result
 from rsseg.packaged import packaged_root
 from rsseg.stack import require_stack
 
@@ -29,10 +29,10 @@ def main() -> int | str | None:
     parser.add_argument(
         "--init", nargs="+", action="append", required=True, metavar="NAME CONFIG [key=value]", help=what
     )
-    parser.add_argument("--percent", type=float, nargs="+", default=[5, 3, 1], help="shares (default: 5 3 1)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    parser.add_argument("--percent", type=above(0), nargs="+", default=[5, 3, 1], help="shares (default: 5 3 1)")
+    parser.add_argument("--seeds", type=at_least(0), nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--metric", default="mIoU", help="score of the table: mIoU, mF1, mAcc, OA (default mIoU)")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time (default 1)")
+    parser.add_argument("--jobs", type=at_least(1), default=1, help="runs at the same time (default 1)")
     parser.add_argument("--gpus", nargs="+", help="one run at a time on each of these GPUs, for example 0 1 2 3")
     parser.add_argument("--tta", action="store_true", help="test with flips, as the SAMRS release does")
     parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished runs")

@@ -14,7 +14,7 @@ import logging
 import os
 from pathlib import Path
 
-from rsseg.commands import at_least, make_parser
+from rsseg.commands import above, add_workers, at_least, make_parser
 
 
 def main() -> None:
@@ -24,15 +24,15 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder of the unpacked release")
     parser.add_argument("out", nargs="?", type=Path, default=Path("data/splits/openearthmap"), help="where to")
     parser.add_argument("--new", action="store_true", help="make a new split of all labelled images, region by region")
-    parser.add_argument("--trials", type=int, default=10000, help="--new: random divisions per region (default 10000)")
+    parser.add_argument("--trials", type=at_least(1), default=10000, help="--new: divisions per region (default 10000)")
     parser.add_argument("--seed", type=at_least(0), default=0, help="--new: seed of the divisions (default 0)")
     parser.add_argument("--available", action="store_true", help="exclude missing images, such as those of xBD")
     parser.add_argument("--certain", action="store_true", help="exclude regions of uncertain continent")
     parser.add_argument(
-        "--percent", type=float, nargs="+", default=[10], help="shares of the training list (default 10)"
+        "--percent", type=above(0), nargs="+", default=[10], help="shares of the training list (default 10)"
     )
     parser.add_argument("--seeds", type=at_least(0), nargs="+", default=[0, 1, 2], help="of the shares (default 0 1 2)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads that read labels")
+    add_workers(parser, what="threads that read labels")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.openearthmap import make_lists, new_split

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 
-from rsseg.commands import make_parser, numbers
+from rsseg.commands import add_workers, at_least, make_parser, numbers
 
 
 def main() -> int | str | None:
@@ -22,10 +22,10 @@ def main() -> int | str | None:
     parser = make_parser(__doc__)
     parser.add_argument("images", help="folder of images (PNG, JPEG, BMP, TIFF; sub-folders too)")
     parser.add_argument("out", help="folder of tiles")
-    parser.add_argument("--size", type=int, default=1024, help="side of a tile in pixels (default 1024)")
-    parser.add_argument("--overlap", type=int, default=200, help="overlap of tiles in pixels (default 200)")
+    parser.add_argument("--size", type=at_least(1), default=1024, help="side of a tile in pixels (default 1024)")
+    parser.add_argument("--overlap", type=at_least(0), default=200, help="overlap of tiles in pixels (default 200)")
     parser.add_argument("--pad", action="store_true", help="pad tiles of smaller images with zeros")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one per core)")
+    add_workers(parser)
     parser.add_argument("--update", action="store_true", help="cut again the images that have changed")
     parser.add_argument("--bands", type=numbers(int), help="red,green,blue (default: as marked in the file)")
     parser.add_argument(

@@ -76,7 +76,7 @@ def cut_images(
     paths = find_files(images, suffixes)
     names = output_names(paths, Path(images))
     job = _claim(Path(out), depends, names, Path(images), update)
-    paths.sort(key=lambda path: -path.stat().st_size)  # the largest last would leave one thread working alone
+    paths.sort(key=lambda path: -path.lstat().st_size)  # the largest last would leave one thread working alone
     cut = partial(_cut_image, names=names, out=Path(out), size=size, overlap=overlap, pad=pad, spec=spec)
     return cut_all(cut, paths, workers, "tile", job, names.__getitem__)
 

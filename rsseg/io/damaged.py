@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -33,17 +34,21 @@ def reading(path: Path | str, what: str = "cannot be read") -> Iterator[None]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        UnreadableFileError: It cannot be read, whatever the reason.
+        UnreadableFileError: It cannot be read, whatever the reason, or is a link to a file that is missing.
     """
     try:
         yield
-    except (UserError, FileNotFoundError):
+    except UserError:
         raise
     except _KINDS as error:
-        raise UnreadableFileError(f"{path}: {what} ({_reason(error)})") from error
+        if isinstance(error, FileNotFoundError) and not os.path.islink(path):
+            raise
+        raise UnreadableFileError(f"{path}: {what} ({_reason(error, path)})") from error
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, path: Path | str) -> str:
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"it is a link to {os.readlink(path)}, which is missing"
     if isinstance(error, MemoryError):
         return "there is not enough memory for an image of the size that it states"
     if isinstance(error, OSError) and error.errno is not None:

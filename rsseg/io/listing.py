@@ -78,7 +78,10 @@ def find_files(
 
 
 def walk_files(folder: Path, recursive: bool = True) -> Iterator[Path]:
-    """All files of a folder that are not hidden, in no particular order; links to folders are followed once."""
+    """All files of a folder that are not hidden, in no particular order; links to folders are followed once.
+
+    Links to files that are missing are among them, so that whoever reads them says so.
+    """
     seen: set[tuple[int, int]] = set()
     todo = [folder]
     while todo:
@@ -91,7 +94,7 @@ def walk_files(folder: Path, recursive: bool = True) -> Iterator[Path]:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.startswith("."):
                     continue
-                if entry.is_file():
+                if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
                     yield Path(entry.path)
                 elif recursive and entry.is_dir():
                     todo.append(Path(entry.path))

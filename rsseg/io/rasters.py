@@ -12,6 +12,7 @@ where any has.  A band marked alpha is a mask and never changes the others, unle
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ def open_dataset(path: str | Path) -> Any:
         with reading(path, _NOT_OPENED), rasterio.Env(**_SETTINGS):
             file = rasterio.open(path)
     except UnreadableFileError as error:
-        if named and not Path(path).exists():
+        if named and not os.path.lexists(path):
             raise FileNotFoundError(f"{path}: {_NOT_OPENED} (there is no such file)") from error
         raise
     tags = read_tags(path)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rsseg.commands import numbers
+from rsseg.commands import above, at_least, numbers
 from rsseg.engine.launch import ConfigOptions
 from rsseg.io.checkpoint_options import add_checkpoint_options
 from rsseg.mapping.grid import BLENDS
@@ -43,16 +43,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "on, or those that the file marks as such)")  # fmt: skip
     add("--range", type=_range, help="values of black and white, for 16-bit and float, for example 0,3000; or raw "
         "(default: what the checkpoint was trained with)")  # fmt: skip
-    add("--gsd", type=float, help="resample to this pixel size in metres, usually that of the training images")
-    add("--window", type=int, help="side of windows in pixels (default: the config's slide or training crop)")
+    add("--gsd", type=above(0), help="resample to this pixel size in metres, usually that of the training images")
+    add("--window", type=at_least(1), help="side of windows in pixels (default: the config's slide or training crop)")
     add(
         "--overlap",
-        type=float,
+        type=at_least(0, float),
         default=0.25,
         help="overlap of neighbouring windows, as a share of a window (default: %(default)s)",
     )
     add("--blend", choices=list(BLENDS), default="cosine", help="how windows are blended (default: %(default)s)")
-    add("--batch", type=int, help="windows per batch (default: 4 on a GPU; 1 on a CPU, and of large ones)")
+    add("--batch", type=at_least(1), help="windows per batch (default: 4 on a GPU; 1 on a CPU, and of large ones)")
     add("--tta", action="store_true", help="average over the flips of the config's tta_pipeline")
     add("--bf16", action="store_true", help="run the model in bfloat16")
     add("--head", help="label set, for models with several heads")
@@ -62,7 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--template", help="open-vocabulary models: prompt with {} for the class name (default: the config's)")
     add("--mode", choices=MODES, help="test mode of open-vocabulary models: windows at the raster's resolution "
         "(slide), the whole raster in five views or at once (whole), or the mode of the config")  # fmt: skip
-    add("--threshold", type=float, help="pixels whose highest probability is lower get no class (255)")
+    add("--threshold", type=at_least(0, float), help="pixels whose highest probability is lower get no class (255)")
     add(
         "--probabilities",
         choices=["top", "all"],
@@ -73,8 +73,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="polygons: a file (.gpkg, .geojson, .fgb, .parquet), or only the suffix for one beside the map",
     )
-    add("--min-area", type=float, default=0, help="smallest polygon in square metres (default: all)")
-    add("--simplify", type=float, default=0, metavar="PIXELS", help="tolerance for the simplification of outlines")
+    add("--min-area", type=at_least(0, float), default=0, help="smallest polygon in square metres (default: all)")
+    add(
+        "--simplify",
+        type=at_least(0, float),
+        default=0,
+        metavar="PIXELS",
+        help="tolerance of simpler outlines",
+    )
     add("--reference", help="labels to compare the map with: IoU, F1, recall per class, OA")
     add("--reference-classes", metavar="TABLE", help="class table of the labels, where it is not the map's")
     add("--merge", metavar="TABLE", help="common class table of map and labels, for example landcover6")

@@ -63,6 +63,16 @@ def test_every_command_ends_in_the_same_way() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_every_number_has_a_range() -> None:
+    """``--workers 0`` or ``--min-area nan`` end before the work, by the types of ``rsseg.commands``."""
+    wrong = []
+    for path in [*COMMAND_MODULES, *(REPO / "rsseg").glob("*/options.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "type" and ast.unparse(node.value) in ("int", "float"):
+                wrong.append(f"{path.name}:{node.value.lineno}: use at_least, above or numbers of rsseg.commands")
+    assert not wrong, "\n".join(wrong)
+
+
 def _raises_argument_error(node: ast.Try) -> bool:
     return all("argparse.ArgumentTypeError" in ast.unparse(handler.body[-1]) for handler in node.handlers)
 

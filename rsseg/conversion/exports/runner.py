@@ -15,7 +15,7 @@ from typing import Any
 from rsseg.conversion.exports.coco import write_coco
 from rsseg.conversion.exports.formats import ColourExport, Export, PickleExport, YoloExport, write_file
 from rsseg.datasets.labels import LabelledSet, LabelledTile, open_labels
-from rsseg.errors import ConfigError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import Writer, remove_abandoned, sha256_of
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.output_names import make_folder, outputs_by_item
@@ -41,6 +41,7 @@ class Exported:
         written: Tiles written by this call.
         found: Tiles found finished.
         counts: What else was counted in the tiles written by this call.
+        problems: Why tiles could not be written, one line each.
     """
 
     format: str
@@ -48,6 +49,7 @@ class Exported:
     written: int = 0
     found: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
 
 
 def export_labels(
@@ -76,7 +78,7 @@ def export_labels(
 
     Raises:
         ConfigError: There is no such format.
-        DataError: The set is damaged.
+        DataError: The set is damaged; a label map that cannot be read is a problem of its tile only.
         JobError: The folder holds exports of another conversion, or of instances that have changed since.
         FileNotFoundError: The set, or an image that a format needs, is missing.
         OSError: Writing failed; the message names the file, and what was finished before is kept.
@@ -158,11 +160,17 @@ def _by_tile(exports: dict[str, Export], source: LabelledSet) -> list[Exported]:
     def write(tile: LabelledTile) -> None:
         for name, export in exports.items():
             finished = all(path.exists() for path in export.files(tile))
-            counts = Counter[str]() if finished else export.write(tile)
+            counts, problem = Counter[str](), None
+            try:
+                counts = Counter[str]() if finished else export.write(tile)
+            except (DataError, FileNotFoundError) as error:  # of reading; what cannot be written ends the export
+                problem = str(error)
+                _log.warning("left out: %s", problem)
             with lock:
                 rows[name].found += finished
-                rows[name].written += not finished
+                rows[name].written += not finished and problem is None
                 rows[name].counts += counts
+                rows[name].problems += [] if problem is None else [problem]
         with lock:
             progress.step()
 

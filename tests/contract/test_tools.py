@@ -66,7 +66,7 @@ def test_every_command_ends_in_the_same_way() -> None:
 def test_every_number_has_a_range() -> None:
     """``--workers 0`` or ``--min-area nan`` end before the work, by the types of ``rsseg.commands``."""
     wrong = []
-    for path in [*COMMAND_MODULES, *(REPO / "rsseg").glob("*/options.py")]:
+    for path in [*COMMAND_MODULES, *COMMAND_MODULES[0].parents[1].glob("*/options.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.keyword) and node.arg == "type" and ast.unparse(node.value) in ("int", "float"):
                 wrong.append(f"{path.name}:{node.value.lineno}: use at_least, above or numbers of rsseg.commands")

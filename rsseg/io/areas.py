@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from rsseg.io.georeference import GeoReference
+from rsseg.io.georeference import SPHEROID, GeoReference
 from rsseg.io.rasters import opened, read_stored
 
-__all__ = ["ClassAreas", "measure_class_areas"]
+__all__ = ["ClassAreas", "ground_areas", "measure_class_areas"]
 
 _ROWS = 256
 
@@ -52,3 +53,40 @@ def measure_class_areas(path: Path, classes: int) -> ClassAreas:
             if areas is not None:
                 metres += areas[y : y + len(labels)] @ counts
     return ClassAreas(pixels, None if areas is None else metres, georeference.area_method, unmapped)
+
+
+def ground_areas(polygons: NDArray[np.object_], georeference: GeoReference) -> NDArray[np.float64] | None:
+    """Square metres of shapely polygons (N,) in the CRS of a raster whose rows of pixels have no common size.
+
+    That are rasters bent by control points, and rotated ones in degrees; None for all others, whose pixels' areas
+    (:attr:`GeoReference.row_areas`) are exact in each row.  Lines are straight in the coordinates.
+    """
+    import shapely
+
+    unit, affine, crs = georeference.plane_unit, georeference.affine, georeference.crs
+    if georeference.no_metres is not None or crs is None:
+        return None
+    if unit is not None:
+        return shapely.area(polygons) * unit**2 if affine is None else None
+    if not crs.is_geographic or (affine is not None and not affine.b and not affine.d):
+        return None
+    rings, polygon = shapely.get_rings(polygons, return_index=True)
+    points, ring = shapely.get_coordinates(rings, return_index=True)
+    lon, lat = points.T * crs.units_factor[1]
+    inside = ring[1:] == ring[:-1]
+    middle = (lat[1:] + lat[:-1]) / 2
+    strips = np.diff(lon) * (_below(lat[1:]) + 4 * _below(middle) + _below(lat[:-1])) / 6  # Simpson's rule
+    sums = np.bincount(polygon[ring[1:]][inside], strips[inside], len(polygons))
+    return np.abs(sums)  # holes run the other way
+
+
+def _below(latitude: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Square metres between the equator and a latitude, for a radian of longitude.
+
+    Source: Snyder, Map Projections: A Working Manual (1987), equation 3-12.
+    """
+    axis, flattening = SPHEROID
+    squared = flattening * (2 - flattening)
+    root, sine = math.sqrt(squared), np.sin(latitude)
+    q = sine / (1 - squared * sine**2) + np.arctanh(root * sine) / root
+    return np.asarray(axis**2 * (1 - squared) / 2 * q, np.float64)

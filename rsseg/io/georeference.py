@@ -25,11 +25,12 @@ from rsseg.io.damaged import reading
 from rsseg.io.rasters import opened
 from rsseg.io.rpcs import move_rpcs, read_rpcs
 
-__all__ = ["GeoReference"]
+__all__ = ["SPHEROID", "GeoReference"]
 
 Floats = NDArray[np.float64]
 
-_SPHEROID = 6378137.0, 1 / 298.257223563
+SPHEROID = 6378137.0, 1 / 298.257223563
+"""Semi-major axis in metres and flattening of WGS 84."""
 _DISTORTION = 0.01  # of the plane of a projected CRS: beyond, the ellipsoid counts
 _FIT, _SAME = 0.05, 0.01  # pixels
 _IDENTITY = Affine.identity()
@@ -226,7 +227,7 @@ class GeoReference:
         """(2, 2, K) metres east and north of one pixel to the right and one down at K positions."""
         lon, lat = zip(*(self._longitudes(*end) for end in _ends(columns, rows)), strict=True)
         middle = (lat[0] + lat[1]) / 2
-        axis, flattening = _SPHEROID
+        axis, flattening = SPHEROID
         squared = flattening * (2 - flattening)
         term = 1 - squared * np.sin(middle) ** 2
         meridian, normal = axis * (1 - squared) / term**1.5, axis / np.sqrt(term)

@@ -28,6 +28,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 
 from rsseg.errors import ConfigError
+from rsseg.io.areas import ground_areas
 from rsseg.io.georeference import GeoReference
 from rsseg.mapping.styles import qgis_style
 from rsseg.mapping.vectors import Polygon
@@ -153,8 +154,8 @@ def _batches(
                 share = shapely.area(parts) / np.bincount(numbers, shapely.area(parts), len(ids))[numbers]
                 shapes, ids, areas = parts, ids[numbers], areas[numbers] * np.nan_to_num(share, nan=1.0)
                 _log.warning("polygons that crossed themselves in the coordinates of the file were made valid")
-            if georeference.affine is None and georeference.plane_unit is not None and crs == georeference.crs:
-                areas = shapely.area(shapes) * georeference.plane_unit**2  # pixels that no row has in common
+            exact = ground_areas(shapes, georeference) if crs == georeference.crs else None
+            areas = areas if exact is None else exact
             yield _Batch(shapely.to_wkb(shapes, byte_order=1), ids, names[ids], areas, unit)
         waiting, points, none = [], 0, False
 

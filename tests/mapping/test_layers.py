@@ -270,15 +270,22 @@ def ellipsoidal_areas(shapes):
     return out
 
 
-def test_bent_maps_have_the_areas_of_their_polygons(write_map, table):
-    """Control points on a curve: no row has one size of pixels."""
-    points = [GroundControlPoint(r, c, 500000 + 2 * c + 0.1 * c * c, 4000000 - 3 * r + 0.1 * c * r)
-              for r in (0, 2, 4) for c in (0, 2, 5)]  # fmt: skip
-    path = write_map(crs=UTM, gcps=points)
+def test_maps_whose_rows_have_no_common_size_have_the_areas_of_their_polygons(write_map, table):
+    """Control points on a curve, in metres and in degrees; and a rotated map in degrees."""
+    curve = [(r, c, 2 * c + 0.1 * c * c, -3 * r + 0.1 * c * r) for r in (0, 2, 4) for c in (0, 2, 5)]
+    for crs, scale, x, y in ((UTM, 1, 500000, 4000000), ("EPSG:4326", 0.01, 10, 50)):
+        points = [GroundControlPoint(r, c, x + scale * across, y + scale * up) for r, c, across, up in curve]
+        path = write_map(crs=crs, gcps=points)
+        make_products(path, table, Products(vectors="gpkg"))
+        shapes, fields, _ = read(path.with_suffix(".gpkg"))
+        assert GeoReference.of(path).affine is None
+        expected = shapely.area(shapes) if crs == UTM else ellipsoidal_areas(shapes)
+        np.testing.assert_allclose(fields["area_m2"], expected, rtol=1e-7)
+    path = write_map(crs="EPSG:4326", transform=Affine(0.08, 0.06, 10, 0.06, -0.08, 50))
     make_products(path, table, Products(vectors="gpkg"))
     shapes, fields, _ = read(path.with_suffix(".gpkg"))
-    assert GeoReference.of(path).affine is None
-    np.testing.assert_allclose(fields["area_m2"], shapely.area(shapes), rtol=1e-9)
+    np.testing.assert_allclose(fields["area_m2"], ellipsoidal_areas(shapes), rtol=1e-7)
+    assert GeoReference.of(path).row_areas.sum() * 4 == pytest.approx(fields["area_m2"].sum(), rel=0.02)
 
 
 @pytest.mark.parametrize("profile, message", [

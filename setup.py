@@ -79,6 +79,7 @@ setup(
     python_requires=">=3.10",
     install_requires=requirements("runtime"),
     extras_require={
+        "log": requirements("log"),
         "mm": requirements("mminstall"),
         "optional": requirements("optional"),
         "sam2": requirements("sam2"),

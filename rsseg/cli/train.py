@@ -1,7 +1,7 @@
 """Train a model from a config: pre-training, fine-tuning or from scratch.
 
 rsseg train CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [--compile]
-                      [--cfg-options key=value ...] [--launcher pytorch]
+                      [--log tensorboard] [--cfg-options key=value ...] [--launcher pytorch]
 """
 
 from __future__ import annotations

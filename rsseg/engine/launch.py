@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsseg.engine.trackers import TRACKERS, use_trackers
 from rsseg.errors import ConfigError
 from rsseg.io.checkpoint_options import add_checkpoint_options, apply_checkpoint_options
 from rsseg.io.configs import merge_options
@@ -104,6 +105,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work-dir", help="folder of the logs (default: work_dirs/<config folder>/<config name>)")
     add_checkpoint_options(parser)
     parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
+    trackers = ", ".join(TRACKERS)
+    parser.add_argument("--log", action="append", default=[], metavar="TRACKER",
+                        help=f"also log to a tracker: {trackers}; may be repeated")  # fmt: skip
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
@@ -119,4 +123,5 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     cfg.work_dir = args.work_dir or cfg.get("work_dir") or str(default)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     apply_checkpoint_options(args)
+    use_trackers(cfg, args.log)
     prepare_config(cfg)

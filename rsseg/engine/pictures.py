@@ -20,7 +20,7 @@ from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.legends import Entry, add_legend, class_entries, hatch
 from rsseg.structures.pictures import blend, panel
 
-__all__ = ["SampleVisualizationHook", "SavePictures", "picture_name", "sample_picture"]
+__all__ = ["LogTestScores", "SampleVisualizationHook", "SavePictures", "picture_name", "sample_picture"]
 
 _HEIGHT = 512
 _BATCH_AXES = 4
@@ -168,14 +168,25 @@ class SampleVisualizationHook(Hook):
         visualizer = runner.visualizer
         for sample, pixels in zip(outputs, _images(data_batch), strict=False):
             picture = sample_picture(sample.cpu(), pixels, self.height, meta=visualizer.dataset_meta)
-            name = f"{split}_{picture_name(sample, self.names)}"
+            name = f"{split}_{picture_name(sample, self.names)}.png"  # as mmseg's; MLflow looks at the suffix
             if self.show:
                 visualizer.show(picture, win_name=name, wait_time=self.wait_time)
             elif self.out_dir is not None:
                 self.out_dir.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(picture).save(self.out_dir / f"{name}.png")
+                Image.fromarray(picture).save(self.out_dir / name)
             else:
                 visualizer.add_image(name, picture, step)
+
+
+@HOOKS.register_module()
+class LogTestScores(Hook):
+    """Give the scores of a test to the visualizer, as mmengine does with those of validations: ``test/<score>``."""
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Log what are numbers."""
+        numbers = {f"test/{key}": value for key, value in (metrics or {}).items() if isinstance(value, (int, float))}
+        if numbers:
+            runner.visualizer.add_scalars(numbers)
 
 
 @HOOKS.register_module()

@@ -18,7 +18,7 @@ import rsseg
 
 Every = Callable[..., None]
 REPO = Path(__file__).resolve().parents[2]
-EXTRAS = {"mm": "mminstall", "optional": "optional", "sam2": "sam2", "tests": "tests"}
+EXTRAS = {"log": "log", "mm": "mminstall", "optional": "optional", "sam2": "sam2", "tests": "tests"}
 MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "data").glob("*.md")])
 DOCUMENTS = {"README.md", "CHANGELOG.md", "data/README.md"}
 DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary", "results")}
@@ -26,7 +26,7 @@ DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary", "res
 RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm", "jinja2", "shapely", "pyogrio"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
 SYSTEM = {"qgis"}  # Debian's python3-qgis, run by the system's Python; its tests are skipped elsewhere
-OPTIONAL = {"timm", "safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
+OPTIONAL = {"tensorboard", "timm", "safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
 TESTING = {"pytest", "yapf", "packaging", "setuptools", "yaml"}
 
 

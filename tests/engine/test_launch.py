@@ -56,6 +56,7 @@ def test_arguments_reach_the_config(monkeypatch):
         work_dir=None,
         local_rank=0,
         trust=0,
+        log=[],
     )
     apply_arguments(cfg, args)
     assert cfg.model.a == 2

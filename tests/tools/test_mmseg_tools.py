@@ -83,7 +83,7 @@ def test_several_heads(world: Path, repo: Path, start_tool: Start, their_tool: S
     outputs = ["--work-dir", "tested", "--show-dir", "shown", "--out", "out"]
     tool = start_tool(their_tool("mmseg", "test"), config, "theirs/iter_2.pth", *outputs, *options, cwd=world)
     assert scores(check(tool.wait())) == scores(own)
-    names = sorted(f"test_{name}_t{i}_0.png" for name in SIZES for i in (0, 4))
+    names = sorted(f"test_{name}_t{i}.png_0.png" for name in SIZES for i in (0, 4))
     assert sorted(path.name for path in (world / "shown" / "vis_data" / "vis_image").iterdir()) == names
     assert sorted(path.name for path in (world / "out" / "fast").iterdir()) == ["t0.png", "t4.png"]
 

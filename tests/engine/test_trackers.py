@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 from mmengine.registry import VISBACKENDS
+from mmengine.visualization import Visualizer
 
 from rsseg.engine.trackers import TRACKERS, use_trackers
 from rsseg.errors import MissingPackageError
@@ -31,6 +32,7 @@ def test_every_tracker_is_a_backend_of_mmengine(tmp_path: Path) -> None:
     kinds = [backend.type for backend in cfg.visualizer.vis_backends]
     assert kinds == ["LocalVisBackend", "TensorboardVisBackend", "WandbVisBackend", "MLflowVisBackend",
                      "ClearMLVisBackend", "AimVisBackend"]  # fmt: skip
+    assert Visualizer  # its import registers them
     for backend in cfg.visualizer.vis_backends:  # they start when something is logged
         assert VISBACKENDS.build({**backend, "save_dir": str(tmp_path)})
     assert cfg.visualizer.vis_backends[2].init_kwargs == dict(project="rsseg", name="upernet")

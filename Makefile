@@ -1,11 +1,11 @@
-# make demo | quick | test | lint set up $(VENV) by themselves, the first time or when a requirement changed.
+# make demo | quick | test | lint | docs set up $(VENV) by themselves, the first time or when a requirement changed.
 # Dependencies live in $(VENV); the code that runs is always that of this checkout (PYTHONPATH), so checkouts may
 # share one environment, which may be read-only once it is complete.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test fuzz lint format clean setup key
+.PHONY: help demo quick test fuzz lint format docs clean setup key
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -29,9 +29,9 @@ KEY = $(shell cat $(REQUIREMENTS) | $(PYTHON) -c 'import hashlib, sys; print(has
 export PYTHONPATH := $(CURDIR)
 export OPENCV_LOG_LEVEL := ERROR
 # One thread per process: more of them fight over the cores as soon as data loaders or ranks are added.
-demo quick test fuzz: export OMP_NUM_THREADS := 1
-demo quick test fuzz: export MKL_NUM_THREADS := 1
-demo quick test fuzz: export OPENBLAS_NUM_THREADS := 1
+demo quick test fuzz docs: export OMP_NUM_THREADS := 1
+demo quick test fuzz docs: export MKL_NUM_THREADS := 1
+demo quick test fuzz docs: export OPENBLAS_NUM_THREADS := 1
 
 help: ## list the targets
 	@echo "make TARGET [VENV=.venv] [PYTHON=python3]"
@@ -62,6 +62,11 @@ format: setup ## rewrite the sources in the house format, fix what ruff can fix
 	@$(RUN) -m ruff check --fix-only -q .
 	@$(RUN) -m ruff format .
 
+docs: setup ## run the tutorials and build the site in site/, all warnings are errors
+	@$(INSIDE) $(RUN) -m docs.hooks.tutorials work_dirs/tutorials
+	@$(INSIDE) NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build -q
+	@echo "site/index.html"
+
 setup: ## make or renew the environment in $(VENV)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "rsseg needs Python >= 3.10; '$(PYTHON)' is $$($(PYTHON) -V 2>&1 || true)" >&2; \
@@ -80,7 +85,7 @@ setup: ## make or renew the environment in $(VENV)
 	$(PYTHON) -m venv $(VENV) || { \
 		echo "'$(PYTHON) -m venv' failed (Debian, Ubuntu: install the package python3-venv)" >&2; exit 2; }; \
 	echo "environment $(VENV): [2/2] install the packages (a few minutes, about 6 GB)"; \
-	$(RUN) $(PIP) -c requirements/tested.txt $(foreach name,runtime mminstall optional tests,-r requirements/$(name).txt); \
+	$(RUN) $(PIP) -c requirements/tested.txt $(foreach name,runtime mminstall optional tests docs,-r requirements/$(name).txt); \
 	if [ "$(VENV)" = .venv ]; then $(RUN) $(PIP) --no-deps -e .; fi; \
 	echo "$$key" > $(STAMP); \
 	echo "environment $(VENV): complete"
@@ -89,5 +94,5 @@ key:
 	@echo "$(KEY)"
 
 clean: ## remove caches and build results (the environment and data stay)
-	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage
+	@rm -rf build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage
 	@find rsseg tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -18,16 +18,17 @@ import rsseg
 
 Every = Callable[..., None]
 REPO = Path(__file__).resolve().parents[2]
-EXTRAS = {"log": "log", "mm": "mminstall", "optional": "optional", "sam2": "sam2", "tests": "tests"}
-MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "data").glob("*.md")])
-DOCUMENTS = {"README.md", "CHANGELOG.md", "data/README.md"}
-DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary", "results")}
+EXTRAS = {"log": "log", "mm": "mminstall", "optional": "optional", "sam2": "sam2", "tests": "tests", "docs": "docs"}
+MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md"), *(REPO / "data").glob("*.md")])
+DOCUMENTS = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md"}
+DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary", "release", "results")}
 # Import names of the packages in requirements/, and of those that these bring along.
 RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm", "jinja2", "shapely", "pyogrio"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
 SYSTEM = {"qgis"}  # Debian's python3-qgis, run by the system's Python; its tests are skipped elsewhere
 OPTIONAL = {"tensorboard", "timm", "safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
 TESTING = {"pytest", "yapf", "packaging", "setuptools", "yaml"}
+ALSO = {"tests": OPTIONAL | TESTING | SYSTEM, "docs": {"mkdocs"}}
 
 
 def _requirements(name: str) -> list[Requirement]:
@@ -97,11 +98,9 @@ def test_the_tested_set_pins_and_satisfies_every_requirement() -> None:
 
 def test_imports_are_declared() -> None:
     undeclared = []
-    ours = {"rsseg", "tests", "start", *(path.name for path in (REPO / "tools").iterdir() if path.is_dir())}
-    for path in sorted(p for folder in ("rsseg", "tools", "tests") for p in (REPO / folder).rglob("*.py")):
-        allowed = (
-            ours | RUNTIME | WITH_MM | (OPTIONAL | TESTING | SYSTEM if path.is_relative_to(REPO / "tests") else set())
-        )
+    ours = {"rsseg", "tests", "docs", "start", *(path.name for path in (REPO / "tools").iterdir() if path.is_dir())}
+    for path in sorted(p for folder in ("rsseg", "tools", "tests", "docs") for p in (REPO / folder).rglob("*.py")):
+        allowed = ours | RUNTIME | WITH_MM | ALSO.get(path.relative_to(REPO).parts[0], set())
         tree = ast.parse(path.read_text(encoding="utf-8"))
         top = {id(node) for node in tree.body}
         for node in ast.walk(tree):

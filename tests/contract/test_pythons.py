@@ -41,7 +41,7 @@ def test_the_sources_fit_the_oldest_python_there_is() -> None:
     ],
 )
 def test_what_a_python_lacks_is_named(line: str, message: str, tmp_path: Path) -> None:
-    for name in (".ci", "rsseg", "tools", "tests", "configs"):
+    for name in (".ci", "rsseg", "tools", "tests", "configs", "docs"):
         (tmp_path / name).mkdir()
     shutil.copy(CHECK, tmp_path / ".ci")
     (tmp_path / "setup.py").write_text("")

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from docs.hooks.blocks import docstring_commands, markdown_commands, read_blocks, repository_paths, split_commands
 from rsseg.cli import COMMANDS, command_parser
 from rsseg.engine.launch import ConfigOptions
-from tests.docs.blocks import docstring_commands, markdown_commands, read_blocks, repository_paths, split_commands
 
 REPO = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(

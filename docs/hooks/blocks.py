@@ -10,6 +10,7 @@ from pathlib import Path
 
 SHELL = ("", "bash")
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(r"<!-- (run|file: \S+) -->$")
 _COMMAND = r"(?:rsseg |python -m rsseg |python tools/|(?:\$TOOLS|tools)/(?:dist|slurm)_)"
 _INLINE = re.compile(rf"`({_COMMAND}[^`]* [^`]+)`")
 _LINE = re.compile(rf"^\s*({_COMMAND}.*)$", re.MULTILINE)
@@ -17,22 +18,36 @@ _LINE = re.compile(rf"^\s*({_COMMAND}.*)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its line, its language, whether the comment ``<!-- run -->`` stands before it, its text."""
+    """A fenced block of a document.
+
+    Attributes:
+        line: Its first line, from 1.
+        language: What stands behind the fence.
+        text: Its lines.
+        start, end: Its place in the text, with the fences.
+        run: It stands behind the comment ``<!-- run -->``.
+        file: Name in the comment ``<!-- file: NAME -->`` before it.
+    """
 
     line: int
     language: str
-    run: bool
     text: str
+    start: int
+    end: int
+    run: bool
+    file: str
 
 
 def read_blocks(text: str) -> list[Block]:
     """All fenced blocks of a Markdown text."""
     found = []
     for match in _FENCE.finditer(text):
-        before = text[: match.start()].rstrip()
+        mark = _MARK.search(text[: match.start()].rstrip())
         indent = len(match[1])
         body = "".join(line[indent:] or "\n" for line in match[3].splitlines(keepends=True))
-        found.append(Block(text.count("\n", 0, match.start()) + 1, match[2], before.endswith("<!-- run -->"), body))
+        line = text.count("\n", 0, match.start()) + 1
+        kind = mark[1] if mark else ""
+        found.append(Block(line, match[2], body, *match.span(), kind == "run", kind.partition("file: ")[2]))
     return found
 
 

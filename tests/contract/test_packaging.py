@@ -21,7 +21,7 @@ REPO = Path(__file__).resolve().parents[2]
 EXTRAS = {"log": "log", "mm": "mminstall", "optional": "optional", "sam2": "sam2", "tests": "tests", "docs": "docs"}
 MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md"), *(REPO / "data").glob("*.md")])
 DOCUMENTS = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md"}
-DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary", "release", "results")}
+DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary", "release", "results", "security")}
 # Import names of the packages in requirements/, and of those that these bring along.
 RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "tqdm", "jinja2", "shapely", "pyogrio"}
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}

@@ -52,14 +52,14 @@ def read_blocks(text: str) -> list[Block]:
 
 
 def markdown_commands(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Line and words of each command of rsseg in the shell blocks and inline code of a Markdown text."""
+    """Line and words of each command of rsseg in a Markdown text; in inline code it may be a part, and ends in ..."""
     for block in read_blocks(text):
         if block.language in SHELL:
             for line, words in split_commands(block.text):
                 yield block.line + line, words
     text = _FENCE.sub(lambda fence: re.sub(r"[^\n]", "", fence[0]), text)
     for match in _INLINE.finditer(text):
-        yield text.count("\n", 0, match.start()) + 1, _words(match[1].replace("\n", " "))
+        yield text.count("\n", 0, match.start()) + 1, [*_words(match[1].replace("\n", " ")), "..."]
 
 
 def docstring_commands(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -238,6 +238,7 @@ def error_line(error: BaseException) -> str:
         kind = type(error)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         text = text.rpartition(f"\n{name}: ")[2].rstrip()
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
     return f"{type(error).__name__}: {text}"
 
 

@@ -22,6 +22,7 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.cutting import CutReport, cut_all
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
+from rsseg.io.limits import check_pixels
 from rsseg.io.listing import IMAGE_SUFFIXES, find_files
 from rsseg.io.output_names import TILE, output_names, outputs_by_item
 from rsseg.structures.windows import cut_window, tile_name, tile_windows
@@ -97,6 +98,7 @@ def _cut_image(
     written = found = 0
     try:
         with closing(TileSource(path, spec)) as source:
+            check_pixels((min(size, source.size[0]), source.size[1]), path, "a row of tiles")
             todo = tile_windows(source.size, size, overlap, pad)
             tiles = {tuple(window): out / f"{tile_name(names[path], window)}.png" for window in todo.tolist()}
             missing = [window for window, tile in tiles.items() if not tile.exists()]

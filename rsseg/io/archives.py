@@ -30,13 +30,19 @@ _PICKLE_BYTES = 1 << 28
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
 
+def _is_versions(row: tuple[Any, Any]) -> bool:
+    """Whether this is a module's name, and ``{"version": number}``."""
+    name, own = row
+    return type(name) is str and isinstance(own, dict) and all(isinstance(v, int | None) for v in own.values())
+
+
 class _Reader(PickleReader):
     """Reads a pickle with tensors."""
 
     what = "checkpoints"
 
     def __init__(self, data: bytes, names: Mapping[str, Maker | None], storages: Storages, start: int = 0) -> None:
-        super().__init__(data, names, start, steps=1 << 23, deepest=100)
+        super().__init__(data, names, start, steps=1 << 22, deepest=100)
         self.storages = storages
 
     def persistent(self) -> None:
@@ -62,7 +68,7 @@ class _Reader(PickleReader):
             return
         state = self.pop()
         versions = state.get("_metadata") if type(state) is dict else None
-        if isinstance(versions, dict) and all(isinstance(own, dict) for own in versions.values()):
+        if isinstance(versions, dict) and all(map(_is_versions, versions.items())):
             self.stack[-1]._metadata = versions
 
     def finish(self, value: Any, part: Callable[[Any], Any]) -> Any:

@@ -15,7 +15,7 @@ from rsseg.io.pickle_reader import Maker, Name, Node, PickleReader, is_shape, sh
 
 __all__ = ["NUMPY", "load_plain"]
 
-_DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
+_DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"}
 _DAMAGE = (ArithmeticError, EOFError, LookupError, MemoryError, TypeError, ValueError, struct.error)
 _NDARRAY = Name("numpy.ndarray")
 

@@ -39,7 +39,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         tile_windows((1, 1), self.window, self.overlap)  # its checks
-        tile_windows(self.size, self.window)
+        tile_windows((min(self.size[0], 1), min(self.size[1], 1)), 1)
 
     @cached_property
     def extent(self) -> tuple[int, int]:

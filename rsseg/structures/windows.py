@@ -8,13 +8,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsseg.errors import ConfigError
+from rsseg.errors import ConfigError, DataError
 from rsseg.structures.boxes import hbox_iof, is_crossed, qbox_area, qbox_to_hbox
 from rsseg.structures.rings import ring_area
 
 __all__ = ["assign_boxes", "cut_window", "qbox_iof", "tile_name", "tile_windows"]
 
 _TOLERANCE = 1e-9
+_MOST = 1 << 20
+"""Windows that are listed at a time."""
 
 
 def tile_windows(
@@ -38,6 +40,7 @@ def tile_windows(
 
     Raises:
         ConfigError: A size is not positive, or the overlap is negative or not smaller than the tile.
+        DataError: There would be millions of windows.
 
     Source: BboxToolkit, tools/img_split.py; confirmed by the tile counts of Potsdam (19 x 19 of 512 at 320).
     """
@@ -49,6 +52,8 @@ def tile_windows(
         raise ConfigError(f"overlap {overlap} must be at least 0 and less than the tile {tile}")
     x = _starts(size[1], tile_w, tile_w - over_w)
     y = _starts(size[0], tile_h, tile_h - over_h)
+    if len(x) * len(y) > _MOST:
+        raise DataError(f"an image of {size} (H, W) pixels would have {len(x) * len(y)} tiles, more than {_MOST}")
     x1, y1 = np.repeat(x, len(y)), np.tile(y, len(x))
     windows = np.stack([x1, y1, x1 + tile_w, y1 + tile_h], axis=1)
     if not pad:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import resource
 import struct
 import subprocess
@@ -19,10 +20,12 @@ import pytest
 import rasterio
 from PIL import Image
 
-from rsseg.commands import make_parser
+from rsseg.commands import error_line, make_parser
 from rsseg.conversion.tile_source import TileSource
+from rsseg.conversion.tiling import cut_images
 from rsseg.datasets.detection.coco import read_coco
 from rsseg.datasets.detection.dior import read_dior
+from rsseg.datasets.labels import open_labels
 from rsseg.errors import ConfigError, DataError, UserError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.labels import read_labels, read_values
@@ -38,8 +41,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _png(bits: int, colour: int) -> bytes:
-    head = struct.pack(">IIBBBBB", SIDE, SIDE, bits, colour, 0, 0, 0)
+def _png(bits: int, colour: int, side: int = SIDE) -> bytes:
+    head = struct.pack(">IIBBBBB", side, side, bits, colour, 0, 0, 0)
     palette = _chunk(b"PLTE", bytes(6)) if colour == 3 else b""
     packed = zlib.compressobj()
     data = packed.compress(bytes(1 << 20)) + packed.flush()
@@ -250,8 +253,6 @@ except DataError as error:
 @pytest.mark.slow
 def test_an_address_in_a_checkpoint_is_not_followed(tmp_path: Path) -> None:
     """A number of NumPy whose type is "object": the eight bytes would be the address of one."""
-    import pickle
-
     import torch
 
     class Number:
@@ -280,3 +281,28 @@ def test_texts_are_no_images(tmp_path: Path) -> None:
                 read(tmp_path / name)
     (tmp_path / "a.vrt").write_text(text)
     assert (read_labels(tmp_path / "a.vrt") == 7).all()
+
+
+@pytest.mark.parametrize("side", [10**6, 300_000])
+def test_tiles_of_an_image_that_claims_too_much(tmp_path: Path, side: int) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(_png(8, 2, side))
+    start = time.process_time()
+    (failure,) = cut_images(tmp_path / "in", tmp_path / "out", 512 if side > 500_000 else 128).failures
+    assert "a.png: " in failure and ("a row of tiles has" in failure or "tiles, more than" in failure)
+    assert time.process_time() - start < 3
+
+
+def test_label_maps_of_a_released_set(tmp_path: Path) -> None:
+    """The size of a label map is that of the masks: both may be the same, and too large."""
+    (tmp_path / "sota" / "gray").mkdir(parents=True)
+    (tmp_path / "sota" / "ins").mkdir()
+    (tmp_path / "sota" / "gray" / "a.png").write_bytes(_png(8, 0))
+    mask = {"size": [SIDE, SIDE], "counts": ""}
+    (tmp_path / "sota" / "ins" / "a.pkl").write_bytes(pickle.dumps([{"mask": mask}], protocol=3))
+    with pytest.raises(UserError, match=r"a\.png: the image has 60000 x 60000"):
+        list(open_labels(tmp_path / "sota", classes="sota"))
+
+
+def test_errors_do_not_speak_to_the_terminal() -> None:
+    assert error_line(DataError("a\x1b[2Jb\x00\x9b\tc\nd")) == "DataError: a\\x1b[2Jb\\x00\\x9b\tc\nd"

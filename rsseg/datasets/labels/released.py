@@ -27,6 +27,7 @@ import numpy as np
 from rsseg.datasets.labels.pickles import PickledObject, read_objects
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.limits import check_pixels
 from rsseg.io.listing import find_files, one_per_stem
 from rsseg.io.names import read_names
 from rsseg.io.rasters import image_size
@@ -124,6 +125,7 @@ class ReleasedSet(LabelledSet):
 
     def _tile(self, name: str, split: str | None) -> LabelledTile:
         height, width = image_size(self.label_path(name))
+        check_pixels((height, width), self.label_path(name))
         path = self._labels / "ins" / f"{name}.pkl"
         items = read_objects(path)
         for number, item in enumerate(items):

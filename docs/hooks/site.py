@@ -17,7 +17,7 @@ from mkdocs.structure.pages import Page
 from docs.hooks.blocks import read_blocks
 from docs.hooks.links import PAGES, ROOT, move_links
 from docs.hooks.reference import api_page, classes_page, commands_page, configs_page
-from docs.hooks.tutorials import FOLDER, OUTPUTS, PICTURE, notebook
+from docs.hooks.tutorials import FOLDER, OUTPUTS, PICTURE, notebook, readable
 
 REFERENCE: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
@@ -65,12 +65,9 @@ def _with_results(text: str, tutorial: str) -> str:
     outputs = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
     runs = [block for block in read_blocks(text) if block.run]
     for block, output in reversed(list(zip(runs, outputs, strict=False))):
-        if output.strip():
-            lines = output.rstrip().splitlines()
-            lines = lines[:40] + (["..."] if len(lines) > 40 else [])
-            shown = "\n".join(
-                ["", "", '??? quote "Output"', "", "    ```text", *(f"    {line}" for line in lines), "    ```", ""]
-            )
+        if lines := readable(output).splitlines():
+            fenced = ["```text", *lines, "```"]
+            shown = "\n".join(["", "", '??? quote "Output"', "", *(f"    {line}" for line in fenced), ""])
             text = text[: block.end] + shown + text[block.end :]
 
     def picture(match: re.Match[str]) -> str:

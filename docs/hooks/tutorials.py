@@ -25,6 +25,9 @@ OUTPUTS = "outputs.json"
 PICTURE = re.compile(r"<!-- picture: (\S+) \| (.+?) -->")
 Call = Callable[[list[str], Path], "subprocess.CompletedProcess[str]"]
 _COMMAND = re.compile(r"rsseg ")
+_RECORD = re.compile(r"^\d\d/\d\d \d\d:\d\d:\d\d - mmengine - \w+ - ", re.MULTILINE)
+_TOLD = re.compile(r"(Iter|Epoch)\(|.*tensors loaded|.*written to |[\w ]*\n\+-")
+_LINES = 40
 
 
 def run_document(path: Path, folder: Path, call: Call | None = None) -> list[str]:
@@ -74,6 +77,14 @@ def _run(block: Block, folder: Path, call: Call, path: Path) -> str:
                 f"{path.name}:{block.line}: {command}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
             )
     return printed
+
+
+def readable(printed: str) -> str:
+    """What a block printed without the parts of mmengine's log that tell nothing about it; its last lines, if long."""
+    before, *records = _RECORD.split(printed)
+    told = before + "".join(record for record in records if _TOLD.match(record))
+    lines = told.strip().splitlines()
+    return "\n".join(["..."] * (len(lines) > _LINES) + lines[-_LINES:])
 
 
 def _words(line: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from docs.hooks.tutorials import FOLDER, notebook, run_document
+from docs.hooks.tutorials import FOLDER, notebook, readable, run_document
 from rsseg.cli import COMMANDS
 
 TUTORIALS = sorted(path.stem for path in FOLDER.glob("*.md"))
@@ -36,6 +36,29 @@ def test_tutorial(name: str, tmp_path: Path, call: Call) -> None:
     assert run_document(FOLDER / f"{name}.md", tmp_path / name, call)
 
 
+@pytest.fixture
+def world(tmp_path: Path, call: Call) -> Path:
+    """A folder with the configs, and drawn data where the recipes expect data."""
+    (tmp_path / "configs").symlink_to(FOLDER.parents[1] / "configs")
+    for words in (
+        "scenes dota data/scenes/dota --count 3 --size 256 --theme port",
+        "scenes landcover data/scenes/landcover --count 5 --size 128 --val 1 --test 1",
+        "scenes landcover data/openearthmap --count 5 --size 128 --val 1 --test 1",
+        "convert configs/scenes/convert_dota_scenes.py --predictor box --out data/samrs/sota",
+    ):
+        done = call(["rsseg", *words.split()], tmp_path)
+        assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.stack
+def test_recipes(world: Path, call: Call) -> None:
+    recipes = sorted((FOLDER.parent / "howto").glob("*.md"))
+    ran = {path.stem: len(run_document(path, world, call)) for path in recipes}
+    assert sum(ran.values()) >= 6, ran
+
+
 def test_a_failing_block_and_a_missing_picture_are_named(tmp_path: Path) -> None:
     document = tmp_path / "a.md"
     document.write_text("# A\n\n<!-- run -->\n```bash\necho 1 > x\nfalse\n```\n")
@@ -54,3 +77,12 @@ def test_a_tutorial_is_a_notebook() -> None:
     assert any(text.startswith("%%bash\nrsseg ") for text in code)
     assert any(text.startswith("%%writefile ") for text in code)
     assert not any("<!--" in "".join(cell["source"]) for cell in cells)
+
+
+def test_the_log_of_a_training_is_shortened() -> None:
+    head = "11/29 03:37:02 - mmengine - INFO - "
+    log = (
+        f"a\n{head}Config:\nb=1\n{head}Iter(train) [1/2] loss: 1\n{head}\nSystem environment:\n{head}per class\n+--+\n"
+    )
+    assert readable(log).splitlines() == ["a", "Iter(train) [1/2] loss: 1", "per class", "+--+"]
+    assert readable("x\n" * 100).splitlines() == ["...", *["x"] * 40]

@@ -4,10 +4,10 @@ rsseg build-landdiscover data/landdiscover --openearthmap data/openearthmap --lo
     --deepglobe DEEPGLOBE --sota data/samrs/sota --sior data/samrs/sior data/samrs/sior_test [--copy]
 rsseg build-landdiscover data/landdiscover --only-lists         (of the published archive, unpacked)
 
-Give what you have: the account says how many pairs of each set are missing.  Classes merge by name (the table
-rsseg/metainfo/landdiscover.json).  Images are links to your files; --copy writes PNGs instead.  Writes counts.csv and
-lists/, too: one list for each set, and 10k_seed0.txt to 40k_seed0.txt.  Interrupt it when you like: the same command
-goes on where it stopped.  Exit status 1 names the files that could not be used; everything else is built.
+Give what you have: the account says how many pairs of each set are missing. Classes merge by name (the table
+rsseg/metainfo/landdiscover.json). Images are links to your files; --copy writes PNGs instead. Writes counts.csv and
+lists/, too: one list for each set, and 10k_seed0.txt to 40k_seed0.txt. If it is interrupted, repeat the command to
+continue. Exit status 1 names the files that could not be used; everything else is built.
 """
 
 from __future__ import annotations

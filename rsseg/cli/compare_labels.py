@@ -5,7 +5,7 @@ rsseg compare data/openearthmap PREDICTIONS OUT --table openearthmap
 rsseg compare FIRST SECOND OUT --table chesapeake --second-table openearthmap --merge landcover6
 
 Prints the share of equal pixels and the IoU of each class; OUT gets classes.csv, confusion.csv, images.csv and
-confusion.png.  PREDICTIONS: what tools/test.py --out or tools/map_raster.py wrote.  Files belong together by their name
+confusion.png.  PREDICTIONS: what rsseg test --out or rsseg map wrote.  Files belong together by their name
 without suffix; with their folders, where one name occurs in several.
 """
 

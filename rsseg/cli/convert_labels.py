@@ -2,8 +2,8 @@
 
 rsseg convert CONFIG [--predictor sam|grabcut|box|truth] [--out DIR] [--evaluate]
 
-Interrupt it when you like: the same command goes on where it stopped.  Where labels or images have changed since, it
-says which; --update converts only those anew.  Several processes: tools/dist_convert.sh.
+If it is interrupted, repeat the command to continue. Where labels or images have changed since then, it names them;
+--update converts only these again. Several processes: tools/dist_convert.sh.
 """
 
 from __future__ import annotations

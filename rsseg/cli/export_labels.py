@@ -2,8 +2,8 @@
 
 rsseg export ROOT --to pkl color yolo coco [--out DIR]
 
-ROOT is the output folder of tools/convert_labels.py, or one subset of the released SAMRS folders, for example
-dotav2_1024/trainval.  Interrupt it when you like: the same command goes on where it stopped.
+ROOT is the output folder of rsseg convert, or one subset of the released SAMRS folders, for example
+dotav2_1024/trainval. If it is interrupted, repeat the command to continue.
 """
 
 from __future__ import annotations

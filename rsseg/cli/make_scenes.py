@@ -1,4 +1,4 @@
-"""Write a data set of procedural aerial scenes with exact truth.
+"""Write a data set of procedural aerial scenes with exact labels.
 
 Example:
     rsseg scenes dota data/scenes/dota --count 40 --seed 0 --size 512 --workers 2

@@ -2,8 +2,8 @@
 
 rsseg map SRC DST --config CONFIG --checkpoint FILE [--bands 3,2,1] [--tta] [--probabilities top]
 
-Interrupt it when you like: the same command goes on where it stopped.  Several processes: tools/dist_map.sh.
-Open-vocabulary models take their classes from --vocabulary "runway, solar panel"; tools/segment.py draws pictures too.
+If it is interrupted, repeat the command to continue. Several processes: tools/dist_map.sh. Open-vocabulary models
+take their classes from --vocabulary "runway, solar panel"; rsseg segment draws pictures too.
 """
 
 from __future__ import annotations

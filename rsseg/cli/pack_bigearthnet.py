@@ -2,10 +2,10 @@
 
 rsseg pack-bigearthnet data/bigearthnet_v1 OUT [--version v1] [--s1] [--workers 8] [--verify]
 
-Interrupt it when you like: the same command goes on where it stopped.  OUT also gets patches.csv with labels and dates.
-Training reads it with train_dataloader.dataset.packed=OUT.  About 157 KB a patch: 93 GB for the 590,326 of v1.
---verify compares every band with its GeoTIFF afterwards, and takes out what differs; run it again to pack that anew.
-Exit status 1 names what could not be read or differs.
+If it is interrupted, repeat the command to continue. OUT also gets patches.csv with labels and dates. Training reads
+it with train_dataloader.dataset.packed=OUT. About 157 KB a patch: 93 GB for the 590,326 of v1. --verify compares
+every band with its GeoTIFF afterwards, and removes what differs; repeat the command to pack it again. Exit status 1
+names what could not be read or differs.
 """
 
 from __future__ import annotations

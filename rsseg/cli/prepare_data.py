@@ -4,8 +4,8 @@ rsseg prepare potsdam ARCHIVE [data/potsdam] [--bands IRRG] [--eroded] [--tolera
 rsseg prepare isaid ARCHIVE [data/isaid/tiles]
 rsseg prepare deepglobe ARCHIVE [data/deepglobe]
 
-ARCHIVE is the folder of the unpacked files; how it is divided further does not matter.  Interrupt it when you like: the
-same command goes on where it stopped.  Exit status 1 names the images that could not be prepared; all others are.
+ARCHIVE is the folder of the unpacked files; how it is divided further does not matter. If it is interrupted, repeat
+the command to continue. Exit status 1 names the images that could not be prepared; all others are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One HTML page for a map of tools/map_raster.py: the map, the image beside it, legend, areas, accuracy, provenance.
+"""One HTML page for a map of rsseg map: the map, the image beside it, legend, areas, accuracy, provenance.
 
 rsseg report map MAP.tif [--image SRC] [--bands 3,2,1] [--out map.html]
 """

@@ -4,9 +4,9 @@ rsseg few-labels data/splits/potsdam work_dirs/few/potsdam --metric mF1 --tta
     --init IMP configs/potsdam/unet_r50_few_potsdam.py --init IMP+SEP configs/potsdam/unet_r50_few_from_sep_potsdam.py
     [--percent 5 3 1] [--seeds 0 1 2] [--gpus 0 1 | --jobs N] [--cfg-options key=value ...]
 
-LISTS holds what tools/make_few_labels.py wrote.  Each run is tools/train.py, then tools/test.py.  Rows named X+...
-are followed by their difference to X.  Interrupt or kill it when you like: the same command goes on where it stopped.
-OUT gets table.md, table.csv, runs.csv and a folder for each run.  Exit status 1 where a run failed.
+LISTS holds what rsseg few-lists wrote. Each run is rsseg train, then rsseg test. Rows named X+... are
+followed by their difference to X. If it is interrupted, repeat the command to continue. OUT gets table.md, table.csv,
+runs.csv and a folder for each run. Exit status 1 where a run failed.
 """
 
 from __future__ import annotations

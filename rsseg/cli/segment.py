@@ -5,11 +5,11 @@ r"""Segment pictures and rasters by classes in your own words, with an open-voca
 
 Writes into DIR for each image: NAME.tif, a GeoTIFF with the image's georeference; for a PNG or JPEG without one
 NAME.png, whose pixels are class ids (255 for none); NAME_overlay.png to look at, with a legend; and NAME_areas.csv.
-In the image's own folder they are NAME_map.tif and so on.  A class whose name has a comma stands in double quotes:
-'runway, "road, paved"'; of names that are separated by a comma and a blank within one class the model reads the first.
-Plain pictures are seen as the config tests (by the published five views, for GSNet), all others through sliding windows
-at their own resolution, in memory that does not grow with them; --mode chooses.  Interrupt it when you like: the same
-command goes on where it stopped.
+In the image's own folder they are NAME_map.tif and so on. Put a class name with a comma in double quotes: 'runway,
+"road, paved"'; of names that are separated by a comma and a blank within one class the model reads the first. Plain
+pictures are seen as the config tests (by the published five views, for GSNet), all others through sliding windows at
+their own resolution, in memory that does not grow with them; --mode chooses. If it is interrupted, repeat the command
+to continue.
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 
 rsseg tile IMAGES OUT [--size 1024] [--overlap 200] [--pad] [--bands 3,2,1] [--range 0,3000]
 
-Tiles are PNGs named <stem>__<x>_<y>.png; where several images have one stem, their folders come first.  Interrupt it
-when you like: the same command goes on where it stopped.  Images that have changed since are an error; --update cuts
-only those anew.
-Exit status 1 names the images that could not be cut; all others are.
+Tiles are PNGs named <stem>__<x>_<y>.png; where several images have one stem, their folders come first. If it is
+interrupted, repeat the command to continue. Images that have changed since are an error; --update cuts only these
+again. Exit status 1 names the images that could not be cut; all others are.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from mmseg.apis import MMSegInferencer
 from mmseg.registry import TRANSFORMS
 
 from rsseg.datasets.loading import LoadImage
-from rsseg.errors import DataError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.bands import scale_values
 from rsseg.io.pipelines import inference_pipeline
 from rsseg.io.pixel_settings import share_pixels
@@ -76,9 +76,18 @@ class LoadImageOrArray(BaseTransform):
 
 
 def _init_pipeline(self: Any, cfg: Any) -> Any:
-    """The test pipeline of a config without labels, with a loader for files and arrays."""
+    """The test pipeline of a config without labels, with a loader for files and arrays.
+
+    Raises:
+        ConfigError: The config has neither a test set nor a ``test_pipeline``.
+    """
     share_pixels(getattr(cfg, "_cfg_dict", cfg))
     steps = inference_pipeline(cfg)
+    if steps is None and not cfg.get("test_dataloader"):
+        raise ConfigError(
+            "MMSegInferencer needs to know how images are loaded, but the config has neither test_dataloader nor "
+            "test_pipeline; add test_pipeline=[dict(type='LoadImage'), dict(type='PackSegInputs')], or a test set"
+        )
     return _LOOKS_FOR_ITS_OWN(self, cfg) if steps is None else Compose(steps)
 
 

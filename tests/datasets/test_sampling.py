@@ -6,7 +6,9 @@ import itertools
 import pickle
 from bisect import bisect
 
+import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 
@@ -170,6 +172,21 @@ def test_every_runner_gives_the_batch_size_of_the_loader():
     resumed, straight = _InfiniteDataloaderIterator(load(6)), iter(load(6).batch_sampler)
     resumed.skip_iter(4)  # as the fork's runner does
     assert next(resumed) == list(itertools.islice(straight, 5))[4]
+
+
+@pytest.mark.parametrize("options", [{}, {"train_dataloader.batch_size": 24}])
+@pytest.mark.usefixtures("mmseg_scope")
+def test_the_headline_config_has_the_papers_batches_in_every_runner(repo, monkeypatch, options):
+    config = Config.fromfile(repo / "configs" / "samrs" / "upernet_swin_sep.py")
+    config.merge_from_dict(options)
+    loader = {**config.train_dataloader, "dataset": Samrs([None]), "num_workers": 0, "persistent_workers": False}
+    world, counts = 96 // loader["batch_size"], np.zeros(3, int)
+    for rank in range(world):
+        monkeypatch.setattr("rsseg.datasets.sampling.get_dist_info", lambda rank=rank: (rank, world))
+        batch = next(iter(Runner.build_dataloader(loader, seed=0).batch_sampler))
+        assert len(batch) == loader["batch_size"]
+        counts += np.bincount(np.searchsorted(np.cumsum(Samrs.set_sizes), batch, side="right"), minlength=3)
+    assert counts.tolist() == [18, 12, 66]
 
 
 @pytest.mark.usefixtures("mmseg_scope")

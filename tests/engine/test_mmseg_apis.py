@@ -80,6 +80,16 @@ def test_an_open_vocabulary(picture: Path, tmp_path: Path) -> None:
     assert inference_model(model, str(picture)).seg_logits.data.shape[0] == 2
 
 
+def test_without_a_test_set(picture: Path, tmp_path: Path) -> None:
+    config = Config.fromfile(SCENES / "upernet_tiny_scenes.py")
+    config.test_dataloader = None
+    found = MMSegInferencer(config, device="cpu")(str(picture))["predictions"]
+    assert found.shape == (48, 64)
+    config.pop("test_pipeline")
+    with pytest.raises(ValueError, match="has neither test_dataloader nor test_pipeline; add test_pipeline="):
+        MMSegInferencer(config, device="cpu")
+
+
 def test_an_image_is_not_cut_for_the_inferencer() -> None:
     """Scores of SEP are of the middle 512 x 512 pixels; a prediction is of the image."""
     from rsseg.io.pipelines import inference_pipeline

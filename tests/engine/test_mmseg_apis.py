@@ -70,6 +70,7 @@ def test_the_head_is_chosen(picture: Path, tmp_path: Path, head: str | None, tab
         model.head = "dior"
 
 
+@pytest.mark.slow
 def test_an_open_vocabulary(picture: Path, tmp_path: Path) -> None:
     pytest.importorskip("open_clip")
     model = _check(SCENES / "gsnet_tiny_scenes.py", picture, tmp_path, 8)
@@ -102,6 +103,7 @@ def test_an_image_is_not_cut_for_the_inferencer() -> None:
         assert [step["type"] for step in steps] == ["LoadImageOrArray", "PackSegInputs"]
 
 
+@pytest.mark.slow
 def test_declared_bands_reach_the_apis(tmp_path: Path) -> None:
     import rasterio
 

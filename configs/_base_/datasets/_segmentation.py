@@ -59,11 +59,12 @@ def _squash(*jitter, crop=384):
     ]
 
 
-def _flips(*directions):
+def _flips(*directions, resize=()):
     """Test-time augmentation: the image as it is, and flipped in each of the directions."""
     flips = [dict(type="RandomFlip", prob=1.0, direction=direction) for direction in directions]
     return [
         load_image,
+        *resize,
         dict(
             type="TestTimeAug",
             transforms=[
@@ -99,13 +100,15 @@ test_pipeline = [
     dict(type="LoadLabels"),
     dict(type="PackSegInputs", meta_keys=test_keys),
 ]
+to_640 = dict(type="Resize", scale=(2560, 640), keep_ratio=True, backend="pillow")
 vocabulary_pipeline = [
     load_image,
-    dict(type="Resize", scale=(2560, 640), keep_ratio=True, backend="pillow"),
+    to_640,
     dict(type="LoadLabels"),  # after resizing: labels keep their size, and scores are counted there
     dict(type="PackSegInputs", meta_keys=test_keys),
 ]
 tta_pipeline = _flips("horizontal", "vertical")
+tta_vocabulary = _flips("horizontal", "vertical", resize=[to_640])
 tta_horizontal = _flips("horizontal")  # the SAMRS release's, which it always uses on Potsdam and iSAID
 train_dataloader = dict(
     batch_size=8,

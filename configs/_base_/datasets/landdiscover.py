@@ -15,3 +15,4 @@ train_dataloader = dict(
 val_dataloader = None
 test_dataloader = {{_base_.potsdam_test}}
 test_pipeline = {{_base_.vocabulary_pipeline}}
+tta_pipeline = {{_base_.tta_vocabulary}}

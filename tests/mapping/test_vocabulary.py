@@ -100,7 +100,7 @@ def test_files_hold_one_class_a_line_or_in_a_list(tmp_path):
         read_vocabulary(str(words))
     other = tmp_path / "other.json"
     other.write_text('{"road": "grey"}', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"other\.json: 'name' must be a text, found None; a list of words is"):
+    with pytest.raises(ValueError, match=r"other\.json: unknown key 'road'; .*; a list of words is"):
         read_vocabulary(str(other))
     words.write_text('["a", 1]', encoding="utf-8")
     with pytest.raises(ValueError, match="neither a class table nor a list of words"):

@@ -195,4 +195,4 @@ def test_a_set_brings_its_words(repo):
     with pytest.raises(ValueError, match="Segmentor has fixed classes"):
         use_vocabulary(fixed, bases / "flair.py")
     with pytest.raises(ValueError, match="expected a test set with one class table"):
-        use_vocabulary(Config(dict(model=dict(vocabulary=["a"]))), bases / "landdiscover.py")
+        use_vocabulary(Config(dict(model=dict(vocabulary=["a"]))), bases / "mae_crops.py")

@@ -40,7 +40,8 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "data" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "data" / "loop").symlink_to(tmp_path / "data")
     (tmp_path / "data" / "gone.png").symlink_to(tmp_path / "nothing.png")
-    assert names(tmp_path / "data") == ["link/x.png", "y.png"]
+    # a link to nothing is listed, so that whoever reads it names it instead of leaving it out in silence
+    assert names(tmp_path / "data") == ["gone.png", "link/x.png", "y.png"]
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

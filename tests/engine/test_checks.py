@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from PIL import Image
 import rsseg.datasets
 import rsseg.evaluation
 import rsseg.models  # noqa: F401
-from rsseg.engine import check_finite, load_file, prepare_config
+from rsseg.engine import CheckLoss, check_finite, load_file, prepare_config
+from rsseg.errors import DataError
 from rsseg.metainfo import load_metainfo
 
 NAN, INF = float("nan"), float("inf")
@@ -170,3 +173,21 @@ def test_a_validation_of_a_diverged_training_names_the_iteration(tmp_path, tiny)
     tiny.optim_wrapper.optimizer.lr = NAN
     with pytest.raises(ValueError, match="iteration 1: the model's scores are not finite"):
         Runner.from_cfg(tiny).train()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("scaler", [False, True])
+def test_a_training_whose_loss_is_not_finite_stops(value: float, scaler: bool) -> None:
+    wrapper = SimpleNamespace(loss_scaler=object()) if scaler else SimpleNamespace()
+    runner: Any = SimpleNamespace(iter=36, work_dir="work_dirs/a", optim_wrapper=wrapper)
+    hook = CheckLoss()
+    good = {"loss": torch.tensor(1.0, requires_grad=True), "decode.loss_ce": torch.tensor(1.0)}
+    good["acc"] = torch.tensor(value)
+    bad = {**good, "loss": torch.tensor(value), "decode.loss_ce": torch.tensor(value)}
+    hook.after_train_iter(runner, 0, outputs=good)
+    for _ in range(20 if scaler else 0):  # steps that are left out while a scale is looked for
+        hook.after_train_iter(runner, 0, outputs=bad)
+    with pytest.raises(DataError, match=rf"iteration 37: loss is {value}, decode.loss_ce is {value}; the training has"):
+        hook.after_train_iter(runner, 0, outputs=bad)
+    hook.after_train_iter(runner, 0, outputs=good)
+    assert hook._bad == 0

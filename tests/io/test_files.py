@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from rsseg.io.files import Writer, sha256_of
-from rsseg.io.workers import run_threads
+from rsseg.errors import ConfigError, UnreadableFileError
+from rsseg.io.files import Writer, locked, remove_abandoned, replacing, sha256_of
+from rsseg.io.workers import map_threads, run_threads
 
 
 def test_jobs_run_in_order_and_are_done_after_closing():
@@ -67,3 +69,83 @@ def test_sha256_of_a_file(tmp_path: Path, size: int) -> None:
     assert sha256_of(str(tmp_path / "file")) == sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()
     if size == 3:  # FIPS 180-2, appendix B.1
         assert sha256_of(tmp_path / "file").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_threads_give_results_in_order_and_begin_few_ahead() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        return 2 * number
+
+    results = map_threads(work, iter(range(1000)), 2)
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    results.close()
+    assert len(begun) < 20
+    with pytest.raises(ConfigError, match="workers must be at least 1, got 0"):
+        next(map_threads(work, [1], 0))
+
+
+def test_a_file_that_cannot_be_written_is_named_and_what_is_read_meanwhile_keeps_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    for error, message in (
+        (OSError(28, "No space left on device"), f"cannot write {path}: No space left on device"),
+        (OSError("encoder error -2"), f"cannot write {path}: encoder error -2"),
+        (FileNotFoundError(2, "No such file or directory", "other"), "'other'"),
+        (UnreadableFileError("other: is damaged"), "other: is damaged"),
+    ):
+        with pytest.raises(OSError) as caught, replacing(path):
+            raise error
+        assert message in str(caught.value)
+    with pytest.raises(OSError, match=r"cannot write .*missing/a: No such file"), replacing(tmp_path / "missing" / "a"):
+        pass
+    assert path.read_bytes() == b"old" and [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_leftovers_of_killed_processes_go_with_the_next_file_that_is_written(tmp_path: Path) -> None:
+    ready, end = multiprocessing.Event(), multiprocessing.Event()
+
+    def write() -> None:
+        with replacing(tmp_path / "b") as file:
+            file.write(b"half")
+            file.flush()
+            ready.set()
+            end.wait()
+
+    process = multiprocessing.get_context("fork").Process(target=write)
+    process.start()
+    ready.wait()
+    running = next(tmp_path.glob(".tmp-*"))
+    foreign = [tmp_path / name for name in (".tmp-a-b-c-d", ".tmp-x-0badc0de-x-00000000", ".tmp", ".tmp-1-2-3-4.txt")]
+    for path in foreign:
+        path.write_bytes(b"mine")
+    remove_abandoned(tmp_path)
+    assert running.exists()
+    process.kill()
+    process.join()
+    assert running.exists()
+    reused = running.with_name(running.name.replace(f"-{process.pid}-", "-1-"))  # its number is another process's now
+    reused.write_bytes(b"half")
+    with replacing(tmp_path / "c") as file:
+        file.write(b"whole")
+    assert not running.exists() and not reused.exists() and all(path.exists() for path in foreign)
+    remove_abandoned(tmp_path / "missing")
+
+
+def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
+    path, order = tmp_path / "lock", list[str]()
+
+    def second() -> None:
+        with locked(path, "wait"):
+            assert path.exists()
+            order.append("second")
+
+    with locked(path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.2)
+        order.append("first")
+        path.unlink()
+    thread.join()
+    assert order == ["first", "second"] and path.exists()

@@ -126,3 +126,28 @@ def test_a_killed_process_of_two_is_made_good_by_one(start, ended, tmp_path):
     assert ended(first) == 0
     assert ended(start("many")) == 0
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
+
+
+@pytest.mark.parametrize("shares", [[(0, 1)] * 3, [(0, 1), (0, 2), (1, 2)]])
+@pytest.mark.parametrize("pause", [0, 0.15])
+def test_commands_that_make_the_same_map_at_once(shares, pause, start, ended, tmp_path):
+    """The same share is computed once; another division of the work ends as well."""
+    assert ended(start("one")) == 0
+    running = []
+    for rank, processes in shares:
+        running.append(start("same", rank, processes))
+        time.sleep(pause)
+    assert [ended(process) for process in running] == [0] * len(shares)
+    assert contents(tmp_path / "same") == contents(tmp_path / "one")
+
+
+def test_a_second_command_goes_on_where_the_first_was_killed(start, ended, tmp_path):
+    assert ended(start("one")) == 0
+    first = start("same")
+    time.sleep(0.15)
+    second = start("same")  # waits for the first
+    time.sleep(0.1)
+    os.kill(first, signal.SIGKILL)
+    ended(first)
+    assert ended(second) == 0
+    assert contents(tmp_path / "same") == contents(tmp_path / "one")

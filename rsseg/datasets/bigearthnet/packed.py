@@ -273,7 +273,10 @@ def pack_archive(
                 result.packed += len(items)
                 result.problems += problems
     except lmdb.Error as error:
-        raise OSError(f"cannot write {out}: {error}") from error
+        text = str(error)
+        if "Input/output error" in text:  # what LMDB says where less was written than it asked for
+            text += ", perhaps since the disk is full"
+        raise OSError(f"cannot write {out}: {text}") from error
     _write_labels(root, out, version, radar, result.problems)
     _log.info("%s: %d patches packed, %d were packed before", out, result.packed, result.found)
     return result

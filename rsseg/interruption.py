@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, util
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -135,6 +135,8 @@ def leave(status: int, line: str = "") -> NoReturn:
     for act in _last_acts:
         act()
     _end_children()
+    with contextlib.suppress(Exception):
+        util._run_finalizers(0)  # type: ignore[attr-defined]  # semaphores, of which multiprocessing would say that they are left
     os._exit(status)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TypeVar
 
 from rsseg.errors import ConfigError, JobError
-from rsseg.interruption import end_with_parent
+from rsseg.interruption import end_with_parent, interrupted
 
 __all__ = ["map_threads", "process_pool", "run_threads"]
 
@@ -85,6 +86,8 @@ def process_pool(workers: int, initializer: Callable[[], object] | None = None) 
                 f"one of {workers} worker processes was killed, perhaps since memory ran out; use fewer --workers"
             ) from error
         finally:
+            for process in multiprocessing.active_children() if interrupted() else ():
+                process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -161,9 +161,13 @@ class CheckClasses(Hook):
         meta, state = checkpoint.get("meta"), checkpoint.get("state_dict")
         if not (isinstance(meta, dict) and isinstance(state, dict)):
             return
-        training = isinstance(runner._train_loop, BaseLoop)
-        loader = runner.train_dataloader if training else runner.test_dataloader
-        classes = data_classes(loader.dataset, None if training else runner.cfg)
+        built = [
+            loop for loop in (runner._train_loop, runner._test_loop, runner._val_loop) if isinstance(loop, BaseLoop)
+        ]
+        if not built:  # the runner was asked to load before it has data
+            return
+        training, tested = built[0] is runner._train_loop, built[0] is runner._test_loop
+        classes = data_classes(built[0].dataloader.dataset, runner.cfg if tested else None)
         model, source = (
             bare_model(runner.model),
             str(runner._load_from or f"the latest checkpoint in {runner.work_dir}"),

@@ -135,7 +135,8 @@ def test_the_runner_itself_puts_classes_in_order(tmp_path, tiny, monkeypatch):
     path = write_checkpoint(tmp_path / "order.pth", torch.eye(3)[[2, 1, 0]], order)
     tested = Config(tiny.to_dict())
     tested.load_from = path
-    assert Runner.from_cfg(tested).test()["mIoU"] == 100
+    assert Runner.from_cfg(tested).test()["mIoU"] == 100 and Runner.from_cfg(tested).val()["mIoU"] == 100
+    Runner.from_cfg(tiny).load_checkpoint(path)  # before there is data: as it is
     tiny.optim_wrapper.optimizer = dict(type="AdamW", lr=1e-9)
     trained = Config(tiny.to_dict())
     trained.load_from = path

@@ -91,7 +91,7 @@ def repository_paths(text: str, root: Path) -> Iterator[str]:
     """Paths of files of the repository that a text names and that are not there."""
     for name in re.findall(r"(?<![\w/.:-])(?:configs|tools|requirements|docs|tests|rsseg)/[\w/.{},*-]+", text):
         for path in _expand(name.rstrip(".,")):
-            if not re.search(r"myset|mine|own|/x\b", path) and not any(root.glob(path.rstrip("/"))):
+            if not re.search(r"myset|mine|own|/x\b|\.mim", path) and not any(root.glob(path.rstrip("/"))):
                 yield path
 
 

@@ -9,7 +9,7 @@ from rsseg.imports import watch_mmengine
 from rsseg.io.guards import guard
 from rsseg.stack import lazy_package
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _NAMES = {
     "api": ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"],

@@ -149,7 +149,16 @@ def test_version_is_the_same_everywhere() -> None:
     assert citation["version"] == rsseg.__version__
     changelog = (REPO / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = re.search(r"^## (.+)$", changelog, re.MULTILINE)
-    assert newest and rsseg.__version__ in newest[1], "CHANGELOG.md: the newest section names the version"
+    form = rf"\[{re.escape(rsseg.__version__)}\] - (unreleased|\d{{4}}-\d\d-\d\d)"
+    assert newest and re.fullmatch(form, newest[1]), "CHANGELOG.md: the newest section names the version"
+    kinds = set(re.findall(r"^### (.+)$", changelog, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}, "as Keep a Changelog names them"
+    versions = {
+        match
+        for path in REPO.glob("configs/*/metafile.yaml")
+        for match in re.findall(r"Version: v(\S+)", path.read_text())
+    }
+    assert versions == {rsseg.__version__}
 
 
 def test_links_and_paths_exist(every: Every) -> None:

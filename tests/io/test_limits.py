@@ -250,6 +250,7 @@ except DataError as error:
 """
 
 
+@pytest.mark.stack
 @pytest.mark.slow
 def test_an_address_in_a_checkpoint_is_not_followed(tmp_path: Path) -> None:
     """A number of NumPy whose type is "object": the eight bytes would be the address of one."""

@@ -102,6 +102,7 @@ setup(
         "log": requirements("log"),
         "mm": requirements("mminstall"),
         "optional": requirements("optional"),
+        "demo": requirements("demo"),
         "sam2": requirements("sam2"),
         "tests": requirements("tests"),
         "docs": requirements("docs"),

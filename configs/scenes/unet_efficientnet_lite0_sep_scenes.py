@@ -1,0 +1,20 @@
+"""SEP of a U-Net with EfficientNet-Lite0 on three converted sets of procedural scenes, on a CPU.
+
+    python tools/train.py configs/scenes/unet_efficientnet_lite0_sep_scenes.py
+
+It begins with ImageNet weights; what the conversion leaves unlabelled is a class, `background`.  Needs
+data/scenes/{sota,sior,fast} and pretrained/efficientnet_lite0.pth, which `make demo` writes.
+"""
+
+_base_ = [
+    "../_base_/models/unet_efficientnet_lite0.py",
+    "../_base_/datasets/scenes_background.py",
+    "../_base_/schedules/cpu_100.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(type="MultiHeadSegmentor", heads=dict(sota=19, sior=21, fast=38))
+train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = val_dataloader
+default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=10))

@@ -1,0 +1,173 @@
+"""Commands as processes that share one import of torch and the MM stack, which costs more than most of them."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsseg.errors import JobError
+from rsseg.interruption import LAUNCHED
+
+__all__ = ["Command", "Pool"]
+
+_POLL = 0.1  # seconds
+_GRACE = 8.0
+"""Seconds in which a command that is ended may close its files."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A tool of the checkout with its arguments.
+
+    Attributes:
+        tool: Name of the tool, without ``.py``.
+        args: Its arguments.
+        log: File for all that it prints; it is replaced.
+    """
+
+    tool: str
+    args: tuple[str, ...]
+    log: Path
+
+
+class Pool:
+    """Runs commands, a few at a time: on Linux as forks of this process, elsewhere as processes of their own.
+
+    Args:
+        root: Folder with ``tools/``.
+        at_once: Number of processes.
+        tick: Called every tenth of a second while commands run, with those that do.
+    """
+
+    def __init__(self, root: Path, at_once: int, tick: Callable[[Sequence[Command]], None]) -> None:
+        self.root, self.at_once, self.tick = root, at_once, tick
+
+    def run(self, commands: Sequence[Command], done: Callable[[Command], None] = lambda command: None) -> None:
+        """Run all commands in order, and call ``done`` with each that has ended well.
+
+        Raises:
+            JobError: A command failed; the others are ended, and the message shows the end of its output.
+        """
+        waiting, running = list(commands), dict[int, tuple[Command, _Process]]()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.at_once:
+                    command = waiting.pop(0)
+                    running[id(command)] = command, _Process(self.root, command)
+                for key, (command, process) in list(running.items()):
+                    status = process.poll()
+                    if status is not None:
+                        del running[key]
+                        _check(command, status)
+                        done(command)
+                self.tick([command for command, _ in running.values()])
+                time.sleep(_POLL)
+        finally:
+            for _, process in running.values():
+                process.end(signal.SIGTERM)
+            late = time.monotonic() + _GRACE
+            while time.monotonic() < late and any(process.poll() is None for _, process in running.values()):
+                time.sleep(_POLL)
+            for _, process in running.values():
+                process.end(signal.SIGKILL)
+
+
+def _check(command: Command, status: int) -> None:
+    if status:
+        raise JobError(
+            f"tools/{command.tool}.py failed with exit status {status} (complete output: {command.log})\n"
+            f"{command.log.read_text(encoding='utf-8', errors='replace')[-4000:]}"
+        )
+
+
+class _Process:
+    """One command while it runs."""
+
+    def __init__(self, root: Path, command: Command) -> None:
+        command.log.parent.mkdir(parents=True, exist_ok=True)
+        argv = [str(root / "tools" / f"{command.tool}.py"), *command.args]
+        self.status: int | None = None
+        self.other: subprocess.Popen[bytes] | None = None
+        with command.log.open("wb") as log:
+            if sys.platform == "linux":
+                sys.stdout.flush()
+                sys.stderr.flush()
+                gc.freeze()  # the pages of what is imported stay shared
+                self.pid = os.fork()
+                if self.pid == 0:
+                    _become(argv, log.fileno())
+            else:
+                self.other = subprocess.Popen(
+                    [sys.executable, *argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, LAUNCHED: "1"},
+                )
+                self.pid = self.other.pid
+
+    def poll(self) -> int | None:
+        """Exit status, None while it runs."""
+        if self.other is not None:
+            return self.other.poll()
+        if self.status is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.status = os.waitstatus_to_exitcode(status) if ended else None
+        return self.status
+
+    def end(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def _become(argv: Sequence[str], log: int) -> None:
+    """In the child: run a tool as ``python TOOL ARGUMENTS`` would, and leave."""
+    status: object = 1
+    try:
+        _end_with_parent()
+        os.environ[LAUNCHED] = "1"  # the demo itself says that it was interrupted
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.stdout, sys.stderr = (open(n, "w", buffering=1, encoding="utf-8", closefd=False) for n in (1, 2))  # noqa: SIM115
+        sys.argv = list(argv)
+        sys.path.insert(0, str(Path(argv[0]).parent))
+        runpy.run_path(argv[0], run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+        if not isinstance(status, int):
+            sys.stderr.write(f"{status}\n")
+            status = 1
+    except BaseException:  # a fork must not go on with its parent's work
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status if isinstance(status, int) else 1)
+
+
+def _end_with_parent() -> None:
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

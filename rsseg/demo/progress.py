@@ -1,0 +1,78 @@
+"""What the demo says while it runs: stage, what is done, the time that is left, and where to look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from rsseg.demo.plan import STAGES, Step
+from rsseg.demo.processes import Command
+
+__all__ = ["Progress"]
+
+_EVERY = 15.0  # seconds between two lines
+
+
+class Progress:
+    """Time left, by what the steps cost on a usual machine and how long those that are done have taken here.
+
+    Args:
+        steps: All that will run.
+        at_once: Number of processes.
+        say: What prints a line.
+    """
+
+    def __init__(self, steps: Sequence[Step], at_once: int, say: Callable[[str], None]) -> None:
+        self.steps, self.at_once, self.say = {step.command: step for step in steps}, at_once, say
+        self.done: set[Command] = set()
+        self._skipped = 0.0
+        self._begun: dict[Command, float] = {}
+        self._start = self._last = time.monotonic()
+
+    def stage(self, name: str) -> None:
+        """Announce a stage."""
+        number = [*STAGES].index(name) + 1
+        self._say(f"[{number}/{len(STAGES)}] {name}: {STAGES[name]} ({self.left()})")
+
+    def finish(self, command: Command, skipped: bool = False) -> None:
+        """Count a step as done; ``skipped`` where an earlier run of the demo has done it."""
+        self.done.add(command)
+        self._skipped += self.steps[command].cost * skipped
+
+    def tick(self, running: Sequence[Command]) -> None:
+        """Say what runs, unless something was said a moment ago."""
+        now = time.monotonic()
+        for command in running:
+            self._begun.setdefault(command, now)
+        if now - self._last < _EVERY or not running:
+            return
+        stage = self.steps[running[0]].stage
+        mine = [step.command for step in self.steps.values() if step.stage == stage]
+        number, done = [*STAGES].index(stage) + 1, sum(command in self.done for command in mine)
+        what = f"{done} of {len(mine)} done, now {self.steps[running[-1]].title}"
+        self._say(f"[{number}/{len(STAGES)}] {stage}: {what}; {self.left()}; log: {running[-1].log}")
+
+    def seconds_left(self) -> float:
+        """Estimate of what the rest takes."""
+        now = time.monotonic()
+        done = sum(self.steps[command].cost for command in self.done)
+        pace = self._pace(done - self._skipped, now)
+        rest = sum(step.cost for step in self.steps.values()) - done
+        for command, begun in self._begun.items():
+            if command not in self.done:
+                rest -= min((now - begun) / (pace * self.at_once), 0.9 * self.steps[command].cost)
+        return max(rest, 0.0) * pace
+
+    def _pace(self, done: float, now: float) -> float:
+        """Seconds per second of cost: at first what the number of processes suggests, then as it turned out."""
+        trust = 60.0
+        return (now - self._start + trust / self.at_once) / (done + trust)
+
+    def left(self) -> str:
+        """The estimate in words."""
+        seconds = self.seconds_left()
+        return f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {max(seconds, 5):.0f} s left"
+
+    def _say(self, line: str) -> None:
+        self._last = time.monotonic()
+        self.say(line)

@@ -213,7 +213,8 @@ class Plan:
         command = self._command(
             "train", self.configs / config, "--work-dir", WORK / name, "--cfg-options", *length, *options
         )
-        return Step(stage, title, command, 0.75 * iters + 4, sources, f"{WORK / name}/iter_{iters}.pth")
+        cost = iters * (0.7 if stage == "SEP" else 0.4) + 4
+        return Step(stage, title, command, cost, sources, f"{WORK / name}/iter_{iters}.pth")
 
     def _tests(self) -> Iterator[Step]:
         for run in self.runs():

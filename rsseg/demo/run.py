@@ -121,7 +121,7 @@ class Demo:
 
     def _report(self, results: DemoResults, page: Path, plan: Plan) -> None:
         rows = [("set", "objects", "GrabCut", "filled box")]
-        rows += [(name, *cells) for name, *cells in results.label_rows()]
+        rows += results.label_rows()
         self.say(f"\nconverted masks against the exact ones, mIOU_I\n{aligned(rows)}")
         table = [(row.title, *(row.text(metric) for metric in _METRICS)) for row in results.land_cover]
         head = ("land cover, test images", *_METRICS)

@@ -18,7 +18,15 @@ import rsseg
 
 Every = Callable[..., None]
 REPO = Path(__file__).resolve().parents[2]
-EXTRAS = {"log": "log", "mm": "mminstall", "optional": "optional", "demo": "demo", "sam2": "sam2", "tests": "tests", "docs": "docs"}
+EXTRAS = {
+    "log": "log",
+    "mm": "mminstall",
+    "optional": "optional",
+    "demo": "demo",
+    "sam2": "sam2",
+    "tests": "tests",
+    "docs": "docs",
+}
 MARKDOWN = sorted([*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md"), *(REPO / "data").glob("*.md")])
 DOCUMENTS = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md"}
 DOCUMENTS |= {f"docs/{name}.md" for name in ("design", "howto", "glossary", "release", "results", "security")}

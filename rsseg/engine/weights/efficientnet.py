@@ -21,7 +21,8 @@ _PARTS = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_
 def _timm_names(state: State) -> State:
     """The package's flat list of blocks as timm's stages: a new one begins where a block's channels change."""
     blocks = count(state, r"_blocks\.(\d+)\.")
-    places, last = [], None
+    places: list[tuple[int, int]] = []
+    last: int | None = None
     for i in range(blocks):
         channels = len(state[f"_blocks.{i}._project_conv.weight"])
         stage, block = places[-1] if places else (-1, 0)

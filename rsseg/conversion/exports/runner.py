@@ -163,8 +163,10 @@ def _by_tile(exports: dict[str, Export], source: LabelledSet) -> list[Exported]:
             counts, problem = Counter[str](), None
             try:
                 counts = Counter[str]() if finished else export.write(tile)
-            except (DataError, FileNotFoundError) as error:  # of reading; what cannot be written ends the export
+            except (DataError, FileNotFoundError) as error:  # of its label map; what cannot be written ends the export
                 problem = str(error)
+                if str(tile.labels) not in problem:
+                    raise
                 _log.warning("left out: %s", problem)
             with lock:
                 rows[name].found += finished

@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -88,8 +90,6 @@ def readable(printed: str) -> str:
 
 
 def _words(line: str) -> list[str]:
-    import shlex
-
     return shlex.split(line.replace("\\\n", " "), comments=True)
 
 
@@ -136,6 +136,7 @@ def main() -> None:
     for path in sorted(FOLDER.glob("*.md")):
         if path.stem in names or not names:
             sys.stderr.write(f"tutorial {path.stem}\n")
+            shutil.rmtree(out / path.stem, ignore_errors=True)
             run_document(path, out / path.stem)
 
 

@@ -165,6 +165,17 @@ def test_paths_of_the_documents_exist() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_tools_and_documents_that_messages_name_exist() -> None:
+    wrong = []
+    for path in sorted((REPO / "rsseg").rglob("*.py")):
+        lines = [
+            line for line in path.read_text(encoding="utf-8").splitlines() if not re.search("BboxToolkit|tools/{", line)
+        ]
+        named = repository_paths("\n".join(lines), REPO)
+        wrong += [f"{path.relative_to(REPO)}: {name}" for name in named if re.match(r"(docs|tools)/.*\.\w+$", name)]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_targets_of_make_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = {

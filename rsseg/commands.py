@@ -178,6 +178,7 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
         again: What to do after an interruption.
     """
     watch = Watch(again)
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # errors say what GDAL said
     try:
         status = main()
     except BaseException as error:

@@ -40,7 +40,7 @@ def _is_picture(source: str) -> bool:
         return False
     try:
         return GeoReference.of(source).is_empty
-    except OSError:
+    except (UserError, OSError):
         return True  # the map says what is wrong
 
 

@@ -98,6 +98,9 @@ def _name_configs(module: Any) -> None:
 
 def _name_classes(module: Any) -> None:
     """``get_classes`` and ``get_palette`` of mmseg know ours, see :func:`rsseg.metainfo.datasets.name_classes`."""
+    if "rsseg" in sys.modules:  # at once: somebody may hold mmseg's functions already
+        _ours("metainfo.datasets").name_classes(module)
+        return
     for function in ("get_classes", "get_palette"):
         usual = getattr(module, function)
         if not hasattr(usual, "usual"):

@@ -47,7 +47,8 @@ def table_of(dataset: Mapping[str, Any]) -> str | None:
 def name_classes(module: Any) -> None:
     """Let ``mmseg.utils.get_classes`` and ``get_palette`` know every class table that mmseg has none of.
 
-    Each is known by its own name (``sota``, ``sota+background``) and by those of its dataset classes (``SOTADataset``).
+    Each is known by its own name (``sota``, ``SOTA``, ``sota+background``) and by those of its dataset classes
+    (``SOTADataset``).
 
     Args:
         module: ``mmseg.utils.class_names``.
@@ -63,9 +64,9 @@ def name_classes(module: Any) -> None:
 def _tables() -> Iterator[tuple[str, tuple[str, ...], list[str]]]:
     """Name, tables and aliases of all that has classes."""
     for name in list_metainfo():
-        yield name, (name,), [name, *DATASETS.get(name, ())]
+        yield name, (name,), [name, name.upper(), *DATASETS.get(name, ())]
         yield f"{name}{BACKGROUND}".replace("+", "_"), (f"{name}{BACKGROUND}",), [f"{name}{BACKGROUND}"]
-    yield "samrs", SAMRS_TABLES, ["samrs", "SAMRSDataset"]
+    yield "samrs", SAMRS_TABLES, ["samrs", "SAMRS", "SAMRSDataset"]
 
 
 def _read(tables: tuple[str, ...], key: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from mmseg.registry import DATASETS
 from PIL import Image
 
+import rsseg.imports
 from rsseg.datasets import NamedDataset
 from rsseg.errors import ConfigError, DataError
 from rsseg.metainfo import load_metainfo
@@ -51,6 +53,18 @@ def test_every_table_has_a_name_in_mmseg() -> None:
     assert samrs == mmseg.utils.get_classes("SAMRSDataset") and len(samrs) == len(set(samrs)) > 37
     assert samrs[:18] == list(load_metainfo("sota").classes) and "windmill" in samrs and "A220" in samrs
     assert mmseg.utils.get_classes("potsdam")[-1] == "clutter"  # mmseg's own stay
+
+
+def test_functions_that_were_imported_before_rsseg_know_the_tables() -> None:
+    path = sys.modules["mmseg.utils.class_names"].__file__
+    spec = importlib.util.spec_from_file_location("class_names", str(path))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    get_classes, get_palette = module.get_classes, module.get_palette
+    rsseg.imports._name_classes(module)
+    for name in ("sota", "SOTA", "SOTADataset"):
+        assert get_classes(name) == list(load_metainfo("sota").classes) and len(get_palette(name)) == 18
 
 
 def write(root: Path, *folders: str) -> dict[str, Any]:

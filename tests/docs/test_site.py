@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,29 @@ def test_every_document_is_in_the_menu() -> None:
     written = {path.relative_to(REPO / "docs").as_posix() for path in (REPO / "docs").rglob("*.md")}
     made = {f"reference/{name}.md" for name in ("commands", "configs", "classes", "api")}
     assert sorted(pages) == sorted(written | made | set(links.PAGES.values()))
+
+
+def _anchors(path: Path) -> list[str]:
+    found = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\s-]", "", heading.lower()).strip() for heading in found)
+    return [re.sub(r"[-\s]+", "-", heading) for heading in plain]
+
+
+def test_anchors_lead_to_headings() -> None:
+    wrong, seen = [], 0
+    for path in [*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md"), *(REPO / "configs").rglob("*.md")]:
+        for link, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", path.read_text(encoding="utf-8")):
+            seen += 1
+            if anchor not in _anchors((path.parent / link).resolve() if link else path):
+                wrong.append(f"{path.relative_to(REPO)}: {link}#{anchor}")
+    assert seen > 40 and not wrong, "\n".join(wrong)
+
+
+def test_every_recipe_is_listed() -> None:
+    index = (REPO / "docs" / "howto.md").read_text(encoding="utf-8")
+    for path in (REPO / "docs" / "howto").glob("*.md"):
+        for heading in re.findall(r"^## (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            assert f"- [{heading}](howto/{path.name}#" in index, f"docs/howto.md does not list {heading!r}"
 
 
 def test_links_fit_the_site() -> None:

@@ -14,7 +14,8 @@ _base_ = [
 ]
 
 model = dict(decode_head=dict(num_classes=8))
-train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(indices=12))
+_images = dict(indices=12, pipeline={{_base_.turns_pipeline_128}})
+train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=_images)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)
 default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=10))

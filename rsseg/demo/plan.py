@@ -44,7 +44,7 @@ class Scale:
     detection: tuple[int, int, int] = (16, 12, 16)
     size: int = 512
     landcover: tuple[int, int, int] = (12, 12, 384)
-    large: int = 2048
+    large: int = 1536
     iters: int = 100
     sep_iters: int = 100
     labels: tuple[int, int] = (12, 4)

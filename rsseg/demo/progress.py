@@ -11,6 +11,8 @@ from rsseg.demo.processes import Command
 __all__ = ["Progress"]
 
 _EVERY = 15.0  # seconds between two lines
+_TRUST = 60.0
+"""Seconds of cost after which what was measured counts as much as what was expected."""
 
 
 class Progress:
@@ -55,18 +57,13 @@ class Progress:
     def seconds_left(self) -> float:
         """Estimate of what the rest takes."""
         now = time.monotonic()
-        done = sum(self.steps[command].cost for command in self.done)
-        pace = self._pace(done - self._skipped, now)
-        rest = sum(step.cost for step in self.steps.values()) - done
-        for command, begun in self._begun.items():
-            if command not in self.done:
-                rest -= min((now - begun) / (pace * self.at_once), 0.9 * self.steps[command].cost)
-        return max(rest, 0.0) * pace
-
-    def _pace(self, done: float, now: float) -> float:
-        """Seconds per second of cost: at first what the number of processes suggests, then as it turned out."""
-        trust = 60.0
-        return (now - self._start + trust / self.at_once) / (done + trust)
+        costs = {command: step.cost for command, step in self.steps.items()}
+        running = {command: begun for command, begun in self._begun.items() if command not in self.done}
+        partly = sum(min(now - begun, 0.9 * costs[command]) for command, begun in running.items())
+        done = sum(costs[command] for command in self.done)
+        # Seconds per second of cost: at first what the number of processes suggests, then as it turns out to be.
+        pace = (now - self._start + _TRUST / self.at_once) / (done - self._skipped + partly + _TRUST)
+        return max(sum(costs.values()) - done - partly, 0.0) * pace
 
     def left(self) -> str:
         """The estimate in words."""

@@ -29,6 +29,20 @@ def _train(crop):
     ]
 
 
+def _turns(crop):
+    """Flips and quarter turns alone: for trainings that are too short to profit from other scales and colours."""
+    return [
+        load_image,
+        dict(type="LoadLabels"),
+        dict(type="RandomCrop", crop_size=(crop, crop)),
+        dict(type="RandomFlip", prob=0.5, direction="horizontal"),
+        dict(type="RandomFlip", prob=0.5, direction="vertical"),
+        dict(type="RandomRotate90", prob=0.5),
+        dict(type="Pad", size=(crop, crop), pad_val=dict(img=0, seg=255)),
+        dict(type="PackSegInputs", meta_keys=meta_keys),
+    ]
+
+
 def _release(crop, *tones):
     """Augmentations of the SAMRS release; tones for SEP only.  Its quarter turns (0.5) are none in one case of four."""
     return [
@@ -78,6 +92,7 @@ def _flips(*directions, resize=()):
 
 train_pipeline_128 = _train(128)
 train_pipeline_224 = _train(224)
+turns_pipeline_128 = _turns(128)
 train_pipeline_512 = _release(512)
 train_pipeline_896 = _release(896)
 tones = dict(type="RandomColorJitter", amount=0.2, prob=0.3, around="black", jitter=(0.07, 0.07, 0.1, 0.1))

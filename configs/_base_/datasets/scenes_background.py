@@ -11,7 +11,7 @@ def _sets(split):
     ]
 
 
-train = dict(type="MultiDataset", datasets=_sets("train"), pipeline={{_base_.train_pipeline_128}})
+train = dict(type="MultiDataset", datasets=_sets("train"), pipeline={{_base_.turns_pipeline_128}})
 val = dict(type="MultiDataset", datasets=_sets("val"), pipeline={{_base_.test_pipeline}})
 train_dataloader = dict(dataset=train)
 val_dataloader = dict(dataset=val)

@@ -45,7 +45,7 @@ class Scale:
     size: int = 512
     landcover: tuple[int, int, int] = (12, 12, 384)
     large: int = 1536
-    iters: int = 100
+    iters: int = 150
     sep_iters: int = 100
     labels: tuple[int, int] = (12, 4)
     seeds: int = 3
@@ -213,7 +213,7 @@ class Plan:
         command = self._command(
             "train", self.configs / config, "--work-dir", WORK / name, "--cfg-options", *length, *options
         )
-        cost = iters * (0.7 if stage == "SEP" else 0.4) + 4
+        cost = iters * (0.6 if stage == "SEP" else 0.3) + 4
         return Step(stage, title, command, cost, sources, f"{WORK / name}/iter_{iters}.pth")
 
     def _tests(self) -> Iterator[Step]:

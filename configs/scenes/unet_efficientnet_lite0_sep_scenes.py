@@ -9,7 +9,7 @@ data/scenes/{sota,sior,fast} and pretrained/efficientnet_lite0.pth, which `make 
 _base_ = [
     "../_base_/models/unet_efficientnet_lite0.py",
     "../_base_/datasets/scenes_background.py",
-    "../_base_/schedules/cpu_150.py",
+    "../_base_/schedules/cpu_100.py",
     "../_base_/default_runtime.py",
 ]
 
@@ -17,4 +17,4 @@ model = dict(type="MultiHeadSegmentor", heads=dict(sota=19, sior=21, fast=38))
 train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = val_dataloader
-default_hooks = dict(checkpoint=dict(interval=150), logger=dict(interval=10))
+default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=10))

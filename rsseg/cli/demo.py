@@ -9,10 +9,10 @@ work_dirs/demo/index.html.  Interrupt it when you like: the same command goes on
 from __future__ import annotations
 
 import dataclasses
-import functools
+import logging
 import os
 
-from rsseg.commands import at_least, make_parser
+from rsseg.commands import at_least, make_parser, write_result
 from rsseg.packaged import packaged_root
 from rsseg.stack import require_stack
 
@@ -22,16 +22,19 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, results=True)
     parser.add_argument("--iters", type=at_least(1), help="iterations of each fine-tuning")
     parser.add_argument("--seeds", type=at_least(1), help="repetitions of each fine-tuning")
     parser.add_argument("--jobs", type=at_least(1), default=2, help="processes at a time (default: %(default)s)")
     parser.add_argument("--tiny", action="store_true", help="a handful of scenes, two iterations: does all run?")
     args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log = logging.getLogger("rsseg")
+    log.info("Loading torch and the MM stack ...")
     require_stack()
     from rsseg.demo.plan import TINY, Scale
     from rsseg.demo.run import Demo
 
     given = {name: value for name in ("iters", "seeds") if (value := getattr(args, name)) is not None}
     scale = dataclasses.replace(TINY if args.tiny else Scale(), **given)
-    Demo(packaged_root(), functools.partial(print, flush=True), scale, args.jobs).run()
+    write_result(*Demo(packaged_root(), log.info, scale, args.jobs).run())

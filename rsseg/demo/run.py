@@ -41,11 +41,11 @@ class Demo:
     def __init__(self, root: Path, say: Callable[[str], None], scale: Scale | None = None, at_once: int = 2) -> None:
         self.root, self.say, self.scale, self.at_once = root, say, scale or Scale(), at_once
 
-    def run(self) -> Path:
-        """Run all, and say what was measured and what to do next.
+    def run(self) -> tuple[str, dict[str, Any]]:
+        """Run all.
 
         Returns:
-            The page with the results.
+            What was measured and what to do next, as text; and the figures and files.
 
         Raises:
             JobError: A command failed; the message ends with its output.
@@ -59,8 +59,8 @@ class Demo:
             self._run_stage([step for step in steps if step.stage == stage], pool, progress)
         results = self._results(plan, steps)
         page = write_demo_page(results, WORK / "index.html")
-        self._report(results, page, plan)
-        return page
+        scores = {row.title: {"means": row.means, "standard deviations": row.spread} for row in results.land_cover}
+        return self._text(results, page, plan), {"page": page, "map": plan.map, "land cover": scores}
 
     def _weights(self) -> Path | None:
         """ImageNet weights of the encoder, converted; None where their package is missing."""
@@ -119,17 +119,17 @@ class Demo:
         pretrained = plan.weights is not None
         return DemoResults(labels, grabcut, boxes, rows, plan.large()[0], plan.map, commands, pretrained)
 
-    def _report(self, results: DemoResults, page: Path, plan: Plan) -> None:
-        rows = [("set", "objects", "GrabCut", "filled box")]
-        rows += results.label_rows()
-        self.say(f"\nconverted masks against the exact ones, mIOU_I\n{aligned(rows)}")
-        table = [(row.title, *(row.text(metric) for metric in _METRICS)) for row in results.land_cover]
-        head = ("land cover, test images", *_METRICS)
-        self.say(f"\n{aligned([head, *table])}\n(mean ± standard deviation of {self.scale.seeds} seeds, in per cent)")
+    def _text(self, results: DemoResults, page: Path, plan: Plan) -> str:
+        masks = [("set", "objects", "GrabCut", "filled box"), *results.label_rows()]
+        scores: list[tuple[str, ...]] = [("land cover, test images", *_METRICS)]
+        scores += [(row.title, *(row.text(metric) for metric in _METRICS)) for row in results.land_cover]
         best = plan.best()
         model = f"--config {plan.config(best)} --checkpoint {plan.checkpoint(best)}".replace(f"{self.root}/", "")
-        self.say(
-            f"\nOpen {page} in a browser; the map is {plan.map} (QGIS shows its classes by name).\nNext:\n"
+        seeds = f"mean ± standard deviation of {self.scale.seeds} seeds" if self.scale.seeds > 1 else "one seed"
+        return (
+            f"\nconverted masks against the exact ones, mIOU_I in per cent\n{aligned(masks)}\n\n{aligned(scores)}\n"
+            f"({seeds}, in per cent)\n\n"
+            f"Open {page} in a browser; the map is {plan.map}, QGIS shows its classes by name.\nNext:\n"
             "  source .venv/bin/activate\n"
             f"  rsseg map YOUR_RASTER.tif YOUR_MAP.tif {model} --window 256 --vectors gpkg\n"
             "  rsseg convert configs/scenes/convert_dota_scenes.py --images YOUR_IMAGES --annotations YOUR_BOXES "

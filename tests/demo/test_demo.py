@@ -21,7 +21,7 @@ def test_the_whole_path(run_tool, tmp_path):
     done = run_tool("demo", "--tiny")
     assert done.returncode == 0, done.stdout + done.stderr
     for number, stage in enumerate(STAGES, 1):
-        assert f"[{number}/6] {stage}" in done.stdout
+        assert f"[{number}/6] {stage}" in done.stderr
     rows = re.findall(r"from .*?, (\d) images +\|? *\d", done.stdout)
     assert rows == ["4", "4", "2", "2"]
     for text in ("source .venv/bin/activate", "rsseg map YOUR_RASTER.tif", "rsseg convert", "index.html"):
@@ -31,10 +31,11 @@ def test_the_whole_path(run_tool, tmp_path):
         assert (work / name).is_file(), name
     assert len(list((work / "pictures" / "landcover").glob("*.png"))) == 2
     assert all(list((work / "pictures" / f"labels_{name}").glob("*.png")) for name in ("sota", "sior", "fast"))
+    assert "[1/6]" not in done.stdout, "results go to stdout, progress to stderr"
     before = {path: path.stat().st_mtime_ns for path in work.glob("*/iter_*.pth")}
     assert len(before) == 5
     again = run_tool("demo", "--tiny")
-    assert again.returncode == 0 and "4 of 4 steps are finished already" in again.stdout
+    assert again.returncode == 0 and "4 of 4 steps are finished already" in again.stderr
     assert before == {path: path.stat().st_mtime_ns for path in work.glob("*/iter_*.pth")}
 
 

@@ -2,7 +2,7 @@
 
     python tools/train.py configs/scenes/unet_efficientnet_lite0_scenes.py
 
-Needs data/scenes/landcover and pretrained/efficientnet_lite0.pth, which `make demo` writes.  From random weights:
+Needs data/scenes/landcover and data/weights/efficientnet_lite0.pth, which `make demo` writes.  From random weights:
 --cfg-options model.backbone.init_cfg=None
 """
 

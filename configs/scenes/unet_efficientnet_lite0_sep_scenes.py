@@ -3,7 +3,7 @@
     python tools/train.py configs/scenes/unet_efficientnet_lite0_sep_scenes.py
 
 It begins with ImageNet weights; what the conversion leaves unlabelled is a class, `background`.  Needs
-data/scenes/{sota,sior,fast} and pretrained/efficientnet_lite0.pth, which `make demo` writes.
+data/scenes/{sota,sior,fast} and data/weights/efficientnet_lite0.pth, which `make demo` writes.
 """
 
 _base_ = [

@@ -2,7 +2,7 @@
 
     make demo        (or: rsseg demo [--iters N] [--seeds N] [--tiny])
 
-Everything runs through the commands a user types.  Writes data/scenes, pretrained and work_dirs/demo; open
+Everything runs through the commands a user types.  Writes data/scenes, data/weights and work_dirs/demo; open
 work_dirs/demo/index.html.  Interrupt it when you like: the same command goes on where it stopped.
 """
 

@@ -74,7 +74,7 @@ class Demo:
             return None
         from rsseg.engine.weights import convert_weights
 
-        target = Path("pretrained/efficientnet_lite0.pth")
+        target = Path("data/weights/efficientnet_lite0.pth")
         if not target.is_file():
             convert_weights(files[0], target)
         self.say(f"ImageNet weights of the encoder: {target} (rsseg weights {files[0].name} {target})")

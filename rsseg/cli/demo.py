@@ -23,7 +23,7 @@ def main() -> None:
         os.environ.setdefault(name, "1")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     parser = make_parser(__doc__, results=True)
-    parser.add_argument("--iters", type=at_least(1), help="iterations of each fine-tuning")
+    parser.add_argument("--iters", type=at_least(1), nargs=2, help="iterations: with all labels, and with few")
     parser.add_argument("--seeds", type=at_least(1), help="repetitions of each fine-tuning")
     parser.add_argument("--jobs", type=at_least(1), default=2, help="processes at a time (default: %(default)s)")
     parser.add_argument("--tiny", action="store_true", help="a handful of scenes, two iterations: does all run?")
@@ -35,6 +35,6 @@ def main() -> None:
     from rsseg.demo.plan import TINY, Scale
     from rsseg.demo.run import Demo
 
-    given = {name: value for name in ("iters", "seeds") if (value := getattr(args, name)) is not None}
-    scale = dataclasses.replace(TINY if args.tiny else Scale(), **given)
+    scale = TINY if args.tiny else Scale()
+    scale = dataclasses.replace(scale, seeds=args.seeds or scale.seeds, iters=tuple(args.iters or scale.iters))
     write_result(*Demo(packaged_root(), log.info, scale, args.jobs).run())

@@ -35,7 +35,7 @@ class Scale:
         size: Their size in pixels.
         landcover: Land-cover images: those with labels for training, those for testing, and their size in pixels.
         large: Size in pixels of the scene to map.
-        iters: Iterations of each fine-tuning.
+        iters: Iterations of a fine-tuning with all labels, and of one with few.
         sep_iters: Iterations of the pre-training.
         labels: Labelled images of the fine-tunings: all and few.
         seeds: Repetitions of each fine-tuning.
@@ -45,13 +45,13 @@ class Scale:
     size: int = 512
     landcover: tuple[int, int, int] = (12, 12, 384)
     large: int = 1536
-    iters: int = 150
+    iters: tuple[int, int] = (150, 100)
     sep_iters: int = 100
     labels: tuple[int, int] = (12, 4)
     seeds: int = 3
 
 
-TINY = Scale((2, 2, 2), 256, (4, 2, 128), 256, 2, 2, (4, 2), 1)
+TINY = Scale((2, 2, 2), 256, (4, 2, 128), 256, (2, 2), 2, (4, 2), 1)
 """A handful of scenes and two iterations: it shows that everything runs, and nothing else."""
 
 
@@ -130,7 +130,11 @@ class Plan:
 
     def checkpoint(self, run: Run) -> Path:
         """What a fine-tuning ends with."""
-        return WORK / run.name / f"iter_{self.scale.iters}.pth"
+        return WORK / run.name / f"iter_{self.iters(run)}.pth"
+
+    def iters(self, run: Run) -> int:
+        """Iterations of a fine-tuning."""
+        return self.scale.iters[self.scale.labels.index(run.images)]
 
     def folder(self, predictor: str, name: str) -> Path:
         """Folder of a converted label set."""
@@ -162,7 +166,7 @@ class Plan:
         for layout, count in zip(SETS, self.scale.detection, strict=True):
             calls[layout] = (
                 (layout, SCENES / layout, "--count", count, "--seed", 1, "--size", self.scale.size),
-                0.6 * count,
+                0.7 * count,
             )
         for title, (args, cost) in calls.items():
             yield Step("scenes", title, self._command("make_scenes", *args), cost)
@@ -172,7 +176,7 @@ class Plan:
             for (layout, name), count in zip(SETS.items(), self.scale.detection, strict=True):
                 args = ("--evaluate", "--predictor", predictor, "--out", self.folder(predictor, name))
                 command = self._command("convert_labels", self.configs / f"convert_{layout}_scenes.py", *args)
-                yield Step("labels", f"{name}, {predictor}", command, count * (1.5 if predictor == "grabcut" else 0.2))
+                yield Step("labels", f"{name}, {predictor}", command, count * (2 if predictor == "grabcut" else 0.2))
 
     def _sep(self) -> Iterator[Step]:
         options = [] if self.weights else ["model.backbone.init_cfg=None"]
@@ -189,7 +193,7 @@ class Plan:
             elif not self.weights:
                 options.append("model.backbone.init_cfg=None")
             title = f"{run.title}, seed {run.seed}"
-            name, iters = self.config(run).name, self.scale.iters
+            name, iters = self.config(run).name, self.iters(run)
             yield self._training("fine-tuning", run.name, name, iters, run.seed, options, tuple(sources), title)
 
     def _indices(self, run: Run) -> object:
@@ -213,7 +217,7 @@ class Plan:
         command = self._command(
             "train", self.configs / config, "--work-dir", WORK / name, "--cfg-options", *length, *options
         )
-        cost = iters * (0.6 if stage == "SEP" else 0.3) + 4
+        cost = iters * (0.8 if stage == "SEP" else 0.4) + 4
         return Step(stage, title, command, cost, sources, f"{WORK / name}/iter_{iters}.pth")
 
     def _tests(self) -> Iterator[Step]:

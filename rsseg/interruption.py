@@ -79,6 +79,9 @@ class Watch:
             os._exit(128 + number)
         if not _received:
             _received.append(number)
+            if hasattr(signal, "SIGCHLD"):  # torch raises an error where a data loader's worker ends by a signal
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            threading.excepthook = _say_nothing  # threads fail as what they work with ends
             raise KeyboardInterrupt
 
     def _forget(self) -> None:
@@ -139,6 +142,10 @@ def leave(status: int, line: str = "") -> NoReturn:
         util._run_finalizers(0)  # type: ignore[attr-defined]  # semaphores, of which multiprocessing would say that they are left
     _end_tracker()
     os._exit(status)
+
+
+def _say_nothing(_: Any) -> None:
+    """One line is enough of an interruption, whatever fails in threads on the way."""
 
 
 def _is_told_by_another() -> bool:

@@ -101,6 +101,18 @@ def main():
     subprocess.Popen([sys.executable, "-c", code])
     time.sleep(60)
 """
+WATCHES_ITS_CHILDREN = """
+import signal, subprocess
+
+def complain(*_):  # as torch does, for workers of data loaders
+    raise RuntimeError("a worker is killed by a signal")
+
+def main():
+    children = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
+    signal.signal(signal.SIGCHLD, complain)
+    ready()
+    time.sleep(60)
+"""
 WRITES = """
 from rsseg.io.files import replacing
 
@@ -179,6 +191,7 @@ def group(leader: int, ended: bool = False) -> list[str]:
         (PROCESSES, signal.SIGINT),
         (A_PROGRAM, signal.SIGTERM),
         (A_DEAF_PROGRAM, signal.SIGTERM),
+        (WATCHES_ITS_CHILDREN, signal.SIGTERM),
         (WRITES, signal.SIGTERM),
         (WRITES_IN_A_THREAD, signal.SIGINT),
     ],
@@ -194,7 +207,7 @@ def test_one_line_and_nothing_left(tmp_path: Path, repo: Path, body: str, number
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith((".tmp", "out"))]
 
 
-@pytest.mark.parametrize("body", [PROCESSES, A_PROGRAM])
+@pytest.mark.parametrize("body", [PROCESSES, A_PROGRAM, WATCHES_ITS_CHILDREN])
 def test_ctrl_c_of_a_terminal_goes_to_all_of_them(tmp_path: Path, repo: Path, body: str) -> None:
     with started(tmp_path, repo, body) as process:
         os.killpg(process.pid, signal.SIGINT)

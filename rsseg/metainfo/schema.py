@@ -28,7 +28,12 @@ def _are_names(value: Any) -> bool:
 
 
 _TEXT = _Kind("a text", lambda value: isinstance(value, str))
-_NAME = _Kind("a text that is not empty", lambda value: isinstance(value, str) and bool(value.strip()))
+_NAME = _Kind(
+    "a text that is not empty, without control characters",
+    lambda value: (
+        isinstance(value, str) and bool(value.strip()) and not re.search("[\x00-\x1f\x7f\ud800-\udfff]", value)
+    ),
+)
 _WHOLE = _Kind("a whole number", lambda value: type(value) is int)
 _FLAG = _Kind("true or false", lambda value: type(value) is bool)
 _BYTES = _Kind(

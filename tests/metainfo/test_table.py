@@ -97,7 +97,9 @@ ROW = {"id": 0, "name": "a", "color": "#0A0B0C"}
         ({"ignored": [1]}, "unknown key 'ignored'; did you mean 'ignore'"),
         ({"classes": []}, "unknown key 'classes'; expected one of: name, source, categories"),
         ({"categories": [{"id": 0, "name": "a"}]}, r"missing required key 'categories\[0\]\.color', .* '#RRGGBB'"),
-        ({"name": None}, "'name' must be a text that is not empty, found None"),
+        ({"name": None}, "'name' must be a text that is not empty, without control characters, found None"),
+        ({"categories": [{**ROW, "name": "a\nb"}]}, r"'categories\[0\]\.name' must be .* without control characters"),
+        ({"categories": [{**ROW, "name": "\ud800"}]}, r"'categories\[0\]\.name' must be .* without control characters"),
         (
             {"categories": [{**ROW, "color": "red"}]},
             r"'categories\[0\]\.color' must be written as '#RRGGBB', found 'red'",

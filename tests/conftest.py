@@ -120,6 +120,16 @@ def _skip_without() -> Generator[None, Any, Any]:
         raise
 
 
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """What a test sets for rsseg (``--trust``, ``--class-map`` ...) is gone after it, also for the tools that follow."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("RSSEG_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("RSSEG_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def mmseg_scope() -> None:
     """Let names in configs mean mmseg's registries, as the runner does."""

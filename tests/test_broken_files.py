@@ -18,12 +18,13 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsiz
 
 
 def _odd_header(path: Path) -> None:
-    """A header that a library believes, and fails on later: GDAL by an error outside of rasterio's own class."""
+    """A header that a library believes, and fails on later."""
     data = bytearray(path.read_bytes())
-    if data[:2] == b"II":  # there is another directory, beyond the end
+    if data[:2] == b"II":  # 2,147,483,647 rows
         start = struct.unpack_from("<I", data, 4)[0]
-        count = struct.unpack_from("<H", data, start)[0]
-        struct.pack_into("<I", data, start + 2 + 12 * count, 1 << 23)
+        for entry in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", data, start)[0], 12):
+            if struct.unpack_from("<H", data, entry)[0] == 257:
+                struct.pack_into("<HII", data, entry + 2, 4, 1, 2**31 - 1)
     elif data[:4] == b"\x89PNG":
         struct.pack_into(">II", data, 16, 2**31 - 1, 2**31 - 1)
     path.write_bytes(data)

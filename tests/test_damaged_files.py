@@ -25,26 +25,32 @@ ROW = {"id": 0, "name": "a", "color": "#000000"}
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "must be JSON in UTF-8"),
+        (b"{", "1: a class table must be JSON"),
         (b"\xff\xfe", "must be JSON in UTF-8"),
-        (b"[]", "must be an object with 'name', 'source' and 'categories'"),
-        ({}, "'name' must be a text, found None"),
-        ({"name": "x", "source": "", "categories": []}, "'categories' is empty"),
+        (b"[]", "must be an object with 'categories', 'name', 'source', found"),
+        ({}, "missing required key 'name', which must be a text"),
+        ({"name": "x", "source": "", "categories": []}, "'categories' must be a list with at least one class"),
         ({"name": "x", "source": "", "categories": {"a": 1}}, "'categories' must be a list"),
-        ({"name": "x", "source": "", "categories": [3]}, "category 0 must be an object"),
-        ({"name": "x", "source": "", "categories": [{**ROW, "name": None}]}, "category 0: 'name' must be a text"),
+        ({"name": "x", "source": "", "categories": [3]}, "must be an object with 'color', 'id', 'name', found 3"),
+        (
+            {"name": "x", "source": "", "categories": [{**ROW, "name": None}]},
+            "must be a text that is not empty.*, found None",
+        ),
         ({"name": "x", "source": "", "categories": [{**ROW, "color": "red"}]}, "must be written as '#RRGGBB'"),
-        ({"name": "x", "source": "", "categories": [{**ROW, "raw": ["1"]}]}, "'raw' must be a list of whole numbers"),
-        ({"name": "x", "source": "", "categories": [{**ROW, "prompts": "a"}]}, "'prompts' must be a list of texts"),
+        ({"name": "x", "source": "", "categories": [{**ROW, "raw": ["1"]}]}, "raw' must be a list of whole numbers"),
+        ({"name": "x", "source": "", "categories": [{**ROW, "prompts": "a"}]}, "prompts' must be a list of texts"),
         ({"name": "x", "source": "", "categories": [ROW], "label_offset": "1"}, "'label_offset' must be a whole"),
-        ({"name": "x", "source": "", "categories": [ROW], "ignore": [300]}, "label values must be 0 to 255"),
+        (
+            {"name": "x", "source": "", "categories": [ROW], "ignore": [300]},
+            "'ignore' must be a list of whole numbers from 0 to 255",
+        ),
         ({"name": "x", "source": "", "categories": [{**ROW, "id": 1}]}, "the ids of the categories must be 0 to 0"),
     ],
 )
 def test_class_tables(tmp_path: Path, content: Any, message: str) -> None:
     path = tmp_path / "table.json"
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    with pytest.raises(DataError, match=rf"table\.json: .*{message}"):
+    with pytest.raises(DataError, match=rf"table\.json:.*{message}"):
         load_metainfo(str(path))
 
 

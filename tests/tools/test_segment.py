@@ -88,8 +88,6 @@ def test_by_two_processes_as_by_one(world, arguments, run_tool, run_ranks, tmp_p
     [
         ("grey.png", ["--vocabulary", "roof"], "for a grey file --bands 1,1,1 of a tool"),
         ("grey.png", ["--vocabulary", "roof", "--device", "gpu"], "--device gpu: is not available"),
-        ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--window", "0"], "must be positive"),
-        ("grey.png", ["--vocabulary", "roof", "--bands", "1,1,1", "--batch", "0"], "must be positive"),
         ("nowhere.tif", ["--vocabulary", "roof"], "not a raster that GDAL can open"),
         ("grey.png", ["--vocabulary", "roof, roof"], "none of them empty or repeated"),
         ("grey.png", ["--vocabulary", "roof", "--template", "a photo"], "expected exactly one {}"),
@@ -104,6 +102,17 @@ def test_errors_are_one_line(source, options, message, world, arguments, tmp_pat
     args = parser.parse_args([*map(str, [world / source, "--out", tmp_path, *arguments, *options])])
     with pytest.raises((ValueError, OSError), match=message.replace("{}", r"\{\}")):
         run_segmentation(args, lambda source, target: None)
+
+
+@pytest.mark.parametrize("option", ["--window", "--batch"])
+def test_sizes_are_positive(option, capsys):
+    from rsseg.mapping.options import add_segment_arguments as add_arguments
+
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["x.png", "--config", "c.py", "--checkpoint", "c.pth", option, "0"])
+    assert f"argument {option}: invalid whole number from 1 on, value: '0'" in capsys.readouterr().err
 
 
 def test_grey_pictures_are_told_how(world, arguments, run_tool, tmp_path):

@@ -122,7 +122,7 @@ def _skip_without() -> Generator[None, Any, Any]:
 
 @pytest.fixture(autouse=True)
 def _own_environment() -> Iterator[None]:
-    """What a test sets for rsseg (``--trust``, ``--class-map`` ...) is gone after it, also for the tools that follow."""
+    """What a test sets for rsseg (``--trust``, ``--class-map`` ...) is gone after it, for later tools, too."""
     before = {name: value for name, value in os.environ.items() if name.startswith("RSSEG_")}
     yield
     for name in [name for name in os.environ if name.startswith("RSSEG_")]:

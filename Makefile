@@ -17,7 +17,7 @@ PIP := -m pip install -qq --disable-pip-version-check --no-input
 STAMP := $(VENV)/.rsseg-requirements
 REQUIREMENTS := setup.py $(sort $(wildcard requirements/*.txt))
 # Tests run in this many processes, each with one thread; coverage is measured by `make test`.
-WORKERS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+WORKERS ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTEST = -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal
 # Seconds for each target of `make fuzz`, and the number of the first input.
 SECONDS := 60

@@ -22,7 +22,7 @@ PYTEST = -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal
 # Seconds for each target of `make fuzz`, and the number of the first input.
 SECONDS := 60
 START := 0
-COVERAGE ?= --cov --cov-report=term:skip-covered
+COVERAGE ?= --cov --cov-fail-under=90 --cov-report=term:skip-covered
 # One hash for all that decides what is installed; lazy, so that `make help` needs no Python.
 KEY = $(shell cat $(REQUIREMENTS) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])')
 

@@ -135,6 +135,7 @@ def leave(status: int, line: str = "") -> NoReturn:
             sys.stderr.write("\n")
         sys.stderr.write(line)
         sys.stderr.flush()
+    sys.unraisablehook = _say_nothing  # semaphores that another thread gives up while their tracker ends
     for act in _last_acts:
         act()
     _end_children()
@@ -145,7 +146,7 @@ def leave(status: int, line: str = "") -> NoReturn:
 
 
 def _say_nothing(_: Any) -> None:
-    """One line is enough of an interruption, whatever fails in threads on the way."""
+    """One line is enough of an interruption, whatever fails on the way."""
 
 
 def _is_told_by_another() -> bool:

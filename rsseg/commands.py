@@ -229,31 +229,29 @@ def call_tool(
 
 def error_line(error: BaseException) -> str:
     """An error as a command reports it: its kind and its message, which names the file where that is known."""
-    text = _of_worker(error)
-    if text:
-        return text
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
-    if text.startswith("Caught "):  # torch puts a worker's whole traceback into the message; its end is the message
-        kind = type(error)
-        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        text = text.rpartition(f"\n{name}: ")[2].rstrip()
+    kind, text = _of_worker(error) or (type(error).__name__, text)
     text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
-    return f"{type(error).__name__}: {text}"
+    return f"{kind}: {text}"
 
 
-def _of_worker(error: BaseException) -> str | None:
-    """The line of an error that a user can correct and that a worker of a data loader has raised.
+def _of_worker(error: BaseException) -> tuple[str, str] | None:
+    """Kind and message of an error that a user can correct and that a worker of a data loader has raised.
 
     torch gives it as one of the same kind (or a ``RuntimeError``, where it cannot make one), with the whole traceback
-    as its message.
+    as its message, whose last line of this kind has the message of the worker.
     """
     found = re.match(r"Caught (\w+) in .*\n", str(error))
-    kind = found and (getattr(rsseg.errors, found[1], None) or getattr(builtins, found[1], None))
+    if found is None:
+        return None
+    name = found[1]
+    same = type(error) if type(error).__name__ == name else None
+    kind = same or getattr(rsseg.errors, name, None) or getattr(builtins, name, None)
     if not (isinstance(kind, type) and issubclass(kind, (UserError, OSError))):
         return None
-    return f"{kind.__name__}: {str(error).rpartition(f'{kind.__name__}: ')[2].strip()}"
+    return name, re.split(rf"^(?:[\w.]+\.)?{name}: ", str(error), flags=re.MULTILINE)[-1].strip()
 
 
 def _debugging() -> bool:

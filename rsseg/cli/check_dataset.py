@@ -38,15 +38,10 @@ def main() -> int | str | None:
     args = parse_args()
     require_stack()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from mmengine.registry import init_default_scope
-
-    from rsseg.datasets.checking.check import check_config
+    from rsseg.api import check_dataset
     from rsseg.datasets.checking.table import describe
-    from rsseg.io.configs import read_config
 
-    config = read_config(args.config, args.cfg_options)
-    init_default_scope(config.get("default_scope") or "mmseg")
-    check = check_config(config, args.workers)
+    check = check_dataset(args.config, args.cfg_options, args.workers)
     found = {"problems": check.problems, "notes": check.notes, "proposals": check.proposals}
     write_result(describe(check, args.show), found)
     return 1 if check.problems else 0

@@ -33,7 +33,10 @@ WITHOUT = importlib.util.find_spec("torch") is None
 
 
 def pytest_configure() -> None:
-    """One thread for torch, where it is installed."""
+    """One thread for torch, where it is installed; signals as in a terminal, whoever started the tests."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:  # a job in the background of a script, or nohup
+            signal.signal(number, handler)
     if not WITHOUT:
         import torch
         import yapf.yapflib.yapf_api

@@ -1,7 +1,10 @@
 """Write a data set of procedural aerial scenes with exact labels.
 
-Example:
+Examples:
     rsseg scenes dota data/scenes/dota --count 40 --seed 0 --size 512 --workers 2
+    rsseg scenes domains data/scenes/domains --count 120 --size 256
+
+The layout domains is land cover of source and target regions that look different, with lists for adaptation.
 """
 
 from __future__ import annotations
@@ -26,8 +29,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--theme", nargs="+", choices=list(THEMES), help="kinds of scene (default: all suitable kinds)")
     parser.add_argument("--gsd", type=above(0), help="metres per pixel (default: by kind of scene)")
-    parser.add_argument("--val", type=at_least(0), help="land cover: images in val.txt (default: a fifth)")
-    parser.add_argument("--test", type=at_least(0), help="land cover: images in test.txt (default: a fifth)")
+    parser.add_argument(
+        "--val", type=at_least(0), help="land cover: images in val.txt (default: a fifth); domains: of each domain"
+    )
+    parser.add_argument("--test", type=at_least(0), help="land cover, domains: images in test.txt (default: a fifth)")
     add_workers(parser, 1, "processes")
     return parser.parse_args()
 

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     {
         "kinds": ["KINDS", "class_name"],
         "layouts": ["LAYOUTS", "REGIONS"],
+        "regions": ["DOMAINS", "Look", "Region"],
         "scene": ["Scene", "SceneObject", "make_scene", "outlines"],
         "themes": ["THEMES"],
         "writer": ["write_scenes"],

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .materials import MATERIALS, NAMES, palette
+from .regions import Look
 from .shapes import Array, Colour, Shape
 
 _SHIFT = 4
@@ -65,9 +66,9 @@ class Canvas:
         trees: Rows of x, y, radius (metres) and colour index, grown at the end.
     """
 
-    def __init__(self, size: tuple[int, int], gsd: float, rng: np.random.Generator) -> None:
-        """Args: size: (H, W) pixels; gsd: metres per pixel; rng: source of all randomness."""
-        self.size, self.gsd, self.rng = size, gsd, rng
+    def __init__(self, size: tuple[int, int], gsd: float, rng: np.random.Generator, look: Look | None = None) -> None:
+        """Args: size: (H, W) pixels; gsd: metres per pixel; rng: source of all randomness; look: of the region."""
+        self.size, self.gsd, self.rng, self.look = size, gsd, rng, look or Look()
         shape = (2 * size[0], 2 * size[1])
         self.shape = shape
         self.width, self.depth = size[1] * gsd, size[0] * gsd
@@ -80,7 +81,7 @@ class Canvas:
         self.instances = np.zeros(shape, np.uint16)
         self.objects: list[Drawn] = []
         self.trees: list[tuple[float, float, float, int]] = []
-        self.palette = palette(rng)
+        self.palette = palette(rng, self.look.dry, self.look.tints)
 
     def anywhere(self) -> tuple[float, float]:
         """A random place inside the image, world metres."""
@@ -201,6 +202,7 @@ class Canvas:
         Returns:
             Whether it was drawn.
         """
+        shape = self.look.build(shape)
         hull = np.concatenate([part.points for part in shape.parts if part.body])
         lo, hi = hull.min(0) - margin, hull.max(0) + margin
         room = np.array([[lo[0], lo[1]], [hi[0], lo[1]], [hi[0], hi[1]], [lo[0], hi[1]]])

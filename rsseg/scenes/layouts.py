@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from rsseg.errors import ConfigError
 
 from . import syntax
 from .kinds import class_name
+from .regions import DOMAINS, Region
 from .scene import Scene
 from .syntax import Label
 
@@ -31,6 +33,7 @@ class Layout:
         stem: File stem of the image with a 0-based number.
         files: Relative paths of everything written for a stem; the first is the image.
         encode: File contents of a scene, by relative path.
+        regions: Where the scenes lie in turn; empty = nowhere in particular.
     """
 
     label_set: str | None
@@ -39,6 +42,12 @@ class Layout:
     stem: Callable[[int], str]
     files: Callable[[str], list[str]]
     encode: Callable[[Scene, str, int], dict[str, bytes]]
+    regions: tuple[Region, ...] = ()
+
+    @property
+    def land_cover(self) -> bool:
+        """Whether the set is labelled by land cover, in OpenEarthMap's layout."""
+        return self.label_set is None
 
 
 def labels_of(scene: Scene, label_set: str) -> tuple[list[Label], NDArray[np.uint16]]:
@@ -111,18 +120,18 @@ def _hrsc_files(stem: str) -> list[str]:
     return [f"AllImages/{stem}.bmp", f"Annotations/{stem}.xml", f"LandMask/{stem}.png", f"masks/{stem}.png"]
 
 
-def _landcover(scene: Scene, stem: str, index: int) -> dict[str, bytes]:
-    """GeoTIFFs: every region has its UTM zone, every scene its place on a grid."""
+def _landcover(count: int, scene: Scene, stem: str, index: int) -> dict[str, bytes]:
+    """GeoTIFFs: each of ``count`` regions has its UTM zone, every scene its place on a grid."""
     import rasterio
     from rasterio.io import MemoryFile
     from rasterio.transform import Affine
 
     height, width = scene.landcover.shape
-    row, column = divmod(index // len(REGIONS), 100)
+    row, column = divmod(index // count, 100)
     origin = (300000 + column * width * scene.gsd, 5500000 - row * height * scene.gsd)
     profile = {
         "driver": "GTiff", "dtype": "uint8", "height": height, "width": width, "compress": "deflate",
-        "crs": rasterio.CRS.from_epsg(32631 + index % len(REGIONS)),
+        "crs": rasterio.CRS.from_epsg(32631 + index % count),
         "transform": Affine(scene.gsd, 0, origin[0], 0, -scene.gsd, origin[1]),
     }  # fmt: skip
     out = {}
@@ -141,8 +150,14 @@ def _landcover_files(stem: str) -> list[str]:
     return [f"{region}/images/{stem}.tif", f"{region}/labels/{stem}.tif"]
 
 
-def _region_stem(index: int) -> str:
-    return f"{REGIONS[index % len(REGIONS)]}_{index // len(REGIONS) + 1}"
+def _region_stem(regions: Sequence[str], index: int) -> str:
+    return f"{regions[index % len(regions)]}_{index // len(regions) + 1}"
+
+
+def _regional(salt: int, names: Sequence[str], regions: tuple[Region, ...] = ()) -> Layout:
+    """Land cover in OpenEarthMap's layout."""
+    stem, encode = partial(_region_stem, names), partial(_landcover, len(names))
+    return Layout(None, salt, None, stem, _landcover_files, encode, regions)
 
 
 _WATER = ("port", "marina", "sea", "riverside")
@@ -152,6 +167,7 @@ LAYOUTS: dict[str, Layout] = {
     "dior": Layout("sior", 2, None, lambda i: f"{i + 1:05d}", _dior_files, _dior),
     "fair1m": Layout("fast", 3, None, lambda i: f"{i + 1}", _fair1m_files, _fair1m),
     "hrsc": Layout("hrsc", 4, _WATER, lambda i: f"{100000001 + i}", _hrsc_files, _hrsc),
-    "landcover": Layout(None, 5, None, _region_stem, _landcover_files, _landcover),
+    "landcover": _regional(5, REGIONS),
+    "domains": _regional(6, [region.name for region in DOMAINS], DOMAINS),
 }
 """Layout name -> how its files are made."""

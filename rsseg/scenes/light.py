@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from .canvas import Canvas
 from .materials import BUILDING, MATERIALS, NAMES, ROAD, WATER
+from .regions import Look
 
 Field = NDArray[np.float32]
 
@@ -113,8 +114,9 @@ def _towards(field: Field, dx: float, dy: float) -> Field:
 
 
 def photograph(canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The image a camera takes of the canvas, (H, W, 3) uint8 RGB."""
-    elevation = np.radians(rng.uniform(28, 62))
+    """The image that the region's camera takes of the canvas, (H, W, 3) uint8 RGB."""
+    look = canvas.look
+    elevation = np.radians(rng.uniform(*look.sun))
     direct, shadow = sunlight(canvas, float(rng.uniform(0, 2 * np.pi)), float(elevation))
     warm = float(rng.uniform(-0.04, 0.07))
     sky = np.array([0.27, 0.31, 0.37], np.float32) * np.float32(rng.uniform(0.75, 1.3))
@@ -123,12 +125,14 @@ def photograph(canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
     lit = direct * (1 - shadow)
     for band in range(3):
         light[..., band] *= sky[band] + sun[band] * lit
-    small = _optics(light, float(rng.uniform(0.15, 0.75)))
-    haze = float(rng.uniform(0, 0.22)) * np.array([168, 178, 190], np.float32)
+    small = _optics(light, float(rng.uniform(*look.blur)))
+    haze = float(rng.uniform(*look.haze)) * np.array([168, 178, 190], np.float32)
     small = small * (1 - haze / 255) + haze * 0.5
-    cast = np.float32(rng.uniform(0.82, 1.12)) * (1 + rng.normal(0, 0.025, 3)).astype(np.float32)
-    small = 255 * np.power(np.clip(small * cast / 255, 0, 1), np.float32(rng.uniform(0.85, 1.12)))
-    return _sensor(small, rng)
+    if look.response != Look.response:
+        small = small @ np.array(look.response, np.float32).T
+    cast = np.float32(rng.uniform(*look.exposure)) * (1 + rng.normal(0, 0.025, 3)).astype(np.float32)
+    small = 255 * np.power(np.clip(small * cast / 255, 0, 1), np.float32(rng.uniform(*look.gamma)))
+    return _sensor(small, rng, look)
 
 
 def _optics(light: Field, sigma: float) -> Field:
@@ -138,8 +142,8 @@ def _optics(light: Field, sigma: float) -> Field:
     return cv2.GaussianBlur(np.ascontiguousarray(small), (0, 0), sigma) if sigma > 0.3 else small
 
 
-def _sensor(small: Field, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _sensor(small: Field, rng: np.random.Generator, look: Look) -> NDArray[np.uint8]:
     """Shot and read noise, then 8 bits."""
-    read, shot = float(rng.uniform(0.6, 2.2)), float(rng.uniform(0.02, 0.12))
+    read, shot = float(rng.uniform(*look.read)), float(rng.uniform(*look.shot))
     noise = rng.standard_normal(small.shape, np.float32) * np.sqrt(read**2 + shot * np.maximum(small, 0))
     return np.clip(small + noise + 0.5, 0, 255).astype(np.uint8)

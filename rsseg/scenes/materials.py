@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,16 +56,26 @@ MATERIALS: dict[str, Material] = {
 NAMES: dict[str, int] = {name: i for i, name in enumerate(MATERIALS)}
 
 
-def palette(rng: np.random.Generator) -> dict[str, Colour]:
-    """Colours of every material in one scene: season (spring green to late-summer straw) and a little chance."""
-    dry = float(rng.uniform(0, 0.75)) ** 1.5
+def palette(
+    rng: np.random.Generator,
+    season: tuple[float, float] = (0, 0.75),
+    tints: Mapping[str, tuple[float, float, float]] | None = None,
+) -> dict[str, Colour]:
+    """Colours of every material in one scene: season (spring green to late-summer straw) and a little chance.
+
+    Args:
+        rng: Source of all randomness.
+        season: Range to draw the season from, 0 (spring) to 1 (late summer).
+        tints: Factors of red, green and blue for the colours of some materials, by their names.
+    """
+    dry = float(rng.uniform(*season)) ** 1.5
     straw = np.array([164, 144, 96])
     out: dict[str, Colour] = {}
     for name, material in MATERIALS.items():
         base = np.asarray(material.colour, np.float64)
         share = dry * material.green * (0.35 if material.cover == TREE else 1.0)
         base = base * (1 - share) + straw * (base.mean() / straw.mean()) * share * 1.1
-        base = base * rng.uniform(0.9, 1.1) + rng.normal(0, 3.5, 3)
+        base = base * (tints or {}).get(name, 1.0) * rng.uniform(0.9, 1.1) + rng.normal(0, 3.5, 3)
         red, green, blue = np.clip(base, 8, 245).astype(int).tolist()
         out[name] = (red, green, blue)
     return out

@@ -13,6 +13,7 @@ from rsseg.errors import ConfigError
 
 from .canvas import Canvas, Drawn
 from .light import grow_trees, photograph
+from .regions import Region
 from .shapes import Array
 from .themes import THEMES
 
@@ -68,6 +69,7 @@ def make_scene(
     theme: str | Sequence[str] | None = None,
     gsd: float | None = None,
     nodata: float = 0.08,
+    region: Region | None = None,
 ) -> Scene:
     """Draw a scene; the same arguments give the same bytes.
 
@@ -75,8 +77,9 @@ def make_scene(
         seed: Seed of ``numpy.random.default_rng``.
         size: Pixels, one number or (H, W), each 32..8192.
         theme: A key of ``THEMES`` or several to draw from; None draws from all.
-        gsd: Metres per pixel, 0.05..5; None draws from the theme's range.
+        gsd: Metres per pixel, 0.05..5; None draws from the region's range, or the theme's.
         nodata: Probability of a black unlabelled wedge at one edge, 0..1.
+        region: Where it lies, which decides how it looks; None is nowhere in particular.
 
     Raises:
         ConfigError: A value is outside what is listed above.
@@ -86,9 +89,9 @@ def make_scene(
     check_ranges(gsd, nodata)
     rng = np.random.default_rng(seed)
     name = choices[int(rng.integers(len(choices)))]
-    low, high = THEMES[name].gsd
+    low, high = THEMES[name].gsd if region is None else region.gsd
     drawn = float(rng.uniform(low, high))
-    canvas = Canvas((height, width), drawn if gsd is None else float(gsd), rng)
+    canvas = Canvas((height, width), drawn if gsd is None else float(gsd), rng, None if region is None else region.look)
     THEMES[name].draw(canvas)
     grow_trees(canvas)
     image = photograph(canvas, rng)

@@ -18,6 +18,7 @@ from rsseg.io.workers import process_pool
 from .layouts import LAYOUTS, labels_of
 from .scene import Scene, check_ranges, check_size, check_themes, make_scene
 
+_DOMAINS = ("source", "target")
 ATTEMPTS = 12
 """A detection image without any object is drawn anew at most so many times."""
 
@@ -38,7 +39,8 @@ class Recipe:
         layout = LAYOUTS[self.layout]
         for attempt in range(ATTEMPTS):
             key = [self.seed, layout.salt, index, attempt]
-            scene = make_scene(key, self.size, self.themes, self.gsd, self.nodata)
+            region = layout.regions[index % len(layout.regions)] if layout.regions else None
+            scene = make_scene(key, self.size, self.themes, self.gsd, self.nodata, region)
             if layout.label_set is None or labels_of(scene, layout.label_set)[0]:
                 break
         return scene
@@ -82,11 +84,14 @@ def write_scenes(
         seed: Not negative; image ``i`` depends on layout, seed, size, theme, gsd, nodata and ``i`` only.
         size: Pixels, one number or (H, W).
         theme: Kinds of scene, keys of ``THEMES``; None = those that suit the layout.
-        gsd: Metres per pixel; None = by kind of scene, for land cover 0.5.
+        gsd: Metres per pixel; None = by kind of scene, for land cover 0.5, for domains by region.
         nodata: Probability of an unlabelled black wedge.
-        val: Land cover only: images in ``val.txt``; None = a fifth.
+        val: Land cover only: images in ``val.txt``; None = a fifth.  For domains, of each domain, see below.
         test: Land cover only: images in ``test.txt``; None = a fifth. ``train.txt`` gets the rest.
         workers: Processes.
+
+    The layout ``domains`` has lists for adaptation: ``source_train.txt``, ``source_val.txt``, ``target_train.txt``,
+    ``target_val.txt`` and ``target_test.txt``; the source has no images to test.
 
     Returns:
         File stems in order.
@@ -126,16 +131,31 @@ def _checked(
     return Recipe(layout, seed, check_size(size), tuple(themes), fixed, nodata)
 
 
-def _splits(layout: str, count: int, val: int | None, test: int | None) -> dict[str, range]:
+def _splits(layout: str, count: int, val: int | None, test: int | None) -> dict[str, Sequence[int]]:
     """Image numbers of the land-cover lists; empty for the detection sets."""
-    if layout != "landcover":
+    if not LAYOUTS[layout].land_cover:
         if val is not None or test is not None:
-            raise ConfigError(f"val={val!r} and test={test!r} apply to the layout 'landcover' only, not to {layout!r}")
+            names = [name for name, known in LAYOUTS.items() if known.land_cover]
+            raise ConfigError(
+                f"val={val!r} and test={test!r} apply to the layouts {' and '.join(map(repr, names))} only, not to "
+                f"{layout!r}"
+            )
         return {}
+    regions = LAYOUTS[layout].regions
+    if not regions:
+        return _parts(range(count), val, test)
+    mine = {name: [i for i in range(count) if regions[i % len(regions)].domain == name] for name in _DOMAINS}
+    parts = {"source": _parts(mine["source"], val, 0), "target": _parts(mine["target"], val, test)}
+    return {f"{name}_{part}": rows for name, own in parts.items() for part, rows in own.items() if rows}
+
+
+def _parts(images: Sequence[int], val: int | None, test: int | None) -> dict[str, Sequence[int]]:
+    """Images that train, and the last of them, which validate and test."""
+    count = len(images)
     a, b = count // 5 if val is None else val, count // 5 if test is None else test
     if a < 0 or b < 0 or a + b > count:
         raise ConfigError(f"val={val!r} and test={test!r} must be at least 0 and together at most count={count}")
-    return {"train": range(count - a - b), "val": range(count - a - b, count - b), "test": range(count - b, count)}
+    return {"train": images[: count - a - b], "val": images[count - a - b : count - b], "test": images[count - b :]}
 
 
 def _write_all(recipe: Recipe, out: Path, count: int, workers: int) -> list[str]:

@@ -15,13 +15,14 @@ import pytest
 import rasterio
 
 from rsseg.metainfo import load_metainfo
-from rsseg.scenes import KINDS, LAYOUTS, REGIONS, THEMES, Scene, class_name, make_scene, write_scenes
+from rsseg.scenes import DOMAINS, KINDS, LAYOUTS, REGIONS, THEMES, Scene, class_name, make_scene, write_scenes
 from rsseg.scenes.canvas import Canvas, Pose
 from rsseg.scenes.shapes import Shape, box
 
 ROOT = Path(__file__).parents[2]
 SIZE = 192
 COUNT = 3
+COUNTS = {"landcover": 5, "domains": 6}
 
 HOME = {
     "regional-jet": "airport", "narrow-body": "airport", "wide-body": "airport", "light-plane": "airport",
@@ -46,7 +47,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every layout, a few small scenes each."""
     root = tmp_path_factory.mktemp("sets")
     for layout in LAYOUTS:
-        write_scenes(layout, root / layout, COUNT + 2 * (layout == "landcover"), seed=1, size=SIZE)
+        write_scenes(layout, root / layout, COUNTS.get(layout, COUNT), seed=1, size=SIZE)
     return root
 
 
@@ -147,11 +148,12 @@ def test_class_names_are_in_the_tables(label_set: str) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layout_has_its_files_and_nothing_else(sets: Path, layout: str) -> None:
-    count = 5 if layout == "landcover" else COUNT
-    stems = [LAYOUTS[layout].stem(i) for i in range(count)]
+    stems = [LAYOUTS[layout].stem(i) for i in range(COUNTS.get(layout, COUNT))]
     expected = {"scenes.json"} | {path for stem in stems for path in LAYOUTS[layout].files(stem)}
     if layout == "landcover":
         expected |= {"train.txt", "val.txt", "test.txt"}
+    if layout == "domains":  # a fifth of three images is none
+        expected |= {"source_train.txt", "target_train.txt"}
     assert set(_digest(sets / layout)) == expected
 
 
@@ -239,6 +241,33 @@ def test_land_cover_is_georeferenced(sets: Path) -> None:
             assert (image.count, y.count) == (3, 1) and y.read(1).max() <= 8
 
 
+def test_domains_have_lists_of_source_and_target_regions(tmp_path: Path) -> None:
+    write_scenes("domains", tmp_path, 12, seed=1, size=32, val=1, test=2)
+    found = {path.stem: path.read_text().split() for path in tmp_path.glob("*.txt")}
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "source_train": 5, "source_val": 1, "target_train": 3, "target_val": 1, "target_test": 2,
+    }  # fmt: skip
+    for region in DOMAINS:
+        images = [name for rows in found.values() for name in rows if name.startswith(f"{region.name}_")]
+        assert sorted(images) == [f"{region.name}_1.tif", f"{region.name}_2.tif"]
+        own = {name.split("_")[0] for name, rows in found.items() if set(rows) & set(images)}
+        assert own == {region.domain}
+        with rasterio.open(tmp_path / region.name / "images" / images[0]) as image:
+            assert region.gsd[0] <= image.res[0] <= region.gsd[1]
+
+
+def test_a_region_decides_colours_blur_and_roofs() -> None:
+    near, far = DOMAINS[0], DOMAINS[1]
+    images = [make_scene(3, 128, "suburb", nodata=0.0, region=region).image for region in (near, far)]
+    red = [float(image[..., 0].mean() / image[..., 2].mean()) for image in images]
+    assert red[1] > 1.1 * red[0], "red soil, dry grass and a warm sensor"
+    house = Shape(10, 8, cover=8)
+    house.add(box(0, 0, 10, 8), (100, 100, 100), lambda x, y: 3 + 0.5 * (4 - np.abs(y)))
+    built = far.look.build(house).parts[0]
+    assert built.z == 3.0 and built.colour == (174, 160, 141), "30 % of 100 and 70 % of 206, 186, 158, rounded"
+    assert near.look.build(house) is house
+
+
 def test_rerun_completes_and_extends(sets: Path, tmp_path: Path) -> None:
     write_scenes("dota", tmp_path, COUNT - 1, seed=1, size=SIZE)
     (tmp_path / "labelTxt/P0001.txt").unlink()
@@ -267,7 +296,7 @@ def test_a_folder_with_another_set_is_refused(sets: Path) -> None:
         ("dota", {"gsd": 0.0}, "gsd must be .* got 0.0"),
         ("dota", {"nodata": 1.5}, "nodata must be .* got 1.5"),
         ("dota", {"workers": 0}, "workers must be .* got 0"),
-        ("dota", {"val": 1}, "val=1 .* apply to the layout 'landcover'"),
+        ("dota", {"val": 1}, "val=1 .* apply to the layouts 'landcover' and 'domains'"),
         ("landcover", {"val": 2, "test": 3}, "val=2 and test=3 .* count=4"),
     ],
 )

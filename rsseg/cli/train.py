@@ -43,7 +43,9 @@ def main() -> None:
     cfg = read_config(args.config)
     apply_arguments(cfg, args)
     if args.amp:
-        cfg.optim_wrapper.type = "mmseg.AutocastOptimWrapper"
+        from rsseg.engine.optim import use_autocast
+
+        use_autocast(cfg.optim_wrapper)
     if args.compile:
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmseg.CompileBackbone")]
     if args.resume:

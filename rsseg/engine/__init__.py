@@ -12,7 +12,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         "launch": ["prepare_config", "start_processes"],
         "layer_decay": ["LayerDecayConstructor"],
         "naming": ["NameOutputs"],
-        "optim": ["AutocastOptimWrapper"],
+        "optim": ["AdaptationOptimizers", "AutocastOptimWrapper", "JointOptimWrapper"],
         "pictures": ["LogTestScores", "SampleVisualizationHook", "SavePictures"],
         "pixels": ["KeepPixels", "check_statistics"],
         "processes": ["AllocateSteps", "KeepProcesses"],

@@ -63,7 +63,7 @@ def prepare_config(cfg: Config) -> None:
     """Fit a config to this machine, in place.
 
     * a loader without workers does not try to keep them;
-    * several processes without GPUs: plain DDP without device ids, BN for SyncBN;
+    * several processes without GPUs: DDP (or the config's ``model_wrapper_cfg``) without device ids, BN for SyncBN;
     * every ``LoadImage`` gets the config's ``bands`` and ``value_range``;
     * the checks of :mod:`rsseg.engine.checks`, :mod:`~rsseg.engine.pixels`, :mod:`~rsseg.engine.processes` and
       :mod:`~rsseg.engine.naming` take part in every run, also where a config replaces the hooks of
@@ -87,7 +87,8 @@ def prepare_config(cfg: Config) -> None:
             cfg[name].persistent_workers = False
     if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
         _batch_norm_for_cpu(cfg._cfg_dict)
-        cfg.model_wrapper_cfg = ConfigDict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+        wrapper: dict[str, Any] = dict(cfg.get("model_wrapper_cfg") or dict(type="MMDistributedDataParallel"))
+        cfg.model_wrapper_cfg = ConfigDict({**wrapper, "device_ids": None, "broadcast_buffers": False})
 
 
 def use_tta(cfg: Config) -> None:

@@ -4,7 +4,7 @@ from rsseg.stack import require_stack
 
 require_stack()
 
-from rsseg.models import backbones, gsnet, mask2former, san  # noqa: E402
+from rsseg.models import adaptation, backbones, gsnet, mask2former, san  # noqa: E402
 from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
 from rsseg.models.gsnet.dino import DINO  # noqa: E402
 from rsseg.models.inception_v2 import InceptionV2  # noqa: E402
@@ -26,6 +26,7 @@ __all__ = [
     "Segmentor",
     "UNetFormerHead",
     "UNetHead",
+    "adaptation",
     "backbones",
     "gsnet",
     "mask2former",

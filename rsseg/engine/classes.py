@@ -20,7 +20,10 @@ __all__ = ["ClassRows", "class_tensors", "fit_classes", "move_rows", "reorder_op
 
 State = dict[str, torch.Tensor]
 
-_LAST = re.compile(r"(conv_seg|pam_conv_seg|cam_conv_seg|cls_embed|fc_cls|classifier|fc|auxiliary\.\d+)\.(weight|bias)")
+_LAST = re.compile(
+    r"(conv_seg|pam_conv_seg|cam_conv_seg|cls_embed|fc_cls|classifier|fc|auxiliary\.\d+|(conv_seg|auxiliary|twin)\.convs\.\d+)"
+    r"\.(weight|bias)"
+)
 """Parameters of a head with a row for each class, as mmseg, mmpretrain and this package name them."""
 _WITHOUT = ("KernelUpdateHead",)
 """Heads that know the number of classes, and treat all of them alike."""

@@ -5,6 +5,8 @@ from rsseg.stack import require_stack
 require_stack()
 
 from rsseg.models import adaptation, backbones, gsnet, mask2former, san  # noqa: E402
+from rsseg.models.daformer_head import DAFormerHead  # noqa: E402
+from rsseg.models.deeplab_v2 import DeepLabV2Head  # noqa: E402
 from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
 from rsseg.models.gsnet.dino import DINO  # noqa: E402
 from rsseg.models.inception_v2 import InceptionV2  # noqa: E402
@@ -18,8 +20,10 @@ from rsseg.models.unetformer import UNetFormerHead  # noqa: E402
 __all__ = [
     "DINO",
     "SCNN",
+    "DAFormerHead",
     "DINOHead",
     "DINOPretraining",
+    "DeepLabV2Head",
     "FlipsModel",
     "InceptionV2",
     "MultiHeadSegmentor",

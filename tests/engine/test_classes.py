@@ -122,6 +122,14 @@ def test_another_order_is_put_right(tmp_path: Any) -> None:
     assert torch.equal(target.decode_head.conv_seg.weight, source.decode_head.conv_seg.weight)
 
 
+def test_classifiers_of_several_convolutions_are_moved_as_one() -> None:
+    parts = {name: nn.ModuleDict({"convs": nn.ModuleList([nn.Linear(3, 4)] * 2)}) for name in ("conv_seg", "twin")}
+    head = model(**parts, other=nn.Linear(4, 4))
+    head.num_classes = 4  # type: ignore[assignment]
+    expected = [f"{part}.convs.{i}.{kind}" for part in parts for i in range(2) for kind in ("weight", "bias")]
+    assert class_tensors(model(decode_head=head), "set", 4) == [f"decode_head.{key}" for key in expected]
+
+
 def test_every_head_is_compared_with_its_own_set() -> None:
     target = nn.Module()
     target.heads = nn.ModuleDict({"one": nn.Linear(3, 4), "two": nn.Linear(3, 2)})

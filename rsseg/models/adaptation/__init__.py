@@ -1,6 +1,9 @@
 """Unsupervised domain adaptation: a segmentor learns from a labelled source and an unlabelled target."""
 
+from rsseg.models.adaptation.adversarial import AdaptSeg
+from rsseg.models.adaptation.clan import CLAN
 from rsseg.models.adaptation.discriminators import FCDiscriminator, PixelDiscriminator
+from rsseg.models.adaptation.fada import FADA
 from rsseg.models.adaptation.method import (
     AdaptationMethod,
     DomainBatch,
@@ -10,19 +13,27 @@ from rsseg.models.adaptation.method import (
     frozen,
     upsample,
 )
+from rsseg.models.adaptation.mmd import MMD
+from rsseg.models.adaptation.pycda import PyCDA
 from rsseg.models.adaptation.segmentor import AdaptationSegmentor, SteppedDataParallel
-from rsseg.models.adaptation.transnorm import TransNorm
+from rsseg.models.adaptation.transnorm import TransNorm, TransNormAdaptation
 
 __all__ = [
+    "CLAN",
+    "FADA",
+    "MMD",
+    "AdaptSeg",
     "AdaptationMethod",
     "AdaptationSegmentor",
     "DomainBatch",
     "FCDiscriminator",
     "PixelDiscriminator",
+    "PyCDA",
     "SourceOnly",
     "SteppedDataParallel",
     "Student",
     "TransNorm",
+    "TransNormAdaptation",
     "copy_network",
     "frozen",
     "upsample",

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from mmseg.registry import MODELS
 from torch import Tensor
 from torch.nn import functional
 
-from rsseg.models.adaptation.adversarial import SOURCE, TARGET, domain_loss
+from rsseg.models.adaptation.adversarial import SOURCE, TARGET, discriminator_accuracy, domain_loss
+from rsseg.models.adaptation.discriminators import FCDiscriminator
+from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch, Student, frozen
+from rsseg.models.adaptation.networks import head_outputs, labels_of, require_form
+from rsseg.models.multihead import set_loss
 
 __all__ = [
+    "CLAN",
     "adversarial_loss",
     "damping",
     "discrepancy_map",
@@ -25,8 +31,8 @@ _LOCAL, _FLOOR = 10.0, 0.4
 
 
 def damping(iteration: int, stop: int = _STOP) -> float:
-    """Factor of the adversarial and of the weight term: from 1 at iteration 0 to 0 at ``stop``."""
-    return 1 - iteration / stop
+    """Factor of the adversarial and of the weight term: from 1 at iteration 0 to 0 at ``stop`` and after it."""
+    return max(1 - iteration / stop, 0.0)
 
 
 def discrepancy_map(first: Tensor, second: Tensor) -> Tensor:
@@ -122,3 +128,58 @@ def weight_discrepancy(
     """
     one, other = (torch.cat([parameter.float().flatten() for parameter in own]) for own in (first, second))
     return weight * 2 * damping(iteration, stop) * (functional.cosine_similarity(one, other, dim=0) + 1)
+
+
+@MODELS.register_module()
+class CLAN(AdaptationMethod):
+    """A discriminator on the probabilities of both classifiers' sum, told where they disagree; ``form="twin"``.
+
+    Args:
+        weight: Factor of the adversarial loss.
+        discrepancy: Factor of :func:`weight_discrepancy`.
+        stop: Iterations of the run, at the end of which both are damped to 0.
+        plain_iterations: See :func:`local_domain_loss`.
+        channels: Width of the discriminator's first layer.
+
+    Source: Luo et al. 2019 and LoveDA's release.
+    """
+
+    discriminators = ("discriminator",)
+
+    def __init__(
+        self,
+        weight: float = 0.001,
+        discrepancy: float = 0.01,
+        stop: int = _STOP,
+        plain_iterations: int = _PLAIN,
+        channels: int = 64,
+    ) -> None:
+        super().__init__()
+        self.weight, self.discrepancy, self.stop = weight, discrepancy, stop
+        self.plain_iterations, self.channels = plain_iterations, channels
+
+    def setup(self, student: Student) -> None:
+        """Check the head, and make the discriminator."""
+        require_form(self, student, "twin")
+        self.discriminator = FCDiscriminator(student.decode_head.num_classes, self.channels)
+
+    def losses(self, student: Student, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
+        """``loss_source``, ``loss_adversarial``, ``loss_weights`` and ``loss_discriminator``."""
+        i, plain, labels = self.iteration, self.plain_iterations, labels_of(source)
+        own = head_outputs(student, source.inputs, source.size)
+        other = head_outputs(student, target.inputs, target.size)
+        both, hidden = own["main"] + own["twin"], other["main"] + other["twin"]
+        apart = discrepancy_map(other["main"], other["twin"])
+        with frozen(self.discriminator):
+            scores = scale_to_pixels(self.discriminator(hidden.softmax(1)), target.size)
+        first, second = student.decode_head.conv_seg, student.decode_head.twin
+        said = self.discriminator(both.detach().softmax(1)), self.discriminator(hidden.detach().softmax(1))
+        local = scale_to_pixels(said[1], target.size)
+        return {
+            "loss_source": set_loss(own["main"], labels) + set_loss(own["twin"], labels),
+            "loss_adversarial": adversarial_loss(scores, apart, i, self.weight, self.stop, plain),
+            "loss_weights": weight_discrepancy(first.parameters(), second.parameters(), i, self.discrepancy, self.stop),
+            "loss_discriminator": discriminator_loss(said[0], local, apart, i, plain),
+            "accuracy_discriminator": discriminator_accuracy(*said).detach(),
+            "discrepancy": apart.detach().mean(),
+        }

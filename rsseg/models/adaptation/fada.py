@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import torch
+from mmseg.registry import MODELS
 from torch import Tensor
+from torch.nn import functional
 
+from rsseg.errors import ConfigError
+from rsseg.models.adaptation.discriminators import PixelDiscriminator
+from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch, Student, frozen, upsample
+from rsseg.models.adaptation.networks import labels_of
 from rsseg.models.multihead import set_loss
 
 __all__ = [
+    "FADA",
     "TEMPERATURE",
     "adversarial_loss",
     "discriminator_loss",
@@ -81,3 +88,81 @@ def discriminator_loss(source: Tensor, target: Tensor, soft_source: Tensor, soft
     """
     own = soft_cross_entropy(source, domain_labels(soft_source, target=False))
     return (own + soft_cross_entropy(target, domain_labels(soft_target, target=True))) / 2
+
+
+@MODELS.register_module()
+class FADA(AdaptationMethod):
+    """A class-wise discriminator on the features before the last stage, taught by soft labels.
+
+    The target trains the encoder up to those features only.
+
+    Args:
+        source_weight: Factor of the source's cross-entropy: 0.1 in LoveDA's release, 1 in the paper.
+        weight: Factor of the adversarial loss.
+        temperature: See :func:`soft_labels`.
+        in_channels: Channels of the features; those of the first map of ``DeepLabV2Head`` by default.
+        in_index: Which of the backbone's maps they are; that of ``DeepLabV2Head`` by default.
+        channels: Widths of the discriminator.
+
+    Raises:
+        ConfigError: The head does not say which map comes before the last, and neither does the config.
+
+    Source: Wang et al. 2020 and LoveDA's release.
+    """
+
+    discriminators = ("discriminator",)
+
+    def __init__(
+        self,
+        source_weight: float = 0.1,
+        weight: float = 0.001,
+        temperature: float = TEMPERATURE,
+        in_channels: int | None = None,
+        in_index: int | None = None,
+        channels: tuple[int, int] = (512, 256),
+    ) -> None:
+        super().__init__()
+        self.source_weight, self.weight, self.temperature = source_weight, weight, temperature
+        self.in_channels, self.in_index, self.channels = in_channels, in_index, channels
+
+    def setup(self, student: Student) -> None:
+        """Make the discriminator."""
+        head = student.decode_head
+        if self.in_channels is None or self.in_index is None:
+            if not hasattr(head, "form"):
+                raise ConfigError(
+                    f"FADA needs the features before the last stage, which {type(head).__name__} does not name; set "
+                    "model.adaptation.in_index and in_channels"
+                )
+            self.in_channels, self.in_index = head.in_channels[0], head.in_index[0]
+        self.discriminator = PixelDiscriminator(self.in_channels, head.num_classes, self.channels)
+
+    def losses(self, student: Student, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
+        """``loss_source``, ``loss_adversarial`` and ``loss_discriminator``."""
+        own, logits = self._seen(student, source)
+        other, unlabelled = self._seen(student, target)
+        soft = soft_labels(logits, self.temperature), soft_labels(unlabelled, self.temperature)
+        with frozen(self.discriminator):
+            hidden = self._domain_logits(other, target)
+        said = self._domain_logits(own.detach(), source), self._domain_logits(other.detach(), target)
+        return {
+            "loss_source": source_loss(logits, labels_of(source), self.source_weight, self.temperature),
+            "loss_adversarial": adversarial_loss(hidden, soft[1], self.weight),
+            "loss_discriminator": discriminator_loss(*said, *soft),
+            "accuracy_discriminator": _accuracy(*said).detach(),
+        }
+
+    def _seen(self, student: Student, batch: DomainBatch) -> tuple[Tensor, Tensor]:
+        """Features, and logits at full size."""
+        maps = student.extract_feat(batch.inputs)
+        return maps[self.in_index or 0], upsample(student, student.decode_head(maps), batch.size)
+
+    def _domain_logits(self, features: Tensor, batch: DomainBatch) -> Tensor:
+        logits = self.discriminator(features).float()
+        return functional.interpolate(logits, size=batch.size, mode="bilinear", align_corners=True)
+
+
+def _accuracy(source: Tensor, target: Tensor) -> Tensor:
+    """Mean over both domains of the share of pixels whose largest logit is in the half of their domain."""
+    half = source.shape[1] // 2
+    return ((source.argmax(1) < half).float().mean() + (target.argmax(1) >= half).float().mean()) / 2

@@ -6,13 +6,17 @@ from typing import Any
 
 import torch
 from mmengine.registry import MODELS
+from mmseg.registry import MODELS as SEGMENTATION
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from rsseg.errors import ConfigError
+from rsseg.models.adaptation.adversarial import AdaptSeg, output_losses
+from rsseg.models.adaptation.method import DomainBatch, Student
+from rsseg.models.adaptation.networks import head_outputs, labels_of
 
-__all__ = ["TransNorm", "channel_weights"]
+__all__ = ["TransNorm", "TransNormAdaptation", "channel_weights"]
 
 _STATISTICS = ("running_mean", "running_var")
 _DOMAINS = ("source", "target")
@@ -119,3 +123,36 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     axes = [axis for axis in range(x.ndim) if axis != 1]
     variance, mean = torch.var_mean(x.detach().float(), axes)
     return mean, variance
+
+
+@SEGMENTATION.register_module()
+class TransNormAdaptation(AdaptSeg):
+    """AdaptSegNet's losses on a network with :class:`TransNorm`, ``form="twin"`` of the head, and one batch of both.
+
+    The arguments are those of :class:`AdaptSeg`; the second classifier has the part of the auxiliary one.
+
+    Raises:
+        ConfigError: The network has no :class:`TransNorm`, or a batch has more images of one domain.
+
+    Source: LoveDA's release.
+    """
+
+    form = "twin"
+
+    def setup(self, student: Student) -> None:
+        """Check the network, and make the discriminators."""
+        super().setup(student)
+        modules: Any = student
+        if not any(isinstance(module, TransNorm) for module in modules.modules()):
+            raise ConfigError("TransNormAdaptation needs model.backbone.norm_cfg=dict(type='TransNorm')")
+
+    def losses(self, student: Student, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
+        """See :func:`output_losses`."""
+        if len(source) != len(target):
+            raise ConfigError(
+                f"TransNorm takes the first half of a batch for the source and the second for the target, but got "
+                f"{len(source)} and {len(target)} images; use as many of both on each process"
+            )
+        outputs = head_outputs(student, torch.cat([source.inputs, target.inputs]), source.size)
+        main, twin = (outputs[name].chunk(2) for name in ("main", "twin"))
+        return output_losses(self, labels_of(source), (main[0], twin[0]), (main[1], twin[1]))

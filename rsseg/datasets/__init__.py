@@ -5,6 +5,7 @@ from rsseg.stack import lazy_package
 __all__, __getattr__, __dir__ = lazy_package(
     __name__,
     {
+        "adaptation": ["AdaptationDataset"],
         "color_jitter": ["RandomColorJitter"],
         "crops": ["CropDataset"],
         "inferencer": ["FileOrArray", "LoadImageOrArray"],
@@ -14,9 +15,10 @@ __all__, __getattr__, __dir__ = lazy_package(
         "preprocessing": ["MultibandPreprocessor"],
         "sampling": ["ProportionalSampler", "SeededIndex", "allocate", "proportional_batches", "seed_all"],
         "segmentation": ["ConvertedDataset", "MultiDataset", "OpenEarthMapDataset", "ReleasedDataset", "TableDataset"],
-        "transforms": ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale"],
+        "transforms": ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale", "RareClassCrop"],
     },
     registering=[
+        "adaptation",
         "color_jitter",
         "crops",
         "inferencer",

@@ -61,6 +61,7 @@ class TableDataset(BaseSegDataset):
             name by default.
         subset: List of the samples that are used, one name (of the tile, without suffix) a line; unlike that of
             ``ann_file`` its path does not begin at ``data_root``.  None takes all.
+        labels: Whether samples have labels; False leaves label files unread and unlooked for.
         **kwargs: As in mmseg's ``BaseSegDataset``: ``data_root``, ``data_prefix``, ``ann_file`` (one stem a line),
             ``img_suffix``, ``seg_map_suffix``, ``indices``, ``pipeline`` ...
 
@@ -70,8 +71,11 @@ class TableDataset(BaseSegDataset):
         FileNotFoundError: No image was found, or an image or label of the list is missing.
     """
 
-    def __init__(self, table: str, name: str | None = None, subset: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, table: str, name: str | None = None, subset: str | None = None, labels: bool = True, **kwargs: Any
+    ) -> None:
         self.table, self.name, self.subset = table, name or Path(base_table(table)).stem, subset
+        self.labels = labels
         info = load_metainfo(table)
         if kwargs.get("reduce_zero_label"):
             raise ConfigError(
@@ -151,7 +155,8 @@ class TableDataset(BaseSegDataset):
     def tag(self, row: dict[str, Any]) -> dict[str, Any]:
         """Sample ``row`` with the keys that transforms, model and metric look for."""
         fixed: dict[str, Any] = {"label_map": None, "reduce_zero_label": False, "seg_fields": []}
-        return {**row, **fixed, "dataset_name": self.name, "table": self.table}
+        files = {key: value for key, value in row.items() if self.labels or key != "seg_map_path"}
+        return {**files, **fixed, "dataset_name": self.name, "table": self.table}
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Row ``idx`` with the ``label_map`` of its table, which is stored once and not with each row."""
@@ -250,8 +255,7 @@ class OpenEarthMapDataset(TableDataset):
 
     Args:
         table: As for :class:`TableDataset`.
-        labels: Whether labels are read; False for the official test list and its parts, whose labels are not public.
-        **kwargs: As for :class:`TableDataset`.
+        **kwargs: As there; ``labels=False`` is for the official test list too, whose labels are not public.
 
     Raises:
         FileNotFoundError: The list is missing, or a file it names; the message says what is known of the reason.
@@ -260,8 +264,7 @@ class OpenEarthMapDataset(TableDataset):
 
     METAINFO = TableInfo("openearthmap")
 
-    def __init__(self, table: str = "openearthmap", labels: bool = True, **kwargs: Any) -> None:
-        self.labels = labels
+    def __init__(self, table: str = "openearthmap", **kwargs: Any) -> None:
         super().__init__(table, **kwargs)
 
     def _where(self) -> str:
@@ -283,8 +286,7 @@ class OpenEarthMapDataset(TableDataset):
         return [self._row(root / region_of(name) / "images" / f"{name}.tif") for name in names]
 
     def _row(self, image: Path) -> dict[str, str]:
-        row = {"img_path": str(image)}
-        return {**row, "seg_map_path": str(_label_of(image))} if self.labels else row
+        return {"img_path": str(image), "seg_map_path": str(_label_of(image))}
 
     def _explain(self, missing: list[str]) -> str:
         images = [path for path in missing if Path(path).parent.name == "images"]

@@ -7,11 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmseg.datasets.transforms import RandomCrop
 from mmseg.registry import TRANSFORMS
 
 from rsseg.errors import ConfigError
 
-__all__ = ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale"]
+__all__ = ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale", "RareClassCrop"]
 
 
 def _resize(plane: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
@@ -123,3 +125,51 @@ class CentreCrop(BaseTransform):
             results["img"] = _resize(results["img"], self.input_size, cv2.INTER_LINEAR)
         results["img_shape"] = results["img"].shape[:2]
         return results
+
+
+@TRANSFORMS.register_module()
+class RareClassCrop(RandomCrop):
+    """mmseg's ``RandomCrop``; samples drawn for a class (``rare_class``) are cropped where enough of it is.
+
+    Up to ``tries`` crops are drawn until one has more than half of ``min_share``; the last one is used anyway.  Samples
+    without a class are cropped as by ``RandomCrop``.
+
+    Args:
+        crop_size: Side of the crop, or its (H, W), pixels.
+        min_share: Share of the crop's pixels that an image must have of a class to be drawn for it.
+        tries: Crops to draw at most.
+        cat_max_ratio: As in ``RandomCrop``: no class above this share of the labelled pixels, if possible.
+
+    Attributes:
+        min_pixels: ``min_share`` of the crop, in pixels.
+
+    Raises:
+        ConfigError: ``min_share`` is not from 0 to 1, or ``tries`` less than 1.
+
+    Source: DAFormer's release: 3000 pixels of crops of 512 x 512, half of them in the crop, 10 crops, 0.75.
+    """
+
+    def __init__(
+        self,
+        crop_size: int | tuple[int, int],
+        min_share: float = 3000 / 512**2,
+        tries: int = 10,
+        cat_max_ratio: float = 0.75,
+    ) -> None:
+        super().__init__(crop_size, cat_max_ratio)
+        if not 0 <= min_share <= 1 or tries < 1:
+            raise ConfigError(
+                f"RareClassCrop needs min_share from 0 to 1 and tries of at least 1, got {min_share}, {tries}"
+            )
+        self.min_share, self.tries = min_share, tries
+        self.min_pixels = min_share * self.crop_size[0] * self.crop_size[1]
+
+    @cache_randomness
+    def crop_bbox(self, results: dict[str, Any]) -> tuple[int, int, int, int]:
+        """Top, bottom, left and right of the crop."""
+        rare = results.get("rare_class")
+        for _ in range(1 if rare is None else self.tries):
+            place = super().crop_bbox(results)
+            if rare is None or (self.crop(results["gt_seg_map"], place) == rare).sum() > 0.5 * self.min_pixels:
+                break
+        return place

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.errors import DataError
+from rsseg.metainfo.counterparts import ids_by_rules
 from rsseg.metainfo.schema import read_table
-from rsseg.metainfo.table import IGNORE, base_table, load_metainfo, table_path
+from rsseg.metainfo.table import base_table, load_metainfo, table_path
 
 __all__ = ["merged_ids", "unmatched_ids"]
 
@@ -44,21 +45,7 @@ def merged_ids(common: str, table: str) -> NDArray[np.uint8]:
             f"{path}: has no mapping for the classes of {key!r}; label sets with a mapping: "
             f"{', '.join(known) or 'none'}"
         )
-    out = np.full(256, IGNORE, np.uint8)
-    taken: dict[int, str] = {}
-    uses = [(target.classes[row["id"]], row["id"], row.get("from", {}).get(key, ())) for row in rows]
-    for name, train_id, classes in (*uses, ("unused", IGNORE, data.get("unused", {}).get(key, ()))):
-        for one in classes:
-            i = source.index(one)
-            if i in taken:
-                raise DataError(f"{path}: class {one!r} of {key!r} maps to both {taken[i]!r} and {name!r}; keep one")
-            taken[i], out[i] = name, train_id
-    if base_table(table) != table and source.num_classes - 1 not in taken:  # no table of several sets has that class
-        taken[source.num_classes - 1] = "unused"
-    left = [name for i, name in enumerate(source.classes) if i not in taken]
-    if left:
-        raise DataError(f"{path}: has no mapping for {', '.join(left)} of {key!r}; add each to a 'from' or to 'unused'")
-    return out
+    return ids_by_rules(source, target, data, key, str(path), base_table(table) != table)
 
 
 def unmatched_ids(common: str, *tables: str) -> tuple[int, ...]:

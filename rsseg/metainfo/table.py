@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, DataError
+from rsseg.metainfo.counterparts import IGNORE, ids_by_name, ids_by_rules, name_key
 from rsseg.metainfo.schema import read_table
 from rsseg.packaged import find_packaged
 
@@ -27,11 +28,10 @@ __all__ = [
     "list_metainfo",
     "load_metainfo",
     "name_key",
+    "split_common",
     "table_path",
 ]
 
-IGNORE = 255
-"""Training id of pixels without a label."""
 BACKGROUND = "+background"
 """What stands behind the name of a class table that has a class for unlabelled pixels, too."""
 
@@ -39,9 +39,14 @@ _FOLDER = Path(__file__).parent
 _UNKNOWN = -1
 
 
-def name_key(name: str) -> str:
-    """A class name without what makes no difference between two of them: case, spaces, ``_`` and ``-``."""
-    return name.strip().lower().replace(" ", "-").replace("_", "-")
+COMMON = "@"
+"""What stands between a class table and the one whose classes its own become, by name: ``loveda@landcover6``."""
+
+
+def split_common(name: str) -> tuple[str, str | None]:
+    """A class table, and the one whose classes its own become; None where they stay as they are."""
+    table, mark, common = name.rpartition(COMMON)
+    return (table, common) if mark and not Path(name.removesuffix(BACKGROUND)).is_file() else (name, None)
 
 
 @dataclass(frozen=True)
@@ -161,8 +166,8 @@ def list_metainfo() -> list[str]:
 
 
 def base_table(name: str) -> str:
-    """A class table's name without ``+background``, see :func:`load_metainfo`."""
-    return name.removesuffix(BACKGROUND)
+    """A class table's name without ``+background`` and the table that it becomes, see :func:`load_metainfo`."""
+    return split_common(name)[0].removesuffix(BACKGROUND)
 
 
 def table_path(name: str) -> Path:
@@ -187,11 +192,17 @@ def load_metainfo(name: str) -> ClassTable:
     Args:
         name: One of :func:`list_metainfo`, for example ``"sota"``, or the path of a table of your own.  With
             ``+background`` behind it (``"sota+background"``) the table has one class more, the last, for the pixels
-            that converted labels leave unlabelled (255).
+            that converted labels leave unlabelled (255).  ``"loveda@landcover6"`` is the second table with the label
+            values of the first, so that two sets have the same classes: by the second's rules (``from``, ``unused``)
+            where it has some for the first, else by name, or by the name in ``to``.
 
     Raises:
-        UserError: There is no such table, it contradicts itself, or has such a class already.
+        UserError: There is no such table, it contradicts itself, or has such a class already; a class of the first of
+            two tables has no counterpart in the second.
     """
+    own, common = split_common(name)
+    if common is not None:
+        return _as_common(own, common)
     path = table_path(name)
     state = path.stat()
     table = _load(path, state.st_size, state.st_mtime_ns)
@@ -213,6 +224,26 @@ def _with_background(table: ClassTable, path: Path) -> ClassTable:
         raw_values=(*table.raw_values, (IGNORE,)),
         prompts=(*table.prompts, ()) if table.prompts else (),
         to=(*table.to, None) if table.to else (),
+    )
+
+
+def _as_common(own: str, common: str) -> ClassTable:
+    """The classes of a common table with the label values of another one's files."""
+    source, target, key = load_metainfo(own), load_metainfo(common), Path(base_table(own)).stem
+    data = read_table(table_path(common))
+    if any(key in row.get("from", {}) for row in data["categories"]):
+        ids = ids_by_rules(source, target, data, key, str(table_path(common)), base_table(own) != own)
+    else:
+        ids = ids_by_name(source, target, data.get("unused", {}).get(key, ()), f"{own}{COMMON}{common}")
+    groups: dict[int, list[int]] = {}
+    for i, values in enumerate(source.raw_values):
+        groups.setdefault(int(ids[i]), []).extend(values)
+    return replace(
+        target,
+        name=f"{source.name} as {target.name}",
+        raw_values=tuple(tuple(groups.get(i, ())) for i in range(target.num_classes)),
+        ignore=(*source.ignore, *groups.get(IGNORE, ())),
+        to=(),
     )
 
 

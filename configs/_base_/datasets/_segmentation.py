@@ -73,6 +73,32 @@ def _squash(*jitter, crop=384):
     ]
 
 
+def _one_turn(crop):
+    """Augmentations of LoveDA's release for domain adaptation: in three of four cases one flip, or a quarter turn."""
+    flips = [[dict(type="RandomFlip", prob=1.0, direction=name)] for name in ("horizontal", "vertical")]
+    turn = [dict(type="RandomRotate90", prob=0.75)]  # 0, 90, 180 or 270 degrees
+    return [
+        load_image,
+        dict(type="LoadLabels"),
+        dict(type="RandomCrop", crop_size=(crop, crop)),
+        dict(type="RandomApply", prob=0.75, transforms=[dict(type="RandomChoice", transforms=[*flips, turn])]),
+        dict(type="Pad", size=(crop, crop), pad_val=dict(img=0, seg=255)),
+        dict(type="PackSegInputs", meta_keys=meta_keys),
+    ]
+
+
+def _rare(crop, step="RareClassCrop"):
+    """Augmentations of DAFormer: crops for a rare class, or any for the target, and flips."""
+    return [
+        load_image,
+        dict(type="LoadLabels"),
+        dict(type=step, crop_size=(crop, crop)),
+        dict(type="RandomFlip", prob=0.5, direction="horizontal"),
+        dict(type="Pad", size=(crop, crop), pad_val=dict(img=0, seg=255)),
+        dict(type="PackSegInputs", meta_keys=meta_keys),
+    ]
+
+
 def _flips(*directions, resize=()):
     """Test-time augmentation: the image as it is, and flipped in each of the directions."""
     flips = [dict(type="RandomFlip", prob=1.0, direction=direction) for direction in directions]
@@ -93,6 +119,9 @@ def _flips(*directions, resize=()):
 train_pipeline_128 = _train(128)
 train_pipeline_224 = _train(224)
 turns_pipeline_128 = _turns(128)
+one_turn_pipeline_512 = _one_turn(512)
+rare_pipeline_512 = _rare(512)
+any_pipeline_512 = _rare(512, "RandomCrop")
 train_pipeline_512 = _release(512)
 train_pipeline_896 = _release(896)
 tones = dict(type="RandomColorJitter", amount=0.2, prob=0.3, around="black", jitter=(0.07, 0.07, 0.1, 0.1))

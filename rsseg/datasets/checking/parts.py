@@ -86,6 +86,10 @@ def _leaves(dataset: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         shared = {key: dataset[key] for key in ("pipeline",) if dataset.get(key) is not None}
         for inner in dataset["datasets"]:
             yield from _leaves({**inner, **shared})
+    elif {"source", "target"} <= set(dataset):
+        from rsseg.datasets.adaptation import domain_configs
+
+        yield from domain_configs(dataset["source"], dataset["target"])
     elif "dataset" in dataset:
         yield from _leaves(dataset["dataset"])
     else:

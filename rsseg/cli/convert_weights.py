@@ -3,7 +3,8 @@
 rsseg weights FILE OUT [--to backbone|model] [--backbone NAME] [--set img_size=512] [--trust]
 
 FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
-(its teacher); GSNet, CAT-Seg and mmseg's SAN (whole models); Inception-v2 of pretrained-models or TF-slim.
+(its teacher); SegFormer's MiT; GSNet, CAT-Seg, mmseg's SAN and DAFormer (whole models; of DAFormer the student, or with
+--backbone daformer_teacher the teacher); Inception-v2 of pretrained-models or TF-slim.
 --set in_channels=12 inflates a ResNet's first convolution, take=[3,2,1] makes it of those for these old channels.
 OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,
 nothing is written.
@@ -33,7 +34,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("file", help="file with weights, .pth, .safetensors or .npz")
     parser.add_argument("out", help="file to write")
     parser.add_argument("--to", choices=("backbone", "model"), help="part to convert (default: all that the file has)")
-    parser.add_argument("--backbone", help="target backbone of ViT weights: vit (default), rvsa or vit_adapter")
+    parser.add_argument(
+        "--backbone", help="target of ViT weights: vit (default), rvsa or vit_adapter; of DAFormer's: see above"
+    )
     parser.add_argument("--set", nargs="+", type=_setting, default=[], help="other settings of the backbone, see above")
     parser.add_argument("--trust", action="store_true", help="allow the file to run code while it loads")
     return parser.parse_args()

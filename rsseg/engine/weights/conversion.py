@@ -14,7 +14,7 @@ from mmengine.utils import import_modules_from_strings
 from mmseg.registry import MODELS
 from torch import nn
 
-from rsseg.engine.weights import efficientnet, gsnet, inception, internimage, resnet, san, swin, vit, vitae
+from rsseg.engine.weights import efficientnet, gsnet, inception, internimage, mit, resnet, san, swin, vit, vitae
 from rsseg.engine.weights.content import Parts, read_weights, split_parts
 from rsseg.engine.weights.decoders import model_config, translate_rest
 from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
@@ -24,7 +24,7 @@ from rsseg.io.files import replacing, sha256_of
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
 
-_FAMILIES = (resnet, efficientnet, swin, vitae, internimage, inception, gsnet, san, vit)
+_FAMILIES = (resnet, efficientnet, swin, mit, vitae, internimage, inception, gsnet, san, vit)
 _LAYOUTS = [layout for family in _FAMILIES for layout in family.LAYOUTS]
 TARGETS: dict[str, Target] = {name: target for family in _FAMILIES for name, target in family.TARGETS.items()}
 """Backbones that weights can be for, by the name to ask for them."""
@@ -42,7 +42,7 @@ def convert_weights(
 
     Args:
         path: The file: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain and the models' authors;
-            RSP; MAE, BEiT and DINO; GSNet, CAT-Seg and mmseg's SAN.
+            RSP; MAE, BEiT and DINO; SegFormer's MiT; GSNet, CAT-Seg, mmseg's SAN and DAFormer.
         out: File to write: ``state_dict`` and ``meta`` (layout, model, SHA-256 of the source).
         to: See :func:`convert_state`.
         backbone: See :func:`convert_state`.
@@ -82,7 +82,8 @@ def convert_state(
         state: A file's weights by name.
         to: ``"backbone"`` gives the backbone's own keys, as its ``init_cfg`` takes them; ``"model"`` those of a whole
             segmentation model, for SAMRS files; by default as much as the file has.
-        backbone: One of ``TARGETS``, where a file serves for several (a ViT: vit, rvsa or vit_adapter).
+        backbone: One of ``TARGETS``, where a file serves for several (a ViT: vit, rvsa or vit_adapter; a file of
+            DAFormer: daformer, its student, or daformer_teacher).
         settings: The backbone's settings where they shall differ from what the shapes say, for example ``img_size``:
             positions are resized.
 
@@ -96,10 +97,7 @@ def convert_state(
         raise DataError(f"{layout.name} weights serve for {', '.join(layout.targets)}, not for {name!r}")
     target = TARGETS[name]
     translation = layout.translate(parts.backbone, parts.prefix)
-    for key in [key for key in translation.state if explain(key, target.unused)]:
-        reason = str(explain(key, target.unused))
-        translation.skipped.setdefault(reason, []).append(translation.origin.pop(key))
-        del translation.state[key]
+    translation.choose(target.unused, target.rename)
     before = translation.state
     try:
         chosen = {**target.settings(before), **(settings or {})}

@@ -72,6 +72,25 @@ class Translation:
     origin: dict[str, str]
     skipped: dict[str, list[str]]
 
+    def choose(self, unused: Mapping[str, str], rename: Iterable[tuple[str, str]] = ()) -> None:
+        """Leave out what a target has no use for, and give the rest its names.
+
+        Args:
+            unused: Regular expressions of keys, with the reason.
+            rename: Regular expressions and what replaces them.
+        """
+        state, origin = dict[str, torch.Tensor](), dict[str, str]()
+        for key, value in self.state.items():
+            reason = explain(key, unused)
+            if reason:
+                self.skipped.setdefault(reason, []).append(self.origin[key])
+                continue
+            new = key
+            for pattern, replacement in rename:
+                new = re.sub(rf"^(?:{pattern})", replacement, new)
+            state[new], origin[new] = value, self.origin[key]
+        self.state, self.origin = state, origin
+
 
 @dataclass(frozen=True)
 class Target:
@@ -83,6 +102,8 @@ class Target:
         fresh: Regular expressions of its keys that a file need not have, with the reason; of the keys of one expression
             a file has all or none.
         unused: Regular expressions of keys that it has no use for, with the reason.
+        rename: Regular expressions and what replaces them, one after the other, from the start of a key, for files with
+            several networks; before the settings are read.
         fit: Weights with tables for the model's windows, given its settings, or with other channels; it takes from the
             settings what is for it and not for the model.
         whole: It is no backbone but a whole model.
@@ -92,6 +113,7 @@ class Target:
     settings: Callable[[State], dict[str, Any]]
     fresh: Mapping[str, str] = field(default_factory=dict)
     unused: Mapping[str, str] = field(default_factory=dict)
+    rename: tuple[tuple[str, str], ...] = ()
     fit: Callable[[State, dict[str, Any]], State] | None = None
     whole: bool = False
 

@@ -5,6 +5,7 @@ from rsseg.stack import lazy_package
 __all__, __getattr__, __dir__ = lazy_package(
     __name__,
     {
+        "adaptation": ["AdaptationHook", "AdaptationPictures"],
         "checkpoint": ["load_file", "load_pretrained"],
         "classes": ["fit_classes"],
         "checks": ["CheckClasses", "CheckLoss", "CheckScores", "check_finite"],
@@ -23,6 +24,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         "vocabulary": ["AskTestClasses"],
     },
     registering=[
+        "adaptation",
         "checks",
         "hooks",
         "layer_decay",

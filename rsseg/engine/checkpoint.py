@@ -19,6 +19,11 @@ from rsseg.structures.keys import compare_keys
 __all__ = ["load_file", "load_pretrained"]
 
 
+_TRAINING_ONLY = ("adaptation",)
+"""Modules of a checkpoint that only its training needs: teacher and discriminators of domain adaptation.  A model without
+them is loaded all the same; which are left out is logged."""
+
+
 def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
     """What to do about a file that does not fit: whose weights it has, and how to go on."""
     found, expected = name_layout(state), name_layout(own)
@@ -67,7 +72,8 @@ def load_pretrained(
     content = load_file(path, trust=trust)
     state = state_of(content, path)
     own = model.state_dict()
-    fresh, dropped = _under(own, new), _under(state, unused)
+    spare = [name for name in _TRAINING_ONLY if not _under(own, [name])]
+    fresh, dropped = _under(own, new), _under(state, [*unused, *spare])
     meta = content.get("meta") if isinstance(content, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     fit_classes(state, meta, model, classes or {}, str(path), class_options, training, fresh)

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigOptions", "add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
 
-_CHECKS = ("AllocateSteps", "CheckClasses", "CheckLoss", "CheckScores", "KeepPixels", "KeepProcesses", "NameOutputs")
+_CHECKS = (
+    "AdaptationHook",
+    "AllocateSteps",
+    "CheckClasses",
+    "CheckLoss",
+    "CheckScores",
+    "KeepPixels",
+    "KeepProcesses",
+    "NameOutputs",
+)
 
 
 class ConfigOptions(argparse.Action):
@@ -65,8 +74,8 @@ def prepare_config(cfg: Config) -> None:
     * a loader without workers does not try to keep them;
     * several processes without GPUs: DDP (or the config's ``model_wrapper_cfg``) without device ids, BN for SyncBN;
     * every ``LoadImage`` gets the config's ``bands`` and ``value_range``;
-    * the checks of :mod:`rsseg.engine.checks`, :mod:`~rsseg.engine.pixels`, :mod:`~rsseg.engine.processes` and
-      :mod:`~rsseg.engine.naming` take part in every run, also where a config replaces the hooks of
+    * the checks of :mod:`rsseg.engine.checks`, :mod:`~rsseg.engine.pixels`, :mod:`~rsseg.engine.processes`,
+      :mod:`~rsseg.engine.naming` and :mod:`~rsseg.engine.adaptation` take part in every run, also where a config replaces the hooks of
       ``_base_/default_runtime.py``.
 
     Raises:

@@ -20,13 +20,16 @@ from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.legends import Entry, add_legend, class_entries, hatch
 from rsseg.structures.pictures import blend, panel
 
-__all__ = ["LogTestScores", "SampleVisualizationHook", "SavePictures", "picture_name", "sample_picture"]
+__all__ = ["LogTestScores", "SampleVisualizationHook", "SavePictures", "class_panels", "picture_name", "sample_picture", "viewable"]
+
+Legend = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
+"""Names and RGB colours of classes."""
 
 _HEIGHT = 512
 _BATCH_AXES = 4
 
 
-def _viewable(pixels: np.ndarray) -> np.ndarray:
+def viewable(pixels: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 of (C, H, W): red, green, blue of three bands, else the first three; or the first one, in grey.
 
     Other types than uint8 are stretched from the 2nd to the 98th percentile.
@@ -67,7 +70,7 @@ def sample_picture(
     Returns:
         (h, w, 3) uint8, red, green, blue.
     """
-    image = _viewable(pixels.cpu().numpy())
+    image = viewable(pixels.cpu().numpy())
     if "pred_sem_seg" not in sample:
         return _labelled(image, sample, height, (meta or {}).get("classes"))
     own = _names(sample.get("table"), meta)
@@ -75,21 +78,38 @@ def sample_picture(
     maps = {"truth": sample.gt_sem_seg} if "gt_sem_seg" in sample else {}
     shown = {what: item.data.squeeze(0).cpu().numpy() for what, item in
              {**maps, "prediction": sample.pred_sem_seg}.items()}  # fmt: skip
+    return class_panels(image, shown, legends, height)
+
+
+def class_panels(
+    image: np.ndarray, maps: Mapping[str, np.ndarray], legends: Mapping[str, Legend], height: int = _HEIGHT
+) -> np.ndarray:
+    """An image and label maps of it, side by side over a legend; pixels without a label are hatched.
+
+    Args:
+        image: (H, W, 3) uint8, red, green, blue.
+        maps: (H, W) class ids or 255, by title.
+        legends: Names and colours of the classes of each map.
+        height: Largest height of the images in pixels.
+
+    Returns:
+        (h, w, 3) uint8, red, green, blue.
+    """
     rows = min(height, image.shape[0])
     size = max(1, round(image.shape[1] * rows / image.shape[0])), rows
     image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
     pictures, entries = [image], list[Entry]()
-    for what, labels in shown.items():  # shrunk first, so that stripes stay stripes
+    for what, labels in maps.items():  # shrunk first, so that stripes stay stripes
         small = np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(size, Image.Resampling.NEAREST))
         pictures.append(hatch(blend(image, small, legends[what][1], 0.6), small == IGNORE, over=True))
     for classes, palette in dict.fromkeys(legends.values()):
-        alike = [labels for what, labels in shown.items() if legends[what] == (classes, palette)]
+        alike = [labels for what, labels in maps.items() if legends[what] == (classes, palette)]
         entries += class_entries(alike, classes, palette, "no label")
     entries = sorted(dict.fromkeys(entries), key=lambda entry: entry[1] is None)
-    return add_legend(panel(pictures, ["image", *shown]), entries)
+    return add_legend(panel(pictures, ["image", *maps]), entries)
 
 
-def _names(table: str | None, meta: Mapping[str, Any] | None) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+def _names(table: str | None, meta: Mapping[str, Any] | None) -> Legend:
     """Names and colours of the classes of a class table, else those of ``meta``."""
     if table is not None:
         return load_metainfo(table).classes, load_metainfo(table).palette

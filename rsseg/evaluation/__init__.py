@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     {
         "across": ["use_dataset"],
         "segmentation": ["SegmentationMetric"],
+        "unlabelled": ["UnlabelledScores"],
         "vocabulary": [
             "VOCABULARY_SETS",
             "check_sets",
@@ -16,5 +17,5 @@ __all__, __getattr__, __dir__ = lazy_package(
             "vocabulary_configs",
         ],
     },
-    registering=["segmentation"],
+    registering=["segmentation", "unlabelled"],
 )

@@ -55,6 +55,8 @@ class SegmentationMetric(BaseMetric):
             classes that one of the two sets has nothing for stay out of the means and of ``OA``.  Pixels of a class
             that the table leaves out, true or predicted, do not count; how many were so predicted goes to the log.
         predicted: With ``merge``, class table of what the model predicts; None where it is the set's own.
+        field: What is scored: a field of the predicted samples with label maps.  With ``teacher_sem_seg`` (and a
+            ``prefix``) the teacher of domain adaptation is scored beside the student.
         only_true: Leave classes without true pixels out of the means also where they are predicted.
         keep_results: Not used; mmseg's ``tools/test.py --out`` sets it beside ``output_dir``.
         **kwargs: As for mmengine's ``BaseMetric``.
@@ -71,11 +73,12 @@ class SegmentationMetric(BaseMetric):
         merge: str | None = None,
         predicted: str | None = None,
         only_true: bool = False,
+        field: str = "pred_sem_seg",
         keep_results: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.only_true = only_true
+        self.only_true, self.field = only_true, field
         if format_only and output_dir is None:
             raise ConfigError("format_only=True requires output_dir")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
@@ -95,7 +98,9 @@ class SegmentationMetric(BaseMetric):
         """Count the pixels of each sample; one confusion matrix per image is kept."""
         for sample in data_samples:
             name = sample.get("dataset_name", "")
-            pred = _plane(sample["pred_sem_seg"]["data"])
+            if self.field not in sample:
+                raise ConfigError(f"field={self.field!r}: the model does not predict it; it predicts pred_sem_seg")
+            pred = _plane(sample[self.field]["data"])
             if self.output_dir is not None:
                 self._writer = self._writer or Writer()
                 self._writer.submit_checked(self._write, sample, pred.cpu().numpy())

@@ -18,6 +18,7 @@ def test_every_run_has_the_checks_once():
     added = [hook.type for hook in cfg.custom_hooks]
     assert added == [
         "CheckScores",
+        "mmseg.AdaptationHook",
         "mmseg.AllocateSteps",
         "mmseg.CheckClasses",
         "mmseg.CheckLoss",

@@ -15,6 +15,7 @@ from rsseg.models.adaptation.method import (
 )
 from rsseg.models.adaptation.mmd import MMD
 from rsseg.models.adaptation.pycda import PyCDA
+from rsseg.models.adaptation.pseudo_labels import SelfTrainingMethod, TargetImages
 from rsseg.models.adaptation.segmentor import AdaptationSegmentor, SteppedDataParallel
 from rsseg.models.adaptation.transnorm import TransNorm, TransNormAdaptation
 
@@ -29,9 +30,11 @@ __all__ = [
     "FCDiscriminator",
     "PixelDiscriminator",
     "PyCDA",
+    "SelfTrainingMethod",
     "SourceOnly",
     "SteppedDataParallel",
     "Student",
+    "TargetImages",
     "TransNorm",
     "TransNormAdaptation",
     "copy_network",

@@ -186,6 +186,10 @@ class AdaptationMethod(BaseModule):
         """Count on from another number."""
         self.iteration_count.fill_(value)
 
+    def restart(self) -> None:
+        """Begin at iteration 0, as where a run starts from the weights of another one."""
+        self.iteration = 0
+
     def setup(self, student: Student) -> None:
         """Make what has the student's shape, such as ``self.teacher = copy_network(student)``; called once."""
 

@@ -155,6 +155,12 @@ class AdaptationSegmentor(Segmentor):
             features = parts["neck"](features)
         return parts["decode_head"](features)
 
+    @torch.no_grad()
+    def network_labels(self, network: str, inputs: Tensor) -> Tensor:
+        """Class ids (N, H, W) of normalised images (N, 3, H, W), by the ``student`` or the ``teacher``."""
+        logits = self.network_logits(network, inputs)
+        return resize(logits, size=inputs.shape[2:], mode="bilinear", align_corners=self.align_corners).argmax(1)
+
     @contextmanager
     def _as(self, network: str) -> Iterator[None]:
         before, self._network = self._network, network

@@ -17,9 +17,9 @@ _FIRST = 256  # 255 is what labels are padded with
 class LoadPositions(BaseTransform):
     """Number the pixels of an image, row by row from 256, in ``positions`` (H, W) int32.
 
-    Behind the transform that loads the image; it is changed like labels (``seg_fields``), so that pixels of padding have
-    255.  With ``positions`` among the ``meta_keys`` of ``PackSegInputs`` it is in the ``metainfo`` of the sample, by
-    which methods with pseudo labels find those of a crop.
+    Behind the transform that loads the image; it is changed like labels (``seg_fields``), so that pixels of padding
+    have 255.  With ``positions`` among the ``meta_keys`` of ``PackSegInputs`` it is in the ``metainfo`` of the sample,
+    by which methods with pseudo labels find those of a crop.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def needed_rounds(rounds: Iterable[int], checkpoints: Iterable[int]) -> set[int]
 
 @HOOKS.register_module()
 class AdaptationHook(Hook):
-    """Tell the method of an ``AdaptationSegmentor`` about the run, and have it make its pseudo labels when they are due.
+    """Tell the method of an ``AdaptationSegmentor`` about the run, and let it make pseudo labels when they are due.
 
     It does nothing for other models.  Folders of pseudo labels that no checkpoint needs any more are removed.
 
@@ -83,7 +83,9 @@ class AdaptationHook(Hook):
         if hasattr(method, "make_round") and method.due(runner.iter):
             method.make_round(model)
             shares = ", ".join(f"{key} {value:.3f}" for key, value in method.round_values().items())
-            runner.logger.info(f"pseudo labels before iteration {runner.iter + 1} of {len(method.names)} images: {shares}")
+            runner.logger.info(
+                f"pseudo labels before iteration {runner.iter + 1} of {len(method.names)} images: {shares}"
+            )
             if is_main_process():
                 self._remove_old(runner, method.folder)
 
@@ -136,8 +138,8 @@ def _warn_of_target_labels(runner: Runner, model: Any) -> None:
     names = {(part.metainfo or {}).get("dataset_name") for part in leaf_datasets(runner.val_dataloader.dataset)}
     if names - {model.source}:
         runner.logger.warning(
-            f"The model is chosen by {', '.join(chosen)} of a validation set that is not the source: with labels of the "
-            "target, which domain adaptation does not have. Scores of the chosen model are too good. Keep the last "
+            f"The model is chosen by {', '.join(chosen)} of a validation set that is not the source: with labels of "
+            "the target, which domain adaptation does not have. Scores of the chosen model are too good. Keep the last "
             f"checkpoint (no save_best), or choose by a score without labels: {', '.join(UNLABELLED_SCORES)} of "
             "dict(type='UnlabelledScores')"
         )

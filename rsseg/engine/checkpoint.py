@@ -20,8 +20,8 @@ __all__ = ["load_file", "load_pretrained"]
 
 
 _TRAINING_ONLY = ("adaptation",)
-"""Modules of a checkpoint that only its training needs: teacher and discriminators of domain adaptation.  A model without
-them is loaded all the same; which are left out is logged."""
+"""Modules of a checkpoint that only its training needs: teacher and discriminators of domain adaptation.  A model
+without them loads all the same."""
 
 
 def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
@@ -72,7 +72,7 @@ def load_pretrained(
     content = load_file(path, trust=trust)
     state = state_of(content, path)
     own = model.state_dict()
-    spare = [name for name in _TRAINING_ONLY if not _under(own, [name])]
+    spare = [name for name in _TRAINING_ONLY if not _under(own, [name]) and _under(state, [name])]
     fresh, dropped = _under(own, new), _under(state, [*unused, *spare])
     meta = content.get("meta") if isinstance(content, dict) else None
     meta = meta if isinstance(meta, dict) else {}
@@ -83,6 +83,7 @@ def load_pretrained(
     model.load_state_dict({**own, **{key: state[key] for key in found.fitting}})
     MMLogger.get_current_instance().info(
         f"{path}: {len(found.fitting)} tensors loaded, {len(own) - len(found.fitting)} initialised anew "
-        f"({', '.join(new) or 'none'}), {len(dropped)} of the file are unused"
+        f"({', '.join(new) or 'none'}), {len(dropped)} of the file are unused "
+        f"({', '.join([*unused, *spare]) or 'none'})"
     )
     return meta

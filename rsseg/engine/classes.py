@@ -25,6 +25,8 @@ _LAST = re.compile(
     r"\.(weight|bias)"
 )
 """Parameters of a head with a row for each class, as mmseg, mmpretrain and this package name them."""
+_OWN = re.compile(r"adaptation\.(?!teacher\.)")
+"""Parts of a method of domain adaptation; they keep the order of classes that they were trained with."""
 _WITHOUT = ("KernelUpdateHead",)
 """Heads that know the number of classes, and treat all of them alike."""
 
@@ -57,7 +59,9 @@ def class_tensors(model: nn.Module, name: str, count: int) -> list[str]:
     if isinstance(heads, nn.ModuleDict):
         return [key for key in state if key.startswith(f"heads.{name}.")]
     out: list[str] = []
-    found_heads = {p: m for p, m in model.named_modules() if getattr(m, "num_classes", None) == count}
+    found_heads = {
+        p: m for p, m in model.named_modules() if getattr(m, "num_classes", None) == count and not _OWN.match(f"{p}.")
+    }
     for prefix, module in found_heads.items():
         start = f"{prefix}." if prefix else ""
         inner = any(name.startswith(start) for name in found_heads if name != prefix)

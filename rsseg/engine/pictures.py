@@ -20,7 +20,15 @@ from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.legends import Entry, add_legend, class_entries, hatch
 from rsseg.structures.pictures import blend, panel
 
-__all__ = ["LogTestScores", "SampleVisualizationHook", "SavePictures", "class_panels", "picture_name", "sample_picture", "viewable"]
+__all__ = [
+    "LogTestScores",
+    "SampleVisualizationHook",
+    "SavePictures",
+    "class_panels",
+    "picture_name",
+    "sample_picture",
+    "viewable",
+]
 
 Legend = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
 """Names and RGB colours of classes."""

@@ -14,8 +14,8 @@ from rsseg.models.adaptation.method import (
     upsample,
 )
 from rsseg.models.adaptation.mmd import MMD
-from rsseg.models.adaptation.pycda import PyCDA
 from rsseg.models.adaptation.pseudo_labels import SelfTrainingMethod, TargetImages
+from rsseg.models.adaptation.pycda import PyCDA
 from rsseg.models.adaptation.segmentor import AdaptationSegmentor, SteppedDataParallel
 from rsseg.models.adaptation.transnorm import TransNorm, TransNormAdaptation
 

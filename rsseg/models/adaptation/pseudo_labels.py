@@ -157,7 +157,7 @@ class SelfTrainingMethod(AdaptationMethod):
 
     def __init__(self, num_classes: int, start: int, interval: int) -> None:
         super().__init__()
-        self.num_classes, self.start, self.interval = num_classes, start, interval
+        self.start, self.interval = start, interval
         self.round: Tensor
         self.thresholds: Tensor
         self.kept_shares: Tensor
@@ -220,12 +220,14 @@ class SelfTrainingMethod(AdaptationMethod):
         student.eval()
         for buffer in student.buffers():  # batch statistics are each process's own
             broadcast(buffer)
-        images = TargetImages(len(names), self.read, student, lambda i, labels: _save(folder / f"{names[i]}.png", labels))
+        images = TargetImages(
+            len(names), self.read, student, lambda i, labels: _save(folder / f"{names[i]}.png", labels)
+        )
         try:
             self.refresh(images)
         finally:
             student.train(training)
-        counts = torch.zeros(2, self.num_classes, dtype=torch.int64, device=self.round.device)
+        counts = torch.zeros(2, len(self.thresholds), dtype=torch.int64, device=self.round.device)
         if len(images.kept):
             counts += torch.stack([images.kept, images.predicted])
         images.sum(counts)
@@ -261,8 +263,8 @@ class SelfTrainingMethod(AdaptationMethod):
         path = folder / f"{self.names.get(image, Path(image).stem)}.png"
         if not path.is_file():
             raise DataError(
-                f"{path}: no such pseudo label. The run resumes with the labels of iteration {int(self.round)}; put the "
-                f"folder {folder} back, or resume from a checkpoint of iteration {int(self.round)} or earlier"
+                f"{path}: no such pseudo label. The run resumes with the labels of iteration {int(self.round)}; put "
+                f"the folder {folder} back, or resume from a checkpoint of iteration {int(self.round)} or earlier"
             )
         return read_labels(path)
 

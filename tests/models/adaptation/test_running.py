@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
@@ -16,9 +16,9 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from rsseg.io.checkpoints import load_file
-from rsseg.models.adaptation import AdaptationMethod, DomainBatch, frozen, upsample
+from rsseg.models.adaptation import AdaptationMethod, DomainBatch, SteppedDataParallel, frozen, upsample
 from rsseg.models.multihead import set_loss
-from tests.models.adaptation.tiny_domains import CLASSES, network, optimizers, run_config
+from tests.models.adaptation.tiny_domains import CLASSES, bind, network, optimizers, run_config, two_ranks
 
 
 @MODELS.register_module(force=True)
@@ -58,7 +58,7 @@ class ToySteps(AdaptationMethod):
         return {"loss_entropy": torch.special.entr(logits.softmax(1)).sum(1).mean()}
 
 
-METHODS = [dict(type="SourceOnly"), dict(type="ToyAdversarial"), dict(type="ToySteps")]
+METHODS = [dict(type=name) for name in ("SourceOnly", "ToyAdversarial", "ToySteps", "ToyPortion", "ToyChain")]
 ADVERSARIAL = {"ToyAdversarial"}
 
 
@@ -71,6 +71,18 @@ def build(method: dict[str, Any]) -> tuple[Any, Any]:
     return model, build_optim_wrapper(model, optimizers(method["type"] in ADVERSARIAL))
 
 
+def take_steps(model: Any, run: Any, optimizer: Any, own: list[dict[str, Any]], folder: Path) -> None:
+    """What the runner and ``AdaptationHook`` do."""
+    if hasattr(model.adaptation, "bind"):
+        bind(model, folder, DATASETS.build(dict(type="TwoDomains")))
+    for number, batch in enumerate(own):
+        if hasattr(model.adaptation, "due") and model.adaptation.due(number):
+            model.adaptation.make_round(model)
+        torch.manual_seed(number)  # dropout; what SeedEachIter does
+        log = run(batch, optimizer)
+        assert all(torch.isfinite(torch.as_tensor(value)) for value in log.values())
+
+
 def batches(rank: int = 0, count: int = 3, **options: Any) -> list[dict[str, Any]]:
     """Two images of each domain a time."""
     data = DATASETS.build(dict(type="TwoDomains", **options))
@@ -81,53 +93,34 @@ def batches(rank: int = 0, count: int = 3, **options: Any) -> list[dict[str, Any
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method["type"])
-def test_noise_instead_of_the_targets_labels_changes_nothing(method):
+def test_noise_instead_of_the_targets_labels_changes_nothing(tmp_path, method):
     states = []
     for labelled in (False, True):
         model, optimizer = build(method)
-        for number, batch in enumerate(batches(labelled_target=labelled)):
-            for sample in batch["data_samples"]:
-                if labelled and sample.dataset_name == "target":
-                    sample.gt_sem_seg.data = torch.randint(0, 250, sample.gt_sem_seg.data.shape)
-            torch.manual_seed(number)  # dropout; what SeedEachIter does in a run
-            log = model.train_step(batch, optimizer)
-            assert all(torch.isfinite(value) for value in log.values())
+        own = batches(labelled_target=labelled)
+        for sample in [sample for batch in own for sample in batch["data_samples"] if labelled]:
+            if sample.dataset_name == "target":
+                sample.gt_sem_seg.data = torch.randint(0, 250, sample.gt_sem_seg.data.shape)
+        take_steps(model, model.train_step, optimizer, own, tmp_path)
         states.append(model.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert int(states[0]["adaptation.iteration_count"]) == 3
 
 
-def _ranks(rank: int, port: int, methods: list[dict[str, Any]], answer: Any) -> None:
-    from mmengine.model import MMDistributedDataParallel
-
-    from rsseg.models.adaptation import SteppedDataParallel
-
-    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+def _parameters(rank: int, folder: Path) -> dict[str, dict[str, np.ndarray]]:
     out = {}
-    for method in methods:
+    for method in METHODS:
         model, optimizer = build(method)
         wrapper = SteppedDataParallel if model.adaptation.steps > 1 else MMDistributedDataParallel
         wrapped = wrapper(model, broadcast_buffers=False)
-        for batch in batches(rank):
-            wrapped.train_step(batch, optimizer)
+        take_steps(model, wrapped.train_step, optimizer, batches(rank), folder / method["type"])
         out[method["type"]] = {key: value.detach().numpy() for key, value in model.named_parameters()}
-    answer.put((rank, out))
-    torch.distributed.destroy_process_group()
+    return out
 
 
-def test_two_processes_keep_one_set_of_parameters():
+def test_two_processes_keep_one_set_of_parameters(tmp_path):
     """Stock DDP over gloo; each process has its own images."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = torch.multiprocessing.get_context("fork")
-    answer = context.Queue()
-    ranks = [context.Process(target=_ranks, args=(rank, port, METHODS, answer)) for rank in range(2)]
-    for process in ranks:
-        process.start()
-    first, second = (part for _, part in sorted((answer.get(timeout=120) for _ in ranks), key=lambda part: part[0]))
-    for process in ranks:
-        process.join()
+    first, second = two_ranks(_parameters, tmp_path)
     for name, parameters in first.items():
         for key, value in parameters.items():
             assert np.array_equal(value, second[name][key]), (name, key)

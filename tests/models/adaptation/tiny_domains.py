@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModule
 from mmengine.registry import DATASETS
 from mmengine.structures import PixelData
@@ -18,6 +22,8 @@ from torch import Tensor, nn
 import rsseg.datasets
 import rsseg.engine
 import rsseg.models  # noqa: F401
+from rsseg.models.adaptation import DomainBatch, SelfTrainingMethod, TargetImages, upsample
+from rsseg.models.multihead import set_loss
 
 CLASSES, SIZE, COUNT = 3, 32, 6
 CHANNELS = (8, 8, 8, 8)
@@ -45,37 +51,66 @@ class TinyBackbone(BaseModule):
         return tuple(out)
 
 
+INFO = {"classes": ("low", "middle", "high"), "palette": [[0, 0, 0], [0, 255, 0], [255, 0, 0]]}
+
+
+class OneDomain:
+    """Squares of three classes; the target is darker.
+
+    Attributes:
+        pipeline: Its only transform gives ``img`` (H, W, 3) of a whole image.
+    """
+
+    def __init__(self, name: str, count: int) -> None:
+        self.name, self.count = name, count
+        self.metainfo = {**INFO, "dataset_name": name}
+        self.pipeline = SimpleNamespace(transforms=[lambda row: {**row, "img": self.arrays(row["place"])[0]}])
+
+    def __len__(self) -> int:
+        return self.count
+
+    def get_data_info(self, place: int) -> dict[str, Any]:
+        """Path and number."""
+        return {"img_path": f"{self.name}/{place}.png", "place": place}
+
+    def arrays(self, place: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image (H, W, 3) uint8 and labels (H, W)."""
+        rng = np.random.default_rng([len(self.name), ord(self.name[0]), place])
+        labels = np.repeat(rng.integers(0, CLASSES, (SIZE // 8, SIZE // 8)), 8, 0).repeat(8, 1)
+        grey = 60 + 60 * labels + rng.normal(0, 10, labels.shape) - (40 if self.name == "target" else 0)
+        return np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, 2), labels
+
+
 @DATASETS.register_module(force=True)
 class TwoDomains(torch.utils.data.Dataset):
-    """Stripes of three classes; the target is darker, and has no label."""
+    """Both; samples of the target are mirrored, and have no label."""
 
     def __init__(
         self, count: int = COUNT, labelled_target: bool = False, domains: tuple[str, ...] = ("source", "target")
     ) -> None:
-        self.domains, self.labelled = domains, labelled_target
+        self.datasets, self.labelled = [OneDomain(name, count) for name in domains], labelled_target
         self.set_sizes = [count] * len(domains)
-        info = {"classes": ("low", "middle", "high"), "palette": [[0, 0, 0], [0, 255, 0], [255, 0, 0]]}
-        self.metainfo: dict[str, Any] = {**info, "sets": {name: info for name in domains}}
+        self.metainfo: dict[str, Any] = INFO
 
     def __len__(self) -> int:
         return sum(self.set_sizes)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         which, place = divmod(int(index), self.set_sizes[0])
-        name = self.domains[which]
-        rng = np.random.default_rng([which, place])
-        labels = np.repeat(rng.integers(0, CLASSES, (SIZE // 8, SIZE // 8)), 8, 0).repeat(8, 1)
-        image = 60 + 60 * labels + rng.normal(0, 10, labels.shape) - (40 if name == "target" else 0)
-        pixels = torch.from_numpy(np.broadcast_to(image.clip(0, 255), (3, SIZE, SIZE)).astype(np.uint8))
-        sample = SegDataSample(metainfo=dict(
-            dataset_name=name, img_path=f"{name}/{place}.png", img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE)
-        ))  # fmt: skip
-        if name != "target" or self.labelled:
+        own = self.datasets[which]
+        image, labels = own.arrays(place)
+        positions = np.arange(256, 256 + SIZE * SIZE, dtype=np.int32).reshape(SIZE, SIZE)
+        if own.name == "target":
+            image, labels, positions = (np.ascontiguousarray(part[:, ::-1]) for part in (image, labels, positions))
+        shape = (SIZE, SIZE)
+        meta = dict(dataset_name=own.name, img_path=f"{own.name}/{place}.png", img_shape=shape, ori_shape=shape)
+        sample = SegDataSample(metainfo={**meta, "positions": positions})
+        if own.name != "target" or self.labelled:
             sample.gt_sem_seg = PixelData(data=torch.from_numpy(labels)[None])
-        return {"inputs": pixels, "data_samples": sample}
+        return {"inputs": torch.from_numpy(image).permute(2, 0, 1), "data_samples": sample}
 
 
-def network(adaptation: dict[str, Any] | None, **parts: Any) -> dict[str, Any]:
+def network(adaptation: dict[str, Any] | None, **parts: Any) -> ConfigDict:
     """Config of a model; of a plain segmentor without ``adaptation``."""
     head = dict(
         type="FCNHead",
@@ -86,7 +121,7 @@ def network(adaptation: dict[str, Any] | None, **parts: Any) -> dict[str, Any]:
         num_classes=CLASSES,
         norm_cfg=dict(type="BN"),
     )
-    model = dict(
+    model = ConfigDict(
         type="Segmentor",
         data_preprocessor=dict(type="SegDataPreProcessor", mean=[100.0] * 3, std=[50.0] * 3, size=(SIZE, SIZE)),
         backbone=dict(type="TinyBackbone"),
@@ -95,7 +130,8 @@ def network(adaptation: dict[str, Any] | None, **parts: Any) -> dict[str, Any]:
         test_cfg=dict(mode="whole"),
         **parts,
     )
-    return model if adaptation is None else {**model, "type": "AdaptationSegmentor", "adaptation": adaptation}
+    own = {} if adaptation is None else {"type": "AdaptationSegmentor", "adaptation": adaptation}
+    return ConfigDict({**model, **own})
 
 
 SGD = dict(optimizer=dict(type="SGD", lr=0.05, momentum=0.9), clip_grad=dict(max_norm=5))
@@ -129,7 +165,7 @@ def run_config(
             logger=dict(type="LoggerHook", interval=1, log_metric_by_epoch=False),
             checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=2),
         ),
-        custom_hooks=[dict(type="SeedEachIter"), dict(type="ShareBuffers")],
+        custom_hooks=[dict(type="SeedEachIter"), dict(type="ShareBuffers"), dict(type="AdaptationHook")],
         log_processor=dict(by_epoch=False),
         randomness=dict(seed=7),
         work_dir=str(folder),
@@ -137,3 +173,85 @@ def run_config(
         experiment_name=folder.name,
     )
     return Config({**settings, **more})
+
+
+def two_ranks(function: Callable[..., Any], *args: Any) -> list[Any]:
+    """What ``function(rank, *args)`` gives on each of two processes that are joined over gloo."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = torch.multiprocessing.get_context("fork")
+    answers = [context.Queue() for _ in range(2)]
+
+    def run(rank: int) -> None:
+        try:
+            torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+            answers[rank].put(function(rank, *args))
+            torch.distributed.destroy_process_group()
+        except BaseException:
+            answers[rank].put(traceback.format_exc())
+            raise
+
+    ranks = [context.Process(target=run, args=(rank,), daemon=True) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    out = [answer.get(timeout=60) for answer in answers]
+    assert not any(isinstance(own, str) for own in out), "\n".join(map(str, out))
+    for process in ranks:
+        process.join()
+    return out
+
+
+@MODELS.register_module(force=True)
+class ToyPortion(SelfTrainingMethod):
+    """The threshold of every class is the mean of the largest probabilities of all images."""
+
+    def __init__(self, start: int = 1, interval: int = 2) -> None:
+        super().__init__(CLASSES, start, interval)
+
+    def refresh(self, images: TargetImages) -> None:
+        """Two passes."""
+        sums = torch.zeros(2, dtype=torch.float64)
+        for _, logits in images.own():
+            sums += torch.tensor([logits.softmax(1).amax(1).double().sum(), logits[:, 0].numel()])
+        images.sum(sums)
+        self.thresholds.fill_(sums[0] / sums[1])
+        for index, logits in images.own():
+            confidence, labels = logits.softmax(1).max(1)
+            images.write(index, labels.where(confidence >= self.thresholds[0], 255), logits)
+
+    def losses(self, student: Any, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
+        """Supervised on both once there are labels."""
+        logits = upsample(student, student.network_logits("student", source.inputs), source.size)
+        out = {"loss_source": set_loss(logits, cast(Tensor, source.labels))}
+        if self.adapts:
+            other = upsample(student, student.network_logits("student", target.inputs), target.size)
+            out["loss_target"] = set_loss(other, self.pseudo_labels(target))
+        return out | self.round_values()
+
+
+@MODELS.register_module(force=True)
+class ToyChain(ToyPortion):
+    """Each image moves the threshold a tenth of the way to its own mean."""
+
+    def refresh(self, images: TargetImages) -> None:
+        """One pass in order."""
+
+        def update(logits: list[Tensor], state: Tensor) -> tuple[list[Tensor], Tensor]:
+            confidence, labels = logits[0].softmax(1).max(1)
+            state = 0.9 * state + 0.1 * confidence.double().mean()
+            return [labels.where(confidence >= state[labels], 255)], state
+
+        start = torch.full((CLASSES,), 0.3, dtype=torch.float64)
+        self.thresholds.copy_(images.in_order([[i] for i in range(len(images))], update, start))
+
+
+def bind(model: Any, folder: Path, dataset: Any) -> None:
+    """What ``AdaptationHook`` does before a training."""
+    target = dataset.datasets[1]
+    names = {f"target/{i}.png": str(i) for i in range(len(target))}
+
+    def read(index: int) -> Tensor:
+        return torch.from_numpy(target.arrays(index)[0]).permute(2, 0, 1)
+
+    model.adaptation.bind(folder, names, read)

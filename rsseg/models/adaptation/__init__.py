@@ -2,6 +2,7 @@
 
 from rsseg.models.adaptation.adversarial import AdaptSeg
 from rsseg.models.adaptation.clan import CLAN
+from rsseg.models.adaptation.daformer import DAFormer
 from rsseg.models.adaptation.discriminators import FCDiscriminator, PixelDiscriminator
 from rsseg.models.adaptation.fada import FADA
 from rsseg.models.adaptation.method import (
@@ -13,6 +14,7 @@ from rsseg.models.adaptation.method import (
     frozen,
     upsample,
 )
+from rsseg.models.adaptation.mic import MIC
 from rsseg.models.adaptation.mmd import MMD
 from rsseg.models.adaptation.pseudo_labels import SelfTrainingMethod, TargetImages
 from rsseg.models.adaptation.pycda import PyCDA
@@ -22,10 +24,12 @@ from rsseg.models.adaptation.transnorm import TransNorm, TransNormAdaptation
 __all__ = [
     "CLAN",
     "FADA",
+    "MIC",
     "MMD",
     "AdaptSeg",
     "AdaptationMethod",
     "AdaptationSegmentor",
+    "DAFormer",
     "DomainBatch",
     "FCDiscriminator",
     "PixelDiscriminator",

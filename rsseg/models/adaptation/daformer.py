@@ -10,12 +10,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from mmseg.registry import MODELS
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.dropout import _DropoutNd
 
 from rsseg.errors import ConfigError
+from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch, Student, copy_network, upsample
+from rsseg.models.adaptation.networks import full_logits, labels_of
+from rsseg.models.adaptation.strong import strong_augmentation
+from rsseg.models.dino_pretraining import update_average
 
 __all__ = [
+    "DAFormer",
     "class_mix_masks",
     "ema_factor",
     "feature_distance",
@@ -172,3 +179,158 @@ def feature_distance(
     distance = torch.linalg.vector_norm(student.float() - reference.detach().float(), dim=1)
     count = mask.sum()
     return weight * (distance * mask).sum() / count.clamp(min=1), count
+
+
+@MODELS.register_module()
+class DAFormer(AdaptationMethod):
+    """A teacher labels the target, and the student learns from the source and from mixtures of both.
+
+    It works with any network without auxiliary heads; DAFormer's own is MiT-B5 with ``DAFormerHead``.
+
+    Args:
+        momentum: Largest part of the teacher that stays in an iteration, see :func:`ema_factor`.
+        threshold: Probability from which a target pixel counts for the quality, see :func:`pseudo_labels`.
+        distance_classes: Names (or ids) of the classes whose features stay near those that the encoder began with; by
+            default none, and there is no copy of the encoder.
+        distance: Factor of :func:`feature_distance`.
+        top: Rows at the top whose pseudo labels do not count, see :func:`pixel_weights`.
+        bottom: Rows at the bottom, likewise.
+        release_defects: The release's :func:`class_mix_masks`.
+
+    Raises:
+        ConfigError: The network has auxiliary heads, a batch has not as many images of the target as of the source, or
+            a class is unknown.
+
+    Source: Hoyer et al. 2022 and its release.  The teacher's batch normalisation works as in training, on the target's
+    batch; it drops nothing out.  Its count of iterations is saved, so that a resumed run does not copy the student.
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.999,
+        threshold: float = 0.968,
+        distance_classes: Sequence[str | int] = (),
+        distance: float = 0.005,
+        top: int = 0,
+        bottom: int = 0,
+        release_defects: bool = False,
+    ) -> None:
+        super().__init__()
+        self.momentum, self.threshold, self.distance = momentum, threshold, distance
+        self.distance_classes, self.release_defects = tuple(distance_classes), release_defects
+        self.top, self.bottom = top, bottom
+        self.reference: nn.ModuleDict | None
+        self.register_module("reference", None)
+
+    def setup(self, student: Student) -> None:
+        """Make the teacher and, where features are held, a copy of the encoder."""
+        modules: Any = student
+        if modules.with_auxiliary_head:
+            raise ConfigError(f"{type(self).__name__} trains no auxiliary heads; remove model.auxiliary_head")
+        self.teacher = copy_network(student)
+        if self.distance_classes:
+            self.reference = copy_network(student, "backbone", "neck")
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> DAFormer:
+        """As other modules, but the teacher drops nothing out and the encoder's copy stays in evaluation mode."""
+        super().train(mode)
+        for module in self.teacher.modules() if self.teacher is not None else ():
+            if isinstance(module, _DropoutNd) or type(module).__name__ == "DropPath":
+                module.training = False
+        if self.reference is not None:
+            self.reference.eval()
+        return self
+
+    @torch.no_grad()
+    def begin(self, student: Student) -> None:
+        """Copy the student in the first iteration, later move the teacher towards it."""
+        factor = ema_factor(self.iteration, self.momentum)
+        for copies in (self.teacher, self.reference):
+            for name, part in copies.items() if copies is not None else ():
+                own = getattr(student, name)
+                if self.iteration == 0:
+                    part.load_state_dict(own.state_dict())
+                elif copies is self.teacher:
+                    update_average(part, own, factor)
+
+    def losses(self, student: Student, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
+        """``loss_source``, ``loss_distance`` and ``loss_mix``; ``quality`` and shares of pseudo labels in the log."""
+        labels, coins = labels_of(source), self._coins()
+        features = student.extract_feat(source.inputs)
+        logits = upsample(student, student.decode_head(features), source.size)
+        out = {"loss_source": mean_cross_entropy(logits, labels)} | self._distance(features, source, labels)
+        pseudo, quality = self._teach(student, target)
+        weights = pixel_weights(quality, pseudo.shape, self.top, self.bottom)
+        mixed = self._mix(source, target, labels, pseudo, weights)
+        images = self._augment(student, mixed[0], coins)
+        seen = full_logits(student, DomainBatch(images, target.samples))
+        out["loss_mix"] = mean_cross_entropy(seen, mixed[1], mixed[2])
+        counts = torch.bincount(pseudo.flatten(), minlength=logits.shape[1])
+        out |= {"quality": quality, **self.named_values("pseudo", counts / pseudo.numel())}
+        if self.keep_pictures:
+            self.pictures = {"pseudo_label": pseudo}
+        return out | self.more_losses(student, target, pseudo, weights)
+
+    def more_losses(self, student: Student, target: DomainBatch, pseudo: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """What a method on top of this one adds.
+
+        Args:
+            student: The network.
+            target: Images of the target.
+            pseudo: (N, H, W) the teacher's labels.
+            weights: (N, H, W) of these.
+        """
+        return {}
+
+    def _coins(self) -> tuple[float, float]:
+        return float(self.rng.uniform()), float(self.rng.uniform())
+
+    @torch.no_grad()
+    def _teach(self, student: Student, target: DomainBatch) -> tuple[Tensor, Tensor]:
+        logits = upsample(student, student.network_logits("teacher", target.inputs), target.size)
+        return pseudo_labels(logits, self.threshold)
+
+    def _mix(
+        self, source: DomainBatch, target: DomainBatch, labels: Tensor, pseudo: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, labels and weights of the mixtures."""
+        if source.inputs.shape != target.inputs.shape:
+            raise ConfigError(
+                f"{type(self).__name__} mixes images in pairs, but a batch has {len(source)} of {source.size} pixels "
+                f"of the source and {len(target)} of {target.size} of the target; use as many of both, of one size"
+            )
+        masks = class_mix_masks(labels, self.rng, self.release_defects)
+        pairs = ((source.inputs, target.inputs), (labels, pseudo), (torch.ones_like(weights), weights))
+        images, classes, shares = (mix(masks, own, other) for own, other in pairs)
+        return images, classes, shares
+
+    def _augment(self, student: Any, images: Tensor, coins: tuple[float, float]) -> Tensor:
+        """Strong augmentation, in float32 also under autocast."""
+        given = student.data_preprocessor
+        mean, std = getattr(given, "mean", None), getattr(given, "std", None)
+        if mean is None or std is None:
+            mean, std = torch.zeros(images.shape[1]), torch.ones(images.shape[1])
+        with torch.autocast(images.device.type, enabled=False):
+            return strong_augmentation(images.float(), mean.flatten(), std.flatten(), coins, self.rng)
+
+    def _distance(self, features: Any, source: DomainBatch, labels: Tensor) -> dict[str, Tensor]:
+        if self.reference is None:
+            return {}
+        parts: Any = self.reference
+        with torch.no_grad():
+            before = parts["backbone"](source.inputs)
+            before = parts["neck"](before) if "neck" in parts else before
+        head: Any = self.teacher
+        count = head["decode_head"].num_classes
+        loss, cells = feature_distance(
+            features[-1], before[-1], labels, self._class_ids(count), count, weight=self.distance
+        )
+        return {"loss_distance": loss, "distance_cells": cells.float()}
+
+    def _class_ids(self, count: int) -> list[int]:
+        names = [str(i) for i in range(count)] if len(self.classes) != count else list(self.classes)
+        unknown = [name for name in self.distance_classes if name not in names and name not in range(count)]
+        if unknown:
+            raise ConfigError(f"model.adaptation.distance_classes: no class {unknown[0]!r}; there are {names}")
+        return [name if isinstance(name, int) else names.index(name) for name in self.distance_classes]

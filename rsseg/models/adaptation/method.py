@@ -30,8 +30,8 @@ Rules that keep a method exact:
   loss) and :func:`frozen` (the discriminator's part of the student's loss).  A method that must step its optimizer
   several times an iteration sets :attr:`AdaptationMethod.steps`; ``losses`` is then called once for each step.
 * What a resumed run needs is in the state dict: registered modules and buffers.  Random numbers come from
-  ``self.generator``, which follows from (seed, iteration, step, process), or from torch's own, which ``SeedEachIter``
-  seeds.  ``self.iteration`` counts the iterations that are done.
+  ``self.generator`` (torch) or ``self.rng`` (NumPy), which follow from (seed, iteration, step, process), or from
+  torch's own, which ``SeedEachIter`` seeds.  ``self.iteration`` counts the iterations that are done.
 * The target batch has no labels; :class:`DomainBatch` gives none.
 * An empty set of pixels gives a loss of 0, never NaN, and its size is logged.
 * The student is an argument, never an attribute: its keys in the checkpoint are those of a plain ``Segmentor``, the
@@ -154,7 +154,8 @@ class AdaptationMethod(BaseModule):
             method has one.
         seed: Of the run.
         classes: Names of the classes for the log, by id; empty where they are not known.
-        generator: For random numbers on the CPU; new at every step.
+        generator: Torch's, for random numbers on the CPU; new at every step.
+        rng: NumPy's, likewise.
         pictures: What the last iteration made, for :class:`rsseg.engine.AdaptationPictures`: ``pseudo_label`` (N, H, W)
             of the target batch and whatever else (N, H, W) a method puts in; only where :attr:`keep_pictures` is set.
     """
@@ -172,7 +173,7 @@ class AdaptationMethod(BaseModule):
         self.register_module("teacher", None)
         self.seed = 0
         self.classes: tuple[str, ...] = ()
-        self.generator = torch.Generator()
+        self.generator, self.rng = torch.Generator(), np.random.default_rng(0)
         self.keep_pictures = False
         self.pictures: dict[str, Tensor] = {}
 
@@ -218,7 +219,8 @@ class AdaptationMethod(BaseModule):
     def draw_anew(self, step: int) -> None:
         """Begin the random numbers of a step."""
         seeds = np.random.SeedSequence([self.seed, _DRAWS, self.iteration, step, get_rank()])
-        self.generator = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
+        first, second = (int(seed) for seed in seeds.generate_state(2))
+        self.generator, self.rng = torch.Generator().manual_seed(first), np.random.default_rng(second)
 
 
 @MODELS.register_module()

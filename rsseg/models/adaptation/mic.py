@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from mmseg.registry import MODELS
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["block_grid", "block_mask"]
+from rsseg.models.adaptation.daformer import DAFormer, mean_cross_entropy
+from rsseg.models.adaptation.method import DomainBatch, Student
+from rsseg.models.adaptation.networks import full_logits
+
+__all__ = ["MIC", "block_grid", "block_mask"]
 
 
 def block_grid(size: tuple[int, int], block: int = 64) -> tuple[int, int]:
@@ -29,3 +36,29 @@ def block_mask(draws: Tensor, size: tuple[int, int], ratio: float = 0.7) -> Tens
     Source: Hoyer et al., "MIC", 2023, equation 5.
     """
     return functional.interpolate((draws > ratio).to(torch.float32), size=size, mode="nearest")
+
+
+@MODELS.register_module()
+class MIC(DAFormer):
+    """DAFormer, and a loss of the target image with blocks hidden, against the teacher's labels of the whole image.
+
+    Args:
+        masked: Factor of that loss.
+        ratio: Share of the blocks that is hidden, on average.
+        block: Side of the blocks in pixels.
+        **kwargs: As for :class:`DAFormer`.
+
+    Source: Hoyer et al. 2023, section 3.2, and its release.
+    """
+
+    def __init__(self, masked: float = 1.0, ratio: float = 0.7, block: int = 64, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.masked, self.ratio, self.block = masked, ratio, block
+
+    def more_losses(self, student: Student, target: DomainBatch, pseudo: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """``loss_masked``."""
+        images = self._augment(student, target.inputs, self._coins())
+        draws = torch.rand(len(target), 1, *block_grid(target.size, self.block), generator=self.generator)
+        images = images * block_mask(draws, target.size, self.ratio).to(images.device)
+        logits = full_logits(student, DomainBatch(images, target.samples))
+        return {"loss_masked": self.masked * mean_cross_entropy(logits, pseudo, weights)}

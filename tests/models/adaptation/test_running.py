@@ -13,62 +13,21 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
-from torch import Tensor, nn
 
 from rsseg.io.checkpoints import load_file
-from rsseg.models.adaptation import AdaptationMethod, DomainBatch, SteppedDataParallel, frozen, upsample
-from rsseg.models.multihead import set_loss
-from tests.models.adaptation.tiny_domains import CLASSES, bind, network, optimizers, run_config, two_ranks
+from rsseg.models.adaptation import SteppedDataParallel
+from tests.models.adaptation.tiny_domains import METHODS, adapted, bind, optimizers, run_config, two_ranks
 
 
-@MODELS.register_module(force=True)
-class ToyAdversarial(AdaptationMethod):
-    """A discriminator of one layer on the output."""
-
-    discriminators = ("critic",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.critic = nn.Conv2d(CLASSES, 1, 1)
-
-    def losses(self, student: Any, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
-        """The student makes the target's score 0, the critic 1."""
-        own = upsample(student, student.network_logits("student", source.inputs), source.size)
-        other = upsample(student, student.network_logits("student", target.inputs), target.size)
-        with frozen(self.critic):
-            fooled = self.critic(other.softmax(1)).square().mean()
-        said = (self.critic(other.detach().softmax(1)) - 1).square().mean()
-        noise = torch.rand((), generator=self.generator)
-        return {"loss_source": set_loss(own, source.labels), "loss_fool": fooled * noise, "loss_critic": said}
-
-
-@MODELS.register_module(force=True)
-class ToySteps(AdaptationMethod):
-    """Two steps: the source's, then the target's entropy."""
-
-    steps = 2
-    unclipped = frozenset({0})
-
-    def losses(self, student: Any, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
-        """One domain a step."""
-        batch = (source, target)[step]
-        logits = upsample(student, student.network_logits("student", batch.inputs), batch.size)
-        if step == 0:
-            return {"loss_source": set_loss(logits, source.labels)}
-        return {"loss_entropy": torch.special.entr(logits.softmax(1)).sum(1).mean()}
-
-
-METHODS = [dict(type=name) for name in ("SourceOnly", "ToyAdversarial", "ToySteps", "ToyPortion", "ToyChain")]
-ADVERSARIAL = {"ToyAdversarial"}
-
-
-def build(method: dict[str, Any]) -> tuple[Any, Any]:
+def build(method: str) -> tuple[Any, Any]:
     """Model and optimizers, with the weights of one seed."""
     init_default_scope("mmseg")
     torch.manual_seed(0)
-    model = MODELS.build(network(method))
+    config, adversarial = adapted(method)
+    model = MODELS.build(config)
     model.init_weights()
-    return model, build_optim_wrapper(model, optimizers(method["type"] in ADVERSARIAL))
+    model.adaptation.classes = ("low", "middle", "high")
+    return model, build_optim_wrapper(model, optimizers(adversarial))
 
 
 def take_steps(model: Any, run: Any, optimizer: Any, own: list[dict[str, Any]], folder: Path) -> None:
@@ -92,7 +51,7 @@ def batches(rank: int = 0, count: int = 3, **options: Any) -> list[dict[str, Any
     return [{key: [one[key] for one in batch] for key in ("inputs", "data_samples")} for batch in chosen]
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method["type"])
+@pytest.mark.parametrize("method", METHODS)
 def test_noise_instead_of_the_targets_labels_changes_nothing(tmp_path, method):
     states = []
     for labelled in (False, True):
@@ -113,8 +72,8 @@ def _parameters(rank: int, folder: Path) -> dict[str, dict[str, np.ndarray]]:
         model, optimizer = build(method)
         wrapper = SteppedDataParallel if model.adaptation.steps > 1 else MMDistributedDataParallel
         wrapped = wrapper(model, broadcast_buffers=False)
-        take_steps(model, wrapped.train_step, optimizer, batches(rank), folder / method["type"])
-        out[method["type"]] = {key: value.detach().numpy() for key, value in model.named_parameters()}
+        take_steps(model, wrapped.train_step, optimizer, batches(rank), folder / method)
+        out[method] = {key: value.detach().numpy() for key, value in model.named_parameters()}
     return out
 
 
@@ -124,14 +83,14 @@ def test_two_processes_keep_one_set_of_parameters(tmp_path):
     for name, parameters in first.items():
         for key, value in parameters.items():
             assert np.array_equal(value, second[name][key]), (name, key)
-        alone = build(dict(type=name))[0].state_dict()
+        alone = build(name)[0].state_dict()
         assert any(not np.array_equal(value, alone[key].numpy()) for key, value in parameters.items()), name
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method["type"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_resumed_run_repeats_an_uninterrupted_one(tmp_path: Path, method):
     def run(folder: Path, iterations: int, **more: Any) -> dict[str, Any]:
-        config = run_config(folder, network(method), method["type"] in ADVERSARIAL, iterations, **more)
+        config = run_config(folder, *adapted(method), iterations, **more)
         Runner.from_cfg(config).train()
         return load_file(folder / f"iter_{iterations}.pth")
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from mmcv.cnn import build_norm_layer
 from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModule
 from mmengine.registry import DATASETS
@@ -33,12 +34,12 @@ CHANNELS = (8, 8, 8, 8)
 class TinyBackbone(BaseModule):
     """Features of 1/4, 1/8, 1/16 and 1/16, as a ResNet of output stride 16."""
 
-    def __init__(self, channels: tuple[int, ...] = CHANNELS) -> None:
+    def __init__(self, channels: tuple[int, ...] = CHANNELS, norm: str = "BN") -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, channels[0], 4, 4)
         strides, before = (1, 2, 2, 1), (channels[0], *channels)
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(b, c, 3, s, 1), nn.BatchNorm2d(c), nn.ReLU())
+            nn.Sequential(nn.Conv2d(b, c, 3, s, 1), build_norm_layer(dict(type=norm), c)[1], nn.ReLU())
             for b, c, s in zip(before, channels, strides, strict=False)
         )
 
@@ -110,8 +111,8 @@ class TwoDomains(torch.utils.data.Dataset):
         return {"inputs": torch.from_numpy(image).permute(2, 0, 1), "data_samples": sample}
 
 
-def network(adaptation: dict[str, Any] | None, **parts: Any) -> ConfigDict:
-    """Config of a model; of a plain segmentor without ``adaptation``."""
+def network(adaptation: dict[str, Any] | None, form: str | None = None, norm: str = "BN", **parts: Any) -> ConfigDict:
+    """Config of a model; of a plain segmentor without ``adaptation``, with a ``DeepLabV2Head`` where it has a form."""
     head = dict(
         type="FCNHead",
         in_channels=8,
@@ -120,18 +121,54 @@ def network(adaptation: dict[str, Any] | None, **parts: Any) -> ConfigDict:
         num_convs=1,
         num_classes=CLASSES,
         norm_cfg=dict(type="BN"),
+        align_corners=False,
     )
+    if form is not None:
+        head = dict(
+            type="DeepLabV2Head",
+            form=form,
+            num_classes=CLASSES,
+            in_channels=[8, 8],
+            channels=4,
+            dilations=(1, 2),
+            embedding=(6, 5),
+        )
     model = ConfigDict(
         type="Segmentor",
         data_preprocessor=dict(type="SegDataPreProcessor", mean=[100.0] * 3, std=[50.0] * 3, size=(SIZE, SIZE)),
-        backbone=dict(type="TinyBackbone"),
-        decode_head={**head, "align_corners": False},
+        backbone=dict(type="TinyBackbone", norm=norm),
+        decode_head=head,
         train_cfg=dict(),
         test_cfg=dict(mode="whole"),
         **parts,
     )
     own = {} if adaptation is None else {"type": "AdaptationSegmentor", "adaptation": adaptation}
     return ConfigDict({**model, **own})
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "SourceOnly": dict(),
+    "MMD": dict(form="mmd"),
+    "AdaptSeg": dict(form="cascade", adversarial=True, channels=4),
+    "FADA": dict(form="single", adversarial=True, channels=(8, 4)),
+    "CLAN": dict(form="twin", adversarial=True, channels=4, plain_iterations=0),
+    "TransNormAdaptation": dict(form="twin", norm="TransNorm", adversarial=True, channels=4),
+    "PyCDA": dict(form="ppm", threshold=0.4),
+    #     "CBST": dict(form="ppm", start=1, interval=2),
+    #     "IAST": dict(form="ppm", start=1, interval=2),
+    "DAFormer": dict(threshold=0.4, distance_classes=("low", "high")),
+    "MIC": dict(threshold=0.4, block=8),
+    "ToyPortion": dict(),
+    "ToyChain": dict(),
+}
+"""Arguments of every method; ``form``, ``norm`` and ``adversarial`` are the network's and the optimizers'."""
+
+
+def adapted(method: str) -> tuple[ConfigDict, bool]:
+    """Config of a model with a method, and whether it has discriminators."""
+    own = dict(METHODS[method])
+    form, norm, adversarial = own.pop("form", None), own.pop("norm", "BN"), own.pop("adversarial", False)
+    return network(dict(type=method, **own), form, norm), adversarial
 
 
 SGD = dict(optimizer=dict(type="SGD", lr=0.05, momentum=0.9), clip_grad=dict(max_norm=5))

@@ -256,12 +256,17 @@ def call(command: Sequence[str], env: Mapping[str, str], output: IO[Any], pass_f
             raise
 
 
-def end_with_parent() -> None:
-    """In a process that was started by multiprocessing: end when the one that started it has ended."""
-    parent = multiprocessing.parent_process()
+def end_with_parent(parent: int | None = None) -> None:
+    """In a process that another one has started: end when that one has ended.
+
+    Args:
+        parent: Its process id; by default that of the process that started this one by multiprocessing.
+    """
+    if parent is None:
+        parent = getattr(multiprocessing.parent_process(), "pid", None)
 
     def watch() -> None:
-        while parent is not None and os.getppid() == parent.pid:
+        while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 

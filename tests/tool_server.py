@@ -13,11 +13,11 @@ import contextlib
 import gc
 import json
 import os
-import runpy
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
+
+from rsseg.demo.processes import run_as_main
 
 
 def load() -> None:
@@ -50,20 +50,9 @@ def become(request: dict[str, Any]) -> int:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
-    sys.argv = request["argv"]
     own = request["env"].get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:] = [str(Path(sys.argv[0]).parent), *own, *(entry for entry in sys.path[1:] if entry not in own)]
-    try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-    except SystemExit as end:
-        if end.code is None or isinstance(end.code, int):
-            return end.code or 0
-        print(end.code, file=sys.stderr)
-        return 1
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
+    sys.path[:] = [str(Path(request["argv"][0]).parent), *own, *(entry for entry in sys.path[1:] if entry not in own)]
+    return run_as_main(request["argv"])
 
 
 def end(status: int) -> None:

@@ -17,4 +17,6 @@ model = dict(type="MultiHeadSegmentor", heads=dict(sota=19, sior=21, fast=38))
 train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = val_dataloader
-default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=10))
+default_hooks = dict(
+    checkpoint=dict(interval=100), logger=dict(interval=10), channels_last=dict(type="mmseg.ChannelsLast")
+)

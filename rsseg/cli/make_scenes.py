@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
         "--size", type=at_least(1), nargs="+", default=[512], help="pixels: one side, or height and width"
     )
     parser.add_argument("--theme", nargs="+", choices=list(THEMES), help="kinds of scene (default: all suitable kinds)")
+    parser.add_argument("--in-turn", action="store_true", help="as many scenes of each kind, one after the other")
     parser.add_argument("--gsd", type=above(0), help="metres per pixel (default: by kind of scene)")
     parser.add_argument(
         "--val", type=at_least(0), help="land cover: images in val.txt (default: a fifth); domains: of each domain"
@@ -43,7 +44,7 @@ def main() -> None:
     from rsseg.scenes import write_scenes
 
     size = args.size[0] if len(args.size) == 1 else tuple(args.size)
-    options = {"theme": args.theme, "gsd": args.gsd, "val": args.val, "test": args.test, "workers": args.workers}
-    stems = write_scenes(args.layout, args.out, args.count, args.seed, size, **options)
+    options = {"theme": args.theme, "gsd": args.gsd, "val": args.val, "test": args.test, "in_turn": args.in_turn}
+    stems = write_scenes(args.layout, args.out, args.count, args.seed, size, workers=args.workers, **options)
     text = f"{len(stems)} {args.layout} scenes in {args.out} ({stems[0]} ... {stems[-1]})"
     write_result(text, {"folder": args.out, "scenes": stems})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ STAGES = {
 }
 """Stage -> what happens in it."""
 _MODEL = "unet_efficientnet_lite0"
+_RANDOM, _NO_WEIGHTS = "random weights", "model.backbone.init_cfg=None"
 PREDICTORS = ("grabcut", "box")
 
 
@@ -33,7 +34,8 @@ class Scale:
     Attributes:
         detection: Scenes of each detection layout.
         size: Their size in pixels.
-        landcover: Land-cover images: those with labels for training, those for testing, and their size in pixels.
+        landcover: Land-cover images for training, for validation and for testing.
+        pixels: Their size.
         large: Size in pixels of the scene to map.
         iters: Iterations of a fine-tuning with all labels, and of one with few.
         sep_iters: Iterations of the pre-training.
@@ -41,17 +43,18 @@ class Scale:
         seeds: Repetitions of each fine-tuning.
     """
 
-    detection: tuple[int, int, int] = (16, 12, 16)
+    detection: tuple[int, int, int] = (12, 8, 12)
     size: int = 512
-    landcover: tuple[int, int, int] = (12, 12, 384)
+    landcover: tuple[int, int, int] = (12, 8, 12)
+    pixels: int = 384
     large: int = 1536
-    iters: tuple[int, int] = (150, 100)
+    iters: tuple[int, int] = (100, 60)
     sep_iters: int = 100
     labels: tuple[int, int] = (12, 4)
     seeds: int = 3
 
 
-TINY = Scale((2, 2, 2), 256, (4, 2, 128), 256, (2, 2), 2, (4, 2), 1)
+TINY = Scale((2, 2, 2), 256, (4, 1, 2), 128, 256, (2, 2), 2, (4, 2), 1)
 """A handful of scenes and two iterations: it shows that everything runs, and nothing else."""
 
 
@@ -83,6 +86,7 @@ class Step:
         title: What runs, for the line that shows the progress.
         command: The command.
         cost: CPU seconds that it takes on a usual machine.
+        needs: Commands that come before.
         inputs: Files; where they, the config and the command are as they were, and ``output`` exists, the step is
             finished.  None for commands that see by themselves what is finished.
         output: Pattern of its result.
@@ -92,6 +96,7 @@ class Step:
     title: str
     command: Command
     cost: float
+    needs: tuple[Command, ...] = ()
     inputs: tuple[Path, ...] | None = None
     output: str = ""
 
@@ -107,20 +112,31 @@ class Plan:
 
     def __init__(self, root: Path, scale: Scale, weights: Path | None) -> None:
         self.configs, self.scale, self.weights = root / "configs" / "scenes", scale, weights
-        self.base = "ImageNet" if weights else "random weights"
+        self.base = "ImageNet" if weights else _RANDOM
         self.sep = WORK / "sep" / f"iter_{scale.sep_iters}.pth"
         self.map = WORK / "map" / "scene.tif"
+        self.best = WORK / "best.pth"
         self._number = 0
 
-    @property
-    def starts(self) -> list[str]:
-        """What the fine-tunings begin with."""
-        return [self.base, f"{self.base} + SEP"]
+    def rows(self) -> list[tuple[str, int]]:
+        """What fine-tunings begin with, and their number of labelled images; from random weights with all labels."""
+        every, few = self.scale.labels
+        starts = [self.base, f"{self.base} + SEP"]
+        scratch = [(_RANDOM, every)] if self.weights else []
+        return [*scratch, *((start, every) for start in starts), *((start, few) for start in starts)]
 
     def runs(self) -> list[Run]:
         """All fine-tunings."""
-        seeds = range(self.scale.seeds)
-        return [Run(start, n, seed) for n in self.scale.labels for start in self.starts for seed in seeds]
+        return [Run(start, n, seed) for start, n in self.rows() for seed in range(self.scale.seeds)]
+
+    def candidates(self) -> list[Run]:
+        """Fine-tunings of which the best one, by its validation images, makes the map."""
+        return [run for run in self.runs() if run.images == self.scale.labels[0]]
+
+    @property
+    def model(self) -> str:
+        """Options of the commands that use the best model; it has the same network, whatever it began with."""
+        return f"--config {self.configs / f'{_MODEL}_scenes.py'} --checkpoint {self.best}"
 
     def config(self, run: Run) -> Path:
         """Config of a fine-tuning."""
@@ -146,55 +162,70 @@ class Plan:
         return folder / "images" / "northport_1.tif", folder / "labels" / "northport_1.tif"
 
     def steps(self) -> list[Step]:
-        """All steps, stage by stage."""
-        stages = (self._scenes(), self._labels(), self._sep(), self._fine_tuning(), self._tests(), self._maps())
-        return [step for stage in stages for step in stage]
+        """All steps, stage by stage; each comes after those that it needs."""
+        scenes = self._scenes()
+        labels = [step for predictor in PREDICTORS for step in self._labels(predictor, scenes)]
+        sep = self._sep(labels[: len(SETS)])
+        trainings = {run: self._fine_tuning(run, scenes["landcover"], sep) for run in self.runs()}
+        tests = [self._test(run, step) for run, step in trainings.items()]
+        maps = self._maps([scenes["large"], *(trainings[run] for run in self.candidates())])
+        return [*scenes.values(), *labels, sep, *trainings.values(), *tests, *maps]
 
     def _command(self, tool: str, *args: object) -> Command:
         self._number += 1
         return Command(tool, tuple(map(str, args)), WORK / "logs" / f"{self._number:02}_{tool}.log")
 
-    def _scenes(self) -> Iterator[Step]:
-        train, test, size = self.scale.landcover
-        pixels = ("--size", size, "--seed", 87, "--count", train + test + 1, "--val", 1, "--test", test)
-        themes = ("--theme", "suburb", "farmland", "riverside", "industry")  # with this seed three of each are trained
-        large = ("--size", self.scale.large, "--seed", 7, "--count", 1, "--val", 0, "--test", 1, "--theme", "suburb")
-        calls: dict[str, tuple[Sequence[object], float]] = {
-            "one large scene": (("landcover", SCENES / "large", *large), 20 * (self.scale.large / 2048) ** 2),
-            "land cover": (("landcover", SCENES / "landcover", *pixels, *themes), 0.4 * (train + test)),
+    def _scenes(self) -> dict[str, Step]:
+        """By their folders; the themes of land cover come in turn, so that every list has as many of each."""
+        train, val, test = self.scale.landcover
+        pixels = ("--size", self.scale.pixels, "--count", train + val + test, "--val", val, "--test", test)
+        themes = ("--in-turn", "--theme", "suburb", "farmland", "riverside", "industry")
+        large = ("--size", self.scale.large, "--seed", 1, "--count", 1, "--val", 0, "--test", 1, "--theme", "suburb")
+        calls: dict[str, tuple[str, Sequence[object], float]] = {
+            layout: (layout, ("--count", count, "--seed", 1, "--size", self.scale.size), 0.8 * count)
+            for layout, count in zip(SETS, self.scale.detection, strict=True)
         }
-        for layout, count in zip(SETS, self.scale.detection, strict=True):
-            calls[layout] = (
-                (layout, SCENES / layout, "--count", count, "--seed", 1, "--size", self.scale.size),
-                0.7 * count,
-            )
-        for title, (args, cost) in calls.items():
-            yield Step("scenes", title, self._command("make_scenes", *args), cost)
+        calls["landcover"] = ("landcover", (*pixels, *themes), 0.5 * (train + val + test))
+        calls["large"] = ("landcover", large, 20 * (self.scale.large / 2048) ** 2)
+        return {
+            name: Step("scenes", name, self._command("make_scenes", layout, SCENES / name, *args), cost)
+            for name, (layout, args, cost) in calls.items()
+        }
 
-    def _labels(self) -> Iterator[Step]:
-        for predictor in PREDICTORS:
-            for (layout, name), count in zip(SETS.items(), self.scale.detection, strict=True):
-                args = ("--evaluate", "--predictor", predictor, "--out", self.folder(predictor, name))
-                command = self._command("convert_labels", self.configs / f"convert_{layout}_scenes.py", *args)
-                yield Step("labels", f"{name}, {predictor}", command, count * (2 if predictor == "grabcut" else 0.2))
+    def _labels(self, predictor: str, scenes: Mapping[str, Step]) -> Iterator[Step]:
+        for (layout, name), count in zip(SETS.items(), self.scale.detection, strict=True):
+            args = ("--evaluate", "--predictor", predictor, "--out", self.folder(predictor, name))
+            command = self._command("convert_labels", self.configs / f"convert_{layout}_scenes.py", *args)
+            cost = count * (2 if predictor == "grabcut" else 0.2)
+            yield Step("labels", f"{name}, {predictor}", command, cost, (scenes[layout].command,))
 
-    def _sep(self) -> Iterator[Step]:
-        options = [] if self.weights else ["model.backbone.init_cfg=None"]
-        sources = tuple(self.folder("grabcut", name) / "instances.json" for name in SETS.values())
-        yield self._training("SEP", "sep", f"{_MODEL}_sep_scenes.py", self.scale.sep_iters, 0, options, sources)
+    def _sep(self, labels: Sequence[Step]) -> Step:
+        options = [f"model.backbone.init_cfg.checkpoint={self.weights}" if self.weights else _NO_WEIGHTS]
+        sources = [self.folder("grabcut", name) / "instances.json" for name in SETS.values()]
+        sources += [self.weights] if self.weights else []
+        iters = self.scale.sep_iters
+        command = self._train(
+            "sep", f"{_MODEL}_sep_scenes.py", iters, 0, f"train_cfg.val_interval={iters + 1}", *options
+        )
+        needs = tuple(step.command for step in labels)
+        return Step("SEP", "three heads", command, iters * 0.8 + 4, needs, tuple(sources), str(self.sep))
 
-    def _fine_tuning(self) -> Iterator[Step]:
-        for run in self.runs():
-            options = [f"train_dataloader.dataset.indices={self._indices(run)}"]
-            sources = [SCENES / "landcover" / "train.txt"]
-            if run.start.endswith("SEP"):
-                options.append(f"default_hooks.start.checkpoint={self.sep}")
-                sources.append(self.sep)
-            elif not self.weights:
-                options.append("model.backbone.init_cfg=None")
-            title = f"{run.title}, seed {run.seed}"
-            name, iters = self.config(run).name, self.iters(run)
-            yield self._training("fine-tuning", run.name, name, iters, run.seed, options, tuple(sources), title)
+    def _fine_tuning(self, run: Run, scenes: Step, sep: Step) -> Step:
+        iters = self.iters(run)
+        options = [f"train_dataloader.dataset.indices={self._indices(run)}", f"train_cfg.val_interval={iters}"]
+        needs, sources = [scenes.command], [SCENES / "landcover" / "train.txt"]
+        if run.start.endswith("SEP"):
+            options.append(f"default_hooks.start.checkpoint={self.sep}")
+            needs.append(sep.command)
+            sources.append(self.sep)
+        elif run.start == _RANDOM:
+            options.append(_NO_WEIGHTS)
+        elif self.weights:
+            options.append(f"model.backbone.init_cfg.checkpoint={self.weights}")
+            sources.append(self.weights)
+        command = self._train(run.name, self.config(run).name, iters, run.seed, *options)
+        cost, output = iters * 0.43 + 6, str(self.checkpoint(run))
+        return Step("fine-tuning", f"{run.title}, seed {run.seed}", command, cost, tuple(needs), tuple(sources), output)
 
     def _indices(self, run: Run) -> object:
         """Labelled images of a fine-tuning: few are others for every seed."""
@@ -203,45 +234,38 @@ class Plan:
             return every
         return "[" + ",".join(str((run.seed * few + i) % every) for i in range(few)) + "]"
 
-    def _training(
-        self, stage: str, name: str, config: str, iters: int, seed: int, options: Sequence[str],
-        sources: tuple[Path, ...], title: str = "three heads",
-    ) -> Step:  # fmt: skip
+    def _train(self, name: str, config: str, iters: int, seed: int, *options: str) -> Command:
         length = [
-            f"train_cfg.max_iters={iters}", f"train_cfg.val_interval={iters + 1}",  # tests come later
-            f"param_scheduler.1.T_max={iters}", f"param_scheduler.1.end={iters}", f"randomness.seed={seed}",
+            f"train_cfg.max_iters={iters}", f"param_scheduler.1.T_max={iters}", f"param_scheduler.1.end={iters}",
+            f"default_hooks.checkpoint.interval={iters}", f"randomness.seed={seed}",
         ]  # fmt: skip
-        if self.weights and "model.backbone.init_cfg=None" not in options and "default_hooks.start" not in str(options):
-            length.append(f"model.backbone.init_cfg.checkpoint={self.weights}")
-            sources = (*sources, self.weights)
-        command = self._command(
-            "train", self.configs / config, "--work-dir", WORK / name, "--cfg-options", *length, *options
-        )
-        cost = iters * (0.8 if stage == "SEP" else 0.4) + 4
-        return Step(stage, title, command, cost, sources, f"{WORK / name}/iter_{iters}.pth")
+        args = ("--work-dir", WORK / name, "--cfg-options", *length, *options)
+        return self._command("train", self.configs / config, *args)
 
-    def _tests(self) -> Iterator[Step]:
-        for run in self.runs():
-            out = WORK / f"{run.name}_test"
-            args: list[object] = [self.config(run), self.checkpoint(run), "--work-dir", out]
-            if run.seed == 0:
-                args += ["--out", out / "maps"]
-            inputs = (self.checkpoint(run), SCENES / "landcover" / "test.txt")
-            title = f"{run.title}, seed {run.seed}"
-            cost = 3 + 0.2 * self.scale.landcover[1]
-            yield Step("test", title, self._command("test", *args), cost, inputs, f"{out}/*/*.json")
+    def _test(self, run: Run, training: Step) -> Step:
+        out = WORK / f"{run.name}_test"
+        args: list[object] = [self.config(run), self.checkpoint(run), "--work-dir", out]
+        if run.seed == 0:
+            args += ["--out", out / "maps"]
+        inputs = (self.checkpoint(run), SCENES / "landcover" / "test.txt")
+        cost = 3 + 0.2 * self.scale.landcover[2]
+        title, command = f"{run.title}, seed {run.seed}", self._command("test", *args)
+        return Step("test", title, command, cost, (training.command,), inputs, f"{out}/*/*.json")
 
-    def best(self) -> Run:
-        """The fine-tuning whose model makes the map."""
-        return Run(self.starts[1], self.scale.labels[0], 0)
-
-    def _maps(self) -> Iterator[Step]:
-        run, (image, labels) = self.best(), self.large()
+    def _maps(self, before: Sequence[Step]) -> list[Step]:
+        image, labels = self.large()
         args = [
-            image, self.map, "--config", self.config(run), "--checkpoint", self.checkpoint(run), "--window", 256,
-            "--vectors", "gpkg", "--min-area", 4, "--simplify", 1, "--reference", labels, "--overwrite",
+            image, self.map, "--config", self.configs / f"{_MODEL}_scenes.py", "--checkpoint", self.best,
+            "--window", 256, "--vectors", "gpkg", "--min-area", 4, "--simplify", 1, "--reference", labels,
+            "--overwrite",
         ]  # fmt: skip
         cost = 40 * (self.scale.large / 2048) ** 2 + 3
-        yield Step("map", "GeoTIFF and GeoPackage", self._command("map_raster", *args), cost)
-        page = self._command("report_map", self.map, "--image", image)
-        yield Step("map", "page of the map", page, 5)
+        needs = tuple(step.command for step in before)
+        inputs, output = (self.best, image, labels), self.map.with_suffix(".gpkg")
+        tif = Step(
+            "map", "GeoTIFF and GeoPackage", self._command("map_raster", *args), cost, needs, inputs, str(output)
+        )
+        command = self._command("report_map", self.map, "--image", image)
+        inputs, output = (self.map, image), self.map.with_suffix(".html")
+        page = Step("map", "page of the map", command, 5, (tif.command,), inputs, str(output))
+        return [tif, page]

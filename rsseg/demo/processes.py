@@ -9,7 +9,6 @@ import runpy
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsseg.errors import JobError
-from rsseg.interruption import LAUNCHED
+from rsseg.interruption import LAUNCHED, end_with_parent
 
-__all__ = ["Command", "Pool"]
+__all__ = ["Command", "Pool", "run_as_main"]
 
 _POLL = 0.1  # seconds
 _GRACE = 8.0
@@ -56,18 +55,23 @@ class Pool:
     def __init__(self, root: Path, at_once: int, tick: Callable[[Sequence[Command]], None]) -> None:
         self.root, self.at_once, self.tick = root, at_once, tick
 
-    def run(self, commands: Sequence[Command], done: Callable[[Command], None] = lambda command: None) -> None:
-        """Run all commands in order, and call ``done`` with each that has ended well.
+    def run(self, take: Callable[[], Command | None], done: Callable[[Command], None] = lambda command: None) -> None:
+        """Run commands until nothing runs and no other is handed out.
+
+        Args:
+            take: Hands out the next command; None where there is none now.
+            done: Called with each command that has ended well.
 
         Raises:
             JobError: A command failed; the others are ended, and the message shows the end of its output.
         """
-        waiting, running = list(commands), dict[int, tuple[Command, _Process]]()
+        running: dict[int, tuple[Command, _Process]] = {}
         try:
-            while waiting or running:
-                while waiting and len(running) < self.at_once:
-                    command = waiting.pop(0)
+            while True:
+                while len(running) < self.at_once and (command := take()) is not None:
                     running[id(command)] = command, _Process(self.root, command)
+                if not running:
+                    return
                 for key, (command, process) in list(running.items()):
                     status = process.poll()
                     if status is not None:
@@ -107,9 +111,10 @@ class _Process:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 gc.freeze()  # the pages of what is imported stay shared
+                parent = os.getpid()
                 self.pid = os.fork()
                 if self.pid == 0:
-                    _become(argv, log.fileno())
+                    _become(argv, log.fileno(), parent)
             else:
                 self.other = subprocess.Popen(
                     [sys.executable, *argv],
@@ -136,11 +141,11 @@ class _Process:
                 os.kill(self.pid, number)
 
 
-def _become(argv: Sequence[str], log: int) -> None:
+def _become(argv: Sequence[str], log: int, parent: int) -> None:
     """In the child: run a tool as ``python TOOL ARGUMENTS`` would, and leave."""
-    status: object = 1
+    status = 1
     try:
-        _end_with_parent()
+        end_with_parent(parent)
         os.environ[LAUNCHED] = "1"  # the demo itself says that it was interrupted
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
@@ -148,30 +153,33 @@ def _become(argv: Sequence[str], log: int) -> None:
         os.dup2(log, 2)
         _parents_streams.extend((sys.stdout, sys.stderr))
         sys.stdout, sys.stderr = (open(n, "w", buffering=1, encoding="utf-8", closefd=False) for n in (1, 2))  # noqa: SIM115
-        sys.argv = list(argv)
         sys.path.insert(0, str(Path(argv[0]).parent))
-        runpy.run_path(argv[0], run_name="__main__")
-        status = 0
-    except SystemExit as end:
-        status = end.code or 0
-        if not isinstance(status, int):
-            sys.stderr.write(f"{status}\n")
-            status = 1
-    except BaseException:  # a fork must not go on with its parent's work
-        traceback.print_exc()
-    finally:
+        status = run_as_main(argv)
+    finally:  # a fork must not go on with its parent's work
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(status if isinstance(status, int) else 1)
+        os._exit(status)
 
 
-def _end_with_parent() -> None:
-    parent = os.getppid()
+def run_as_main(argv: Sequence[str]) -> int:
+    """Run a script in this process as ``python SCRIPT ARGUMENTS`` would; an error is printed, with its traceback.
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
+    Args:
+        argv: Path of the script, and its arguments.
 
-    threading.Thread(target=watch, name="parent", daemon=True).start()
+    Returns:
+        The exit status.
+    """
+    sys.argv = list(argv)
+    try:
+        runpy.run_path(argv[0], run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        sys.stderr.write(f"{end.code}\n")
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0

@@ -29,30 +29,45 @@ class Progress:
         self.done: set[Command] = set()
         self._skipped = 0.0
         self._begun: dict[Command, float] = {}
+        self._kept = dict.fromkeys(STAGES, 0)
+        self._announced: set[str] = set()
         self._start = self._last = time.monotonic()
-
-    def stage(self, name: str) -> None:
-        """Announce a stage."""
-        number = [*STAGES].index(name) + 1
-        self._say(f"[{number}/{len(STAGES)}] {name}: {STAGES[name]} ({self.left()})")
 
     def finish(self, command: Command, skipped: bool = False) -> None:
         """Count a step as done; ``skipped`` where an earlier run of the demo has done it."""
         self.done.add(command)
+        stage = self.steps[command].stage
+        self._kept[stage] += skipped
         self._skipped += self.steps[command].cost * skipped
+        if self._kept[stage] == len(self._commands(stage)):
+            self._announce(stage)
 
     def tick(self, running: Sequence[Command]) -> None:
-        """Say what runs, unless something was said a moment ago."""
+        """Announce stages that have begun; say what runs, unless something was said a moment ago."""
         now = time.monotonic()
         for command in running:
             self._begun.setdefault(command, now)
+            self._announce(self.steps[command].stage)
         if now - self._last < _EVERY or not running:
             return
-        stage = self.steps[running[0]].stage
-        mine = [step.command for step in self.steps.values() if step.stage == stage]
-        number, done = [*STAGES].index(stage) + 1, sum(command in self.done for command in mine)
-        what = f"{done} of {len(mine)} done, now {self.steps[running[-1]].title}"
-        self._say(f"[{number}/{len(STAGES)}] {stage}: {what}; {self.left()}; log: {running[-1].log}")
+        newest = self.steps[running[-1]]  # stages overlap: pre-training and the first fine-tunings run side by side
+        mine = self._commands(newest.stage)
+        what = f"{sum(command in self.done for command in mine)} of {len(mine)} done, now {newest.title}"
+        self._say(f"{_label(newest.stage)}: {what}; {self.left()}; log: {newest.command.log}")
+
+    def _announce(self, stage: str) -> None:
+        if stage in self._announced:
+            return
+        self._announced.add(stage)
+        count, kept = len(self._commands(stage)), self._kept[stage]
+        if kept == count:
+            self._say(f"{_label(stage)}: all {count} steps are finished already, by an earlier run")
+        else:
+            finished = f", {kept} of {count} steps are finished already" if kept else ""
+            self._say(f"{_label(stage)}: {STAGES[stage]} ({self.left()}{finished})")
+
+    def _commands(self, stage: str) -> list[Command]:
+        return [step.command for step in self.steps.values() if step.stage == stage]
 
     def seconds_left(self) -> float:
         """Estimate of what the rest takes."""
@@ -73,3 +88,7 @@ class Progress:
     def _say(self, line: str) -> None:
         self._last = time.monotonic()
         self.say(line)
+
+
+def _label(stage: str) -> str:
+    return f"[{[*STAGES].index(stage) + 1}/{len(STAGES)}] {stage}"

@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import os
 import statistics
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rsseg.demo.plan import PREDICTORS, SETS, STAGES, WORK, Plan, Run, Scale, Step
-from rsseg.demo.processes import Command, Pool
+from rsseg.demo.plan import PREDICTORS, SETS, WORK, Plan, Run, Scale, Step
+from rsseg.demo.processes import Pool
 from rsseg.demo.progress import Progress
+from rsseg.demo.schedule import Schedule
 from rsseg.errors import JobError
-from rsseg.io.configs import read_config
-from rsseg.io.files import sha256_of
-from rsseg.io.sums import sum_of
-from rsseg.io.tables import aligned, write_json
+from rsseg.io.files import replacing
+from rsseg.io.tables import aligned
 from rsseg.reports.demo import DemoResults, LandCover, write_demo_page
 
 __all__ = ["Demo"]
@@ -53,10 +54,17 @@ class Demo:
         plan = Plan(self.root, self.scale, self._weights())
         steps = plan.steps()
         progress = Progress(steps, self.at_once, self.say)
-        pool = Pool(self.root, self.at_once, progress.tick)
-        for stage in STAGES:
-            progress.stage(stage)
-            self._run_stage([step for step in steps if step.stage == stage], pool, progress)
+        candidates = {plan.checkpoint(run) for run in plan.candidates()}
+
+        def ended(step: Step, skipped: bool) -> None:
+            progress.finish(step.command, skipped)
+            candidates.discard(Path(step.output))
+            if step.stage == "fine-tuning" and not candidates:
+                _choose(plan)
+
+        schedule = Schedule(steps, ended)
+        Pool(self.root, self.at_once, progress.tick).run(schedule.take, schedule.finish)
+        self.say(f"Writing {WORK / 'index.html'} ...")
         results = self._results(plan, steps)
         page = write_demo_page(results, WORK / "index.html")
         scores = {row.title: {"means": row.means, "standard deviations": row.spread} for row in results.land_cover}
@@ -80,26 +88,6 @@ class Demo:
         self.say(f"ImageNet weights of the encoder: {target} (rsseg weights {files[0].name} {target})")
         return target
 
-    def _run_stage(self, steps: list[Step], pool: Pool, progress: Progress) -> None:
-        todo: dict[Command, Step] = {}
-        for step in steps:
-            if _finished(step):
-                progress.finish(step.command, skipped=True)
-            else:
-                todo[step.command] = step
-        if kept := len(steps) - len(todo):
-            self.say(f"      {kept} of {len(steps)} steps are finished already, by an earlier run")
-
-        def done(command: Command) -> None:
-            progress.finish(command)
-            if todo[command].inputs is not None:
-                write_json(command.log.with_suffix(".json"), _inputs(todo[command]))
-
-        # Pages need their maps, and every other stage has independent steps.
-        groups = [[command] for command in todo] if steps[0].stage == "map" else [[*todo]]
-        for group in groups:
-            pool.run(group, done)
-
     def _results(self, plan: Plan, steps: list[Step]) -> DemoResults:
         labels = {
             name: {
@@ -109,10 +97,9 @@ class Demo:
             for name in SETS.values()
         }
         rows = []
-        for images in self.scale.labels:
-            for start in plan.starts:
-                runs = [run for run in plan.runs() if (run.start, run.images) == (start, images)]
-                rows.append(_land_cover(start, images, runs))
+        for start, images in plan.rows():
+            runs = [run for run in plan.runs() if (run.start, run.images) == (start, images)]
+            rows.append(_land_cover(start, images, runs))
         commands = [(step.stage, f"tools/{step.command.tool}.py {' '.join(step.command.args)}") for step in steps]
         commands = [(stage, line.replace(f"{self.root}/", "")) for stage, line in commands]
         grabcut, boxes = ({name: plan.folder(predictor, name) for name in labels} for predictor in PREDICTORS)
@@ -123,18 +110,19 @@ class Demo:
         masks = [("set", "objects", "GrabCut", "filled box"), *results.label_rows()]
         scores: list[tuple[str, ...]] = [("land cover, test images", *_METRICS)]
         scores += [(row.title, *(row.text(metric) for metric in _METRICS)) for row in results.land_cover]
-        best = plan.best()
-        model = f"--config {plan.config(best)} --checkpoint {plan.checkpoint(best)}".replace(f"{self.root}/", "")
+        here = self.root.resolve() == Path.cwd()
+        model = plan.model.replace(f"{self.root}/", "") if here else plan.model
+        convert = plan.configs.relative_to(self.root) if here else plan.configs
         seeds = f"mean ± standard deviation of {self.scale.seeds} seeds" if self.scale.seeds > 1 else "one seed"
         return (
             f"\nconverted masks against the exact ones, mIOU_I in per cent\n{aligned(masks)}\n\n{aligned(scores)}\n"
             f"({seeds}, in per cent)\n\n"
             f"Open {page} in a browser; the map is {plan.map}, QGIS shows its classes by name.\nNext:\n"
-            "  source .venv/bin/activate\n"
+            f"{_activation()}"
             f"  rsseg map YOUR_RASTER.tif YOUR_MAP.tif {model} --window 256 --vectors gpkg\n"
-            "  rsseg convert configs/scenes/convert_dota_scenes.py --images YOUR_IMAGES --annotations YOUR_BOXES "
+            f"  rsseg convert {convert / 'convert_dota_scenes.py'} --images YOUR_IMAGES --annotations YOUR_BOXES "
             "--out YOUR_LABELS\n"
-            "  docs/howto.md says how to train on them"
+            "docs/tutorials/boxes_to_map.md says how to train on them."
         )
 
 
@@ -152,21 +140,30 @@ def _land_cover(start: str, images: int, runs: list[Run]) -> LandCover:
     return LandCover(start, images, means, spread, WORK / f"{runs[0].name}_test" / "maps")
 
 
-def _inputs(step: Step) -> dict[str, Any]:
-    """What the result of a step depends on."""
-    configs = [word for word in step.command.args if word.endswith(".py")]
-    texts = {Path(word).name: json.dumps(read_config(word).to_dict(), sort_keys=True, default=str) for word in configs}
-    return {
-        "command": [step.command.tool, *step.command.args],
-        "configs": {name: sum_of(text.encode()) for name, text in texts.items()},
-        "inputs": {str(path): sha256_of(path) for path in step.inputs or ()},
-    }
+def _choose(plan: Plan) -> None:
+    """Keep the model with the highest mIoU on the validation images as ``plan.best``, unless it is there."""
+    scores = {run: _validated(run) for run in plan.candidates()}
+    chosen = plan.checkpoint(max(scores, key=lambda run: scores[run]))
+    data = chosen.read_bytes()
+    if not plan.best.is_file() or plan.best.read_bytes() != data:
+        with replacing(plan.best) as file:
+            file.write(data)
 
 
-def _finished(step: Step) -> bool:
-    record = step.command.log.with_suffix(".json")
-    if step.inputs is None or not record.is_file() or not any(Path().glob(step.output)):
-        return False
-    if not all(path.is_file() for path in step.inputs):
-        return False
-    return json.loads(record.read_text()) == _inputs(step)
+def _validated(run: Run) -> float:
+    """mIoU on the validation images, at the end of a fine-tuning."""
+    files = sorted((WORK / run.name).glob("*/vis_data/scalars.json"), key=lambda path: path.stat().st_mtime)
+    lines = [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+    found = [line["mIoU"] for line in lines if "mIoU" in line]
+    if not found:
+        raise JobError(f"{WORK / run.name} holds no validation score; delete the folder and run the demo again")
+    return float(found[-1])
+
+
+def _activation() -> str:
+    """The line that activates the environment of this process; empty where there is none to activate."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if not script.is_file():
+        return ""
+    inside = script.is_relative_to(Path.cwd())
+    return f"  source {os.path.relpath(script) if inside else script}\n"

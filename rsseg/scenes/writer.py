@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -33,14 +33,16 @@ class Recipe:
     themes: tuple[str, ...]
     gsd: float | None
     nodata: float
+    in_turn: bool = False
 
     def scene(self, index: int) -> Scene:
         """The scene of an image; for detection sets the first attempt with something to annotate."""
         layout = LAYOUTS[self.layout]
+        themes = [self.themes[index % len(self.themes)]] if self.in_turn else self.themes
         for attempt in range(ATTEMPTS):
             key = [self.seed, layout.salt, index, attempt]
             region = layout.regions[index % len(layout.regions)] if layout.regions else None
-            scene = make_scene(key, self.size, self.themes, self.gsd, self.nodata, region)
+            scene = make_scene(key, self.size, themes, self.gsd, self.nodata, region)
             if layout.label_set is None or labels_of(scene, layout.label_set)[0]:
                 break
         return scene
@@ -52,10 +54,13 @@ class Recipe:
             UserError: ``out`` holds a set made with other values.
         """
         record, mine = out / "scenes.json", json.loads(json.dumps(asdict(self)))
-        found = read_json(record) if record.is_file() else mine
+        found = {"in_turn": False, **read_json(record)} if record.is_file() else mine
         for key, value in mine.items():
             if found.get(key) != value:
-                raise JobError(f"{record}: made with {key}={found.get(key)!r}, not {value!r}; choose another folder")
+                raise JobError(
+                    f"{record}: made with {key}={found.get(key)!r}, not {value!r}; choose another folder, or delete "
+                    "this one"
+                )
         if not record.is_file():
             out.mkdir(parents=True, exist_ok=True)
             write_json(record, mine)
@@ -71,6 +76,7 @@ def write_scenes(
     theme: str | Sequence[str] | None = None,
     gsd: float | None = None,
     nodata: float = 0.08,
+    in_turn: bool = False,
     val: int | None = None,
     test: int | None = None,
     workers: int = 1,
@@ -86,6 +92,8 @@ def write_scenes(
         theme: Kinds of scene, keys of ``THEMES``; None = those that suit the layout.
         gsd: Metres per pixel; None = by kind of scene, for land cover 0.5, for domains by region.
         nodata: Probability of an unlabelled black wedge.
+        in_turn: Image ``i`` is of theme ``i`` modulo their number, so that a list holds as many of each; otherwise the
+            theme of every image is drawn.
         val: Land cover only: images in ``val.txt``; None = a fifth.  For domains, of each domain, see below.
         test: Land cover only: images in ``test.txt``; None = a fifth. ``train.txt`` gets the rest.
         workers: Processes.
@@ -99,7 +107,7 @@ def write_scenes(
     Raises:
         ConfigError: A value is not allowed, or ``out`` holds a set made with other values.
     """
-    recipe = _checked(layout, seed, size, theme, gsd, nodata)
+    recipe = replace(_checked(layout, seed, size, theme, gsd, nodata), in_turn=in_turn)
     for name, value in (("count", count), ("workers", workers)):
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{name} must be an integer of at least 1, got {value!r}")

@@ -278,6 +278,17 @@ def test_rerun_completes_and_extends(sets: Path, tmp_path: Path) -> None:
     assert _digest(tmp_path) == _digest(sets / "dota")
 
 
+def test_themes_in_turn(sets: Path, tmp_path: Path) -> None:
+    both = ["sea", "park"]
+    write_scenes("landcover", tmp_path / "turn", 3, size=SIZE, theme=both, in_turn=True, val=0, test=0)
+    for number, theme in enumerate(["sea", "park", "sea"]):
+        write_scenes("landcover", tmp_path / theme / str(number), number + 1, size=SIZE, theme=theme, val=0, test=0)
+        name = f"{REGIONS[number]}/labels/{REGIONS[number]}_1.tif"
+        assert (tmp_path / "turn" / name).read_bytes() == (tmp_path / theme / str(number) / name).read_bytes()
+    with pytest.raises(ValueError, match="made with in_turn=True, not False; choose another folder, or delete"):
+        write_scenes("landcover", tmp_path / "turn", 3, size=SIZE, theme=both)
+
+
 def test_a_folder_with_another_set_is_refused(sets: Path) -> None:
     with pytest.raises(ValueError, match="made with seed=1, not 2"):
         write_scenes("dota", sets / "dota", COUNT, seed=2, size=SIZE)

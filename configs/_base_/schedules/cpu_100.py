@@ -2,7 +2,7 @@
 
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=3e-3, weight_decay=0.01),
+    optimizer=dict(type="AdamW", lr=3e-3, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=5, norm_type=2),
     paramwise_cfg=dict(custom_keys={"backbone": dict(lr_mult=0.3)}),
 )

@@ -8,13 +8,34 @@ work_dirs/demo/index.html.  Interrupt it when you like: the same command goes on
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
+import threading
+from collections.abc import Iterator
 
 from rsseg.commands import at_least, make_parser, write_result
 from rsseg.packaged import packaged_root
 from rsseg.stack import require_stack
+
+
+@contextlib.contextmanager
+def _saying(log: logging.Logger, text: str, every: float = 15.0) -> Iterator[None]:
+    """Log a text every few seconds; its thread has ended when the demo forks."""
+    done = threading.Event()
+
+    def say() -> None:
+        while not done.wait(every):
+            log.info(text)
+
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def main() -> None:
@@ -31,9 +52,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     log = logging.getLogger("rsseg")
     log.info("Loading torch and the MM stack ...")
-    require_stack()
-    from rsseg.demo.plan import TINY, Scale
-    from rsseg.demo.run import Demo
+    with _saying(log, "still loading; the first time takes longest"):
+        require_stack()
+        from rsseg.demo.plan import TINY, Scale
+        from rsseg.demo.run import Demo
 
     scale = TINY if args.tiny else Scale()
     scale = dataclasses.replace(scale, seeds=args.seeds or scale.seeds, iters=tuple(args.iters or scale.iters))

@@ -116,7 +116,7 @@ class Demo:
         seeds = f"mean ± standard deviation of {self.scale.seeds} seeds" if self.scale.seeds > 1 else "one seed"
         return (
             f"\nconverted masks against the exact ones, mIOU_I in per cent\n{aligned(masks)}\n\n{aligned(scores)}\n"
-            f"({seeds}, in per cent)\n\n"
+            f"({seeds}, in per cent)\n{results.sep_effect()}\n\n"
             f"Open {page} in a browser; the map is {plan.map}, QGIS shows its classes by name.\nNext:\n"
             f"{_activation()}"
             f"  rsseg map YOUR_RASTER.tif YOUR_MAP.tif {model} --window 256 --vectors gpkg\n"

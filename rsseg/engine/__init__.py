@@ -9,7 +9,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         "checkpoint": ["load_file", "load_pretrained"],
         "classes": ["fit_classes"],
         "checks": ["CheckClasses", "CheckLoss", "CheckScores", "check_finite"],
-        "hooks": ["CompileBackbone", "LoadPretrained", "LoadTested", "SeedEachIter", "ShareBuffers"],
+        "hooks": ["ChannelsLast", "CompileBackbone", "LoadPretrained", "LoadTested", "SeedEachIter", "ShareBuffers"],
         "launch": ["prepare_config", "start_processes"],
         "layer_decay": ["LayerDecayConstructor"],
         "naming": ["NameOutputs"],

@@ -18,6 +18,7 @@ from rsseg.reports.markup import render
 __all__ = ["DemoResults", "LandCover", "write_demo_page"]
 
 _PICTURES = 3
+_SEP = " + SEP"
 _TITLES = {"grabcut": "GrabCut", "box": "filled box"}
 
 
@@ -74,6 +75,20 @@ class DemoResults:
     commands: Sequence[tuple[str, str]]
     pretrained: bool
 
+    def sep_effect(self) -> str:
+        """What SEP changes in mIoU, and whether that is more than the spread of the seeds; empty for single runs."""
+        plain = {(row.start, row.images): row for row in self.land_cover}
+        parts = []
+        for row in self.land_cover:
+            other = plain.get((row.start.removesuffix(_SEP), row.images))
+            if other is None or other is row:
+                continue
+            change, spread = (row.means["mIoU"] - other.means["mIoU"], row.spread["mIoU"] + other.spread["mIoU"])
+            if not math.isnan(spread):
+                size = "more" if abs(change) > spread else "not more"
+                parts.append(f"{change:+.1f} with {row.images} images ({size} than both standard deviations together)")
+        return f"SEP changes mIoU by {' and by '.join(parts)}." if parts else ""
+
     def label_rows(self) -> list[tuple[str, str, str, str]]:
         """Label set, number of objects, and the mean IoU of the masks of GrabCut and of filled boxes."""
         rows = []
@@ -108,6 +123,7 @@ def write_demo_page(results: DemoResults, out: Path) -> Path:
         "demo.html",
         pretrained=results.pretrained,
         metrics=metrics,
+        sep_effect=results.sep_effect(),
         rows=[(row.start, row.images, [row.text(name) for name in metrics]) for row in results.land_cover],
         labels=results.label_rows(),
         links=_links(results.map, out.parent),

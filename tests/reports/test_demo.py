@@ -68,6 +68,19 @@ def test_scores_have_their_spread(results):
     assert results.label_rows() == [("SOTA", "7", "80.1", "40.0"), ("SIOR", "7", "–", "50.0")]
 
 
+def test_the_effect_of_sep_is_told_with_its_spread(results):
+    def row(start, images, mean, spread):
+        return LandCover(start, images, {"mIoU": mean}, {"mIoU": spread}, results.land_cover[0].maps)
+
+    assert results.sep_effect() == "", "one seed has no spread"
+    rows = [row("random weights", 12, 20.0, 1.0), row("ImageNet", 12, 50.0, 1.0), row("ImageNet + SEP", 12, 52.5, 1.4),
+            row("ImageNet", 4, 40.0, 2.0), row("ImageNet + SEP", 4, 39.0, 1.0)]  # fmt: skip
+    assert DemoResults(**{**vars(results), "land_cover": rows}).sep_effect() == (
+        "SEP changes mIoU by +2.5 with 12 images (more than both standard deviations together) "
+        "and by -1.0 with 4 images (not more than both standard deviations together)."
+    )
+
+
 def test_every_file_of_the_page_exists(results, tmp_path):
     page = write_demo_page(results, tmp_path / "work_dirs" / "demo" / "index.html")
     text = page.read_text(encoding="utf-8")

@@ -116,7 +116,6 @@ class Plan:
         self.sep = WORK / "sep" / f"iter_{scale.sep_iters}.pth"
         self.map = WORK / "map" / "scene.tif"
         self.best = WORK / "best.pth"
-        self._number = 0
 
     def rows(self) -> list[tuple[str, int]]:
         """What fine-tunings begin with, and their number of labelled images; from random weights with all labels."""
@@ -171,9 +170,8 @@ class Plan:
         maps = self._maps([scenes["large"], *(trainings[run] for run in self.candidates())])
         return [*scenes.values(), *labels, sep, *trainings.values(), *tests, *maps]
 
-    def _command(self, tool: str, *args: object) -> Command:
-        self._number += 1
-        return Command(tool, tuple(map(str, args)), WORK / "logs" / f"{self._number:02}_{tool}.log")
+    def _command(self, name: str, tool: str, *args: object) -> Command:
+        return Command(tool, tuple(map(str, args)), WORK / "logs" / f"{name}.log")
 
     def _scenes(self) -> dict[str, Step]:
         """By their folders; the themes of land cover come in turn, so that every list has as many of each."""
@@ -188,14 +186,17 @@ class Plan:
         calls["landcover"] = ("landcover", (*pixels, *themes), 0.5 * (train + val + test))
         calls["large"] = ("landcover", large, 20 * (self.scale.large / 2048) ** 2)
         return {
-            name: Step("scenes", name, self._command("make_scenes", layout, SCENES / name, *args), cost)
+            name: Step(
+                "scenes", name, self._command(f"scenes_{name}", "make_scenes", layout, SCENES / name, *args), cost
+            )
             for name, (layout, args, cost) in calls.items()
         }
 
     def _labels(self, predictor: str, scenes: Mapping[str, Step]) -> Iterator[Step]:
         for (layout, name), count in zip(SETS.items(), self.scale.detection, strict=True):
             args = ("--evaluate", "--predictor", predictor, "--out", self.folder(predictor, name))
-            command = self._command("convert_labels", self.configs / f"convert_{layout}_scenes.py", *args)
+            config = self.configs / f"convert_{layout}_scenes.py"
+            command = self._command(f"labels_{name}_{predictor}", "convert_labels", config, *args)
             cost = count * (2 if predictor == "grabcut" else 0.2)
             yield Step("labels", f"{name}, {predictor}", command, cost, (scenes[layout].command,))
 
@@ -240,7 +241,7 @@ class Plan:
             f"default_hooks.checkpoint.interval={iters}", f"randomness.seed={seed}",
         ]  # fmt: skip
         args = ("--work-dir", WORK / name, "--cfg-options", *length, *options)
-        return self._command("train", self.configs / config, *args)
+        return self._command(f"train_{name}", "train", self.configs / config, *args)
 
     def _test(self, run: Run, training: Step) -> Step:
         out = WORK / f"{run.name}_test"
@@ -249,7 +250,7 @@ class Plan:
             args += ["--out", out / "maps"]
         inputs = (self.checkpoint(run), SCENES / "landcover" / "test.txt")
         cost = 3 + 0.2 * self.scale.landcover[2]
-        title, command = f"{run.title}, seed {run.seed}", self._command("test", *args)
+        title, command = f"{run.title}, seed {run.seed}", self._command(f"test_{run.name}", "test", *args)
         return Step("test", title, command, cost, (training.command,), inputs, f"{out}/*/*.json")
 
     def _maps(self, before: Sequence[Step]) -> list[Step]:
@@ -263,9 +264,9 @@ class Plan:
         needs = tuple(step.command for step in before)
         inputs, output = (self.best, image, labels), self.map.with_suffix(".gpkg")
         tif = Step(
-            "map", "GeoTIFF and GeoPackage", self._command("map_raster", *args), cost, needs, inputs, str(output)
+            "map", "GeoTIFF and GeoPackage", self._command("map", "map_raster", *args), cost, needs, inputs, str(output)
         )
-        command = self._command("report_map", self.map, "--image", image)
+        command = self._command("map_page", "report_map", self.map, "--image", image)
         inputs, output = (self.map, image), self.map.with_suffix(".html")
         page = Step("map", "page of the map", command, 5, (tif.command,), inputs, str(output))
         return [tif, page]

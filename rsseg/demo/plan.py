@@ -267,6 +267,5 @@ class Plan:
             "map", "GeoTIFF and GeoPackage", self._command("map", "map_raster", *args), cost, needs, inputs, str(output)
         )
         command = self._command("map_page", "report_map", self.map, "--image", image)
-        inputs, output = (self.map, image), self.map.with_suffix(".html")
-        page = Step("map", "page of the map", command, 5, (tif.command,), inputs, str(output))
-        return [tif, page]
+        html = str(self.map.with_suffix(".html"))
+        return [tif, Step("map", "page of the map", command, 5, (tif.command,), (self.map, image), html)]

@@ -19,6 +19,7 @@ from rsseg.structures.pictures import blend, colourise, panel
 __all__ = ["comparison_panels", "label_panels"]
 
 Pixels = NDArray[np.uint8]
+_COLUMNS = 4
 
 
 def _labels(path: Path, table: ClassTable) -> Pixels:
@@ -32,10 +33,20 @@ def _save(picture: Pixels, path: Path) -> Path:
     return path
 
 
+def _rows(images: Sequence[Pixels], titles: Sequence[str]) -> Pixels:
+    """Panels of at most four images below each other, (H, W, 3)."""
+    starts = range(0, len(images), _COLUMNS)
+    rows = [panel(images[i : i + _COLUMNS], titles[i : i + _COLUMNS], len(images[0])) for i in starts]
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate(
+        [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    )
+
+
 def comparison_panels(
     samples: Sequence[tuple[Path, Path]], predictions: Mapping[str, Path], table: ClassTable, out_dir: Path
 ) -> list[Path]:
-    """Write image, truth and one prediction per run, side by side in the class colours, over a legend.
+    """Write image, truth and one prediction per run, in the class colours and four in a row, over a legend.
 
     Pixels without a label are hatched.
 
@@ -50,11 +61,11 @@ def comparison_panels(
     """
     written = []
     for image, labels in samples:
-        maps = {"truth": _labels(labels, table)}
+        maps = {"ground truth": _labels(labels, table)}
         for title, folder in predictions.items():
             maps[title] = _labels(folder / f"{image.stem}.png", table)
         coloured = [hatch(colourise(value, table.palette), value == IGNORE) for value in maps.values()]
-        picture = panel([convert_to_rgb(image), *coloured], ["image", *maps])
+        picture = _rows([convert_to_rgb(image), *coloured], ["image", *maps])
         entries = class_entries(maps.values(), table.classes, table.palette, "no label")
         written.append(_save(add_legend(picture, entries), out_dir / f"{image.stem}.png"))
     return written

@@ -48,6 +48,21 @@ def test_comparison_shows_truth_and_runs(tmp_path):
     assert {table.palette[5], table.palette[7], STRIPES} <= legend and table.palette[0] not in legend
 
 
+def test_more_than_four_panels_make_a_second_row(tmp_path):
+    table = load_metainfo("openearthmap")
+    image = save(tmp_path / "images" / "r_1.tif", np.full((8, 8, 3), 50))
+    truth = save(tmp_path / "labels" / "r_1.tif", np.full((8, 8), 6))
+    for value in range(1, 5):
+        save(tmp_path / str(value) / "r_1.png", np.full((8, 8), value))
+    runs = {str(value): tmp_path / str(value) for value in range(1, 5)}
+    (written,) = comparison_panels([(image, truth)], runs, table, tmp_path / "out")
+    pixels = np.asarray(Image.open(written))
+    row = 22 + 8
+    assert tuple(pixels[25, 36 + 4]) == table.palette[1], "image, ground truth and two runs"
+    assert [tuple(pixels[row + 25, x]) for x in (4, 12 + 4)] == [table.palette[2], table.palette[3]]
+    assert tuple(pixels[row + 25, 24 + 4]) == (255, 255, 255)
+
+
 def test_label_panels_tint_each_conversion(tmp_path):
     table = load_metainfo("hrsc")
     image = save(tmp_path / "images" / "a.jpg", np.full((8, 8, 3), 100))

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import os
+import shutil
 import statistics
 import sys
 from collections.abc import Callable
@@ -60,7 +61,7 @@ class Demo:
             progress.finish(step.command, skipped)
             candidates.discard(Path(step.output))
             if step.stage == "fine-tuning" and not candidates:
-                _choose(plan)
+                self.say(f"      {_choose(plan)}")
 
         schedule = Schedule(steps, ended)
         Pool(self.root, self.at_once, progress.tick).run(schedule.take, schedule.finish)
@@ -110,6 +111,7 @@ class Demo:
         masks = [("set", "objects", "GrabCut", "filled box"), *results.label_rows()]
         scores: list[tuple[str, ...]] = [("land cover, test images", *_METRICS)]
         scores += [(row.title, *(row.text(metric) for metric in _METRICS)) for row in results.land_cover]
+        rsseg = "rsseg" if shutil.which("rsseg") else "python -m rsseg"  # make installs it in .venv alone
         here = self.root.resolve() == Path.cwd()
         model = plan.model.replace(f"{self.root}/", "") if here else plan.model
         convert = plan.configs.relative_to(self.root) if here else plan.configs
@@ -119,8 +121,8 @@ class Demo:
             f"({seeds}, in per cent)\n{results.sep_effect()}\n\n"
             f"Open {page} in a browser; the map is {plan.map}, QGIS shows its classes by name.\nNext:\n"
             f"{_activation()}"
-            f"  rsseg map YOUR_RASTER.tif YOUR_MAP.tif {model} --window 256 --vectors gpkg\n"
-            f"  rsseg convert {convert / 'convert_dota_scenes.py'} --images YOUR_IMAGES --annotations YOUR_BOXES "
+            f"  {rsseg} map YOUR_RASTER.tif YOUR_MAP.tif {model} --window 256 --vectors gpkg\n"
+            f"  {rsseg} convert {convert / 'convert_dota_scenes.py'} --images YOUR_IMAGES --annotations YOUR_BOXES "
             "--out YOUR_LABELS\n"
             "docs/tutorials/boxes_to_map.md says how to train on them."
         )
@@ -140,14 +142,16 @@ def _land_cover(start: str, images: int, runs: list[Run]) -> LandCover:
     return LandCover(start, images, means, spread, WORK / f"{runs[0].name}_test" / "maps")
 
 
-def _choose(plan: Plan) -> None:
-    """Keep the model with the highest mIoU on the validation images as ``plan.best``, unless it is there."""
+def _choose(plan: Plan) -> str:
+    """Keep the model with the highest mIoU on the validation images as ``plan.best``, and say which one it is."""
     scores = {run: _validated(run) for run in plan.candidates()}
-    chosen = plan.checkpoint(max(scores, key=lambda run: scores[run]))
-    data = chosen.read_bytes()
+    best = max(scores, key=lambda run: scores[run])
+    data = plan.checkpoint(best).read_bytes()
     if not plan.best.is_file() or plan.best.read_bytes() != data:
         with replacing(plan.best) as file:
             file.write(data)
+    found = f"{scores[best]:.1f} per cent, the highest of {len(scores)}"
+    return f"{plan.best} is the model {best.title}, seed {best.seed}: its mIoU on the validation images is {found}"
 
 
 def _validated(run: Run) -> float:

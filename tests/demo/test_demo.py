@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +90,38 @@ def test_what_runs_ends_when_another_fails(tmp_path):
             os.kill(int((tmp_path / "pid").read_text()), signal.SIG_DFL)
     finally:
         os.chdir(here)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_what_runs_ends_when_the_demo_is_killed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "import os, time; open('part', 'w').write(str(os.getpid())); os.rename('part', 'pid'); time.sleep(60)"
+    waits = command(tmp_path, code)
+    demo = os.fork()
+    if not demo:
+        Pool(tmp_path, 1, lambda running: None).run(handed_out(waits))
+        os._exit(0)
+    wait_for((tmp_path / "pid").is_file)
+    os.kill(demo, signal.SIGKILL)
+    os.waitpid(demo, 0)
+    tool = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not runs(tool))
+
+
+def wait_for(condition, seconds=30.0):
+    """Until it holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def runs(process):
+    """Whether it has not ended; one that waits for its parent has."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_progress_names_stage_time_and_log(tmp_path, monkeypatch):

@@ -174,19 +174,23 @@ def segment(
     return load_model(config, checkpoint, vocabulary=vocabulary, **options).predict(image)
 
 
-def check_dataset(config: PathLike, cfg_options: dict[str, Any] | None = None, workers: int = 1) -> Any:
+def check_dataset(
+    config: PathLike, cfg_options: dict[str, Any] | None = None, workers: int = 1, domains: bool = False
+) -> Any:
     """Read every image and label of a config once, as ``rsseg check`` does.
 
     Args:
         config: Its file.
         cfg_options: Settings to override, by their full names.
         workers: Threads.
+        domains: Compare source and target of a config for domain adaptation, too.
 
     Returns:
-        :class:`rsseg.datasets.checking.check.Check`; what would stop or spoil a training is in its ``problems``.
+        :class:`rsseg.datasets.checking.check.Check`; what would stop or spoil a training is in its ``problems``, what
+        differs between source and target in its ``domains``.
 
     Raises:
-        ConfigError: The config has no data to check.
+        ConfigError: The config has no data to check, or no source and target to compare.
     """
     from rsseg.stack import require_stack
 
@@ -198,7 +202,12 @@ def check_dataset(config: PathLike, cfg_options: dict[str, Any] | None = None, w
 
     cfg = read_config(config, cfg_options)
     init_default_scope(cfg.get("default_scope") or "mmseg")
-    return check_config(cfg, workers)
+    check = check_config(cfg, workers)
+    if domains:
+        from rsseg.datasets.checking.domains import compare_domains
+
+        check.domains = compare_domains(cfg, check, workers)
+    return check
 
 
 def read_labels(

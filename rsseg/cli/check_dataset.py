@@ -1,12 +1,13 @@
 """Read every image and label of a segmentation config once and say what would stop or spoil a training.
 
-rsseg check CONFIG [--workers N] [--show N] [--cfg-options key=value ...]
+rsseg check CONFIG [--domains] [--workers N] [--show N] [--cfg-options key=value ...]
 
 Any config of mmseg, by the transforms of its own pipelines: a table of classes with pixels, images and class weights;
 kinds of images, mean and deviation of their bands; missing, unreadable and mismatched files; images that training would
 refuse or read wrongly; values that are no class; labels that look off by one; images in two splits; heads that do not
-fit.  Where bands, range, mean or deviation are missing or far off, lines for the config are proposed.  Exit status 1
-where there are problems.
+fit.  Where bands, range, mean or deviation are missing or far off, lines for the config are proposed.  With --domains,
+source and target of an adaptation are compared: regions, colours, contrast, sharpness and noise of both, shares of
+the source's classes, and what rare-class sampling will draw.  Exit status 1 where there are problems.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def parse_args() -> argparse.Namespace:
 
     parser = make_parser(__doc__, results=True)
     parser.add_argument("config", help="config file")
+    parser.add_argument("--domains", action="store_true", help="also compare source and target of domain adaptation")
     add_workers(parser)
     parser.add_argument("--show", type=at_least(0), default=3, help="files to name of each problem (default 3)")
     parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
@@ -41,7 +43,10 @@ def main() -> int | str | None:
     from rsseg.api import check_dataset
     from rsseg.datasets.checking.table import describe
 
-    check = check_dataset(args.config, args.cfg_options, args.workers)
+    check = check_dataset(args.config, args.cfg_options, args.workers, args.domains)
     found = {"problems": check.problems, "notes": check.notes, "proposals": check.proposals}
-    write_result(describe(check, args.show), found)
+    text = describe(check, args.show)
+    if check.domains is not None:
+        text, found = f"{check.domains}\n\n{text}", {**found, "domains": check.domains.as_dict()}
+    write_result(text, found)
     return 1 if check.problems else 0

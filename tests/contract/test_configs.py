@@ -91,7 +91,7 @@ def _class_counts(dataset: dict[str, Any]) -> dict[str, int]:
             counts[node.get("name") or Path(base_table(node["table"])).stem] = load_metainfo(node["table"]).num_classes
         elif node.get("type") == "BigEarthNet":
             counts["BigEarthNet"] = len(load_label_set(node.get("labels", "level3")).classes)
-        elif str(node.get("type", "")).endswith("Dataset") and not {"datasets", "dataset"} & set(node):
+        elif str(node.get("type", "")).endswith("Dataset") and not {"datasets", "dataset", "source"} & set(node):
             metainfo = mmseg.registry.DATASETS.get(node["type"]).METAINFO
             counts[node["type"]] = len(metainfo["classes"])
     return counts

@@ -13,7 +13,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import rsseg.datasets  # noqa: F401
+from rsseg.api import check_dataset
 from rsseg.datasets.adaptation import AdaptationDataset, RareClassDraw
+from rsseg.datasets.checking.domains import image_features
 from rsseg.datasets.class_pixels import class_pixels
 from rsseg.datasets.sampling import ProportionalSampler, SeededIndex
 from rsseg.datasets.transforms import RareClassCrop
@@ -207,3 +209,32 @@ def test_pixels_are_counted_once(world: Path, monkeypatch: pytest.MonkeyPatch) -
     (kept,) = (world / "kept").glob("*.json")
     kept.write_text("{")
     assert class_pixels(labels, "openearthmap", world / "kept")[0, 0] == 1024 and len(calls) == 3
+
+
+def test_check_compares_source_and_target(world: Path) -> None:
+    config = _config(world, rare_classes={})
+    (world / "config.py").write_text(
+        f"default_scope = 'mmseg'\nmodel = dict(decode_head=dict(num_classes=8))\n"
+        f"train_dataloader = dict(batch_size=4, dataset={config!r})\n"
+    )
+    report = check_dataset(world / "config.py", domains=True).domains
+    assert report.images == {"source": 5, "target": 3}
+    assert report.regions == {"source": {"a": 5}, "target": {"b": 3}} and report.shared == []
+    assert report.shares["bareland"] == pytest.approx(0.0625) and report.shares["rangeland"] == pytest.approx(0.9375)
+    assert set(report.draws) == {0.1, 0.01} and sum(report.draws[0.1]) == pytest.approx(1)
+    assert report.drawn_images[:2] == [2, 5]
+    text = str(report)
+    assert "source: 1 regions: a 5" in text and "images drawn from" in text and "drawn at 0.01 %" in text
+    with pytest.raises(ValueError, match="the config has none"):
+        (world / "one.py").write_text((world / "config.py").read_text().replace(repr(config), repr(config["source"])))
+        check_dataset(world / "one.py", domains=True)
+
+
+def test_features_of_an_image_by_hand() -> None:
+    flat = np.zeros((8, 8, 3), np.uint8)
+    flat[:] = 50, 100, 150  # blue, green, red
+    np.testing.assert_allclose(image_features(flat), [150, 100, 50, 0, 100 / 150, 0, 0], atol=1e-9)
+    noise = np.random.default_rng(0).normal(128, 6, (200, 200, 1)).repeat(3, 2)
+    found = image_features(noise)
+    assert found[6] == pytest.approx(6, rel=0.05), "the noise that was put in"
+    assert found[3] == pytest.approx(6, rel=0.05) and found[4] == 0

@@ -73,17 +73,21 @@ def _squash(*jitter, crop=384):
     ]
 
 
-def _one_turn(crop):
-    """Augmentations of LoveDA's release for domain adaptation: in three of four cases one flip, or a quarter turn."""
+def _one_turn(crop, *placed):
+    """Augmentations of LoveDA's release for domain adaptation: in three of four cases one flip, or a quarter turn.
+
+    With LoadPositions, each pixel's place in its image goes along, by which it finds its pseudo label.
+    """
     flips = [[dict(type="RandomFlip", prob=1.0, direction=name)] for name in ("horizontal", "vertical")]
     turn = [dict(type="RandomRotate90", prob=0.75)]  # 0, 90, 180 or 270 degrees
     return [
         load_image,
+        *placed,
         dict(type="LoadLabels"),
         dict(type="RandomCrop", crop_size=(crop, crop)),
         dict(type="RandomApply", prob=0.75, transforms=[dict(type="RandomChoice", transforms=[*flips, turn])]),
         dict(type="Pad", size=(crop, crop), pad_val=dict(img=0, seg=255)),
-        dict(type="PackSegInputs", meta_keys=meta_keys),
+        dict(type="PackSegInputs", meta_keys=(*meta_keys, *(["positions"] if placed else ()))),
     ]
 
 
@@ -119,9 +123,11 @@ def _flips(*directions, resize=()):
 train_pipeline_128 = _train(128)
 train_pipeline_224 = _train(224)
 turns_pipeline_128 = _turns(128)
-one_turn_pipeline_512 = _one_turn(512)
-rare_pipeline_512 = _rare(512)
-any_pipeline_512 = _rare(512, "RandomCrop")
+one_turn_pipeline_128, one_turn_pipeline_512 = _one_turn(128), _one_turn(512)
+places = dict(type="LoadPositions")
+placed_pipeline_128, placed_pipeline_512 = _one_turn(128, places), _one_turn(512, places)
+rare_pipeline_128, rare_pipeline_512 = _rare(128), _rare(512)
+any_pipeline_128, any_pipeline_512 = _rare(128, "RandomCrop"), _rare(512, "RandomCrop")
 train_pipeline_512 = _release(512)
 train_pipeline_896 = _release(896)
 tones = dict(type="RandomColorJitter", amount=0.2, prob=0.3, around="black", jitter=(0.07, 0.07, 0.1, 0.1))

@@ -10,8 +10,8 @@ train_dataloader = dict(
     sampler=dict(counts=[2, 2]),
     dataset=dict(
         type="AdaptationDataset",
-        source=dict(**common, ann_file="source_train.txt", pipeline={{_base_.turns_pipeline_128}}),
-        target=dict(**common, ann_file="target_train.txt", pipeline={{_base_.turns_pipeline_128}}),
+        source=dict(**common, ann_file="source_train.txt", pipeline={{_base_.one_turn_pipeline_128}}),
+        target=dict(**common, ann_file="target_train.txt", pipeline={{_base_.one_turn_pipeline_128}}),
     ),
 )
 quick = dict(num_workers=0, persistent_workers=False)

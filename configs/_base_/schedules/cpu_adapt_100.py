@@ -2,6 +2,7 @@
 
 optim_wrapper = dict(
     type="OptimWrapper",
+    constructor="AdaptationOptimizers",
     optimizer=dict(type="AdamW", lr=3e-3, weight_decay=0.01),
     clip_grad=dict(max_norm=5, norm_type=2),
     paramwise_cfg=dict(custom_keys={"backbone": dict(lr_mult=0.3)}),

@@ -103,12 +103,14 @@ class Check:
         problems: What would stop or spoil a training, by kind, with files.
         notes: What may be meant so.
         proposals: Lines for the config that would mend some of it, by the set that they fit.
+        domains: Source and target compared, a :class:`rsseg.datasets.checking.domains.DomainReport`; None unless asked.
     """
 
     tallies: list[Tally] = field(default_factory=list)
     problems: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     proposals: dict[str, list[str]] = field(default_factory=dict)
+    domains: Any = None
 
 
 @dataclass

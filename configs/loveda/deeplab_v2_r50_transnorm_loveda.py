@@ -1,0 +1,21 @@
+"""TransNorm with DeepLabV2: LoveDA, urban to rural.
+
+    python tools/train.py configs/loveda/deeplab_v2_r50_transnorm_loveda.py
+
+Not run by us. AdaptSegNet's losses; tests normalise by the target's statistics.  Batches hold as many images of both.
+Rural to urban: SOURCE=Rural TARGET=Urban in the environment. The release adapts on the images that it scores; here on
+Train of the target, scored on Val.
+"""
+
+_base_ = [
+    "../_base_/models/deeplab_v2_r50.py",
+    "../_base_/datasets/adapt_loveda.py",
+    "../_base_/schedules/adapt_10k_adversarial.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(
+    backbone=dict(norm_cfg=dict(type="TransNorm")),
+    decode_head=dict(num_classes=7, form="twin"),
+    adaptation=dict(type="TransNormAdaptation"),
+)

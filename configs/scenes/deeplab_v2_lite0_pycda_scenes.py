@@ -1,0 +1,16 @@
+"""PyCDA: three regions of procedural scenes to three others, on a CPU.
+
+    python tools/train.py configs/scenes/deeplab_v2_lite0_pycda_scenes.py
+
+Data: rsseg scenes domains (data/README.md); weights: make demo.  Results: docs/results.md.
+"""
+
+_base_ = [
+    "../_base_/models/deeplab_v2_lite0.py",
+    "../_base_/datasets/scenes_domains.py",
+    "../_base_/schedules/cpu_adapt_100.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(decode_head=dict(num_classes=8, form="ppm"), adaptation=dict(type="PyCDA"))
+model_wrapper_cfg = dict(type="mmseg.SteppedDataParallel")

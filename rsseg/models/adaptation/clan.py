@@ -54,7 +54,7 @@ def scale_to_pixels(domain_logits: Tensor, size: tuple[int, int]) -> Tensor:
 
     Only those of the target are scaled.
     """
-    return functional.interpolate(domain_logits, size=size, mode="bilinear", align_corners=True)
+    return functional.interpolate(domain_logits.float(), size=size, mode="bilinear", align_corners=True)
 
 
 def local_domain_loss(

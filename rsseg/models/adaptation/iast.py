@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from mmseg.registry import MODELS
 from torch import Tensor
 
-__all__ = ["START", "entropy_loss", "image_groups", "kept_divergence", "pseudo_labels", "update_thresholds"]
+from rsseg.models.adaptation.method import DomainBatch, Student
+from rsseg.models.adaptation.networks import full_logits, labels_of
+from rsseg.models.adaptation.pseudo_labels import SelfTrainingMethod, TargetImages
+from rsseg.models.multihead import set_loss
+
+__all__ = ["IAST", "START", "entropy_loss", "image_groups", "kept_divergence", "pseudo_labels", "update_thresholds"]
 
 START = 0.9
 """Threshold of every class at the start of each round."""
@@ -54,7 +60,7 @@ def update_thresholds(
         own = np.append(values[owners == c].astype(np.float64), threshold)
         found[c] = np.percentile(own, 100 * (1 - alpha * threshold**gamma))
     new = beta * old + (1 - beta) * found
-    return torch.from_numpy(np.where(new >= 1, _HIGHEST, new))
+    return torch.from_numpy(np.where(new >= 1, _HIGHEST, new)).to(thresholds.device)
 
 
 def pseudo_labels(confidence: Tensor, labels: Tensor, thresholds: Tensor) -> Tensor:
@@ -104,3 +110,71 @@ def kept_divergence(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def _mean_over(values: Tensor, mask: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     count = mask.sum()
     return (values * mask).sum() / (classes * count.clamp(min=1)), count
+
+
+@MODELS.register_module()
+class IAST(SelfTrainingMethod):
+    """The source alone at first, then also the target by pseudo labels whose thresholds follow from image to image.
+
+    Args:
+        weight: Factor of the target's cross-entropy.
+        entropy: Factor of :func:`entropy_loss`.
+        divergence: Factor of :func:`kept_divergence`.
+        alpha: See :func:`update_thresholds`.
+        beta: See :func:`update_thresholds`.
+        gamma: See :func:`update_thresholds`.
+        start: See :class:`SelfTrainingMethod`; 8000 for rural and 4000 for urban targets in LoveDA's release.
+        interval: See :class:`SelfTrainingMethod`.
+        release_defects: Thresholds are found for pairs of images; the last one of an odd number has no labels, where
+            the release ends with an error.
+
+    Source: Mei et al. 2020 and LoveDA's release, whose head is ``form="ppm"``.  Its discriminator sees detached
+    predictions, so that the network learns nothing from it; here there is none.
+    """
+
+    def __init__(
+        self,
+        weight: float = 0.5,
+        entropy: float = 3.0,
+        divergence: float = 0.1,
+        alpha: float = 0.2,
+        beta: float = 0.9,
+        gamma: float = 8.0,
+        start: int = 8000,
+        interval: int = 1000,
+        release_defects: bool = False,
+    ) -> None:
+        super().__init__(start, interval)
+        self.weight, self.entropy, self.divergence = weight, entropy, divergence
+        self.alpha, self.beta, self.gamma, self.release_defects = alpha, beta, gamma, release_defects
+
+    def refresh(self, images: TargetImages) -> None:
+        """Label the images in order; thresholds begin at :data:`START`."""
+
+        def update(logits: list[Tensor], thresholds: Tensor) -> tuple[list[Tensor], Tensor]:
+            sure = [own.softmax(1).max(1) for own in logits]
+            values, owners = (torch.cat([own[i].flatten() for own in sure]) for i in (0, 1))
+            thresholds = update_thresholds(thresholds, values, owners, self.alpha, self.beta, self.gamma)
+            return [pseudo_labels(confidence, labels, thresholds) for confidence, labels in sure], thresholds
+
+        groups = image_groups(len(images), self.release_defects)
+        found = images.in_order(groups, update, torch.full_like(self.thresholds, START))
+        self.thresholds.copy_(found)
+        left = range(groups[-1].stop if groups else 0, len(images))
+        for index in left if images.rank == 0 else ():
+            logits = images.logits(index)
+            images.write(index, torch.full_like(logits[:, 0], _IGNORED, dtype=torch.long), logits)
+
+    def losses(self, student: Student, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
+        """``loss_source`` and, from ``start`` on, ``loss_target``, ``loss_entropy`` and ``loss_divergence``."""
+        out = {"loss_source": set_loss(full_logits(student, source), labels_of(source))}
+        if self.adapts:
+            labels, logits = self.pseudo_labels(target), full_logits(student, target)
+            out["loss_target"] = self.weight * set_loss(logits, labels)
+            out["loss_entropy"] = self.entropy * entropy_loss(logits, labels)[0]
+            loss, count = kept_divergence(logits, labels)
+            out["loss_divergence"] = self.divergence * loss
+            out |= {"labelled": count / labels.numel(), **self.round_values()}
+            if self.keep_pictures:
+                self.pictures = {"pseudo_label": labels}
+        return out

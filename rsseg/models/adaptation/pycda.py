@@ -108,6 +108,11 @@ class PyCDA(AdaptationMethod):
             raise ConfigError(f"model.adaptation.prior has {len(self.prior)} shares for {classes} classes")
         self.register_buffer("source_pixels", torch.zeros(classes, dtype=torch.int64))
 
+    def restart(self) -> None:
+        """Begin at iteration 0, and to count."""
+        super().restart()
+        self.source_pixels.zero_()
+
     def losses(self, student: Student, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
         """``loss_source`` in step 0, ``loss_self_labels`` and ``loss_balance`` in step 1."""
         if step == 0:

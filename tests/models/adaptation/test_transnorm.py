@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 from mmcv.cnn import build_norm_layer
+from mmengine.config import ConfigDict
 from mmengine.runner.checkpoint import load_state_dict
+from mmseg.registry import MODELS
 from torch import nn
 
 from rsseg.models.adaptation.transnorm import TransNorm, channel_weights
 
+LOSS = dict(type="CrossEntropyLoss", avg_non_ignore=True)
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 
 
@@ -119,3 +122,23 @@ def test_what_it_refuses():
 def test_autocast_keeps_the_type(dtype):
     x = torch.tensor(batch()).to(dtype)
     assert TransNorm(3)(x).dtype == dtype
+
+
+def test_a_pretrained_resnet_goes_in(tmp_path):
+    small = dict(type="ResNet", depth=18, stem_channels=4, base_channels=4)
+    torch.manual_seed(0)
+    plain = MODELS.build(dict(small, norm_cfg=dict(type="BN")))
+    with torch.no_grad():
+        plain(torch.randn(2, 3, 32, 32))
+    torch.save(plain.state_dict(), tmp_path / "resnet.pth")
+    start = dict(type="Pretrained", checkpoint=str(tmp_path / "resnet.pth"))
+    head = dict(type="DeepLabV2Head", num_classes=3, in_channels=[16, 32], loss_decode=LOSS)
+    backbone = dict(small, norm_cfg=dict(type="TransNorm"), init_cfg=start)
+    model = MODELS.build(ConfigDict(type="Segmentor", backbone=backbone, decode_head=head))
+    model.init_weights()  # it checks that the file went in
+    layers = {name: layer for name, layer in model.backbone.named_modules() if isinstance(layer, TransNorm)}
+    assert len(layers) == sum(isinstance(layer, nn.BatchNorm2d) for layer in plain.modules()) == 20
+    for name, layer in layers.items():
+        own = plain.get_submodule(name)
+        assert torch.equal(layer.running_var_source, own.running_var) and torch.equal(layer.weight, own.weight)
+        assert torch.equal(layer.running_mean_target, own.running_mean)

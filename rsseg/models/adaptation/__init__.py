@@ -1,10 +1,12 @@
 """Unsupervised domain adaptation: a segmentor learns from a labelled source and an unlabelled target."""
 
 from rsseg.models.adaptation.adversarial import AdaptSeg
+from rsseg.models.adaptation.cbst import CBST
 from rsseg.models.adaptation.clan import CLAN
 from rsseg.models.adaptation.daformer import DAFormer
 from rsseg.models.adaptation.discriminators import FCDiscriminator, PixelDiscriminator
 from rsseg.models.adaptation.fada import FADA
+from rsseg.models.adaptation.iast import IAST
 from rsseg.models.adaptation.method import (
     AdaptationMethod,
     DomainBatch,
@@ -22,8 +24,10 @@ from rsseg.models.adaptation.segmentor import AdaptationSegmentor, SteppedDataPa
 from rsseg.models.adaptation.transnorm import TransNorm, TransNormAdaptation
 
 __all__ = [
+    "CBST",
     "CLAN",
     "FADA",
+    "IAST",
     "MIC",
     "MMD",
     "AdaptSeg",

@@ -24,7 +24,7 @@ from torch import Tensor
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import replacing
 from rsseg.io.labels import read_labels
-from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch
+from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch, Student
 
 __all__ = ["FIRST_POSITION", "SelfTrainingMethod", "TargetImages", "labels_at"]
 
@@ -146,7 +146,6 @@ class SelfTrainingMethod(AdaptationMethod):
     A subclass gives :meth:`refresh`, and calls :meth:`pseudo_labels` in ``losses``.
 
     Args:
-        num_classes: C.
         start: Iteration before which the first round is made.
         interval: Rounds are made before the iterations that are a multiple of this, from ``start`` on.
 
@@ -155,18 +154,22 @@ class SelfTrainingMethod(AdaptationMethod):
         kept_shares: (C,) of the last round: pixels with the pseudo label c per pixel predicted c; 0 before.
     """
 
-    def __init__(self, num_classes: int, start: int, interval: int) -> None:
+    def __init__(self, start: int, interval: int) -> None:
         super().__init__()
         self.start, self.interval = start, interval
         self.round: Tensor
         self.thresholds: Tensor
         self.kept_shares: Tensor
         self.register_buffer("round", torch.full((), -1, dtype=torch.int64))
-        self.register_buffer("thresholds", torch.ones(num_classes, dtype=torch.float64))
-        self.register_buffer("kept_shares", torch.zeros(num_classes))
         self.folder: Path | None = None
         self.names: Mapping[str, str] = {}
         self.read: Callable[[int], Tensor] | None = None
+
+    def setup(self, student: Student) -> None:
+        """Make what has a value for each class of the student's head."""
+        classes = student.decode_head.num_classes
+        self.register_buffer("thresholds", torch.ones(classes, dtype=torch.float64))
+        self.register_buffer("kept_shares", torch.zeros(classes))
 
     def restart(self) -> None:
         """Begin at iteration 0, without labels."""

@@ -1,18 +1,22 @@
 """CBST: thresholds against sorting, pseudo labels by hand, and the release's second softmax."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 
 from rsseg.models.adaptation.cbst import (
     BINS,
+    CBST,
     add_confidences,
     class_thresholds,
     confidence_histogram,
     probabilities,
     pseudo_labels,
 )
+from tests.models.adaptation.tiny_domains import GivenImages
 
 
 def sorted_thresholds(images, classes, portion, step=4):
@@ -78,3 +82,26 @@ def test_the_release_applies_the_softmax_twice():
     np.testing.assert_allclose(release, [0.426, 0.316, 0.258], atol=5e-4)
     sure = torch.tensor([99.0] + [0.0] * 7).view(1, 8, 1, 1)
     assert round(probabilities(sure, release_defects=True).max().item(), 4) == 0.2797
+
+
+@pytest.mark.parametrize("release_defects", [False, True])
+def test_a_round_is_that_of_sorting_all_confidences(release_defects):
+    rng = np.random.default_rng(1)
+    logits = [rng.normal(0, 2, (4, 20, 30 + i)).astype(np.float32) for i in range(3)]
+    probs = [np.exp(z) / np.exp(z).sum(0) for z in logits]
+    if release_defects:
+        probs = [np.exp(p) / np.exp(p).sum(0) for p in probs]
+    method = CBST(portion=0.3, release_defects=release_defects)
+    method.setup(SimpleNamespace(decode_head=SimpleNamespace(num_classes=4)))
+    given = GivenImages([torch.from_numpy(z)[None] for z in logits])
+    method.refresh(given)
+    expected = sorted_thresholds([(p.max(0), p.argmax(0)) for p in probs], 4, 0.3)
+    np.testing.assert_allclose(method.thresholds, expected, atol=1.1 / BINS)
+    assert (method.thresholds.numpy() < 0.5).all() == release_defects
+    kept = 0
+    for i, p in enumerate(probs):
+        relative = p / expected.reshape(4, 1, 1)
+        wanted = np.where(relative.max(0) >= 1, relative.argmax(0), 255)
+        assert (given.labels[i] != wanted).mean() < 0.005  # what lies within a bin of its threshold
+        kept += (wanted != 255).sum()
+    assert given.kept.sum().item() == pytest.approx(kept, abs=3) and given.predicted.sum() == 20 * (30 + 31 + 32)

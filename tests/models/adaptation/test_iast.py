@@ -1,9 +1,13 @@
 """IAST: thresholds and both losses by hand and by loops, groups of images."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 import torch
 
 from rsseg.models.adaptation.iast import (
+    IAST,
     START,
     entropy_loss,
     image_groups,
@@ -11,6 +15,7 @@ from rsseg.models.adaptation.iast import (
     pseudo_labels,
     update_thresholds,
 )
+from tests.models.adaptation.tiny_domains import GivenImages
 
 
 def test_the_worked_example():
@@ -101,3 +106,23 @@ def test_empty_sets_are_0():
         loss, count = function(logits, torch.full((1, 1, 2), label))
         loss.backward()
         assert (loss.item(), count.item(), logits.grad.abs().max().item()) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("release_defects", [False, True])
+def test_a_round_goes_from_image_to_image(release_defects):
+    torch.manual_seed(0)
+    given = GivenImages([torch.randn(1, 3, 8, 9 + i) * 4 for i in range(5)])
+    method = IAST(release_defects=release_defects)
+    method.setup(SimpleNamespace(decode_head=SimpleNamespace(num_classes=3)))
+    method.refresh(given)
+    thresholds = torch.full((3,), START, dtype=torch.float64)
+    for group in image_groups(5, release_defects):
+        sure = [given.given[i].softmax(1)[0].max(0) for i in group]
+        values, owners = (torch.cat([own[k].flatten() for own in sure]) for k in (0, 1))
+        thresholds = update_thresholds(thresholds, values, owners)
+        for i, (confidence, labels) in zip(group, sure, strict=True):
+            expected = labels.where(confidence.double() >= thresholds[labels], 255)
+            assert np.array_equal(given.labels[i], expected)
+            assert 0 < (expected != 255).float().mean() < 1
+    assert torch.equal(method.thresholds, thresholds)
+    assert (given.labels[4] == 255).all() == release_defects  # the odd last one

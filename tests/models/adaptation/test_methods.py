@@ -14,7 +14,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional
 
-from rsseg.models.adaptation import clan, fada, pycda
+from rsseg.models.adaptation import clan, fada, iast, pycda
 from tests.models.adaptation.tiny_domains import CLASSES, SIZE, network
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
@@ -251,6 +251,30 @@ def test_pycda_steps_twice():
     assert release.release_defects and release._shares().tolist() == pytest.approx([0.7, 0.2, 0.1])
     nothing = build(dict(type="PyCDA"), "ppm").adaptation
     assert nothing._shares().tolist() == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize("kind", ["CBST", "IAST"])
+def test_self_training_begins_late(kind, monkeypatch):
+    model = build(dict(type=kind, start=2), "ppm", iteration=1)
+    method, (inputs, samples, labels) = model.adaptation, batch()
+    other, other_two = deepcopy(model), deepcopy(model)
+    found = model.loss(inputs, samples)
+    torch.testing.assert_close(found, {"loss_source": ce(outputs(other, inputs[1:3])["main"], labels)})
+    pseudo = torch.randint(0, CLASSES, (2, SIZE, SIZE))
+    pseudo[:, :20] = 255
+    monkeypatch.setattr(method, "pseudo_labels", lambda target: pseudo)
+    method.keep_pictures = True
+    found = model.loss(inputs, samples)
+    outputs(other_two, inputs[1:3])
+    logits = outputs(other_two, inputs[[0, 3]])["main"]
+    torch.testing.assert_close(found["loss_target"], 0.5 * ce(logits, pseudo))
+    assert found["labelled"].item() == pytest.approx(12 / 32) and torch.equal(method.pictures["pseudo_label"], pseudo)
+    assert {"threshold/0", "kept/2"} <= set(found)
+    if kind == "IAST":
+        torch.testing.assert_close(found["loss_entropy"], 3 * iast.entropy_loss(logits, pseudo)[0])
+        torch.testing.assert_close(found["loss_divergence"], 0.1 * iast.kept_divergence(logits, pseudo)[0])
+    nothing = model.loss(inputs, samples) if pseudo.fill_(255) is not None else {}
+    assert nothing["loss_target"].item() == 0 and all(value.isfinite() for value in nothing.values())
 
 
 def test_a_source_without_labelled_pixels_costs_0():

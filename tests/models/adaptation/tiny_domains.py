@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -154,8 +154,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "CLAN": dict(form="twin", adversarial=True, channels=4, plain_iterations=0),
     "TransNormAdaptation": dict(form="twin", norm="TransNorm", adversarial=True, channels=4),
     "PyCDA": dict(form="ppm", threshold=0.4),
-    #     "CBST": dict(form="ppm", start=1, interval=2),
-    #     "IAST": dict(form="ppm", start=1, interval=2),
+    "CBST": dict(form="ppm", portion=0.5, start=1, interval=2),
+    "IAST": dict(form="ppm", start=1, interval=2),
     "DAFormer": dict(threshold=0.4, distance_classes=("low", "high")),
     "MIC": dict(threshold=0.4, block=8),
     "ToyPortion": dict(),
@@ -244,7 +244,7 @@ class ToyPortion(SelfTrainingMethod):
     """The threshold of every class is the mean of the largest probabilities of all images."""
 
     def __init__(self, start: int = 1, interval: int = 2) -> None:
-        super().__init__(CLASSES, start, interval)
+        super().__init__(start, interval)
 
     def refresh(self, images: TargetImages) -> None:
         """Two passes."""
@@ -281,6 +281,18 @@ class ToyChain(ToyPortion):
 
         start = torch.full((CLASSES,), 0.3, dtype=torch.float64)
         self.thresholds.copy_(images.in_order([[i] for i in range(len(images))], update, start))
+
+
+class GivenImages(TargetImages):
+    """Target images of which only the logits are there; labels are kept in ``labels``."""
+
+    def __init__(self, given: Sequence[Tensor]) -> None:
+        self.given, self.labels = given, dict[int, np.ndarray]()
+        super().__init__(len(given), lambda index: torch.zeros(0), None, self.labels.__setitem__)
+
+    def logits(self, index: int) -> Tensor:
+        """(1, C, H, W)."""
+        return self.given[index]
 
 
 def bind(model: Any, folder: Path, dataset: Any) -> None:

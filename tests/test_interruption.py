@@ -84,6 +84,14 @@ def main():
     with process_pool(2) as pool:
         list(pool.map(work, range(1000)))
 """
+LEAVES_A_SEMAPHORE = """
+from multiprocessing import resource_tracker
+
+def main():  # as where another thread has removed it and not yet said so
+    resource_tracker.register("/removed", "semaphore")
+    ready()
+    time.sleep(60)
+"""
 A_PROGRAM = """
 import os
 from rsseg.interruption import call
@@ -189,6 +197,7 @@ def group(leader: int, ended: bool = False) -> list[str]:
         (THREADS, signal.SIGINT),
         (PROCESSES, signal.SIGTERM),
         (PROCESSES, signal.SIGINT),
+        (LEAVES_A_SEMAPHORE, signal.SIGINT),
         (A_PROGRAM, signal.SIGTERM),
         (A_DEAF_PROGRAM, signal.SIGTERM),
         (WATCHES_ITS_CHILDREN, signal.SIGTERM),

@@ -16,6 +16,7 @@ from rsseg.models.segmentor import Segmentor, slide_logits  # noqa: E402
 from rsseg.models.tta import FlipsModel  # noqa: E402
 from rsseg.models.unet import UNetHead  # noqa: E402
 from rsseg.models.unetformer import UNetFormerHead  # noqa: E402
+from rsseg.models.uper_head import LowResUPerHead  # noqa: E402
 
 __all__ = [
     "DINO",
@@ -26,6 +27,7 @@ __all__ = [
     "DeepLabV2Head",
     "FlipsModel",
     "InceptionV2",
+    "LowResUPerHead",
     "MultiHeadSegmentor",
     "Segmentor",
     "UNetFormerHead",

@@ -62,7 +62,7 @@ class Watch:
         self._again, self._owner, self._quiet = again, os.getpid(), _is_told_by_another()
         self._lock = threading.Lock()
         _received.clear()
-        sys.warnoptions.append("ignore:resource_tracker")  # which starts with these, and removes what is left all the same
+        sys.warnoptions.append("ignore:resource_tracker")  # its own process takes these over
         read, write = os.pipe()
         for end in (read, write):
             os.set_blocking(end, False)

@@ -74,7 +74,8 @@ def _parse(path: Path) -> Any:
         text = path.read_bytes().decode("utf-8-sig")
         return json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
     except json.JSONDecodeError as error:
-        before = text[: error.pos].rstrip()
+        young = error.msg.startswith("Illegal trailing comma")  # Python 3.13 points at the comma, older ones behind it
+        before = text[: error.pos + young].rstrip()
         line = before.count("\n") + 1 if before.endswith(",") else error.lineno
         reason = "the last entry must have no comma after it" if before.endswith(",") else error.msg
         raise DataError(f"{path}:{line}: a class table must be JSON, but {reason}") from error

@@ -36,7 +36,7 @@ def config(repo, name, **model):
     first, plain = WIDTHS.get(name, 64), name not in WIDTHS
     channels = [first] * 4 if plain else [first, 2 * first, 4 * first, 8 * first]
     out.decode_head.update(in_channels=channels)
-    if out.decode_head.type == "UPerHead":
+    if out.decode_head.type == "LowResUPerHead":
         out.decode_head.channels = 16
     for norm in [part for part in (out.backbone, out.decode_head) if "norm_cfg" in part]:
         norm.norm_cfg = dict(type="BN")  # the bases say SyncBN, as the names are the same

@@ -23,7 +23,7 @@ def build(**changes):
         heads=HEADS,
         backbone=dict(type="ResNet", depth=18, stem_channels=8, base_channels=8, style="pytorch", norm_cfg=norm),
         decode_head=dict(
-            type="UPerHead", in_channels=[8, 16, 32, 64], in_index=[0, 1, 2, 3], channels=8, norm_cfg=norm
+            type="LowResUPerHead", in_channels=[8, 16, 32, 64], in_index=[0, 1, 2, 3], channels=8, norm_cfg=norm
         ),
         test_cfg=dict(mode="whole"),
     )

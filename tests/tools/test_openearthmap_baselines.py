@@ -31,7 +31,7 @@ CROP = 64
 SMALLER = {
     "ASPPHead": dict(channels=32),
     "FCNHead": dict(channels=32),
-    "UPerHead": dict(channels=32),
+    "LowResUPerHead": dict(channels=32),
     "SETRUPHead": dict(channels=32),
     "SegformerHead": dict(channels=32),
     "KernelUpdateHead": dict(in_channels=32, out_channels=32, feedforward_channels=64),

@@ -1,4 +1,4 @@
-"""UPerNet as in the SAMRS release: UPerHead, no auxiliary head; a model's own file adds backbone and channels.
+"""UPerNet as in the SAMRS release: UPerNet's head, no auxiliary head; a model's own file adds backbone and channels.
 
 The decoder's initial weights are mmseg's, normal; the release draws them uniformly.  A norm follows each, so that their
 scale does not matter.  Of the classifiers, those of several sets start as in the release, a single one as in mmseg.
@@ -17,7 +17,7 @@ model = dict(
         size_divisor=1,
     ),
     decode_head=dict(
-        type="UPerHead",
+        type="LowResUPerHead",
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),
         dropout_ratio=0.1,

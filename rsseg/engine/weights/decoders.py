@@ -77,7 +77,7 @@ def _upernet(state: State) -> dict[str, Any]:
     last = state["bottleneck.conv.weight"].shape[1] - scales * width
     laterals = [f"lateral_convs.{i}.conv.weight" for i in range(count(state, r"lateral_convs\.(\d+)\."))]
     inputs = [*(state[key].shape[1] for key in laterals), last]
-    return dict(type="UPerHead", in_channels=inputs, in_index=[0, 1, 2, 3], channels=width, **_USUAL)
+    return dict(type="LowResUPerHead", in_channels=inputs, in_index=[0, 1, 2, 3], channels=width, **_USUAL)
 
 
 def _unet(state: State) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
 from benchmarks.slide import SLIDE, SLIDE_MEMORY
 from benchmarks.startup import STARTUP
 from benchmarks.tiling import TILING
+from benchmarks.upernet_step import UPERNET
 
 ENTRIES: dict[str, Entry] = {
     "ben_packed": BEN_PACKED,
@@ -34,6 +35,7 @@ ENTRIES: dict[str, Entry] = {
     "slide_memory": SLIDE_MEMORY,
     "startup": STARTUP,
     "tiling": TILING,
+    **UPERNET,
 }
 
 __all__ = ["ENTRIES", "Entry", "measure"]

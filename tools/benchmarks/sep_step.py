@@ -1,8 +1,8 @@
 """``sep_step``, ``sep_memory``: one SEP training step, one pass for all sets against the release's passes for each.
 
 Both take a small UPerNet with three heads through forward, loss and backward on 12 crops of 224 (2, 2 and 8 of the
-sets).  The reference follows the release: the shared part runs three times, features are brought to full resolution
-before dropout and the 1x1 classifier, all in float32.  On a GPU ours runs under bfloat16 autocast, as
+sets).  The reference follows the release: mmseg's head, the shared part runs three times, features are brought to full
+resolution before dropout and the 1x1 classifier, all in float32.  On a GPU ours runs under bfloat16 autocast, as
 `tools/train.py --amp` does.  Memory is that of the process, in float32 on the CPU.
 """
 
@@ -18,7 +18,7 @@ _CROP = 224
 _DROPOUT = 0.1
 
 
-def _model() -> Any:
+def _model(head: str) -> Any:
     from mmengine.config import ConfigDict
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
@@ -33,7 +33,7 @@ def _model() -> Any:
             heads=_HEADS,
             backbone=dict(type="ResNet", depth=18, stem_channels=16, base_channels=16, style="pytorch", norm_cfg=norm),
             decode_head=dict(
-                type="UPerHead",
+                type=head,
                 in_channels=[16, 32, 64, 128],
                 in_index=[0, 1, 2, 3],
                 channels=128,
@@ -77,7 +77,8 @@ def _sides(device: str) -> tuple[Work, Work]:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = _model().to(device)
+    model, plain = (_model(head).to(device) for head in ("LowResUPerHead", "UPerHead"))
+    plain.load_state_dict(model.state_dict())
     inputs = torch.randn(sum(_COUNTS.values()), 3, _CROP, _CROP, device=device)
     targets = {n: torch.randint(0, _HEADS[n], (k, _CROP, _CROP), device=device) for n, k in _COUNTS.items()}
     samples = []
@@ -90,22 +91,22 @@ def _sides(device: str) -> tuple[Work, Work]:
     def our_loss() -> Any:
         return sum(value for key, value in model.loss(inputs, samples).items() if key.endswith("loss"))
 
-    def step(loss: Any) -> None:
+    def step(own: Any, loss: Any) -> None:
         loss.backward()
-        model.zero_grad()
+        own.zero_grad()
         if device == "cuda":
             torch.cuda.synchronize()
 
     def ours() -> None:
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
             loss = our_loss()
-        step(loss)
+        step(model, loss)
 
-    model.eval()  # without batch statistics both are the same sum
+    model.eval(), plain.eval()  # without batch statistics both are the same sum
     with torch.no_grad():
-        torch.testing.assert_close(our_loss(), _plain_step(model, inputs, targets), rtol=1e-3, atol=1e-3)
-    model.train()
-    return ours, lambda: step(_plain_step(model, inputs, targets))
+        torch.testing.assert_close(our_loss(), _plain_step(plain, inputs, targets), rtol=1e-3, atol=1e-3)
+    model.train(), plain.train()
+    return ours, lambda: step(plain, _plain_step(plain, inputs, targets))
 
 
 _ABOUT = (

@@ -31,9 +31,11 @@ GROUPS = {
     "Train and test": {
         "check": ("check_dataset", "read a config's images and labels once; say what would stop or spoil a training"),
         "train": ("train", "train a model from a config"),
+        "search": ("search", "search for a network's architecture, and write a config that trains it"),
         "test": ("test", "scores of a trained model, predictions, pictures"),
         "weights": ("convert_weights", "convert a file with third-party weights"),
         "parameters": ("count_parameters", "parameters and multiply-adds of models"),
+        "speed": ("speed", "how fast models are: latency, images per second, memory"),
         "few-lists": ("make_few_labels", "lists of a few per cent of a training set"),
         "few-labels": ("run_few_labels", "fine-tune with few labels from several initialisations; one table"),
         "demo": ("demo", "the whole path on procedural scenes, on a CPU"),
@@ -85,7 +87,7 @@ def start(name: str) -> NoReturn:
     Args:
         name: A key of ``COMMANDS``.
     """
-    again = "run the same command with --resume to continue" if name == "train" else AGAIN
+    again = "run the same command with --resume to continue" if name in ("train", "search") else AGAIN
     run_tool(lambda: importlib.import_module(f"rsseg.cli.{COMMANDS[name]}").main(), again)
 
 

@@ -6,6 +6,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     __name__,
     {
         "adaptation": ["AdaptationHook", "AdaptationPictures"],
+        "architecture": ["TrackArchitecture"],
         "checkpoint": ["load_file", "load_pretrained"],
         "classes": ["fit_classes"],
         "checks": ["CheckClasses", "CheckLoss", "CheckScores", "check_finite"],
@@ -26,6 +27,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     },
     registering=[
         "adaptation",
+        "architecture",
         "checks",
         "hooks",
         "layer_decay",

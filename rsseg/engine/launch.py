@@ -11,11 +11,21 @@ from rsseg.engine.trackers import TRACKERS, use_trackers
 from rsseg.errors import ConfigError
 from rsseg.io.checkpoint_options import add_checkpoint_options, apply_checkpoint_options
 from rsseg.io.configs import merge_options
+from rsseg.io.resuming import latest_checkpoint
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-__all__ = ["ConfigOptions", "add_arguments", "apply_arguments", "prepare_config", "start_processes", "use_tta"]
+__all__ = [
+    "ConfigOptions",
+    "add_arguments",
+    "add_training_arguments",
+    "apply_arguments",
+    "apply_training_arguments",
+    "prepare_config",
+    "start_processes",
+    "use_tta",
+]
 
 _CHECKS = (
     "AdaptationHook",
@@ -108,6 +118,23 @@ def use_tta(cfg: Config) -> None:
     dataset.pipeline = cfg.tta_pipeline
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of trainings, ``tools/train.py`` and ``tools/search.py``."""
+    parser.add_argument(
+        "--resume", nargs="?", const="auto", help="resume from the latest checkpoint in the work dir, or from this one"
+    )
+    parser.add_argument("--amp", action="store_true", help="bfloat16 autocast, on GPU and CPU")
+
+
+def apply_training_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Put what trainings share into the config, after :func:`apply_arguments`."""
+    if args.amp:
+        cfg.optim_wrapper.type = "mmseg.AutocastOptimWrapper"
+    if args.resume:
+        checkpoint = latest_checkpoint(cfg.work_dir) if args.resume == "auto" else args.resume
+        cfg.resume, cfg.load_from = checkpoint is not None, checkpoint or cfg.get("load_from")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,16 @@ from rsseg.errors import ConfigError, DataError
 from rsseg.io.configs import read_config
 from rsseg.io.tables import markdown_head, markdown_row, read_csv
 
-__all__ = ["Row", "build_for_counting", "count_multiply_adds", "count_parameters", "read_rows", "table_lines"]
+__all__ = [
+    "Row",
+    "build_for_counting",
+    "count_multiply_adds",
+    "count_parameters",
+    "count_parameters_run",
+    "prepare_model",
+    "read_rows",
+    "table_lines",
+]
 
 COLUMNS = ("row", "config", "classes", "params", "flops")
 
@@ -72,8 +81,8 @@ def _table_rows(table: Path) -> Iterator[Row]:
         yield Row(config, cells["row"], classes, params, flops)
 
 
-def _prepare(node: Any, classes: int | None) -> None:
-    """No files, BN for SyncBN, and ``classes`` in every head, in place."""
+def prepare_model(node: Any, classes: int | None = None) -> None:
+    """Fit a model's config for counting and timing: no files, BN for SyncBN, ``classes`` in every head; in place."""
     if isinstance(node, dict):
         node.pop("init_cfg", None)
         node.update({"pretrained": None} if "pretrained" in node else {})
@@ -82,7 +91,7 @@ def _prepare(node: Any, classes: int | None) -> None:
         if classes and "num_classes" in node:
             node["num_classes"] = classes
     for value in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
-        _prepare(value, classes)
+        prepare_model(value, classes)
 
 
 def build_for_counting(model: dict[str, Any], classes: int | None = None) -> nn.Module:
@@ -93,7 +102,7 @@ def build_for_counting(model: dict[str, Any], classes: int | None = None) -> nn.
         classes: Number of classes of every head; None leaves those of the config.
     """
     config = copy.deepcopy(model)
-    _prepare(config, classes)
+    prepare_model(config, classes)
     try:
         with torch.device("meta"):
             built = MODELS.build(config)
@@ -106,6 +115,27 @@ def build_for_counting(model: dict[str, Any], classes: int | None = None) -> nn.
 def count_parameters(model: nn.Module) -> int:
     """All parameters, those of auxiliary heads as well."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_parameters_run(model: nn.Module, size: tuple[int, int]) -> int:
+    """Parameters of the modules that run for a prediction, and of those that have only parameters of their own.
+
+    Auxiliary heads and parts that are built and not used do not count; this is what the counters count that papers use.
+
+    Args:
+        model: As for :func:`count_multiply_adds`.
+        size: (H, W) of the image.
+    """
+    run: set[nn.Module] = set()
+    hooks = [part.register_forward_pre_hook(lambda part, _: run.add(part)) for part in model.modules()]
+    with torch.inference_mode():
+        model(torch.zeros(1, 3, *size, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    found: dict[int, int] = {}
+    for part in run:
+        found |= {id(own): own.numel() for own in part.parameters(recurse=False)}
+    return sum(found.values())
 
 
 def count_multiply_adds(model: nn.Module, size: tuple[int, int]) -> int:

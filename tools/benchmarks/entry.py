@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from rsseg.io.memory import forget_peak, peak
 
 __all__ = ["Entry", "measure"]
 
 Work = Callable[[], Any]
-_STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -62,27 +58,12 @@ def _seconds(entry: Entry, runs: int) -> tuple[list[float], list[float]]:
     return taken
 
 
-def _peak() -> float:
-    """Peak memory of this process in MiB, on Linux since the last :func:`_forget_peak`."""
-    if _STATUS.exists():
-        return next(int(line.split()[1]) for line in _STATUS.read_text().splitlines() if "VmHWM" in line) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-
-
-def _forget_peak() -> None:
-    """What was needed before and is free again must not hide what is needed next."""
-    if _STATUS.exists():
-        with contextlib.suppress(AttributeError):  # a C library without it
-            ctypes.CDLL(None).malloc_trim(0)
-        _STATUS.with_name("clear_refs").write_text("5")
-
-
 def _weigh(setup: Callable[[], tuple[Work, Work]], side: int, answer: Any) -> None:
     work = setup()[side]
-    _forget_peak()
-    before = _peak()
+    forget_peak()
+    before = peak() or 0.0
     work()
-    answer.put(max(_peak() - before, 0.1))
+    answer.put(max((peak() or 0.0) - before, 0.1))
 
 
 def _memory(entry: Entry, runs: int) -> tuple[list[float], list[float]]:

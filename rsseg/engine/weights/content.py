@@ -25,6 +25,8 @@ _RELEASE_REST = {
     r"decoder\.|semseghead(_\d+)?\.": "decoder and heads",
     r"encoder_to_decoder\.|mask_token$|decoder_": "decoder of masked autoencoding",
 }
+_WHOLE = r"decoders\.Decoders_\d+\.|cells\.\d+-\d+\."
+"""Keys of whole models of others, whose backbone is not converted by itself: SparseMask and FasterSeg."""
 
 
 @dataclass
@@ -74,6 +76,8 @@ def split_parts(state: State) -> Parts:
     distilled = "teacher.backbone."
     has_encoder = any(re.match(r"encoder\.(?!layers\.encoder_layer_|pos_embedding$|ln\.)", key) for key in state)
     prefixes = ["encoder."] if has_encoder else [distilled, "backbone."]
+    if any(re.match(_WHOLE, key) for key in state):
+        prefixes = []
     prefix = next((p for p in prefixes if any(key.startswith(p) for key in state)), "")
     parts = Parts(prefix, {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
     for key in (key for key in state if not key.startswith(prefix)):

@@ -14,7 +14,19 @@ from mmengine.utils import import_modules_from_strings
 from mmseg.registry import MODELS
 from torch import nn
 
-from rsseg.engine.weights import efficientnet, gsnet, inception, internimage, mit, resnet, san, swin, vit, vitae
+from rsseg.engine.weights import (
+    efficientnet,
+    gsnet,
+    inception,
+    internimage,
+    mit,
+    mobilenet,
+    resnet,
+    san,
+    swin,
+    vit,
+    vitae,
+)
 from rsseg.engine.weights.content import Parts, read_weights, split_parts
 from rsseg.engine.weights.decoders import model_config, translate_rest
 from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
@@ -24,7 +36,7 @@ from rsseg.io.files import replacing, sha256_of
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
 
-_FAMILIES = (resnet, efficientnet, swin, mit, vitae, internimage, inception, gsnet, san, vit)
+_FAMILIES = (mobilenet, resnet, efficientnet, swin, mit, vitae, internimage, inception, gsnet, san, vit)
 _LAYOUTS = [layout for family in _FAMILIES for layout in family.LAYOUTS]
 TARGETS: dict[str, Target] = {name: target for family in _FAMILIES for name, target in family.TARGETS.items()}
 """Backbones that weights can be for, by the name to ask for them."""

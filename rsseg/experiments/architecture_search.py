@@ -1,0 +1,120 @@
+"""A search for an architecture, and what comes after it: the architecture as a file, and a config that trains it."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmseg.registry import MODELS
+
+from rsseg.engine.architecture import ARCHITECTURE, searched_part
+from rsseg.engine.checkpoint import load_pretrained
+from rsseg.errors import ConfigError
+from rsseg.io.configs import config_path, read_config
+from rsseg.io.files import replacing
+from rsseg.io.tables import write_json
+from rsseg.models.search.derivation import check_architecture, head_settings
+
+__all__ = ["derive", "search", "write_retraining"]
+
+_log = logging.getLogger("rsseg")
+RETRAIN = "retrain.py"
+_TEXT = '''"""Train the architecture that {config} has found.
+
+    rsseg train {path}
+"""
+
+_base_ = ["{base}"]
+
+model = {model}
+'''
+
+
+def search(cfg: Config) -> Path | None:
+    """Run a search and write what it has found.
+
+    Args:
+        cfg: Config of the search, fitted to this machine; ``search`` has ``retrain``, the config that trains what is
+            found.
+
+    Returns:
+        The config written, see :func:`write_retraining`; None on other processes than the first.
+
+    Raises:
+        ConfigError: The config is not one of a search.
+        DataError: Nothing was found that a network can be made of; the message says what to do.
+    """
+    _retrain_config(cfg)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    if not is_main_process():
+        return None
+    return write_retraining(cfg, searched_part(runner.model).architecture())
+
+
+def derive(cfg: Config, checkpoint: Path | str) -> Path:
+    """Write what a search has found until one of its checkpoints.
+
+    Args:
+        cfg: As for :func:`search`.
+        checkpoint: The file.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ConfigError: The config is not one of a search.
+        DataError: The checkpoint is another model's, or see :func:`search`.
+    """
+    _retrain_config(cfg)
+    init_default_scope(cfg.get("default_scope") or "mmseg")
+    settings = copy.deepcopy(cfg.model)
+    if "backbone" in settings:
+        settings.backbone.init_cfg = None
+    model = MODELS.build(settings)
+    load_pretrained(model, checkpoint)
+    return write_retraining(cfg, searched_part(model).architecture())
+
+
+def _retrain_config(cfg: Config) -> Path:
+    """The config that trains what is found."""
+    settings = cfg.get("search")
+    if not isinstance(settings, Mapping) or not settings.get("retrain"):
+        raise ConfigError(
+            f"{cfg.filename}: is no search, since it lacks search=dict(retrain=CONFIG); searches are, for example, "
+            "configs/openearthmap/sparsemask_trial1_openearthmap.py"
+        )
+    return config_path(settings["retrain"])
+
+
+def write_retraining(cfg: Config, architecture: Mapping[str, Any]) -> Path:
+    """Write ``architecture.json`` and ``retrain.py`` into the work dir of a search.
+
+    Args:
+        cfg: As for :func:`search`.
+        architecture: What was found.
+
+    Returns:
+        ``retrain.py``, whose base is the config that ``search.retrain`` names.
+
+    Raises:
+        DataError: No network can be made of it; ``architecture.json`` is there all the same.
+    """
+    folder, base = Path(cfg.work_dir), _retrain_config(cfg)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / ARCHITECTURE, dict(architecture))
+    found = check_architecture(architecture, str(folder / ARCHITECTURE))
+    where = Path(os.path.relpath(base.resolve(), folder.resolve())).as_posix()
+    path = folder / RETRAIN
+    text = _TEXT.format(config=Path(cfg.filename).name, path=path.as_posix(), base=where, model=head_settings(found))
+    with replacing(path) as file:
+        file.write(text.encode())
+    read_config(path)
+    _log.info("found: %s; to train it: rsseg train %s", folder / ARCHITECTURE, path)
+    return path

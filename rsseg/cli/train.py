@@ -38,14 +38,7 @@ def main() -> None:
 
     cfg = read_config(args.config)
     apply_arguments(cfg, args)
-<<<<<<< HEAD
-    if args.amp:
-        from rsseg.engine.optim import use_autocast
-
-        use_autocast(cfg.optim_wrapper)
-=======
     apply_training_arguments(cfg, args)
->>>>>>> 823d605 (Add SparseMask: search, pruning, derived network; rsseg search and rsseg speed)
     if args.compile:
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmseg.CompileBackbone")]
     start_processes(args.launcher)

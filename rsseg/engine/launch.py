@@ -131,7 +131,9 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
 def apply_training_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Put what trainings share into the config, after :func:`apply_arguments`."""
     if args.amp:
-        cfg.optim_wrapper.type = "mmseg.AutocastOptimWrapper"
+        from rsseg.engine.optim import use_autocast
+
+        use_autocast(cfg.optim_wrapper)
     if args.resume:
         checkpoint = latest_checkpoint(cfg.work_dir) if args.resume == "auto" else args.resume
         cfg.resume, cfg.load_from = checkpoint is not None, checkpoint or cfg.get("load_from")

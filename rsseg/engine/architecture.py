@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -42,7 +42,7 @@ def searched_part(model: Any) -> Searched:
     """
     for part in bare_model(model).modules():
         if isinstance(part, Searched):
-            return cast(Searched, part)
+            return part
     raise ConfigError(
         f"{type(bare_model(model)).__name__} has no part that is searched; use a config of a search, such as "
         "configs/openearthmap/sparsemask_trial1_openearthmap.py"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -223,11 +224,10 @@ def _onnx_run(model: nn.Module, images: torch.Tensor) -> Callable[[], Any]:
             "--onnx requires the packages onnx and onnxruntime, which do not come with rsseg; "
             "install them: python -m pip install onnx onnxruntime"
         ) from error
-    import io
-
-    content = io.BytesIO()
-    torch.onnx.export(model, (images,), content, opset_version=17, dynamo=False)
-    session = onnxruntime.InferenceSession(content.getvalue(), providers=["CPUExecutionProvider"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.onnx")
+        torch.onnx.export(model, (images,), path, opset_version=17, dynamo=False)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     inputs = {session.get_inputs()[0].name: images.numpy().astype(np.float32)}
     return lambda: session.run(None, inputs)
 

@@ -174,7 +174,7 @@ class SparseMaskSearchHead(_Head):
         """Logits (N, classes, H / 2, W / 2)."""
         taps, first = self._begin(inputs)
         ups, x, drawn = [first], first, []
-        for k, node in enumerate(self.decoders):
+        for k, node in enumerate(self._nodes()):
             weights = noisy_weights(node.table, torch.randn_like(node.table))
             run = node.forward_in_parts if self.with_cp and torch.is_grad_enabled() else node
             x = run(taps[: k + 1], ups[: k + 1], weights)
@@ -190,15 +190,18 @@ class SparseMaskSearchHead(_Head):
         self._drawn = []
         return {**losses, "loss_sparsity": self.sparsity_weight * total}
 
+    def _nodes(self) -> list[Any]:
+        return list(self.decoders)
+
     def after_step(self) -> None:
         """Clip the edge tables to 0 .. 2."""
         with torch.no_grad():
-            for node in self.decoders:
+            for node in self._nodes():
                 node.table.clamp_(0, _LARGEST)
 
     def edge_tables(self) -> list[np.ndarray]:
         """Edge table (k + 1, 2) of each node, clipped to 0 .. 2."""
-        return [node.table.detach().float().cpu().clamp(0, _LARGEST).numpy() for node in self.decoders]
+        return [node.table.detach().float().cpu().clamp(0, _LARGEST).numpy() for node in self._nodes()]
 
     def architecture(self) -> dict[str, Any]:
         """The architecture so far, see :func:`architecture_of`, with the edges' weights; it may have no edges."""

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -217,8 +218,8 @@ def _onnx_run(model: nn.Module, images: torch.Tensor) -> Callable[[], Any]:
         MissingPackageError: ONNX Runtime or the exporter is not installed.
     """
     try:
-        import onnx  # noqa: F401
-        import onnxruntime
+        import_module("onnx")  # the exporter's; neither is one of the extras, since only this option needs them
+        onnxruntime = import_module("onnxruntime")
     except ImportError as error:
         raise MissingPackageError(
             "--onnx requires the packages onnx and onnxruntime, which do not come with rsseg; "

@@ -58,6 +58,19 @@ def allocate(sizes: Sequence[int], total: int) -> list[int]:
     return counts
 
 
+def _split(total: int, shares: Sequence[float]) -> list[int]:
+    """Sizes of the parts of ``total`` samples.
+
+    Raises:
+        ConfigError: The shares do not add up to 1, or a part is empty.
+    """
+    ends = [round(total * share) for share in itertools.accumulate(shares)]
+    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    if abs(sum(shares) - 1) > 1e-6 or min(sizes, default=0) < 1:
+        raise ConfigError(f"shares {list(shares)} of {total} samples must add up to 1 and give each part at least one")
+    return sizes
+
+
 class SeededIndex(int):
     """An index into a dataset that carries the seed for its random augmentations."""
 
@@ -101,6 +114,8 @@ class ProportionalSampler(Sampler):
         counts: Samples of each set per batch and process instead of the proportional ones.
         per_process: Divide each process's batch by itself, as the release does: every process then has samples of every
             set at every iteration, and shares are rounded for each.
+        shares: Take one dataset for several sets, one after another, with these shares of its samples; for searches,
+            which train weights and architecture on different images.
 
     Attributes:
         counts: Samples of each set per optimizer step, over all processes and accumulated iterations.
@@ -117,9 +132,12 @@ class ProportionalSampler(Sampler):
         seed: int | None = None,
         counts: Sequence[int] | None = None,
         per_process: bool = False,
+        shares: Sequence[float] | None = None,
     ) -> None:
         self.rank, self.world = get_dist_info()
         self.sizes = [int(n) for n in getattr(dataset, "set_sizes", None) or [len(dataset)]]  # type: ignore[arg-type]
+        if shares is not None:
+            self.sizes = _split(sum(self.sizes), shares)
         self.seed = sync_random_seed() if seed is None else seed
         self.batch_size, self.accumulate, self.counts = batch_size, 1, list[int]()
         self._fixed = None if counts is None else [int(n) for n in counts]

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     {
         "adaptation": ["AdaptationHook", "AdaptationPictures"],
         "architecture": ["TrackArchitecture"],
+        "architecture_step": ["StepArchitecture"],
         "checkpoint": ["load_file", "load_pretrained"],
         "classes": ["fit_classes"],
         "checks": ["CheckClasses", "CheckLoss", "CheckScores", "check_finite"],
@@ -28,6 +29,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     registering=[
         "adaptation",
         "architecture",
+        "architecture_step",
         "checks",
         "hooks",
         "layer_decay",

@@ -21,12 +21,11 @@ from rsseg.errors import ConfigError
 from rsseg.io.configs import config_path, read_config
 from rsseg.io.files import replacing
 from rsseg.io.tables import write_json
-from rsseg.models.search.derivation import check_architecture, head_settings
+from rsseg.models.search.derivation import RETRAIN, retrain_models
 
 __all__ = ["derive", "search", "write_retraining"]
 
 _log = logging.getLogger("rsseg")
-RETRAIN = "retrain.py"
 _TEXT = '''"""Train the architecture that {config} has found.
 
     rsseg train {path}
@@ -94,7 +93,7 @@ def _retrain_config(cfg: Config) -> Path:
 
 
 def write_retraining(cfg: Config, architecture: Mapping[str, Any]) -> Path:
-    """Write ``architecture.json`` and ``retrain.py`` into the work dir of a search.
+    """Write ``architecture.json`` and ``retrain.py`` into the work dir of a search; of FasterSeg also its teacher's.
 
     Args:
         cfg: As for :func:`search`.
@@ -109,12 +108,14 @@ def write_retraining(cfg: Config, architecture: Mapping[str, Any]) -> Path:
     folder, base = Path(cfg.work_dir), _retrain_config(cfg)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / ARCHITECTURE, dict(architecture))
-    found = check_architecture(architecture, str(folder / ARCHITECTURE))
+    models = retrain_models(architecture, str(folder / ARCHITECTURE), read_config(base), folder)
     where = Path(os.path.relpath(base.resolve(), folder.resolve())).as_posix()
-    path = folder / RETRAIN
-    text = _TEXT.format(config=Path(cfg.filename).name, path=path.as_posix(), base=where, model=head_settings(found))
-    with replacing(path) as file:
-        file.write(text.encode())
-    read_config(path)
-    _log.info("found: %s; to train it: rsseg train %s", folder / ARCHITECTURE, path)
-    return path
+    for name, model in models.items():
+        path = folder / name
+        text = _TEXT.format(config=Path(cfg.filename).name, path=path.as_posix(), base=where, model=repr(model))
+        with replacing(path) as file:
+            file.write(text.encode())
+        read_config(path)
+    order = ", then ".join(f"rsseg train {folder / name}" for name in models)
+    _log.info("found: %s; to train it: %s", folder / ARCHITECTURE, order)
+    return folder / RETRAIN

@@ -46,11 +46,14 @@ def small(name, land, work_dir, iterations=4):
     for part in ("train", "val", "test"):
         loader = cfg[f"{part}_dataloader"]
         loader.dataset.data_root, loader.num_workers, loader.persistent_workers = str(land), 0, False
-    cfg.train_dataloader.batch_size = 2
+    halves = "shares" in cfg.train_dataloader.sampler
+    cfg.train_dataloader.batch_size = 4 if halves else 2
+    if halves:
+        cfg.model.backbone.layers, cfg.model.backbone.widths = 5, (0.5, 1.0)
     for step in cfg.train_dataloader.dataset.pipeline:
         for key in ("size", "crop_size"):
             if key in step:
-                step[key] = (32, 32)
+                step[key] = (64, 64) if halves else (32, 32)
     cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
     cfg.default_hooks.checkpoint.interval = 2
     if "track_architecture" in cfg.default_hooks:
@@ -128,10 +131,52 @@ def test_other_configs_are_no_search(land, tmp_path):
         draw_architecture({"method": "none"})
 
 
+@pytest.fixture(scope="module")
+def found_fasterseg(land, tmp_path_factory):
+    """A search of two iterations in FasterSeg's small supernet."""
+    folder = tmp_path_factory.mktemp("search_fasterseg")
+    cfg = small("fasterseg_search_scenes", land, folder, iterations=2)
+    cfg.default_hooks.checkpoint.interval = 1
+    return cfg, search(cfg)
+
+
+def test_fastersegs_search_writes_teacher_and_student(found_fasterseg, land, tmp_path):
+    cfg, config = found_fasterseg
+    folder = Path(cfg.work_dir)
+    content = json.loads((folder / "architecture.json").read_text())
+    assert [branch["last"] for branch in content["branches"]] == [2, 1]
+    moved = np.abs(np.float64(content["parameters"]["alpha_1_0"]) - 1e-3)
+    assert (moved > 1e-4).any(), "the architecture's parameters are as they were"
+    state = load_file(folder / "iter_2.pth")
+    assert state["architecture_step"]["optimizer"]["state"] and state["architecture_step"]["latency_weight"] == 0.01
+    student, teacher = read_config(config).model, read_config(folder / "retrain_teacher.py").model
+    assert "_delete_" not in student.architecture and student.teacher.model.architecture == teacher.architecture
+    assert {width for branch in teacher.architecture.branches for width in branch.widths} == {1.0}
+    assert student.teacher.checkpoint == f"work_dirs/{folder.name}/retrain_teacher/iter_300.pth"
+    own = small("fasterseg_scenes", land, tmp_path / "retrain", iterations=1)
+    own.model.architecture = student.architecture
+    runner = Runner.from_cfg(own)
+    runner.train()
+    assert np.isfinite(runner.message_hub.get_scalar("train/loss").current())
+    assert 0 <= runner.message_hub.get_scalar("val/OA").current() <= 100
+
+
+def test_a_resumed_search_of_fasterseg_repeats_an_uninterrupted_one(found_fasterseg, land, tmp_path):
+    before = Path(found_fasterseg[0].work_dir)
+    cfg = small("fasterseg_search_scenes", land, tmp_path, iterations=2)
+    cfg.resume, cfg.load_from = True, str(before / "iter_1.pth")
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    state = load_file(before / "iter_2.pth")["state_dict"]
+    for key, value in runner.model.state_dict().items():
+        assert torch.equal(value, state[key]), key
+
+
 @pytest.mark.slow
-def test_two_processes_search_together(land, tmp_path, run_ranks):
-    cfg = small("sparsemask_search_scenes", land, tmp_path, iterations=2)
+@pytest.mark.parametrize("method", ["sparsemask", "fasterseg"])
+def test_two_processes_search_together(method, land, tmp_path, run_ranks):
+    cfg = small(f"{method}_search_scenes", land, tmp_path, iterations=1)
     cfg.dump(tmp_path / "search_small.py")
-    command = ("search", tmp_path / "search_small.py", "--launcher", "pytorch", "--work-dir", tmp_path / "work")
+    command = ("search", tmp_path / "search_small.py", "--work-dir", tmp_path / "work")
     run_ranks(2, *command, cwd=CONFIGS.parents[1])
     assert (tmp_path / "work" / "retrain.py").is_file()

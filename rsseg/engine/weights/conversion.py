@@ -16,6 +16,7 @@ from torch import nn
 
 from rsseg.engine.weights import (
     efficientnet,
+    fasterseg,
     gsnet,
     inception,
     internimage,
@@ -36,7 +37,7 @@ from rsseg.io.files import replacing, sha256_of
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
 
-_FAMILIES = (mobilenet, resnet, efficientnet, swin, mit, vitae, internimage, inception, gsnet, san, vit)
+_FAMILIES = (mobilenet, fasterseg, resnet, efficientnet, swin, mit, vitae, internimage, inception, gsnet, san, vit)
 _LAYOUTS = [layout for family in _FAMILIES for layout in family.LAYOUTS]
 TARGETS: dict[str, Target] = {name: target for family in _FAMILIES for name, target in family.TARGETS.items()}
 """Backbones that weights can be for, by the name to ask for them."""

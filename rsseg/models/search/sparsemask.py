@@ -5,7 +5,7 @@ Shapes: maps (N, C, H, W), from the backbone finest first, in the decoder coarse
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from rsseg.errors import ConfigError
 from rsseg.models.search.sparsemask_pruning import architecture_of, mask_of, prune_edges, read_mask
 
-__all__ = ["SparseMaskHead", "SparseMaskSearchHead", "noisy_weights", "sparsity_loss"]
+__all__ = ["SparseMaskHead", "SparseMaskSearchHead", "noisy_weights", "sparsity_loss", "sum_at_size"]
 
 _NOISE, _LARGEST, _EPS = 0.1, 2.0, 1e-10
 _INIT = (dict(type="Kaiming", layer="Conv2d"), dict(type="Constant", layer="_BatchNorm", val=1))
@@ -51,9 +51,19 @@ def sparsity_loss(weights: torch.Tensor, ratio: float | None = None) -> torch.Te
     return entropy - (share * (mean + _EPS).log() + (1 - share) * (1 - mean + _EPS).log())
 
 
-def _to_size(x: torch.Tensor, size: torch.Size) -> torch.Tensor:
-    same = x.shape[2:] == size
-    return x if same else functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+def sum_at_size(maps: Iterable[torch.Tensor], size: torch.Size) -> torch.Tensor:
+    """Sum of maps (N, C, h, w) of several sizes, each scaled to (H, W), bilinear, corner to corner.
+
+    Those of one size are added up before they are scaled, which gives the same and takes less time.
+    """
+    sums: dict[torch.Size, torch.Tensor] = {}
+    for x in maps:
+        sums[x.shape[2:]] = sums[x.shape[2:]] + x if x.shape[2:] in sums else x
+    total: Any = 0.0
+    for own, x in sums.items():
+        fits = own == size or tuple(own) == (1, 1) != tuple(size)
+        total = total + (x if fits else functional.interpolate(x, tuple(size), mode="bilinear", align_corners=True))
+    return total.expand(-1, -1, *size)
 
 
 class _SearchNode(nn.Module):
@@ -82,12 +92,9 @@ class _SearchNode(nn.Module):
     def _sum(self, weights: torch.Tensor, *maps: torch.Tensor) -> torch.Tensor:
         count = len(self.down_convs)
         size = maps[count - 1].shape[2:]
-        total: Any = 0.0
-        for j in range(count):
-            for column, convs in enumerate((self.down_convs, self.up_convs)):
-                x = convs[j](functional.relu6(maps[column * count + j]))
-                total = total + weights[j, column] * _to_size(x, size)
-        return total
+        edges = ((j, column) for j in range(count) for column in range(2))
+        convs = (self.down_convs, self.up_convs)
+        return sum_at_size((weights[j, c] * convs[c][j](functional.relu6(maps[c * count + j])) for j, c in edges), size)
 
 
 class _Node(nn.Module):
@@ -101,14 +108,9 @@ class _Node(nn.Module):
 
     def forward(self, taps: Sequence[torch.Tensor], ups: Sequence[torch.Tensor | None]) -> torch.Tensor:
         size = taps[-1].shape[2:]
-        total: Any = 0.0
-        for j in range(len(taps)):
-            for convs, maps in ((self.down_convs, taps), (self.up_convs, ups)):
-                if str(j) in convs:
-                    x = maps[j]
-                    assert x is not None  # a consistent mask reads nodes that are there
-                    total = total + _to_size(convs[str(j)](functional.relu6(x)), size)
-        return self.bn(total)
+        sides: Any = ((self.down_convs, taps), (self.up_convs, ups))  # a consistent mask reads nodes that are there
+        edges = (conv(functional.relu6(maps[int(j)])) for convs, maps in sides for j, conv in convs.items())
+        return self.bn(sum_at_size(edges, size))
 
 
 class _Head(BaseDecodeHead):

@@ -6,7 +6,7 @@ Not run by us. Defects of the release: thresholds move by pairs of images, here 
 trains nothing and is left out.  The release's pairs: model.adaptation.release_defects=True. Rural to urban:
 SOURCE=Rural TARGET=Urban in the environment. The release adapts on the images that it scores; here on Train of the
 target, scored on Val. To urban, the release uses 4000 iterations of the source alone: --cfg-options
-model.adaptation.warmup=4000
+model.adaptation.start=4000
 """
 
 _base_ = [

@@ -2,7 +2,7 @@
 
     python tools/train.py configs/openearthmap/segformer_b5_pair_openearthmap.py
 
-Which ones the environment says: SOURCE=AS TARGET=OC python tools/train.py ...; AF, AS, EU, NA, OC, SA, by default EU
+The environment names them, for example SOURCE=AS TARGET=OC; AF, AS, EU, NA, OC, SA, by default EU
 to NA. Expected: the figure has no numbers; SegFormer beats U-Net in 26 of 30 pairs.  Not run by us.
 """
 

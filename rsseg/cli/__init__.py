@@ -38,6 +38,7 @@ GROUPS = {
         "speed": ("speed", "how fast models are: latency, images per second, memory"),
         "few-lists": ("make_few_labels", "lists of a few per cent of a training set"),
         "few-labels": ("run_few_labels", "fine-tune with few labels from several initialisations; one table"),
+        "methods": ("run_methods", "train and test methods of domain adaptation with several seeds; one table"),
         "demo": ("demo", "the whole path on procedural scenes, on a CPU"),
     },
     "Make maps": {

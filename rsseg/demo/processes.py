@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import runpy
 import signal
@@ -96,6 +97,27 @@ def _check(command: Command, status: int) -> None:
             f"tools/{command.tool}.py failed with exit status {status} (complete output: {command.log})\n"
             f"{command.log.read_text(encoding='utf-8', errors='replace')[-4000:]}"
         )
+
+
+def fork_tool(root: Path, name: str, args: Sequence[object], log: Path) -> int:
+    """Run a tool as :func:`rsseg.commands.call_tool` does, but import torch and the MM stack once for all tools.
+
+    Args:
+        root: Folder with ``tools/``.
+        name: Name of the tool, without ``.py``.
+        args: Its arguments.
+        log: File for all that it prints.
+
+    Returns:
+        0.
+
+    Raises:
+        JobError: It failed; the message shows the end of its output.
+    """
+    for package in ("datasets", "engine", "evaluation", "models"):
+        importlib.import_module(f"rsseg.{package}")
+    Pool(root, 1, lambda running: None).run([Command(name, tuple(map(str, args)), log)])
+    return 0
 
 
 class _Process:

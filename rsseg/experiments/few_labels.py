@@ -131,7 +131,9 @@ class FewLabels:
                 pool.shutdown(cancel_futures=True)
                 raise
         progress.close()
-        rows: list[Row] = [score for cell in cells if (score := self._score(cell)) is not None]
+        return self._write([score for cell in cells if (score := self._score(cell)) is not None], names)
+
+    def _write(self, rows: Sequence[Row], names: Sequence[str]) -> str:
         return write_tables(rows, names, self.percents, self.seeds, self.metric, self.out)
 
     def folder(self, init: Init, percent: float, seed: int) -> Path:
@@ -140,8 +142,6 @@ class FewLabels:
 
     def _settings(self, init: Init, percent: float, seed: int) -> dict[str, Any]:
         """What decides a cell's result; a done cell with other settings is not taken for this one."""
-        listing = few_path(self.lists, percent, seed)
-        tiles = read_few(listing)
         plain = read_config(init.config).to_dict()
         config = json.dumps(plain, sort_keys=True, default=str)
         options = [*self.options, *init.options]
@@ -149,14 +149,26 @@ class FewLabels:
             "init": init.name,
             "percent": percent,
             "seed": seed,
-            "tiles": len(tiles),
-            "list_sha256": sha256_of(listing),
+            **self._data(percent, seed),
             "config": "/".join(Path(init.config).parts[-2:]),
             "config_sha256": sum_of(config.encode()),
             "options": options,
             "tta": self.tta,
             **run_inputs(plain, options),
         }
+
+    def _data(self, percent: float, seed: int) -> dict[str, Any]:
+        """What is known of the training images of a cell."""
+        listing = few_path(self.lists, percent, seed)
+        return {"tiles": len(read_few(listing)), "list_sha256": sha256_of(listing)}
+
+    def _fixed(self, percent: float, seed: int) -> list[str]:
+        """Settings of a cell besides its row's and its seed."""
+        return [f"train_dataloader.dataset.subset={few_path(self.lists, percent, seed)}"]
+
+    def _test_options(self, folder: Path) -> list[str]:
+        """What the test is told besides."""
+        return ["--tta"] if self.tta else []
 
     def _job(self, cell: tuple[Init, float, int]) -> Job:
         return Job(self.folder(*cell), "a run", "settings.json", "remove it to run it again, or choose another --out")
@@ -186,18 +198,13 @@ class FewLabels:
         busy = f"{folder}: another process is at work here, perhaps left by a killed call; waiting for it"
         with locked(folder / ".lock", busy) as lock:  # the tools hold it, too: no run is started twice
             self._job(cell).claim(settings, update=self.update)
-            fixed = [
-                f"train_dataloader.dataset.subset={few_path(self.lists, percent, seed)}",
-                f"randomness.seed={seed}",
-            ]
-            options = [*settings["options"], *fixed]
+            options = [*settings["options"], *self._fixed(percent, seed), f"randomness.seed={seed}"]
             train, test = folder / "train", folder / "test"
             self._tool(folder, lock, place, "train", init.config, "--work-dir", train, "--resume",
                        "--cfg-options", *options, _NO_VALIDATION)  # fmt: skip
             checkpoint = (train / "last_checkpoint").read_text(encoding="utf-8").strip()
-            flips = ["--tta"] if self.tta else []
-            self._tool(folder, lock, place, "test", init.config, checkpoint, "--work-dir", test, *flips,
-                       "--cfg-options", *options)  # fmt: skip
+            self._tool(folder, lock, place, "test", init.config, checkpoint, "--work-dir", test,
+                       *self._test_options(folder), "--cfg-options", *options)  # fmt: skip
             newest = max(test.glob("*/*.json"), key=lambda path: path.stat().st_mtime)
             logged = read_json(newest)
             scores = {key: value for key, value in logged.items() if key not in ("time", "data_time")}

@@ -3,9 +3,9 @@
 optim_wrapper = dict(
     type="OptimWrapper",
     constructor="AdaptationOptimizers",
-    optimizer=dict(type="AdamW", lr=3e-3, weight_decay=0.01),
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01),
     clip_grad=dict(max_norm=5, norm_type=2),
-    paramwise_cfg=dict(custom_keys={"backbone": dict(lr_mult=0.3)}),
+    paramwise_cfg=dict(custom_keys=dict(convs=dict(lr_mult=0.2))),
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, begin=0, end=10, by_epoch=False),

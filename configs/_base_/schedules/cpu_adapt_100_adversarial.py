@@ -7,9 +7,9 @@ optim_wrapper = dict(
     constructor="AdaptationOptimizers",
     network=dict(
         type="OptimWrapper",
-        optimizer=dict(type="AdamW", lr=3e-3, weight_decay=0.01),
+        optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01),
         clip_grad=dict(max_norm=5, norm_type=2),
-        paramwise_cfg=dict(custom_keys={"backbone": dict(lr_mult=0.3)}),
+        paramwise_cfg=dict(custom_keys=dict(convs=dict(lr_mult=0.2))),
     ),
     discriminator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3, betas=(0.9, 0.99))),
 )

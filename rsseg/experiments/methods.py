@@ -1,0 +1,129 @@
+"""Methods of domain adaptation on the same data: each trained and tested with several seeds, and one table.
+
+The cells are those of :class:`rsseg.experiments.few_labels.FewLabels`, in ``<out>/<method>/seed<seed>/``; ``maps/`` in
+each has what was predicted.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsseg.experiments.few_labels import FewLabels, Init
+from rsseg.experiments.few_labels_table import Row
+from rsseg.io.files import replacing
+from rsseg.io.tables import markdown_table, write_csv
+
+__all__ = ["SCENES", "MethodGrid", "closed_gap", "method_table"]
+
+_NAMES = {
+    "source only": "source_only", "oracle": "oracle", "MMD": "mmd", "AdaptSeg": "adaptseg", "FADA": "fada",
+    "CLAN": "clan", "PyCDA": "pycda", "CBST": "cbst", "IAST": "iast", "DAFormer": "daformer", "MIC": "mic",
+}  # fmt: skip
+SCENES = tuple((name, f"configs/scenes/deeplab_v2_lite0_{stem}_scenes.py") for name, stem in _NAMES.items())
+"""Name and config of each method on procedural scenes.  TransNorm is not among them: timm's encoder joins batch
+normalisation and activation in one layer, which it cannot stand in for."""
+
+
+@dataclass
+class MethodGrid(FewLabels):
+    """A grid of methods and seeds; rows are configs of their own.
+
+    Attributes:
+        launch: Runs a tool, as :func:`rsseg.commands.call_tool`; None is that function.
+        source_only: Name of the row that the gain is measured from.
+        oracle: Name of the row that learns from the target's labels.
+    """
+
+    launch: Callable[..., int] | None = None
+    source_only: str = "source only"
+    oracle: str = "oracle"
+
+    def folder(self, init: Init, percent: float, seed: int) -> Path:
+        """Where a cell's files go."""
+        return self.out / init.name.replace(" ", "_") / f"seed{seed}"
+
+    def _data(self, percent: float, seed: int) -> dict[str, Any]:
+        return {}
+
+    def _fixed(self, percent: float, seed: int) -> list[str]:
+        return []
+
+    def _test_options(self, folder: Path) -> list[str]:
+        return ["--out", str(folder / "maps")]
+
+    def _tool(self, folder: Path, lock: int, place: Mapping[str, str], name: str, *args: object) -> None:
+        if self.launch is None:
+            super()._tool(folder, lock, place, name, *args)
+        else:
+            self.launch(self.root, name, args, folder / f"{name}.log")
+
+    def _write(self, rows: Sequence[Row], names: Sequence[str]) -> str:
+        table = method_table(rows, names, self.seeds, self.metric, self.source_only, self.oracle)
+        scores = list(dict.fromkeys(name for row in rows for name in row["scores"]))
+        runs = [[row["init"], row["seed"], *(row["scores"].get(name, "") for name in scores)] for row in rows]
+        write_csv(self.out / "runs.csv", ["method", "seed", *scores], runs)
+        with replacing(self.out / "table.md") as file:
+            file.write(f"{table}\n".encode())
+        return table
+
+
+def closed_gap(value: float, source_only: float, oracle: float) -> float | None:
+    """Share of the gap between source only and oracle that a method closes; None where there is no gap."""
+    return (value - source_only) / (oracle - source_only) if oracle > source_only else None
+
+
+def method_table(
+    rows: Sequence[Row], names: Sequence[str], seeds: Sequence[int], metric: str, source_only: str, oracle: str
+) -> str:
+    """Markdown table like table 6 of OpenEarthMap's paper, with the gain over source only.
+
+    Args:
+        rows: The runs that are done: ``init``, ``seed`` and ``scores`` (name -> figure in percent; ``IoU/<class>``).
+        names: Methods, in the table's order.
+        seeds: Seeds asked for; a figure from fewer of them says so.
+        metric: The score that is compared.
+        source_only: Row that the gain is measured from.
+        oracle: Row that bounds it.
+
+    Returns:
+        Means over seeds: of each class, of the metric with its sample standard deviation, and of the metric's
+        difference to source only, seed by seed where both are there, with the share of the gap to the oracle.
+    """
+    by_method: dict[str, dict[int, Mapping[str, float]]] = {name: {} for name in names}
+    for row in rows:
+        by_method[row["init"]][row["seed"]] = row["scores"]
+    classes = list(dict.fromkeys(key for row in rows for key in row["scores"] if key.startswith("IoU/")))
+    means = {
+        name: statistics.fmean(scores[metric] for scores in found.values())
+        for name, found in by_method.items()
+        if found
+    }
+    lines = []
+    for name in names:
+        found = by_method[name]
+        if not found:
+            lines.append([name, *["–"] * (len(classes) + 3)])
+            continue
+        values = [scores[metric] for scores in found.values()]
+        spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+        few = "" if len(values) == len(seeds) else f" ({len(values)} of {len(seeds)} seeds)"
+        base = by_method.get(source_only, {})
+        gains = [scores[metric] - base[seed][metric] for seed, scores in found.items() if seed in base]
+        gain = f"{statistics.fmean(gains):+.2f}" if gains and name != source_only else "–"
+        share = None
+        if name not in (source_only, oracle) and {source_only, oracle} <= means.keys():
+            share = closed_gap(means[name], means[source_only], means[oracle])
+        per_class = [_mean([scores.get(key) for scores in found.values()]) for key in classes]
+        closed = "–" if share is None else f"{100 * share:.0f} %"
+        lines.append([name, *per_class, f"{values and statistics.fmean(values):.2f}{spread}{few}", gain, closed])
+    heads = ["", *(key.removeprefix("IoU/") for key in classes), metric, "against source only", "of the gap"]
+    return markdown_table(heads, lines)
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None and value == value]
+    return f"{statistics.fmean(known):.1f}" if known else "–"

@@ -5,19 +5,19 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.forks import ToolProcess, ToolServer
+from tests.tool_server import load_libraries, set_up_libraries
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -32,17 +32,17 @@ WITHOUT = importlib.util.find_spec("torch") is None
 """There is neither torch nor the MM stack: what needs them is left out, as in the light environments of the CI."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """One thread for torch, where it is installed; signals as in a terminal, whoever started the tests."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:  # a job in the background of a script, or nohup
             signal.signal(number, handler)
-    if not WITHOUT:
-        import torch
-        import yapf.yapflib.yapf_api
-
-        torch.set_num_threads(1)
-        yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)  # yapf takes a second for each config
+    if WITHOUT:
+        return
+    if hasattr(config, "workerinput"):  # before coverage is measured, which would trace all these imports
+        load_libraries()
+    elif not getattr(config.option, "numprocesses", None):  # the process that only gives out tests needs none
+        set_up_libraries()
 
 
 def pytest_report_header() -> str | None:
@@ -94,10 +94,31 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests are whole trainings and tools: measuring their coverage, too, takes a third of the time of all."""
+    """Slow tests are whole trainings and tools: measuring their coverage, too, takes a third of the time of all.
+
+    Each of several processes starts with slow ones, so that none is left with one in the end.
+    """
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker("no_cover")
+    items[:] = slow_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def slow_first(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
+    """Order tests for processes that get equal parts in a row: files with slow tests are at the start of each part."""
+    if processes == 1:
+        return list(items)
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    slow = [own for own in files.values() if any(item.get_closest_marker("slow") for item in own)]
+    quick = [item for own in files.values() if own not in slow for item in own]
+    order: list[pytest.Item] = []
+    for process in range(processes):
+        order += [item for own in slow[process::processes] for item in own]
+        missing = max(0, (process + 1) * len(items) // processes - len(order))
+        order, quick = order + quick[:missing], quick[missing:]
+    return order + quick
 
 
 @pytest.hookimpl(wrapper=True)
@@ -158,84 +179,54 @@ def samples() -> Path:
     return folder.resolve()
 
 
-class ToolProcess:
-    """A tool that runs as a fork of the tool server.
-
-    Attributes:
-        pid: Its process id; it leads a process group of the same number.
-    """
-
-    def __init__(self, ask: Callable[..., Any], argv: list[str], cwd: Path, env: dict[str, str], folder: Path) -> None:
-        self.args, self._ask, self._status = argv, ask, None
-        self._files = folder / "stdout", folder / "stderr"
-        streams = {"stdin": os.devnull, "stdout": str(self._files[0]), "stderr": str(self._files[1])}
-        self.pid: int = ask(argv=argv, cwd=str(cwd), env=env, **streams)
-
-    def poll(self) -> int | None:
-        """Exit status, None while it runs."""
-        if self._status is None:
-            self._status = self._ask(poll=self.pid)
-        return self._status
-
-    def kill(self) -> None:
-        """End it, and what it has started, at once."""
-        if self.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
-
-    def wait(self, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-        """Exit status and what was printed."""
-        end = time.monotonic() + timeout
-        while (status := self.poll()) is None:
-            if time.monotonic() > end:
-                self.kill()
-                raise subprocess.TimeoutExpired(self.args, timeout)
-            time.sleep(0.01)
-        return subprocess.CompletedProcess(self.args, status, *(file.read_text("utf-8") for file in self._files))
-
-
-class _ToolServer:
-    """Starts ``tool_server.py`` when it is asked for the first time; any thread may ask."""
-
-    def __init__(self) -> None:
-        self._lock, self._process = threading.Lock(), None
-
-    def __call__(self, **request: Any) -> Any:
-        with self._lock:
-            if self._process is None:
-                command = [sys.executable, str(REPO / "tests" / "tool_server.py")]
-                pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-                self._process = subprocess.Popen(command, env=_environment(None), **pipes)
-                assert self._process.stdout.readline() == "ready\n", "the tool server does not start"
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.stdin.close()
-            self._process.wait(timeout=60)
-
-
 @pytest.fixture(scope="session")
-def _tool_server() -> Iterator[_ToolServer]:
-    server = _ToolServer()
+def _tool_server() -> Iterator[ToolServer]:
+    server = ToolServer(_environment(None))
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
-def start_tool(
-    _tool_server: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., ToolProcess]:
+def start_tool(_tool_server: ToolServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToolProcess]:
     """Start a tool and go on: ``start_tool("train", "config.py", cwd=..., env=...)`` has ``kill`` and ``wait``."""
 
     def start(name: str, *args: object, cwd: Path, env: dict[str, str] | None = None) -> ToolProcess:
         if WITHOUT:
             pytest.skip("the tool server needs the MM stack")
         argv = [str(REPO / "tools" / f"{name.removesuffix('.py')}.py"), *map(str, args)]
-        return ToolProcess(_tool_server, argv, cwd, _environment(env), tmp_path_factory.mktemp("tool"))
+        return ToolProcess(_tool_server.stack, argv, cwd, _environment(env), tmp_path_factory.mktemp("tool"))
 
     return start
+
+
+@pytest.fixture(scope="session")
+def fork_python(_tool_server: ToolServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Run Python: ``fork_python("-c", code, ..., cwd=..., env=...)``, where ``env`` is all of its environment.
+
+    It is a fork of a process that has imported torch and other libraries, but neither the MM stack nor rsseg: what
+    these do when they are imported is seen as in a fresh interpreter, in a fifth of the time.
+    """
+
+    def run(*args: object, cwd: Path = REPO, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        if WITHOUT:
+            pytest.skip("the tool server needs torch")
+        folder = tmp_path_factory.mktemp("python")
+        own = _environment(None) if env is None else env
+        return ToolProcess(_tool_server.libraries, [*map(str, args)], cwd, own, folder).wait()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def forked_python(_tool_server: ToolServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment in which ``tools/*.sh``, and torchrun, take forks with the MM stack for Python."""
+    if WITHOUT:
+        pytest.skip("the tool server needs the MM stack")
+    path = tmp_path_factory.mktemp("bin") / "python"
+    client = REPO / "tests" / "forked_python.py"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{client}" "{_tool_server.stack}" "$@"\n')
+    path.chmod(0o755)
+    return {**_environment(None), "PYTHON": str(path), "PYTHON_EXEC": str(path)}
 
 
 @pytest.fixture(scope="session")

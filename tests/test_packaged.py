@@ -83,13 +83,14 @@ def test_lists_and_class_tables_by_path_in_an_empty_folder(repo, tmp_path, monke
     assert read_names(FEW) == ["mine"]  # one's own first
 
 
-def test_configs_of_an_installation_are_found_in_its_mim_folder(tmp_path, repo):
+def test_configs_of_an_installation_are_found_in_its_mim_folder(tmp_path, repo, fork_python):
     package = shutil.copytree(repo / "rsseg", tmp_path / "rsseg", ignore=lambda folder, names: {"__pycache__", ".mim"})
     (package / ".mim" / "configs" / "a").mkdir(parents=True)
     (package / ".mim" / "configs" / "a" / "b.py").write_text("x = 1\n")
     (tmp_path / "own.py").write_text("_base_ = 'rsseg::a/b.py'\n")
     code = "import rsseg; from mmengine.config import Config; print(Config.fromfile('own.py').x)"
-    assert _python(tmp_path, tmp_path, "-c", code) == "1\n"
+    done = fork_python("-c", code, cwd=tmp_path, env=_environment(tmp_path))
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_mim_is_told_where_an_editable_installation_lies(repo, tmp_path):
@@ -110,10 +111,14 @@ for _ in range(2):
     assert _python(tmp_path, tmp_path, "-c", code) == f"{repo} site-packages\n" * 2
 
 
+def _environment(path: Path) -> dict[str, str]:
+    """Only one entry in PYTHONPATH."""
+    return {**os.environ, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
+
+
 def _python(path: Path, folder: Path, *args: object) -> str:
     """Run Python in a folder with only one entry in PYTHONPATH; what it prints."""
-    env = {**os.environ, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
-    command = [sys.executable, *map(str, args)]
+    command, env = [sys.executable, *map(str, args)], _environment(path)
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout
@@ -162,7 +167,7 @@ def test_a_wheel_trains_an_inherited_config_in_an_empty_folder_by_two_ranks(inst
 
 
 @pytest.mark.slow
-def test_an_installation_needs_no_import_of_ours(installed, tmp_path):
+def test_an_installation_needs_no_import_of_ours(installed, tmp_path, fork_python):
     """The .pth file, which Python reads in its own folders of packages, lets mmengine ask us."""
     (tmp_path / "own.py").write_text(INHERITED)
     code = f"""
@@ -179,13 +184,14 @@ assert len(get_classes("sota")) == 18
 assert get_config("rsseg::samrs/upernet_swin_sep.py").model.heads == dict(sota=18, sior=20, fast=37)
 print(found.train_dataloader.dataset.subset)
 """
-    assert _python(installed, tmp_path, "-c", code) == f"{FEW}\n"
+    done = fork_python("-c", code, cwd=tmp_path, env=_environment(installed))
+    assert done.stdout == f"{FEW}\n", done.stderr
     # mim looks for base names in the whole package
     assert len([*(installed / "rsseg").rglob("upernet_swin_sep.py")]) == 1
 
 
 @pytest.mark.slow
-def test_an_editable_installation_links_what_mim_looks_for(repo, tmp_path):
+def test_an_editable_installation_links_what_mim_looks_for(repo, tmp_path, fork_python):
     checkout = tmp_path / "checkout"
     ignored = shutil.ignore_patterns(
         ".git", ".venv", "__pycache__", ".mim", "build", "*.egg-info", "work_dirs", ".*_cache"
@@ -203,6 +209,7 @@ def test_an_editable_installation_links_what_mim_looks_for(repo, tmp_path):
     (tmp_path / "own.py").write_text("_base_ = 'rsseg::scenes/later.py'\n")
     code = f"import site; site.addsitedir({str(target)!r})\nfrom mmengine.config import Config\n"
     code += "print(Config.fromfile('own.py'))"
-    assert "'later': 1" in _python(target, tmp_path, "-c", code)
+    done = fork_python("-c", code, cwd=tmp_path, env=_environment(target))
+    assert "'later': 1" in done.stdout, done.stderr
     git = subprocess.run(["git", "status", "--short"], cwd=repo, capture_output=True, text=True, check=False)
     assert ".mim" not in git.stdout

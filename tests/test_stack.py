@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 
-def run(repo, tmp_path, code, **modules):
-    for name, text in modules.items():
-        (tmp_path / f"{name}.py").write_text(text)
-    path = os.pathsep.join([str(tmp_path), str(repo)])
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def run(repo, tmp_path, fork_python):
+    """Run code beside modules of these names and texts."""
+
+    def python(code, **modules):
+        for name, text in modules.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        path = os.pathsep.join([str(tmp_path), str(repo)])
+        return fork_python("-c", code, env={**os.environ, "PYTHONPATH": path})
+
+    return python
 
 
 @pytest.mark.parametrize(
@@ -31,27 +29,27 @@ def run(repo, tmp_path, code, **modules):
         ("__version__ = '0.30.0'", r"rsseg needs mmseg >= 1.2, found 0.30.0"),
     ],
 )
-def test_a_missing_or_old_stack_names_the_command(repo, tmp_path, text, message):
+def test_a_missing_or_old_stack_names_the_command(run, text, message):
     code = "from rsseg.commands import run_tool; from rsseg.stack import require_stack; run_tool(require_stack)"
-    result = run(repo, tmp_path, code, mmseg=text)
+    result = run(code, mmseg=text)
     assert result.returncode == 1
     assert message in result.stderr
     assert 'python -m pip install "rsseg[mm]"' in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_importing_is_quiet_and_real_warnings_still_show(repo, tmp_path):
+def test_importing_is_quiet_and_real_warnings_still_show(run):
     code = "import warnings, rsseg.models, rsseg.datasets; warnings.warn('real'); print('done')"
-    result = run(repo, tmp_path, code)
+    result = run(code)
     assert result.stdout == "done\n"
     assert "real" in result.stderr
     assert "OneDL" not in result.stderr
     assert "MultiScaleDeformableAttention" not in result.stderr
 
 
-def test_mmpretrain_is_asked_for_by_its_runs_alone(repo, tmp_path):
+def test_mmpretrain_is_asked_for_by_its_runs_alone(run):
     code = "import rsseg.models, rsseg.datasets, rsseg.engine; print('done'); import rsseg.engine.pretraining"
-    result = run(repo, tmp_path, code, mmpretrain="raise ImportError('not here')")
+    result = run(code, mmpretrain="raise ImportError('not here')")
     assert result.stdout == "done\n"
     assert result.returncode == 1
     assert "rsseg needs the MM stack, but mmpretrain does not import (not here)" in result.stderr

@@ -9,8 +9,6 @@ The CI does so; elsewhere this is skipped.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +34,7 @@ print(mmcv.__version__, mmengine.__version__, mmseg.__version__)
 
 
 @pytest.fixture
-def run(repo, tmp_path):
+def run(repo, tmp_path, fork_python):
     """Run Python with the upstream packages in front, with a stand-in for the operators or without one."""
     folder = os.environ.get("RSSEG_UPSTREAM")
     if not folder:
@@ -47,8 +45,7 @@ def run(repo, tmp_path):
         (tmp_path / "sitecustomize.py").write_text(OPERATORS if operators else "")
         path = os.pathsep.join([str(tmp_path), str(repo), folder])
         env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, *map(str, args)]
-        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=600)
+        return fork_python(*args, cwd=tmp_path, env=env)
 
     return python
 

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,14 +108,17 @@ print(json.dumps(found))
 
 @pytest.mark.slow
 @pytest.mark.stack
-def test_the_stack_does_not_bring_mmpretrain() -> None:
+def test_the_stack_does_not_bring_mmpretrain(fork_python: Callable[..., Any]) -> None:
     code = "import sys; from rsseg.stack import require_stack; require_stack(); print('mmpretrain' in sys.modules)"
-    assert _python(code).strip() == "False"
+    done = fork_python("-c", code)
+    assert done.stdout.strip() == "False", done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("before", ORDERS.values(), ids=ORDERS)
-def test_classes_are_registered_in_every_order_of_imports(before: str, tmp_path: Path) -> None:
+def test_classes_are_registered_in_every_order_of_imports(
+    before: str, tmp_path: Path, fork_python: Callable[..., Any]
+) -> None:
     (tmp_path / "config.py").write_text(CONFIG, encoding="utf-8")
     code = f"""
 import json, sys
@@ -126,4 +131,5 @@ print([name for kind, names in wanted.items() for name in names if getattr(mmseg
 from rsseg.datasets import TableDataset
 assert mmseg.registry.DATASETS.get("TableDataset") is TableDataset
 """
-    assert _python(code, str(tmp_path / "config.py"), json.dumps(REGISTERED)).splitlines()[-1] == "[]"
+    done = fork_python("-c", code, tmp_path / "config.py", json.dumps(REGISTERED))
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +58,6 @@ def slow(make_config: Make, world: Path, tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "slow_box.py").write_text(MODEL)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(REPO)]))
-    monkeypatch.setenv("PYTHON", sys.executable)
 
     def make(name: str) -> Path:
         predictors = {"slow": {"type": "SlowBox"}}
@@ -125,13 +123,15 @@ def test_one_of_two_workers_dies_and_is_started_by_hand(
 
 
 @pytest.mark.slow
-def test_torchrun_starts_dead_workers_again(slow: Callable[[str], Path], tmp_path: Path, digests: Digests) -> None:
+def test_torchrun_starts_dead_workers_again(
+    slow: Callable[[str], Path], tmp_path: Path, digests: Digests, forked_python: dict[str, str]
+) -> None:
     expected = _whole(slow, tmp_path, digests)
     script, grave = str(REPO / "tools/dist_convert.sh"), str(tmp_path / "grave")
 
     def run(config: Path, processes: int, **env: str) -> subprocess.CompletedProcess[str]:
         command = ["bash", script, str(config), str(processes)]
-        told = {**os.environ, "GRAVE": grave, **env}
+        told = {**forked_python, "PYTHONPATH": os.environ["PYTHONPATH"], "GRAVE": grave, **env}
         return subprocess.run(command, env=told, capture_output=True, text=True, timeout=300, check=False)
 
     result = run(slow("healed"), 2)
@@ -164,12 +164,15 @@ exit $status
 
 
 @pytest.mark.slow
-def test_slurm_tasks_share_the_work(slow: Callable[[str], Path], tmp_path: Path, digests: Digests) -> None:
+def test_slurm_tasks_share_the_work(
+    slow: Callable[[str], Path], tmp_path: Path, digests: Digests, forked_python: dict[str, str]
+) -> None:
     expected = _whole(slow, tmp_path, digests)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/srun").write_text(SRUN)
     (tmp_path / "bin/srun").chmod(0o755)
-    env = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "GPUS": "2"}
+    env = {**forked_python, "PYTHONPATH": os.environ["PYTHONPATH"], "GPUS": "2"}
+    env["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     command = ["bash", str(REPO / "tools/slurm_convert.sh"), "gpu", "samrs", str(slow("slurm"))]
     result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr[-3000:]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,9 @@ except Exception as error:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("before", ["import rsseg.models", "import mine"])
-def test_a_name_that_is_taken_is_explained(before: str, tmp_path: Path, repo: Path) -> None:
+def test_a_name_that_is_taken_is_explained(
+    before: str, tmp_path: Path, repo: Path, fork_python: Callable[..., Any]
+) -> None:
     """A user's own InternImage, registered before or after rsseg's."""
     own = "from mmseg.registry import MODELS\n@MODELS.register_module({})\nclass InternImage:\n    pass\n"
     (tmp_path / "mine.py").write_text(own.format(""))
@@ -123,8 +125,7 @@ def test_a_name_that_is_taken_is_explained(before: str, tmp_path: Path, repo: Pa
     env = {**os.environ, "PYTHONPATH": f"{repo}{os.pathsep}{tmp_path}", "OMP_NUM_THREADS": "1"}
 
     def run() -> str:
-        command = [sys.executable, "-c", TAKEN.format(before=before)]
-        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = fork_python("-c", TAKEN.format(before=before), env=env, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()[-1]
 

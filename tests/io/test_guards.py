@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -218,10 +216,9 @@ except ValueError as error:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "then"), [("import mmengine.runner", ""), ("", "import mmseg.apis")])
-def test_importing_rsseg_is_enough(evil: Path, first: str, then: str) -> None:
-    env = {**os.environ, "PYTHONPATH": str(REPO)}
+def test_importing_rsseg_is_enough(evil: Path, first: str, then: str, fork_python: Callable[..., Any]) -> None:
     code = LATE.format(first=first, then=then)
-    done = subprocess.run([sys.executable, "-c", code, str(evil)], env=env, capture_output=True, text=True, check=False)
+    done = fork_python("-c", code, evil)
     assert done.stdout.splitlines()[-1:] == ["DataError"], done.stdout + done.stderr
     assert not (evil.parent / "ran").exists()
 

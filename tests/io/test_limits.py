@@ -7,8 +7,6 @@ import json
 import pickle
 import resource
 import struct
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -252,7 +250,7 @@ except DataError as error:
 
 @pytest.mark.stack
 @pytest.mark.slow
-def test_an_address_in_a_checkpoint_is_not_followed(tmp_path: Path) -> None:
+def test_an_address_in_a_checkpoint_is_not_followed(tmp_path: Path, fork_python: Callable[..., Any]) -> None:
     """A number of NumPy whose type is "object": the eight bytes would be the address of one."""
     import torch
 
@@ -262,8 +260,7 @@ def test_an_address_in_a_checkpoint_is_not_followed(tmp_path: Path) -> None:
 
     torch.save({"a": Number()}, tmp_path / "evil.pth")
     assert pickle.dumps(Number())
-    command = [sys.executable, "-c", CRASH, str(tmp_path / "evil.pth")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2])
+    done = fork_python("-c", CRASH, tmp_path / "evil.pth")
     assert (done.returncode, done.stdout.strip()) == (0, "refused: True"), done.stderr
 
 

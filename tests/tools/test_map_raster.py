@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
@@ -47,15 +46,14 @@ def arguments(world, repo):
 
 
 @pytest.mark.slow
-def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_tool):
+def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_tool, forked_python):
     one = run_tool("map_raster", world / "scenes", world / "one", *arguments, "--head", "sior", "--tta")
     assert one.returncode == 0, one.stderr
     assert "golffield" in one.stdout + one.stderr and "percent" in one.stdout + one.stderr
     command = ["bash", repo / "tools" / "dist_map.sh", "2", world / "scenes", world / "two"]
-    path = os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH")]))
     two = subprocess.run(
         [*map(str, [*command, *arguments]), "--head", "sior", "--tta"],
-        env={**os.environ, "PYTHONPATH": path},
+        env=forked_python,
         capture_output=True,
         text=True,
         check=False,

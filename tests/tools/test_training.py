@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 
 import cv2
@@ -108,15 +106,14 @@ def test_killed_and_resumed_is_as_never_stopped(straight, world, repo, start_too
 
 
 @pytest.mark.slow
-def test_two_processes_train_stop_and_resume(world, repo, run_ranks):
+def test_two_processes_train_stop_and_resume(world, repo, run_ranks, forked_python):
     script = ["bash", str(repo / "tools" / "dist_train.sh"), config(repo), "2"]
-    env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
 
     def arguments(work_dir, *options, resume=False):
         return ["--work-dir", work_dir, *(["--resume"] if resume else []), "--cfg-options", *SHORT, *options]
 
     whole = [*script, *arguments("two")]
-    check(subprocess.run(whole, cwd=world, env=env, capture_output=True, text=True, check=False, timeout=300))
+    check(subprocess.run(whole, cwd=world, env=forked_python, capture_output=True, text=True, check=False, timeout=300))
     stopped = arguments("two_stopped", "train_cfg.max_iters=2")
     for options in (stopped, arguments("two_stopped", resume=True)):
         for result in run_ranks(2, "train", config(repo), *options, cwd=world):

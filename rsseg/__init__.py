@@ -5,6 +5,13 @@ stack nor rasterio.  The packages below offer more.  It watches for mmengine, wh
 replaces by its own, see :mod:`rsseg.io.guards`.
 """
 
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036  (older ones cannot even read the modules below)
+    message = "rsseg needs Python 3.10 or newer; {} is {}.{}".format(sys.executable, *sys.version_info[:2])
+    sys.exit(message) if sys.argv[:1] == ["-m"] else None
+    raise ImportError(message)
+
 from rsseg.imports import watch_mmengine
 from rsseg.io.guards import guard
 from rsseg.stack import lazy_package
@@ -21,6 +28,7 @@ _NAMES = {
     "datasets.checking.check": ["check_config"],
     "datasets.detection": ["open_source"],
     "datasets.labels": ["open_labels"],
+    "engine.running": ["Scores", "evaluate", "train"],
     "engine.weights": ["convert_weights"],
     "evaluation.agreement": ["LabelFolder", "compare_folders"],
     "conversion": ["convert_labels", "load_conversion_config"],

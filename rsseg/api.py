@@ -10,6 +10,7 @@ All names here are those of the package, too: ``rsseg.load_model``.
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.commands import arguments_of
 from rsseg.errors import ConfigError, DataError
 from rsseg.metainfo import ClassTable, load_metainfo
 
@@ -41,8 +43,9 @@ class Model:
         require_stack()
         from rsseg.mapping.command import prepare
         from rsseg.mapping.model import load_model as load
+        from rsseg.mapping.options import add_options
 
-        self._base = _arguments({"config": str(config), "checkpoint": str(checkpoint), **options})
+        self._base = arguments_of(add_options, {"config": str(config), "checkpoint": str(checkpoint), **options})
         found: list[Any] = []
 
         def once(*args: Any, **kwargs: Any) -> Any:
@@ -76,10 +79,11 @@ class Model:
             OSError: A file cannot be read or written.
         """
         from rsseg.mapping.command import run
+        from rsseg.mapping.options import add_options
 
         if fixed := [name for name in options if name in _LOADING]:
             raise ConfigError(f"{fixed[0]!r} belongs to the model; give it to rsseg.load_model")
-        run(_arguments({**vars(self._base), **options}), [(str(source), Path(target))], load=self._once)
+        run(arguments_of(add_options, {**vars(self._base), **options}), [(str(source), Path(target))], load=self._once)
         return Path(target)
 
     def predict(self, image: PathLike | NDArray[Any], **options: Any) -> NDArray[np.uint8]:
@@ -149,29 +153,62 @@ def map_raster(source: PathLike, target: PathLike, model: Model, **options: Any)
 
 def segment(
     image: PathLike | NDArray[Any],
-    vocabulary: str,
     config: PathLike,
     checkpoint: PathLike,
+    *,
+    vocabulary: str | None = None,
+    head: str | None = None,
+    out: PathLike | None = None,
     **options: Any,
 ) -> NDArray[np.uint8]:
-    """Segment one image by classes in your own words, with an open-vocabulary model.
+    """Segment one image by the classes of a model, or by words of your own with an open-vocabulary model.
 
-    To segment several images, load the model once: ``load_model(..., vocabulary=WORDS)`` and :meth:`Model.predict`.
+    To segment several images, load the model once: :func:`load_model` and :meth:`Model.predict`.
 
     Args:
         image: A file or an array, as for :meth:`Model.predict`.
-        vocabulary: Classes, separated by commas.
         config: Config of the model.
         checkpoint: Its weights.
-        **options: As for :func:`load_model`.
+        vocabulary: Classes of an open-vocabulary model, separated by commas.
+        head: Label set, for models with several heads.
+        out: Folder that gets what ``rsseg segment`` writes: the map, a picture with a legend, areas; for files only.
+        **options: As for :func:`load_model`; with ``out`` all of ``rsseg segment``.
 
     Returns:
-        (H, W) uint8: indices of the words; 255 where none was found.
+        (H, W) uint8: indices of the classes; 255 where there is none.
 
     Raises:
         UserError: As for :func:`load_model` and :meth:`Model.predict`.
     """
-    return load_model(config, checkpoint, vocabulary=vocabulary, **options).predict(image)
+    model = {"vocabulary": vocabulary, "head": head, **options}
+    if out is None:
+        return load_model(config, checkpoint, **model).predict(image)
+    if not isinstance(image, (str, Path)):
+        raise ConfigError("segment(out=...) requires a file; for an array use the result, or write it to a file first")
+    from rsseg.io.labels import read_labels
+    from rsseg.mapping.options import add_segment_arguments
+    from rsseg.stack import require_stack
+
+    require_stack()
+    given = {"source": [str(image)], "out": Path(out), "config": str(config), "checkpoint": str(checkpoint)}
+    return read_labels(segment_files(arguments_of(add_segment_arguments, {**given, **model}))[0])
+
+
+def segment_files(args: argparse.Namespace) -> list[Path]:
+    """The body of ``rsseg segment``: maps, pictures with legends, areas; returns the maps."""
+    from rsseg.mapping.segmenting import run_segmentation
+    from rsseg.reports.maps.overlay import write_overlay
+
+    maps: list[Path] = []
+
+    def show(image: str, target: Path) -> None:
+        path = target.with_name(f"{target.stem}_overlay.png")
+        write_overlay(target, image, path)
+        maps.append(target)
+        logging.getLogger("rsseg").info("%s", path)
+
+    run_segmentation(args, show)
+    return maps
 
 
 def check_dataset(
@@ -235,18 +272,6 @@ def read_labels(
     table = load_metainfo(classes) if isinstance(classes, str) else classes
     source = open_source(format, images, annotations, table, on_error=on_error)  # type: ignore[arg-type]
     return ((item.image, source.read(item)) for item in source.items)
-
-
-def _arguments(options: dict[str, Any]) -> argparse.Namespace:
-    """The options of ``rsseg map`` as the command line gives them, with their defaults."""
-    from rsseg.mapping.options import add_options
-
-    parser = argparse.ArgumentParser()
-    add_options(parser)
-    known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
-    if unknown := sorted(options.keys() - known.keys()):
-        raise ConfigError(f"unknown option {unknown[0]!r}; expected one of: {', '.join(sorted(known))}")
-    return argparse.Namespace(**{**known, **options})
 
 
 def _write_array(path: Path, image: NDArray[Any]) -> Path:

@@ -16,19 +16,22 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import rsseg.errors
-from rsseg.errors import UserError
+from rsseg.errors import ConfigError, UserError
 from rsseg.interruption import AGAIN, Watch, call, interrupted
+from rsseg.messages import QUIET_VARIABLE, results_apart, results_stream, show_log
 
 __all__ = [
     "DEBUG_VARIABLE",
     "PIXELS_VARIABLE",
     "above",
     "add_workers",
+    "arguments_of",
     "at_least",
     "call_tool",
     "error_line",
     "make_parser",
     "numbers",
+    "options_of",
     "run_tool",
     "write_result",
 ]
@@ -53,12 +56,9 @@ class _Variable(argparse.Action):
         os.environ[self.variable] = "1"
 
 
-class _Quiet(argparse.Action):
-    def __init__(self, option_strings: Any, dest: str, **kwargs: Any) -> None:
-        super().__init__(option_strings, dest, nargs=0, default=False, **kwargs)
-
+class _Quiet(_Variable):
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
-        setattr(namespace, self.dest, True)
+        super().__call__(parser, namespace, values, option_string)
         logging.getLogger("rsseg").setLevel(logging.WARNING)
 
 
@@ -67,6 +67,10 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
         # As from Python 3.14 on: what begins as a negative number (-25,0 or -1e3) is a value, never an option.
         self._negative_number_matcher = re.compile(r"-\.?\d")
+
+    def print_help(self, file: Any = None) -> None:
+        """Show the help where results go."""
+        super().print_help(file or results_stream())
 
 
 class _MaxPixels(argparse.Action):
@@ -85,7 +89,8 @@ def make_parser(description: str | None, results: bool = False) -> argparse.Argu
     """
     parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--debug", action=_Variable, const=DEBUG_VARIABLE, help="show the traceback of every error")
-    parser.add_argument("--quiet", action=_Quiet, help="show no progress, only results and warnings")
+    quiet = "show no progress, only results and warnings"
+    parser.add_argument("--quiet", action=_Quiet, const=QUIET_VARIABLE, help=quiet)
     if results:
         parser.add_argument("--json", action=_Variable, const=JSON_VARIABLE, help="print the result as JSON")
     limit = "pixels of an image that is decoded as a whole (default: 178956970, Pillow's limit; 0: any)"
@@ -93,6 +98,29 @@ def make_parser(description: str | None, results: bool = False) -> argparse.Argu
         "--max-pixels", metavar="N", action=_MaxPixels, type=at_least(0), help=limit, default=argparse.SUPPRESS
     )
     return parser
+
+
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of one command, without those that all have, which act when they are read."""
+    return {name: value for name, value in vars(args).items() if name not in ("debug", "quiet", "json")}
+
+
+def arguments_of(add: Callable[[argparse.ArgumentParser], None], options: Mapping[str, Any]) -> argparse.Namespace:
+    """Options that a function was called with, as the command line gives them: with the defaults of the others.
+
+    Args:
+        add: Adds the command's options to a parser.
+        options: Values by name, with ``_`` for ``-``.
+
+    Raises:
+        ConfigError: There is no such option.
+    """
+    parser = argparse.ArgumentParser()
+    add(parser)
+    known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
+    if unknown := sorted(options.keys() - known.keys()):
+        raise ConfigError(f"unknown option {unknown[0]!r}; expected one of: {', '.join(sorted(known))}")
+    return argparse.Namespace(**{**known, **options})
 
 
 def write_result(text: str, data: Any) -> None:
@@ -105,8 +133,9 @@ def write_result(text: str, data: Any) -> None:
     found = (
         json.dumps(data, indent=2, ensure_ascii=False, default=str) if os.environ.get(JSON_VARIABLE) == "1" else text
     )
-    sys.stdout.write(f"{found}\n")
-    sys.stdout.flush()
+    stream = results_stream()
+    stream.write(f"{found}\n")
+    stream.flush()
 
 
 def numbers(kind: Callable[[str], Any], count: int | None = None) -> Callable[[str], tuple[Any, ...]]:
@@ -171,7 +200,8 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
     0 where all went well, 1 where something could not be done, 2 where arguments are wrong (by argparse), 130 after
     Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.  :class:`UserError` and ``OSError`` become one line on stderr, and so
     does an interruption, unless ``--debug`` or the environment's ``RSSEG_DEBUG=1`` asks for the traceback; any other
-    exception is a bug and shows it always.  What an interrupted command has started ends with it.
+    exception is a bug and shows it always.  What an interrupted command has started ends with it.  Only
+    :func:`write_result` writes to stdout; the log, and what libraries print, go to stderr.
 
     Args:
         main: The command; what it returns is the exit status, or text for stderr that says what could not be done.
@@ -180,13 +210,14 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
     watch = Watch(again)
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # errors say what GDAL said
     try:
-        status = main()
+        with show_log(), results_apart():
+            status = main()
     except BaseException as error:
         if interrupted() or isinstance(error, KeyboardInterrupt):
             if _debugging():
                 traceback.print_exc()
             watch.end()
-        known = isinstance(error, (UserError, OSError)) or _of_worker(error)
+        known = isinstance(error, (UserError, OSError)) or _of_worker(error) or _is_missing(error)
         if _debugging() or not known:
             raise
         status = error_line(error)
@@ -232,6 +263,11 @@ def error_line(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
+    if isinstance(error, ModuleNotFoundError) and _is_missing(error):
+        text = (
+            f"the package {error.name!r} is not installed for {sys.executable}. Activate the environment of rsseg "
+            '(source .venv/bin/activate); a checkout makes it by: make setup. Or: python -m pip install "rsseg[mm]"'
+        )
     kind, text = _of_worker(error) or (type(error).__name__, text)
     text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
     return f"{kind}: {text}"
@@ -252,6 +288,11 @@ def _of_worker(error: BaseException) -> tuple[str, str] | None:
     if not (isinstance(kind, type) and issubclass(kind, (UserError, OSError))):
         return None
     return name, re.split(rf"^(?:[\w.]+\.)?{name}: ", str(error), flags=re.MULTILINE)[-1].strip()
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Whether a package of others is not installed, as where the environment is not active."""
+    return isinstance(error, ModuleNotFoundError) and (error.name or "rsseg").partition(".")[0] != "rsseg"
 
 
 def _debugging() -> bool:

@@ -29,6 +29,7 @@ from rsseg.imports import after_import
 __all__ = ["lazy_package", "require_pretraining", "require_stack"]
 
 INSTALL = 'python -m pip install "rsseg[mm]"  (in a checkout: python -m pip install -e ".[mm]")'
+_ACTIVATE = "Activate the environment of rsseg (source .venv/bin/activate), or run"
 _NEEDS = {"mmcv": (2, 0), "mmengine": (0, 10), "mmseg": (1, 2)}
 _STACK = {*_NEEDS, "mmpretrain"}
 _OPS = "mmcv._ext"  # nothing in rsseg uses them, but upstream mmseg imports them
@@ -142,7 +143,7 @@ def _missing(name: str, error: ImportError | AssertionError) -> str:
     if isinstance(error, ModuleNotFoundError) and needed and needed.partition(".")[0] not in _STACK:
         return f"{_installed(package)} needs {needed}, which is not installed. Run: python -m pip install {needed}"
     if isinstance(error, ModuleNotFoundError) and needed == package:
-        return f"{package} is not installed. Run: {INSTALL}"
+        return f"{package} is not installed. {_ACTIVATE}: {INSTALL}"
     others = ", ".join(_installed(other) for other in _NEEDS if other != package)
     return f"{package} does not import ({error}). Beside it: {others}. Run: {INSTALL}"
 

@@ -54,7 +54,7 @@ CASES = {
     ),
     "no mmcv": (
         {"mmcv/__init__.py": "raise ModuleNotFoundError('', name='mmcv')"},
-        r"mmcv is not installed\. Run: .*rsseg\[mm\]",
+        r"mmcv is not installed\. Activate the environment .*, or run: .*rsseg\[mm\]",
     ),
 }
 

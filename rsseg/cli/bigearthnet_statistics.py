@@ -10,10 +10,10 @@ Exit status 1 names patches that could not be read; all others are counted.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from rsseg.commands import make_parser
+from rsseg.messages import few
 
 
 def main() -> int | str | None:
@@ -24,8 +24,7 @@ def main() -> int | str | None:
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
     parser.add_argument("--metadata", type=Path, help="file with the countries of v1's patches")
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.reports.bigearthnet.report import report_archive
 
     problems = report_archive(args.root, args.out, args.version, args.metadata).problems
-    return "\n".join([f"{len(problems)} patches could not be read:", *problems[:20]]) if problems else 0
+    return few(f"{len(problems)} patches could not be read:", problems) if problems else 0

@@ -12,7 +12,6 @@ continue. Exit status 1 names the files that could not be used; everything else 
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -42,7 +41,6 @@ def main() -> int | str | None:
     folders = {name: getattr(args, name) for name in SETS if getattr(args, name)}
     if bool(folders) == args.only_lists:
         parser.error("name at least one dataset, or use --only-lists alone")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.landdiscover import build_landdiscover, list_pairs, write_subsets
 
     built = build_landdiscover(folders, args.out, args.copy, args.workers, args.update) if folders else None

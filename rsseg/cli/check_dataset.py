@@ -13,7 +13,6 @@ the source's classes, and what rare-class sampling will draw.  Exit status 1 whe
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 
 from rsseg.commands import add_workers, at_least, make_parser, write_result
@@ -39,7 +38,6 @@ def main() -> int | str | None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
     require_stack()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.api import check_dataset
     from rsseg.datasets.checking.table import describe
 

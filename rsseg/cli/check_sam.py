@@ -37,8 +37,6 @@ def main() -> int:
     from rsseg.conversion.predictors.sam_check import check_sam
     from rsseg.io.tables import aligned
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-
     predictor = SAMPredictor(args.model, args.checkpoint, args.random_seed, args.box_batch)
     lines: list[tuple[object, ...]] = [("size", "prompt", "masks", "pixels set", "differing")]
     rows = []

@@ -11,7 +11,6 @@ without suffix; with their folders, where one name occurs in several.
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -32,7 +31,6 @@ def main() -> int | str | None:
     parser.add_argument("--list", type=Path, help="compare only these files; a text file with one name per line")
     add_workers(parser)
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.evaluation.agreement import LabelFolder, compare_folders
     from rsseg.reports.agreement import agreement_text, confusion_figure, write_agreement
     from rsseg.reports.figures import save_figure

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import logging
 
 from rsseg.commands import make_parser, write_result
 from rsseg.stack import require_stack
@@ -46,7 +45,6 @@ def main() -> None:
     """Convert, then give the report."""
     args = parse_args()
     require_stack()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.engine.weights import convert_weights
 
     report = convert_weights(args.file, args.out, args.to, args.backbone, dict(args.set), args.trust)

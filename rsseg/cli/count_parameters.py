@@ -8,17 +8,15 @@ A table names configs of its folder and a paper's figures for them, see configs/
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 import warnings
 
-from rsseg.commands import at_least, make_parser
+from rsseg.commands import at_least, make_parser, write_result
 from rsseg.stack import require_stack
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, results=True)
     parser.add_argument("targets", nargs="+", metavar="CONFIG.py|TABLE.csv", help="what to count")
     parser.add_argument(
         "--sizes",
@@ -35,8 +33,7 @@ def main() -> None:
     args = parse_args()
     require_stack()
     warnings.filterwarnings("ignore", category=UserWarning)  # of mmseg about the losses it builds; none is used
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     from rsseg.evaluation.complexity import read_rows, table_lines
 
-    for line in table_lines(read_rows(args.targets), args.sizes):
-        logging.getLogger("rsseg").info("%s", line)
+    lines = list(table_lines(read_rows(args.targets), args.sizes))
+    write_result("\n".join(lines), lines)

@@ -9,7 +9,6 @@ dotav2_1024/trainval. If it is interrupted, repeat the command to continue.
 from __future__ import annotations
 
 import argparse
-import logging
 
 from rsseg.commands import make_parser, write_result
 
@@ -30,7 +29,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> int | str:
     """Export, then say what was written."""
     args = parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.exports import export_labels, export_summary
 
     rows = export_labels(args.root, args.to, args.out, args.images, args.classes, args.overwrite, args.update)

@@ -8,7 +8,6 @@ labels, images of withheld labels without any.  What is there stays; exit status
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from rsseg.commands import add_workers, make_parser
@@ -23,7 +22,6 @@ def main() -> int | str | None:
     parser.add_argument("--account", type=Path, help="CSV with the result for each image")
     add_workers(parser)
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.openearthmap import fill_xbd, write_account
 
     filled = fill_xbd(args.root, args.xbd, args.workers, args.dry_run)

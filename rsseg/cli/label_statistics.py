@@ -9,11 +9,11 @@ Each CONFIG is one set; several are drawn side by side.  For OpenEarthMap also b
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 from rsseg.commands import add_workers, at_least, make_parser
+from rsseg.messages import few
 from rsseg.stack import require_stack
 
 
@@ -43,7 +43,6 @@ def main() -> int | str | None:
     from rsseg.reports.land_cover.features import load_encoder
     from rsseg.reports.land_cover.report import draw_similarity, report_sets
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     init_default_scope("mmseg")
     configs = [read_config(path, None if i else args.cfg_options) for i, path in enumerate(args.configs)]
     model = load_encoder(read_config(args.encoder[0]), args.encoder[1], args.device) if args.encoder else None
@@ -51,4 +50,4 @@ def main() -> int | str | None:
     if model is not None:
         draw_similarity(model, sets[0], args.out, args.size)
     problems = [problem for counts in sets for problem in counts.problems]
-    return "\n".join([f"{len(problems)} labels could not be used:", *problems[:20]]) if problems else 0
+    return few(f"{len(problems)} labels could not be used:", problems, f"{args.out}/left_out_*.txt") if problems else 0

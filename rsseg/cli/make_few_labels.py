@@ -10,8 +10,6 @@ data needed).  A config trains on a list by train_dataloader.dataset.subset=data
 
 from __future__ import annotations
 
-import logging
-
 from rsseg.commands import above, at_least, make_parser
 
 
@@ -25,7 +23,6 @@ def main() -> None:
         "--seeds", type=at_least(0), nargs="+", default=[0, 1, 2], help="one list each (default: 0 1 2)"
     )
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.preparation import training_tiles, write_few
 
     write_few(*training_tiles(args.tiles), args.out, args.percent, args.seeds)

@@ -8,7 +8,6 @@ take their classes from --vocabulary "runway, solar panel"; rsseg segment draws 
 
 from __future__ import annotations
 
-import logging
 import os
 
 from rsseg.commands import make_parser
@@ -26,5 +25,4 @@ def main() -> None:
     require_stack()
     from rsseg.mapping.command import run
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     run(args)

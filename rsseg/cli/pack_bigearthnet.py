@@ -10,11 +10,11 @@ names what could not be read or differs.
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 from rsseg.commands import add_workers, make_parser
+from rsseg.messages import few
 
 
 def main() -> int | str | None:
@@ -29,7 +29,6 @@ def main() -> int | str | None:
     parser.add_argument("--verify", action="store_true", help="compare the packed file with the GeoTIFFs")
     parser.add_argument("--update", action="store_true", help="pack again what differs from the GeoTIFFs or is missing")
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.bigearthnet import pack_archive, verify_packed
 
     options = args.version, args.s1, args.workers
@@ -37,4 +36,4 @@ def main() -> int | str | None:
     if args.verify:
         problems += verify_packed(args.root, args.out, *options)
     what = f"{len(problems)} problems; the other patches are packed; repeat the command to retry these:"
-    return "\n".join([what, *problems[:20]]) if problems else 0
+    return few(what, problems) if problems else 0

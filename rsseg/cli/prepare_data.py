@@ -10,7 +10,6 @@ the command to continue. Exit status 1 names the images that could not be prepar
 
 from __future__ import annotations
 
-import logging
 import os
 
 from rsseg.commands import add_workers, at_least, make_parser
@@ -34,7 +33,6 @@ def main() -> int | str | None:
     add_workers(parser)
     parser.add_argument("--update", action="store_true", help="cut again the images that have changed")
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.deepglobe import deepglobe_pairs, prepare_deepglobe
     from rsseg.datasets.preparation import isaid_pairs, potsdam_pairs, prepare
 

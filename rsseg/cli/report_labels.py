@@ -8,7 +8,6 @@ Writes report.html (one file; open it in a browser), totals.json, classes.csv, m
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 from pathlib import Path
 
@@ -31,7 +30,6 @@ def main() -> None:
     """Open the set, write the report."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.labels import open_labels
     from rsseg.reports.labels.report import report_labels
 

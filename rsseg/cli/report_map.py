@@ -6,7 +6,6 @@ rsseg report map MAP.tif [--image SRC] [--bands 3,2,1] [--out map.html]
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 from pathlib import Path
 
@@ -29,7 +28,6 @@ def main() -> None:
     """Write the page."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.reports.maps.page import report_map
 
     report_map(args.map, args.out or args.map.with_suffix(".html"), args.image, args.bands)

@@ -11,7 +11,6 @@ runs.csv and a folder for each run. Exit status 1 where a run failed.
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -40,7 +39,6 @@ def main() -> int | str | None:
     parser.add_argument("--cfg-options", nargs="+", default=[], help="settings of all runs: key=value ...")
     args = parser.parse_args()
     require_stack("mmengine")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.experiments.few_labels import FewLabels, Init
 

@@ -10,7 +10,6 @@ A config uses a list by train_dataloader.dataset.subset=LIST train_dataloader.da
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -34,7 +33,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=at_least(0), nargs="+", default=[0, 1, 2], help="of the shares (default 0 1 2)")
     add_workers(parser, what="threads that read labels")
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.datasets.openearthmap import make_lists, new_split
 
     lists = (args.root, args.out, args.percent, args.seeds, args.certain)

@@ -9,7 +9,6 @@ again. Exit status 1 names the images that could not be cut; all others are.
 
 from __future__ import annotations
 
-import logging
 import os
 
 from rsseg.commands import add_workers, at_least, make_parser, numbers
@@ -31,7 +30,6 @@ def main() -> int | str | None:
         "--range", type=numbers(float, 2), help="values that become 0 and 255, for example 0,3000; writes 8 bits"
     )
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.conversion.tiling import cut_images
     from rsseg.io.bands import PixelSpec
 

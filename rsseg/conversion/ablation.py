@@ -141,7 +141,6 @@ def ablate_prompts(
         return report
     samrs_compat_union |= (settings.truth or {}).get("samrs_compat_union", False)
     result = _add_up(store, source, settings.table.classes, samrs_compat_union, about)
-    _log.info("\n%s\nwritten to %s", ablation_table(result), store.root)
     return replace(report, result=result)
 
 

@@ -7,6 +7,7 @@ any process.
 from __future__ import annotations
 
 import importlib.metadata
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -32,6 +33,7 @@ class _Totals:
     per_class: dict[str, int] = field(default_factory=dict)
     rows: list[list[Any]] = field(default_factory=list)
     lists: dict[str, list[Any]] = field(default_factory=dict)
+    omitted: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, number: int) -> None:
         self.counts[name] = self.counts.get(name, 0) + number
@@ -104,11 +106,13 @@ def _count(part: dict[str, Any], stem: str, totals: _Totals) -> None:
     totals.add("unassigned_objects", len(part["unassigned"]))
     totals.add("objects_in_failed_images", part["objects"] if part["failed"] else 0)
     totals.add("tiles", len(part["tiles"]))
+    totals.add("images_without_tiles", int(not part["tiles"]))
     totals.add("tiles_without_objects", len(part["empty_tiles"]))
     totals.add("problems", len(part["problems"]))
     mended = part.get("mended", [])  # parts of earlier versions have none
     totals.add("mended_boxes", sum(row["what"] == "box" for row in mended))
     totals.add("mended_polygons", sum(row["what"] == "polygon" for row in mended))
+    totals.omitted.update(part.get("omitted", {}))
     totals.note("mended", [{"source": part["source"], **row} for row in mended])
     dropped = [{"tile": tile["tile"], **row} for tile in part["tiles"] for row in tile.get("dropped", [])]
     totals.add("dropped_instances", len(dropped))
@@ -126,7 +130,13 @@ def _manifest(source: DetectionSource, settings: Settings, about: dict[str, Any]
         totals.note("problems", [problem_row(error)])
     names = ("unassigned", "problems", "failed_images", "images_without_objects", "tiles_without_objects",
              "dropped", "mended")  # fmt: skip
-    counts = ("source_images", "source_objects", "kept_objects", "unassigned_objects", "dropped_objects",
+    totals.counts["omitted_objects"] = sum(totals.omitted.values())
+    for name in ("failed_images", "images_without_objects"):
+        totals.counts[name] = len(totals.lists.get(name, []))
+    totals.counts["images_without_labels"] = len(source.without_annotation)
+    counts = ("source_images", "failed_images", "images_without_objects", "images_without_tiles",
+              "images_without_labels", "source_objects", "omitted_objects", "kept_objects",
+              "unassigned_objects", "dropped_objects",
               "objects_in_failed_images", "tiles", "tiles_without_objects", "instances", "empty_masks",
               "dropped_instances", "mended_boxes", "mended_polygons", "problems")  # fmt: skip
     return {
@@ -138,6 +148,7 @@ def _manifest(source: DetectionSource, settings: Settings, about: dict[str, Any]
         "versions": _versions(),
         "counts": {name: totals.counts.get(name, 0) for name in counts},
         "instances_per_class": totals.per_class,
+        "omitted": dict(sorted(totals.omitted.items())),
         "finished_shards": len(source.items),
         "images_without_annotation": [path.name for path in source.without_annotation],
         **{name: totals.lists.get(name, []) for name in names},

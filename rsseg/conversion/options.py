@@ -137,6 +137,7 @@ class SourceSettings:
         images: Folder of the images.
         annotations: Folder of the label files; for ``coco`` the JSON file.
         classes: Class table: a name, or the path of a ``.json``.
+        omit: Names of classes whose objects are left out on purpose; the manifest counts them.
         image_mode: ``strict`` or ``convert``, see :func:`rsseg.datasets.detection.read_image`.
         stems: Use only these: stems, or a text file with one a line.
         parts: Several pairs of folders instead of one.
@@ -147,6 +148,7 @@ class SourceSettings:
     images: str
     annotations: str
     classes: str
+    omit: tuple[str, ...] = ()
     image_mode: Literal["strict", "convert"] = "strict"
     stems: Any = None
     parts: tuple[PartSettings, ...] = ()
@@ -160,5 +162,9 @@ class SourceSettings:
                 raise ConfigError(f"source.parts[{i}].prefix begins file names, so no slash: {part.prefix!r}")
         if parts and self.stems is not None:
             raise ConfigError("source.parts and source.stems exclude each other; remove one of them")
+        names = [self.omit] if isinstance(self.omit, str) else list(self.omit or ())
+        if not all(isinstance(name, str) for name in names):
+            raise ConfigError(f"source.omit must be a list of class names, got {self.omit!r}")
+        object.__setattr__(self, "omit", tuple(names))
         if self.image_mode not in ("strict", "convert"):
             raise ConfigError(f"source.image_mode must be 'strict' or 'convert', got {self.image_mode!r}")

@@ -160,6 +160,7 @@ def _empty_part(source_image: SourceImage, settings: Settings) -> dict[str, Any]
         "unassigned": [],
         "empty_tiles": [],
         "mended": mended_rows(source_image, settings),
+        "omitted": source_image.detections.omitted,
         "problems": [problem_row(error) for error in source_image.detections.problems] + failure,
         "tiles": [],
         "files": {},

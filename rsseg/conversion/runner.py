@@ -23,7 +23,7 @@ from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.source_image import SourceImage, Transform, load_source_image
 from rsseg.conversion.storage import Store, stable_hash
-from rsseg.conversion.summary import failure_text, summary
+from rsseg.conversion.summary import failure_text, nothing_text, problem_text, summary
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
 from rsseg.errors import ConfigError
 from rsseg.io.progress import Progress
@@ -60,9 +60,23 @@ class Report:
     failures: list[str] = field(default_factory=list)
 
     @property
+    def summary(self) -> str:
+        """What the set holds, as aligned text; whether other processes still work, where it is not complete."""
+        if self.manifest is None:
+            return f"{self.converted} images converted; other processes are not finished"
+        speed = self.seconds / self.converted if self.converted else None
+        lines = [summary(self.manifest, str(self.out_dir), speed)]
+        if self.evaluation is not None:
+            lines.append(f"{evaluation_table(self.evaluation)}\nwritten to {self.out_dir / 'evaluation.json'}")
+        return "\n\n".join(lines)
+
+    @property
     def error_summary(self) -> str | None:
         """Which images could not be converted and what to do; ``None`` where all could."""
-        return failure_text(self.failures) if self.failures else None
+        texts = [failure_text(self.failures)] if self.failures else []
+        if self.manifest is not None and (nothing := nothing_text(self.manifest)):
+            texts.append(nothing)
+        return "\n".join(texts) or None
 
 
 def convert_labels(
@@ -106,8 +120,9 @@ def convert_labels(
     store = _open_store(settings, overwrite, world)
     about = _claim(store, settings, source, predictor, update)
     store.remove_leftovers()
+    listing = {"all_in": store.root / "manifest.json"}
     for error in source.problems if rank == 0 else ():
-        _log.warning("skipped: %s", error)
+        _log.warning("skipped: %s", error, extra=listing)
     about |= measure_once(predictor, settings, source, transforms, store)
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if not _finished(store, item)]
@@ -156,16 +171,9 @@ def _finish(
     with_evaluation: bool,
 ) -> Report:
     manifest = merge_parts(store, source, settings, about)
-    speed = report.seconds / report.converted if report.converted else None
-    _log.info("\n%s", summary(manifest, str(store.root), speed))
     if manifest["problems"]:
-        _log.warning(
-            "%d problems were skipped; see 'problems' in %s", len(manifest["problems"]), store.root / "manifest.json"
-        )
-    result = None
-    if with_evaluation:
-        result = evaluate(store, source, settings)
-        _log.info("\n%s\nwritten to %s", evaluation_table(result), store.root / "evaluation.json")
+        _log.warning("%s", problem_text(manifest, store.root / "manifest.json"))
+    result = evaluate(store, source, settings) if with_evaluation else None
     failures = [_reason(store, item) for item in _failed(store, source) or ()]
     return replace(report, complete=True, manifest=manifest, evaluation=result, failures=failures)
 
@@ -212,7 +220,7 @@ def _convert_all(
     with pipeline:
         for source_image in _read_ahead(todo, source, settings, needs_gt_masks, pipeline.settle):
             for error in [*source_image.detections.problems, *([source_image.failure] if source_image.failure else [])]:
-                _log.warning("skipped: %s", error)
+                _log.warning("skipped: %s", error, extra={"all_in": Path(settings.out_dir) / "manifest.json"})
             pipeline.convert(source_image)
             del source_image
         pipeline.settle()

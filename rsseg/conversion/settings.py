@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class Settings:
     @property
     def table(self) -> ClassTable:
         """Class table of the labels."""
-        return load_metainfo(self.source.classes)
+        return replace(load_metainfo(self.source.classes), omit=self.source.omit)
 
     @property
     def predictor_config(self) -> dict[str, Any]:
@@ -135,7 +135,8 @@ class Settings:
         """What decides the masks, as JSON values; where it is written and how it is split are left out."""
         tiling = None if self.tiling is None else asdict(self.tiling)
         plain = {name: getattr(self, name) for name in ("prompt", "pipeline", "keep_empty")}
-        return dict(json.loads(json.dumps({"source": asdict(self.source), "tiling": tiling, **plain})))
+        source = {key: value for key, value in asdict(self.source).items() if key != "omit" or value}
+        return dict(json.loads(json.dumps({"source": source, "tiling": tiling, **plain})))
 
 
 def load_conversion_config(path: Path | str, options: Mapping[str, Any]) -> Config:

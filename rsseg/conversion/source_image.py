@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rsseg.conversion.ground_truth import GroundTruthMasks, load_ground_truth
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
+from rsseg.datasets.detection.values import settle
 from rsseg.errors import ConfigError
 from rsseg.structures.validity import count_invalid
 from rsseg.structures.windows import assign_boxes, tile_name, tile_windows
@@ -29,6 +30,8 @@ __all__ = [
     "tiles_of",
 ]
 
+WITHOUT_MASK = "the object has no ground-truth mask"
+"""Reason of problems of a predictor that needs ground truth."""
 Results = dict[str, Any]
 Transform = Callable[[Results], Results]
 
@@ -97,6 +100,7 @@ def load_source_image(
         truth = None
         if needs_gt_masks and settings.truth is not None:
             truth = load_ground_truth(item, detections, settings.table, settings.truth)
+            detections, truth = _with_masks(detections, truth, source)
     except (AnnotationError, OSError) as error:
         if source.on_error == "raise":
             raise
@@ -107,6 +111,22 @@ def load_source_image(
     source_image = SourceImage(item, detections, image, truth)
     source_image.tiles = tiles_of(source_image, settings)
     return source_image
+
+
+def _with_masks(
+    detections: Detections, masks: GroundTruthMasks, source: DetectionSource
+) -> tuple[Detections, GroundTruthMasks]:
+    """The objects that have a ground-truth mask; the others become problems."""
+    rows = [i for i, mask in enumerate(masks) if mask is not None]
+    if len(rows) == len(masks):
+        return detections, masks
+    ids, lines = detections.object_ids, detections.lines
+    bare = [i for i, mask in enumerate(masks) if mask is None]
+    problems = [AnnotationError(detections.path, lines[i], ids[i], WITHOUT_MASK) for i in bare]
+    settle(problems, source.on_error)
+    kept = detections.select(rows)
+    kept.problems = [*detections.problems, *problems]
+    return kept, [masks[i] for i in rows]
 
 
 def cut_tiles(source_image: SourceImage, settings: Settings, part: dict[str, Any] | None = None) -> Iterator[Results]:

@@ -236,5 +236,10 @@ class Store:
         return part if whole else None
 
     def write_part(self, stem: str, part: dict[str, Any]) -> None:
-        """Write the part of a source image, once all its files are there."""
+        """Write the part of a source image, once all its files are there.
+
+        Raises:
+            JobError: Another process has claimed the folder with another config.
+        """
+        self.job.confirm()
         self.write_json(f"{_PARTS}/{stem}.json", {**part, "inputs": self.job.code(stem)}, owner=stem)

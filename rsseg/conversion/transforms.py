@@ -136,7 +136,8 @@ class RefineMasks:
         margin: Share by which both sides of that box are enlarged first, 0.1 = 10 %.
 
     Raises:
-        ConfigError: ``clip`` is none of these, or the margin is negative.
+        ConfigError: ``clip`` is none of these, or the margin is negative; when it is called, also a threshold for a
+            score that the predictor does not give.
 
     Source: ours; the SAMRS release keeps every mask as it is.
     """
@@ -170,6 +171,11 @@ class RefineMasks:
         kept = np.ones(len(results["masks"]), bool)
         dropped = results.setdefault("dropped", [])
         for name, least in self.least.items():
+            if least is not None and len(results[name]) and np.isnan(results[name]).all():
+                raise ConfigError(
+                    f"RefineMasks.min_{name}={least} would drop nothing, since this predictor gives no {name}; remove "
+                    "the option, or use a predictor that estimates it, such as sam"
+                )
             for i in np.flatnonzero(kept & below_threshold(results[name], least)):
                 kept[i] = False
                 value, reason = _number(results[name][i], 6), f"{name} below {least}"

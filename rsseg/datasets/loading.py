@@ -15,6 +15,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
+from rsseg.command_list import command
 from rsseg.errors import DataError
 from rsseg.io.labels import read_labels
 from rsseg.io.pixel_settings import spec_of
@@ -36,7 +37,7 @@ def _fit_labels(results: dict[str, Any]) -> None:
         raise DataError(
             f"{results.get('seg_map_path')}: the labels have {labels.shape[0]} rows and {labels.shape[1]} columns, but "
             f"their image {results.get('img_path')} has {size[0]} and {size[1]}; both must have the same size. "
-            "tools/check_dataset.py names all such files"
+            f"{command('check')} names all such files"
         )
     valid = results.get("valid")
     if valid is not None:

@@ -24,7 +24,7 @@ class NamedDataset(TableDataset):
     """A dataset that knows its class table, and of the layouts in which a set may come takes the one that is there.
 
     Folders and lists as in every dataset of mmseg (``data_prefix``, ``ann_file``); without ``data_prefix`` what
-    ``tools/convert_labels.py`` wrote, or a subset as SAMRS released it; or patterns (``layouts``).
+    ``rsseg convert`` wrote, or a subset as SAMRS released it; or patterns (``layouts``).
 
     Args:
         table: As for :class:`TableDataset`; by default the class's own, for example ``"sota+background"`` instead.

@@ -11,6 +11,7 @@ from mmengine.dataset import ConcatDataset
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from rsseg.command_list import command
 from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.labels.converted import check_classes, manifest_source, read_tiles
 from rsseg.datasets.openearthmap.regions import load_regions, region_files, region_of
@@ -126,7 +127,7 @@ class TableDataset(BaseSegDataset):
         return [by_name[name] for name in names]
 
     def _names(self, listing: Path) -> list[str]:
-        tools = "tools/make_few_labels.py, tools/split_openearthmap.py and tools/build_landdiscover.py"
+        tools = f"{command('few-lists')}, {command('split-openearthmap')} and {command('build-landdiscover')}"
         return read_names(listing, f"a text file with one name per line, as {tools} write")
 
     @property
@@ -172,7 +173,7 @@ class TableDataset(BaseSegDataset):
 
 @DATASETS.register_module()
 class ConvertedDataset(TableDataset):
-    """What ``tools/convert_labels.py`` wrote: ``tiles.csv``, ``gray/`` and, where tiles were cut, ``images/``.
+    """What ``rsseg convert`` wrote: ``tiles.csv``, ``gray/`` and, where tiles were cut, ``images/``.
 
     Args:
         table: As for :class:`TableDataset`.
@@ -199,7 +200,7 @@ class ConvertedDataset(TableDataset):
         """One sample for each row of ``tiles.csv`` that belongs to the split."""
         listing = self.root / "tiles.csv"
         if not listing.is_file():
-            raise FileNotFoundError(f"{self.name}: {listing} is missing; run tools/convert_labels.py to its end first")
+            raise FileNotFoundError(f"{self.name}: {listing} is missing; run {command('convert')} to its end first")
         check_classes(self.root, load_metainfo(self.table))
         return [self._files(row) for row in read_tiles(self.root) if self.split in (None, row["split"])]
 
@@ -250,7 +251,7 @@ class OpenEarthMapDataset(TableDataset):
     """OpenEarthMap as unpacked: ``<region>/images/<region>_<n>.tif`` and ``<region>/labels/``.
 
     ``ann_file`` and ``subset`` list images as ``aachen_1.tif`` (the release), ``aachen_1`` (what
-    ``tools/split_openearthmap.py`` writes) or ``aachen/aachen_1`` (the authors' lists for domain adaptation); without
+    ``rsseg split-openearthmap`` writes) or ``aachen/aachen_1`` (the authors' lists for domain adaptation); without
     either, every image that has a label is a sample, with ``labels=False`` every image.
 
     Args:
@@ -294,8 +295,8 @@ class OpenEarthMapDataset(TableDataset):
         parts = [f"{missing[0]} is listed but missing, as are {len(missing) - 1} other files"]
         if xbd:
             parts.append(
-                f"{len(xbd)} of them are images of xBD, which the release leaves out: tools/fill_xbd.py puts them in "
-                "from your xBD folder, tools/split_openearthmap.py --available writes lists without them"
+                f"{len(xbd)} of them are images of xBD, which the release leaves out: {command('fill-xbd')} puts them "
+                f"in from your xBD folder, {command('split-openearthmap')} --available writes lists without them"
             )
         if len(images) < len(missing):
             parts.append("Labels of the official test list are not public")
@@ -325,7 +326,7 @@ class MultiDataset(ConcatDataset):
     Args:
         datasets: Datasets or their configs; each names itself (``TableDataset``'s ``name``).
         pipeline: Transforms of all sets, which then have none of their own.  It is where mmseg's tools and inferencer
-            look, and what ``tools/test.py --tta`` replaces.
+            look, and what ``rsseg test --tta`` replaces.
 
     Raises:
         ConfigError: Two sets have the same name, or one has another pipeline than is given for all.

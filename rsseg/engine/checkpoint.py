@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 
+from rsseg.command_list import command
 from rsseg.engine.classes import fit_classes
 from rsseg.engine.weights.conversion import name_layout
 from rsseg.errors import DataError
@@ -31,7 +32,7 @@ def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str
     if found and expected and found[1] != expected[1]:
         out.append(f"The file is {found[1]}, the model {expected[1]}")
     if found and expected and found[0] != expected[0]:
-        out.append("Third-party weights must be converted first: python tools/convert_weights.py FILE OUT")
+        out.append(f"Third-party weights must be converted first: {command('weights')} FILE OUT")
     return ". ".join(out or ["List the keys that may differ in new= or unused="])
 
 

@@ -140,7 +140,7 @@ def apply_training_arguments(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that ``tools/train.py`` and ``tools/test.py`` share."""
+    """Add the options that ``rsseg train`` and ``rsseg test`` share."""
     parser.add_argument("--work-dir", help="folder of the logs (default: work_dirs/<config folder>/<config name>)")
     add_checkpoint_options(parser)
     parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions, help="override settings: key=value ...")
@@ -152,7 +152,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
-    """Put what ``tools/train.py`` and ``tools/test.py`` share into the config: work dir, launcher, options, trust."""
+    """Put what ``rsseg train`` and ``rsseg test`` share into the config: work dir, launcher, options, trust."""
     if args.cfg_options:
         merge_options(cfg, args.cfg_options, args.config)
     cfg.launcher = args.launcher

@@ -73,7 +73,7 @@ class LabelFolder:
         return out
 
     def read(self, path: Path) -> NDArray[np.uint8]:
-        """Class ids (H, W) of a label file, or of a map by ``tools/map_raster.py``; 255 where there is no label.
+        """Class ids (H, W) of a label file, or of a map by ``rsseg map``; 255 where there is no label.
 
         Raises:
             OSError: It cannot be read.

@@ -109,6 +109,8 @@ class LabelScores(BaseMetric):
     def __init__(self, threshold: float = 0.5, output_dir: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.threshold, self.output_dir = threshold, output_dir
+        self.tables: list[str] = []
+        """The tables of scores that went to the log."""
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep probabilities and labels of each image."""
@@ -145,7 +147,9 @@ class LabelScores(BaseMetric):
             rows.append([name, *cells, int(images[i])])
         table = boxed(["class", *each, "images"], rows)
         overall = "  ".join(f"{key} {value:.2f}" for key, value in out.items())
-        MMLogger.get_current_instance().info(f"per class\n{table}\n{overall}")
+        text = f"per class\n{table}\n{overall}"
+        self.tables.append(text)
+        MMLogger.get_current_instance().info(text)
 
     def _write(self, folder: Path, classes: list[str], results: list[_Result], predicted: Bools) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -91,6 +91,8 @@ class SegmentationMetric(BaseMetric):
             raise ConfigError(f"merge requires ignore_index={IGNORE}, not {ignore_index}")
         self.merge, self.predicted = merge, predicted
         self._writer: Writer | None = None
+        self.tables: list[str] = []
+        """The tables of scores that went to the log."""
         self.names: Mapping[str, str] = {}
         """Name of an image's prediction by the image's path, where that is not its stem."""
 
@@ -205,7 +207,9 @@ class SegmentationMetric(BaseMetric):
             rows.append([title, *(f"{100 * score[key][row]:.2f}" for key in _PER_CLASS)])
         table = boxed(["class", *(f"{key}{suffix}" for key in _PER_CLASS)], rows)
         overall = "  ".join(f"{key}{suffix} {100 * float(score[key]):.2f}" for key in _OVERALL)
-        MMLogger.get_current_instance().info(f"{name or 'results'}\n{table}\n{overall}")
+        text = f"{name or 'results'}\n{table}\n{overall}"
+        self.tables.append(text)
+        MMLogger.get_current_instance().info(text)
 
     def _write(self, sample: dict, pred: np.ndarray) -> None:
         table = load_metainfo(self.predicted or sample["table"])

@@ -56,7 +56,7 @@ class FewLabels:
 
     Attributes:
         root: Checkout with ``tools/``.
-        lists: Folder of the lists of ``tools/make_few_labels.py``.
+        lists: Folder of the lists of ``rsseg few-lists``.
         out: Where runs and tables go.
         inits: Rows.
         percents: Columns.

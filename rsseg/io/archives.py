@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import torch
 
 from rsseg.io.archive_values import CHECKPOINT, DTYPES, Storage, Storages
-from rsseg.io.pickle_reader import Maker, Name, PickleReader
+from rsseg.io.pickle_reader import Maker, Name, PickleReader, RefusedError
 
 __all__ = ["DAMAGE", "archive_names", "is_program", "read_archive"]
 
@@ -138,7 +138,7 @@ def _read(file: BinaryIO, map_location: Any, names: Mapping[str, Maker | None], 
     if not found:
         return _read_stream(file, storages, names)
     if is_program(found) and not program:
-        raise ValueError("it is a TorchScript archive, which is a program")
+        raise RefusedError("it is a TorchScript archive, which is a program")
     with zipfile.ZipFile(file) as archive:
         return _read_zip(archive, storages, names)
 

@@ -15,6 +15,8 @@ import torch
 
 from rsseg.errors import DataError
 from rsseg.io.archives import DAMAGE, read_archive
+from rsseg.io.file_kinds import explain_file
+from rsseg.io.pickle_reader import RefusedError
 from rsseg.io.trust import trusted, unforced
 from rsseg.structures.keys import some_names
 
@@ -23,6 +25,7 @@ __all__ = ["WRAPPERS", "load_file", "load_open_file", "read_state", "state_of"]
 WRAPPERS = ("state_dict", "model", "model_state", "state_dict_ema", "model_ema", "teacher")
 """Keys under which training programs put the weights, the most usual first."""
 _ADVICE = "If you made this file or trust who did, add --trust: it may then run code"
+_AGAIN = "Download or copy it again, and compare its size with the published one"
 _UNPACKED = 20
 """How many times as large as its file an ``.npz`` may be; zeros alone reach a thousand."""
 
@@ -76,11 +79,7 @@ def load_open_file(
         if not unrestricted:
             return read_archive(file, map_location)
     except DAMAGE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"{name}: not loaded, since it is damaged or holds more than tensors and arrays ({reason}). "
-            f"{_ADVICE if advice is None else advice}"
-        ) from error
+        raise DataError(_refusal(file, name, error, advice)) from error
     try:
         with unforced():
             return torch.load(file, map_location=map_location or "cpu", weights_only=not unrestricted)
@@ -88,8 +87,19 @@ def load_open_file(
         # torch says EINVAL of some cut files; any other number is the system's, such as "permission denied"
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{name}: not loaded, since it is damaged ({reason}). {advice or ''}".rstrip()) from error
+        raise DataError(_refusal(file, name, error, advice or "")) from error
+
+
+def _refusal(file: BinaryIO, name: str, error: Exception, advice: str | None) -> str:
+    """Why a file is not loaded; code is offered to be run only where a whole file asks for it."""
+    if kind := explain_file(file):
+        return f"{name}: not loaded: {kind}"
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    if isinstance(error, RefusedError):
+        what, advice = "it holds more than tensors and arrays", _ADVICE if advice is None else advice
+    else:
+        what, advice = "it is damaged or no file with weights", _AGAIN if advice is None else advice
+    return f"{name}: not loaded, since {what} ({reason}). {advice}".rstrip()
 
 
 def _load_safetensors(file: Path) -> State:
@@ -99,7 +109,8 @@ def _load_safetensors(file: Path) -> State:
     try:
         return load_tensors(str(file))
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        raise DataError(f"{file}: not loaded, since it is damaged ({error})") from error
+        with file.open("rb") as opened:
+            raise DataError(_refusal(opened, str(file), error, None)) from error
 
 
 def _load_arrays(file: Path) -> State:
@@ -113,7 +124,8 @@ def _load_arrays(file: Path) -> State:
     except (*DAMAGE, OSError, SyntaxError, tokenize.TokenError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise DataError(f"{file}: not loaded, since it is damaged or holds more than arrays ({error})") from error
+        with file.open("rb") as opened:
+            raise DataError(_refusal(opened, str(file), error, None)) from error
 
 
 def _checked(arrays: Any, key: str, size: int) -> np.ndarray:

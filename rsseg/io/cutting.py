@@ -6,13 +6,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
 
+from rsseg.io.files import replacing
 from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
 from rsseg.io.workers import run_threads
+from rsseg.messages import few
 
 __all__ = ["CutReport", "cut_all"]
 
@@ -30,6 +33,7 @@ class CutReport:
         found: Tiles that were there before.
         parts: Number of tiles of each part.
         failures: ``file: reason`` of each image that could not be cut to its end, sorted.
+        listing: File with the failures, in the output folder; it is there only where there are any.
     """
 
     images: int = 0
@@ -37,15 +41,16 @@ class CutReport:
     found: int = 0
     parts: dict[str, int] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    listing: Path = Path("left_out.txt")
 
     @property
     def error_summary(self) -> str | None:
         """Which images failed and what to do; None where none did."""
         if not self.failures:
             return None
-        lines = "\n  ".join(self.failures)
+        head = f"{len(self.failures)} image(s) could not be cut, all others are:"
         return (
-            f"{len(self.failures)} image(s) could not be cut, all others are:\n  {lines}\n"
+            f"{few(head, self.failures, str(self.listing))}\n"
             "Fix or remove these files and run the same command again; it cuts what is missing."
         )
 
@@ -87,6 +92,11 @@ def cut_all(
     seconds = progress.close()
     job.mark(failed)
     report.failures.sort()
+    report.listing = job.path.with_name("left_out.txt")
+    report.listing.unlink(missing_ok=True)
+    if report.failures:
+        with replacing(report.listing) as file:
+            file.write("\n".join([*report.failures, ""]).encode())
     counts = report.images, report.written, report.found, len(report.failures), seconds
     _log.info("%d images: %d tiles written, %d found, %d images failed, %.1f s", *counts)
     return report

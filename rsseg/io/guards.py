@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rsseg.command_list import command
 from rsseg.errors import ConfigError, DataError
 from rsseg.imports import after_import
 from rsseg.io.trust import force_weights_only, trusted
@@ -42,7 +43,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     path = Path(filename).expanduser()
     if not path.is_file():
         advice = offer_another(path) or (
-            "Third-party weights must be converted first: tools/convert_weights.py FILE OUT; the docstring of the "
+            f"Third-party weights must be converted first: {command('weights')} FILE OUT; the docstring of the "
             "config says from which file"
         )
         raise FileNotFoundError(f"{filename}: no such checkpoint. {advice}")

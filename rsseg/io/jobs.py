@@ -72,6 +72,8 @@ class Job:
         items: State of each item's inputs, once claimed.
         redone: Items whose outputs ``update`` has deleted.
         own: Whether an item of the record was the business of the last claim.
+        depends: What all outputs depend on, once claimed.
+        claimed: State of the record's file then.
     """
 
     root: Path
@@ -81,6 +83,8 @@ class Job:
     items: dict[str, Any] = field(default_factory=dict)
     redone: list[str] = field(default_factory=list)
     own: Callable[[str], bool] = lambda name: True
+    depends: dict[str, Any] = field(default_factory=dict)
+    claimed: tuple[int, int, int] | None = None
 
     @property
     def path(self) -> Path:
@@ -146,6 +150,7 @@ class Job:
                     path.unlink(missing_ok=True)
                 with replacing(self.path, "job") as file:
                     file.write(dump_record(text))
+            self.depends, self.claimed = now, self._state()
 
     def check(self, depends: Mapping[str, Any], update: bool = False) -> None:
         """As :meth:`claim`, for a folder without items that another call will claim; nothing is written."""
@@ -188,11 +193,15 @@ class Job:
     ) -> None:
         """Refuse what cannot be continued; with ``update`` delete what must be made again."""
         changed = differences(before.get("depends", {}), now)
+        failed = set(before.get("failed", []))
+        begun = outputs is not _NOTHING and any(outputs.finished(name) for name in known if name not in failed)
+        if changed and known and outputs is not _NOTHING and not begun:
+            self._start_anew(known, outputs)
+            return
         if changed:
             no = "; --update cannot help, since everything depends on it" if update else ""
             raise JobError(f"{self.root} holds {self.kind} with another config: {'; '.join(changed)}{no}. "
                            f"{self.hint[:1].upper()}{self.hint[1:]}.")  # fmt: skip
-        failed = set(before.get("failed", []))
         stale = [name for name in known if changes(known[name], self.items.get(name))]
         done = [name for name in stale if name not in failed and outputs.finished(name)]
         version = before.get("version")
@@ -214,3 +223,30 @@ class Job:
                     if path not in kept:
                         path.unlink(missing_ok=True)
         self.redone = done
+
+    def _start_anew(self, known: Mapping[str, Any], outputs: Outputs) -> None:
+        """An earlier run with another config finished nothing, so there is nothing to keep."""
+        files = outputs.files()
+        for path in [*outputs.shared, *(path for name in known for path in files.get(name, ()))]:
+            path.unlink(missing_ok=True)
+        _log.info("%s: an earlier run with another config finished nothing; this one starts anew", self.root)
+
+    def confirm(self) -> None:
+        """See that no other process has claimed the folder for something else since.
+
+        Raises:
+            JobError: One has.
+        """
+        state = self._state()
+        if state != self.claimed:
+            record = self.read()
+            if record is None or record["depends"] != self.depends:
+                raise JobError(f"{self.root}: another process has started {self.kind} with another config here")
+            self.claimed = state
+
+    def _state(self) -> tuple[int, int, int] | None:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size

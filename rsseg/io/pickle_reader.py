@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Maker", "Name", "Node", "PickleReader", "is_shape", "shown"]
+__all__ = ["Maker", "Name", "Node", "PickleReader", "RefusedError", "is_shape", "shown"]
 
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 _LONGEST_KEY = 1 << 60
@@ -59,6 +59,10 @@ class Node:
             ValueError: It is incomplete.
         """
         raise ValueError(f"it holds a {type(self).__name__}")
+
+
+class RefusedError(ValueError):
+    """The file is whole, as far as can be told, but asks for something that is not made from files."""
 
 
 Maker = Callable[..., Any]
@@ -202,7 +206,7 @@ class PickleReader:
         """Put a name on the stack."""
         full = f"{'builtins' if module == '__builtin__' else module}.{name}"
         if full not in self.names:
-            raise ValueError(f"it asks for {full}, which {self.what} never need; nothing was run, do not trust it")
+            raise RefusedError(f"it asks for {full}, which {self.what} never need; nothing was run, do not trust it")
         self.push(Name(full))
 
     def stack_global(self) -> None:
@@ -219,7 +223,7 @@ class PickleReader:
         maker = self.names.get(name) if type(name) is Name else None
         if maker is None or type(arguments) is not tuple:
             called = shown(name)
-            raise ValueError(f"it calls {called}, which {self.what} never need; nothing was run, do not trust it")
+            raise RefusedError(f"it calls {called}, which {self.what} never need; nothing was run, do not trust it")
         self.push(maker(*arguments))
 
     def build(self) -> None:

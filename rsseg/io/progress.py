@@ -26,7 +26,10 @@ class Progress:
     def __init__(self, total: int, what: str, verbose: bool = True, unit: str = "image") -> None:
         self.total, self.what, self.verbose = total, what, verbose
         self.done, self.started, self.logged = 0, time.perf_counter(), 0
-        self.bar = tqdm(total=total, desc=what, unit=unit) if verbose and sys.stderr.isatty() else None
+        self.bar = tqdm(total=total, desc=what, unit=unit) if self._shows_a_bar() else None
+
+    def _shows_a_bar(self) -> bool:
+        return self.verbose and _log.isEnabledFor(logging.INFO) and sys.stderr.isatty()
 
     def step(self) -> None:
         """One more unit is done."""

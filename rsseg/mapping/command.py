@@ -1,4 +1,4 @@
-"""What ``tools/map_raster.py`` does with its arguments."""
+"""What ``rsseg map`` does with its arguments."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
+from rsseg.messages import few
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.metainfo.heads import head_errors
 from rsseg.models.gsnet.text import TEMPLATE
@@ -197,7 +198,5 @@ def run(
             _log.error("%s", error)
             failed.append(source)
     if failed:
-        raise ConfigError(
-            f"{len(failed)} of {len(jobs)} rasters could not be mapped (see above); repeat the command to map only "
-            "the missing ones: " + ", ".join(failed)
-        )
+        head = f"{len(failed)} of {len(jobs)} rasters could not be mapped (see above); repeat the command to map only "
+        raise ConfigError(few(f"{head}the missing ones:", failed))

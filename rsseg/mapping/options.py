@@ -1,4 +1,4 @@
-"""Options of ``tools/map_raster.py`` and ``tools/segment.py``; reading them imports neither torch nor the MM stack."""
+"""Options of ``rsseg map`` and ``rsseg segment``; reading them imports neither torch nor the MM stack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _range.__name__ = "2 numbers with a comma, or raw"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add source, target and options of ``tools/map_raster.py``."""
+    """Add source, target and options of ``rsseg map``."""
     add = parser.add_argument
     add(
         "source",
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what ``tools/map_raster.py`` and ``tools/segment.py`` have in common."""
+    """Add what ``rsseg map`` and ``rsseg segment`` have in common."""
     add = parser.add_argument
     add("--config", required=True, help="the model's config file")
     add("--checkpoint", required=True, help="the model's weights")
@@ -93,7 +93,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add images, folder and options of ``tools/segment.py``."""
+    """Add images, folder and options of ``rsseg segment``."""
     parser.add_argument("source", nargs="+", metavar="IMAGE",
                         help="pictures and rasters, folders of them, or .txt files with one path per line")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("work_dirs/segment"), metavar="DIR",

@@ -1,4 +1,4 @@
-"""What ``tools/segment.py`` does with its arguments: pictures and rasters in the user's own words."""
+"""What ``rsseg segment`` does with its arguments: pictures and rasters by a model's classes or by words of the user."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rsseg.errors import UserError
+from rsseg.io.configs import read_config
 from rsseg.io.georeference import GeoReference
 from rsseg.mapping.command import run
 from rsseg.mapping.sources import check_jobs, sources_of
@@ -45,7 +46,10 @@ def _is_picture(source: str) -> bool:
 
 
 def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], None]) -> None:
-    """Segment every image; plain pictures as the config tests, all others by sliding windows.
+    """Segment every image.
+
+    An open-vocabulary model sees plain pictures as its config tests, all others by sliding windows; a model of fixed
+    classes sees all by sliding windows.
 
     Args:
         args: As :func:`add_arguments` has them.
@@ -58,7 +62,8 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
     jobs = segmentation_jobs(args.source, args.out)
     pictures = [job for job in jobs if job[1].suffix == ".png"]
     others = [job for job in jobs if job[1].suffix != ".png"]
-    groups = {args.mode: jobs} if args.mode else {"config": pictures, "slide": others}
+    by_kind = args.mode is None and (read_config(args.config).get("model") or {}).get("vocabulary") is not None
+    groups = {"config": pictures, "slide": others} if by_kind else {args.mode: jobs}
     failed = []
     for mode, group in groups.items():
         if not group:

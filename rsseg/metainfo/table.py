@@ -65,6 +65,7 @@ class ClassTable:
         prompts: Per class the texts for open-vocabulary models; empty where the table has none.
         to: Per class the name it merges into; empty where the table has none.
         unscored: Training ids of classes that stay out of scores, such as a background.
+        omit: Names in detection labels whose objects are left out on purpose.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ClassTable:
     prompts: tuple[tuple[str, ...], ...] = ()
     to: tuple[str | None, ...] = ()
     unscored: tuple[int, ...] = ()
+    omit: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -103,6 +105,10 @@ class ClassTable:
         if found is None:
             raise ConfigError(f"{name!r} is not a class of {self.name}; expected one of: {', '.join(self.classes)}")
         return found
+
+    def omits(self, name: str) -> bool:
+        """Whether objects of this name are left out on purpose; case, spaces, ``_`` and ``-`` make no difference."""
+        return name_key(name) in {name_key(own) for own in self.omit}
 
     @functools.cached_property
     def _ids(self) -> dict[str, int]:

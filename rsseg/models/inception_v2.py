@@ -2,7 +2,7 @@
 
 ``caffe`` is the network of the Caffe model zoo in the names of pretrained-models (``bninception``), ``slim`` that of
 TF-slim (``inception_v2``).  They differ in the widths of two blocks, in the first convolution, and in where zeros are
-padded.  Both have the names of pretrained-models here; ``tools/convert_weights.py`` reads files of both.
+padded.  Both have the names of pretrained-models here; ``rsseg weights`` reads files of both.
 
 Source: S. Ioffe and C. Szegedy, Batch Normalization (2015), figure 5; the releases named above.
 """
@@ -19,6 +19,7 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.command_list import command
 from rsseg.errors import ConfigError
 
 __all__ = ["InceptionV2"]
@@ -147,7 +148,7 @@ class InceptionV2(BaseModule):
                     f"{config['checkpoint']}: {len(wrong)} of {len(own)} weights are missing or have another shape "
                     f"(first: {wrong[0]}). The model has release={self.release!r}, but the file looks like "
                     f"{release!r}; "
-                    "third-party weights must be converted first: python tools/convert_weights.py FILE OUT"
+                    f"third-party weights must be converted first: {command('weights')} FILE OUT"
                 )
         super().init_weights()
 

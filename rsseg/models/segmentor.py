@@ -10,6 +10,7 @@ from mmengine.runner import CheckpointLoader
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 
+from rsseg.command_list import command
 from rsseg.errors import ConfigError
 from rsseg.models.api import WithConfig
 from rsseg.structures.windows import tile_windows
@@ -76,7 +77,7 @@ def check_pretrained(backbone: Any) -> None:
         raise ConfigError(
             f"{config['checkpoint']}: only {there} of its {len(file)} weights were loaded into "
             f"{type(backbone).__name__}. "
-            "Third-party weights must be converted first: python tools/convert_weights.py FILE OUT; files of whole "
+            f"Third-party weights must be converted first: {command('weights')} FILE OUT; files of whole "
             "models require prefix='backbone.'"
         )
 

@@ -52,7 +52,7 @@ def comparison_panels(
 
     Args:
         samples: Image and label file of each sample; labels in the raw values of ``table``.
-        predictions: Title of a run -> folder of its ``<image stem>.png`` in raw values (``tools/test.py --out``).
+        predictions: Title of a run -> folder of its ``<image stem>.png`` in raw values (``rsseg test --out``).
         table: Class table of the labels.
         out_dir: Folder of the panels, ``<image stem>.png``.
 

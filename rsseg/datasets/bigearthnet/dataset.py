@@ -96,7 +96,7 @@ class BigEarthNet(MultiLabelDataset):
         split: ``train``, ``val`` or ``test``; None takes all patches.
         bands: Names of the bands, in the order that they have in ``img``.
         labels: ``level3`` (43 classes), ``level2`` (15), ``level1`` (5) or ``nineteen``; v2 has only the last.
-        packed: Folder that ``tools/pack_bigearthnet.py`` or rico-hdl wrote; bands are read from there.
+        packed: Folder that ``rsseg pack-bigearthnet`` or rico-hdl wrote; bands are read from there.
         lists: Folder of the lists of snow, clouds and splits, see :func:`split_names`; by default
             ``<data_root>/splits``.
         seed: Of the split that is drawn where there are no lists.

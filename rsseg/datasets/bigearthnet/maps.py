@@ -73,7 +73,7 @@ class BigEarthNetMaps(TableDataset):
         data_root: Where the archive was unpacked.
         split: ``train``, ``val`` or ``test``; None takes all patches.
         bands: Names of the bands, in the order that they have in ``img``.
-        packed: Folder that ``tools/pack_bigearthnet.py`` or rico-hdl wrote; bands are read from there, maps are not.
+        packed: Folder that ``rsseg pack-bigearthnet`` or rico-hdl wrote; bands are read from there, maps are not.
         lists: As for :class:`rsseg.datasets.bigearthnet.BigEarthNet`.
         seed: As there.
         table: Class table.

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.command_list import command
 from rsseg.datasets.bigearthnet.archive import (
     INDEX,
     PatchInfo,
@@ -76,7 +77,7 @@ def _open(folder: str | Path) -> Any:
                 environment.close()
             if not Path(folder, "data.mdb").is_file():
                 raise FileNotFoundError(
-                    f"{folder}: no packed patches (data.mdb); tools/pack_bigearthnet.py writes them"
+                    f"{folder}: no packed patches (data.mdb); {command('pack-bigearthnet')} writes them"
                 )
             try:
                 environment = _lmdb().open(key, readonly=True, lock=False, readahead=False, max_spare_txns=16)
@@ -150,7 +151,7 @@ def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[N
             f"patch {patch}: {folder} is damaged ({error}); delete it and pack the archive again"
         ) from error
     if value is None:
-        raise FileNotFoundError(f"patch {patch}: not in {folder}; run tools/pack_bigearthnet.py again")
+        raise FileNotFoundError(f"patch {patch}: not in {folder}; run {command('pack-bigearthnet')} again")
     try:
         start = 8 + int.from_bytes(value[:8], "little")
         layout = _layout(value[8:start])

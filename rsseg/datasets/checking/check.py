@@ -256,13 +256,36 @@ def _summarise(out: Check) -> None:
             out.notes.setdefault(f"{where}label without image", []).extend(map(str, tally.part.stray))
         if tally.part.split == "train" and tally.counts.any():
             absent = [name for name, n in zip(tally.part.classes, tally.pixels, strict=True) if n == 0]
-            if absent:
+            there = [name for name in tally.part.classes if name not in absent]
+            hidden = [name for i, name in enumerate(tally.part.classes)
+                      if name in absent and tally.counts[tally.part.meaning == i].any()]  # fmt: skip
+            if hidden:
+                out.problems[f"{where}all pixels of a class lie where the images have no data"] = hidden
+            if absent and len(there) < 2:
+                out.problems[f"{where}{tally.part.name}: {_one_class(there)}"] = [_held(tally)]
+            elif absent:
                 out.notes.setdefault(f"{where}{tally.part.name} has no pixel of a class", []).extend(absent)
         guess = guess_shift(tally.counts, tally.part.meaning, len(tally.part.classes))
         if guess:
             out.notes.setdefault(f"{where}{tally.part.name}: check that labels and classes match", []).append(guess)
     for (one, other), pairs in _shared(out.tallies).items():
         out.problems[f"image is in {one} and in {other}"] = pairs
+
+
+def _one_class(there: Sequence[str]) -> str:
+    only = f"all labelled pixels are {there[0]!r}" if there else "no pixel has a class"
+    return f"{only}, so that no other class can be learned"
+
+
+def _held(tally: Tally) -> str:
+    """The values in a part's label files, and which of them are ignored; a hint for masks of 0 and 255."""
+    values = np.flatnonzero(tally.counts).tolist()
+    ignored = [value for value in values if tally.part.meaning[value] == IGNORE]
+    text = f"label files hold {', '.join(map(str, _ranges(set(values))))}"
+    text += f", of which {', '.join(map(str, _ranges(set(ignored))))} are ignored" if ignored else ""
+    if values == [0, IGNORE]:
+        text += "; 255 means 'no label': store the foreground as 1, or give its class \"raw\": [255] in the class table"
+    return text
 
 
 def _shared(tallies: Sequence[Tally]) -> dict[tuple[str, str], list[str]]:
@@ -330,8 +353,6 @@ def guess_shift(counts: NDArray[np.int64], meaning: NDArray[np.int16], classes: 
     ignored_below = low > 0 and meaning[low - 1] == IGNORE and low - 1 in present
     if not unknown and ignored_below and high not in present and expected - present == {high}:
         return f"{span}: labels may be one lower than stated; {low - 1} is ignored and {high} never occurs"
-    if present == {0} and classes > 1 and counts[IGNORE]:
-        return f"{span}: but for 0 there is only 255, which is ignored; store a foreground as its class"
     return None
 
 

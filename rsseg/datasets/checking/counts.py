@@ -5,7 +5,6 @@ Source: OpenEarthMap paper, table 2 and figs. 2-4.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,8 +22,6 @@ from rsseg.io.workers import map_threads
 from rsseg.metainfo import IGNORE
 
 __all__ = ["LabelCounts", "count_segments", "count_set", "labelled_parts"]
-
-_log = logging.getLogger("rsseg")
 
 Ints = NDArray[np.int64]
 
@@ -130,7 +127,6 @@ def count_set(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
         for (image, label), row in zip(part.files, map_threads(partial(_count, part), labels, workers), strict=True):
             if isinstance(row, str):
                 out.problems.append(row)
-                _log.warning("left out: %s", row)
             elif label is not None:
                 out.files.append(label)
                 out.images.append(image)

@@ -31,7 +31,10 @@ def describe(check: Check, shown: int = 3) -> str:
         lines += [f"proposal for a config of {name}", *(f"    {line}" for line in proposal), ""]
     lines += _listed("problem", check.problems, shown) + _listed("note", check.notes, shown)
     count = sum(map(len, check.problems.values()))
-    return "\n".join([*lines, f"{count} problem(s)" if count else "no problems"])
+    end = f"{count} problem(s)" if count else "no problems"
+    if check.notes and not count:
+        end += f", but {len(check.notes)} note(s) above: see that each is meant so before you train"
+    return "\n".join([*lines, end])
 
 
 def _heading(name: str, tallies: Sequence[Tally]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsseg.datasets.detection.values import AnnotationError, OnError, check_on_error, settle
+from rsseg.datasets.detection.values import AnnotationError, OmittedObject, OnError, check_on_error, settle
 from rsseg.metainfo import ClassTable
 from rsseg.structures.boxes import hbox_to_qbox, is_crossed, qbox_area, qbox_to_hbox, untangle_qbox
 
@@ -47,6 +48,7 @@ class Detections:
         problems: What was left out of the record, in file order.
         mended: (N,) bool, true where the file has the corners of a rotated box in an order that makes it cross itself;
             in ``qbox`` they are in order around the box.
+        omitted: Class name -> objects that were left out on purpose, see ``ClassTable.omit``.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Detections:
     extra: dict[str, list[Any]] = field(default_factory=dict)
     problems: list[AnnotationError] = field(default_factory=list)
     mended: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    omitted: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -130,10 +133,13 @@ def collect(
     entries: list[Entry] = []
     places: list[int] = []
     found: list[tuple[int, AnnotationError]] = []
+    omitted: Counter[str] = Counter()
     for place, item in enumerate(objects, 1):
         try:
             entries.append(parse(place, item))
             places.append(place)
+        except OmittedObject as left_out:
+            omitted[str(left_out)] += 1
         except AnnotationError as error:
             found.append((place, error.with_traceback(None)))
     record = _assemble(path, stem or path.stem, entries, table, size)
@@ -143,7 +149,7 @@ def collect(
     found.sort(key=lambda pair: pair[0])
     problems = [error for _, error in found]
     settle(problems, on_error)
-    record.problems = problems
+    record.problems, record.omitted = problems, dict(omitted)
     return record.select([i for i in range(len(record)) if i not in faults]) if faults else record
 
 

@@ -11,7 +11,9 @@ from rsseg.errors import AnnotationError, ConfigError
 from rsseg.metainfo import ClassTable
 
 __all__ = [
+    "UNKNOWN_CLASS",
     "AnnotationError",
+    "OmittedObject",
     "OnError",
     "check_on_error",
     "class_index",
@@ -21,6 +23,12 @@ __all__ = [
 ]
 
 OnError = Literal["raise", "skip"]
+UNKNOWN_CLASS = "unknown class for the table"
+"""In the reason of a problem: the label's class is not in the class table."""
+
+
+class OmittedObject(Exception):
+    """An object of a class that the user leaves out; its argument is the name of the class."""
 
 
 def check_on_error(on_error: str) -> None:
@@ -72,11 +80,12 @@ def class_index(table: ClassTable, name: str, path: Path, line: int | None, what
 
     Raises:
         AnnotationError: The table has no such class.
+        OmittedObject: Objects of this name are left out on purpose.
     """
+    if table.omit and table.omits(name):
+        raise OmittedObject(name)
     try:
         return table.index(name)
     except ValueError:
         allowed = ", ".join(table.classes)
-        raise AnnotationError(
-            path, line, name, f"{what}unknown class for the table {table.name}, allowed are {allowed}"
-        ) from None
+        raise AnnotationError(path, line, name, f"{what}{UNKNOWN_CLASS} {table.name}, allowed are {allowed}") from None

@@ -23,7 +23,7 @@ __all__ = [
 
 
 def open_labels(root: Path | str, images: Path | str | None = None, classes: str | None = None) -> LabelledSet:
-    """Open a labelled set: what ``tools/convert_labels.py`` wrote, or one subset of the released SAMRS folders.
+    """Open a labelled set: what ``rsseg convert`` wrote, or one subset of the released SAMRS folders.
 
     Args:
         root: Output folder of the conversion, or the subset's folder, for example ``dotav2_1024/trainval``.

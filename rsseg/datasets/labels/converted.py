@@ -1,4 +1,4 @@
-"""Reading what ``tools/convert_labels.py`` wrote."""
+"""Reading what ``rsseg convert`` wrote."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rsseg.command_list import command
 from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import DataError
 from rsseg.io.coco import read_categories, read_sections, stream_annotations
@@ -36,7 +37,7 @@ class ConvertedSet(LabelledSet):
         self.root = root
         for name in ("manifest.json", "tiles.csv", "instances.json"):
             if not (root / name).is_file():
-                raise FileNotFoundError(f"{root / name} is missing; run tools/convert_labels.py to its end first")
+                raise FileNotFoundError(f"{root / name} is missing; run {command('convert')} to its end first")
         self.manifest = read_json(root / "manifest.json")
         source = manifest_source(root)
         self.table = load_metainfo(classes or source["classes"])

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.command_list import command
 from rsseg.datasets.detection import read_image
 from rsseg.datasets.landdiscover.sources import SOURCES, Item, Window, find_items
 from rsseg.datasets.pairs import find_pairs
@@ -30,6 +31,7 @@ from rsseg.io.progress import Progress
 from rsseg.io.rgb import convert_to_rgb
 from rsseg.io.tables import boxed, write_csv
 from rsseg.io.workers import run_threads
+from rsseg.messages import few
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids
 from rsseg.structures.pictures import indexed
 from rsseg.structures.windows import cut_window
@@ -86,11 +88,10 @@ class Built:
         """What could not be used and what to do; None where everything could."""
         if not self.failures:
             return None
-        lines = "\n  ".join(self.failures[:20] + ["..."] * (len(self.failures) > 20))
         xbd = any(line.startswith("openearthmap") and "missing" in line for line in self.failures)
-        hint = " The release of OpenEarthMap has no images of xBD: tools/fill_xbd.py adds them." if xbd else ""
+        hint = f" The release of OpenEarthMap has no images of xBD: {command('fill-xbd')} adds them." if xbd else ""
         advice = f"Fix or remove these files and run the command again.{hint}"
-        return f"{len(self.failures)} files could not be used:\n  {lines}\n{advice}"
+        return f"{few(f'{len(self.failures)} files could not be used:', self.failures)}\n{advice}"
 
 
 def build_landdiscover(

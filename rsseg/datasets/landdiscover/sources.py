@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsseg.command_list import command
 from rsseg.datasets.labels import ReleasedSet
 from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import Layout
@@ -115,7 +116,7 @@ SOURCES = {
     "deepglobe": Source(
         "deepglobe",
         4 * 803,
-        "*_sat.jpg and *_mask.png of the training part, or img_dir/ and ann_dir/ of tools/prepare_data.py",
+        f"*_sat.jpg and *_mask.png of the training part, or img_dir/ and ann_dir/ of {command('prepare')}",
         _by_patterns(("**/*_sat.jpg", "**/*_mask.png"), _TILED),
     ),
     "sota": Source("sota", 17480, _MASKS, _masks("sota")),

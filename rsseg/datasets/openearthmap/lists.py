@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rsseg.command_list import command
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_files, region_of
 from rsseg.datasets.openearthmap.splits import Split
 from rsseg.errors import DataError
@@ -58,8 +59,9 @@ def labelled_images(root: Path | str) -> list[Path]:
         )
     if len(found) < len(labels):
         _log.info(
-            "%d labels have no image and are not used (see tools/fill_xbd.py)",
+            "%d labels have no image and are not used (see %s)",
             len(labels) - len(found),
+            command("fill-xbd"),
         )
     return found
 

@@ -26,6 +26,7 @@ from rsseg.io.progress import Progress
 from rsseg.io.rasters import opened
 from rsseg.io.tables import write_csv
 from rsseg.io.workers import map_threads
+from rsseg.messages import few
 
 __all__ = ["Filled", "fill_xbd", "read_pairs", "write_account"]
 
@@ -69,7 +70,7 @@ class Filled:
         if self.other_suffix is not None:
             lines.append(f"{self.other_suffix} is one of them, but xBD's PNGs are needed.")
         if failed:
-            lines += [f"{len(failed)} images could not be used:", *(f"  {text}" for text in failed[:20])]
+            lines.append(few(f"{len(failed)} images could not be used:", failed, "the file of --account"))
         return "\n".join([*lines, "Then repeat the command; existing images are kept."])
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rsseg.command_list import command
 from rsseg.datasets.preparation.sets import SETS
 from rsseg.datasets.preparation.tiles import tile_names
 from rsseg.errors import ConfigError, DataError
@@ -152,6 +153,6 @@ def read_few(path: Path | str) -> list[str]:
         ValueError: Its checksum is missing or differs.
     """
     path = Path(path)
-    names = read_names(path, "a list that tools/make_few_labels.py writes")
-    check_sum(path, path.parent / _SUMS, "write both anew with tools/make_few_labels.py")
+    names = read_names(path, f"a list that {command('few-lists')} writes")
+    check_sum(path, path.parent / _SUMS, f"write both anew with {command('few-lists')}")
     return names

@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from rsseg.command_list import command
 from rsseg.errors import ConfigError
 from rsseg.io.checkpoints import State, read_state
 from rsseg.models.gsnet.clip import fit_image
@@ -188,7 +189,7 @@ def read_dino(file: str, expected: Mapping[str, torch.Size]) -> State:
     """
     path = Path(file)
     advice = (
-        "Pre-train one: python tools/train.py configs/dino/vit_b8_landdiscover.py, or use the one of GSNet "
+        f"Pre-train one: {command('train')} configs/dino/vit_b8_landdiscover.py, or use the one of GSNet "
         "(key 'teacher')"
     )
     if not path.is_file():

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rsseg.command_list import command
 from rsseg.datasets.checking.counts import LabelCounts, count_set, labelled_parts
 from rsseg.datasets.openearthmap.groups import groups_of
 from rsseg.errors import ConfigError
+from rsseg.io.files import replacing
 from rsseg.io.tables import csv_writer
 from rsseg.reports.figures import save_figure
 from rsseg.reports.land_cover import figures
@@ -27,7 +29,8 @@ def report_sets(
     """Count the labels of each config's set and write what there is to see.
 
     Writes ``classes.csv``, ``class_shares.png`` and ``segments.png`` for all sets, ``images_<set>.csv`` for each, and
-    for sets with OpenEarthMap's regions ``groups_<set>.csv``, ``continents_<set>.png``, ``mix_<kind>_<set>.png``.
+    ``left_out_<set>.txt`` where labels could not be used; for sets with OpenEarthMap's regions
+    ``groups_<set>.csv``, ``continents_<set>.png``, ``mix_<kind>_<set>.png``.
 
     Args:
         configs: Segmentation configs, one label set each; mmengine's default scope must be set.
@@ -53,6 +56,7 @@ def report_sets(
         counts = count_set(part, workers)
         _log.info("%s", class_text(counts))
         groups = groups_of(counts.images)
+        _write_left_out(counts, out / f"left_out_{counts.name}.txt")
         write_images(counts, groups, out / f"images_{counts.name}.csv")
         if groups:
             write_groups(counts, groups, out / f"groups_{counts.name}.csv")
@@ -64,6 +68,14 @@ def report_sets(
     save_figure(figures.class_share_figure(sets), out / "class_shares.png")
     save_figure(figures.segment_figure(sets), out / "segments.png")
     return sets
+
+
+def _write_left_out(counts: LabelCounts, path: Path) -> None:
+    """Name the labels that could not be used; no file where all could."""
+    path.unlink(missing_ok=True)
+    if counts.problems:
+        with replacing(path) as file:
+            file.write("\n".join([*counts.problems, ""]).encode())
 
 
 def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None = None) -> None:
@@ -85,9 +97,10 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
     if len(images) < len(counts.images):
         gone = len(counts.images) - len(images)
         _log.warning(
-            "%d of %d images are missing and left out; tools/fill_xbd.py adds the images of xBD",
+            "%d of %d images are missing and left out; %s adds the images of xBD",
             gone,
             len(counts.images),
+            command("fill-xbd"),
         )
     groups = groups_of(images)
     found = sum(group.kind == "region" for group in groups)

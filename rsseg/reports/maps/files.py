@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsseg.command_list import command
 from rsseg.errors import DataError
 from rsseg.io.areas import measure_class_areas
 from rsseg.io.georeference import GeoReference
@@ -108,7 +109,7 @@ def open_map(path: Path) -> MapFiles:
         names = names or dict(enumerate(_listed(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
         if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
             raise DataError(
-                f"{path}: is not a class map of tools/map_raster.py; expected one 8-bit band with class names in its "
+                f"{path}: is not a class map of {command('map')}; expected one 8-bit band with class names in its "
                 "metadata"
             )
         colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}

@@ -1,0 +1,39 @@
+"""Options that ``rsseg convert`` and ``rsseg ablate`` share; reading them imports neither torch nor the MM stack."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rsseg.engine.launch import ConfigOptions
+
+__all__ = ["add_conversion_options", "options_of_config"]
+
+
+def add_conversion_options(parser: argparse.ArgumentParser, config: str, out: str) -> None:
+    """Add the config and the options.
+
+    Args:
+        parser: The parser.
+        config: What the config is, for the help.
+        out: Default of ``--out``, for the help.
+    """
+    add = parser.add_argument
+    add("config", help=config)
+    add("--out", help=f"output folder (default: {out})")
+    add("--images", help="image folder (default: the config's source)")
+    add("--annotations", help="label folder or file (default: the config's source)")
+    add("--predictor", help="mask model: sam, mobile_sam, sam2, grabcut, box, truth, or a name in predictors")
+    add("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
+    add("--overwrite", action="store_true", help="delete the results of an earlier run first")
+    add("--update", action="store_true", help="convert images again whose files have changed")
+    add("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="set by tools/dist_convert.sh")
+    add("--cfg-options", nargs="+", action=ConfigOptions, help="config overrides, key=value")
+
+
+def options_of_config(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options change in the config, by full names of its settings; those of their own win."""
+    own = {"source.images": args.images, "source.annotations": args.annotations}
+    own["source.parts"] = [] if any(own.values()) else None
+    own |= {"out_dir": args.out, "predictor": args.predictor}
+    return {**(args.cfg_options or {}), **{key: value for key, value in own.items() if value is not None}}

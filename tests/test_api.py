@@ -105,7 +105,74 @@ def test_what_is_wrong_is_said(model, image, files):
     with pytest.raises(rsseg.DataError, match=r"an image must be an array .* got shape \(3,\), int64"):
         model.predict(np.array([1, 2, 3]))
     with pytest.raises(rsseg.ConfigError, match="require an open-vocabulary model"):
-        rsseg.segment(image, "runway, road", files / "config.py", files / "model.pth")
+        rsseg.segment(image, files / "config.py", files / "model.pth", vocabulary="runway, road")
+    with pytest.raises(rsseg.ConfigError, match=r"segment\(out=\.\.\.\) requires a file"):
+        rsseg.segment(image, files / "config.py", files / "model.pth", out="somewhere")
+
+
+def test_segment_takes_models_of_fixed_classes(files, image, model, tmp_path):
+    from PIL import Image
+
+    assert (rsseg.segment(image, files / "config.py", files / "model.pth", device="cpu") == model.predict(image)).all()
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    options = dict(device="cpu", out=tmp_path / "out")
+    labels = rsseg.segment(tmp_path / "photo.png", files / "config.py", files / "model.pth", **options)
+    assert (labels == model.predict(image)).all()
+    names = {"photo.png", "photo_overlay.png", "photo_areas.csv", "photo.qml", "photo.png.aux.xml"}
+    assert {"photo.png", "photo_overlay.png", "photo_areas.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= names
+
+
+RUN = """
+_base_ = ["./config.py"]
+default_hooks = dict(checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1),
+                     logger=dict(type="LoggerHook", log_metric_by_epoch=False))
+log_processor = dict(by_epoch=False)
+load_from, resume = None, False
+model = dict(data_preprocessor=dict(size=(16, 16)))
+custom_imports = dict(imports=["rsseg.datasets", "rsseg.models", "rsseg.evaluation", "rsseg.engine"])
+test_cfg, test_evaluator = dict(type="TestLoop"), dict(type="SegmentationMetric")
+load = [dict(type="LoadImage"), dict(type="LoadLabels"), dict(type="PackSegInputs", meta_keys=("img_path",
+        "seg_map_path", "ori_shape", "img_shape", "pad_shape", "dataset_name", "table"))]
+data = dict(type="TableDataset", table="{folder}/rgb.json", data_root="{folder}/set", img_suffix=".png",
+            seg_map_suffix=".png", data_prefix=dict(img_path="images", seg_map_path="labels"), pipeline=load)
+train_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type="InfiniteSampler"), dataset=data)
+test_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False), dataset=data)
+val_cfg, val_evaluator = None, None
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=1)
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.01))
+"""
+
+
+def test_train_and_evaluate(files, tmp_path, monkeypatch):
+    import logging
+    import os
+
+    from PIL import Image
+
+    for name, shape in (("images", (16, 16, 3)), ("labels", (16, 16))):
+        (files / "set" / name).mkdir(parents=True)
+        for i in range(2):
+            pixels = np.random.default_rng(i).integers(0, 3, shape).astype(np.uint8)
+            Image.fromarray(pixels).save(files / "set" / name / f"{i}.png")
+    (files / "run.py").write_text(RUN.format(folder=files))
+    monkeypatch.chdir(tmp_path)
+    checkpoint = rsseg.train(files / "run.py", work_dir="work", trust=True)
+    assert checkpoint is not None and checkpoint.name == "iter_1.pth"
+    assert "RSSEG_TRUST" not in os.environ
+    written = checkpoint.stat().st_mtime_ns
+    with monkeypatch.context() as patch:
+        said = []
+        patch.setattr(logging.getLogger("rsseg"), "info", lambda text, *args: said.append(text % args))
+        assert rsseg.train(files / "run.py", work_dir="work", resume=True) == checkpoint
+        assert "work: this training is already finished; its last checkpoint is work/iter_1.pth" in said[-1]
+    assert checkpoint.stat().st_mtime_ns == written
+    scores = rsseg.evaluate(files / "run.py", checkpoint, work_dir="tested", log_tables=False)
+    assert set(scores) == {"mIoU", "mF1", "mAcc", "OA"} and 0 <= scores["OA"] <= 100
+    assert "| green" in scores.text and f"OA {scores['OA']:.2f}" in scores.text
+    assert "| green" in next((tmp_path / "tested").glob("*/*.log")).read_text(), "the log's file has the table"
+    with pytest.raises(rsseg.ConfigError, match="--merge requires --on CONFIG"):
+        rsseg.evaluate(files / "run.py", checkpoint, merge="landcover6")
 
 
 def test_detection_labels_image_by_image(tmp_path):

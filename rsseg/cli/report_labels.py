@@ -11,12 +11,12 @@ import argparse
 import os
 from pathlib import Path
 
-from rsseg.commands import add_workers, at_least, make_parser
+from rsseg.commands import add_workers, at_least, make_parser, write_result
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, results=True)
     parser.add_argument("root", type=Path, help="folder of the set, for example data/nwpu_vhr10/converted")
     parser.add_argument("--out", type=Path, help="folder of the report (default: ROOT/report)")
     parser.add_argument("--gallery", type=at_least(0), default=4, help="masks per class and kind (default 4)")
@@ -31,7 +31,9 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     args = parse_args()
     from rsseg.datasets.labels import open_labels
-    from rsseg.reports.labels.report import report_labels
+    from rsseg.reports.labels.report import report_labels, totals_text
 
     labels = open_labels(args.root, args.images, args.classes)
-    report_labels(labels, args.out or args.root / "report", args.gallery, args.workers)
+    out = args.out or args.root / "report"
+    totals = report_labels(labels, out, args.gallery, args.workers)
+    write_result(f"{totals_text(totals)}\nwritten to {out}: report.html, tables, figures/", totals)

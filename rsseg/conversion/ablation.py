@@ -29,6 +29,7 @@ from rsseg.errors import ConfigError
 from rsseg.io.jobs import RECORD
 from rsseg.io.progress import Progress
 from rsseg.io.tables import aligned, csv_bytes
+from rsseg.messages import few
 
 __all__ = ["PAPER_PROMPTS", "AblationReport", "ablate_prompts", "ablation_table"]
 
@@ -62,13 +63,15 @@ class AblationReport:
     @property
     def error_summary(self) -> str | None:
         """Which images failed and what to do, ``None`` where all went well."""
-        failed = self.result["failed_images"] if self.result else []
+        found = self.result or {}
+        failed = [*found.get("failed_images", ()), *found.get("images_without_truth", ())]
         if not failed:
             return None
+        head = f"{len(failed)} images could not be used or have no ground truth, and are not part of the means:"
+        listing = self.out_dir / "ablation.json"
         return (
-            f"{len(failed)} images could not be used and are not part of the means: {', '.join(failed)}. "
-            f"{self.out_dir / 'ablation.json'} says why under 'problems'; fix or remove these files and run the same "
-            "command again."
+            f"{few(head, failed, str(listing))}\nCheck 'truth' of the config and these files ({listing} has the "
+            "reasons under 'problems'), and run the same command again."
         )
 
 
@@ -77,6 +80,7 @@ class _Sums(Store):
     files = (RECORD, "ablation.json", "ablation.csv", "ablation.png")
     stale = ("ablation.json", "ablation.csv", "ablation.png")
     kind = "an ablation"
+    made = ("labels",)
 
     @staticmethod
     def is_good(part: Mapping[str, Any]) -> bool:

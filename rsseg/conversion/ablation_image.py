@@ -72,6 +72,9 @@ def measure_image(
             raise
         _log.warning("no ground truth: %s", error)
         part["without_gt"] = True
+        if not isinstance(error, AnnotationError):
+            error = AnnotationError(item.image, None, item.stem, f"no ground truth ({error})")
+        part["problems"].append(problem_row(error))
         return part
     for results, encoded in _encoded_tiles(source_image, settings, predictor, before, part):
         _count_tile(part, results, encoded, predictor, prompters)

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 from mmseg.registry import MODELS, TRANSFORMS
 
+from rsseg.command_list import command
 from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
 from rsseg.conversion.evaluation import check_truth, evaluate, evaluation_table
 from rsseg.conversion.exactness import measure_once
@@ -22,7 +23,7 @@ from rsseg.conversion.pipeline import Pipeline
 from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.source_image import SourceImage, Transform, load_source_image
-from rsseg.conversion.storage import Store, stable_hash
+from rsseg.conversion.storage import REPORT, Store, stable_hash
 from rsseg.conversion.summary import failure_text, nothing_text, problem_text, summary
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
 from rsseg.errors import ConfigError
@@ -173,6 +174,11 @@ def _finish(
     manifest = merge_parts(store, source, settings, about)
     if manifest["problems"]:
         _log.warning("%s", problem_text(manifest, store.root / "manifest.json"))
+    if store.has_report() and report.converted:
+        _log.warning(
+            "%s describes the labels as they were before; write it anew: %s %s",
+            store.root / REPORT, command("report labels"), store.root,
+        )  # fmt: skip
     result = evaluate(store, source, settings) if with_evaluation else None
     failures = [_reason(store, item) for item in _failed(store, source) or ()]
     return replace(report, complete=True, manifest=manifest, evaluation=result, failures=failures)

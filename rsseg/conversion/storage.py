@@ -40,6 +40,8 @@ _FILES = (
     RECORD, ".exactness.json", "instances.json", "tiles.csv", "train.txt", "val.txt", "splits.sha256",
     "manifest.json", "evaluation.json",
 )  # fmt: skip
+REPORT = "report"
+"""Folder of the page of ``rsseg report labels``, unless another was given."""
 _MERGE = "merge"
 _UNLABELLED_COLOUR = (255, 255, 255)
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -105,6 +107,7 @@ class Store:
         files: Files beside them that are made from the parts.
         stale: Those of them that do not stay when the source images change.
         kind: What the folder holds, for messages.
+        made: Lists of a part of which one is not empty where the source image gave anything.
 
     Raises:
         OSError: The folder cannot be made.
@@ -114,6 +117,7 @@ class Store:
     files: tuple[str, ...] = _FILES
     stale: tuple[str, ...] = (".exactness.json", "manifest.json", "evaluation.json")
     kind = "a conversion"
+    made: tuple[str, ...] = ("tiles",)
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
@@ -167,7 +171,9 @@ class Store:
             JobError: The folder holds work that was made from something else; the message says from what.
         """
         shared = [self.root / name for name in self.stale]
-        outputs = Outputs(partial(self._files_by_stem, cut), self._was_finished, shared, self._notes)
+        outputs = Outputs(
+            partial(self._files_by_stem, cut), self._was_finished, shared, self._notes, self._made_something
+        )
         self.job.claim(depends, inputs, outputs, update)
 
     def _files_by_stem(self, cut: bool) -> dict[str, list[Path]]:
@@ -180,6 +186,10 @@ class Store:
     def _was_finished(self, stem: str) -> bool:
         part = self._load_part(stem)
         return part is not None and self.is_good(part)
+
+    def _made_something(self, stem: str) -> bool:
+        part = self._load_part(stem) or {}
+        return any(part.get(name) for name in self.made)
 
     def _notes(self, stem: str) -> list[Path]:
         part = self._load_part(stem)
@@ -206,9 +216,15 @@ class Store:
             raise JobError(f"{self.root} was not written by a conversion; remove it yourself or choose another")
         for name in (*self.files, old.name):
             (self.root / name).unlink(missing_ok=True)
+        if self.has_report():
+            shutil.rmtree(self.root / REPORT)
         for name in self.folders:
             shutil.rmtree(self.root / name, ignore_errors=True)
             (self.root / name).mkdir()
+
+    def has_report(self) -> bool:
+        """Whether ``rsseg report labels`` has written its page here."""
+        return all((self.root / REPORT / name).is_file() for name in ("report.html", "totals.json"))
 
     def part_path(self, stem: str) -> Path:
         """Where the part of a source image is or will be."""

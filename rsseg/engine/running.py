@@ -111,7 +111,7 @@ def train(
     args = _arguments(add_train_arguments, {**given, "resume": "auto" if resume is True else resume or None})
     with _own_environment():
         cfg = _train_config(args)
-        if cfg.resume and _is_finished(cfg):
+        if cfg.get("resume") and _is_finished(cfg):
             _say_finished(args.config, cfg)
             return Path(cfg.load_from)
         start_processes(launcher)

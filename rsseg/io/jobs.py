@@ -42,6 +42,7 @@ class Outputs:
         files: Files that exist, by item; called only where some must go.
         finished: Whether an item was finished by an earlier run; what was not is made again without a word.
         shared: Files that are made from all items; they go where the items change.
+        worth: Whether an earlier run made anything of an item that is finished; an image without objects has nothing.
         notes: Files of an item that only say that it could not be made; they stay while the item is there.
     """
 
@@ -49,6 +50,7 @@ class Outputs:
     finished: Callable[[str], bool] = lambda name: True
     shared: Sequence[Path] = ()
     notes: Callable[[str], Sequence[Path]] = lambda name: ()
+    worth: Callable[[str], bool] = lambda name: True
 
     @classmethod
     def existing(cls, files: Callable[[], Mapping[str, Sequence[Path]]]) -> Outputs:
@@ -194,7 +196,9 @@ class Job:
         """Refuse what cannot be continued; with ``update`` delete what must be made again."""
         changed = differences(before.get("depends", {}), now)
         failed = set(before.get("failed", []))
-        begun = outputs is not _NOTHING and any(outputs.finished(name) for name in known if name not in failed)
+        begun = outputs is not _NOTHING and any(
+            outputs.finished(name) and outputs.worth(name) for name in known if name not in failed
+        )
         if changed and known and outputs is not _NOTHING and not begun:
             self._start_anew(known, outputs)
             return

@@ -287,7 +287,7 @@ def test_the_tool(
     (world / "images/P0001.png").write_bytes(whole)
     result = run_tool(*command, "--samrs-compat-union")
     assert result.returncode == 0, result.stderr
-    assert "3 of 4 images are finished already" in result.stderr and "mIOU_I" in result.stderr
+    assert "3 of 4 images are finished already" in result.stderr and "mIOU_I" in result.stdout
     out = tmp_path / "out_ablation_box"
     assert {name.name for name in out.iterdir() if not name.name.startswith(".")} == {
         "ablation.json", "ablation.csv", "ablation.png",

@@ -83,7 +83,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ValueError, match=r"evil\.pth: not loaded, since it.*predictors\.sam\.checkpoint=FILE"):
         read_sam_state(path, OPTION)
     path.write_bytes(pickle.dumps({"a": _Runs(marker)}, protocol=2))
-    with pytest.raises(ValueError, match=r"evil\.pth: not loaded, since it is damaged"):
+    with pytest.raises(ValueError, match=r"evil\.pth: not loaded, since it holds more than tensors"):
         read_sam_state(path, OPTION)
     assert not marker.exists()
 
@@ -98,14 +98,14 @@ def test_a_truncated_file_is_named(tmp_path: Path, share: float) -> None:
     path = tmp_path / "cut.pth"
     whole = _archive(path)
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(ValueError, match=r"cut\.pth: not loaded, since it is damaged"):
+    with pytest.raises(ValueError, match=r"cut\.pth: not loaded: it is cut short"):
         read_sam_state(path, OPTION)
 
 
 @pytest.mark.parametrize("content", [b"<html>404</html>", b"version https://git-lfs", b"\x80\x02}q\x00", bytes(64)])
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "page.pth").write_bytes(content)
-    with pytest.raises(ValueError, match=r"page\.pth: not loaded, since it is damaged"):
+    with pytest.raises(ValueError, match=r"page\.pth: not loaded: it is a web page"):
         read_sam_state(tmp_path / "page.pth", OPTION)
 
 

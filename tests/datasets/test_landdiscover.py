@@ -229,7 +229,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_goes_on(folders, tmp_path):
         "00001.png",
     ):
         assert part in error_summary
-    assert error_summary.endswith("tools/fill_xbd.py adds them.")
+    assert error_summary.endswith("rsseg fill-xbd adds them.")
 
 
 @pytest.mark.parametrize("copy", [False, True])

@@ -135,7 +135,7 @@ def test_files_that_do_not_fit_say_what_they_are(repo, tmp_path):
         ValueError, match=r"published.pth does not fit .*The file is Swin, official names, the model ViT"
     ):
         load_pretrained(vit, tmp_path / "published.pth")
-    with pytest.raises(ValueError, match=r"must be converted first: python tools/convert_weights.py FILE OUT"):
+    with pytest.raises(ValueError, match=r"must be converted first: rsseg weights FILE OUT"):
         load_pretrained(sep, tmp_path / "published.pth")
     with pytest.raises(ValueError, match=r"own.pth does not fit .*The file is Swin, mmseg's names, the model ViT"):
         load_pretrained(vit, tmp_path / "own.pth")
@@ -169,7 +169,7 @@ def test_a_backbone_does_not_start_afresh_in_silence(repo, name, tmp_path):
 
     start("good.pth")
     with pytest.raises(
-        ValueError, match=r"model.pth: only 0 of its 1 weights were loaded into .*tools/convert_weights.py"
+        ValueError, match=r"model.pth: only 0 of its 1 weights were loaded into .*rsseg weights"
     ):
         start("model.pth")
     if name == "upernet_swin":  # mmseg's Swin takes the prefix off by itself; its names are not the official ones

@@ -45,6 +45,17 @@ def choose(scores, keep, parts=1, kind="predicted_iou"):
     return chosen
 
 
+def test_whole_boxes_have_no_typical_size_and_are_shown_as_suspicious():
+    """A predictor that has found nothing gives the box; that such masks are all alike does not make them good."""
+    exact = Scoring("mask_to_box", (0.6, None))
+    assert [exact(instance(mask_to_box=v)) for v in (1.0, 0.995, 0.99)] == [None, None, pytest.approx(0.6 / 0.99)]
+    selection = Selection(1, 1, exact)
+    masks = [instance(mask_to_box=v) for v in (1.0, 0.6, 0.5, 0.9, 1.0)]
+    selection.offer(tile("t", masks), tile("t", []))
+    chosen = {choice.kind: (choice.score, choice.instance.mask_to_box) for choice in selection.choices()}
+    assert chosen["best"] == (1.0, 0.6) and chosen["suspicious"] == (None, 1.0)
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_best_middle_and_worst_of_many(parts):
     scores = np.random.default_rng(0).permutation(200) / 200
@@ -92,7 +103,7 @@ def test_without_a_model_score_the_share_of_the_box_counts(tmp_path, write_set):
     scoring = scoring_of(open_labels(write_set(tmp_path / "set", {"t": objects}, ["a", "b"], SIZE)))
     assert scoring.kind == "mask_to_box" and scoring.usual == (pytest.approx(0.51, abs=0.011), None)
     exact = Scoring("mask_to_box", (0.5, None))
-    assert [exact(instance(mask_to_box=v)) for v in (0.5, 1.0, 0.1, 0.0)] == [1.0, 0.5, 0.2, 0.0]
+    assert [exact(instance(mask_to_box=v)) for v in (0.5, 1.25, 0.1, 0.0)] == [1.0, 0.4, 0.2, 0.0]
     assert exact(instance(mask_to_box=None)) is None
 
 

@@ -256,13 +256,14 @@ def _summarise(out: Check) -> None:
             out.notes.setdefault(f"{where}label without image", []).extend(map(str, tally.part.stray))
         if tally.part.split == "train" and tally.counts.any():
             absent = [name for name, n in zip(tally.part.classes, tally.pixels, strict=True) if n == 0]
-            there = [name for name in tally.part.classes if name not in absent]
             hidden = [name for i, name in enumerate(tally.part.classes)
                       if name in absent and tally.counts[tally.part.meaning == i].any()]  # fmt: skip
             if hidden:
                 out.problems[f"{where}all pixels of a class lie where the images have no data"] = hidden
-            if absent and len(there) < 2:
-                out.problems[f"{where}{tally.part.name}: {_one_class(there)}"] = [_held(tally)]
+            if absent and _is_mask(tally):
+                kind = f"{where}{tally.part.name}: label files hold only 0 and 255, and 255 means 'no label'"
+                advice = 'store the foreground as its class, or give the class "raw": [255] in the class table'
+                out.problems[kind] = [f"every labelled pixel is {tally.part.classes[0]!r}; {advice}"]
             elif absent:
                 out.notes.setdefault(f"{where}{tally.part.name} has no pixel of a class", []).extend(absent)
         guess = guess_shift(tally.counts, tally.part.meaning, len(tally.part.classes))
@@ -272,20 +273,10 @@ def _summarise(out: Check) -> None:
         out.problems[f"image is in {one} and in {other}"] = pairs
 
 
-def _one_class(there: Sequence[str]) -> str:
-    only = f"all labelled pixels are {there[0]!r}" if there else "no pixel has a class"
-    return f"{only}, so that no other class can be learned"
-
-
-def _held(tally: Tally) -> str:
-    """The values in a part's label files, and which of them are ignored; a hint for masks of 0 and 255."""
+def _is_mask(tally: Tally) -> bool:
+    """Whether labels are masks of 0 and 255, of which 255 is ignored: nothing but the class of 0 would be learned."""
     values = np.flatnonzero(tally.counts).tolist()
-    ignored = [value for value in values if tally.part.meaning[value] == IGNORE]
-    text = f"label files hold {', '.join(map(str, _ranges(set(values))))}"
-    text += f", of which {', '.join(map(str, _ranges(set(ignored))))} are ignored" if ignored else ""
-    if values == [0, IGNORE]:
-        text += "; 255 means 'no label': store the foreground as 1, or give its class \"raw\": [255] in the class table"
-    return text
+    return values == [0, IGNORE] and tally.part.meaning[values].tolist() == [0, IGNORE]
 
 
 def _shared(tallies: Sequence[Tally]) -> dict[tuple[str, str], list[str]]:

@@ -15,16 +15,18 @@ import numpy as np
 from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile
 from rsseg.datasets.labels.statistics import MASK_BOX_RATIO_EDGES, Statistics, median
 
-__all__ = ["KINDS", "SCORES", "Choice", "Scoring", "Selection", "scoring_of"]
+__all__ = ["KINDS", "SCORES", "WHOLE_BOX", "Choice", "Scoring", "Selection", "scoring_of"]
 
 KINDS = ("best", "median", "suspicious", "empty")
 SCORES = {
     "predicted_iou": "the mask model's predicted IoU",
     "stability": "stability score",
-    "mask_to_box": "how usual the mask's share of its box is for its class (1 = the class's median), "
-    "for want of a score by the mask model",
+    "mask_to_box": "typical size, since the mask model gives no score: how close the mask's share of its box is to "
+    "that of its class (1 = the class's median). It says nothing about quality; masks that fill their box have none",
 }
 """What masks may be ordered by, the first one that a set has; key -> description."""
+WHOLE_BOX = 0.995
+"""Share of its box from which on a mask is the box itself: what a predictor gives that has found nothing."""
 _SAMPLE = 256
 
 
@@ -51,12 +53,14 @@ class Scoring:
     usual: tuple[float | None, ...] = ()
 
     def __call__(self, instance: Instance) -> float | None:
-        """Score of a mask; ``None`` where it has none."""
+        """Score of a mask; ``None`` where it has none, such as a typical size where it is the whole box."""
         if self.kind is None:
             return None
         value = getattr(instance, self.kind)
         if self.kind != "mask_to_box" or value is None:
             return value
+        if WHOLE_BOX <= value <= 1:
+            return None
         usual = self.usual[instance.label]
         return min(value / usual, usual / value) if usual and value > 0 else 0.0
 
@@ -136,6 +140,8 @@ class Selection:
                 pools["empty"].offer(((chance, i), name, entry))
                 continue
             pools["sample"].offer(((chance, i), name, entry))
+            if score is None and self.scoring.kind == "mask_to_box":
+                pools["suspicious"].offer(((-1, chance), name, entry))
             if score is not None:
                 pools["best"].offer(((-score, chance), name, entry))
                 pools["suspicious"].offer(((score, chance), name, entry))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from rsseg.datasets.labels import Instance
-from rsseg.datasets.labels.selection import Choice
+from rsseg.datasets.labels.selection import WHOLE_BOX, Choice
 from rsseg.datasets.labels.statistics import TINY
 from rsseg.errors import DataError
 from rsseg.io.progress import Progress
@@ -35,7 +35,7 @@ FLAGS = {
     "box": "equals its whole box",
 }
 """Key -> text of what may be suspicious about a mask."""
-_SPILLS, _SPARSE, _BOX = 1.05, 0.1, 0.995
+_SPILLS, _SPARSE = 1.05, 0.1
 _SIDE, _LEAST, _MARGIN = 192, 40, 1.4
 _QUALITY = 76
 
@@ -73,7 +73,7 @@ def flags_of(instance: Instance) -> tuple[str, ...]:
         "border": instance.touches_border,
         "spills": fill is not None and fill > _SPILLS,
         "sparse": fill is not None and fill < _SPARSE,
-        "box": fill is not None and _BOX <= fill <= 1,
+        "box": fill is not None and WHOLE_BOX <= fill <= 1,
     }
     return tuple(name for name, holds in held.items() if holds)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rsseg.datasets.labels.selection import KINDS
+from rsseg.datasets.labels.selection import KINDS, SCORES
 from rsseg.datasets.labels.statistics import MASK_BOX_RATIO_EDGES, SIZE_EDGES, Statistics, median
 from rsseg.metainfo import ClassTable
 from rsseg.reports.labels.cards import FLAGS, Card
@@ -51,6 +51,8 @@ def render_page(
         problems: Files that could not be used.
     """
     low, high = _score_range(cards)
+    typical = score_text == SCORES["mask_to_box"]
+    word = "typical size" if typical else "score"
     return render(
         "labels.html",
         name=table.name,
@@ -59,16 +61,22 @@ def render_page(
         columns=_COLUMNS,
         rows=_class_rows(statistics, table),
         charts=_CHARTS,
-        cards=[_card(card, table) for card in cards],
+        cards=[_card(card, table, typical) for card in cards],
         score_text=score_text,
         score_range=(low, high),
-        sliders=[("min", "score from", low), ("max", "to", high)] if low is not None else [],
-        kinds=KINDS,
+        sliders=[("min", f"{word} from", low), ("max", "to", high)] if low is not None else [],
+        kinds={kind: kind_name(kind, typical) for kind in KINDS},
+        typical=typical,
         flags=FLAGS,
         sorts=_SORTS,
         problems=problems,
         data=_data(statistics, table),
     )
+
+
+def kind_name(kind: str, typical: bool) -> str:
+    """What a kind of mask is called; without a score of the mask model, none is called good or suspicious."""
+    return {"best": "typical", "suspicious": "unusual"}.get(kind, kind) if typical else kind
 
 
 def _data(statistics: Statistics, table: ClassTable) -> dict[str, Any]:
@@ -128,16 +136,17 @@ def _score_range(cards: Sequence[Card]) -> tuple[float, float] | tuple[None, Non
     return float(np.floor(min(scores) * 100) / 100), float(np.ceil(max(scores) * 100) / 100)
 
 
-def _card(card: Card, table: ClassTable) -> dict[str, Any]:
+def _card(card: Card, table: ClassTable, typical: bool) -> dict[str, Any]:
     choice, instance = card.choice, card.choice.instance
     name, tile = table.classes[instance.label], choice.tile.name
     score = "" if choice.score is None else f"{choice.score:.3f}"
-    amount = f"{number(instance.area)} px"
+    amount, word = f"{number(instance.area)} px", "typical size" if typical else "score"
     if instance.mask_to_box is not None:
         amount += f", {percent(instance.mask_to_box)} of its box"
     return {
         "label": instance.label,
         "kind": choice.kind,
+        "kind_name": kind_name(choice.kind, typical),
         "score": score,
         "area": instance.area,
         "amount": amount,
@@ -145,7 +154,7 @@ def _card(card: Card, table: ClassTable) -> dict[str, Any]:
         "height": card.size[0],
         "width": card.size[1],
         "picture": card.picture,
-        "alt": f"{choice.kind} {name} in {tile}" + (f", score {score}" if score else ""),
+        "alt": f"{kind_name(choice.kind, typical)} {name} in {tile}" + (f", {word} {score}" if score else ""),
         "outline": card.outline,
         "boxes": card.boxes,
         "source": tile if instance.source_object_id is None else f"{tile} · {instance.source_object_id}",

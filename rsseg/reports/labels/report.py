@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,7 @@ from rsseg.reports.labels.figures import FIGURES
 from rsseg.reports.labels.page import render_page
 from rsseg.reports.labels.tables import class_rows, size_rows
 
-__all__ = ["report_labels"]
-
-_log = logging.getLogger("rsseg")
+__all__ = ["report_labels", "totals_text"]
 
 
 def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int = 1) -> dict[str, Any]:
@@ -57,7 +54,6 @@ def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int
         file.write(page.encode("utf-8"))
     totals = {"set": labels.table.name, **statistics.as_dict(), "score": kind, "problems": problems}
     write_json(out / "totals.json", totals)
-    _log.info("\n%s\nwritten to %s: report.html, tables, figures/", _summary(totals), out)
     return totals
 
 
@@ -75,7 +71,8 @@ def _about(labels: LabelledSet) -> dict[str, str]:
     }
 
 
-def _summary(totals: dict[str, Any]) -> str:
+def totals_text(totals: dict[str, Any]) -> str:
+    """The totals of :func:`report_labels` as aligned text."""
     rows = []
     for name, value in totals.items():
         if isinstance(value, bool | int | float | str):

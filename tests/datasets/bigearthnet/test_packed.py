@@ -191,7 +191,7 @@ def test_damage_is_named(tmp_path):
     for name, message in messages.items():
         with pytest.raises(ValueError, match=message):
             read_packed(tmp_path, name, check_bands(["B02"]))
-    with pytest.raises(FileNotFoundError, match=r"patch other: not in .*; run tools/pack_bigearthnet.py again"):
+    with pytest.raises(FileNotFoundError, match=r"patch other: not in .*; run rsseg pack-bigearthnet again"):
         read_packed(tmp_path, "other", check_bands(["B02"]))
     with pytest.raises(FileNotFoundError, match=r"patch small, band B03: .* has B02 only"):
         read_packed(tmp_path, "small", check_bands(["B03"]))

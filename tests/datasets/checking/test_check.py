@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,31 @@ def test_counts_and_weights_are_those_by_hand(tmp_path: Path) -> None:
     assert check.notes == {"train: potsdam has no pixel of a class": ["low_vegetation", "car"]}
     text = describe(check)
     assert "potsdam: train 2 images, val 1 images" in text
-    assert text.endswith("no problems")
+    assert text.endswith("no problems, but 1 note(s) above: see that each is meant so before you train")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert rows[1][:7] == ["0", "impervious_surface", "1", "50.00", "2", "0.00", "0"]
     assert rows[-1][:4] == ["", "not labelled", "0,6", "12.50"]
+
+
+def test_masks_of_0_and_255_are_a_problem(tmp_path: Path) -> None:
+    write(tmp_path, "train", full(0), [[0, 0, 255, 255]] * 4)
+    table = tmp_path / "mask.json"
+    rows = [{"id": i, "name": name, "color": f"#00000{i}"} for i, name in enumerate(("ground", "roof"))]
+    table.write_text(json.dumps({"name": "Roofs", "source": "test", "categories": rows}))
+    check = check_config({"train_dataloader": loader(tmp_path, "train", table=str(table))})
+    (kind,) = check.problems
+    assert kind.endswith("label files hold only 0 and 255, and 255 means 'no label'")
+    (text,) = check.problems[kind]
+    assert text.startswith("every labelled pixel is 'ground'; store the foreground as its class")
+
+
+def test_a_class_that_lies_where_images_have_no_data_is_a_problem(tmp_path: Path) -> None:
+    write(tmp_path, "train", [[1] * 4, [2] * 4, [3] * 4, [1] * 4])
+    pixels = np.full((4, 4, 4), 90, np.uint8)
+    pixels[2, :, 3] = 0
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "img_dir/train/0.png")
+    check = check_config({"train_dataloader": loader(tmp_path, "train")})
+    assert check.problems["train: all pixels of a class lie where the images have no data"] == ["low_vegetation"]
 
 
 def test_every_problem_names_its_files(tmp_path: Path) -> None:
@@ -255,7 +277,7 @@ def test_labels_that_no_transform_loads_are_not_asked_for(tmp_path: Path) -> Non
         ([0, 1, 2], 1, [0], "one lower than stated; 0 is ignored and 3 never occurs"),
         ([0, 1, 2, 3], 1, [0], None),
         ([1, 2], 1, [0], None),
-        ([0, 255], 0, [], "only 255, which is ignored"),
+        ([0, 255], 0, [], None),
         ([0, 9], 0, [], None),
         ([255], 0, [], None),
     ],

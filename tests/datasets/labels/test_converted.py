@@ -85,7 +85,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"instances.json does not have one"):
         list(open_labels(root))
     (root / "tiles.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"tiles.csv is missing; run tools/convert_labels.py"):
+    with pytest.raises(FileNotFoundError, match=r"tiles.csv is missing; run rsseg convert"):
         open_labels(root)
 
 

@@ -108,7 +108,7 @@ def test_missing_files_are_explained(tmp_path, write_image):
         open_set(tmp_path, ann_file="train.txt")
     text = str(caught.value)
     assert "houston/images/houston_1.tif is listed but missing, as are 1 other files" in text
-    assert "1 of them are images of xBD" in text and "tools/fill_xbd.py" in text and "--available" in text
+    assert "1 of them are images of xBD" in text and "rsseg fill-xbd" in text and "--available" in text
     assert text.endswith("Labels of the official test list are not public")
     with pytest.raises(FileNotFoundError, match=r"nowhere\.txt: no such file; expected a text file"):
         open_set(tmp_path, ann_file="nowhere.txt")

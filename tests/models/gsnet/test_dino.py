@@ -144,7 +144,7 @@ def test_files(tmp_path, model, kind):
 def test_files_that_do_not_fit(tmp_path, model):
     file = tmp_path / "dino.pth"
     loaded = dino(weights=str(file))
-    with pytest.raises(FileNotFoundError, match=r"dino.pth: no such file.*tools/train.py configs/dino"):
+    with pytest.raises(FileNotFoundError, match=r"dino.pth: no such file.*rsseg train configs/dino"):
         loaded.init_weights()
     state = model.state_dict() | {"pos_embed": torch.ones(1, 10, 64), "odd": torch.ones(1)}
     del state["norm.bias"]

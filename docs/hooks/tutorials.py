@@ -73,12 +73,18 @@ def _run(block: Block, folder: Path, call: Call, path: Path) -> str:
     printed = ""
     for command in commands:
         done = _shell(command, folder) if isinstance(command, str) else call(command, folder)
-        printed += done.stdout
+        printed += done.stdout or _log_of_mmengine(done.stderr)
         if done.returncode:
             raise RuntimeError(
                 f"{path.name}:{block.line}: {command}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
             )
     return printed
+
+
+def _log_of_mmengine(text: str) -> str:
+    """The log of a training, which has no result to print, from the first line of mmengine's on."""
+    found = _RECORD.search(text)
+    return text[found.start() :] if found else ""
 
 
 def readable(printed: str) -> str:

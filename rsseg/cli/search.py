@@ -9,7 +9,6 @@ DIR gets architecture.json, architecture.png and retrain.py; then: rsseg train D
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 
 from rsseg.commands import make_parser, write_result
@@ -33,7 +32,6 @@ def main() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     args = parse_args()
     require_stack()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     from rsseg.engine.launch import apply_arguments, apply_training_arguments, start_processes
     from rsseg.engine.saving import naming_full_disk
     from rsseg.experiments.architecture_search import derive, search

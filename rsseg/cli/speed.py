@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 import warnings
 
 from rsseg.commands import at_least, make_parser, write_result
@@ -37,7 +36,6 @@ def main() -> None:
     args = parse_args()
     require_stack()
     warnings.filterwarnings("ignore", category=UserWarning)  # of mmseg about the losses it builds; none is used
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     import torch
 
     from rsseg.evaluation.speed import COUNTED, SpeedOptions, describe, measure_rows, read_targets, speed_table

@@ -14,12 +14,12 @@ from rsseg.commands import make_parser, options_of, write_result
 def main() -> None:
     """Test, then give the scores."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    from rsseg.engine.running import add_test_arguments
+    from rsseg.running import add_test_arguments
 
     parser = make_parser(__doc__, results=True)
     add_test_arguments(parser)
     args = parser.parse_args()
-    from rsseg import evaluate
+    from rsseg.running import evaluate
 
     scores = evaluate(**options_of(args), log_tables=False)
     if scores is not None:

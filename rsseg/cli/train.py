@@ -14,11 +14,11 @@ from rsseg.commands import make_parser, options_of
 def main() -> None:
     """Train."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    from rsseg.engine.running import add_train_arguments
+    from rsseg.running import add_train_arguments
 
     parser = make_parser(__doc__)
     add_train_arguments(parser)
     args = parser.parse_args()
-    from rsseg import train
+    from rsseg.running import train
 
     train(**options_of(args))

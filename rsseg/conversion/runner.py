@@ -121,9 +121,8 @@ def convert_labels(
     store = _open_store(settings, overwrite, world)
     about = _claim(store, settings, source, predictor, update)
     store.remove_leftovers()
-    listing = {"all_in": store.root / "manifest.json"}
     for error in source.problems if rank == 0 else ():
-        _log.warning("skipped: %s", error, extra=listing)
+        _log.warning("skipped: %s", error, extra={"all_in": store.root / "manifest.json"})
     about |= measure_once(predictor, settings, source, transforms, store)
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if not _finished(store, item)]

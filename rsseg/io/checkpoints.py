@@ -93,7 +93,7 @@ def load_open_file(
 def _refusal(file: BinaryIO, name: str, error: Exception, advice: str | None) -> str:
     """Why a file is not loaded; code is offered to be run only where a whole file asks for it."""
     if kind := explain_file(file):
-        return f"{name}: not loaded: {kind}"
+        return f"{name}: not loaded: {kind}" + (f". {advice}" if advice else "")
     reason = (str(error) or type(error).__name__).splitlines()[0]
     if isinstance(error, RefusedError):
         what, advice = "it holds more than tensors and arrays", _ADVICE if advice is None else advice

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,40 @@ _KINDS = (RasterioError, CPLE_BaseError, OSError, ValueError, LookupError, Arith
           SyntaxError, struct.error, zlib.error)  # fmt: skip
 
 
+class _Listener(logging.Filter):
+    """Hears what libtiff only warns of: it fills up pixels of JPEG that it cannot decode, and goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep a warning of libjpeg where a file is being read, else leave the record to the others."""
+        blocks: list[list[str]] = getattr(self.heard, "blocks", [])
+        text = record.getMessage()
+        if blocks and "JPEGLib:" in text:
+            blocks[-1].append(text.partition("JPEGLib:")[2])
+            return False
+        return logging.getLogger("rasterio").isEnabledFor(record.levelno)
+
+    @contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        """The warnings of this thread within the block."""
+        if not hasattr(self.heard, "blocks"):
+            self.heard.blocks = []
+        self.heard.blocks.append([])
+        try:
+            yield self.heard.blocks[-1]
+        finally:
+            self.heard.blocks.pop()
+
+
+_LISTENER = _Listener()
+_GDAL = logging.getLogger("rasterio._err")
+_GDAL.setLevel(logging.WARNING)
+_GDAL.addFilter(_LISTENER)
+
+
 @contextmanager
 def reading(path: Path | str, what: str = "cannot be read") -> Iterator[None]:
     """Give all errors of a library that reads a file as one that says which file.
@@ -34,16 +70,20 @@ def reading(path: Path | str, what: str = "cannot be read") -> Iterator[None]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        UnreadableFileError: It cannot be read, whatever the reason, or is a link to a file that is missing.
+        UnreadableFileError: It cannot be read, whatever the reason, or is a link to a file that is missing; or pixels
+            of JPEG in it are damaged.
     """
     try:
-        yield
+        with _LISTENER.listening() as warned:
+            yield
     except UserError:
         raise
     except _KINDS as error:
         if isinstance(error, FileNotFoundError) and not os.path.islink(path):
             raise
         raise UnreadableFileError(f"{path}: {what} ({_reason(error, path)})") from error
+    if warned:
+        raise UnreadableFileError(f"{path}: {what} (the JPEG data in it is damaged: {warned[0]})")
 
 
 def _reason(error: BaseException, path: Path | str) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 LAYERS = {
     # layer 0 has an order within: errors are everybody's, io may use arrays and class tables
-    **dict.fromkeys(("command_list", "errors", "imports", "interruption", "messages"), -3),
-    "packaged": -2,
+    **dict.fromkeys(("command_list", "errors", "imports", "interruption"), -3),
+    **dict.fromkeys(("messages", "packaged"), -2),
     **dict.fromkeys(("stack", "commands", "metainfo", "structures"), -1),
     "io": 0,
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),
     **dict.fromkeys(("conversion", "mapping", "reports", "scenes", "experiments"), 2),
-    **dict.fromkeys(("api", "completion", "demo"), 3),
+    **dict.fromkeys(("api", "completion", "demo", "running"), 3),
     "cli": 4,
     "__main__": 5,
 }

@@ -239,7 +239,7 @@ def test_unusable_images_are_listed_and_tried_again(masked: Make, world: Path, t
     assert report.result is not None and report.measured == 4
     assert report.result["failed_images"] == ["P0001.png"]
     assert report.result["images_without_truth"] == ["P0004.png"]
-    assert [Path(row["file"]).name for row in report.result["problems"]] == ["P0001.png"]
+    assert [Path(row["file"]).name for row in report.result["problems"]] == ["P0001.png", "P0004.png"]
     assert (
         report.error_summary is not None
         and "P0001.png" in report.error_summary

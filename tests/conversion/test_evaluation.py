@@ -107,7 +107,8 @@ def test_truth_as_predictor(make_config: Make, tmp_path: Path) -> None:
     config = make_config(source=source, tiling=None, truth={"kind": "coco"}, predictor="truth")
     report = convert_labels(config, with_evaluation=True)
     assert report.manifest is not None and report.evaluation is not None
-    assert report.manifest["counts"]["empty_masks"] == 1
+    assert report.manifest["counts"]["empty_masks"] == 0
+    assert [row["reason"] for row in report.manifest["problems"]] == ["the object has no ground-truth mask"]
     assert report.evaluation["overall"]["mIOU_I"] == 1
     assert (np.asarray(Image.open(tmp_path / "out/gray/a.png")) != 255).sum() == 200
     with pytest.raises(ValueError, match="truth=dict"):

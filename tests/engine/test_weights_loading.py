@@ -168,9 +168,7 @@ def test_a_backbone_does_not_start_afresh_in_silence(repo, name, tmp_path):
         model.init_weights()  # once is enough: training has gone on
 
     start("good.pth")
-    with pytest.raises(
-        ValueError, match=r"model.pth: only 0 of its 1 weights were loaded into .*rsseg weights"
-    ):
+    with pytest.raises(ValueError, match=r"model.pth: only 0 of its 1 weights were loaded into .*rsseg weights"):
         start("model.pth")
     if name == "upernet_swin":  # mmseg's Swin takes the prefix off by itself; its names are not the official ones
         start("whole.pth")

@@ -95,7 +95,7 @@ def test_a_subset_is_explained_as_the_lists_are(tmp_path, write_image):
     (tmp_path / "train.txt").write_text("aachen_1.tif\n")
     with pytest.raises(ValueError, match=r"match no image \(first: 'houston_1'\); image names look like 'aachen_1'"):
         open_set(tmp_path, ann_file="train.txt", subset=str(listing))
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.txt: no such file; .*tools/split_openearthmap\.py"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.txt: no such file; .*rsseg split-openearthmap"):
         open_set(tmp_path, subset=str(tmp_path / "nowhere.txt"))
 
 

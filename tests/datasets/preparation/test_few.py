@@ -58,7 +58,7 @@ def test_lists_are_written_with_checksums(tmp_path):
     paths[0].write_text("a__0_0\n")
     with pytest.raises(ValueError, match=r"few_1_seed0\.txt: has changed since .*few\.sha256 was written"):
         read_few(paths[0])
-    with pytest.raises(FileNotFoundError, match=r"make_few_labels\.py"):
+    with pytest.raises(FileNotFoundError, match=r"rsseg few-lists"):
         read_few(tmp_path / "few_2_seed0.txt")
 
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from rsseg.command_list import command
 from rsseg.commands import arguments_of
-from rsseg.engine.launch import add_arguments, apply_arguments, start_processes, use_tta
+from rsseg.engine.launch import (
+    add_arguments,
+    add_training_arguments,
+    apply_arguments,
+    apply_training_arguments,
+    start_processes,
+    use_tta,
+)
 from rsseg.errors import ConfigError
 from rsseg.io.configs import read_config
 from rsseg.io.guards import load_from_local
@@ -32,10 +39,7 @@ _NUMBER = re.compile(r"(iter|epoch)_(\d+)\.pth$")
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the config and the options of a training."""
     parser.add_argument("config", help="config file")
-    parser.add_argument(
-        "--resume", nargs="?", const="auto", help="resume from the latest checkpoint in the work dir, or from this one"
-    )
-    parser.add_argument("--amp", action="store_true", help="bfloat16 autocast, on GPU and CPU")
+    add_training_arguments(parser)
     parser.add_argument("--compile", action="store_true", help="torch.compile the backbone")
     add_arguments(parser)
 
@@ -134,13 +138,9 @@ def _arguments(add: Callable[[argparse.ArgumentParser], None], options: dict[str
 def _train_config(args: argparse.Namespace) -> Config:
     cfg = read_config(args.config)
     apply_arguments(cfg, args)
-    if args.amp:
-        cfg.optim_wrapper.type = "mmseg.AutocastOptimWrapper"
+    apply_training_arguments(cfg, args)
     if args.compile:
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmseg.CompileBackbone")]
-    if args.resume:
-        checkpoint = latest_checkpoint(cfg.work_dir) if args.resume == "auto" else args.resume
-        cfg.resume, cfg.load_from = checkpoint is not None, checkpoint or cfg.get("load_from")
     return cfg
 
 
@@ -244,16 +244,19 @@ def evaluate(
     """
     given = {name: value for name, value in locals().items() if name != "log_tables"}
     require_stack()
+    return _test(_arguments(add_test_arguments, given), log_tables)
+
+
+def _test(args: argparse.Namespace, log_tables: bool) -> Scores | None:
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
     from rsseg.engine.saving import naming_full_disk
 
-    args = _arguments(add_test_arguments, given)
     tables: list[str] = []
     with _own_environment():
         cfg = _test_config(args)
-        start_processes(launcher)
+        start_processes(args.launcher)
         with naming_full_disk(cfg.work_dir):
             runner = Runner.from_cfg(cfg)
             for metric in runner.test_loop.evaluator.metrics:

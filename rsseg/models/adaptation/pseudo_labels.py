@@ -21,6 +21,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 from torch import Tensor
 
+from rsseg.command_list import command
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import replacing
 from rsseg.io.labels import read_labels
@@ -214,7 +215,7 @@ class SelfTrainingMethod(AdaptationMethod):
         """
         if self.folder is None or self.read is None:
             raise ConfigError(
-                f"{type(self).__name__} needs the whole target images; train with tools/train.py, or add the hook "
+                f"{type(self).__name__} needs the whole target images; train with {command('train')}, or add the hook "
                 "mmseg.AdaptationHook to the config's custom_hooks"
             )
         training, names = student.training, list(self.names.values())

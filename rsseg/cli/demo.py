@@ -49,14 +49,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=at_least(1), default=2, help="processes at a time (default: %(default)s)")
     parser.add_argument("--tiny", action="store_true", help="a handful of scenes, two iterations: does all run?")
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     log = logging.getLogger("rsseg")
     log.info("Loading torch and the MM stack ...")
     with _saying(log, "still loading; the first time takes longest"):
         require_stack()
         from rsseg.demo.plan import TINY, Scale
         from rsseg.demo.run import Demo
-
     scale = TINY if args.tiny else Scale()
     scale = dataclasses.replace(scale, seeds=args.seeds or scale.seeds, iters=tuple(args.iters or scale.iters))
     write_result(*Demo(packaged_root(), log.info, scale, args.jobs).run())

@@ -11,7 +11,6 @@ figure.png (predictions of each method) and a folder for each run. Exit status 1
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -33,7 +32,6 @@ def main() -> int | str | None:
     parser.add_argument("--cfg-options", nargs="+", default=[], help="settings of all runs: key=value ...")
     args = parser.parse_args()
     require_stack("mmengine")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.demo.processes import fork_tool
     from rsseg.experiments.few_labels import Init

@@ -9,6 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.nn import functional
+from torchvision.models import resnet50
 
 from rsseg.models.deeplab_v2 import FORMS, DeepLabV2Head, DilatedClassifier
 
@@ -138,3 +139,17 @@ def test_losses_on_labels_reach_every_classifier(form):
 def test_an_unknown_form_is_named():
     with pytest.raises(ValueError, match="form='double': DeepLabV2Head has the forms single, cascade, twin, ppm, mmd"):
         head("double")
+
+
+@torch.no_grad()
+def test_the_encoder_is_torchvisions_with_the_last_stride_replaced():
+    theirs = resnet50(replace_stride_with_dilation=[False, False, True]).eval()
+    ours = MODELS.build(RESNET)
+    ours.eval()
+    ours.load_state_dict({key: value for key, value in theirs.state_dict().items() if not key.startswith("fc.")})
+    x = image = torch.randn(1, 3, 40, 56)
+    for name, module in theirs.named_children():
+        if name in ("avgpool", "fc"):
+            break
+        x = module(x)
+    torch.testing.assert_close(ours(image)[-1], x)

@@ -45,7 +45,7 @@ def build(method: dict[str, Any], form: str, norm: str = "BN", iteration: int = 
     backbone = {**RESNET, "norm_cfg": dict(type=norm)}
     model = MODELS.build(ConfigDict({**network(method), "backbone": backbone, "decode_head": head}))
     for name, parameter in model.named_parameters():
-        if "bias" not in name and parameter.ndim > 1:
+        if "adaptation" not in name and parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.3)  # so that classes are not equally probable
     model.adaptation.iteration = iteration
     return model.train()
@@ -114,7 +114,7 @@ def output_release(model: Any, own: dict[str, Tensor], other: dict[str, Tensor],
     out = {"loss_source": ce(own["main"], labels), "loss_source_auxiliary": 0.1 * ce(own[second], labels)}
     for critic in critics.values():
         critic.requires_grad_(False)
-    factors = {"main": 0.001, second: 0.0002}
+    factors = {"main": method.main, second: method.auxiliary}
     hidden = [factors[name] * bce(critic(other[name].softmax(1)), 0) for name, critic in critics.items()]
     out["loss_adversarial"] = sum(hidden)
     (sum(out.values())).backward()
@@ -148,7 +148,7 @@ def clan_release(model: Any, source: Tensor, target: Tensor, labels: Tensor) -> 
     apart = 1 - (first * second).sum(1, keepdim=True) / (first.norm(dim=1) * second.norm(dim=1))[:, None]
     weights = 1 if i <= 750 else 0.4 + 10 * apart
     hidden = up(critic((other["main"] + other["twin"]).softmax(1)))
-    out["loss_adversarial"] = 0.001 * damping * bce(hidden, 0, weights)
+    out["loss_adversarial"] = model.adaptation.weight * damping * bce(hidden, 0, weights)
     out["loss_adversarial"].backward()
     head = model.decode_head
     flat = [torch.cat([p.flatten() for p in part.parameters()]) for part in (head.conv_seg, head.twin)]
@@ -178,7 +178,7 @@ def fada_release(model: Any, source: Tensor, target: Tensor, labels: Tensor) -> 
         return -(wanted * up(x).log_softmax(1)).sum(1).mean()
 
     critic.requires_grad_(False)
-    out["loss_adversarial"] = 0.001 * soft_ce(critic(other), torch.cat([soft[1], none], 1))
+    out["loss_adversarial"] = model.adaptation.weight * soft_ce(critic(other), torch.cat([soft[1], none], 1))
     out["loss_adversarial"].backward()
     thaw(model, critic)
     parts = [
@@ -192,13 +192,14 @@ def fada_release(model: Any, source: Tensor, target: Tensor, labels: Tensor) -> 
 
 
 SMALL = dict(channels=4)
+LOUD = dict(main=2.0, auxiliary=1.0, **SMALL)  # so that the target's gradients show beside the source's
 CASES: dict[str, tuple[dict[str, Any], str, Any, dict[str, Any]]] = {
     "mmd": (dict(type="MMD", weight=0.25), "mmd", mmd_release, {}),
-    "adaptseg": (dict(type="AdaptSeg", **SMALL), "cascade", adaptseg_release, {}),
-    "transnorm": (dict(type="TransNormAdaptation", **SMALL), "twin", transnorm_release, dict(norm="TransNorm")),
-    "clan": (dict(type="CLAN", **SMALL), "twin", clan_release, {}),
-    "clan_local": (dict(type="CLAN", **SMALL), "twin", clan_release, dict(iteration=1000)),
-    "fada": (dict(type="FADA", channels=(6, 5)), "single", fada_release, {}),
+    "adaptseg": (dict(type="AdaptSeg", **LOUD), "cascade", adaptseg_release, {}),
+    "transnorm": (dict(type="TransNormAdaptation", **LOUD), "twin", transnorm_release, dict(norm="TransNorm")),
+    "clan": (dict(type="CLAN", weight=2.0, **SMALL), "twin", clan_release, {}),
+    "clan_local": (dict(type="CLAN", weight=2.0, **SMALL), "twin", clan_release, dict(iteration=1000)),
+    "fada": (dict(type="FADA", weight=2.0, channels=(6, 5)), "single", fada_release, {}),
 }
 
 
@@ -216,7 +217,7 @@ def test_one_backward_has_the_gradients_of_the_releases_several(case):
     own, theirs = gradients(model), gradients(other)
     assert own.keys() == theirs.keys() and any("adaptation" in key for key in own) == ("mmd" not in case)
     for key, value in theirs.items():
-        torch.testing.assert_close(own[key], value, rtol=1e-4, atol=1e-7, msg=key)
+        torch.testing.assert_close(own[key], value, rtol=1e-4, atol=2e-6 * value.abs().max().item() + 1e-8, msg=key)
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in other.state_dict().items() if "run" in key)
     assert all(p.requires_grad for p in model.parameters())
 

@@ -51,10 +51,14 @@ class Pool:
         root: Folder with ``tools/``.
         at_once: Number of processes.
         tick: Called every tenth of a second while commands run, with those that do.
+
+    Attributes:
+        seconds: CPU seconds of each command that has ended well, where the system tells.
     """
 
     def __init__(self, root: Path, at_once: int, tick: Callable[[Sequence[Command]], None]) -> None:
         self.root, self.at_once, self.tick = root, at_once, tick
+        self.seconds: dict[Command, float] = {}
 
     def run(self, take: Callable[[], Command | None], done: Callable[[Command], None] = lambda command: None) -> None:
         """Run commands until nothing runs and no other is handed out.
@@ -78,6 +82,8 @@ class Pool:
                     if status is not None:
                         del running[key]
                         _check(command, status)
+                        if process.seconds is not None:
+                            self.seconds[command] = process.seconds
                         done(command)
                 self.tick([command for command, _ in running.values()])
                 time.sleep(_POLL)
@@ -127,6 +133,7 @@ class _Process:
         command.log.parent.mkdir(parents=True, exist_ok=True)
         argv = [str(root / "tools" / f"{command.tool}.py"), *command.args]
         self.status: int | None = None
+        self.seconds: float | None = None
         self.other: subprocess.Popen[bytes] | None = None
         with command.log.open("wb") as log:
             if sys.platform == "linux":
@@ -152,8 +159,9 @@ class _Process:
         if self.other is not None:
             return self.other.poll()
         if self.status is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            ended, status, usage = os.wait4(self.pid, os.WNOHANG)
             self.status = os.waitstatus_to_exitcode(status) if ended else None
+            self.seconds = usage.ru_utime + usage.ru_stime
         return self.status
 
     def end(self, number: int) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,26 @@ class Demo:
             if step.stage == "fine-tuning" and not candidates:
                 self.say(f"      {_choose(plan)}")
 
-        schedule = Schedule(steps, ended)
-        Pool(self.root, self.at_once, progress.tick).run(schedule.take, schedule.finish)
+        schedule, pool, start = Schedule(steps, ended), Pool(self.root, self.at_once, progress.tick), time.monotonic()
+        pool.run(schedule.take, schedule.finish)
+        self._tell_cost(steps, pool, time.monotonic() - start)
         self.say(f"Writing {WORK / 'index.html'} ...")
         results = self._results(plan, steps)
         page = write_demo_page(results, WORK / "index.html")
         scores = {row.title: {"means": row.means, "standard deviations": row.spread} for row in results.land_cover}
         return self._text(results, page, plan), {"page": page, "map": plan.map, "land cover": scores}
+
+    def _tell_cost(self, steps: list[Step], pool: Pool, elapsed: float) -> None:
+        """Say what was computed: CPU seconds by stage, and how well they filled the processes."""
+        costs: dict[str, float] = {}
+        for step in steps:
+            costs[step.stage] = costs.get(step.stage, 0.0) + pool.seconds.get(step.command, 0.0)
+        if total := sum(costs.values()):
+            shares = ", ".join(f"{stage} {cost:.0f}" for stage, cost in costs.items() if cost)
+            self.say(
+                f"CPU seconds: {shares}; together {total:.0f} in {elapsed:.0f} s, "
+                f"{100 * total / elapsed / self.at_once:.0f} % of {self.at_once} cores"
+            )
 
     def _weights(self) -> Path | None:
         """ImageNet weights of the encoder, converted; None where their package is missing."""

@@ -35,6 +35,7 @@ def test_the_whole_path(run_tool, tmp_path):
         assert (work / name).is_file(), name
     assert len(list((work / "pictures" / "landcover").glob("*.png"))) == 2
     assert all(list((work / "pictures" / f"labels_{name}").glob("*.png")) for name in ("sota", "sior", "fast"))
+    assert re.search(r"CPU seconds: scenes \d+, .*map \d+; together \d+ in \d+ s, \d+ % of 2 cores", done.stderr)
     assert "[1/6]" not in done.stdout, "results go to stdout, progress to stderr"
     results = ("*/iter_*.pth", "best.pth", "map/*", "*_test/*/*.json")
     before = {path: path.stat().st_mtime_ns for pattern in results for path in work.glob(pattern)}
@@ -64,8 +65,11 @@ def test_commands_run_in_processes_of_their_own(tmp_path):
     first = command(tmp_path, "import sys; print(sys.argv[1:]); sys.modules['made_up'] = sys")
     second = command(tmp_path, "import sys; print('made_up' in sys.modules, file=sys.stderr)", "two")
     ended, ticks = [], []
-    Pool(tmp_path, 1, ticks.append).run(handed_out(first, second), ended.append)
+    pool = Pool(tmp_path, 1, ticks.append)
+    pool.run(handed_out(first, second), ended.append)
     assert ended == [first, second] and ticks
+    if sys.platform == "linux":
+        assert set(pool.seconds) == {first, second} and all(0 < cost < 60 for cost in pool.seconds.values())
     assert first.log.read_text() == "['a', 'b']\n" and second.log.read_text() == "False\n"
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rsseg.errors import ConfigError
 from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch
+from rsseg.models.adaptation.transnorm import require_both_domains
 from rsseg.models.segmentor import Segmentor
 
 __all__ = ["TEACHER_PREDICTION", "AdaptationSegmentor", "SteppedDataParallel"]
@@ -60,6 +61,7 @@ class AdaptationSegmentor(Segmentor):
         self.source, self.target, self.step = source, target, 0
         method: AdaptationMethod = MODELS.build(adaptation)
         method.setup(self)
+        require_both_domains(method, self)
         self.adaptation = method
         if predict_with not in _NETWORKS[: 1 + (method.teacher is not None)]:
             raise ConfigError(

@@ -13,10 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from rsseg.errors import ConfigError
 from rsseg.models.adaptation.adversarial import AdaptSeg, output_losses
-from rsseg.models.adaptation.method import DomainBatch, Student
+from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch, Student
 from rsseg.models.adaptation.networks import head_outputs, labels_of
 
-__all__ = ["TransNorm", "TransNormAdaptation", "channel_weights"]
+__all__ = ["TransNorm", "TransNormAdaptation", "channel_weights", "require_both_domains"]
 
 _STATISTICS = ("running_mean", "running_var")
 _DOMAINS = ("source", "target")
@@ -125,6 +125,23 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
+def _has_transnorm(network: Any) -> bool:
+    return any(isinstance(module, TransNorm) for module in network.modules())
+
+
+def require_both_domains(method: AdaptationMethod, student: Student) -> None:
+    """See that a network with :class:`TransNorm` is trained on batches of both domains.
+
+    Raises:
+        ConfigError: The method gives it batches of one domain, whose halves would be taken for two.
+    """
+    if _has_transnorm(student) and not isinstance(method, TransNormAdaptation):
+        raise ConfigError(
+            f"{type(method).__name__} gives the network batches of one domain, whose second half TransNorm would take "
+            "for the target; use adaptation=dict(type='TransNormAdaptation'), or norm_cfg=dict(type='BN')"
+        )
+
+
 @SEGMENTATION.register_module()
 class TransNormAdaptation(AdaptSeg):
     """AdaptSegNet's losses on a network with :class:`TransNorm`, ``form="twin"`` of the head, and one batch of both.
@@ -142,8 +159,7 @@ class TransNormAdaptation(AdaptSeg):
     def setup(self, student: Student) -> None:
         """Check the network, and make the discriminators."""
         super().setup(student)
-        modules: Any = student
-        if not any(isinstance(module, TransNorm) for module in modules.modules()):
+        if not _has_transnorm(student):
             raise ConfigError("TransNormAdaptation needs model.backbone.norm_cfg=dict(type='TransNorm')")
 
     def losses(self, student: Student, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:

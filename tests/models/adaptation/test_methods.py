@@ -324,6 +324,11 @@ def test_transnorm_needs_as_many_images_of_both():
         model.loss(inputs[1:], samples[1:])
 
 
+def test_transnorm_is_for_its_own_method():
+    with pytest.raises(ValueError, match="CLAN gives the network batches of one domain"):
+        build(dict(type="CLAN", **SMALL), "twin", "TransNorm")
+
+
 def test_constants_are_the_facts():
     assert (clan.damping(375), fada.TEMPERATURE) == (0.9625, 1.8)
     weights = {name: MODELS.build(dict(type=name)).weight for name in ("MMD", "CLAN", "FADA", "PyCDA")}

@@ -122,7 +122,8 @@ def fork_tool(root: Path, name: str, args: Sequence[object], log: Path) -> int:
     """
     for package in ("datasets", "engine", "evaluation", "models"):
         importlib.import_module(f"rsseg.{package}")
-    Pool(root, 1, lambda running: None).run([Command(name, tuple(map(str, args)), log)])
+    waiting = [Command(name, tuple(map(str, args)), log)]
+    Pool(root, 1, lambda running: None).run(lambda: waiting.pop() if waiting else None, lambda command: None)
     return 0
 
 

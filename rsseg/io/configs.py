@@ -1,4 +1,4 @@
-"""Config files, read by mmengine; what is wrong in one is told by file, not by a traceback through the reader."""
+"""Config files, read by mmengine; what is wrong in one is reported with its file, not as a traceback of the reader."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class GeoReference:
 
         Raises:
             FileNotFoundError: There is no such file.
-            UnreadableFileError: GDAL cannot open it, or its place cannot be understood.
+            UnreadableFileError: GDAL cannot open it, or its georeference cannot be understood.
         """
         if not hasattr(dataset, "transform"):
             with opened(dataset) as file:

@@ -125,10 +125,10 @@ def load_buffer(file: Any, map_location: Any = None, name: str | None = None, **
     return _without_config(load_open_file(file, name or "the checkpoint", map_location))
 
 
-def _named(addresses: dict[str, str], asked: str) -> str:
-    name = asked.partition("://")[2]
+def _named(addresses: dict[str, str], request: str) -> str:
+    name = request.partition("://")[2]
     if name not in addresses:
-        raise ConfigError(f"{asked}: mmengine knows no such weights; it knows {', '.join(sorted(addresses)[:5])} ...")
+        raise ConfigError(f"{request}: mmengine knows no such weights; it knows {', '.join(sorted(addresses)[:5])} ...")
     return addresses[name]
 
 

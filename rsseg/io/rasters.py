@@ -216,7 +216,7 @@ class Raster:
 
     @property
     def dataset(self) -> Any:
-        """The file as rasterio opens it, for its place on the Earth and its tags; closed with the raster."""
+        """The file as rasterio opens it, for its georeference and its tags; closed with the raster."""
         if self._dataset is None:
             self._dataset = open_dataset(self.path)
         return self._dataset
@@ -245,7 +245,7 @@ class Raster:
             (h, w) bool, or None where all pixels are valid.
 
         Raises:
-            UnreadableFileError: The file is damaged; the message names it and the place.
+            UnreadableFileError: The file is damaged; the message names it and the pixels.
             DataError: The window has more pixels than allowed.
         """
         pixels, valid = self._read(x1, y1, x2, y2, size)

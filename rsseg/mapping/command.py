@@ -67,15 +67,15 @@ def _products(args: argparse.Namespace, table: str | ClassTable) -> Products:
 def _about(
     args: argparse.Namespace,
     config: Config,
-    asked: VocabularyRequest | None,
+    request: VocabularyRequest | None,
     views: Sequence[tuple[int, ...]],
     device: str,
 ) -> dict[str, Any]:
     """What makes the scores; a map made with something else is another one."""
     words: dict[str, Any] = {}
-    if asked is not None:
-        words = {"vocabulary": list(asked.table.texts), "template": config.model.get("template", TEMPLATE)}
-        words["mode"] = asked.mode
+    if request is not None:
+        words = {"vocabulary": list(request.table.texts), "template": config.model.get("template", TEMPLATE)}
+        words["mode"] = request.mode
     options = ClassOptions.of(args)
     if options != ClassOptions():
         words["class_map"], words["trust_classes"] = list(map(list, options.pairs)), options.trust
@@ -118,21 +118,21 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
         FileNotFoundError: A file is missing.
     """
     config = read_config(args.config, args.cfg_options)
-    asked = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
-    if asked is not None and (args.classes or args.head):
+    request = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
+    if request is not None and (args.classes or args.head):
         raise ConfigError("an open-vocabulary model takes its classes from --vocabulary; remove --classes and --head")
-    name = table_name(config, args.head, args.classes) if asked is None else asked.name
+    name = table_name(config, args.head, args.classes) if request is None else request.name
     table = load_metainfo(name) if isinstance(name, str) else name
-    if asked is None:
+    if request is None:
         _check_heads(config, args.head or table.name, table)
     products, device = _products(args, name), _device(args.device)
     views = views_of(config) if args.tta else ((),)
-    classes = {args.head or "": table.classes} if asked is None else None
+    classes = {args.head or "": table.classes} if request is None else None
     class_options = ClassOptions.of(args)
     model, meta = load(config, args.checkpoint, device, args.trust, classes, class_options)
     spec = pixel_spec(PixelSpec(args.bands, args.range), config, model, meta, args.checkpoint)
     predictor = SegmentorScorer(model, table.num_classes, args.head, views, args.bf16, args.checkpoint)
-    window = window_of(config) if asked is None else mapping_window(model, asked.mode)
+    window = window_of(config) if request is None else mapping_window(model, request.mode)
     window = (args.window, args.window) if args.window is not None else window
     options = MapOptions(
         spec.bands,
@@ -147,7 +147,7 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
         (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,
         args.update,
     )
-    about = _about(args, config, asked, views, device)
+    about = _about(args, config, request, views, device)
     return Setting(predictor, table, options, about, products, meta.get("pixels") or {})
 
 

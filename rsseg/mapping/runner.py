@@ -125,7 +125,7 @@ def map_raster(
         about: What made the scores (config, checkpoint, their hashes ...); goes into the map, and a run with another
             one does not go on with this one's strips.
         shard: (rank, number of processes).
-        products: What to make from the finished map; it is no part of the settings, and can be asked for later.
+        products: What to make from the finished map; it is no part of the settings, and can be requested later.
 
     Returns:
         Whether the map is there now; otherwise other processes still compute their strips.

@@ -85,7 +85,7 @@ class Strips:
     """Computes strips of a map and keeps them in a folder; reading, inference and writing overlap.
 
     Strip ``r`` is the file ``<r>.strip``: block by block from left to right, and in each plane by plane, uint8: classes
-    (255 without data), then the probabilities that were asked for.
+    (255 without data), then the probabilities that were requested.
 
     Args:
         source: Gives the pixels.

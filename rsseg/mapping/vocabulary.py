@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 MODES = ("slide", "five_view", "whole", "config")
-"""How an open-vocabulary model sees a raster; see :func:`ask`."""
+"""How an open-vocabulary model sees a raster; see :func:`apply_vocabulary`."""
 
 _LARGEST = 4096
 
@@ -73,7 +73,7 @@ def _json(path: Path) -> Any:
 
 
 class VocabularyRequest(NamedTuple):
-    """What an open-vocabulary model is asked.
+    """What an open-vocabulary model is asked for.
 
     Attributes:
         table: The classes.
@@ -100,7 +100,7 @@ def apply_vocabulary(
             the config's ``test_cfg`` does; None is ``slide``.
 
     Returns:
-        What is asked; None for a model whose classes are fixed.
+        The request; None for a model whose classes are fixed.
 
     Raises:
         FileNotFoundError: There is no such file with a vocabulary.
@@ -134,7 +134,7 @@ def mapping_window(model: Any, mode: str) -> tuple[int, int]:
 
     Args:
         model: The model.
-        mode: See :func:`ask`; with another one than ``slide`` a window is all of a raster, up to 4096 pixels.
+        mode: See :func:`apply_vocabulary`; where it is not ``slide``, a window is the raster, up to 4096 pixels.
     """
     seen = getattr(model, "adapter", model.clip).resolution  # SAN's CLIP sees less than its adapter
     side = model.test_cfg.get("crop_size", seen) if mode == "slide" else _LARGEST  # RemoteCLIP enlarges its views

@@ -368,9 +368,9 @@ def class_weights(tally: Tally) -> dict[str, NDArray[np.float64]]:
     """
     there = tally.pixels > 0
     frequency = tally.pixels / np.maximum(tally.context, 1)
-    middle = np.median(frequency[there]) if there.any() else 0.0
+    median = np.median(frequency[there]) if there.any() else 0.0
     share = tally.pixels / max(tally.pixels.sum(), 1)
     return {
-        "median frequency": np.where(there, middle / np.where(there, frequency, 1), 0.0),
+        "median frequency": np.where(there, median / np.where(there, frequency, 1), 0.0),
         "inverse log": np.where(there, 1 / np.log(_SAVED + share), 0.0),
     }

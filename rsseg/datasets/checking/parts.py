@@ -186,6 +186,6 @@ def _stray(dataset: Any, rows: list[dict[str, Any]]) -> list[Path]:
     by_folder &= getattr(dataset, "by_folder", True)
     if not folder or not by_folder or Path(dataset.ann_file or "").is_file() or dataset._indices is not None:
         return []
-    asked = {Path(row["seg_map_path"]) for row in rows if "seg_map_path" in row}
+    requested = {Path(row["seg_map_path"]) for row in rows if "seg_map_path" in row}
     found = find_files(folder, [dataset.seg_map_suffix], "label files", empty=True)
-    return [path for path in found if path not in asked]
+    return [path for path in found if path not in requested]

@@ -139,17 +139,17 @@ def open_source(
     images, annotations = Path(images), Path(annotations)
     _exists(format, images, annotations)
     source = DetectionSource(format, table, on_error, [], [], [])
-    wanted = _wanted(stems)
-    pictures = _by_stem(find_files(images, suffixes, empty=True), wanted)
+    requested = _requested(stems)
+    pictures = _by_stem(find_files(images, suffixes, empty=True), requested)
     if format == "coco":
-        _pair_coco(source, read_coco(annotations, table, on_error), images, wanted)
+        _pair_coco(source, read_coco(annotations, table, on_error), images, requested)
     else:
-        labels = _by_stem(find_files(annotations, [_LABEL_SUFFIX[format]], "label files", empty=True), wanted)
+        labels = _by_stem(find_files(annotations, [_LABEL_SUFFIX[format]], "label files", empty=True), requested)
         _pair(source, labels, pictures, (images, annotations), f"STEM({'|'.join(suffixes)})")
     source.items.sort(key=lambda item: item.stem)
     source.without_annotation = _unlabelled(source, pictures)
     listing = Path(stems) if isinstance(stems, Path | str) else annotations
-    for stem in sorted((wanted or set()) - source._seen - pictures.keys()):
+    for stem in sorted((requested or set()) - source._seen - pictures.keys()):
         reason = f"no image and no label file has this stem in {images} and {annotations}"
         source.problems.append(AnnotationError(listing, None, stem, reason))
     settle(source.problems, on_error)
@@ -167,7 +167,7 @@ def _exists(format: str, images: Path, annotations: Path) -> None:
         raise FileNotFoundError(f"{annotations}: no such folder; expected {expected} there")
 
 
-def _wanted(stems: Sequence[str] | Path | str | None) -> set[str] | None:
+def _requested(stems: Sequence[str] | Path | str | None) -> set[str] | None:
     if stems is None:
         return None
     if not isinstance(stems, Path | str):
@@ -175,8 +175,8 @@ def _wanted(stems: Sequence[str] | Path | str | None) -> set[str] | None:
     return set(read_names(stems, "a text file with one image stem per line"))
 
 
-def _by_stem(paths: Iterable[Path], wanted: set[str] | None) -> dict[str, list[Path]]:
-    return {stem: own for stem, own in group_by_stem(paths).items() if wanted is None or stem in wanted}
+def _by_stem(paths: Iterable[Path], requested: set[str] | None) -> dict[str, list[Path]]:
+    return {stem: own for stem, own in group_by_stem(paths).items() if requested is None or stem in requested}
 
 
 def _pair(
@@ -229,9 +229,9 @@ def _names(source: DetectionSource, images: Iterable[Path], root: Path, labels: 
         return {}
 
 
-def _pair_coco(source: DetectionSource, records: CocoDetections, images: Path, wanted: set[str] | None) -> None:
+def _pair_coco(source: DetectionSource, records: CocoDetections, images: Path, requested: set[str] | None) -> None:
     source.problems.extend(records.problems)
-    chosen = {images / name: name for name, record in records.items() if wanted is None or record.stem in wanted}
+    chosen = {images / name: name for name, record in records.items() if requested is None or record.stem in requested}
     found = {path: name for path, name in chosen.items() if path.is_file()}
     for path, name in chosen.items():
         if path in found:

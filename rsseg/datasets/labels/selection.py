@@ -1,7 +1,7 @@
-"""Which masks of a set to look at: per class the best, the middle, the most suspicious and some empty ones.
+"""Which masks of a set to look at: per class the best, the median, the most suspicious and some empty ones.
 
 One pass over the set, with a bounded number of masks in memory however many there are.  What is chosen depends on the
-set alone: ties, and the sample that the middle is taken from, go by a checksum of tile and place.
+set alone: ties, and the sample that the median ones are taken from, go by a checksum of tile and object.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def scoring_of(labels: LabelledSet) -> Scoring:
         return Scoring(kind)
     statistics = Statistics(labels.table.classes)
     for tile in labels:
-        statistics.add_fills([instance for instance in tile.instances if instance.area > 0])
+        statistics.add_mask_box_ratios([instance for instance in tile.instances if instance.area > 0])
     return Scoring(kind, tuple(median(counts, MASK_BOX_RATIO_EDGES) for counts in statistics.mask_box_ratios))
 
 

@@ -125,12 +125,12 @@ class Statistics:
         np.add.at(self.tiny, labels, areas < TINY)
         np.add.at(self.buckets, (labels, np.searchsorted(list(BUCKETS.values()), areas, side="right") - 1), 1)
         np.add.at(self.sizes, (labels, _bins(areas, SIZE_EDGES)), 1)
-        self.add_fills(instances)
+        self.add_mask_box_ratios(instances)
         _count_known(self.ious, SHARE_EDGES, labels, [i.predicted_iou for i in instances])
         _count_known(self.stability, SHARE_EDGES, labels, [i.stability for i in instances])
 
-    def add_fills(self, instances: Sequence[Instance]) -> None:
-        """Count ``fills`` alone.
+    def add_mask_box_ratios(self, instances: Sequence[Instance]) -> None:
+        """Count ``mask_box_ratios`` alone.
 
         Args:
             instances: Objects whose mask is not empty.

@@ -87,7 +87,7 @@ def _one_turn(crop, *placed):
         dict(type="RandomCrop", crop_size=(crop, crop)),
         dict(type="RandomApply", prob=0.75, transforms=[dict(type="RandomChoice", transforms=[*flips, turn])]),
         dict(type="Pad", size=(crop, crop), pad_val=dict(img=0, seg=255)),
-        dict(type="PackSegInputs", meta_keys=(*meta_keys, *(["positions"] if placed else ()))),
+        dict(type="PackSegInputs", meta_keys=meta_keys),
     ]
 
 

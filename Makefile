@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test fuzz lint format docs clean setup key
+.PHONY: help demo quick test fuzz ruff lint format docs clean setup key
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -43,18 +43,22 @@ demo: setup ## scenes -> labels -> SEP pre-training -> fine-tuning -> test -> pi
 quick: setup ## the unit tests, without those that take more than about ten seconds (ARGS="-k boxes" chooses some)
 	@$(INSIDE) $(RUN) $(PYTEST) -m "not slow" $(ARGS)
 
-test: lint ## lint, then all tests with their coverage (ARGS="-k boxes" chooses some, without coverage)
-	@echo "[4/4] pytest, $(WORKERS) processes"
-	@$(INSIDE) $(RUN) $(PYTEST) --durations=10 $(if $(ARGS),,$(COVERAGE)) $(ARGS)
+test: ruff ## lint, and all tests with their coverage (ARGS="-k boxes" chooses some, without coverage)
+	@echo "[3/4] pytest, $(WORKERS) processes, with mypy beside them"
+	@status=0; types=$$(mktemp); $(RUN) -m mypy >"$$types" 2>&1 & mypy=$$!; \
+	$(INSIDE) $(RUN) $(PYTEST) --durations=10 $(if $(ARGS),,$(COVERAGE)) $(ARGS) || status=$$?; \
+	echo "[4/4] mypy"; wait $$mypy || status=$$?; cat "$$types"; rm -f "$$types"; exit $$status
 
 fuzz: setup ## change files at random and read them, SECONDS=60 for each kind of file, from input START=0 on
 	@RSSEG_FUZZ_SECONDS=$(SECONDS) RSSEG_FUZZ_START=$(START) $(INSIDE) $(RUN) $(PYTEST) tests/fuzz $(ARGS)
 
-lint: setup ## ruff (rules and formatting) and mypy
+ruff: setup
 	@echo "[1/4] ruff check"
 	@$(RUN) -m ruff check .
 	@echo "[2/4] ruff format --check"
 	@$(RUN) -m ruff format --check .
+
+lint: ruff ## ruff (rules and formatting) and mypy
 	@echo "[3/4] mypy"
 	@$(RUN) -m mypy
 

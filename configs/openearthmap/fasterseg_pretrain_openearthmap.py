@@ -9,7 +9,7 @@ images, crops of 256 x 512 at half size, no step of the architecture.  Not run b
 _base_ = [
     "../_base_/models/fasterseg_search.py",
     "../_base_/datasets/openearthmap_fasterseg.py",
-    "../_base_/schedules/fasterseg_search.py",
+    "../_base_/schedules/fasterseg_22k.py",
     "../_base_/default_runtime.py",
 ]
 

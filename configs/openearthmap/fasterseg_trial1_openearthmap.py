@@ -11,7 +11,7 @@ Not run by us.
 _base_ = [
     "../_base_/models/fasterseg_search.py",
     "../_base_/datasets/openearthmap_fasterseg.py",
-    "../_base_/schedules/fasterseg_search.py",
+    "../_base_/schedules/fasterseg_22k.py",
     "../_base_/default_runtime.py",
 ]
 

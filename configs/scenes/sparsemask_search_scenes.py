@@ -23,6 +23,6 @@ model = dict(
         loss_decode=dict(type="CrossEntropyLoss", avg_non_ignore=True),
     ),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"table": dict(lr_mult=10.0, decay_mult=0.0)}))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"table": dict(lr_mult=60.0, decay_mult=0.0)}))
 default_hooks = dict(track_architecture=dict(type="mmseg.TrackArchitecture", interval=50))
 search = dict(retrain="configs/scenes/sparsemask_scenes.py")

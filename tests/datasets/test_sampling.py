@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 from rsseg.datasets.sampling import ProportionalSampler, SeededIndex, allocate
+from rsseg.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -208,3 +209,16 @@ def test_another_sampler_keeps_its_batches():
 def test_seeded_index_survives_pickling():
     index = pickle.loads(pickle.dumps(SeededIndex(5, 77)))
     assert (index, index.seed) == (5, 77)
+
+
+def test_one_dataset_serves_for_several_parts():
+    """Two of the first half and one of the second, on each of two processes."""
+    sampler = ProportionalSampler(range(11), seed=0, shares=[0.5, 0.5], counts=[2, 1])
+    assert sampler.sizes == [6, 5]  # 5.5 is rounded to even
+    sampler.bind(3)
+    batches = np.array(list(itertools.islice(sampler, 30))).reshape(10, 3)
+    assert (batches[:, :2] < 6).all() and (batches[:, 2] >= 6).all()
+    with pytest.raises(ConfigError, match="must add up to 1"):
+        ProportionalSampler(range(11), seed=0, shares=[0.5, 0.4])
+    with pytest.raises(ConfigError, match="each part at least one"):
+        ProportionalSampler(range(1), seed=0, shares=[0.5, 0.5])

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rsseg.demo.processes import fork_tool
+from rsseg.errors import JobError
 from rsseg.experiments.few_labels import Init
 from rsseg.experiments.methods import MethodGrid, closed_gap, method_table
 from rsseg.metainfo import load_metainfo
@@ -81,3 +83,13 @@ def test_rows_need_names_of_their_own(tmp_path: Path) -> None:
     row = Init("a", tmp_path / "config.py")
     with pytest.raises(ValueError, match="names of their own"):
         MethodGrid(tmp_path, Path(), tmp_path / "out", [row, row], [100.0], [0]).run()
+
+
+def test_a_tool_runs_in_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.import_module", lambda name: None)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "train.py").write_text("import sys\nprint(*sys.argv[1:])\nsys.exit(sys.argv[1] == 'bad')\n")
+    assert fork_tool(tmp_path, "train", ["good", 7], tmp_path / "train.log") == 0
+    assert (tmp_path / "train.log").read_text() == "good 7\n"
+    with pytest.raises(JobError, match=r"train\.py failed with exit status 1"):
+        fork_tool(tmp_path, "train", ["bad"], tmp_path / "train.log")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,9 +16,10 @@ from rsseg.engine.weights.conversion import name_layout
 from rsseg.errors import DataError
 from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.checkpoints import load_file, state_of
+from rsseg.io.files import replacing
 from rsseg.structures.keys import compare_keys
 
-__all__ = ["load_file", "load_pretrained"]
+__all__ = ["load_file", "load_pretrained", "save_teacher"]
 
 
 _TRAINING_ONLY = ("adaptation",)
@@ -88,3 +90,29 @@ def load_pretrained(
         f"({', '.join([*unused, *spare]) or 'none'})"
     )
     return meta
+
+
+def save_teacher(path: str | os.PathLike[str], out: str | os.PathLike[str], trust: bool = False) -> int:
+    """Write the teacher of a checkpoint of domain adaptation as a plain checkpoint, in the student's place.
+
+    Args:
+        path: The checkpoint.
+        out: The file to write; what the checkpoint says about itself (``meta``) goes along.
+        trust: See :func:`load_file`.
+
+    Returns:
+        Number of tensors.
+
+    Raises:
+        DataError: The checkpoint has no teacher.
+        OSError: Writing failed.
+    """
+    content = load_file(path, trust=trust)
+    prefix = "adaptation.teacher."
+    state = {k.removeprefix(prefix): v for k, v in state_of(content, path).items() if k.startswith(prefix)}
+    if not state:
+        raise DataError(f"{path}: has no teacher (no weights {prefix}*); methods with a teacher are DAFormer and MIC")
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(Path(out), "weights") as file:
+        torch.save(dict(meta=content.get("meta") or {}, state_dict=state), file)
+    return len(state)

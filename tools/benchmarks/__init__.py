@@ -15,6 +15,7 @@ from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
 from benchmarks.slide import SLIDE, SLIDE_MEMORY
 from benchmarks.startup import STARTUP
 from benchmarks.tiling import TILING
+from benchmarks.uda_step import UDA
 from benchmarks.upernet_step import UPERNET
 
 ENTRIES: dict[str, Entry] = {
@@ -37,6 +38,7 @@ ENTRIES: dict[str, Entry] = {
     "slide_memory": SLIDE_MEMORY,
     "startup": STARTUP,
     "tiling": TILING,
+    **UDA,
     **UPERNET,
 }
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 import rsseg.datasets
 import rsseg.engine
+import rsseg.evaluation
 import rsseg.models  # noqa: F401
 from rsseg.models.adaptation import DomainBatch, SelfTrainingMethod, TargetImages, upsample
 from rsseg.models.multihead import set_loss

@@ -1,11 +1,12 @@
 """Convert a file with weights for the models here, and say what became of every key.
 
-rsseg weights FILE OUT [--to backbone|model] [--backbone NAME] [--set img_size=512] [--trust]
+rsseg weights FILE OUT [--to backbone|model|teacher] [--backbone NAME] [--set img_size=512] [--trust]
 
 FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
 (its teacher); SegFormer's MiT; GSNet, CAT-Seg, mmseg's SAN and DAFormer (whole models; of DAFormer the student, or with
 --backbone daformer_teacher the teacher); Inception-v2 of pretrained-models or TF-slim.
 --set in_channels=12 inflates a ResNet's first convolution, take=[3,2,1] makes it of those for these old channels.
+--to teacher writes the teacher of a checkpoint of domain adaptation (DAFormer, MIC; trained here) as a plain one.
 OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,
 nothing is written.
 """
@@ -32,7 +33,8 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__, results=True)
     parser.add_argument("file", help="file with weights, .pth, .safetensors or .npz")
     parser.add_argument("out", help="file to write")
-    parser.add_argument("--to", choices=("backbone", "model"), help="part to convert (default: all that the file has)")
+    parser.add_argument("--to", choices=("backbone", "model", "teacher"),
+                        help="part to convert (default: all that the file has)")  # fmt: skip
     parser.add_argument(
         "--backbone", help="target of ViT weights: vit (default), rvsa or vit_adapter; of DAFormer's: see above"
     )
@@ -47,5 +49,11 @@ def main() -> None:
     require_stack()
     from rsseg.engine.weights import convert_weights
 
+    if args.to == "teacher":
+        from rsseg.engine import save_teacher
+
+        count = save_teacher(args.file, args.out, args.trust)
+        write_result(f"{count} tensors of the teacher written to {args.out}", dict(file=args.file, tensors=count))
+        return
     report = convert_weights(args.file, args.out, args.to, args.backbone, dict(args.set), args.trust)
     write_result(f"{report}\nwritten to {args.out}", vars(report))

@@ -8,7 +8,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         "adaptation": ["AdaptationHook", "AdaptationPictures"],
         "architecture": ["TrackArchitecture"],
         "architecture_step": ["StepArchitecture"],
-        "checkpoint": ["load_file", "load_pretrained"],
+        "checkpoint": ["load_file", "load_pretrained", "save_teacher"],
         "classes": ["fit_classes"],
         "checks": ["CheckClasses", "CheckLoss", "CheckScores", "check_finite"],
         "hooks": ["ChannelsLast", "CompileBackbone", "LoadPretrained", "LoadTested", "SeedEachIter", "ShareBuffers"],

@@ -7,7 +7,7 @@ bands, value_range = None, None
 
 meta_keys = (
     "img_path", "seg_map_path", "ori_shape", "img_shape", "pad_shape", "scale_factor", "flip", "flip_direction",
-    "reduce_zero_label", "dataset_name", "table",
+    "reduce_zero_label", "dataset_name", "table", "positions",
 )  # fmt: skip
 test_keys = (*meta_keys, "valid")  # predictions have no class where an image has no data
 load_image = dict(type="LoadImage")  # which gets bands and value_range from above

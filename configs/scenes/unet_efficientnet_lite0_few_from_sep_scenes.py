@@ -1,4 +1,4 @@
-"""Few labels: land cover of procedural scenes from 4 labelled images, fine-tuned from SEP on a CPU.
+"""Few labels: land cover of procedural scenes from 4 labelled images, fine-tuned from SEP's encoder on a CPU.
 
     python tools/train.py configs/scenes/unet_efficientnet_lite0_few_from_sep_scenes.py
 
@@ -13,7 +13,7 @@ default_hooks = dict(
     start=dict(
         type="LoadPretrained",
         checkpoint="work_dirs/scenes/unet_efficientnet_lite0_sep_scenes/iter_100.pth",
-        new=["decode_head.conv_seg"],
-        unused=["heads"],
+        new=["decode_head"],  # after so short a pre-training, validation says that its decoder does harm
+        unused=["heads", "decode_head"],
     )
 )

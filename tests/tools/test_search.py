@@ -140,6 +140,7 @@ def found_fasterseg(land, tmp_path_factory):
     return cfg, search(cfg)
 
 
+@pytest.mark.slow
 def test_fastersegs_search_writes_teacher_and_student(found_fasterseg, land, tmp_path):
     cfg, config = found_fasterseg
     folder = Path(cfg.work_dir)
@@ -161,10 +162,11 @@ def test_fastersegs_search_writes_teacher_and_student(found_fasterseg, land, tmp
     assert 0 <= runner.message_hub.get_scalar("val/OA").current() <= 100
 
 
+@pytest.mark.slow
 def test_a_resumed_search_of_fasterseg_repeats_an_uninterrupted_one(found_fasterseg, land, tmp_path):
     before = Path(found_fasterseg[0].work_dir)
     cfg = small("fasterseg_search_scenes", land, tmp_path, iterations=2)
-    cfg.resume, cfg.load_from = True, str(before / "iter_1.pth")
+    cfg.resume, cfg.load_from, cfg.train_cfg.val_begin = True, str(before / "iter_1.pth"), 10
     runner = Runner.from_cfg(cfg)
     runner.train()
     state = load_file(before / "iter_2.pth")["state_dict"]
@@ -176,6 +178,7 @@ def test_a_resumed_search_of_fasterseg_repeats_an_uninterrupted_one(found_faster
 @pytest.mark.parametrize("method", ["sparsemask", "fasterseg"])
 def test_two_processes_search_together(method, land, tmp_path, run_ranks):
     cfg = small(f"{method}_search_scenes", land, tmp_path, iterations=1)
+    cfg.train_cfg.val_begin = 10  # no validation
     cfg.dump(tmp_path / "search_small.py")
     command = ("search", tmp_path / "search_small.py", "--work-dir", tmp_path / "work")
     run_ranks(2, *command, cwd=CONFIGS.parents[1])

@@ -43,7 +43,8 @@ def _setup() -> tuple[Work, Work]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     norm = dict(type="BN", momentum=0.0003, requires_grad=False)
-    head = dict(type="SparseMaskSearchHead", in_channels=tap_channels(), num_classes=8, norm_cfg=norm)
+    loss = dict(type="CrossEntropyLoss", avg_non_ignore=True)
+    head = dict(type="SparseMaskSearchHead", in_channels=tap_channels(), num_classes=8, norm_cfg=norm, loss_decode=loss)
     backbone = dict(type="SparseMaskMobileNet", norm_cfg=norm)
     model = MODELS.build(ConfigDict(type="Segmentor", backbone=backbone, decode_head=head))
     images, samples = torch.randn(2, 3, _CROP, _CROP), []
@@ -57,7 +58,7 @@ def _setup() -> tuple[Work, Work]:
         total = sum(value for name, value in losses.items() if "loss" in name)
         model.zero_grad()
         total.backward()
-        return float(total)
+        return float(total.detach())
 
     def reference() -> float:
         with mock.patch.object(sparsemask, "sum_at_size", _sum_of_scaled):

@@ -118,7 +118,7 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def count_parameters_run(model: nn.Module, size: tuple[int, int]) -> int:
-    """Parameters of the modules that run for a prediction, and of those that have only parameters of their own.
+    """Parameters of the modules that run for a prediction.
 
     Auxiliary heads and parts that are built and not used do not count; this is what the counters count that papers use.
 
@@ -134,7 +134,8 @@ def count_parameters_run(model: nn.Module, size: tuple[int, int]) -> int:
         hook.remove()
     found: dict[int, int] = {}
     for part in run:
-        found |= {id(own): own.numel() for own in part.parameters(recurse=False)}
+        whole = isinstance(part, nn.MultiheadAttention)  # it uses its projection's weights without calling it
+        found |= {id(own): own.numel() for own in part.parameters(recurse=whole)}
     return sum(found.values())
 
 

@@ -59,6 +59,21 @@ def test_parameters_that_run_leave_out_what_does_not():
     assert count_parameters_run(model, (8, 8)) == 3 * 5 + 5
 
 
+def test_all_of_an_attention_runs():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(4, 1)
+
+        def forward(self, x):
+            x = x[0].flatten(0, 1).repeat(4, 1)[:4].T
+            return self.attention(x, x, x)[0]
+
+    with torch.device("meta"):
+        model = Attention()
+    assert count_parameters_run(model, (8, 8)) == 4 * (4 * 4 + 4)
+
+
 def test_a_config_a_table_and_a_checkpoint_are_measured(config, tmp_path):
     (tmp_path / "table.csv").write_text("row,config,classes,params,flops\nPaper's,model.py,7,1.5,2.5\n")
     torch.save(dict(state_dict={}, meta=dict(cfg=CONFIG)), tmp_path / "iter_1.pth")

@@ -3,8 +3,9 @@
     python tools/train.py configs/loveda/daformer_b5_loveda.py
 
 Not run by us. Deviations: rare classes are drawn at temperature 0.1; DAFormer's 0.01, made for Cityscapes, draws two
-classes in 99.5 % of OpenEarthMap's samples (train_dataloader.dataset.rare_classes.release_defects=True). Adapted on
-Train of the target, scored on Val.
+classes in 99.5 % of OpenEarthMap's samples (train_dataloader.dataset.rare_classes.release_defects=True). Classes to
+mix are drawn from those of each image, and a resumed run keeps its teacher; in the release from those of the batch,
+and it copies the student (model.adaptation.release_defects=True). Adapted on Train of the target, scored on Val.
 """
 
 _base_ = [
@@ -24,3 +25,7 @@ train_dataloader = dict(
         target=dict(pipeline={{_base_.any_pipeline_512}}),
     ),
 )
+val_evaluator = [  # of the student and of the teacher
+    dict(type="SegmentationMetric"),
+    dict(type="SegmentationMetric", field="teacher_sem_seg", prefix="teacher"),
+]

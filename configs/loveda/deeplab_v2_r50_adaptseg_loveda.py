@@ -4,7 +4,9 @@
 
 Not run by us. Two discriminators on softmax outputs, weights 0.001 (last map) and 0.0002 (the map before). Rural to
 urban: SOURCE=Rural TARGET=Urban in the environment. The release adapts on the images that it scores; here on Train of
-the target, scored on Val. To urban, the release uses no warm-up: --cfg-options param_scheduler.0.warmup=0
+the target, scored on Val. The release scores images in pairs, without the last of an odd number: --cfg-options
+test_dataloader.batch_size=2 test_dataloader.drop_last=True. To urban, the release uses no warm-up: --cfg-options
+param_scheduler.0.warmup=0
 """
 
 _base_ = [

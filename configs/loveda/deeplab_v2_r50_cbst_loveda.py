@@ -4,8 +4,10 @@
 
 Not run by us. Defect of the release: thresholds come from a softmax of probabilities; here from one softmax of the
 logits. The release's numbers: model.adaptation.release_defects=True. Rural to urban: SOURCE=Rural TARGET=Urban in the
-environment. The release adapts on the images that it scores; here on Train of the target, scored on Val. To urban,
-the release uses a portion of 0.5: --cfg-options model.adaptation.portion=0.5
+environment. The release adapts on the images that it scores; here on Train of the target, scored on Val. The release
+scores images in pairs, without the last of an odd number: --cfg-options test_dataloader.batch_size=2
+test_dataloader.drop_last=True. To urban, the release uses a portion of 0.5: --cfg-options
+model.adaptation.portion=0.5
 """
 
 _base_ = [

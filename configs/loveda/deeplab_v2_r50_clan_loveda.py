@@ -4,7 +4,8 @@
 
 Not run by us. Damping counts to the 10,000 iterations at which training stops; local weights begin after 750. Rural
 to urban: SOURCE=Rural TARGET=Urban in the environment. The release adapts on the images that it scores; here on Train
-of the target, scored on Val.
+of the target, scored on Val. The release scores images in pairs, without the last of an odd number: --cfg-options
+test_dataloader.batch_size=2 test_dataloader.drop_last=True.
 """
 
 _base_ = [

@@ -4,8 +4,9 @@
 
 Not run by us. Deep domain confusion, not maximum classifier discrepancy; embeddings are compared image by image, so
 batches hold as many of both. Rural to urban: SOURCE=Rural TARGET=Urban in the environment. The release adapts on the
-images that it scores; here on Train of the target, scored on Val. To urban, the release uses weight 0.25 and 10,000
-iterations: --cfg-options model.adaptation.weight=0.25 train_cfg.max_iters=10000
+images that it scores; here on Train of the target, scored on Val. The release scores images in pairs, without the
+last of an odd number: --cfg-options test_dataloader.batch_size=2 test_dataloader.drop_last=True. To urban, the
+release uses weight 0.25 and 10,000 iterations: --cfg-options model.adaptation.weight=0.25 train_cfg.max_iters=10000
 """
 
 _base_ = [

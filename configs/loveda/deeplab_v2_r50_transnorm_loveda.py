@@ -2,9 +2,10 @@
 
     python tools/train.py configs/loveda/deeplab_v2_r50_transnorm_loveda.py
 
-Not run by us. AdaptSegNet's losses; tests normalise by the target's statistics.  Batches hold as many images of both.
+Not run by us. AdaptSegNet's losses; tests normalise by the target's statistics. Batches hold as many images of both.
 Rural to urban: SOURCE=Rural TARGET=Urban in the environment. The release adapts on the images that it scores; here on
-Train of the target, scored on Val.
+Train of the target, scored on Val. The release scores images in pairs, without the last of an odd number:
+--cfg-options test_dataloader.batch_size=2 test_dataloader.drop_last=True.
 """
 
 _base_ = [

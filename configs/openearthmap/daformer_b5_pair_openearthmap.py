@@ -24,4 +24,8 @@ train_dataloader = dict(
         target=dict(pipeline={{_base_.any_pipeline_512}}),
     ),
 )
+val_evaluator = [  # of the student and of the teacher
+    dict(type="SegmentationMetric"),
+    dict(type="SegmentationMetric", field="teacher_sem_seg", prefix="teacher"),
+]
 work_dir = "work_dirs/openearthmap/daformer_b5_{{$SOURCE:EU}}_{{$TARGET:NA}}"

@@ -2,8 +2,10 @@
 
     python tools/train.py configs/potsdam/daformer_b5_vaihingen.py
 
-Not run by us. Potsdam is red, green, blue; Vaihingen infrared, red, green.  Rare classes are drawn at temperature
-0.1.
+Not run by us. Potsdam is red, green, blue; Vaihingen infrared, red, green. Rare classes are drawn at temperature 0.1;
+DAFormer's is 0.01 (train_dataloader.dataset.rare_classes.release_defects=True). Classes to mix are drawn from those
+of each image, and a resumed run keeps its teacher; in the release from those of the batch, and it copies the student
+(model.adaptation.release_defects=True).
 """
 
 _base_ = [
@@ -23,3 +25,7 @@ train_dataloader = dict(
         target=dict(pipeline={{_base_.any_pipeline_512}}),
     ),
 )
+val_evaluator = [  # of the student and of the teacher
+    dict(type="SegmentationMetric"),
+    dict(type="SegmentationMetric", field="teacher_sem_seg", prefix="teacher"),
+]

@@ -89,7 +89,7 @@ def pixel_weights(quality: Tensor, shape: Sequence[int], top: int = 0, bottom: i
     """
     weights = quality.expand(*shape).clone()
     weights[:, :top] = 0
-    weights[:, shape[1] - bottom :] = 0
+    weights[:, max(shape[1] - bottom, 0) :] = 0
     return weights
 
 
@@ -195,14 +195,15 @@ class DAFormer(AdaptationMethod):
         distance: Factor of :func:`feature_distance`.
         top: Rows at the top whose pseudo labels do not count, see :func:`pixel_weights`.
         bottom: Rows at the bottom, likewise.
-        release_defects: The release's :func:`class_mix_masks`.
+        release_defects: The release's :func:`class_mix_masks`; and its count of iterations begins anew in a resumed
+            run, whose teacher is first overwritten by the student's parameters.
 
     Raises:
         ConfigError: The network has auxiliary heads, a batch has not as many images of the target as of the source, or
             a class is unknown.
 
     Source: Hoyer et al. 2022 and its release.  The teacher's batch normalisation works as in training, on the target's
-    batch; it drops nothing out.  Its count of iterations is saved, so that a resumed run does not copy the student.
+    batch; it drops nothing out.  The count of iterations is saved, so that a resumed run does not copy the student.
     """
 
     def __init__(
@@ -218,7 +219,7 @@ class DAFormer(AdaptationMethod):
         super().__init__()
         self.momentum, self.threshold, self.distance = momentum, threshold, distance
         self.distance_classes, self.release_defects = tuple(distance_classes), release_defects
-        self.top, self.bottom = top, bottom
+        self.top, self.bottom, self._begun = top, bottom, 0
         self.reference: nn.ModuleDict | None
         self.register_module("reference", None)
 
@@ -245,7 +246,10 @@ class DAFormer(AdaptationMethod):
     @torch.no_grad()
     def begin(self, student: Student) -> None:
         """Copy the student in the first iteration, later move the teacher towards it."""
-        factor = ema_factor(self.iteration, self.momentum)
+        if self.iteration == 0:
+            self._begun = 0
+        factor = ema_factor(self._begun if self.release_defects else self.iteration, self.momentum)
+        self._begun += 1
         for copies in (self.teacher, self.reference):
             for name, part in copies.items() if copies is not None else ():
                 own = getattr(student, name)

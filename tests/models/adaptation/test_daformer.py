@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from rsseg.models.adaptation.daformer import (
+    DAFormer,
     class_mix_masks,
     ema_factor,
     feature_distance,
@@ -14,6 +15,7 @@ from rsseg.models.adaptation.daformer import (
     pixel_weights,
     pseudo_labels,
 )
+from rsseg.models.adaptation.method import copy_network
 from rsseg.models.adaptation.mic import block_grid, block_mask
 from rsseg.models.dino_pretraining import update_average
 
@@ -34,6 +36,23 @@ def test_the_teacher_follows_in_parameters_only():
         expected = value if t == 0 else t / (t + 1) * expected + value / (t + 1)
         assert teacher.weight.item() == pytest.approx(expected)  # 3, 4, 3
     assert teacher.running_mean.item() == 0
+
+
+@pytest.mark.parametrize("release_defects", [False, True])
+def test_a_resumed_run_keeps_its_teacher_but_not_in_the_release(release_defects):
+    student = torch.nn.Module()
+    student.backbone = torch.nn.Linear(1, 1)
+    method = DAFormer(release_defects=release_defects)
+    method.teacher = copy_network(student)
+    method.teacher["backbone"].weight.data.fill_(8.0)
+    found = []
+    for iteration, value in ((1, 4.0), (2, 0.0)):  # the checkpoint says that one iteration is done
+        student.backbone.weight.data.fill_(value)
+        method.iteration = iteration
+        method.begin(student)
+        found.append(method.teacher["backbone"].weight.item())
+    # 1/2 * 8 + 1/2 * 4 and then 2/3 of it, or a copy and then half of it
+    assert found == pytest.approx([4.0, 2.0] if release_defects else [6.0, 4.0])
 
 
 def test_all_pixels_are_in_the_denominator():
@@ -58,6 +77,7 @@ def test_rows_at_the_border_may_have_no_weight():
     weights = pixel_weights(torch.tensor(0.25), (1, 5, 2), top=1, bottom=2)
     assert weights[0, :, 0].tolist() == [0, 0.25, 0.25, 0, 0]
     assert pixel_weights(torch.tensor(0.25), (1, 5, 2)).unique().tolist() == [0.25]
+    assert not pixel_weights(torch.tensor(0.25), (1, 5, 2), bottom=6).any()
 
 
 def test_half_of_an_images_own_classes_are_mixed():

@@ -31,6 +31,32 @@ ROWS = {
 }
 SETTINGS = sorted(set(ROWS.values()))
 CROP = 64
+RESNET = dict(base_channels=8, stem_channels=8)
+VIT = dict(embed_dims=64, num_heads=1)
+# Fewer channels, and fewer layers of a kind; tests/engine/test_weights_published.py builds the models at full size.
+SMALLER = {
+    "mask2former_r50": RESNET,
+    "mask2former_r50_release": RESNET,
+    "unet_r50": RESNET,
+    "upernet_beit": VIT,
+    "upernet_internimage": dict(channels=16, groups=[1, 2, 4, 8], depths=[1, 1, 2, 1]),
+    "upernet_r50": RESNET,
+    "upernet_rvsa": VIT,
+    "upernet_swin": dict(embed_dims=24),
+    "upernet_vit": VIT,
+    "upernet_vit_adapter": dict(VIT, deform_heads=1, conv_channels=8),
+    "upernet_vitae": {},
+}
+DECODERS = {
+    "LowResUPerHead": dict(channels=32),
+    "Mask2FormerDecoder": dict(channels=64, encoder_layers=2, decoder_layers=3, encoder_hidden=64, decoder_hidden=64),
+    "UNetHead": dict(decoder_channels=(64, 32, 16, 8)),
+}
+WIDTHS = {
+    "upernet_internimage": 16,
+    "upernet_swin": 24,
+    "upernet_vitae": 64,
+}  # of the first map, else 32 or one for all
 
 
 @functools.cache
@@ -76,9 +102,18 @@ def move(dataset, root):
                 step[key] = (CROP, CROP)
 
 
+def shrink(name, model):
+    """Make a model smaller, in place."""
+    model.backbone.update(SMALLER[name])
+    first = WIDTHS.get(name, 32)
+    widths = [64] * 4 if "num_heads" in SMALLER[name] else [first, 2 * first, 4 * first, 8 * first]
+    model.decode_head.update(DECODERS[model.decode_head.type], in_channels=widths)
+
+
 def small(name, root, work_dir):
     """A config with two crops a step, one step and a validation, without initial weights and checkpoints."""
     cfg = read(name)
+    shrink(name, cfg.model)
     cfg.merge_from_dict({"train_dataloader.batch_size": 2, "train_cfg.max_iters": 1, "train_cfg.val_interval": 1})
     cfg.model.backbone.init_cfg = None
     cfg.default_hooks.checkpoint = dict(type="CheckpointHook", by_epoch=False, interval=100, save_last=False)

@@ -24,7 +24,8 @@ __all__ = ["load_file", "load_pretrained", "save_teacher"]
 
 _TRAINING_ONLY = ("adaptation",)
 """Modules of a checkpoint that only its training needs: teacher and discriminators of domain adaptation.  A model
-without them loads all the same."""
+without them loads all the same, and so does a file without any of them: its network is the teacher's as well."""
+_TEACHER = "adaptation.teacher."
 
 
 def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
@@ -40,6 +41,14 @@ def _advice(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str
 
 def _under(keys: Iterable[str], prefixes: Sequence[str]) -> list[str]:
     return [key for key in keys if any(key == p or key.startswith(f"{p}.") for p in prefixes)]
+
+
+def _for_teacher(
+    state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor], fresh: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """A plain network's weights for a model's teacher, but for what the model begins afresh."""
+    found = {_TEACHER + key: value for key, value in state.items() if key not in fresh}
+    return {key: value for key, value in found.items() if key in own and value.shape == own[key].shape}
 
 
 def load_pretrained(
@@ -76,7 +85,11 @@ def load_pretrained(
     state = state_of(content, path)
     own = model.state_dict()
     spare = [name for name in _TRAINING_ONLY if not _under(own, [name]) and _under(state, [name])]
+    lacking = [name for name in _TRAINING_ONLY if _under(own, [name]) and not _under(state, [name])]
     fresh, dropped = _under(own, new), _under(state, [*unused, *spare])
+    if lacking:
+        state |= _for_teacher(state, own, fresh)
+        fresh += [key for key in _under(own, lacking) if key not in state]
     meta = content.get("meta") if isinstance(content, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     fit_classes(state, meta, model, classes or {}, str(path), class_options, training, fresh)
@@ -86,7 +99,7 @@ def load_pretrained(
     model.load_state_dict({**own, **{key: state[key] for key in found.fitting}})
     MMLogger.get_current_instance().info(
         f"{path}: {len(found.fitting)} tensors loaded, {len(own) - len(found.fitting)} initialised anew "
-        f"({', '.join(new) or 'none'}), {len(dropped)} of the file are unused "
+        f"({', '.join([*new, *lacking]) or 'none'}), {len(dropped)} of the file are unused "
         f"({', '.join([*unused, *spare]) or 'none'})"
     )
     return meta
@@ -108,10 +121,9 @@ def save_teacher(path: str | os.PathLike[str], out: str | os.PathLike[str], trus
         OSError: Writing failed.
     """
     content = load_file(path, trust=trust)
-    prefix = "adaptation.teacher."
-    state = {k.removeprefix(prefix): v for k, v in state_of(content, path).items() if k.startswith(prefix)}
+    state = {k.removeprefix(_TEACHER): v for k, v in state_of(content, path).items() if k.startswith(_TEACHER)}
     if not state:
-        raise DataError(f"{path}: has no teacher (no weights {prefix}*); methods with a teacher are DAFormer and MIC")
+        raise DataError(f"{path}: has no teacher (no weights {_TEACHER}*); methods with a teacher are DAFormer and MIC")
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     with replacing(Path(out), "weights") as file:
         torch.save(dict(meta=content.get("meta") or {}, state_dict=state), file)

@@ -141,7 +141,7 @@ def compare_domains(config: Mapping[str, Any], check: Check, workers: int = 4) -
             raise ConfigError(f"{side}: {part.failure}")
         out.images[side] = len(part.files)
         out.regions |= {side: found} if (found := _regions(part)) else {}
-        rows = part.rows[:: max(1, len(part.rows) // _MOST)]
+        rows = part.rows[:: max(1, -(-len(part.rows) // _MOST))]
         out.features[side] = np.stack(list(map_threads(partial(_features, part), rows, workers)))
     if len(out.regions) == len(_SIDES):
         out.shared = sorted(out.regions["source"].keys() & out.regions["target"].keys())

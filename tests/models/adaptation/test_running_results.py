@@ -80,6 +80,24 @@ def test_the_checkpoint_is_a_plain_segmentors(daformer, tmp_path):
         save_teacher(tmp_path / "teacher.pth", tmp_path / "again.pth")
 
 
+@pytest.mark.parametrize("method", ["DAFormer", "AdaptSeg", "CBST"])
+def test_a_plain_checkpoint_fits_the_config_of_a_method(tmp_path, method):
+    """Such as an exported teacher, or what was trained on the source alone."""
+    init_default_scope("mmseg")
+    model = MODELS.build(adapted(method)[0])
+    state = {k: v + 1 for k, v in model.state_dict().items() if not k.startswith("adaptation.")}
+    torch.save(dict(state_dict=state), tmp_path / "plain.pth")
+    load_pretrained(model, tmp_path / "plain.pth")
+    loaded = model.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())
+    teacher = {k.removeprefix("adaptation.teacher."): v for k, v in loaded.items() if ".teacher." in k}
+    assert bool(teacher) == (method == "DAFormer")
+    assert all(torch.equal(state[key], value) for key, value in teacher.items())
+    torch.save(dict(state_dict={**state, "adaptation.other": torch.zeros(1)}), tmp_path / "other.pth")
+    with pytest.raises(DataError, match=r"1 unexpected: adaptation\.other"):
+        load_pretrained(model, tmp_path / "other.pth")
+
+
 def test_student_and_teacher_are_scored_and_the_log_says_how_sure_the_teacher_is(daformer):
     lines = [json.loads(line) for file in daformer.glob("*/vis_data/scalars.json") for line in file.open()]
     train = [line for line in lines if "loss" in line]

@@ -82,7 +82,8 @@ def method_table(
     """Markdown table like table 6 of OpenEarthMap's paper, with the gain over source only.
 
     Args:
-        rows: The runs that are done: ``init``, ``seed`` and ``scores`` (name -> figure in percent; ``IoU/<class>``).
+        rows: The runs that are done: ``init``, ``seed`` and ``scores`` (name -> percent; those of classes, where
+            there are any, as ``IoU/<class>``).
         names: Methods, in the table's order.
         seeds: Seeds asked for; a figure from fewer of them says so.
         metric: The score that is compared.

@@ -224,7 +224,7 @@ def test_check_compares_source_and_target(world: Path) -> None:
     assert set(report.draws) == {0.1, 0.01} and sum(report.draws[0.1]) == pytest.approx(1)
     assert report.drawn_images[:2] == [2, 5]
     text = str(report)
-    assert "source: 1 regions: a 5" in text and "images drawn from" in text and "drawn at 0.01 %" in text
+    assert "source: 1 regions: a 5" in text and "images drawn from" in text and "drawn %, temperature 0.01" in text
     with pytest.raises(ValueError, match="the config has none"):
         (world / "one.py").write_text((world / "config.py").read_text().replace(repr(config), repr(config["source"])))
         check_dataset(world / "one.py", domains=True)

@@ -72,7 +72,7 @@ class DomainReport:
             for i, (name, gap) in enumerate(zip(_NAMES, self.gaps(), strict=True))
         ]
         lines += [boxed(["of an image, mean +- deviation", *self.features, "difference / deviation"], rows), ""]
-        heads = [f"drawn at {t:g} %" for t in self.draws]
+        heads = [f"drawn %, temperature {t:g}" for t in self.draws]
         table = [
             [
                 name,

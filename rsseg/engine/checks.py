@@ -134,7 +134,8 @@ class CheckLoss(Hook):
             found = ", ".join(f"{name} is {value}" for name, value in bad.items())
             raise DataError(
                 f"iteration {runner.iter + 1}: {found}; the training has diverged. Lower the learning rate "
-                "(--cfg-options optim_wrapper.optimizer.lr=...), or clip gradients "
+                "(--cfg-options optim_wrapper.optimizer.lr=...; optim_wrapper.network.optimizer.lr=... where there are "
+                "discriminators), or clip gradients "
                 "(optim_wrapper.clip_grad.max_norm=1), and continue from a checkpoint of an earlier iteration in "
                 f"{runner.work_dir} (--resume CHECKPOINT), or start anew"
             )

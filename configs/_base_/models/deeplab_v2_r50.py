@@ -16,5 +16,9 @@ model = dict(
         style="pytorch",
         init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50"),
     ),
-    decode_head=dict(type="DeepLabV2Head", loss_decode=dict(type="CrossEntropyLoss", avg_non_ignore=True)),
+    decode_head=dict(
+        type="DeepLabV2Head",
+        norm_cfg={{_base_.norm_cfg}},
+        loss_decode=dict(type="CrossEntropyLoss", avg_non_ignore=True),
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import pytest
@@ -33,6 +34,13 @@ OFFICIAL_SWIN = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _without_initial_values(monkeypatch):
+    """Nobody looks at values here: drawing them for models at full size took most of the time."""
+    for name in ("uniform_", "normal_", "erfinv_"):
+        monkeypatch.setattr(torch.Tensor, name, lambda tensor, *args, **kwargs: tensor.zero_())
+
+
 def hollow(config):
     """A model without values where that works."""
     try:
@@ -48,6 +56,7 @@ def build(repo, name, **changes):
     return hollow(config.model)
 
 
+@functools.cache
 def sep_model(repo, name):
     return build(repo, name, type="MultiHeadSegmentor", heads={key: size for key, (_, size) in SETS.items()})
 

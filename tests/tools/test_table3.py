@@ -33,7 +33,7 @@ SETTINGS = sorted(set(ROWS.values()))
 CROP = 64
 RESNET = dict(base_channels=8, stem_channels=8)
 VIT = dict(embed_dims=64, num_heads=1)
-# Fewer channels, and fewer layers of a kind; tests/engine/test_weights_published.py builds the models at full size.
+# Fewer channels, and fewer layers of a kind; tests/engine/test_weights_published.py builds most of them at full size.
 SMALLER = {
     "mask2former_r50": RESNET,
     "mask2former_r50_release": RESNET,

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from benchmarks import ENTRIES, measure
 
-from rsseg.commands import make_parser, run_tool
+from rsseg.commands import make_parser, run_tool, write_result
 
 
 def main() -> int:
@@ -30,16 +30,17 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     if args.list or not args.names:
-        for name, entry in sorted(ENTRIES.items()):
-            print(f"{name:20} {entry.about}")
+        write_result("\n".join(f"{name:20} {entry.about}" for name, entry in sorted(ENTRIES.items())), None)
         return 0 if args.list else 2
     unknown = [name for name in args.names if name not in ENTRIES]
     if unknown:
         parser.error(f"unknown entry {unknown[0]!r}; expected one of: {', '.join(sorted(ENTRIES))}")
-    results = {name: measure(ENTRIES[name], args.runs) for name in args.names}
-    for name, row in results.items():
+    results = {}
+    for name in args.names:
+        results[name] = row = measure(ENTRIES[name], args.runs)
         unit = row["unit"]
-        print(f"{name} ours={row['ours']:.4g}{unit} reference={row['reference']:.4g}{unit} ratio={row['ratio']:.2f}")
+        sides = f"ours={row['ours']:.4g}{unit} reference={row['reference']:.4g}{unit}"
+        write_result(f"{name} {sides} ratio={row['ratio']:.2f}", None)
     if args.json:
         args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return 0

@@ -36,7 +36,7 @@ WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "pret
 SYSTEM = {"qgis"}  # Debian's python3-qgis, run by the system's Python; its tests are skipped elsewhere
 OPTIONAL = {"tensorboard", "timm", "safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
 TESTING = {"pytest", "yapf", "packaging", "setuptools", "yaml"}
-ALSO = {"tests": OPTIONAL | TESTING | SYSTEM, "docs": {"mkdocs"}}
+ALSO = {"tests": OPTIONAL | TESTING | SYSTEM | {"sitecustomize"}, "docs": {"mkdocs"}}
 
 
 def _requirements(name: str) -> list[Requirement]:

@@ -98,7 +98,7 @@ def test_converted_dataset_follows_tiles_csv(tmp_path, converted_set):
     assert (len(train), len(val), len(ConvertedDataset("sota", str(root), split=None))) == (6, 2, 8)
     labels = np.asarray(Image.open(root / "gray" / "t0.png"))
     np.testing.assert_array_equal(val[0]["gt_seg_map"], labels)
-    with pytest.raises(FileNotFoundError, match=r"run tools/convert_labels\.py"):
+    with pytest.raises(FileNotFoundError, match=r"run rsseg convert to its end first"):
         ConvertedDataset("sota", str(tmp_path / "empty"))
     with pytest.raises(FileNotFoundError, match=r"no images of split 'test'"):
         ConvertedDataset("sota", str(root), split="test")

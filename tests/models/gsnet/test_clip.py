@@ -279,7 +279,7 @@ def test_files_that_do_not_fit(reference, tmp_path, what):
 def test_damaged_files(reference, tmp_path, name):
     WRITERS["safetensors" if name.endswith("s") else "half precision"](reference.state_dict(), tmp_path / "clip.pt")
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:5000])
-    with pytest.raises(ValueError, match=rf"{name}: not loaded, since it is damaged"):
+    with pytest.raises(ValueError, match=rf"{name}: not loaded(: it is cut short|, since it is damaged)"):
         loaded(str(tmp_path / name))
 
 

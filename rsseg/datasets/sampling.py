@@ -65,7 +65,7 @@ def _split(total: int, shares: Sequence[float]) -> list[int]:
         ConfigError: The shares do not add up to 1, or a part is empty.
     """
     ends = [round(total * share) for share in itertools.accumulate(shares)]
-    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    sizes = [end - start for start, end in itertools.pairwise([0, *ends])]
     if abs(sum(shares) - 1) > 1e-6 or min(sizes, default=0) < 1:
         raise ConfigError(f"shares {list(shares)} of {total} samples must add up to 1 and give each part at least one")
     return sizes

@@ -34,15 +34,15 @@ class LowResUPerHead(UPerHead):
 
     def _forward_feature(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         chosen = self._transform_inputs(inputs)
-        laterals = [convolve(own) for convolve, own in zip(self.lateral_convs, chosen, strict=False)]
+        laterals = [convolve(own) for convolve, own in zip(self.lateral_convs, chosen[:-1], strict=True)]
         laterals.append(self.psp_forward(chosen))
-        for fine, coarse in zip(reversed(range(len(laterals) - 1)), reversed(range(1, len(laterals))), strict=True):
-            size = laterals[fine].shape[2:]
+        for i in reversed(range(1, len(laterals))):
+            size = laterals[i - 1].shape[2:]
             upsampled = functional.interpolate(
-                laterals[coarse], size=size, mode="bilinear", align_corners=self.align_corners
+                laterals[i], size=size, mode="bilinear", align_corners=self.align_corners
             )
-            laterals[fine] = laterals[fine] + upsampled
-        outputs = [convolve(own) for convolve, own in zip(self.fpn_convs, laterals, strict=False)]
+            laterals[i - 1] = laterals[i - 1] + upsampled
+        outputs = [convolve(own) for convolve, own in zip(self.fpn_convs, laterals[:-1], strict=True)]
         return self._fuse(self.fpn_bottleneck, [*outputs, laterals[-1]])
 
     def _fuse(self, module: ConvModule, maps: Sequence[torch.Tensor]) -> torch.Tensor:

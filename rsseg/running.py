@@ -18,6 +18,7 @@ from rsseg.engine.launch import (
     add_training_arguments,
     apply_arguments,
     apply_training_arguments,
+    build_runner,
     start_processes,
     use_tta,
 )
@@ -108,8 +109,6 @@ def train(
     """
     given = dict(locals())
     require_stack()
-    from mmengine.runner import Runner
-
     from rsseg.engine.saving import naming_full_disk
 
     args = _arguments(add_train_arguments, {**given, "resume": "auto" if resume is True else resume or None})
@@ -120,7 +119,7 @@ def train(
             return Path(cfg.load_from)
         start_processes(launcher)
         with naming_full_disk(cfg.work_dir):
-            Runner.from_cfg(cfg).train()
+            build_runner(cfg).train()
     found = latest_checkpoint(cfg.work_dir)
     return Path(found) if found else None
 
@@ -249,7 +248,6 @@ def evaluate(
 
 def _test(args: argparse.Namespace, log_tables: bool) -> Scores | None:
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
 
     from rsseg.engine.saving import naming_full_disk
 
@@ -258,7 +256,7 @@ def _test(args: argparse.Namespace, log_tables: bool) -> Scores | None:
         cfg = _test_config(args)
         start_processes(args.launcher)
         with naming_full_disk(cfg.work_dir):
-            runner = Runner.from_cfg(cfg)
+            runner = build_runner(cfg)
             for metric in runner.test_loop.evaluator.metrics:
                 metric.tables = tables
             for handler in runner.logger.handlers:

@@ -167,6 +167,9 @@ def test_train_and_evaluate(files, tmp_path, monkeypatch):
         assert rsseg.train(files / "run.py", work_dir="work", resume=True) == checkpoint
         assert f"work: this training is already finished; its last checkpoint is {checkpoint}" in said[-1]
     assert checkpoint.stat().st_mtime_ns == written
+    # mmengine names logs by the second of the start: two runs within one have a log each.
+    monkeypatch.setattr("mmengine.runner.runner.time.time", lambda: 0.0)
+    rsseg.evaluate(files / "run.py", checkpoint, work_dir="other", log_tables=False)
     scores = rsseg.evaluate(files / "run.py", checkpoint, work_dir="tested", log_tables=False)
     assert set(scores) == {"mIoU", "mF1", "mAcc", "OA"} and 0 <= scores["OA"] <= 100
     assert "| green" in scores.text and f"OA {scores['OA']:.2f}" in scores.text

@@ -21,7 +21,7 @@ from rsseg.stack import require_stack
 def main() -> int | str | None:
     """Parse the arguments, test on one set after another, print the row."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    from rsseg.engine.launch import add_arguments, apply_arguments, start_processes
+    from rsseg.engine.launch import add_arguments, apply_arguments, build_runner, start_processes
     from rsseg.evaluation import VOCABULARY_SETS, check_sets, keep_scores, score_table, vocabulary_configs
 
     parser = make_parser(__doc__, results=True)
@@ -34,7 +34,6 @@ def main() -> int | str | None:
     args = parser.parse_args()
     require_stack()
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
 
     bases = packaged_root() / "configs" / "_base_" / "datasets"
     configs, scores = vocabulary_configs(args.config, bases, args.sets, args.data_root), {}
@@ -44,7 +43,7 @@ def main() -> int | str | None:
     configs, error_summary = check_sets(configs)
     start_processes(args.launcher)
     for name, cfg in configs.items():
-        scores[name] = Runner.from_cfg(cfg).test()["mIoU"]
+        scores[name] = build_runner(cfg).test()["mIoU"]
         if is_main_process():
             row = keep_scores(args.out or Path(cfg.work_dir) / "table2.csv", args.config, args.checkpoint, scores)
     if is_main_process():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from rsseg.io.resuming import latest_checkpoint
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.runner import Runner
 
 __all__ = [
     "ConfigOptions",
@@ -22,6 +24,7 @@ __all__ = [
     "add_training_arguments",
     "apply_arguments",
     "apply_training_arguments",
+    "build_runner",
     "prepare_config",
     "start_processes",
     "use_tta",
@@ -37,6 +40,8 @@ _CHECKS = (
     "KeepProcesses",
     "NameOutputs",
 )
+# How many runners this process has built so far.
+_BEFORE = itertools.count()
 
 
 class ConfigOptions(argparse.Action):
@@ -64,6 +69,27 @@ def start_processes(launcher: str) -> None:
     if launcher != "pytorch":
         raise ConfigError(f"--launcher {launcher} requires GPUs; on CPUs use tools/dist_train.sh (--launcher pytorch)")
     torch.distributed.init_process_group("gloo")
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner of a config, with a log and a history of its own.
+
+    mmengine finds both by the experiment's name, which is the config's with the second of the start: two short runs of
+    one process would share them, and the second would write no log.
+
+    Args:
+        cfg: The config; where its process has built runners before, its ``experiment_name`` gets their number.
+
+    Returns:
+        The runner.
+    """
+    from mmengine.runner import Runner
+
+    before = next(_BEFORE)
+    if before:
+        name = cfg.get("experiment_name") or Path(cfg.filename or "run").stem
+        cfg.experiment_name = f"{name}_{before + 1}"
+    return Runner.from_cfg(cfg)
 
 
 def _batch_norm_for_cpu(node: Any) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
 from mmseg.registry import MODELS
 
 from rsseg.engine.architecture import ARCHITECTURE, searched_part
 from rsseg.engine.checkpoint import load_pretrained
+from rsseg.engine.launch import build_runner
 from rsseg.errors import ConfigError
 from rsseg.io.configs import config_path, read_config
 from rsseg.io.files import replacing
@@ -52,7 +52,7 @@ def search(cfg: Config) -> Path | None:
         DataError: Nothing was found that a network can be made of; the message says what to do.
     """
     _retrain_config(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     runner.train()
     if not is_main_process():
         return None

@@ -21,11 +21,11 @@ __all__ = ["SCENES", "MethodGrid", "closed_gap", "method_table"]
 
 _NAMES = {
     "source only": "source_only", "oracle": "oracle", "MMD": "mmd", "AdaptSeg": "adaptseg", "FADA": "fada",
-    "CLAN": "clan", "PyCDA": "pycda", "CBST": "cbst", "IAST": "iast", "DAFormer": "daformer", "MIC": "mic",
+    "CLAN": "clan", "TransNorm": "transnorm", "PyCDA": "pycda", "CBST": "cbst", "IAST": "iast", "DAFormer": "daformer",
+    "MIC": "mic",
 }  # fmt: skip
 SCENES = tuple((name, f"configs/scenes/deeplab_v2_lite0_{stem}_scenes.py") for name, stem in _NAMES.items())
-"""Name and config of each method on procedural scenes.  TransNorm is not among them: timm's encoder joins batch
-normalisation and activation in one layer, which it cannot stand in for."""
+"""Name and config of each method on procedural scenes."""
 
 
 @dataclass

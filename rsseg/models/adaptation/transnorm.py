@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.registry import MODELS
 from mmseg.registry import MODELS as SEGMENTATION
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -16,7 +16,7 @@ from rsseg.models.adaptation.adversarial import AdaptSeg, output_losses
 from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch, Student
 from rsseg.models.adaptation.networks import head_outputs, labels_of
 
-__all__ = ["TransNorm", "TransNormAdaptation", "channel_weights", "require_both_domains"]
+__all__ = ["TransNorm", "TransNormAdaptation", "channel_weights", "require_both_domains", "use_transnorm"]
 
 _STATISTICS = ("running_mean", "running_var")
 _DOMAINS = ("source", "target")
@@ -125,6 +125,40 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
+class _TransNormAct(TransNorm):
+    """In the place of timm's batch normalisation with an activation."""
+
+    def __init__(self, plain: _BatchNorm, *settings: Any) -> None:
+        super().__init__(*settings)
+        self.drop, self.act = plain.drop, plain.act
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+def use_transnorm(network: nn.Module) -> int:
+    """Replace every batch normalisation within a network by :class:`TransNorm`, with its parameters and statistics.
+
+    Args:
+        network: Changed in place; it may be one whose layers no ``norm_cfg`` names, such as timm's.
+
+    Returns:
+        How many were replaced.
+    """
+    found = [
+        (parent, name, child)
+        for parent in network.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, _BatchNorm) and not isinstance(child, TransNorm)
+    ]
+    for parent, name, plain in found:
+        settings = plain.num_features, plain.eps, plain.momentum, plain.affine
+        layer = _TransNormAct(plain, *settings) if hasattr(plain, "act") else TransNorm(*settings)
+        layer.load_state_dict(plain.state_dict())
+        setattr(parent, name, layer.train(plain.training))
+    return len(found)
+
+
 def _has_transnorm(network: Any) -> bool:
     return any(isinstance(module, TransNorm) for module in network.modules())
 
@@ -146,7 +180,11 @@ def require_both_domains(method: AdaptationMethod, student: Student) -> None:
 class TransNormAdaptation(AdaptSeg):
     """AdaptSegNet's losses on a network with :class:`TransNorm`, ``form="twin"`` of the head, and one batch of both.
 
-    The arguments are those of :class:`AdaptSeg`; the second classifier has the part of the auxiliary one.
+    The second classifier has the part of the auxiliary one.
+
+    Args:
+        replace: Replace all batch normalisations of the backbone, where it takes no ``norm_cfg``.
+        **kwargs: As for :class:`AdaptSeg`.
 
     Raises:
         ConfigError: The network has no :class:`TransNorm`, or a batch has more images of one domain.
@@ -156,11 +194,20 @@ class TransNormAdaptation(AdaptSeg):
 
     form = "twin"
 
+    def __init__(self, replace: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.replace = replace
+
     def setup(self, student: Student) -> None:
-        """Check the network, and make the discriminators."""
+        """Fit the network, and make the discriminators."""
         super().setup(student)
+        if self.replace:
+            use_transnorm(student.backbone)
         if not _has_transnorm(student):
-            raise ConfigError("TransNormAdaptation needs model.backbone.norm_cfg=dict(type='TransNorm')")
+            raise ConfigError(
+                "TransNormAdaptation needs model.backbone.norm_cfg=dict(type='TransNorm'); for a backbone without "
+                "norm_cfg, such as timm's, give it replace=True"
+            )
 
     def losses(self, student: Student, source: DomainBatch, target: DomainBatch, step: int) -> dict[str, Tensor]:
         """See :func:`output_losses`."""

@@ -1,15 +1,19 @@
 """TransNorm: the channels' weights by hand, outputs, gradients and running statistics by NumPy, plain files."""
 
+import copy
+
 import numpy as np
 import pytest
+import timm
 import torch
 from mmcv.cnn import build_norm_layer
 from mmengine.config import ConfigDict
 from mmengine.runner.checkpoint import load_state_dict
 from mmseg.registry import MODELS
+from timm.layers import BatchNormAct2d
 from torch import nn
 
-from rsseg.models.adaptation.transnorm import TransNorm, channel_weights
+from rsseg.models.adaptation.transnorm import TransNorm, channel_weights, use_transnorm
 
 LOSS = dict(type="CrossEntropyLoss", avg_non_ignore=True)
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
@@ -142,3 +146,27 @@ def test_a_pretrained_resnet_goes_in(tmp_path):
         own = plain.get_submodule(name)
         assert torch.equal(layer.running_var_source, own.running_var) and torch.equal(layer.weight, own.weight)
         assert torch.equal(layer.running_mean_target, own.running_mean)
+
+
+def test_it_replaces_those_of_any_network():
+    network = timm.create_model("test_efficientnet", num_classes=0)
+    network.train()(torch.randn(2, 3, 32, 32))
+    plain = copy.deepcopy(network)
+    count = sum(isinstance(layer, nn.BatchNorm2d) for layer in plain.modules())
+    assert use_transnorm(network) == count and use_transnorm(network) == 0
+    layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, TransNorm)}
+    assert len(layers) == count and all(layer.training for layer in layers.values())
+    for name, layer in layers.items():
+        other = plain.get_submodule(name)
+        assert torch.equal(layer.weight, other.weight) and torch.equal(layer.running_var_target, other.running_var)
+    network.load_state_dict(plain.state_dict())  # keys of the file are those of the network
+    assert network(torch.randn(4, 3, 32, 32)).shape == plain(torch.randn(4, 3, 32, 32)).shape
+
+
+def test_an_activation_stays_behind_the_normalisation():
+    plain, x = BatchNormAct2d(3), torch.tensor(batch()).float()
+    plain.train()(x)
+    model = nn.Sequential(copy.deepcopy(plain))
+    assert use_transnorm(model) == 1
+    torch.testing.assert_close(model.eval()(x), 2 * plain.eval()(x))  # relu(2 * x) = 2 * relu(x)
+    assert (model.train()(x) >= 0).all()

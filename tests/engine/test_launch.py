@@ -7,7 +7,9 @@ import argparse
 import pytest
 import torch
 from mmengine.config import Config
+from yapf.yapflib import yapf_api
 
+from rsseg import stack
 from rsseg.engine import AutocastOptimWrapper
 from rsseg.engine.launch import apply_arguments, prepare_config, start_processes, use_tta
 
@@ -85,3 +87,12 @@ def test_autocast_on_the_models_device():
     with wrapper.optim_context(model):
         assert model(torch.ones(1, 2)).dtype == torch.bfloat16
     assert model(torch.ones(1, 2)).dtype == torch.float32
+
+
+def test_a_config_is_formatted_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(yapf_api, "FormatCode", lambda text, **options: (calls.append(text), (text, True))[1])
+    stack._format_once(yapf_api)
+    texts = [Config(dict(a=[1, 2], b=b)).pretty_text for b in (1, 1, 2, 3, 1, 4, 5, 1)]
+    assert texts[0] == texts[1] == texts[4] and "b=2" in texts[2].replace(" ", "")
+    assert len(calls) == 6, "five texts, and the first again after four others"

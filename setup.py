@@ -104,6 +104,7 @@ setup(
         "optional": requirements("optional"),
         "demo": requirements("demo"),
         "sam2": requirements("sam2"),
+        "hub": requirements("hub"),
         "tests": requirements("tests"),
         "docs": requirements("docs"),
     },

@@ -1,7 +1,7 @@
 """Measure how fast models are: parameters, multiply-adds, latency, images per second and peak memory, as one table.
 
 rsseg speed CONFIG.py|CHECKPOINT.pth|TABLE.csv ... [--size 1024] [--device cuda:0] [--batch 1] [--runs 20]
-                      [--bf16] [--compile] [--onnx]
+                      [--bf16] [--compile] [--onnx] [--trust]
 
 A table names configs of its folder and a paper's figures, see configs/openearthmap/table3.csv and table4.csv.
 """
@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--compile", action="store_true", help="torch.compile the model")
     parser.add_argument("--onnx", action="store_true", help="with ONNX Runtime on the CPU; needs onnx and onnxruntime")
+    parser.add_argument("--trust", action="store_true", help="run the configs that checkpoints hold: they are programs")
     return parser.parse_args()
 
 
@@ -44,7 +45,7 @@ def main() -> None:
     wanted = {key: getattr(args, key) for key in ("size", "batch", "runs", "warmup", "bf16", "compile", "onnx")}
     options = SpeedOptions(device=device, **wanted)
     rows = []
-    for row in measure_rows(read_targets(args.targets), options):
+    for row in measure_rows(read_targets(args.targets, args.trust), options):
         rows.append(row)
         logging.getLogger("rsseg").info("%s: %.1f ms", row.name, 1e3 * row.latency)
     text = "\n".join([*speed_table(rows), "", describe(options), "", COUNTED])

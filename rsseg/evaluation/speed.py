@@ -35,6 +35,7 @@ from rsseg.io.checkpoints import load_file
 from rsseg.io.configs import read_config
 from rsseg.io.memory import peak_of_process
 from rsseg.io.tables import markdown_head, markdown_row
+from rsseg.io.trust import trusted
 
 __all__ = [
     "COUNTED",
@@ -135,18 +136,22 @@ def describe(options: SpeedOptions) -> str:
     return f"{machine}, {', '.join([kind, *more])}; images {images}, {options.runs} runs after {options.warmup}."
 
 
-def read_targets(targets: Sequence[str | Path]) -> list[tuple[Row, Config]]:
+def read_targets(targets: Sequence[str | Path], trust: bool = False) -> list[tuple[Row, Config]]:
     """Rows and configs of configs (``.py``), of tables (``.csv``) and of checkpoints (``.pth``), which hold theirs.
+
+    Args:
+        targets: The files.
+        trust: Run the config in a checkpoint, which is a program; so does the environment's ``RSSEG_TRUST=1``.
 
     Raises:
         FileNotFoundError: There is no such file.
         DataError: A checkpoint holds no config, or see :func:`read_rows`.
-        ConfigError: A config has no model.
+        ConfigError: A config has no model, or a checkpoint is not trusted.
     """
     out: list[tuple[Row, Config]] = []
     for target in map(Path, targets):
         if target.suffix in (".pth", ".pt"):
-            out.append((Row(target), _config_in(target)))
+            out.append((Row(target), _config_in(target, trust)))
         else:
             out += [(row, read_config(row.config)) for row in read_rows([target])]
     for row, config in out:
@@ -155,12 +160,17 @@ def read_targets(targets: Sequence[str | Path]) -> list[tuple[Row, Config]]:
     return out
 
 
-def _config_in(checkpoint: Path) -> Config:
-    content = load_file(checkpoint)
+def _config_in(checkpoint: Path, trust: bool) -> Config:
+    content = load_file(checkpoint, trust=trust)
     text = content.get("meta", {}).get("cfg") if isinstance(content, dict) else None
     if not isinstance(text, str):
         raise DataError(
             f"{checkpoint}: holds no config in meta['cfg']; name the config that it was trained with instead"
+        )
+    if not (trust or trusted()):
+        raise ConfigError(
+            f"{checkpoint}: the config in a checkpoint is a program, which is not run. Name the config that it was "
+            "trained with instead, or add --trust if you made this file or trust who did"
         )
     return Config.fromstring(text, ".py")
 

@@ -77,7 +77,7 @@ def test_all_of_an_attention_runs():
 def test_a_config_a_table_and_a_checkpoint_are_measured(config, tmp_path):
     (tmp_path / "table.csv").write_text("row,config,classes,params,flops\nPaper's,model.py,7,1.5,2.5\n")
     torch.save(dict(state_dict={}, meta=dict(cfg=CONFIG)), tmp_path / "iter_1.pth")
-    targets = read_targets([config, tmp_path / "table.csv", tmp_path / "iter_1.pth"])
+    targets = read_targets([config, tmp_path / "table.csv", tmp_path / "iter_1.pth"], trust=True)
     rows = list(measure_rows(targets, FAST))
     assert [row.name for row in rows] == ["model.py", "Paper's", "iter_1.pth"]
     assert [row.parameters for row in rows] == [420, 428, 420]
@@ -87,6 +87,17 @@ def test_a_config_a_table_and_a_checkpoint_are_measured(config, tmp_path):
         assert 0 < row.low <= row.latency <= row.high
         assert row.images_per_second == pytest.approx(1 / row.latency)
         assert row.memory is None or row.memory > 0
+
+
+def test_the_config_in_a_checkpoint_is_not_run_unless_it_is_trusted(tmp_path, run_tool):
+    mark, file = tmp_path / "ran", tmp_path / "iter_1.pth"
+    torch.save(dict(state_dict={}, meta=dict(cfg=f"import os\nos.mkdir({str(mark)!r})\n{CONFIG}")), file)
+    with pytest.raises(ConfigError, match=r"iter_1\.pth: the config in a checkpoint is a program, which is not run"):
+        read_targets([file])
+    done = run_tool("speed", file, "--size", 32)
+    assert done.returncode == 1 and "add --trust" in done.stderr and not mark.exists()
+    read_targets([file], trust=True)
+    assert mark.exists()
 
 
 def test_options_reach_the_model(config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import importlib.util
 import os
 import signal
@@ -102,6 +103,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("slow"):
             item.add_marker("no_cover")
     items[:] = slow_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays: mmengine's datasets call the garbage collector one by one."""
+    gc.collect()
+    gc.freeze()
 
 
 def slow_first(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:

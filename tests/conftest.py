@@ -95,13 +95,16 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests are whole trainings and tools: measuring their coverage, too, takes a third of the time of all.
+    """Coverage is measured by tests that are not slow, and there by the first case of each: more costs a third more.
 
     Each of several processes starts with slow ones, so that none is left with one in the end.
     """
+    seen: set[str] = set()
     for item in items:
-        if item.get_closest_marker("slow"):
+        first = item.nodeid.partition("[")[0]
+        if item.get_closest_marker("slow") or first in seen:
             item.add_marker("no_cover")
+        seen.add(first)
     items[:] = slow_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 

@@ -64,15 +64,24 @@ def set_up_libraries() -> None:
 
 
 def load_stack() -> None:
-    """Import rsseg and the MM stack."""
+    """Import rsseg and the MM stack, and what every training imports."""
     sys.path[:] = [*TOLD, *OWN]
     import mmengine.runner
+    import setuptools
 
     import rsseg.models
     from rsseg.stack import require_stack
 
     require_stack()
-    assert mmengine.runner and rsseg.models
+    import mmseg.apis
+
+    import rsseg.datasets
+    import rsseg.engine
+    import rsseg.evaluation
+    import rsseg.running
+
+    assert mmengine.runner and mmseg.apis and setuptools and rsseg.models
+    assert rsseg.datasets and rsseg.engine and rsseg.evaluation and rsseg.running
 
 
 def become(arguments: list[str], cwd: str, env: dict[str, str], files: list[int]) -> int:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rsseg.commands import arguments_of
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.hub import is_hub
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"]
@@ -110,7 +111,7 @@ class Model:
 
 def load_model(
     config: PathLike,
-    checkpoint: PathLike,
+    checkpoint: PathLike | None = None,
     *,
     head: str | None = None,
     classes: str | None = None,
@@ -124,8 +125,9 @@ def load_model(
     """Load a trained model for maps and arrays.
 
     Args:
-        config: Its config file; ``rsseg::samrs/upernet_swin_sep.py`` names one of the package.
-        checkpoint: Its weights.
+        config: Its config file; ``rsseg::samrs/upernet_swin_sep.py`` names one of the package, ``hf://OWNER/NAME`` that
+            of a model on the hub.
+        checkpoint: Its weights, a file or ``hf://OWNER/NAME``; of a model on the hub they may be left out.
         head: Label set, for models with several heads.
         classes: Class table (a name or a ``.json``), if the config does not name one.
         vocabulary: Classes of an open-vocabulary model: ``"runway, solar panel"``, a class table or a ``.txt`` file.
@@ -140,9 +142,11 @@ def load_model(
         DataError: The checkpoint is damaged, or holds more than tensors and plain values.
         FileNotFoundError: A file is missing.
     """
+    if checkpoint is None and not is_hub(config):
+        raise ConfigError(f"{config}: name the model's weights, too; only a model on the hub (hf://...) has its own")
     return Model(
-        config, checkpoint, head=head, classes=classes, vocabulary=vocabulary, device=device, tta=tta, bf16=bf16,
-        trust=trust, cfg_options=cfg_options,
+        config, checkpoint or config, head=head, classes=classes, vocabulary=vocabulary, device=device, tta=tta,
+        bf16=bf16, trust=trust, cfg_options=cfg_options,
     )  # fmt: skip
 
 

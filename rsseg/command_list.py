@@ -22,6 +22,8 @@ GROUPS = {
         "search": ("search", "search for a network's architecture, and write a config that trains it"),
         "test": ("test", "scores of a trained model, predictions, pictures"),
         "weights": ("convert_weights", "convert a file with third-party weights"),
+        "push": ("push_model", "share a trained model on the Hugging Face hub, with a model card"),
+        "pull": ("pull_model", "download a model from the hub, and check it"),
         "parameters": ("count_parameters", "parameters and multiply-adds of models"),
         "speed": ("speed", "how fast models are: latency, images per second, memory"),
         "few-lists": ("make_few_labels", "lists of a few per cent of a training set"),

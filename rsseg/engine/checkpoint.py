@@ -15,8 +15,7 @@ from rsseg.engine.classes import fit_classes
 from rsseg.engine.weights.conversion import name_layout
 from rsseg.errors import DataError
 from rsseg.io.checkpoint_options import ClassOptions
-from rsseg.io.checkpoints import load_file, state_of
-from rsseg.io.files import replacing
+from rsseg.io.checkpoints import load_file, state_of, write_weights
 from rsseg.structures.keys import compare_keys
 
 __all__ = ["load_file", "load_pretrained", "save_teacher"]
@@ -125,6 +124,5 @@ def save_teacher(path: str | os.PathLike[str], out: str | os.PathLike[str], trus
     if not state:
         raise DataError(f"{path}: has no teacher (no weights {_TEACHER}*); methods with a teacher are DAFormer and MIC")
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    with replacing(Path(out), "weights") as file:
-        torch.save(dict(meta=content.get("meta") or {}, state_dict=state), file)
+    write_weights(Path(out), state, content.get("meta") or {})
     return len(state)

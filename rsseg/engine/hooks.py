@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from rsseg.engine.checkpoint import load_pretrained
 from rsseg.engine.checks import TESTED, bare_model, data_classes
 from rsseg.engine.pixels import use_pixels
 from rsseg.errors import ConfigError
+from rsseg.io.hub import local_file
 
 __all__ = ["ChannelsLast", "CompileBackbone", "LoadPretrained", "LoadTested", "SeedEachIter", "ShareBuffers"]
 
@@ -72,7 +72,7 @@ class LoadPretrained(Hook):
     def before_train(self, runner: Runner) -> None:
         """Load before the first iteration of a run that is not resumed."""
         if runner.iter == 0:
-            if not Path(self.checkpoint).is_file():
+            if not local_file(self.checkpoint).is_file():
                 raise FileNotFoundError(
                     f"{self.checkpoint}: no such checkpoint. Pre-train first (see the docstring of the "
                     "config), or name another checkpoint: --cfg-options default_hooks.start.checkpoint=PATH"

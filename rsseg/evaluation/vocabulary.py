@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rsseg.errors import ConfigError, DataError, UserError
 from rsseg.io.configs import read_config
 from rsseg.io.files import locked
+from rsseg.io.hub import local_file
 from rsseg.io.jobs import Input, Job
 from rsseg.io.pixel_settings import share_pixels
 from rsseg.io.sums import sum_of
@@ -148,7 +149,7 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
     job, name = Job(path.parent, "scores", f".{path.name}.json"), f"{config} {checkpoint}"
     # the config with all that it inherits: a changed base is another config
     digest = sum_of(read_config(config).pretty_text.encode()) if Path(config).is_file() else None
-    inputs = {"config": Input(Path(config), config, digest), "checkpoint": Input(Path(checkpoint), checkpoint)}
+    inputs = {"config": Input(Path(config), config, digest), "checkpoint": Input(local_file(checkpoint), checkpoint)}
     job.claim({}, {name: inputs}, update=True, own=lambda item: item == name)
     with locked(path.parent):
         return _enter(path, config, checkpoint, scores, bool(job.redone))

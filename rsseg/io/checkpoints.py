@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tokenize
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,11 +17,14 @@ import torch
 from rsseg.errors import DataError
 from rsseg.io.archives import DAMAGE, read_archive
 from rsseg.io.file_kinds import explain_file
+from rsseg.io.files import replacing
+from rsseg.io.hub import local_file
 from rsseg.io.pickle_reader import RefusedError
+from rsseg.io.tables import parse_json
 from rsseg.io.trust import trusted, unforced
 from rsseg.structures.keys import some_names
 
-__all__ = ["WRAPPERS", "load_file", "load_open_file", "read_state", "state_of"]
+__all__ = ["WRAPPERS", "load_file", "load_open_file", "read_state", "state_of", "write_weights"]
 
 WRAPPERS = ("state_dict", "model", "model_state", "state_dict_ema", "model_ema", "teacher")
 """Keys under which training programs put the weights, the most usual first."""
@@ -28,6 +32,9 @@ _ADVICE = "If you made this file or trust who did, add --trust: it may then run 
 _AGAIN = "Download or copy it again, and compare its size with the published one"
 _UNPACKED = 20
 """How many times as large as its file an ``.npz`` may be; zeros alone reach a thousand."""
+
+_META = "rsseg"
+"""Key of the JSON text in the header of safetensors that holds the ``meta`` of a checkpoint."""
 
 State = dict[str, torch.Tensor]
 
@@ -38,7 +45,7 @@ def load_file(
     """Content of a checkpoint file (``.pth``, ``.safetensors`` or ``.npz``), without executing code from it.
 
     Args:
-        path: The file.
+        path: The file, or its address on the hub, see :mod:`rsseg.io.hub`.
         map_location: As for ``torch.load``, but None means the CPU.
         trust: Read with the unrestricted unpickler, which can run any code the file holds; so does the environment's
             ``RSSEG_TRUST=1``, unless this is None.
@@ -48,7 +55,7 @@ def load_file(
         FileNotFoundError: There is no such file.
         DataError: The file is damaged, or needs objects other than tensors, arrays and plain values.
     """
-    file = Path(path).expanduser()
+    file = local_file(path)
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such checkpoint" + (f"; {advice}" if advice else ""))
     if file.suffix == ".safetensors":
@@ -102,15 +109,47 @@ def _refusal(file: BinaryIO, name: str, error: Exception, advice: str | None) ->
     return f"{name}: not loaded, since {what} ({reason}). {advice}".rstrip()
 
 
-def _load_safetensors(file: Path) -> State:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file as load_tensors
+def _load_safetensors(file: Path) -> Any:
+    """Weights by name; of a file of :func:`write_weights` what ``torch.save`` would have kept, with its ``meta``."""
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_tensors(str(file))
+        with safe_open(str(file), framework="pt", device="cpu") as opened:
+            about = (opened.metadata() or {}).get(_META)
+            state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+        meta = None if about is None else parse_json(about.encode())
+        if meta is not None and not isinstance(meta, dict):
+            raise ValueError(f"its metadata {_META!r} is no JSON object")
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        with file.open("rb") as opened:
-            raise DataError(_refusal(opened, str(file), error, None)) from error
+        with file.open("rb") as raw:
+            raise DataError(_refusal(raw, str(file), error, None)) from error
+    return state if meta is None else {"meta": meta, "state_dict": state}
+
+
+def write_weights(path: Path, state: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
+    """Write weights and what is said about them, as safetensors or by ``torch.save``, as the file's name ends.
+
+    Args:
+        path: A ``.safetensors`` holds ``meta`` as JSON in its header: tuples become lists.
+        state: Weights by name; tensors that share memory are written once each.
+        meta: For ``.safetensors``, what JSON can hold.
+
+    Raises:
+        OSError: Writing failed.
+    """
+    if path.suffix != ".safetensors":
+        with replacing(path, "weights") as file:
+            torch.save(dict(meta=dict(meta), state_dict=dict(state)), file)
+        return
+    from safetensors.torch import save
+
+    own, kept = {}, set()
+    for key, value in state.items():
+        place = value.untyped_storage().data_ptr()
+        own[key] = value.detach().cpu().contiguous() if place not in kept else value.detach().cpu().clone()
+        kept.add(place)
+    with replacing(path, "weights") as file:
+        file.write(save(own, {"format": "pt", _META: json.dumps(meta)}))
 
 
 def _load_arrays(file: Path) -> State:

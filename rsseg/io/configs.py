@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsseg.errors import ConfigError, UserError
+from rsseg.io.hub import HubAddress, fetch, is_hub, local_config
+from rsseg.io.plain_config import read_plain
+from rsseg.io.trust import trusted
 from rsseg.packaged import find_packaged, packaged_config
 
 if TYPE_CHECKING:
@@ -39,7 +44,8 @@ def read_config(path: Path | str, options: Mapping[str, Any] | None = None) -> C
     """A config with its bases, and options of the command line put in.
 
     Args:
-        path: As for :func:`config_path`.
+        path: As for :func:`config_path`; or the address of a config on the hub, see :mod:`rsseg.io.hub`, which is read
+            as data, by :func:`rsseg.io.plain_config.read_plain`, unless the user trusts its files (``--trust``).
         options: Dotted key -> value, as of ``--cfg-options``.
 
     Raises:
@@ -49,15 +55,26 @@ def read_config(path: Path | str, options: Mapping[str, Any] | None = None) -> C
     """
     from mmengine.config import Config
 
-    path = config_path(path)
+    address, path = path, local_config(path) if is_hub(path) else config_path(path)
     try:
-        config = Config.fromfile(str(path))
+        config = read_plain(path) if is_hub(address) and not trusted() else Config.fromfile(str(path))
+        if is_hub(address):
+            _fetch_tables(config._cfg_dict, str(address))
     except (UserError, MemoryError):
         raise
     except Exception as error:  # a config is a program, which raises what it likes
         raise ConfigError(f"{path}: cannot be read as a config ({type(error).__name__}: {error})") from error
     merge_options(config, options, path)
     return config
+
+
+def _fetch_tables(node: Any, address: str) -> None:
+    """Put the local file in the place of every class table that lies beside a config on the hub, in place."""
+    for key, value in list(node.items()) if isinstance(node, dict) else ():
+        if key in ("table", "vocabulary") and re.fullmatch(r"classes-\d+\.json", str(value)):
+            node[key] = str(fetch(replace(HubAddress.parse(address), file=value, sha256="")))
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list | tuple) else ():
+        _fetch_tables(value, address)
 
 
 def merge_options(config: Config, options: Mapping[str, Any] | None, path: Path | str) -> None:

@@ -78,6 +78,13 @@ def load_from_http(filename: str, map_location: Any = None, model_dir: str | Non
     return load_from_local(str(download(filename, folder)), map_location)
 
 
+def load_from_hub(filename: str, map_location: Any = None) -> Any:
+    """Weights of ``hf://OWNER/NAME``, see :mod:`rsseg.io.hub`."""
+    from rsseg.io.hub import local_file
+
+    return load_from_local(str(local_file(filename)), map_location)
+
+
 def load_from_torchvision(filename: str, map_location: Any = None) -> Any:
     """ImageNet weights of torchvision by model name, for example ``torchvision://resnet50``."""
     from mmengine.runner.checkpoint import get_torchvision_models
@@ -135,6 +142,7 @@ def _named(addresses: dict[str, str], request: str) -> str:
 _SCHEMES: dict[Callable[..., Any], tuple[str, ...]] = {
     load_from_local: ("",),
     load_from_http: ("http://", "https://"),
+    load_from_hub: ("hf://",),
     load_from_torchvision: ("modelzoo://", "torchvision://"),
     load_from_openmmlab: ("open-mmlab://", "openmmlab://"),
     load_from_mmcls: ("mmcls://",),

@@ -18,6 +18,7 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
+from rsseg.io.hub import config_of, is_hub, local_file
 from rsseg.io.pixel_settings import check_raster
 from rsseg.io.sums import sum_of
 from rsseg.mapping.layers import FORMATS
@@ -82,8 +83,8 @@ def _about(
     return {
         "config": Path(args.config).name,
         "config_sha256": sum_of(json.dumps(config.to_dict(), sort_keys=True, default=str).encode()),
-        "checkpoint": Path(args.checkpoint).name,
-        "checkpoint_sha256": sha256_of(Path(args.checkpoint).expanduser()),
+        "checkpoint": args.checkpoint if is_hub(args.checkpoint) else Path(args.checkpoint).name,
+        "checkpoint_sha256": sha256_of(local_file(args.checkpoint)),
         "head": args.head,
         "views": [list(view) for view in views],
         "bf16": args.bf16,
@@ -117,6 +118,7 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
         UserError: Arguments, config and checkpoint do not go together.
         FileNotFoundError: A file is missing.
     """
+    args.config = config_of(args.config, args.checkpoint)
     config = read_config(args.config, args.cfg_options)
     request = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
     if request is not None and (args.classes or args.head):

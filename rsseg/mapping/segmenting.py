@@ -10,6 +10,7 @@ from pathlib import Path
 from rsseg.errors import UserError
 from rsseg.io.configs import read_config
 from rsseg.io.georeference import GeoReference
+from rsseg.io.hub import config_of
 from rsseg.mapping.command import run
 from rsseg.mapping.sources import check_jobs, sources_of
 
@@ -62,6 +63,7 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
     jobs = segmentation_jobs(args.source, args.out)
     pictures = [job for job in jobs if job[1].suffix == ".png"]
     others = [job for job in jobs if job[1].suffix != ".png"]
+    args.config = config_of(args.config, args.checkpoint)
     by_kind = args.mode is None and (read_config(args.config).get("model") or {}).get("vocabulary") is not None
     groups = {"config": pictures, "slide": others} if by_kind else {args.mode: jobs}
     failed = []

@@ -306,8 +306,15 @@ def test_files_are_not_written_over_themselves(tmp_path):
     torch.save(resnet_file(), file)
     with pytest.raises(ValueError, match="would be overwritten by its own conversion"):
         convert_weights(file, tmp_path / "." / "in.pth")
-    with pytest.raises(ValueError, match=r"out.safetensors: .* choose a name that ends in .pth"):
-        convert_weights(file, tmp_path / "out.safetensors")
+
+
+def test_safetensors_hold_the_same_as_pth(tmp_path):
+    torch.save(resnet_file(), tmp_path / "in.pth")
+    for name in ("out.pth", "out.safetensors"):
+        convert_weights(tmp_path / "in.pth", tmp_path / name)
+    one, other = load_file(tmp_path / "out.pth"), load_file(tmp_path / "out.safetensors")
+    assert other["meta"] == one["meta"] and other["state_dict"].keys() == one["state_dict"].keys()
+    assert all(torch.equal(value, other["state_dict"][key]) for key, value in one["state_dict"].items())
     with pytest.raises(FileNotFoundError, match="no such checkpoint"):
         convert_weights(tmp_path / "none.pth", tmp_path / "out.pth")
 

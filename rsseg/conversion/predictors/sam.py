@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -22,6 +21,7 @@ from rsseg.conversion.predictors.upsample import Upsampled, Upsampler
 from rsseg.conversion.prompts import Prompts
 from rsseg.errors import ConfigError
 from rsseg.io.files import sha256_of
+from rsseg.io.hub import local_file
 
 __all__ = ["Encoded", "SAMPredictor", "mask_input"]
 
@@ -274,7 +274,7 @@ def _load(model: str | dict[str, Any], checkpoint: str | None, random_seed: int 
     settings = ENCODERS[model] if isinstance(model, str) else dict(model)
     about: dict[str, Any] = {"name": "SAMPredictor", "model": model if isinstance(model, str) else settings}
     if checkpoint is not None:
-        path = Path(checkpoint)
+        path = local_file(checkpoint)
         return load_sam(settings, path, model), {**about, "weights": path.name, "sha256": sha256_of(path)}
     if random_seed is None:
         raise ConfigError(

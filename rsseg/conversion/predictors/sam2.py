@@ -20,6 +20,7 @@ from rsseg.conversion.predictors.sam_models import SAM2_TRUNKS, looks_like, own_
 from rsseg.conversion.prompts import Prompts
 from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.files import sha256_of
+from rsseg.io.hub import local_file
 from rsseg.structures.keys import compare_keys
 from rsseg.structures.masks import MaskCrop, crop_mask
 
@@ -93,10 +94,11 @@ class SAM2Predictor:
         }
         device = device or own_device()
         if checkpoint is not None:
-            state = read_sam_state(Path(checkpoint), "predictors.sam2.checkpoint")
+            path = local_file(checkpoint)
+            state = read_sam_state(path, "predictors.sam2.checkpoint")
             self.predictor = _build(config, dynamic_multimask, device)
-            _load(self.predictor.model, state, Path(checkpoint), config)
-            self._about |= {"weights": Path(checkpoint).name, "sha256": sha256_of(Path(checkpoint))}
+            _load(self.predictor.model, state, path, config)
+            self._about |= {"weights": path.name, "sha256": sha256_of(path)}
         elif random_seed is not None:
             _log.warning("SAM 2 RUNS WITH RANDOM WEIGHTS (seed %d): its masks are not usable.", random_seed)
             with torch.random.fork_rng(devices=[]):

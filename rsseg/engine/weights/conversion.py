@@ -33,7 +33,9 @@ from rsseg.engine.weights.decoders import model_config, translate_rest
 from rsseg.engine.weights.layouts import Layout, State, Target, Translation, explain
 from rsseg.engine.weights.report import ConversionReport
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.files import replacing, sha256_of
+from rsseg.io.checkpoints import write_weights
+from rsseg.io.files import sha256_of
+from rsseg.io.hub import local_file
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
 
@@ -56,7 +58,7 @@ def convert_weights(
     Args:
         path: The file: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain and the models' authors;
             RSP; MAE, BEiT and DINO; SegFormer's MiT; GSNet, CAT-Seg, mmseg's SAN and DAFormer.
-        out: File to write: ``state_dict`` and ``meta`` (layout, model, SHA-256 of the source).
+        out: File to write, ``.pth`` or ``.safetensors``: weights and ``meta`` (layout, model, SHA-256 of the source).
         to: See :func:`convert_state`.
         backbone: See :func:`convert_state`.
         settings: See :func:`convert_state`.
@@ -64,14 +66,12 @@ def convert_weights(
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: ``out`` is ``path`` or safetensors, the file cannot be read or recognised, or a key is unexplained.
+        UserError: ``out`` is ``path``, the file cannot be read or recognised, or a key is unexplained.
         OSError: Writing failed.
     """
-    source, target = Path(path), Path(out)
+    source, target = local_file(path), Path(out)
     if target.exists() and source.exists() and target.samefile(source):
         raise ConfigError(f"{source}: would be overwritten by its own conversion; choose another output file")
-    if target.suffix == ".safetensors":
-        raise ConfigError(f"{target}: the output contains more than tensors; choose a name that ends in .pth")
     try:
         state, report = convert_state(read_weights(source, trust), to, backbone, settings)
     except ValueError as error:
@@ -81,8 +81,7 @@ def convert_weights(
         raise DataError(f"{source}: nothing was written, since some keys are not accounted for\n{report}")
     meta = dict(source=source.name, sha256=sha256_of(source), layout=report.layout, model=report.model)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target, "weights") as file:
-        torch.save(dict(meta=meta, state_dict=state), file)
+    write_weights(target, state, meta)
     return report
 
 

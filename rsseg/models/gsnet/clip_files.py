@@ -10,6 +10,7 @@ import torch
 
 from rsseg.errors import DataError
 from rsseg.io.checkpoints import load_file, state_of
+from rsseg.io.hub import local_file
 from rsseg.models.gsnet.torchscript import is_torchscript, read_torchscript
 from rsseg.structures.keys import compare_keys
 
@@ -57,7 +58,7 @@ def read_clip(files: str | Sequence[str], expected: Mapping[str, torch.Size]) ->
         DataError: A file cannot be read, weights are missing or unexpected, or have another shape than the model's.
     """
     patch = expected["visual.conv1.weight"][-1]
-    paths = [Path(files)] if isinstance(files, str) else [Path(file) for file in files]
+    paths = [local_file(file) for file in ([files] if isinstance(files, str) else files)]
     out: State = {}
     for path in paths:
         if not path.is_file():

@@ -19,6 +19,7 @@ from torch import nn
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.checkpoints import load_file, state_of
+from rsseg.io.hub import local_file
 from rsseg.models.search.fasterseg_losses import distillation_loss, ohem_loss
 from rsseg.models.search.fasterseg_operators import ConvNorm, build_operator, scale_map
 from rsseg.models.search.fasterseg_structure import architecture_of, read_structure
@@ -232,7 +233,7 @@ class FasterSeg(Segmentor):
         """The teacher in evaluation, with its weights, on the first call."""
         if not self._teacher:
             settings, checkpoint = (self._teacher_settings or {})["model"], (self._teacher_settings or {})["checkpoint"]
-            if not Path(checkpoint).is_file():
+            if not local_file(checkpoint).is_file():
                 raise FileNotFoundError(
                     f"{checkpoint}: no such checkpoint of the teacher; train it first, or teacher=None"
                 )

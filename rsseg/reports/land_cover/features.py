@@ -22,6 +22,7 @@ from rsseg.datasets.openearthmap.groups import Group
 from rsseg.engine.checkpoint import load_pretrained
 from rsseg.errors import ConfigError, MissingPackageError
 from rsseg.io.bands import PixelSpec
+from rsseg.io.hub import local_file
 from rsseg.io.progress import Progress
 from rsseg.io.rasters import read_image
 
@@ -41,7 +42,7 @@ def load_encoder(config: Mapping[str, Any], checkpoint: Path | str, device: str 
         raise ConfigError(
             "the config of the encoder has no 'model'; use the config that the checkpoint was trained with"
         )
-    if not Path(checkpoint).is_file():
+    if not local_file(checkpoint).is_file():
         raise FileNotFoundError(f"{checkpoint}: no such checkpoint")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of every GeoTIFF tag
     model: torch.nn.Module = MODELS.build(config["model"])

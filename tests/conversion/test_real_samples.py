@@ -60,7 +60,8 @@ def test_masks_of_a_random_sam_are_its_own_predictor_s(
     for image in content["images"]:
         pixels = np.asarray(Image.open(folder / image["file_name"]).convert("RGB"))
         predictor.set_image(pixels)
-        for row in (row for row in content["annotations"] if row["image_id"] == image["id"]):
+        rows = [row for row in content["annotations"] if row["image_id"] == image["id"]]
+        for row in rows[:: 1 + len(rows) // 8]:  # from all over the image
             box = predictor.transform.apply_boxes_torch(torch.tensor([row["prompt_box"]]), pixels.shape[:2])
             expected = predictor.predict_torch(None, None, box, multimask_output=False)[0][0, 0].numpy()
             np.testing.assert_array_equal(coco_mask.decode(row["segmentation"]), expected)

@@ -106,13 +106,13 @@ def test_a_file_gives_what_mmseg_makes_of_it(network, write_raster, tmp_path):
 def test_mean_is_the_slide_inference_of_mmseg(network, write_raster, tmp_path):
     from mmseg.models.segmentors import EncoderDecoder
 
-    pixels = scene(1100, 1500)
+    pixels = scene(550, 750)
     batch = network.data_preprocessor({"inputs": [torch.from_numpy(pixels[::-1].copy())], "data_samples": []}, False)
-    network.test_cfg = Config(dict(mode="slide", crop_size=(512, 512), stride=(384, 384)))
+    network.test_cfg = Config(dict(mode="slide", crop_size=(256, 256), stride=(192, 192)))
     with torch.inference_mode():
         scores = EncoderDecoder.slide_inference(network, batch["inputs"], [{}])[0]
     network.test_cfg = Config(dict(mode="whole"))
-    options = dict(window=(512, 512), overlap=0.25, blend="mean", probabilities="all")
+    options = dict(window=(256, 256), overlap=0.25, blend="mean", probabilities="all")
     found = map_of(write_raster(pixels), tmp_path / "map.tif", network, batch=1, **options)
     assert len(np.unique(found)) > 2
     np.testing.assert_array_equal(found, scores.argmax(0).numpy())

@@ -232,11 +232,23 @@ def forked_python(_tool_server: ToolServer, tmp_path_factory: pytest.TempPathFac
     """Environment in which ``tools/*.sh``, and torchrun, take forks with the MM stack for Python."""
     if WITHOUT:
         pytest.skip("the tool server needs the MM stack")
-    path = tmp_path_factory.mktemp("bin") / "python"
+    return {**_environment(None), **_as_python(tmp_path_factory.mktemp("bin") / "python", _tool_server.stack)}
+
+
+@pytest.fixture(scope="session")
+def forked_libraries(_tool_server: ToolServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What makes ``tools/*.sh``, and torchrun, take forks like those of ``fork_python`` for Python."""
+    if WITHOUT:
+        pytest.skip("the tool server needs torch")
+    return _as_python(tmp_path_factory.mktemp("bin") / "python", _tool_server.libraries)
+
+
+def _as_python(path: Path, address: str) -> dict[str, str]:
+    """Write a program that runs its arguments in a fork of the server there; the variables that name it."""
     client = REPO / "tests" / "forked_python.py"
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{client}" "{_tool_server.stack}" "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{client}" "{address}" "$@"\n')
     path.chmod(0o755)
-    return {**_environment(None), "PYTHON": str(path), "PYTHON_EXEC": str(path)}
+    return {"PYTHON": str(path), "PYTHON_EXEC": str(path)}
 
 
 @pytest.fixture(scope="session")

@@ -149,11 +149,13 @@ def write_potsdam(folder: Path, names: list[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_wheel_trains_an_inherited_config_in_an_empty_folder_by_two_ranks(installed, repo, tmp_path):
+def test_a_wheel_trains_an_inherited_config_in_an_empty_folder_by_two_ranks(
+    installed, repo, tmp_path, forked_libraries
+):
     (tmp_path / "own.py").write_text(INHERITED)
     write_potsdam(tmp_path / "data" / "potsdam" / "small", read_names(repo / FEW))
     tools = installed / "rsseg" / ".mim" / "tools"
-    env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, **forked_libraries, "OMP_NUM_THREADS": "1"}
     env.pop("PYTHONPATH", None)
     done = subprocess.run(
         [tools / "dist_train.sh", "own.py", "2"],

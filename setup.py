@@ -94,7 +94,7 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["rsseg", "rsseg.*"]),
-    package_data={"rsseg": ["py.typed", "**/*.json", "**/*.csv", "**/*.css", "**/*.js", "**/*.html"]},
+    package_data={"rsseg": ["py.typed", "*.pyi", "**/*.json", "**/*.csv", "**/*.css", "**/*.js", "**/*.html"]},
     include_package_data=False,
     python_requires=">=3.10",
     install_requires=requirements("runtime"),

@@ -18,6 +18,7 @@ from rsseg.stack import lazy_package
 
 __version__ = "0.2.0"
 
+# For type checkers and editors they stand in __init__.pyi as well; a test compares both.
 _NAMES = {
     "api": ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"],
     "errors": ["AnnotationError", "ConfigError", "DataError", "JobError", "MissingPackageError", "UserError"],

@@ -14,7 +14,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from rsseg.commands import arguments_of
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.hub import is_hub
 from rsseg.metainfo import ClassTable, load_metainfo
+
+if TYPE_CHECKING:
+    from rsseg.datasets.checking.check import Check
+    from rsseg.datasets.detection import Detections
 
 __all__ = ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"]
 
@@ -217,7 +221,7 @@ def segment_files(args: argparse.Namespace) -> list[Path]:
 
 def check_dataset(
     config: PathLike, cfg_options: dict[str, Any] | None = None, workers: int = 1, domains: bool = False
-) -> Any:
+) -> Check:
     """Read every image and label of a config once, as ``rsseg check`` does.
 
     Args:
@@ -253,7 +257,7 @@ def check_dataset(
 
 def read_labels(
     format: str, images: PathLike, annotations: PathLike, classes: str | ClassTable, on_error: str = "raise"
-) -> Iterator[tuple[Path, Any]]:
+) -> Iterator[tuple[Path, Detections]]:
     """Detection labels of a folder of images, image by image.
 
     Args:

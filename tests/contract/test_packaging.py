@@ -134,6 +134,7 @@ def test_what_is_built_holds_tables_configs_and_tools(tmp_path: Path) -> None:
     subprocess.run(command, cwd=REPO, env=env, check=True, capture_output=True)
     for source in (REPO / "rsseg").rglob("*.py"):
         assert (tmp_path / source.relative_to(REPO)).is_file()
+    assert (tmp_path / "rsseg" / "py.typed").is_file() and (tmp_path / "rsseg" / "__init__.pyi").is_file()
     for kind in ("*.json", "*.csv"):
         tables = {path.relative_to(REPO) for path in (REPO / "rsseg").rglob(kind)}
         built = {path.relative_to(tmp_path) for path in (tmp_path / "rsseg").rglob(kind)}
@@ -151,7 +152,9 @@ def test_what_is_built_holds_tables_configs_and_tools(tmp_path: Path) -> None:
 
 def test_the_manifest_holds_tables_and_requirements() -> None:
     manifest = (REPO / "MANIFEST.in").read_text(encoding="utf-8")
-    assert "recursive-include rsseg *.json *.csv" in manifest and "requirements/*.txt" in manifest
+    assert (
+        "recursive-include rsseg *.json *.csv" in manifest and "*.pyi" in manifest and "requirements/*.txt" in manifest
+    )
 
 
 def test_version_is_the_same_everywhere() -> None:

@@ -1,5 +1,6 @@
 """Public names: every package says what it offers, and offers what it says."""
 
+import ast
 import importlib
 import os
 import re
@@ -55,6 +56,18 @@ assert "torch" not in sys.modules
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.stack
+def test_type_checkers_and_editors_see_the_names_of_the_root() -> None:
+    import rsseg
+
+    tree = ast.parse((REPO / "rsseg" / "__init__.pyi").read_text(encoding="utf-8"))
+    told = {alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert sorted(told) == sorted(rsseg.__all__)
+    assert (REPO / "rsseg" / "py.typed").is_file()
+    for name, module in told.items():
+        assert getattr(rsseg, name).__module__ == module and hasattr(importlib.import_module(str(module)), name), name
 
 
 def test_a_name_that_the_root_has_not_is_an_error() -> None:

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from docs.hooks.blocks import read_blocks, split_commands
+from rsseg.command_list import COMMANDS
 from rsseg.demo.plan import STAGES, TINY, WORK, Plan, Scale, Step
 from rsseg.demo.processes import Command, Pool
 from rsseg.demo.progress import Progress
 from rsseg.demo.run import _choose
 from rsseg.demo.schedule import Schedule
 from rsseg.errors import JobError
+
+REPO = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
@@ -45,6 +49,22 @@ def test_the_whole_path(run_tool, tmp_path):
     for stage in ("[3/6] SEP: all 1 step", f"[4/6] fine-tuning: all {len(rows)} steps", "[6/6] map: all 2 steps"):
         assert stage in again.stderr
     assert before == {path: path.stat().st_mtime_ns for pattern in results for path in work.glob(pattern)}
+    for line, words in first_map((REPO / "README.md").read_text(encoding="utf-8")):
+        name = " ".join(words[1:3]) if words[1] == "report" else words[1]
+        done = run_tool(COMMANDS[name], *words[1 + len(name.split()) :])
+        assert done.returncode == 0, f"README.md:{line}: {done.stderr}"
+    for suffix in ("tif", "qml", "gpkg", "html"):
+        assert (tmp_path / "work_dirs" / f"first.{suffix}").is_file()
+
+
+def first_map(readme):
+    """Line and words of the commands of "Your first map", with a smaller scene."""
+    (block,) = [block for block in read_blocks(readme) if block.text.startswith("source .venv/bin/activate\n")]
+    scene = re.search(r"^SCENE=(\S+)$", block.text, re.MULTILINE)[1]
+    small = block.text.replace("--size 2048", "--size 256").replace("$SCENE", scene)
+    commands = [(block.line + line, words) for line, words in split_commands(small)]
+    assert [words[1] for _, words in commands] == ["scenes", "map", "report"]
+    return commands
 
 
 def command(tmp_path, code, name="one"):

@@ -238,5 +238,9 @@ def test_as_a_command(tmp_path, run_tool):
     (tmp_path / "oem" / "lima" / "labels" / "lima_2.tif").write_bytes(b"")
     done = run_tool("label_statistics", tmp_path / "out", tmp_path / "config.py")
     assert done.returncode == 1
-    assert "1 labels could not be used" in done.stderr and "lima_2.tif" in done.stderr
+    assert (
+        "1 labels could not be used" in done.stderr
+        and sum("lima_2.tif" in line for line in done.stderr.splitlines()) == 1
+    )
+    assert "lima_2.tif: " in (tmp_path / "out" / "left_out_openearthmap.txt").read_text()
     assert "11 images, 17 segments, 1.5 per image" in done.stderr

@@ -31,7 +31,7 @@ from rsseg.errors import ConfigError
 from rsseg.io.areas import ground_areas
 from rsseg.io.georeference import GeoReference
 from rsseg.mapping.styles import qgis_style
-from rsseg.mapping.vectors import Polygon
+from rsseg.mapping.vectors import Polygons
 from rsseg.metainfo import ClassTable
 from rsseg.structures.validity import mend_shapes
 
@@ -80,7 +80,7 @@ def check_format(suffix: str) -> None:
             ) from error
 
 
-def write_layer(path: Path, found: Iterable[Polygon], table: ClassTable, georeference: GeoReference) -> int:
+def write_layer(path: Path, found: Iterable[Polygons], table: ClassTable, georeference: GeoReference) -> int:
     """Write polygons as the layer ``classes`` of a new file, which is whole or not there.
 
     Fields are ``class_id``, ``class`` and ``area_m2``, the area of the geometry as it is written (``area_px`` where
@@ -132,51 +132,64 @@ def _code(crs: CRS) -> str | None:
 
 
 def _batches(
-    found: Iterable[Polygon], table: ClassTable, georeference: GeoReference, crs: CRS | None
+    found: Iterable[Polygons], table: ClassTable, georeference: GeoReference, crs: CRS | None
 ) -> Iterator[_Batch]:
     """Polygons in coordinates of a CRS, some thousand at a time; one empty batch where there are none."""
     names = np.array(table.classes, object)
     unit = "m2" if georeference.no_metres is None else "px"
-    waiting: list[Polygon] = []
-    points, none = 0, True
-    for polygon in chain(found, [None]):
-        if polygon is not None:
-            waiting.append(polygon)
-            points += sum(len(ring) for ring in polygon.rings)
-            if len(waiting) < _POLYGONS and points < _POINTS:
-                continue
-        if waiting or none:
-            ids = np.array([one.label for one in waiting], np.int32)
-            areas = np.array([one.area for one in waiting], np.float64)
-            shapes = _shapes(waiting, georeference, crs)
+    none = True
+    for polygons in _portions(found):
+        none = False
+        ids, areas = polygons.labels.astype(np.int32), polygons.areas.astype(np.float64)
+        shapes = _shapes(polygons, georeference, crs)
+        if georeference.affine is None or crs != georeference.crs:  # outlines of the map itself never cross
             parts, numbers = mend_shapes(shapes)
-            if parts is not shapes:  # by the transform: outlines of the map itself never cross
+            if parts is not shapes:
                 share = shapely.area(parts) / np.bincount(numbers, shapely.area(parts), len(ids))[numbers]
                 shapes, ids, areas = parts, ids[numbers], areas[numbers] * np.nan_to_num(share, nan=1.0)
                 _log.warning("polygons that crossed themselves in the coordinates of the file were made valid")
-            exact = ground_areas(shapes, georeference) if crs == georeference.crs else None
-            areas = areas if exact is None else exact
-            yield _Batch(shapely.to_wkb(shapes, byte_order=1), ids, names[ids], areas, unit)
-        waiting, points, none = [], 0, False
+        exact = ground_areas(shapes, georeference) if crs == georeference.crs else None
+        areas = areas if exact is None else exact
+        yield _Batch(shapely.to_wkb(shapes, byte_order=1), ids, names[ids], areas, unit)
+    if none:
+        nothing = np.empty(0, object)
+        yield _Batch(nothing, np.empty(0, np.int32), nothing, np.empty(0), unit)
 
 
-def _shapes(polygons: list[Polygon], georeference: GeoReference, crs: CRS | None) -> NDArray[np.object_]:
+def _portions(found: Iterable[Polygons]) -> Iterator[Polygons]:
+    """The same polygons, some thousand at a time."""
+    waiting: list[Polygons] = []
+    for part in chain(found, [None]):
+        if part is not None:
+            waiting.append(part)
+        if not waiting or (part is not None and sum(map(len, waiting)) < _POLYGONS):
+            continue
+        whole = Polygons.joined(waiting)
+        ends = np.cumsum(np.bincount(whole.rings.owners, whole.rings.lengths))
+        first = 0
+        while first < len(whole):
+            points = int(ends[first - 1]) if first else 0
+            last = min(first + _POLYGONS, max(first + 1, int(np.searchsorted(ends, points + _POINTS, "right"))))
+            yield whole.part(first, min(last, len(whole)))
+            first = last
+        waiting = []
+
+
+def _shapes(polygons: Polygons, georeference: GeoReference, crs: CRS | None) -> NDArray[np.object_]:
     """Polygons in coordinates; outer rings run against the clock there, holes with it."""
-    if not polygons:
-        return np.empty(0, object)
-    rings = [ring for polygon in polygons for ring in polygon.rings]
-    counts = np.array([len(polygon.rings) for polygon in polygons])
-    pixels = np.concatenate(rings)
-    x, y = georeference.coordinates(pixels[:, 0], pixels[:, 1])
+    rings = polygons.rings
+    x, y = georeference.coordinates(*rings.points.T)
     if crs != georeference.crs:
         x, y = (np.asarray(v) for v in transform_points(georeference.crs, crs, x.tolist(), y.tolist())[:2])
-    numbers = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
-    lines = shapely.linearrings(np.column_stack([x, y]), indices=numbers)
-    outer = np.zeros(len(rings), bool)
-    outer[np.cumsum(counts) - counts] = True
+    numbers = np.repeat(np.arange(len(rings.lengths)), rings.lengths)
+    points = np.column_stack([x, y])
+    if not shapely.is_ccw(shapely.linearrings(points[: rings.lengths[0]])):  # as with y upwards: turn all at once
+        points = points[np.repeat(2 * rings.starts + rings.lengths - 1, rings.lengths) - np.arange(len(points))]
+    lines = shapely.linearrings(points, indices=numbers)
+    outer = np.diff(rings.owners, prepend=-1) > 0
     turned = shapely.is_ccw(lines) != outer
     lines[turned] = shapely.reverse(lines[turned])
-    shapes: NDArray[np.object_] = shapely.polygons(lines, indices=np.repeat(np.arange(len(polygons)), counts))
+    shapes: NDArray[np.object_] = shapely.polygons(lines, indices=rings.owners)
     return shapes
 
 

@@ -1,4 +1,4 @@
-"""Polygons of a class map, one after the other, in memory that does not grow with the map's height."""
+"""Polygons of a class map, some thousand at a time, in memory that does not grow with the map's height."""
 
 from __future__ import annotations
 
@@ -9,49 +9,86 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.features import shapes
 from rasterio.windows import Window
 
-from rsseg.mapping.simplify import Corners, corners_of, kept_corners
-from rsseg.structures.rings import close, is_corner, merge_rings, ring_area
+from rsseg.mapping.simplify import corners_of, kept_corners
+from rsseg.mapping.tracing import Ints, trace
+from rsseg.structures.rings import Rings, following, is_corner, merge_rings
 
-__all__ = ["Polygon", "polygons"]
+__all__ = ["Polygons", "polygons"]
 
-_ROWS, _PIXELS = (64, 512), 2 << 20
+_ROWS, _PIXELS = (64, 512), 1 << 20
 _OUTSIDE = -1
 
-Ring = NDArray[np.int64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating]
+Flags = NDArray[np.bool_]
 
 
-@dataclass
-class Polygon:
-    """A connected region of one class.
+@dataclass(frozen=True)
+class Polygons:
+    """N connected regions, each of one class.
 
     Attributes:
-        label: Class id.
-        rings: Closed rings (N, 2) int64 of x y in pixels (corners of pixels): the outer one, then holes.
-        area: Square metres within the rings, or pixels where pixels have no size.
+        labels: (N,) class ids.
+        areas: (N,) square metres within the rings, or pixels where pixels have no size.
+        rings: Of x y in pixels (corners of pixels), polygon by polygon: the outer one, then holes.  Outer rings run
+            from +x to +y, holes the other way; none is closed.
     """
 
-    label: int
-    rings: list[Ring]
-    area: float
+    labels: Ints
+    areas: Floats
+    rings: Rings
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def part(self, first: int, last: int) -> Polygons:
+        """The polygons from ``first`` to before ``last``."""
+        low, high = np.searchsorted(self.rings.owners, (first, last))
+        ends = np.concatenate([[0], np.cumsum(self.rings.lengths)])
+        rings = Rings(self.rings.points[ends[low] : ends[high]], self.rings.lengths[low:high],
+                      self.rings.owners[low:high] - first)  # fmt: skip
+        return Polygons(self.labels[first:last], self.areas[first:last], rings)
+
+    @classmethod
+    def joined(cls, parts: list[Polygons]) -> Polygons:
+        """All polygons of some parts, of which there is one or more."""
+        before = np.cumsum([0, *map(len, parts)]).tolist()
+        rings = [
+            Rings(p.rings.points, p.rings.lengths, p.rings.owners + n) for p, n in zip(parts, before, strict=False)
+        ]
+        return cls(np.concatenate([p.labels for p in parts]), np.concatenate([p.areas for p in parts]),
+                   Rings.joined(rings))  # fmt: skip
 
 
-@dataclass
-class _Region:
-    """A region that reaches beyond the rows seen so far; rings are not closed, and lie to the left of their line."""
+@dataclass(frozen=True)
+class _Regions:
+    """N regions whose outlines may be unfinished.
 
-    label: int
-    size: float = 0
-    rings: list[Ring] = field(default_factory=list)
-    cut: list[Ring] = field(default_factory=list)  # those along a seam
+    Attributes:
+        labels: (N,) class ids.
+        sizes: (N,) areas of the rows seen so far.
+        whole: Outlines that are closed, in parts.
+        cut: Outlines that run along a seam, in parts.
+    """
+
+    labels: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    sizes: Floats = field(default_factory=lambda: np.empty(0))
+    whole: list[Rings] = field(default_factory=list)
+    cut: list[Rings] = field(default_factory=list)
+
+    def select(self, chosen: Flags) -> _Regions:
+        """Some of the regions, with new numbers."""
+        numbers = np.cumsum(chosen) - 1
+
+        def parts(found: list[Rings]) -> list[Rings]:
+            flags = [(part, chosen[part.owners]) for part in found]
+            return [(part if mine.all() else part.select(mine)).owned(numbers) for part, mine in flags if mine.any()]
+
+        return _Regions(self.labels[chosen], self.sizes[chosen], parts(self.whole), parts(self.cut))
 
 
-def polygons(
-    path: Path, areas: NDArray[np.floating] | None, min_area: float = 0, tolerance: float = 0
-) -> Iterator[Polygon]:
+def polygons(path: Path, areas: Floats | None, min_area: float = 0, tolerance: float = 0) -> Iterator[Polygons]:
     """Polygons of a class map: its 4-connected regions, without those of no data, in the order in which they end.
 
     The map is traced in bands of rows.  Memory holds a band and the outlines of the regions that cross its lower edge.
@@ -62,26 +99,29 @@ def polygons(
         min_area: Smaller regions are left out, in the unit of the areas.
         tolerance: Pixels by which outlines may be moved to need fewer points.  Neighbours keep a common line, and
             polygons stay valid: see :func:`rsseg.mapping.simplify.kept_corners`.
+
+    Yields:
+        The polygons that end in a band of rows, where there are any.
     """
     heights, unit = _heights(areas)
-    open_regions: list[_Region] = []
     with rasterio.open(path) as file:
         rows = min(max(_PIXELS // file.width, _ROWS[0]), _ROWS[1])
-        above = np.full(file.width, -1)  # of each pixel in the last row the number of its open region
+        before, above = _Regions(), np.full(file.width, -1)  # the last row's pixels' numbers of open regions
         for top in range(0, file.height, rows):
             band = _read(file, top, min(rows, file.height - top))
             seams = top > 0, top + len(band) - 2 < file.height
-            pieces = _pieces(band, top, seams, heights, tolerance, int(file.nodata))
-            regions, below = _connect(pieces, open_regions, above, top, seams, top + len(band) - 2)
-            open_regions = [region for region, stays in regions if stays]
-            numbers = np.cumsum([stays for _, stays in regions]) - 1
-            above = np.where(below >= 0, numbers[below] if len(numbers) else -1, -1)
-            for region, stays in regions:
-                if not stays and region.size * unit >= min_area:
-                    yield _polygon(region, rows, file.height, heights, unit, tolerance > 0)
+            found, edges = _regions(band, top, seams, heights, tolerance, int(file.nodata))
+            crossing = np.zeros(len(found.labels), bool)
+            crossing[edges[edges >= 0]] = True
+            edges = np.where(edges >= 0, (np.cumsum(crossing) - 1)[edges] if len(crossing) else -1, -1)
+            before, ended, above = _connect(before, found.select(crossing), above, edges)
+            for regions in (ended, found.select(~crossing)):
+                regions = regions.select(regions.sizes * unit >= min_area)
+                if len(regions.labels):
+                    yield _polygons(regions, rows, file.height, heights, unit, tolerance > 0)
 
 
-def _heights(areas: NDArray[np.floating] | None) -> tuple[NDArray[np.floating] | None, float]:
+def _heights(areas: Floats | None) -> tuple[Floats | None, float]:
     """Area of a column of pixels above each line between rows, None for their count; and what to multiply with."""
     if areas is None or areas.min() == areas.max():
         return None, 1.0 if areas is None else float(areas[0])
@@ -97,149 +137,83 @@ def _read(file: rasterio.DatasetReader, top: int, rows: int) -> NDArray[np.int16
     return band
 
 
-def _trace(band: NDArray[np.int16]) -> tuple[Ints, Ints, Ints, Ints]:
-    """Rings of a band: points, points per ring (first and last are the same), labels, which are holes."""
-    points, labels, holes = [], [], []
-    for shape, value in shapes(band[1:-1, 1:-1].astype(np.uint8), connectivity=4):
-        for number, ring in enumerate(shape["coordinates"]):
-            points.append(np.asarray(ring, np.int32))
-            labels.append(int(value))
-            holes.append(number > 0)
-    lengths = np.array([len(ring) for ring in points])
-    return np.concatenate(points).astype(np.int64), lengths, np.array(labels), np.array(holes)
+def _regions(
+    band: NDArray[np.int16], top: int, seams: tuple[bool, bool], heights: Floats | None, tolerance: float, nodata: int
+) -> tuple[_Regions, Ints]:
+    """What lies of each region in a band; and (2, W) the regions of the pixels along its seams, -1 for none.
 
-
-def _walk(points: Ints, lengths: Ints, corners: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Points of rings, not closed, at all corners that they pass; and how many each ring has."""
-    step = np.diff(points, axis=0, append=points[-1:])
-    step[np.cumsum(lengths) - 1] = 0
-    count = np.abs(step).sum(axis=1)
-    number = np.repeat(np.arange(len(points)), count)
-    far = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count)
-    walked = points[number] + np.sign(step)[number] * far[:, None]
-    found = corners[walked[:, 1], walked[:, 0]]
-    ring = np.repeat(np.arange(len(lengths)), lengths)[number[found]]
-    return walked[found], np.bincount(ring, minlength=len(lengths))
-
-
-def _pieces(
-    band: NDArray[np.int16],
-    top: int,
-    seams: tuple[bool, bool],
-    heights: NDArray[np.floating] | None,
-    tolerance: float,
-    nodata: int,
-) -> Iterator[_Region]:
-    """What lies of each region in a band; rings along a seam have a point wherever outlines meet it."""
-    corners: Corners = corners_of(band, seams)
-    points, lengths, labels, holes = _trace(band)
-    twice = _sizes(points, lengths, None if heights is None else heights[top : top + len(band) - 1])
-    points, lengths = _walk(points, lengths, corners.turns)
+    Rings along a seam have a point wherever outlines meet it.
+    """
+    corners = corners_of(band, seams)
+    traced = trace(band, corners.turns, nodata, None if heights is None else heights[top : top + len(band) - 1])
+    rings = traced.rings
+    if not len(traced.labels):
+        return _Regions(), np.where(False, traced.edges, -1)
     if tolerance > 0:
-        stay = kept_corners(corners, points, lengths, tolerance)[points[:, 1], points[:, 0]]
-        lengths = np.add.reduceat(stay, np.cumsum(lengths) - lengths, dtype=np.int64)
-        points = points[stay]
-    touches = np.zeros(len(points), bool)
-    for seam, row in zip(seams, (0, len(band) - 2), strict=True):
-        touches |= seam & (points[:, 1] == row)
-    cut = np.logical_or.reduceat(touches, np.cumsum(lengths) - lengths)
-    stay = np.repeat(cut, lengths) | is_corner(points, lengths)
-    lengths = np.add.reduceat(stay, np.cumsum(lengths) - lengths, dtype=np.int64)
-    points, ends = points[stay], np.cumsum(lengths)
-    points[:, 1] += top
-    region: _Region | None = None
-    for i, (start, end) in enumerate(zip((ends - lengths).tolist(), ends.tolist(), strict=True)):
-        if not holes[i]:
-            if region is not None and region.label != nodata:
-                yield region
-            region = _Region(int(labels[i]))
-        assert region is not None  # the first ring is no hole
-        region.size += -abs(twice[i]) if holes[i] else abs(twice[i])
-        ring = points[start:end].copy()
-        (region.cut if cut[i] else region.rings).append(ring if (twice[i] > 0) != holes[i] else ring[::-1])
-    if region is not None and region.label != nodata:
-        yield region
+        stay = kept_corners(corners, rings.points.astype(np.int64), rings.lengths.astype(np.int64), tolerance)
+        rings = rings.thinned(stay[rings.points[:, 1], rings.points[:, 0]])
+    rows = np.array([0, len(band) - 2])[np.array(seams)]
+    cut = np.logical_or.reduceat(np.isin(rings.points[:, 1], rows), rings.starts)
+    rings = rings.thinned(np.repeat(cut, rings.lengths) | is_corner(rings.points, rings.lengths))
+    rings.points[:, 1] += top
+    sizes = np.bincount(rings.owners, traced.sizes).astype(np.float64)
+    edges = np.where(np.array(seams)[:, None], traced.edges, -1)
+    return _Regions(traced.labels, sizes, [rings.select(~cut)], [rings.select(cut)]), edges
 
 
-def _sizes(points: Ints, lengths: Ints, heights: NDArray[np.floating] | None) -> NDArray[np.floating]:
-    """Signed area of closed rings along pixels."""
-    x, y = points.T
-    level = y if heights is None else heights[y]
-    step = np.diff(level, append=level[-1:])
-    step[np.cumsum(lengths) - 1] = 0
-    return np.add.reduceat(x * step, np.cumsum(lengths) - lengths)
+def _connect(before: _Regions, new: _Regions, above: Ints, edges: Ints) -> tuple[_Regions, _Regions, Ints]:
+    """Regions that go on below a band, those that do not, and of each pixel in the last row the region's number.
+
+    Args:
+        before: Regions that reach the band from above.
+        new: What lies in the band of regions that cross its seams.
+        above: (W,) region of each pixel in the row above the band, -1 for none.
+        edges: (2, W) piece of each pixel in the band's first and last row, -1 for none.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    shift = len(before.labels)
+    labels = np.concatenate([before.labels, new.labels])
+    if not len(labels):
+        return before, new, edges[1]
+    over = np.flatnonzero((above >= 0) & (edges[0] >= 0))
+    over = over[before.labels[above[over]] == new.labels[edges[0][over]]]
+    links = coo_array((np.ones(len(over), bool), (above[over], edges[0][over] + shift)), (len(labels),) * 2)
+    count, whole = connected_components(links, directed=False)
+    label = np.empty(count, labels.dtype)
+    label[whole] = labels
+    sizes = np.bincount(whole, np.concatenate([before.sizes, new.sizes])).astype(np.float64)
+    parts = [[*(p.owned(whole[:shift]) for p in old), *(p.owned(whole[shift:]) for p in own)]
+             for old, own in ((before.whole, new.whole), (before.cut, new.cut))]  # fmt: skip
+    regions = _Regions(label, sizes, *parts)
+    below = np.where(edges[1] >= 0, whole[shift + edges[1]], -1)
+    stays = np.zeros(count, bool)
+    stays[below[below >= 0]] = True
+    return regions.select(stays), regions.select(~stays), np.where(below >= 0, (np.cumsum(stays) - 1)[below], -1)
 
 
-def _connect(
-    pieces: Iterator[_Region],
-    before: list[_Region],
-    above: Ints,
-    top: int,
-    seams: tuple[bool, bool],
-    bottom: int,
-) -> tuple[list[tuple[_Region, bool]], Ints]:
-    """Regions after a band, and which go on below it; and of each pixel in its last row the region's number."""
-    regions, parent = list(before), list(range(len(before)))
-    below = np.full(len(above), -1)
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for piece in pieces:
-        own = len(regions)
-        regions.append(piece)
-        parent.append(own)
-        for ring in piece.cut:
-            for left, right, y in _flat(ring):
-                if y == bottom and seams[1]:
-                    below[left:right] = own
-                elif y == top and seams[0] and above[left] >= 0 and before[above[left]].label == piece.label:
-                    parent[root(own)] = root(int(above[left]))
-    roots = np.array([root(i) for i in range(len(regions))], np.int64)
-    for i, region in enumerate(regions):
-        whole = regions[roots[i]]
-        if whole is not region:
-            whole.size += region.size
-            whole.rings += region.rings
-            whole.cut += region.cut
-    ids, numbers = np.unique(roots, return_inverse=True)
-    below = np.where(below >= 0, numbers[below] if len(numbers) else -1, -1)
-    stays = set(below.tolist())
-    return [(regions[i], number in stays) for number, i in enumerate(ids.tolist())], below
+def _polygons(
+    regions: _Regions, rows: int, height: int, heights: Floats | None, unit: float, simplified: bool
+) -> Polygons:
+    parts = list(regions.whole)
+    if regions.cut:
+        parts.append(merge_rings(Rings.joined(regions.cut), rows, height))
+    rings = Rings.joined(parts)
+    # a connected region has one outer ring, the only one against the clock
+    rings = rings.sorted(np.lexsort((_areas(rings, None) < 0, rings.owners)))
+    sizes = np.bincount(rings.owners, _areas(rings, heights)) if simplified else regions.sizes
+    return Polygons(regions.labels, sizes * unit, rings)
 
 
-def _flat(ring: Ring) -> list[list[int]]:
-    """Left, right and row of the level edges of a ring."""
-    ends = np.roll(ring, -1, axis=0)
-    level = ring[:, 1] == ends[:, 1]
-    x = np.stack([ring[level, 0], ends[level, 0]], axis=1)
-    return np.column_stack([x.min(axis=1), x.max(axis=1), ring[level, 1]]).tolist()
-
-
-def _polygon(
-    region: _Region, rows: int, height: int, heights: NDArray[np.floating] | None, unit: float, simplified: bool
-) -> Polygon:
-    if region.cut:
-        whole = [ring[is_corner(ring, np.array([len(ring)]))] for ring in merge_rings(region.cut, rows, height)]
-        # a connected region has one outer ring, the only one against the clock; without a cut it is the first
-        region.rings = sorted([*whole, *region.rings], key=lambda ring: ring_area(ring) <= 0)
-    rings = [close(ring) for ring in region.rings]
-    size = abs(sum(_area(ring, heights) for ring in rings)) if simplified else region.size
-    return Polygon(region.label, rings, size * unit)
-
-
-def _area(ring: Ring, heights: NDArray[np.floating] | None) -> float:
-    """Signed area of a closed ring whose edges need not run along pixels; each row has its own area of a pixel."""
-    x, y = ring.T
+def _areas(rings: Rings, heights: Floats | None) -> Floats:
+    """Signed areas of rings whose edges need not run along pixels; each row has its own area of a pixel."""
+    after = following(rings.lengths)
+    x, y = rings.points.T.astype(np.int64)
     if heights is None:
-        return float(((y[1:] + y[:-1]) / 2) @ np.diff(x))
-    first = y.min()
-    level = heights[first : y.max() + 1] - heights[first]  # area of a column of pixels above a line
-    below = np.concatenate([[0.0], np.cumsum((level[1:] + level[:-1]) / 2)])
-    y = y - first
-    rise = np.diff(y)
-    mean = np.where(rise == 0, level[y[1:]], np.diff(below[y]) / np.where(rise == 0, 1, rise))
-    return float(mean @ np.diff(x))
+        return np.add.reduceat(x * y[after] - x[after] * y, rings.starts) / 2
+    level = np.concatenate([[0.0], np.cumsum((heights[1:] + heights[:-1]) / 2)])  # its integral downwards
+    rise = y[after] - y
+    mean = np.where(rise == 0, heights[y], (level[y[after]] - level[y]) / np.where(rise == 0, 1, rise))
+    mean -= np.repeat(heights[y[rings.starts]], rings.lengths)  # large numbers would swallow a small area
+    return -np.add.reduceat(mean * (x[after] - x), rings.starts)

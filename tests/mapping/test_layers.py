@@ -26,8 +26,9 @@ from rsseg.io.georeference import GeoReference
 from rsseg.mapping import Products, layers
 from rsseg.mapping.layers import FORMATS, write_layer
 from rsseg.mapping.products import make_products
-from rsseg.mapping.vectors import Polygon, polygons
+from rsseg.mapping.vectors import Polygons, polygons
 from rsseg.metainfo import load_metainfo
+from rsseg.structures.rings import Rings
 
 RPCS = RPC(
     0, 500, 40, 0.1, [1] + [0] * 19, [0, 0, -1] + [0] * 17, 2, 2, 15, 0.1, [1] + [0] * 19, [0, 1] + [0] * 18, 2, 2
@@ -67,10 +68,10 @@ def read(path):
 
 def test_what_crosses_itself_is_made_valid(tmp_path, caplog):
     """As a transform may leave an outline: a bow tie becomes two polygons, which share its area; others stay."""
-    square, bow_tie = ([[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]], [[9, 0], [13, 0], [9, 2], [13, 2], [9, 0]])
-    twice = [*square[:-1], *square]
-    rings = (np.add(ring, (20 * i, 0)) for i, ring in enumerate((square, bow_tie, twice)))
-    found = [Polygon(i, [ring], 16.0) for i, ring in enumerate(rings)]
+    square, bow_tie = ([[0, 0], [4, 0], [4, 4], [0, 4]], [[9, 0], [13, 0], [9, 2], [13, 2]])
+    points = np.concatenate([np.add(ring, (20 * i, 0)) for i, ring in enumerate((square, bow_tie, square + square))])
+    rings = Rings(points, np.array([4, 4, 8]), np.arange(3))
+    found = [Polygons(np.arange(3), np.full(3, 16.0), rings)]
     path = tmp_path / "a.gpkg"
     write_layer(path, found, load_metainfo("potsdam"), GeoReference((40, 60)))
     shapes, fields, _ = read(path)
@@ -216,10 +217,13 @@ def test_a_full_disk_leaves_no_file(suffix, write_map, table):
 def test_memory_does_not_grow_with_the_number_of_polygons(suffix, write_map, tmp_path, repo):
     code = (
         "import resource, sys; from pathlib import Path; import numpy as np\n"
-        "from rsseg.mapping.layers import write_layer; from rsseg.mapping.vectors import Polygon\n"
+        "from rsseg.mapping.layers import write_layer; from rsseg.mapping.vectors import Polygons\n"
         "from rsseg.io.georeference import GeoReference; from rsseg.metainfo import load_metainfo\n"
-        "ring = np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]])\n"
-        "def found(n): return (Polygon(0, [ring + i % 1000], 1.0) for i in range(n))\n"
+        "from rsseg.structures.rings import Rings\n"
+        "ring = np.tile([[0, 0], [0, 1], [1, 1], [1, 0]], (1000, 1))\n"
+        "rings = Rings(ring + np.repeat(np.arange(1000), 4)[:, None], np.full(1000, 4), np.arange(1000))\n"
+        "batch = Polygons(np.zeros(1000, int), np.ones(1000), rings)\n"
+        "def found(n): return (batch for i in range(n // 1000))\n"
         "path, where = Path(sys.argv[1]), GeoReference((9, 9))\n"
         "write_layer(path, found(10000), load_metainfo('loveda'), where)\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

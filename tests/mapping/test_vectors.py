@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,18 @@ from rasterio.features import rasterize, shapes
 
 from rsseg.mapping import vectors
 from rsseg.mapping.vectors import polygons
-from rsseg.structures.rings import merge_rings
+from rsseg.structures.rings import Rings, cycles, merge_rings, split_rings
+
+
+def one_by_one(found):
+    """Polygons with closed rings."""
+    ends = np.cumsum(found.rings.lengths)
+    rings = [np.vstack([r, r[:1]]) for r in np.split(found.rings.points, ends[:-1])]
+    owned = np.split(np.arange(len(rings)), np.cumsum(np.bincount(found.rings.owners))[:-1])
+    return [
+        SimpleNamespace(label=label, area=area, rings=[rings[k] for k in owned[i]])
+        for i, (label, area) in enumerate(zip(found.labels.tolist(), found.areas.tolist(), strict=True))
+    ]
 
 
 @pytest.fixture
@@ -27,7 +39,7 @@ def trace(tmp_path, monkeypatch):
         profile = dict(driver="GTiff", count=1, height=height, width=width, dtype="uint8", nodata=255)
         with rasterio.open(path, "w", transform=Affine(1, 0, 5, 0, -1, 7), **profile) as file:
             file.write(labels.astype(np.uint8), 1)
-        return list(polygons(path, areas, min_area, tolerance))
+        return [p for batch in polygons(path, areas, min_area, tolerance) for p in one_by_one(batch)]
 
     return run
 
@@ -99,11 +111,28 @@ def test_a_ring_never_comes_to_a_point_twice():
     upper = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
     # what is left of the seam edges: the outline of the second piece passes (1, 1) too
     lower = np.array([[1, 1], [2, 1], [2, 2], [1, 2]])
-    rings = merge_rings([upper, lower], 1, 3)
-    assert sorted(map(ring_key, (np.vstack([r, r[:1]]) for r in rings))) == [
+    rings = merge_rings(Rings(np.vstack([upper, lower]), np.array([4, 4]), np.array([7, 7])), 1, 3)
+    assert rings.owners.tolist() == [7, 7]
+    assert sorted(ring_key(np.vstack([r, r[:1]])) for r in np.split(rings.points, np.cumsum(rings.lengths)[:-1])) == [
         ((0, 0), (0, 1), (1, 1), (1, 0)),
         ((1, 1), (1, 2), (2, 2), (2, 1)),
     ]
+
+
+def test_seams_between_regions_stay():
+    """Both have the same edge, but are two regions."""
+    upper, lower = [[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1], [1, 1], [1, 2], [0, 2]]
+    rings = merge_rings(Rings(np.array(upper + lower), np.array([4, 4]), np.array([0, 1])), 1, 2)
+    assert rings.points.tolist() == upper + lower and rings.owners.tolist() == [0, 1]
+
+
+def test_loops_begin_at_their_smallest_item():
+    order, lengths = cycles(np.array([3, 4, 2, 5, 1, 0]))
+    assert order.tolist() == [0, 3, 5, 1, 4, 2] and lengths.tolist() == [3, 2, 1]
+    assert [part.tolist() for part in cycles(np.empty(0, int))] == [[], []]
+    # 0 1 2 3 4 passes one point as 1 and as 3; 5 alone as 0 and 5, which are no loop together
+    after = split_rings(np.array([1, 2, 3, 4, 0, 5]), np.array([1, 0]), np.array([3, 5]))
+    assert [part.tolist() for part in cycles(after)] == [[0, 3, 4, 1, 2, 5], [3, 2, 1]]
 
 
 def test_areas_of_rows_of_several_sizes(trace):
@@ -158,7 +187,7 @@ def test_memory_does_not_grow_with_the_map(tmp_path, repo):
     code = (
         "import resource, sys; from pathlib import Path; from rsseg.mapping import vectors; vectors._ROWS = (64, 64)\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "n = sum(1 for _ in vectors.polygons(Path(sys.argv[1]), None, 0, 1.5))\n"
+        "n = sum(len(p) for p in vectors.polygons(Path(sys.argv[1]), None, 0, 1.5))\n"
         "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     used = []

@@ -11,6 +11,7 @@ from benchmarks.map_memory import MAP_MEMORY
 from benchmarks.map_throughput import MAP_THROUGHPUT
 from benchmarks.metric import METRIC
 from benchmarks.nas_step import NAS_STEP
+from benchmarks.polygons import POLYGONS
 from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
 from benchmarks.slide import SLIDE, SLIDE_MEMORY
 from benchmarks.startup import STARTUP
@@ -32,6 +33,7 @@ ENTRIES: dict[str, Entry] = {
     "map_throughput": MAP_THROUGHPUT,
     "metric": METRIC,
     "nas_step": NAS_STEP,
+    **POLYGONS,
     "sep_memory": SEP_MEMORY,
     "sep_step": SEP_STEP,
     "slide": SLIDE,

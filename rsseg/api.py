@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"]
 
 PathLike = str | Path
-_LOADING = ("head", "classes", "vocabulary", "template", "device", "bf16", "tta", "trust", "class_map", "trust_classes",
-            "cfg_options")  # fmt: skip
+_LOADING = ("head", "classes", "vocabulary", "template", "device", "precision", "tta", "trust", "class_map",
+            "trust_classes", "cfg_options")  # fmt: skip
 
 
 class Model:
@@ -122,7 +122,7 @@ def load_model(
     vocabulary: str | None = None,
     device: str | None = None,
     tta: bool = False,
-    bf16: bool = False,
+    precision: str = "auto",
     trust: bool = False,
     cfg_options: dict[str, Any] | None = None,
 ) -> Model:
@@ -137,7 +137,8 @@ def load_model(
         vocabulary: Classes of an open-vocabulary model: ``"runway, solar panel"``, a class table or a ``.txt`` file.
         device: ``cpu``, ``cuda``, ``cuda:1`` ...; None takes a GPU where there is one.
         tta: Average over the flips of the config's ``tta_pipeline``.
-        bf16: Run in bfloat16.
+        precision: ``auto``: on a CPU by what a short test finds to be faster and off by rounding only; ``exact``; or
+            ``bf16``.
         trust: Allow the checkpoint to run code while it loads.
         cfg_options: Settings of the config to override, by their full names.
 
@@ -150,7 +151,7 @@ def load_model(
         raise ConfigError(f"{config}: name the model's weights, too; only a model on the hub (hf://...) has its own")
     return Model(
         config, checkpoint or config, head=head, classes=classes, vocabulary=vocabulary, device=device, tta=tta,
-        bf16=bf16, trust=trust, cfg_options=cfg_options,
+        precision=precision, trust=trust, cfg_options=cfg_options,
     )  # fmt: skip
 
 

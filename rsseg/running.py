@@ -15,6 +15,7 @@ from rsseg.command_list import command
 from rsseg.commands import arguments_of
 from rsseg.engine.launch import (
     add_arguments,
+    add_precision,
     add_training_arguments,
     apply_arguments,
     apply_training_arguments,
@@ -54,6 +55,7 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tta", action="store_true", help="average over flips (the config's tta_pipeline)")
     parser.add_argument("--on", metavar="CONFIG", help="test on the test set of this config instead")
     parser.add_argument("--merge", metavar="TABLE", help="--on: common class table of both label sets")
+    add_precision(parser)
     add_arguments(parser)
 
 
@@ -174,7 +176,8 @@ def _test_config(args: argparse.Namespace) -> Config:
     predicted = use_dataset(cfg, args.on, args.merge) if args.on else None
     apply_arguments(cfg, args)
     load = dict(type="mmseg.LoadTested", checkpoint=str(args.checkpoint), other_set=bool(args.on))
-    cfg.custom_hooks = [*cfg.get("custom_hooks", []), load]
+    precision = dict(type="mmseg.UsePrecision", precision=args.precision)
+    cfg.custom_hooks = [*cfg.get("custom_hooks", []), load, precision]
     if args.show_dir:
         pictures = dict(type="mmseg.SavePictures", out_dir=str(args.show_dir), predicted=predicted)
         cfg.custom_hooks = [*cfg.custom_hooks, pictures]
@@ -204,6 +207,7 @@ def evaluate(
     tta: bool = False,
     on: str | Path | None = None,
     merge: str | None = None,
+    precision: str = "auto",
     work_dir: str | Path | None = None,
     log: Sequence[str] = (),
     trust: bool = False,
@@ -224,6 +228,7 @@ def evaluate(
         tta: Average over the flips of the config's ``tta_pipeline``.
         on: Test on the test set of this config instead.
         merge: With ``on``, the common class table of both label sets.
+        precision: ``auto``, ``exact`` or ``bf16``, see :func:`rsseg.engine.precision.choose_precision`.
         work_dir: Folder of the log.
         log: As for :func:`train`.
         trust: As there.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigOptions",
     "add_arguments",
+    "add_precision",
     "add_training_arguments",
     "apply_arguments",
     "apply_training_arguments",
@@ -163,6 +164,13 @@ def apply_training_arguments(cfg: Config, args: argparse.Namespace) -> None:
     if args.resume:
         checkpoint = latest_checkpoint(cfg.work_dir) if args.resume == "auto" else args.resume
         cfg.resume, cfg.load_from = checkpoint is not None, checkpoint or cfg.get("load_from")
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add ``--precision``, see :func:`rsseg.engine.precision.choose_precision`."""
+    parser.add_argument("--precision", choices=["auto", "exact", "bf16"], default="auto", help="on a CPU, compute by "
+        "what a short test finds to be faster and off by rounding only (auto); plainly (exact); or in bfloat16, on GPU "
+        "and CPU (default: %(default)s)")  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

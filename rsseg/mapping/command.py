@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.config import Config
 
+from rsseg.engine import Precision, choose_precision
 from rsseg.errors import ConfigError, UserError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.checkpoint_options import ClassOptions
@@ -23,6 +24,7 @@ from rsseg.io.pixel_settings import check_raster
 from rsseg.io.sums import sum_of
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import SegmentorScorer, load_model, pixel_spec, table_name, views_of, window_of
+from rsseg.mapping.plan import recorded
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
@@ -87,7 +89,6 @@ def _about(
         "checkpoint_sha256": sha256_of(local_file(args.checkpoint)),
         "head": args.head,
         "views": [list(view) for view in views],
-        "bf16": args.bf16,
         "device": device.partition(":")[0],
         **words,
     }
@@ -133,7 +134,7 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
     class_options = ClassOptions.of(args)
     model, meta = load(config, args.checkpoint, device, args.trust, classes, class_options)
     spec = pixel_spec(PixelSpec(args.bands, args.range), config, model, meta, args.checkpoint)
-    predictor = SegmentorScorer(model, table.num_classes, args.head, views, args.bf16, args.checkpoint)
+    predictor = SegmentorScorer(model, table.num_classes, args.head, views, checkpoint=args.checkpoint)
     window = window_of(config) if request is None else mapping_window(model, request.mode)
     window = (args.window, args.window) if args.window is not None else window
     options = MapOptions(
@@ -151,6 +152,18 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
     )
     about = _about(args, config, request, views, device)
     return Setting(predictor, table, options, about, products, meta.get("pixels") or {})
+
+
+def _precision(args: argparse.Namespace, predictor: SegmentorScorer, target: Path) -> str:
+    """How a map is computed: as it was begun, where that is left to choose; else as chosen now."""
+    before = recorded("precision", target) if args.precision == "auto" else None
+    found = Precision.parse(before) if before else None
+    if found is None or found.bf16:
+        found = choose_precision(args.precision, predictor.model)
+    elif found != predictor.precision:
+        _log.info("precision: %s, as %s was begun", found, target)
+    predictor.use(found)
+    return str(found)
 
 
 def _check_heads(config: Config, name: str, table: ClassTable) -> None:
@@ -189,9 +202,10 @@ def run(
     for source, target in jobs:
         try:
             check_raster(source, setting.kept, args.checkpoint)
+            about = {**setting.about, "precision": _precision(args, setting.predictor, target)}
             if map_raster(
-                source, target, setting.predictor, setting.table, setting.options, setting.about,
-                _shard(args.launcher), setting.products,
+                source, target, setting.predictor, setting.table, setting.options, about, _shard(args.launcher),
+                setting.products,
             ):  # fmt: skip
                 finished(source, target)
         except (UserError, OSError) as error:

@@ -15,7 +15,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 
-from rsseg.engine import check_finite, check_statistics, load_pretrained
+from rsseg.engine import Precision, check_finite, check_statistics, load_pretrained
 from rsseg.errors import ConfigError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.checkpoint_options import ClassOptions
@@ -167,7 +167,7 @@ class SegmentorScorer:
         classes: Classes per pixel of its scores.
         head: Label set of a model with several.
         views: Views whose probabilities are averaged, as in ``SegTTAModel``; see :func:`views_of`.
-        bf16: Run in bfloat16 autocast; scores are float32 anyway.
+        precision: How the model is computed; scores are float32 anyway.
         checkpoint: The model's weights, for errors.
 
     Attributes:
@@ -180,15 +180,21 @@ class SegmentorScorer:
         classes: int,
         head: str | None = None,
         views: Sequence[tuple[int, ...]] = ((),),
-        bf16: bool = False,
+        precision: Precision = Precision(),  # noqa: B008, it is frozen
         checkpoint: str = "the model",
     ) -> None:
         self.checkpoint = checkpoint
-        self.model, self.classes, self.views, self.bf16 = model, classes, views, bf16
+        self.model, self.classes, self.views = model, classes, views
         self._given = bool(getattr(model, "probabilities", False))
         self.probabilities = self._given or len(views) > 1
         self.device = next(model.parameters()).device
         self._meta = {} if head is None else {"dataset_name": head}
+        self.use(precision)
+
+    def use(self, precision: Precision) -> None:
+        """Compute in this way from now on."""
+        self.precision = precision
+        precision.arrange(self.model)
 
     def prepare(self, windows: Sequence[NDArray[np.generic]]) -> Any:
         """A batch of (C, h, w) windows of one size as the model's preprocessor makes it; may run in another thread.
@@ -214,7 +220,7 @@ class SegmentorScorer:
             ConfigError: The model's scores have another number of classes than the table, or are not finite.
         """
         metas = [sample.metainfo for sample in batch["data_samples"]]
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.inference_mode(), self.precision.computing(self.device):
             if len(self.views) == 1:
                 return self._scores(batch["inputs"], metas)
             total: torch.Tensor | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.commands import above, at_least, numbers
-from rsseg.engine.launch import ConfigOptions
+from rsseg.engine.launch import ConfigOptions, add_precision
 from rsseg.io.checkpoint_options import add_checkpoint_options
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.vocabulary import MODES
@@ -54,7 +54,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--blend", choices=list(BLENDS), default="cosine", help="how windows are blended (default: %(default)s)")
     add("--batch", type=at_least(1), help="windows per batch (default: 4 on a GPU; 1 on a CPU, and of large ones)")
     add("--tta", action="store_true", help="average over the flips of the config's tta_pipeline")
-    add("--bf16", action="store_true", help="run the model in bfloat16")
+    add_precision(parser)
+    add("--bf16", dest="precision", action="store_const", const="bf16", default=argparse.SUPPRESS,
+        help="short for --precision bf16")  # fmt: skip
     add("--head", help="label set, for models with several heads")
     add("--classes", help="class table (a name or a .json), if the config does not name one")
     add("--vocabulary", metavar="WORDS", help="open-vocabulary models: comma-separated classes (a name with a comma in "

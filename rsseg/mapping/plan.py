@@ -7,13 +7,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rsseg.errors import JobError
+from rsseg.errors import JobError, UnreadableFileError
+from rsseg.io.rasters import opened
 from rsseg.io.records import differences
+from rsseg.io.tables import read_json
 
-__all__ = ["may_keep", "plan_texts"]
+__all__ = ["TAG", "may_keep", "parts_of", "plan_texts", "recorded"]
 
+TAG = "RSSEG_"
+"""Begins the names of what a map's metadata tell of its plan."""
 _OF_SOURCE = {"source", "source_state", "size", "version"}
 """What may differ where the raster has changed, but not how it is mapped."""
+
+
+def parts_of(target: Path) -> Path:
+    """The folder of an unfinished map."""
+    return target.with_name(f".{target.name}.parts")
+
+
+def recorded(key: str, target: Path) -> Any:
+    """A value of the plan that a map was begun with, or else made with; None where there is none.
+
+    Args:
+        key: Of the plan.
+        target: The map.
+    """
+    plan = parts_of(target) / "plan.json"
+    if plan.exists():
+        return read_json(plan).get(key)
+    if not target.exists():
+        return None
+    try:
+        with opened(target) as file:
+            return file.tags().get(f"{TAG}{key.upper()}")
+    except UnreadableFileError:  # half a file of another program
+        return None
 
 
 def plan_texts(plan: Mapping[str, Any]) -> dict[str, str]:

@@ -28,7 +28,7 @@ from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.output import sync, write_cog, write_geotiff, write_overviews, write_png
-from rsseg.mapping.plan import may_keep, plan_texts
+from rsseg.mapping.plan import TAG, may_keep, parts_of, plan_texts
 from rsseg.mapping.products import Products, check_products, make_products, style_files
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Strips, WindowScorer
@@ -37,8 +37,7 @@ from rsseg.metainfo import ClassTable
 __all__ = ["MapOptions", "map_raster"]
 
 _log = logging.getLogger("rsseg")
-_TAG = "RSSEG_"
-_PLAN = f"{_TAG}PLAN"
+_PLAN = f"{TAG}PLAN"
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD in malloc.h
 
 
@@ -192,7 +191,7 @@ def _plan(
         "version": rsseg.__version__,
         **about,
     }
-    folder = target.with_name(f".{target.name}.parts")
+    folder = parts_of(target)
     kept = options.probabilities, options.threshold
     strips = Strips(raster, predictor, grid, options.blend, folder, options.batch, *kept)
     if target.suffix.lower() == ".png" and not raster.georeference.is_empty:
@@ -213,9 +212,7 @@ def _is_done(job: _Job) -> bool:
         tags = {}
     if tags.get(_PLAN) == job.code:
         return True
-    found = {
-        key.removeprefix(_TAG).lower(): text for key, text in tags.items() if key.startswith(_TAG) and key != _PLAN
-    }
+    found = {key.removeprefix(TAG).lower(): text for key, text in tags.items() if key.startswith(TAG) and key != _PLAN}
     options = job.options
     what = "exists and was made with another"
     return may_keep(found, plan_texts(job.plan), what, job.target, options.update, options.overwrite)
@@ -293,7 +290,7 @@ def _finish(job: _Job, products: Products) -> bool:
 
 
 def _write(job: _Job, products: Products) -> None:
-    metadata = {f"{_TAG}{key.upper()}": text for key, text in plan_texts(job.plan).items()}
+    metadata = {f"{TAG}{key.upper()}": text for key, text in plan_texts(job.plan).items()}
     flat = write_geotiff(job.strips, job.georeference, job.table, {**metadata, _PLAN: job.code}, job.folder)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     finished = [(job.folder / f"map{job.target.suffix}", job.target)]

@@ -1,12 +1,18 @@
 """What the command line means: sources, classes, windows, flips."""
 
+import argparse
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import rasterio
 from mmengine.config import Config
 
+from rsseg.engine import Precision
 from rsseg.errors import DataError
-from rsseg.mapping import class_table, views_of, window_of
+from rsseg.mapping import class_table, command, views_of, window_of
+from rsseg.mapping.plan import recorded
 from rsseg.mapping.segmenting import segmentation_jobs
 from rsseg.mapping.sources import sources_of
 
@@ -140,3 +146,35 @@ def test_a_single_map_is_a_tif_or_goes_into_a_folder(tmp_path):
     assert sources_of("scene.jp2", tmp_path) == [("scene.jp2", tmp_path / "scene.tif")]
     touch(tmp_path, "scene.tif")
     assert sources_of(str(tmp_path / "scene.tif"), tmp_path)[0][1].name == "scene_map.tif"
+
+
+def begun(path, precision):
+    """A map that was begun with this precision."""
+    folder = path.with_name(f".{path.name}.parts")
+    folder.mkdir()
+    (folder / "plan.json").write_text(f'{{"precision": "{precision}"}}')
+    return path
+
+
+def test_a_map_that_was_begun_keeps_its_precision(tmp_path, monkeypatch, caplog):
+    used, chosen = [], Precision(medium=True)
+    monkeypatch.setattr(command, "choose_precision", lambda requested, model: chosen)
+    predictor = SimpleNamespace(model=None, precision=Precision(), use=used.append)
+    auto, exact = (argparse.Namespace(precision=name) for name in ("auto", "exact"))
+    target = begun(tmp_path / "map.tif", "channels_last")
+    with caplog.at_level("INFO", "rsseg"):
+        assert command._precision(auto, predictor, target) == "channels_last"
+    assert f"precision: channels_last, as {target} was begun" in caplog.text
+    assert used == [Precision(channels_last=True)]
+    for args, path in ((auto, tmp_path / "new.tif"), (exact, target), (auto, begun(tmp_path / "half.tif", "bf16"))):
+        assert command._precision(args, predictor, path) == "medium"
+
+
+def test_a_finished_map_tells_its_precision(tmp_path, write_raster):
+    path = write_raster(np.zeros((1, 4, 4), np.uint8))
+    assert recorded("precision", path) is None
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(RSSEG_PRECISION="medium")
+    assert recorded("precision", path) == "medium"
+    (tmp_path / "half.tif").write_text("no raster")
+    assert recorded("precision", tmp_path / "half.tif") is None and recorded("precision", tmp_path / "none") is None

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmseg.apis import inference_model
 
+from rsseg.engine import Precision
 from rsseg.mapping import MapOptions, SegmentorScorer, map_raster
 from rsseg.mapping.model import views_of
 from rsseg.metainfo import load_metainfo
@@ -70,11 +71,23 @@ def test_a_model_that_slides_itself_keeps_its_windows(network, write_raster, tmp
 
 def test_bfloat16_gives_float32_scores_close_by(network):
     windows = [scene(64, 64)]
-    exact, rough = (SegmentorScorer(network, 8, bf16=bf16) for bf16 in (False, True))
+    exact, rough = (SegmentorScorer(network, 8, precision=Precision(bf16=on)) for on in (False, True))
     first, second = (predictor(predictor.prepare(windows)) for predictor in (exact, rough))
     assert second.dtype == torch.float32
     assert not torch.equal(first, second)
     torch.testing.assert_close(first, second, atol=0.1 * float(first.abs().max()), rtol=0)
+
+
+def test_the_layout_of_the_weights_changes_rounding_only(network):
+    windows = [scene(64, 64)]
+    predictor = SegmentorScorer(network, 8)
+    first = predictor(predictor.prepare(windows))
+    predictor.use(Precision(medium=True, channels_last=True))
+    weight = network.backbone.conv1.weight if hasattr(network.backbone, "conv1") else network.backbone.stem[0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(predictor(predictor.prepare(windows)), first, rtol=1e-4, atol=1e-4)
+    predictor.use(Precision())
+    assert torch.equal(predictor(predictor.prepare(windows)), first)
 
 
 def test_one_score_per_pixel_is_compared_with_its_threshold(plain_model):

@@ -12,6 +12,7 @@ from benchmarks.map_throughput import MAP_THROUGHPUT
 from benchmarks.metric import METRIC
 from benchmarks.nas_step import NAS_STEP
 from benchmarks.polygons import POLYGONS
+from benchmarks.precision import PRECISION
 from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
 from benchmarks.slide import SLIDE, SLIDE_MEMORY
 from benchmarks.startup import STARTUP
@@ -34,6 +35,7 @@ ENTRIES: dict[str, Entry] = {
     "metric": METRIC,
     "nas_step": NAS_STEP,
     **POLYGONS,
+    **PRECISION,
     "sep_memory": SEP_MEMORY,
     "sep_step": SEP_STEP,
     "slide": SLIDE,

@@ -55,7 +55,7 @@ def _decoder(classes: int) -> tuple[Work, Work]:
     return ours, reference
 
 
-def _model(classes: int) -> Any:
+def gsnet_model(classes: int) -> Any:
     """GSNet at full size whose texts are random."""
     import torch
     from mmengine.registry import init_default_scope
@@ -81,7 +81,7 @@ def _view() -> tuple[Work, Work]:
     from benchmarks import gsnet_plain
 
     torch.set_num_threads(1)
-    model, image = _model(40), torch.randn(1, 3, 384, 384)
+    model, image = gsnet_model(40), torch.randn(1, 3, 384, 384)
 
     def ours() -> Any:
         with torch.inference_mode():
@@ -101,7 +101,7 @@ def _five_views() -> tuple[Work, Work]:
     from benchmarks import gsnet_plain
 
     torch.set_num_threads(1)
-    model, image = _model(40), torch.randn(1, 3, 640, 640)
+    model, image = gsnet_model(40), torch.randn(1, 3, 640, 640)
 
     def ours() -> Any:
         with torch.inference_mode():
@@ -132,7 +132,7 @@ def _on_device(images: int) -> tuple[Any, Any]:
     import torch
 
     torch.set_num_threads(1)
-    model = _model(40)
+    model = gsnet_model(40)
     text = model.embed_text().to(_device())
     model.embed_text = lambda: text
     side = model.clip.resolution

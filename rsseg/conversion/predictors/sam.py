@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import cv2
@@ -19,6 +18,7 @@ from rsseg.conversion.predictors.base import Prediction
 from rsseg.conversion.predictors.sam_models import ENCODERS, build_sam, load_sam, own_device
 from rsseg.conversion.predictors.upsample import Upsampled, Upsampler
 from rsseg.conversion.prompts import Prompts
+from rsseg.engine.precision import matmul_precision
 from rsseg.errors import ConfigError
 from rsseg.io.files import sha256_of
 from rsseg.io.hub import local_file
@@ -35,24 +35,11 @@ _BATCH_SAFETY = 5
 """How many times smaller than that the difference must be where it is looked at."""
 _MASK_PROMPT = 1000.0
 """Logit of a mask prompt inside, and minus that outside.  Source: SAMRS release, section 1.10 of its study."""
-_switching = threading.Lock()  # torch's TF32 switch belongs to the process, not to a thread
-
-
-@contextmanager
-def _tf32(on: bool) -> Iterator[None]:
-    """Matrix products with or without TF32; other threads that ask wait."""
-    with _switching:
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("high" if on else "highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
 
 
 _PRECISIONS: dict[str, Callable[[torch.device], AbstractContextManager[Any]]] = {
     "fp32": lambda device: nullcontext(),
-    "tf32": lambda device: _tf32(True),
+    "tf32": lambda device: matmul_precision("high"),
     "bf16": lambda device: torch.autocast(device.type, torch.bfloat16),
 }
 
@@ -253,7 +240,7 @@ class SAMPredictor:
         if prompts.has_masks:
             drawn = [mask_input(prompts.draw_mask(i, encoded.size), encoded.input_size, self.sam) for i in rows]
             masks = torch.as_tensor(np.stack(drawn)[:, None], device=self.device)
-        with _tf32(False) if self.precision == "tf32" else nullcontext():
+        with matmul_precision("highest") if self.precision == "tf32" else nullcontext():
             sparse, dense = self.sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
             low, iou = self.sam.mask_decoder(
                 image_embeddings=encoded.features,

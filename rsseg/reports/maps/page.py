@@ -28,7 +28,6 @@ _NAMES = {
     "gsd": "resampled to (m)",
     "tta": "test-time augmentation",
     "version": "rsseg",
-    "bf16": "bfloat16",
 }
 _MEANS = {"OA": "overall accuracy"}
 _VIEWS = {"side": "side by side", "swipe": "swipe", "blend": "blend"}

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from rsseg.commands import arguments_of
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.hub import is_hub
+from rsseg.io.hub import weights_of
 from rsseg.metainfo import ClassTable, load_metainfo
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Model:
         table: Class table of what it predicts.
     """
 
-    def __init__(self, config: PathLike, checkpoint: PathLike, **options: Any) -> None:
+    def __init__(self, config: PathLike, checkpoint: str | None, **options: Any) -> None:
         from rsseg.stack import require_stack
 
         require_stack()
@@ -50,7 +50,7 @@ class Model:
         from rsseg.mapping.model import load_model as load
         from rsseg.mapping.options import add_options
 
-        self._base = arguments_of(add_options, {"config": str(config), "checkpoint": str(checkpoint), **options})
+        self._base = arguments_of(add_options, {"config": str(config), "checkpoint": checkpoint, **options})
         found: list[Any] = []
 
         def once(*args: Any, **kwargs: Any) -> Any:
@@ -131,7 +131,8 @@ def load_model(
     Args:
         config: Its config file; ``rsseg::samrs/upernet_swin_sep.py`` names one of the package, ``hf://OWNER/NAME`` that
             of a model on the hub.
-        checkpoint: Its weights, a file or ``hf://OWNER/NAME``; of a model on the hub they may be left out.
+        checkpoint: Its weights, a file or ``hf://OWNER/NAME``.  A model on the hub, and one that is not trained, need
+            none besides the config.
         head: Label set, for models with several heads.
         classes: Class table (a name or a ``.json``), if the config does not name one.
         vocabulary: Classes of an open-vocabulary model: ``"runway, solar panel"``, a class table or a ``.txt`` file.
@@ -147,11 +148,9 @@ def load_model(
         DataError: The checkpoint is damaged, or holds more than tensors and plain values.
         FileNotFoundError: A file is missing.
     """
-    if checkpoint is None and not is_hub(config):
-        raise ConfigError(f"{config}: name the model's weights, too; only a model on the hub (hf://...) has its own")
     return Model(
-        config, checkpoint or config, head=head, classes=classes, vocabulary=vocabulary, device=device, tta=tta,
-        precision=precision, trust=trust, cfg_options=cfg_options,
+        config, weights_of(config, checkpoint), head=head, classes=classes, vocabulary=vocabulary, device=device,
+        tta=tta, precision=precision, trust=trust, cfg_options=cfg_options,
     )  # fmt: skip
 
 
@@ -163,7 +162,7 @@ def map_raster(source: PathLike, target: PathLike, model: Model, **options: Any)
 def segment(
     image: PathLike | NDArray[Any],
     config: PathLike,
-    checkpoint: PathLike,
+    checkpoint: PathLike | None = None,
     *,
     vocabulary: str | None = None,
     head: str | None = None,
@@ -177,7 +176,7 @@ def segment(
     Args:
         image: A file or an array, as for :meth:`Model.predict`.
         config: Config of the model.
-        checkpoint: Its weights.
+        checkpoint: Its weights, as for :func:`load_model`.
         vocabulary: Classes of an open-vocabulary model, separated by commas.
         head: Label set, for models with several heads.
         out: Folder that gets what ``rsseg segment`` writes: the map, a picture with a legend, areas; for files only.
@@ -199,7 +198,8 @@ def segment(
     from rsseg.stack import require_stack
 
     require_stack()
-    given = {"source": [str(image)], "out": Path(out), "config": str(config), "checkpoint": str(checkpoint)}
+    given = {"source": [str(image)], "out": Path(out), "config": str(config)}
+    given["checkpoint"] = weights_of(config, checkpoint)
     return read_labels(segment_files(arguments_of(add_segment_arguments, {**given, **model}))[0])
 
 

@@ -26,6 +26,7 @@ from rsseg.engine.launch import (
 from rsseg.errors import ConfigError
 from rsseg.io.configs import read_config
 from rsseg.io.guards import load_from_local
+from rsseg.io.hub import weights_of
 from rsseg.io.resuming import latest_checkpoint
 from rsseg.stack import require_stack
 
@@ -49,7 +50,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     """Add config, checkpoint and the options of a test."""
     parser.add_argument("config", help="config file")
-    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("checkpoint", nargs="?", help="checkpoint file; models that are not trained need none")
     parser.add_argument("--out", help="folder for predictions: palette PNGs in the values of the label files, or a CSV")
     parser.add_argument("--show-dir", help="folder for pictures: image, ground truth and prediction side by side")
     parser.add_argument("--tta", action="store_true", help="average over flips (the config's tta_pipeline)")
@@ -175,7 +176,8 @@ def _test_config(args: argparse.Namespace) -> Config:
         raise ConfigError("--merge requires --on CONFIG, the config of the other dataset")
     predicted = use_dataset(cfg, args.on, args.merge) if args.on else None
     apply_arguments(cfg, args)
-    load = dict(type="mmseg.LoadTested", checkpoint=str(args.checkpoint), other_set=bool(args.on))
+    weights = weights_of(args.config, args.checkpoint)
+    load = dict(type="mmseg.LoadTested", checkpoint=weights, other_set=bool(args.on))
     precision = dict(type="mmseg.UsePrecision", precision=args.precision)
     cfg.custom_hooks = [*cfg.get("custom_hooks", []), load, precision]
     if args.show_dir:
@@ -200,7 +202,7 @@ class Scores(dict[str, float]):
 
 def evaluate(
     config: str | Path,
-    checkpoint: str | Path,
+    checkpoint: str | Path | None = None,
     *,
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
@@ -222,7 +224,7 @@ def evaluate(
 
     Args:
         config: The model's config file.
-        checkpoint: Its weights.
+        checkpoint: Its weights; None for a model that is not trained.
         out: Folder for predictions: palette PNGs in the values of the label files, or a CSV of labels per image.
         show_dir: Folder for pictures: image, ground truth and prediction side by side.
         tta: Average over the flips of the config's ``tta_pipeline``.

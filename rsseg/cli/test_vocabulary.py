@@ -26,13 +26,16 @@ def main() -> int | str | None:
 
     parser = make_parser(__doc__, results=True)
     parser.add_argument("config", help="config file of the model")
-    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("checkpoint", nargs="?", help="checkpoint file; models that are not trained need none")
     parser.add_argument("--sets", nargs="+", choices=[*VOCABULARY_SETS], default=[*VOCABULARY_SETS], metavar="SET")
     parser.add_argument("--data-root", nargs="+", default=[], metavar="SET=DIR", help="datasets outside of data/")
     parser.add_argument("--out", help="CSV of results (default: table2.csv in the work dir)")
     add_arguments(parser)
     args = parser.parse_args()
     require_stack()
+    from rsseg.io.hub import weights_of
+
+    args.checkpoint = weights_of(args.config, args.checkpoint)
     from mmengine.dist import is_main_process
 
     bases = packaged_root() / "configs" / "_base_" / "datasets"

@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from rsseg.command_list import command
 from rsseg.engine.classes import fit_classes
 from rsseg.engine.weights.conversion import name_layout
-from rsseg.errors import DataError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.checkpoints import load_file, state_of, write_weights
 from rsseg.structures.keys import compare_keys
@@ -52,7 +52,7 @@ def _for_teacher(
 
 def load_pretrained(
     model: torch.nn.Module,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None,
     new: Sequence[str] = (),
     unused: Sequence[str] = (),
     trust: bool = False,
@@ -64,7 +64,8 @@ def load_pretrained(
 
     Args:
         model: Where to.
-        path: A checkpoint of mmengine, or a plain state dict; a leading ``module.`` is dropped.
+        path: A checkpoint of mmengine, or a plain state dict; a leading ``module.`` is dropped.  None for a model that
+            is not trained: it takes the files that its config names.
         new: Modules of the model that the file need not have; they keep their initial weights.
         unused: Modules of the file that the model need not have.
         trust: See :func:`load_file`.
@@ -78,8 +79,10 @@ def load_pretrained(
 
     Raises:
         DataError: A key is missing, unexpected or of another shape beyond what ``new`` and ``unused`` allow.
-        ConfigError: The classes differ.
+        ConfigError: The classes differ; or there is no ``path``, and the model or its config needs one.
     """
+    if path is None:
+        return _init_named(model)
     content = load_file(path, trust=trust)
     state = state_of(content, path)
     own = model.state_dict()
@@ -102,6 +105,18 @@ def load_pretrained(
         f"({', '.join([*unused, *spare]) or 'none'})"
     )
     return meta
+
+
+def _init_named(model: Any) -> dict[str, Any]:
+    if not getattr(model, "training_free", False):
+        raise ConfigError(
+            f"name the weights of {type(model).__name__}; only a model that is not trained, such as SegEarthOV, takes "
+            "the files that its config names"
+        )
+    files = ", ".join(model.weight_files)  # before anything is read: a part without a file is an error
+    model.init_weights()
+    MMLogger.get_current_instance().info(f"{type(model).__name__}: weights of {files}")
+    return {}
 
 
 def save_teacher(path: str | os.PathLike[str], out: str | os.PathLike[str], trust: bool = False) -> int:

@@ -92,11 +92,11 @@ class LoadTested(Hook):
     Images are read as it was trained, see :func:`rsseg.engine.pixels.use_pixels`.
 
     Args:
-        checkpoint: The file.
+        checkpoint: The file; None for a model that is not trained, which takes the files that its config names.
         other_set: The test set is another one than the model's: what its config declares about images holds.
     """
 
-    def __init__(self, checkpoint: str, other_set: bool = False) -> None:
+    def __init__(self, checkpoint: str | None, other_set: bool = False) -> None:
         self.checkpoint, self.other_set = checkpoint, other_set
 
     def before_test(self, runner: Runner) -> None:
@@ -104,8 +104,9 @@ class LoadTested(Hook):
         model = bare_model(runner.model)
         classes = data_classes(runner.test_dataloader.dataset, runner.cfg)
         meta = load_pretrained(model, self.checkpoint, classes=classes)
-        use_pixels(runner, model, meta.get("pixels") or {}, self.checkpoint, self.other_set)
-        runner.message_hub.update_info(TESTED, self.checkpoint)
+        use_pixels(runner, model, meta.get("pixels") or {}, self.checkpoint or "", self.other_set)
+        if self.checkpoint is not None:
+            runner.message_hub.update_info(TESTED, self.checkpoint)
 
 
 @HOOKS.register_module()

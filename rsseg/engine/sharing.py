@@ -115,8 +115,8 @@ def _last_scores(content: Any) -> dict[str, float]:
     logs = (content.get("message_hub") or {}).get("log_scalars") if isinstance(content, dict) else None
     out = {}
     for name, history in (logs or {}).items():
-        values = getattr(history, "data", ((),))[0]
-        if str(name).startswith("val/") and len(values):
+        values = [value for part in list(getattr(history, "data", ()))[:1] for value in part]
+        if str(name).startswith("val/") and values:
             out[str(name).removeprefix("val/")] = float(values[-1])
     return {name: value for name, value in out.items() if name not in ("time", "data_time")}
 

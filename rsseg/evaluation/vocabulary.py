@@ -126,7 +126,7 @@ def check_sets(configs: Mapping[str, Config]) -> tuple[dict[str, Config], str | 
     return there, error_summary
 
 
-def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[str, float]) -> dict[str, float]:
+def keep_scores(path: Path | str, config: str, checkpoint: str | None, scores: Mapping[str, float]) -> dict[str, float]:
     """Enter scores into a CSV file with one row for each config and checkpoint; what is there already stays.
 
     Where the content of config or checkpoint has changed since, the row begins anew: scores of two checkpoints never
@@ -135,7 +135,7 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
     Args:
         path: The file; made where it is missing.
         config: The config.
-        checkpoint: The checkpoint.
+        checkpoint: The checkpoint; None for a model that is not trained.
         scores: mIoU in percent, by the name of the set.
 
     Returns:
@@ -149,10 +149,12 @@ def keep_scores(path: Path | str, config: str, checkpoint: str, scores: Mapping[
     job, name = Job(path.parent, "scores", f".{path.name}.json"), f"{config} {checkpoint}"
     # the config with all that it inherits: a changed base is another config
     digest = sum_of(read_config(config).pretty_text.encode()) if Path(config).is_file() else None
-    inputs = {"config": Input(Path(config), config, digest), "checkpoint": Input(local_file(checkpoint), checkpoint)}
+    inputs = {"config": Input(Path(config), config, digest)}
+    if checkpoint is not None:
+        inputs["checkpoint"] = Input(local_file(checkpoint), checkpoint)
     job.claim({}, {name: inputs}, update=True, own=lambda item: item == name)
     with locked(path.parent):
-        return _enter(path, config, checkpoint, scores, bool(job.redone))
+        return _enter(path, config, checkpoint or "", scores, bool(job.redone))
 
 
 def _enter(path: Path, config: str, checkpoint: str, scores: Mapping[str, float], anew: bool) -> dict[str, float]:

@@ -33,6 +33,7 @@ __all__ = [
     "is_hub",
     "local_config",
     "local_file",
+    "weights_of",
 ]
 
 WEIGHTS, CONFIG, SUMS = "model.safetensors", "config.py", "SHA256SUMS"
@@ -110,7 +111,7 @@ def local_config(path: str | os.PathLike[str]) -> Path:
     return fetch(own)
 
 
-def config_of(config: str | None, checkpoint: str | os.PathLike[str]) -> str:
+def config_of(config: str | None, checkpoint: str | os.PathLike[str] | None) -> str:
     """The config to use: as named, else that of the repository of a checkpoint on the hub.
 
     Raises:
@@ -118,11 +119,20 @@ def config_of(config: str | None, checkpoint: str | os.PathLike[str]) -> str:
     """
     if config is not None:
         return config
+    if checkpoint is None:
+        raise ConfigError("name the model: --config and --checkpoint, or --checkpoint hf://OWNER/NAME alone")
     if not is_hub(checkpoint):
         raise ConfigError(
             f"{checkpoint}: name its config with --config; only a model on the hub (hf://...) has its own"
         )
     return str(replace(HubAddress.parse(os.fspath(checkpoint)), file=CONFIG, sha256=""))
+
+
+def weights_of(config: str | os.PathLike[str], checkpoint: str | os.PathLike[str] | None) -> str | None:
+    """The weights to use: as named, else those beside a config on the hub; None where there are neither."""
+    if checkpoint is None and is_hub(config):
+        return str(replace(HubAddress.parse(os.fspath(config)), file=WEIGHTS, sha256=""))
+    return None if checkpoint is None else os.fspath(checkpoint)
 
 
 def fetch(address: HubAddress) -> Path:

@@ -73,6 +73,7 @@ def _about(
     request: VocabularyRequest | None,
     views: Sequence[tuple[int, ...]],
     device: str,
+    files: Sequence[str],
 ) -> dict[str, Any]:
     """What makes the scores; a map made with something else is another one."""
     words: dict[str, Any] = {}
@@ -85,8 +86,8 @@ def _about(
     return {
         "config": Path(args.config).name,
         "config_sha256": sum_of(json.dumps(config.to_dict(), sort_keys=True, default=str).encode()),
-        "checkpoint": args.checkpoint if is_hub(args.checkpoint) else Path(args.checkpoint).name,
-        "checkpoint_sha256": sha256_of(local_file(args.checkpoint)),
+        "checkpoint": ", ".join(file if is_hub(file) else Path(file).name for file in files),
+        "checkpoint_sha256": ", ".join(sha256_of(local_file(file)) for file in files),
         "head": args.head,
         "views": [list(view) for view in views],
         "device": device.partition(":")[0],
@@ -133,8 +134,9 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
     classes = {args.head or "": table.classes} if request is None else None
     class_options = ClassOptions.of(args)
     model, meta = load(config, args.checkpoint, device, args.trust, classes, class_options)
-    spec = pixel_spec(PixelSpec(args.bands, args.range), config, model, meta, args.checkpoint)
-    predictor = SegmentorScorer(model, table.num_classes, args.head, views, checkpoint=args.checkpoint)
+    named = args.checkpoint or "the model"
+    spec = pixel_spec(PixelSpec(args.bands, args.range), config, model, meta, named)
+    predictor = SegmentorScorer(model, table.num_classes, args.head, views, checkpoint=named)
     window = window_of(config) if request is None else mapping_window(model, request.mode)
     window = (args.window, args.window) if args.window is not None else window
     options = MapOptions(
@@ -150,7 +152,8 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
         (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,
         args.update,
     )
-    about = _about(args, config, request, views, device)
+    files = [args.checkpoint] if args.checkpoint is not None else model.weight_files
+    about = _about(args, config, request, views, device, files)
     return Setting(predictor, table, options, about, products, meta.get("pixels") or {})
 
 
@@ -201,7 +204,7 @@ def run(
     failed = []
     for source, target in jobs:
         try:
-            check_raster(source, setting.kept, args.checkpoint)
+            check_raster(source, setting.kept, args.checkpoint or "the model")
             about = {**setting.about, "precision": _precision(args, setting.predictor, target)}
             if map_raster(
                 source, target, setting.predictor, setting.table, setting.options, about, _shard(args.launcher),

@@ -34,7 +34,7 @@ _SMALLEST = 64
 
 def load_model(
     config: Config,
-    checkpoint: str,
+    checkpoint: str | None,
     device: str,
     trust: bool = False,
     classes: Mapping[str, Sequence[str]] | None = None,
@@ -44,7 +44,7 @@ def load_model(
 
     Args:
         config: The model's config.
-        checkpoint: Its weights.
+        checkpoint: Its weights; None for a model that is not trained.
         device: Such as ``cpu`` or ``cuda:0``.
         trust: Whether the file may run code while it loads.
         classes: Class names that the model shall predict, by label set (``""`` where it has one head): heads are put

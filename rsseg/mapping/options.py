@@ -38,7 +38,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what ``rsseg map`` and ``rsseg segment`` have in common."""
     add = parser.add_argument
     add("--config", help="the model's config file (default: that of a checkpoint on the hub)")
-    add("--checkpoint", required=True, help="the model's weights: a file, or hf://OWNER/NAME on the hub")
+    add("--checkpoint", help="the model's weights: a file, or hf://OWNER/NAME on the hub; models that are not trained "
+        "take the files that their config names")  # fmt: skip
     add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the checkpoint was trained "
         "on, or those that the file marks as such)")  # fmt: skip
     add("--range", type=_range, help="values of black and white, for 16-bit and float, for example 0,3000; or raw "

@@ -117,7 +117,9 @@ def apply_vocabulary(
     own = model.vocabulary
     requested = own if vocabulary is None else vocabulary
     table = read_vocabulary(requested) if isinstance(requested, str) else word_table(requested, "the config")
-    model.vocabulary = list(table.texts)
+    prompts = table.prompts or ((),) * table.num_classes
+    # all of a class's texts: a model that reads one takes the first
+    model.vocabulary = [", ".join(own) or name for own, name in zip(prompts, table.texts, strict=True)]
     if template is not None:
         model.template = template
     tested = model.get("test_cfg") or {}

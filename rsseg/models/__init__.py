@@ -12,7 +12,9 @@ from rsseg.models.gsnet.dino import DINO  # noqa: E402
 from rsseg.models.inception_v2 import InceptionV2  # noqa: E402
 from rsseg.models.multihead import MultiHeadSegmentor, set_loss  # noqa: E402
 from rsseg.models.scnn import SCNN  # noqa: E402
+from rsseg.models.segearth_ov import SegEarthOV  # noqa: E402
 from rsseg.models.segmentor import Segmentor, slide_logits  # noqa: E402
+from rsseg.models.simfeatup import SimFeatUp  # noqa: E402
 from rsseg.models.tta import FlipsModel  # noqa: E402
 from rsseg.models.unet import UNetHead  # noqa: E402
 from rsseg.models.unetformer import UNetFormerHead  # noqa: E402
@@ -29,7 +31,9 @@ __all__ = [
     "InceptionV2",
     "LowResUPerHead",
     "MultiHeadSegmentor",
+    "SegEarthOV",
     "Segmentor",
+    "SimFeatUp",
     "UNetFormerHead",
     "UNetHead",
     "adaptation",

@@ -112,7 +112,7 @@ def test_a_model_of_the_hub_maps_as_its_checkpoint(model, on_hub):
         loaded = rsseg.load_model(*given, device="cpu")
         assert loaded.classes == ("red", "green", "blue")
         assert np.array_equal(loaded.predict(image), expected)
-    with pytest.raises(ConfigError, match="name the model's weights, too"):
+    with pytest.raises(ConfigError, match="name the weights of Segmentor"):
         rsseg.load_model(model / "config.py")
 
 

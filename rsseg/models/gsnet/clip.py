@@ -83,6 +83,17 @@ class Attention(nn.Module):
         out = functional.scaled_dot_product_attention(q, k, v, bias, is_causal=causal)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
+    def self_self(self, x: torch.Tensor) -> torch.Tensor:
+        """Tokens (B, L, C) to (B, L, C): values weighted by how alike queries are, plus by keys, plus by values.
+
+        Source: SegEarth-OV, section 3.3: three softmax, summed.
+        """
+        weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        projected = [functional.linear(x, *own) for own in zip(weights, self.in_proj_bias.chunk(3), strict=True)]
+        parts = [y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in projected]
+        out = torch.stack([functional.scaled_dot_product_attention(y, y, parts[2]) for y in parts]).sum(0)
+        return self.out_proj(out.transpose(1, 2).flatten(2))
+
     def values(self, x: torch.Tensor) -> torch.Tensor:
         """What each token of (B, L, C) would give if it saw only itself, (B, L, C)."""
         return self.out_proj(functional.linear(x, self.v_proj_weight, self.in_proj_bias.chunk(3)[2]))
@@ -133,18 +144,18 @@ class _Visual(nn.Module):
         self.transformer = _Transformer(width, layers, heads, activation)
         self.ln_post = nn.LayerNorm(width)
 
-    def _positions(self, side: int) -> torch.Tensor:
+    def _positions(self, size: torch.Size) -> torch.Tensor:
         own = self.positional_embedding[1:]
-        if side != self.grid:
+        if tuple(size) != (self.grid, self.grid):
             square = own.T.unflatten(1, (self.grid, self.grid))[None]
-            own = functional.interpolate(square, (side, side), mode="bicubic", align_corners=False)[0].flatten(1).T
+            own = functional.interpolate(square, tuple(size), mode="bicubic", align_corners=False)[0].flatten(1).T
         return torch.cat([self.positional_embedding[:1], own])
 
     def tokens(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, 3, S, S) to what the first block sees: the class token and the places row by row."""
+        """Images (B, 3, H, W) to what the first block sees: the class token and the places row by row."""
         patches = self.conv1(images)
         tokens = torch.cat([self.class_embedding.expand(len(images), 1, -1), patches.flatten(2).transpose(1, 2)], 1)
-        return self.ln_pre(tokens + self._positions(patches.shape[2]))
+        return self.ln_pre(tokens + self._positions(patches.shape[2:]))
 
     def forward(self, images: torch.Tensor, taps: Sequence[int]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Images (B, 3, S, S) to maps (B, embed, h, w) and, after each block in ``taps``, (B, width, h, w)."""
@@ -158,6 +169,14 @@ class _Visual(nn.Module):
                 tapped[i] = _to_map(x[:, 1:], side)
         dense = self.ln_post(blocks[-1].dense(x)) @ self.proj
         return _to_map(dense, side), [tapped[i] for i in taps]
+
+    def self_self(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, 3, H, W) to tokens (B, 1 + h w, embed), of whose last block only the attention is left."""
+        x = self.tokens(images)
+        blocks: list[Any] = list(self.transformer.resblocks)
+        for block in blocks[:-1]:
+            x = block(x)
+        return self.ln_post(blocks[-1].attn.self_self(blocks[-1].ln_1(x))) @ self.proj
 
 
 def _to_map(tokens: torch.Tensor, side: int) -> torch.Tensor:
@@ -232,6 +251,21 @@ class CLIP(BaseModule):
             ``grid``.
         """
         return self.visual(fit_image(images, self.resolution), self.taps)
+
+    def encode_places(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features of images by attention among like tokens in the last block, without its residual and MLP.
+
+        Args:
+            images: (B, 3, H, W), normalised; sides are multiples of the patch.
+
+        Returns:
+            (B, embed) of the class token, and (B, embed, H / patch, W / patch); not normalised.
+
+        Source: SegEarth-OV, section 3.3.
+        """
+        tokens, patch = self.visual.self_self(images), self.visual.conv1.kernel_size[0]
+        size = (images.shape[2] // patch, images.shape[3] // patch)
+        return tokens[:, 0], tokens[:, 1:].transpose(1, 2).unflatten(2, size)
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
         """Features of texts.

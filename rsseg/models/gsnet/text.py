@@ -23,6 +23,8 @@ _KEPT = 16
 """Vocabularies whose features a cache keeps, the latest ones."""
 
 _SUMS = 251
+_TEXTS = 512
+"""Texts that are encoded at once."""
 
 
 @functools.cache
@@ -89,6 +91,10 @@ class Vocabulary:
         """What the features depend on, besides the model."""
         return self.prompts
 
+    def pool(self, features: torch.Tensor) -> torch.Tensor:
+        """Features of the classes (N, embed) from those of the texts, each of length 1: here the same."""
+        return features
+
     @functools.cached_property
     def tokens(self) -> torch.Tensor:
         """(N, L) int64 on the CPU: each text between its marks of start and end, then zeros; L is the longest.
@@ -112,7 +118,8 @@ class Vocabulary:
 
 def text_embeddings(clip: CLIP, vocabulary: Vocabulary) -> torch.Tensor:
     """Features (N, embed) of a vocabulary, each of length 1, computed anew."""
-    return functional.normalize(clip.encode_text(vocabulary.tokens), dim=-1)
+    parts = [clip.encode_text(part) for part in vocabulary.tokens.split(_TEXTS)]
+    return vocabulary.pool(functional.normalize(torch.cat(parts), dim=-1))
 
 
 class TextCache:

@@ -234,7 +234,8 @@ def _format_once(yapf: ModuleType) -> None:
 
     mmengine has a run's config formatted for the log, for its file, and for every checkpoint: 0.8 s each time.
     """
-    format_code, done = yapf.FormatCode, {}
+    format_code = yapf.FormatCode
+    done: dict[tuple[str, str], Any] = {}
     if format_code.__module__ == __name__:
         return
 
@@ -246,7 +247,7 @@ def _format_once(yapf: ModuleType) -> None:
             done[key] = format_code(text, **options)
         return done[key]
 
-    yapf.FormatCode = remember
+    yapf.FormatCode = remember  # type: ignore[attr-defined]
 
 
 def _explain_taken_names() -> None:

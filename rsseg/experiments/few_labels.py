@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rsseg.commands import call_tool
 from rsseg.datasets.preparation import few_path, read_few
@@ -71,6 +71,7 @@ class FewLabels:
         failures: Cells that failed in the last call, with the reason.
     """
 
+    title: ClassVar[str] = "few labels"  # of the progress
     root: Path
     lists: Path
     out: Path
@@ -108,7 +109,7 @@ class FewLabels:
         todo = [cell for cell in cells if self._score(cell) is None]
         _log.info("%d runs, %d of them already finished", len(cells), len(cells) - len(todo))
         self.failures.clear()
-        progress, free = Progress(len(todo), "few labels", unit="run"), queue.SimpleQueue[Mapping[str, str]]()
+        progress, free = Progress(len(todo), self.title, unit="run"), queue.SimpleQueue[Mapping[str, str]]()
         for place in self.places:
             free.put(place)
 

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rsseg.experiments.few_labels import FewLabels, Init
 from rsseg.experiments.few_labels_table import Row
@@ -38,6 +38,7 @@ class MethodGrid(FewLabels):
         oracle: Name of the row that learns from the target's labels.
     """
 
+    title: ClassVar[str] = "methods"
     launch: Callable[..., int] | None = None
     source_only: str = "source only"
     oracle: str = "oracle"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,13 +59,16 @@ def _record(step: Step) -> Path:
 
 def _inputs(step: Step) -> dict[str, Any]:
     """What the result of a step depends on."""
-    configs = [word for word in step.command.args if word.endswith(".py")]
-    texts = {Path(word).name: json.dumps(read_config(word).to_dict(), sort_keys=True, default=str) for word in configs}
     return {
         "command": [step.command.tool, *step.command.args],
-        "configs": {name: sum_of(text.encode()) for name, text in texts.items()},
+        "configs": {Path(word).name: _config_sum(word) for word in step.command.args if word.endswith(".py")},
         "inputs": {str(path): sha256_of(path) for path in step.inputs or ()},
     }
+
+
+@functools.cache  # several steps have one config, and reading one takes a while
+def _config_sum(path: str) -> str:
+    return sum_of(json.dumps(read_config(path).to_dict(), sort_keys=True, default=str).encode())
 
 
 def _finished(step: Step) -> bool:

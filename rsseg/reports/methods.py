@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from rsseg.io.labels import read_labels
 from rsseg.io.rasters import read_image
 from rsseg.metainfo import ClassTable, load_metainfo
-from rsseg.reports.figures import figure_and_axes, in_style, save_figure
+from rsseg.reports.figures import figure_and_axes, in_style, palette_colours, save_figure
 
 __all__ = ["method_figure", "write_method_figure"]
 
@@ -34,8 +35,11 @@ def method_figure(
     """
     columns = 2 + len(maps)
     figure, axes = figure_and_axes(
-        1.35 * columns, 1.5 * len(images) + 0.5, "Predictions for the target", columns, len(images)
+        1.35 * columns, 1.5 * len(images) + 1, "Predictions for the target", columns, len(images)
     )
+    classes = zip(table.classes, palette_colours(table.palette), strict=True)
+    patches = [Patch(facecolor=colour, edgecolor="0.5", linewidth=0.5, label=name) for name, colour in classes]
+    figure.legend(handles=patches, loc="outside lower center", ncols=max(2, min(columns, len(patches))))
     colours = np.zeros((256, 3), np.uint8)
     colours[table.raw] = np.array(table.palette, np.uint8)
     for row, (image, truth) in enumerate(zip(images, truths, strict=True)):

@@ -77,6 +77,7 @@ def test_figure_has_a_panel_for_each_map() -> None:
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["image", "labels", "CBST", "", "", ""]
     colour = figure.axes[2].images[0].get_array()[0, 0]
     assert tuple(colour) == table.palette[4], "value 5 is class 4"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(table.classes)
 
 
 def test_rows_need_names_of_their_own(tmp_path: Path) -> None:

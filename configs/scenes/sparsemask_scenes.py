@@ -8,7 +8,7 @@ The architecture is the authors' for PASCAL VOC; that of sparsemask_search_scene
 _base_ = [
     "../_base_/models/sparsemask.py",
     "../_base_/datasets/scenes_landcover.py",
-    "../_base_/schedules/cpu_300.py",
+    "../_base_/schedules/cpu_150.py",
     "../_base_/default_runtime.py",
 ]
 
@@ -21,4 +21,4 @@ model = dict(
 train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)
-default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))
+default_hooks = dict(checkpoint=dict(interval=150), logger=dict(interval=20))

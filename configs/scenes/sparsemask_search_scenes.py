@@ -2,8 +2,12 @@
 
     python tools/search.py configs/scenes/sparsemask_search_scenes.py
 
-Needs data/scenes/landcover: python tools/make_scenes.py landcover data/scenes/landcover --count 60 --size 256 --val 8
---test 8 --seed 3.  It shows that all runs; cost and scores: docs/results.md.
+Needs data/scenes/landcover: python tools/make_scenes.py landcover data/scenes/landcover --count 60 --size 256 --val 12
+--test 16 --seed 3.  120 steps instead of 63,750, so an edge needs 0.03 a step to come from 1 to 0 in time: Adam gives that
+with 30 times the rate of the weights, whatever the gradient's size.  The sign of the gradient decides then, and with
+the release's sparsity_weight of 0.01 the segmentation loss decides it: nothing goes.  By one run each on the
+validation images, 0.2 kept 32 of 90 edges and 0.5 kept 16 (the authors' mask for PASCAL VOC: 15).
+Cost and scores: docs/results.md.
 """
 
 _base_ = ["./sparsemask_scenes.py"]
@@ -18,11 +22,15 @@ model = dict(
         num_classes=8,
         in_channels=_channels,
         channels=32,
-        sparsity_weight=0.02,
+        sparsity_weight=0.5,
         norm_cfg=norm_cfg,
         loss_decode=dict(type="CrossEntropyLoss", avg_non_ignore=True),
     ),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"table": dict(lr_mult=60.0, decay_mult=0.0)}))
-default_hooks = dict(track_architecture=dict(type="mmseg.TrackArchitecture", interval=50))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"table": dict(lr_mult=30.0, decay_mult=0.0)}))
+default_hooks = dict(
+    checkpoint=dict(interval=120), track_architecture=dict(type="mmseg.TrackArchitecture", interval=40)
+)
+param_scheduler = [dict(type="CosineAnnealingLR", T_max=120, eta_min=0.0, begin=0, end=120, by_epoch=False)]
+train_cfg = dict(max_iters=120, val_interval=120)
 search = dict(retrain="configs/scenes/sparsemask_scenes.py")

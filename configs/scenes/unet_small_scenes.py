@@ -8,8 +8,8 @@ Beside searched networks.  Needs data/scenes/landcover, see sparsemask_search_sc
 _base_ = [
     "../_base_/models/unet_r34.py",
     "../_base_/datasets/scenes_landcover.py",
-    "../_base_/schedules/cpu_300.py",
-    "../_base_/default_runtime.py",
+    "../_base_/schedules/cpu_150.py",
+    "../_base_/default_runtime_mmpretrain.py",
 ]
 
 model = dict(
@@ -19,4 +19,4 @@ model = dict(
 train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)
-default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))
+default_hooks = dict(checkpoint=dict(interval=150), logger=dict(interval=20))

@@ -53,7 +53,8 @@ COUNTED = (
     "Parameters: all of the model, and those of the modules that run for a prediction, which is what the paper's "
     "tables count.  GMACs: multiply-adds of convolutions and matrix products for one image, one multiply-add being one "
     "of the paper's FLOPs; normalisation, activations and scaling do not count.  Latency: median of the runs, with the "
-    "middle half of them in brackets; initial weights, images of random numbers, logits as the network gives them "
+    "middle half of them in brackets; CPU: median of the CPU time, of all threads together, which depends less on "
+    "other processes; initial weights, images of random numbers, logits as the network gives them "
     "(before they are scaled to the image where the network itself does not).  Memory: the peak above what the model "
     "itself takes on a GPU, of the whole process on a CPU."
 )
@@ -98,6 +99,7 @@ class SpeedRow:
         high: Third quartile of the seconds.
         images_per_second: Of the median.
         memory: Peak in MiB; None where the machine does not say.
+        cpu: Median CPU seconds of a run, of all threads; None on a GPU.
         params_paper: Millions of parameters in the paper's table.
         flops_paper: Thousand millions of multiply-adds there.
     """
@@ -111,6 +113,7 @@ class SpeedRow:
     high: float
     images_per_second: float
     memory: float | None
+    cpu: float | None = None
     params_paper: float | None = None
     flops_paper: float | None = None
 
@@ -151,7 +154,7 @@ def read_targets(targets: Sequence[str | Path], trust: bool = False) -> list[tup
     out: list[tuple[Row, Config]] = []
     for target in map(Path, targets):
         if target.suffix in (".pth", ".pt"):
-            out.append((Row(target), _config_in(target, trust)))
+            out.append((Row(target, "/".join(target.parts[-3:])), _config_in(target, trust)))  # all are iter_<n>
         else:
             out += [(row, read_config(row.config)) for row in read_rows([target])]
     for row, config in out:
@@ -201,11 +204,11 @@ def measure(row: Row, config: Config, options: SpeedOptions) -> SpeedRow:
     device = torch.device("cpu" if options.onnx else options.device)
     model, images = model.to(device), images.to(device)
     run = _onnx_run(model, images) if options.onnx else _torch_run(model, images, options)
-    seconds, memory = _time(run, device, options)
+    seconds, cpu, memory = _time(run, device, options)
     middle, low, high = summarise(seconds)
     name = row.name or row.config.name
     speed = (middle, low, high, options.batch / middle)
-    return SpeedRow(name, *counts, *speed, memory, row.params, row.flops)
+    return SpeedRow(name, *counts, *speed, memory, cpu, row.params, row.flops)
 
 
 def _torch_run(model: nn.Module, images: torch.Tensor, options: SpeedOptions) -> Callable[[], Any]:
@@ -243,8 +246,10 @@ def _onnx_run(model: nn.Module, images: torch.Tensor) -> Callable[[], Any]:
     return lambda: session.run(None, inputs)
 
 
-def _time(run: Callable[[], Any], device: torch.device, options: SpeedOptions) -> tuple[list[float], float | None]:
-    """Seconds of each run, and the peak of the memory in MiB."""
+def _time(
+    run: Callable[[], Any], device: torch.device, options: SpeedOptions
+) -> tuple[list[float], float | None, float | None]:
+    """Seconds of each run, the median of its CPU seconds, and the peak of the memory in MiB."""
     on_gpu = device.type == "cuda"
     for _ in range(options.warmup):
         run()
@@ -252,17 +257,18 @@ def _time(run: Callable[[], Any], device: torch.device, options: SpeedOptions) -
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-    seconds = []
+    seconds, busy = [], []
     with peak_of_process() as process:
         for _ in range(options.runs):
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             run()
             if on_gpu:
                 torch.cuda.synchronize(device)
             seconds.append(time.perf_counter() - start)
+            busy.append(time.process_time() - used)
     if on_gpu:
-        return seconds, (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    return seconds, process.mebibytes
+        return seconds, None, (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    return seconds, median(busy), process.mebibytes
 
 
 def speed_table(rows: Iterator[SpeedRow] | Sequence[SpeedRow]) -> Iterator[str]:
@@ -275,6 +281,7 @@ def speed_table(rows: Iterator[SpeedRow] | Sequence[SpeedRow]) -> Iterator[str]:
         "GMACs",
         "paper",
         "latency (ms)",
+        "CPU (ms)",
         "images/s",
         "memory (MiB)",
     ]
@@ -284,5 +291,6 @@ def speed_table(rows: Iterator[SpeedRow] | Sequence[SpeedRow]) -> Iterator[str]:
         times = f"{1e3 * row.latency:.1f} ({1e3 * row.low:.1f}-{1e3 * row.high:.1f})"
         memory = "" if row.memory is None else f"{row.memory:.0f}"
         millions = [f"{count / 1e6:.3f}" for count in (row.parameters, row.parameters_run)]
-        speed = [f"{row.macs / 1e9:.2f}", paper[1], times, f"{row.images_per_second:.1f}", memory]
+        cpu = "" if row.cpu is None else f"{1e3 * row.cpu:.1f}"
+        speed = [f"{row.macs / 1e9:.2f}", paper[1], times, cpu, f"{row.images_per_second:.1f}", memory]
         yield markdown_row([row.name, *millions, paper[0], *speed])

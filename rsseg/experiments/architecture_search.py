@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmseg.registry import MODELS
 
 from rsseg.engine.architecture import ARCHITECTURE, searched_part
@@ -21,7 +23,8 @@ from rsseg.errors import ConfigError
 from rsseg.io.configs import config_path, read_config
 from rsseg.io.files import replacing
 from rsseg.io.tables import write_json
-from rsseg.models.search.derivation import RETRAIN, retrain_models
+from rsseg.models.search.derivation import retrain_models
+from rsseg.structures.architectures import RETRAIN
 
 __all__ = ["derive", "search", "write_retraining"]
 
@@ -33,6 +36,7 @@ _TEXT = '''"""Train the architecture that {config} has found.
 
 _base_ = ["{base}"]
 
+work_dir = {work_dir!r}
 model = {model}
 '''
 
@@ -54,6 +58,7 @@ def search(cfg: Config) -> Path | None:
     _retrain_config(cfg)
     runner = build_runner(cfg)
     runner.train()
+    _choose_branches(runner)
     if not is_main_process():
         return None
     return write_retraining(cfg, searched_part(runner.model).architecture())
@@ -78,7 +83,26 @@ def derive(cfg: Config, checkpoint: Path | str) -> Path:
         settings.backbone.init_cfg = None
     model = MODELS.build(settings)
     load_pretrained(model, checkpoint)
+    if getattr(searched_part(model), "pairs_to_compare", ()):  # that takes the validation images
+        runner = build_runner(cfg)
+        load_pretrained(runner.model, checkpoint)
+        _choose_branches(runner)
+        model = runner.model
     return write_retraining(cfg, searched_part(model).architecture())
+
+
+def _choose_branches(runner: Runner) -> None:
+    """Score what a search leaves to validation, with the same random numbers each time, and let it choose."""
+    part: Any = searched_part(runner.model)
+    scores = {}
+    for pair in getattr(part, "pairs_to_compare", ()):
+        part.pair = pair
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            scores[pair] = float(runner.val_loop.run()["mIoU"]) / 100
+        _log.info("branches %s: mIoU %.2f of the validation images", pair, 100 * scores[pair])
+    if scores:
+        part.choose_pair(scores)
 
 
 def _retrain_config(cfg: Config) -> Path:
@@ -112,7 +136,8 @@ def write_retraining(cfg: Config, architecture: Mapping[str, Any]) -> Path:
     where = Path(os.path.relpath(base.resolve(), folder.resolve())).as_posix()
     for name, model in models.items():
         path = folder / name
-        text = _TEXT.format(config=Path(cfg.filename).name, path=path.as_posix(), base=where, model=repr(model))
+        settings = dict(base=where, work_dir=path.with_suffix("").as_posix(), model=repr(model))
+        text = _TEXT.format(config=Path(cfg.filename).name, path=path.as_posix(), **settings)
         with replacing(path) as file:
             file.write(text.encode())
         read_config(path)

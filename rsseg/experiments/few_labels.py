@@ -6,11 +6,12 @@ tools, ``tools.log`` is what they said, and ``score.json``, written last, makes 
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import queue
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +29,11 @@ from rsseg.io.progress import Progress
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json, write_json
 
-__all__ = ["FewLabels", "Init"]
+__all__ = ["NO_VALIDATION", "FewLabels", "Init"]
 
 _log = logging.getLogger("rsseg")
-_NO_VALIDATION = "train_cfg.val_begin=1000000000"  # the test that follows is the only score
+NO_VALIDATION = "train_cfg.val_begin=1000000000"
+"""Option of trainings: the test that follows is the only score."""
 
 
 @dataclass(frozen=True)
@@ -193,26 +195,32 @@ class FewLabels:
         return {**found["settings"], "scores": found["scores"]}
 
     def _run_cell(self, cell: tuple[Init, float, int], settings: dict[str, Any], place: Mapping[str, str]) -> None:
-        init, percent, seed = cell
         folder = self.folder(*cell)
         folder.mkdir(parents=True, exist_ok=True)
         busy = f"{folder}: another process is at work here, perhaps left by a killed call; waiting for it"
         with locked(folder / ".lock", busy) as lock:  # the tools hold it, too: no run is started twice
             self._job(cell).claim(settings, update=self.update)
-            options = [*settings["options"], *self._fixed(percent, seed), f"randomness.seed={seed}"]
-            train, test = folder / "train", folder / "test"
-            self._tool(folder, lock, place, "train", init.config, "--work-dir", train, "--resume",
-                       "--cfg-options", *options, _NO_VALIDATION)  # fmt: skip
-            checkpoint = (train / "last_checkpoint").read_text(encoding="utf-8").strip()
-            self._tool(folder, lock, place, "test", init.config, checkpoint, "--work-dir", test,
-                       *self._test_options(folder), "--cfg-options", *options)  # fmt: skip
+            run, test = functools.partial(self._tool, folder, lock, place), folder / "test"
+            config, checkpoint, options = self._train(cell, run)
+            run("test", config, checkpoint, "--work-dir", test, *self._test_options(folder), "--cfg-options", *options)
             newest = max(test.glob("*/*.json"), key=lambda path: path.stat().st_mtime)
             logged = read_json(newest)
             scores = {key: value for key, value in logged.items() if key not in ("time", "data_time")}
             write_json(folder / "score.json", {"settings": settings, "scores": scores})
             if not self.keep:
-                for path in train.glob("*.pth"):
+                for path in folder.glob("*/*.pth"):
                     path.unlink()
+
+    def _train(self, cell: tuple[Init, float, int], run: Callable[..., None]) -> tuple[Path, str, list[str]]:
+        """Train a cell: what is tested then, as config, checkpoint and settings."""
+        init, percent, seed = cell
+        options = [*self.options, *init.options, *self._fixed(percent, seed), f"randomness.seed={seed}"]
+        return init.config, self._train_one(init.config, self.folder(*cell) / "train", options, run), options
+
+    def _train_one(self, config: Path, work_dir: Path, options: Sequence[str], run: Callable[..., None]) -> str:
+        """Train one config; its last checkpoint."""
+        run("train", config, "--work-dir", work_dir, "--resume", "--cfg-options", *options, NO_VALIDATION)
+        return (work_dir / "last_checkpoint").read_text(encoding="utf-8").strip()
 
     def _tool(self, folder: Path, lock: int, place: Mapping[str, str], name: str, *args: object) -> None:
         """Run a tool, which holds the cell's lock as long as it lives."""

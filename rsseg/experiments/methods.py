@@ -1,21 +1,25 @@
-"""Methods of domain adaptation on the same data: each trained and tested with several seeds, and one table.
+"""Methods on the same data, of domain adaptation or others: each trained and tested with several seeds, and one table.
 
 The cells are those of :class:`rsseg.experiments.few_labels.FewLabels`, in ``<out>/<method>/seed<seed>/``; ``maps/`` in
-each has what was predicted.
+each has what was predicted.  Where a row's config is a search, each of its cells searches, then trains what was found.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rsseg.experiments.few_labels import FewLabels, Init
+from rsseg.experiments.few_labels import NO_VALIDATION, FewLabels, Init
 from rsseg.experiments.few_labels_table import Row
+from rsseg.io.configs import config_path, read_config
 from rsseg.io.files import replacing
+from rsseg.io.sums import sum_of
 from rsseg.io.tables import markdown_table, write_csv
+from rsseg.structures.architectures import RETRAIN, TEACHER
 
 __all__ = ["SCENES", "MethodGrid", "closed_gap", "method_table"]
 
@@ -31,6 +35,9 @@ SCENES = tuple((name, f"configs/scenes/deeplab_v2_lite0_{stem}_scenes.py") for n
 @dataclass
 class MethodGrid(FewLabels):
     """A grid of methods and seeds; rows are configs of their own.
+
+    In a row that is a search, the row's settings are those of the search, those of all runs also of what is trained
+    after it.
 
     Attributes:
         launch: Runs a tool, as :func:`rsseg.commands.call_tool`; None is that function.
@@ -55,6 +62,29 @@ class MethodGrid(FewLabels):
 
     def _test_options(self, folder: Path) -> list[str]:
         return ["--out", str(folder / "maps")]
+
+    def _settings(self, init: Init, percent: float, seed: int) -> dict[str, Any]:
+        settings = super()._settings(init, percent, seed)
+        if "search" not in (config := read_config(init.config)):
+            return settings
+        base = read_config(config_path(config.search["retrain"])).to_dict()
+        return {**settings, "retrain_sha256": sum_of(json.dumps(base, sort_keys=True, default=str).encode())}
+
+    def _train(self, cell: tuple[Init, float, int], run: Callable[..., None]) -> tuple[Path, str, list[str]]:
+        init, _, seed = cell
+        if "search" not in read_config(init.config):
+            return super()._train(cell, run)
+        folder, shared = self.folder(*cell), [*self.options, f"randomness.seed={seed}"]
+        found, checkpoint = folder / "search", ""
+        if not (found / RETRAIN).is_file():  # written last
+            own = [*self.options, *init.options, f"randomness.seed={seed}"]
+            run("search", init.config, "--work-dir", found, "--resume", "--cfg-options", *own, NO_VALIDATION)
+        for path in (found / TEACHER, found / RETRAIN):
+            if path.is_file():
+                checkpoint = self._train_one(path, folder / path.stem, shared, run)
+                if path.name == TEACHER:
+                    shared.append(f"model.teacher.checkpoint={checkpoint}")
+        return found / RETRAIN, checkpoint, shared
 
     def _tool(self, folder: Path, lock: int, place: Mapping[str, str], name: str, *args: object) -> None:
         if self.launch is None:
@@ -94,6 +124,7 @@ def method_table(
     Returns:
         Means over seeds: of each class, of the metric with its sample standard deviation, and of the metric's
         difference to source only, seed by seed where both are there, with the share of the gap to the oracle.
+        Without both rows, the last two columns are left out.
     """
     by_method: dict[str, dict[int, Mapping[str, float]]] = {name: {} for name in names}
     for row in rows:
@@ -123,6 +154,8 @@ def method_table(
         closed = "–" if share is None else f"{100 * share:.0f} %"
         lines.append([name, *per_class, f"{values and statistics.fmean(values):.2f}{spread}{few}", gain, closed])
     heads = ["", *(key.removeprefix("IoU/") for key in classes), metric, "against source only", "of the gap"]
+    if not {source_only, oracle} & set(names):
+        heads, lines = heads[:-2], [line[:-2] for line in lines]
     return markdown_table(heads, lines)
 
 

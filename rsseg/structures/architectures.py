@@ -11,7 +11,10 @@ from PIL import Image, ImageDraw
 
 from rsseg.structures.legends import legend_font
 
-__all__ = ["draw_architecture"]
+__all__ = ["RETRAIN", "TEACHER", "draw_architecture"]
+
+RETRAIN, TEACHER = "retrain.py", "retrain_teacher.py"
+"""Names of the configs that train what a search has found; the second only where there is a teacher."""
 
 Pixels = NDArray[np.uint8]
 _CELL, _PAD, _LABEL, _SIZE = 34, 12, 96, 13

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import sys
 
 import pytest
 import torch
@@ -79,7 +79,7 @@ def test_a_config_a_table_and_a_checkpoint_are_measured(config, tmp_path):
     torch.save(dict(state_dict={}, meta=dict(cfg=CONFIG)), tmp_path / "iter_1.pth")
     targets = read_targets([config, tmp_path / "table.csv", tmp_path / "iter_1.pth"], trust=True)
     rows = list(measure_rows(targets, FAST))
-    assert [row.name for row in rows] == ["model.py", "Paper's", "iter_1.pth"]
+    assert [row.name for row in rows] == ["model.py", "Paper's", f"{tmp_path.parent.name}/{tmp_path.name}/iter_1.pth"]
     assert [row.parameters for row in rows] == [420, 428, 420]
     assert [row.parameters_run for row in rows] == [20, 28, 20]
     assert [row.macs for row in rows] == [32 * 32 * 15, 32 * 32 * 21, 32 * 32 * 15]
@@ -87,6 +87,7 @@ def test_a_config_a_table_and_a_checkpoint_are_measured(config, tmp_path):
         assert 0 < row.low <= row.latency <= row.high
         assert row.images_per_second == pytest.approx(1 / row.latency)
         assert row.memory is None or row.memory > 0
+        assert row.cpu is not None and row.cpu > 0
 
 
 def test_the_config_in_a_checkpoint_is_not_run_unless_it_is_trusted(tmp_path, run_tool):
@@ -109,13 +110,22 @@ def test_options_reach_the_model(config):
 
 
 def test_a_table_shows_the_spread_and_the_papers_figures():
-    row = SpeedRow("A", 4_379_320, 3_420_456, 13_860_000_000, 0.1, 0.09, 0.12, 10.0, 512.4, 3.47, 15.37)
+    row = SpeedRow("A", 4_379_320, 3_420_456, 13_860_000_000, 0.1, 0.09, 0.12, 10.0, 512.4, 0.2, 3.47, 15.37)
     *_, line = speed_table([row])
-    assert line == "| A | 4.379 | 3.420 | 3.47 | 13.86 | 15.37 | 100.0 (90.0-120.0) | 10.0 | 512 |"
+    assert line == "| A | 4.379 | 3.420 | 3.47 | 13.86 | 15.37 | 100.0 (90.0-120.0) | 200.0 | 10.0 | 512 |"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is not None, reason="ONNX Runtime is installed")
-def test_a_missing_onnx_runtime_is_named(config):
+def test_the_exported_model_runs_in_onnx_runtime(config):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    options = SpeedOptions(size=32, runs=2, warmup=1, onnx=True)
+    (row,) = measure_rows(read_targets([config]), options)
+    assert row.macs == 32 * 32 * 15 and 0 < row.low <= row.latency <= row.high
+    assert "ONNX Runtime" in describe(options)
+
+
+def test_a_missing_onnx_runtime_is_named(config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingPackageError, match="pip install onnx onnxruntime"):
         list(measure_rows(read_targets([config]), SpeedOptions(size=32, onnx=True)))
 

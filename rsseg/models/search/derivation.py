@@ -8,10 +8,10 @@ from typing import Any
 
 from rsseg.errors import DataError
 from rsseg.models.search import fasterseg_structure, sparsemask_pruning
+from rsseg.structures.architectures import RETRAIN, TEACHER
 
-__all__ = ["RETRAIN", "TEACHER", "retrain_models"]
+__all__ = ["retrain_models"]
 
-RETRAIN, TEACHER = "retrain.py", "retrain_teacher.py"
 Models = dict[str, dict[str, Any]]
 
 
@@ -33,7 +33,7 @@ def _fasterseg(architecture: Mapping[str, Any], source: str, base: Mapping[str, 
     parts = {key: dict(base["model"][key]) for key in ("backbone", "decode_head")}
     model = dict(type="FasterSeg", architecture=teacher, test_cfg=dict(mode="whole"), **parts)
     last = base["train_cfg"]["max_iters"]
-    checkpoint = Path("work_dirs") / folder.resolve().name / Path(TEACHER).stem / f"iter_{last}.pth"
+    checkpoint = folder / Path(TEACHER).stem / f"iter_{last}.pth"
     return {
         TEACHER: dict(architecture=dict(_delete_=True, **teacher)),
         RETRAIN: dict(architecture=student, teacher=dict(model=model, checkpoint=checkpoint.as_posix())),
@@ -50,7 +50,7 @@ def retrain_models(architecture: Mapping[str, Any], source: str, base: Mapping[s
         architecture: What a JSON file holds.
         source: What errors call it.
         base: The config that they are based on.
-        folder: Where they will be; its name is part of that of the checkpoints.
+        folder: Where they will be, and below it their work dirs, of which one gets the teacher's checkpoint.
 
     Raises:
         DataError: It is of an unknown method, damaged or empty.

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from rsseg.errors import ConfigError
 from rsseg.models.search.fasterseg import Classifier
-from rsseg.models.search.fasterseg_derivation import derive_branches
+from rsseg.models.search.fasterseg_derivation import choose_branches, derive_branches
 from rsseg.models.search.fasterseg_latency import LatencyTable, supernet_latency, weighted_latency
 from rsseg.models.search.fasterseg_losses import ohem_loss
 from rsseg.models.search.fasterseg_operators import OPERATORS, ConvNorm, scale_map
@@ -114,7 +114,8 @@ class FasterSegSearch(Segmentor):
         latency_weight: Factor of the student's latency in milliseconds.
         fps_band: Images per second that the student shall reach, and not exceed by much: after each epoch the weight of
             the latency is halved where a derived network is faster, else doubled where one is slower.  None keeps it.
-        pair: Ends of the student's branches: (2, 1), as OpenEarthMap's release has it, or (2, 0).
+        pair: Ends of the student's branches: (2, 1), as OpenEarthMap's release has it, or (2, 0).  None, as in
+            FasterSeg's release: ``rsseg search`` compares both by validation in the end, see :meth:`choose_pair`.
         **kwargs: As for mmseg's ``EncoderDecoder``.
 
     Raises:
@@ -132,18 +133,20 @@ class FasterSegSearch(Segmentor):
         latency: Mapping[str, Any] | None = None,
         latency_weight: float = 0.01,
         fps_band: Sequence[float] | None = None,
-        pair: Sequence[int] = (2, 1),
+        pair: Sequence[int] | None = (2, 1),
         **kwargs: Any,
     ) -> None:
         super().__init__(backbone=backbone, decode_head=decode_head, **kwargs)
-        if phase not in _PASSES or tuple(pair) not in PAIRS:
+        if phase not in _PASSES or (pair is not None and tuple(pair) not in PAIRS):
             raise ConfigError(
-                f"phase is {phase!r}, one of: {', '.join(_PASSES)}; pair is {tuple(pair)}, one of {list(PAIRS)}"
+                f"phase is {phase!r}, one of: {', '.join(_PASSES)}; pair is {pair!r}, one of {list(PAIRS)} or None"
             )
         settings = dict(latency or {})
         self.size = tuple(settings.pop("size", (1024, 2048)))
         self.table = LatencyTable(**settings)
-        self.phase, self.weight_images, self.pair = phase, weight_images, tuple(pair)
+        self.phase, self.weight_images, self.pair = phase, weight_images, tuple(pair or (2, 1))
+        self.pairs_to_compare = [] if pair is not None else list(PAIRS)
+        self._compared: list[dict[str, Any]] = []
         self.latency_weight, self.fps_band = latency_weight, fps_band
 
     def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict]) -> torch.Tensor:
@@ -229,6 +232,19 @@ class FasterSegSearch(Segmentor):
                 self.latency_weight *= 2
         return {**speeds, "latency_weight": self.latency_weight}
 
+    def choose_pair(self, scores: Mapping[tuple[int, int], float]) -> None:
+        """Take the pair of branches with the larger objective, see :func:`choose_branches`.
+
+        Args:
+            scores: mIoU (0 .. 1) of the supernet's prediction of each pair.  Latencies are of the derived networks.
+        """
+        milliseconds = {
+            pair: network_latency(self._structure(pair), self.table, self.num_classes, self.size) for pair in PAIRS
+        }
+        both = ((scores[pair], milliseconds[pair]) for pair in ((2, 0), (2, 1)))
+        self.pair = choose_branches(*(number for one in both for number in one))
+        self._compared = [{"pair": list(p), "mIoU": scores[p], "milliseconds": milliseconds[p]} for p in PAIRS]
+
     def _structure(self, pair: Sequence[int], index: int = 1) -> Structure:
         net = self.backbone
         branches = derive_branches(net.architecture_parameters(index), net.widths, index, forbid_skips=index == 0)
@@ -236,9 +252,13 @@ class FasterSegSearch(Segmentor):
         return Structure(tuple(branches[last] for last in pair), net.base, width, width)
 
     def architecture(self) -> dict[str, Any]:
-        """The student, with the teacher under ``teacher`` and all parameters under ``parameters``."""
+        """The student, with the teacher under ``teacher`` and all parameters under ``parameters``.
+
+        What :meth:`choose_pair` has compared is under ``compared``.
+        """
         parameters = {
             name: own.detach().cpu().tolist() for name, own in self.backbone.architecture_parameters().items()
         }
         teacher = architecture_of(self._structure(self.pair, 0))
-        return architecture_of(self._structure(self.pair), teacher=teacher, parameters=parameters)
+        more = {"compared": self._compared} if self._compared else {}
+        return architecture_of(self._structure(self.pair), teacher=teacher, parameters=parameters, **more)

@@ -98,6 +98,9 @@ def load_pretrained(
     found = compare_keys(state, own, fresh, dropped)
     if found:
         raise DataError(f"{path} does not fit {type(model).__name__}: {found}. {_advice(state, own)}")
+    check = getattr(model, "check_checkpoint", None)
+    if callable(check):
+        check(content, str(path))
     model.load_state_dict({**own, **{key: state[key] for key in found.fitting}})
     MMLogger.get_current_instance().info(
         f"{path}: {len(found.fitting)} tensors loaded, {len(own) - len(found.fitting)} initialised anew "

@@ -174,6 +174,8 @@ class CheckClasses(Hook):
             str(runner._load_from or f"the latest checkpoint in {runner.work_dir}"),
         )
         plain = {str(key).removeprefix("module."): value for key, value in state.items()}
+        if hasattr(model, "check_checkpoint"):
+            model.check_checkpoint(checkpoint, source)
         begins = training and not runner._resume
         self._moved = fit_classes(plain, meta, model, classes, source, training=begins)
         state.update(zip(list(state), plain.values(), strict=True))

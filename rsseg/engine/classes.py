@@ -21,7 +21,8 @@ __all__ = ["ClassRows", "class_tensors", "fit_classes", "move_rows", "reorder_op
 State = dict[str, torch.Tensor]
 
 _LAST = re.compile(
-    r"(conv_seg|pam_conv_seg|cam_conv_seg|cls_embed|fc_cls|classifier|fc|auxiliary\.\d+|(conv_seg|auxiliary|twin)\.convs\.\d+)"
+    r"(conv_seg|pam_conv_seg|cam_conv_seg|cls_embed|fc_cls|classifier|fc|auxiliary\.\d+|(conv_seg|auxiliary|twin)\.convs\.\d+|"
+    r"(heads(8|16|32)|decoders\.\d+\.heads\.\d+)\.conv_1x1)"
     r"\.(weight|bias)"
 )
 """Parameters of a head with a row for each class, as mmseg, mmpretrain and this package name them."""

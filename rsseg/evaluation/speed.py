@@ -241,7 +241,9 @@ def _onnx_run(model: nn.Module, images: torch.Tensor) -> Callable[[], Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "model.onnx")
         torch.onnx.export(model, (images,), path, opset_version=17, dynamo=False)
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     inputs = {session.get_inputs()[0].name: images.numpy().astype(np.float32)}
     return lambda: session.run(None, inputs)
 

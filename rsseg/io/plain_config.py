@@ -83,6 +83,8 @@ def _value(node: ast.expr) -> Any:
             return {_value(key): _value(part) for key, part in zip(keys, parts, strict=True) if key is not None}
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=pairs) if all(pair.arg for pair in pairs):
             return {str(pair.arg): _value(pair.value) for pair in pairs}
+        case ast.Call(func=ast.Name(id="dict"), args=[ast.Dict() as pairs], keywords=[]):  # as mmengine writes {"0": 1}
+            return _value(pairs)
     raise ValueError(f"has {ast.unparse(node)[:60]!r} in line {node.lineno}, which is no plain value")
 
 

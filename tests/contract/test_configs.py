@@ -99,9 +99,17 @@ def _registries() -> list[Registry]:
 
 
 @functools.cache
-def _is_registered(name: str, scope: str) -> bool:
-    """Whether a registry knows a name where ``scope`` is the default scope, as it is."""
-    return any(registry.get(name) for registry in _registries())
+def _modules(name: str, scope: str) -> frozenset[str]:
+    """Modules of what registries know by a name where ``scope`` is the default scope, as it is; none if none does."""
+    found = [registry.get(name) for registry in _registries()]
+    return frozenset(own.__module__ for own in found if own)
+
+
+@functools.cache
+def _imported_on_request() -> set[str]:
+    """Modules that only configs get which import them by name."""
+    runtimes = (CONFIGS / "_base_").glob("default_runtime*.py")
+    return {module for path in runtimes for module in _read(path)["custom_imports"]["imports"]}
 
 
 def _class_counts(dataset: dict[str, Any]) -> dict[str, int]:
@@ -202,9 +210,11 @@ def test_every_type_resolves(every: Every, monkeypatch: pytest.MonkeyPatch) -> N
         names = {node["type"]: where for where, node in _walk(config) if isinstance(node.get("type"), str)}
         scope = config.get("default_scope", "mmseg")
         missing = {
-            name: where for name, where in names.items() if name not in PLAIN_TYPES and not _is_registered(name, scope)
+            name: where for name, where in names.items() if name not in PLAIN_TYPES and not _modules(name, scope)
         }
         assert not missing, f"not registered: {missing}"
+        modules = {module for name in names for module in _modules(name, scope)} & _imported_on_request()
+        assert modules <= set(config.get("custom_imports", {}).get("imports", ())), f"not imported: {modules}"
 
     every(LEAVES, check)
 

@@ -94,3 +94,43 @@ def test_a_tool_runs_in_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (tmp_path / "train.log").read_text() == "good 7\n"
     with pytest.raises(JobError, match=r"train\.py failed with exit status 1"):
         fork_tool(tmp_path, "train", ["bad"], tmp_path / "train.log")
+
+
+def test_a_search_is_searched_then_its_teacher_and_student_are_trained(tmp_path: Path) -> None:
+    (tmp_path / "base.py").write_text("model = dict(type='X')\n")
+    (tmp_path / "search.py").write_text(f"model = dict(type='S')\nsearch = dict(retrain='{tmp_path / 'base.py'}')\n")
+    calls: list[list[str]] = []
+
+    def launch(root: Path, name: str, args: tuple[object, ...], log: Path) -> int:
+        words = [str(arg) for arg in args]
+        calls.append([name, *words])
+        work = Path(words[words.index("--work-dir") + 1])
+        work.mkdir(parents=True, exist_ok=True)
+        if name == "search":
+            for stem in ("retrain_teacher", "retrain"):
+                (work / f"{stem}.py").write_text("model = dict(type='X')\n")
+        elif name == "train":
+            (work / "last_checkpoint").write_text(f"{work.name}.pth")
+        elif sum(call[0] == "test" for call in calls) > 1:
+            (work / "now").mkdir()
+            (work / "now" / "now.json").write_text(json.dumps({"mIoU": 5.0}))
+        else:
+            raise JobError("interrupted")
+        return 0
+
+    rows = [Init("found", tmp_path / "search.py", ("own=1",))]
+    grid = MethodGrid(tmp_path, Path(), tmp_path / "out", rows, [100.0], [3], options=["all=1"], launch=launch)
+    grid.run()
+    assert grid.failures == ["interrupted"]
+    table = grid.run()
+    found = tmp_path / "out" / "found" / "seed3"
+    assert [Path(call[1]).name for call in calls[:4]] == ["search.py", "retrain_teacher.py", "retrain.py", "retrain.py"]
+    assert [call[0] for call in calls[4:]] == ["train", "train", "test"], "the search is not repeated"
+    assert {"all=1", "own=1", "randomness.seed=3"} <= set(calls[0]) and "own=1" not in calls[1]
+    teacher = "model.teacher.checkpoint=retrain_teacher.pth"
+    assert teacher not in calls[1] and teacher in calls[2] and teacher in calls[3]
+    assert calls[3][1:3] == [str(found / "search" / "retrain.py"), "retrain.pth"]
+    assert table.splitlines()[0].split() == ["|", "|", "mIoU", "|"], "without source only and oracle no gap"
+    (tmp_path / "base.py").write_text("model = dict(type='Y')\n")
+    with pytest.raises(JobError, match="retrain_sha256"):
+        grid.run()

@@ -17,14 +17,16 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import nn
 
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import ConfigError, DataError, UserError
 from rsseg.io.checkpoints import load_file, state_of
 from rsseg.io.hub import local_file
+from rsseg.io.plain_config import parse_settings
 from rsseg.models.search.fasterseg_losses import distillation_loss, ohem_loss
-from rsseg.models.search.fasterseg_operators import ConvNorm, build_operator, scale_map
+from rsseg.models.search.fasterseg_operators import ConvNorm, build_operator, pad_to_32, scale_map
 from rsseg.models.search.fasterseg_structure import architecture_of, read_structure
 from rsseg.models.search.fasterseg_supernet import build_stem
 from rsseg.models.segmentor import Segmentor
+from rsseg.structures.keys import compare_keys
 
 __all__ = ["Classifier", "FasterSeg", "FasterSegBackbone", "FasterSegHead"]
 
@@ -218,9 +220,10 @@ class FasterSeg(Segmentor):
         self._teacher: list[Any] = []  # no module, so that it is no part of checkpoints
 
     def loss(self, inputs: torch.Tensor, data_samples: Any) -> dict[str, torch.Tensor]:
-        """The head's losses, and ``loss_distillation`` where there is a teacher."""
+        """The head's losses, and ``loss_distillation`` where there is a teacher; any size (H, W) will do."""
+        inputs = pad_to_32(inputs)
         logits = self.decode_head.forward_all(self.extract_feat(inputs))
-        target = self.decode_head._stack_batch_gt(data_samples).squeeze(1)
+        target = pad_to_32(self.decode_head._stack_batch_gt(data_samples).squeeze(1), self.decode_head.ignore_index)
         losses = {f"decode.{name}": loss for name, loss in self.decode_head.losses_of(logits, target).items()}
         if self._teacher_settings is not None:
             with torch.no_grad():
@@ -228,6 +231,27 @@ class FasterSeg(Segmentor):
             own = resize(logits[0], inputs.shape[2:], mode="bilinear", align_corners=True)
             losses["decode.loss_distillation"] = distillation_loss(own, teacher)
         return losses
+
+    def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict]) -> torch.Tensor:
+        """Logits (N, classes, H, W) of images (N, 3, H, W) of any size."""
+        height, width = inputs.shape[2:]
+        padded = pad_to_32(inputs)
+        metas = [{**meta, "img_shape": padded.shape[2:]} for meta in batch_img_metas]
+        return super().encode_decode(padded, metas)[..., :height, :width]
+
+    def check_checkpoint(self, content: Any, source: str) -> None:
+        """See that a checkpoint was trained with this architecture.
+
+        Its weights do not tell: operators at half the size have the same as those at full size.
+
+        Args:
+            content: What the file holds; one without config passes.
+            source: What errors call it.
+
+        Raises:
+            DataError: It was trained with another one.
+        """
+        _check_architecture(content, architecture_of(self.backbone.structure), source)
 
     def _find_teacher(self, device: torch.device) -> Any:
         """The teacher in evaluation, with its weights, on the first call."""
@@ -238,9 +262,27 @@ class FasterSeg(Segmentor):
                     f"{checkpoint}: no such checkpoint of the teacher; train it first, or teacher=None"
                 )
             model = MODELS.build(copy.deepcopy(settings))
-            own, file = model.state_dict(), state_of(load_file(checkpoint), str(checkpoint))
-            if differing := sorted(own.keys() ^ file.keys()):
-                raise DataError(f"{checkpoint}: is no checkpoint of the teacher; keys differ, such as {differing[0]}")
+            content = load_file(checkpoint)
+            own, file = model.state_dict(), state_of(content, str(checkpoint))
+            found = compare_keys(file, own)
+            if found:
+                raise DataError(f"{checkpoint}: is no checkpoint of the teacher: {found}")
+            model.check_checkpoint(content, str(checkpoint))
             model.load_state_dict(file)
             self._teacher = [model.to(device).eval().requires_grad_(False)]
         return self._teacher[0]
+
+
+def _check_architecture(content: Any, own: Mapping[str, Any], source: str) -> None:
+    """See :meth:`FasterSeg.check_checkpoint`."""
+    try:
+        model = parse_settings(content["meta"]["cfg"], source)["model"]
+        found = architecture_of(read_structure(model["architecture"]))
+    except (UserError, KeyError, TypeError, OSError):  # it says nothing about its architecture
+        return
+    differing = [key for key in own if found[key] != own[key]]
+    if differing:
+        raise DataError(
+            f"{source}: was trained with another architecture, perhaps of another search; these settings differ: "
+            f"{', '.join(differing)}. Use the config that was written with it"
+        )

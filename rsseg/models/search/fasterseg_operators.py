@@ -14,7 +14,7 @@ from torch.nn import functional
 from rsseg.errors import ConfigError
 from rsseg.models.search.widths import round_channels
 
-__all__ = ["OPERATORS", "ConvNorm", "Slimmable", "build_operator", "scale_map"]
+__all__ = ["OPERATORS", "ConvNorm", "Slimmable", "build_operator", "pad_to_32", "scale_map"]
 
 OPERATORS = ("skip", "conv", "conv_downup", "conv_2x", "conv_2x_downup")
 """Names of the operators by their ids."""
@@ -23,6 +23,20 @@ OPERATORS = ("skip", "conv", "conv_downup", "conv_2x", "conv_2x_downup")
 def scale_map(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """A map scaled to (H, W), bilinear, corner to corner."""
     return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+def pad_to_32(x: torch.Tensor, value: float | None = None) -> torch.Tensor:
+    """Images (N, C, H, W) or labels (N, H, W) that end at the right and below so that 32 divides H and W.
+
+    Args:
+        x: Images or labels; those of a fitting size are given back as they are.
+        value: What is added; None repeats the images' last column and row.
+    """
+    height, width = x.shape[-2:]
+    added = (0, -width % 32, 0, -height % 32)
+    if not any(added):
+        return x
+    return functional.pad(x, added, mode="replicate") if value is None else functional.pad(x, added, value=value)
 
 
 class _SlimConv(nn.Conv2d):
@@ -137,7 +151,7 @@ class _Convs(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         size = x.shape[2:]
-        out = scale_map(x, [side // 2 for side in size]) if self.halved else x
+        out = scale_map(x, [max(side // 2, 1) for side in size]) if self.halved else x
         out = self.bn1(self.conv1(out))
         if self.count == 2:
             out = self.bn2(self.conv2(functional.relu(out)))

@@ -19,7 +19,7 @@ from rsseg.models.search.fasterseg import Classifier
 from rsseg.models.search.fasterseg_derivation import choose_branches, derive_branches
 from rsseg.models.search.fasterseg_latency import LatencyTable, supernet_latency, weighted_latency
 from rsseg.models.search.fasterseg_losses import ohem_loss
-from rsseg.models.search.fasterseg_operators import OPERATORS, ConvNorm, scale_map
+from rsseg.models.search.fasterseg_operators import OPERATORS, ConvNorm, pad_to_32, scale_map
 from rsseg.models.search.fasterseg_structure import Structure, architecture_of, network_latency
 from rsseg.models.search.fasterseg_supernet import FULL
 from rsseg.models.search.widths import round_channels
@@ -153,7 +153,7 @@ class FasterSegSearch(Segmentor):
         """Logits (N, classes, H, W) of the student's two branches, widths by its ratios; in pre-training the widest."""
         index, mode = (1, "sampled") if self.phase == "search" else (0, "max")
         height, width = inputs.shape[2:]
-        padded = functional.pad(inputs, (0, -width % 32, 0, -height % 32), mode="replicate")
+        padded = pad_to_32(inputs)
         logits = self.decode_head(self.backbone(padded, index, mode), index)[PAIRS[self.pair]]  # type: ignore[index]
         return scale_map(logits, padded.shape[2:])[..., :height, :width]
 
@@ -174,7 +174,7 @@ class FasterSegSearch(Segmentor):
                 f"a batch of {len(inputs)} images has none for {part}; "
                 f"train_dataloader.batch_size must exceed model.weight_images={self.weight_images}"
             )
-        return inputs[where], target[where]
+        return pad_to_32(inputs[where]), pad_to_32(target[where], self.decode_head.ignore_index)
 
     def _pass(self, images: torch.Tensor, target: torch.Tensor, index: int, mode: str) -> torch.Tensor:
         logits = self.decode_head(self.backbone(images, index, mode), index)

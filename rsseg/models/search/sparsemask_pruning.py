@@ -139,6 +139,8 @@ def mask_of(architecture: Mapping[str, Any], source: str = "the architecture") -
         count = int(architecture["count"])
         mask = np.zeros((count, count, 2), bool)
         for node, reads in architecture["nodes"].items():
+            if min([int(node), *reads["taps"], *reads["ups"]]) < 0:
+                raise ValueError("a number below 0")
             for column, key in enumerate(("taps", "ups")):
                 mask[int(node), [int(j) for j in reads[key]], column] = True
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

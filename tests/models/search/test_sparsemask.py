@@ -172,6 +172,7 @@ def test_masks_are_written_and_read(tmp_path):
         ({"method": "Other"}, "is no architecture of SparseMask"),
         ({"method": "SparseMask", "count": 2, "nodes": {"1": {"taps": [0]}}}, "nodes must be like"),
         ({"method": "SparseMask", "count": 2, "nodes": {"7": {"taps": [0], "ups": []}}}, "nodes must be like"),
+        ({"method": "SparseMask", "count": 2, "nodes": {"1": {"taps": [-1], "ups": []}}}, "a number below 0"),
         ({"method": "SparseMask", "count": 2, "nodes": {"1": {"taps": [0], "ups": [1]}}}, "reads node 0, which has no"),
         ({"method": "SparseMask", "count": 2, "nodes": {"0": {"taps": [1], "ups": []}, "1": {"taps": [0], "ups": []}}},
          "node 0 reads input 1, which comes after"),

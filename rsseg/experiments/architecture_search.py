@@ -24,7 +24,7 @@ from rsseg.io.configs import config_path, read_config
 from rsseg.io.files import replacing
 from rsseg.io.tables import write_json
 from rsseg.models.search.derivation import retrain_models
-from rsseg.structures.architectures import RETRAIN
+from rsseg.structures.architectures import RETRAIN, TEACHER
 
 __all__ = ["derive", "search", "write_retraining"]
 
@@ -131,6 +131,8 @@ def write_retraining(cfg: Config, architecture: Mapping[str, Any]) -> Path:
     """
     folder, base = Path(cfg.work_dir), _retrain_config(cfg)
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (RETRAIN, TEACHER):  # of an earlier architecture
+        (folder / name).unlink(missing_ok=True)
     write_json(folder / ARCHITECTURE, dict(architecture))
     models = retrain_models(architecture, str(folder / ARCHITECTURE), read_config(base), folder)
     where = Path(os.path.relpath(base.resolve(), folder.resolve())).as_posix()

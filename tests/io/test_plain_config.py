@@ -11,6 +11,7 @@ PLAIN = """default_scope = 'mmseg'
 custom_imports = dict(imports=['rsseg.models'], allow_failed_imports=False)
 model = dict(type='Segmentor', size=(64, -1), lr=-1e-4, none=None, flags=[True, {'a': 1.5, 3: ('x', )}])
 norm = dict(norm_type=2)
+nodes = dict({'0': dict(taps=[1])})
 """
 
 
@@ -19,6 +20,7 @@ def test_plain_settings_are_read_with_their_types(tmp_path):
     config = read_plain(tmp_path / "config.py")
     model = {"type": "Segmentor", "size": (64, -1), "lr": -1e-4, "none": None, "flags": [True, {"a": 1.5, 3: ("x",)}]}
     assert config.model.to_dict() == model and config.norm.norm_type == 2
+    assert config.nodes == {"0": {"taps": [1]}}, "so mmengine writes keys that are no names"
 
 
 REFUSED = {
@@ -27,6 +29,7 @@ REFUSED = {
     "a = 1 + 2": "which is no plain value",
     "a = dict(**b)": "which is no plain value",
     "a = list(b=1)": "which is no plain value",
+    "a = dict([('a', 1)])": "which is no plain value",
     "a = f'{b}'": "which is no plain value",
     "a = [x for x in (1,)]": "which is no plain value",
     "a = -True_": "which is no plain value",

@@ -118,8 +118,12 @@ def test_a_checkpoint_is_derived_without_training(found, land, tmp_path):
 def test_an_empty_architecture_is_an_error_that_says_what_to_do(found, tmp_path):
     cfg = Config(dict(found[0].to_dict()), filename=found[0].filename)
     cfg.work_dir = str(tmp_path)
+    one = {"method": "SparseMask", "count": 9, "nodes": {"8": {"taps": [8], "ups": []}}}
+    config = read_config(write_retraining(cfg, one))
+    assert config.model.decode_head.architecture == one and config.work_dir == str(tmp_path / "retrain")
     with pytest.raises(DataError, match=r"architecture\.json: no edge into the last node .* smaller sparsity_weight"):
         write_retraining(cfg, {"method": "SparseMask", "count": 9, "nodes": {}})
+    assert not (tmp_path / "retrain.py").exists(), "that of another architecture goes"
 
 
 def test_other_configs_are_no_search(land, tmp_path):

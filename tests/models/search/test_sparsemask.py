@@ -232,3 +232,26 @@ def test_noise_is_drawn_in_evaluation_as_well():
     maps = [torch.rand(1, c, s, s) for c, s in ((4, 8), (5, 4), (6, 2))]
     with torch.no_grad():
         assert not torch.equal(head(maps), head(maps))
+
+
+def test_what_is_left_is_a_network_without_idle_nodes():
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        share = rng.choice([0.05, 0.2, 0.5])
+        mask = prune_edges([2 * rng.random((k + 1, 2)) * (rng.random((k + 1, 2)) < share) for k in range(9)])
+        if mask[-1].any():
+            check_mask(mask)
+            assert all(mask[:, k + 1, 1].any() for k in range(8) if mask[k].any()), "each node is read"
+
+
+@pytest.mark.parametrize("nodes", [{"2": dict(taps=[0], ups=[])}, {"2": dict(taps=[2], ups=[])},
+                                   {"2": dict(taps=[], ups=[0])},
+                                   {"0": dict(taps=[0], ups=[]), "2": dict(taps=[], ups=[1])}])  # fmt: skip
+def test_one_edge_into_the_last_node_is_a_network(nodes):
+    head = MODELS.build(
+        {**SMALL, "type": "SparseMaskHead", "architecture": {"method": "SparseMask", "count": 3, "nodes": nodes}}
+    )
+    out = head([torch.rand(2, c, h, w) for c, h, w in ((4, 9, 7), (5, 5, 4), (6, 1, 1))])
+    assert out.shape == (2, 2, 9, 7)
+    out.square().sum().backward()
+    assert all(own.grad is not None for own in head.parameters())

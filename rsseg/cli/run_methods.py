@@ -4,9 +4,10 @@ rsseg methods work_dirs/methods --row "source only" configs/scenes/deeplab_v2_li
     --row oracle configs/scenes/deeplab_v2_lite0_oracle_scenes.py --row NAME CONFIG [key=value ...]
     [--seeds 0 1 2] [--cfg-options key=value ...]
 
-Without --row all methods of configs/scenes/deeplab_v2_lite0_*_scenes.py are compared, on a CPU. Each run is rsseg
-train, then rsseg test. If it is interrupted, even killed, repeat the command to continue. OUT gets table.md, runs.csv,
-figure.png (predictions of each method) and a folder for each run. Exit status 1 where a run failed.
+A row whose config is a search (rsseg search) searches, then trains and tests what was found; its settings are those of
+the search. Without --row all methods of configs/scenes/deeplab_v2_lite0_*_scenes.py are compared, on a CPU. Each run is
+rsseg train, then rsseg test. If it is interrupted, even killed, repeat the command to continue. OUT gets table.md,
+runs.csv, figure.png (predictions of each method) and a folder for each run. Exit status 1 where a run failed.
 """
 
 from __future__ import annotations

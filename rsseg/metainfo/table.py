@@ -128,6 +128,11 @@ class ClassTable:
         """(256,) uint8: raw value -> training id; unknown values become 255 as well (``encode`` refuses them)."""
         return np.where(self.table < 0, IGNORE, self.table).astype(np.uint8)
 
+    @functools.cached_property
+    def _codes(self) -> NDArray[np.uint8]:
+        """(256,) uint8: as ``lut``, but unknown values become ``num_classes``, which is no training id."""
+        return np.where(self.table < 0, self.num_classes, self.table).astype(np.uint8)
+
     @property
     def raw(self) -> NDArray[np.uint8]:
         """(num_classes,) uint8: training id -> the value written to label files."""
@@ -140,11 +145,11 @@ class ClassTable:
         prompts = self.prompts or ((),) * self.num_classes
         return tuple(own[0] if own else name for own, name in zip(prompts, self.classes, strict=True))
 
-    def encode(self, raw: NDArray[np.uint8], where: str = "label") -> NDArray[np.uint8]:
+    def encode(self, raw: NDArray[np.integer], where: str = "label") -> NDArray[np.uint8]:
         """Training ids of raw values.
 
         Args:
-            raw: (...) uint8 values as stored in a label file.
+            raw: (...) values as stored in a label file, uint8 or another integer type.
             where: What to name in an error, usually the file.
 
         Returns:
@@ -153,12 +158,27 @@ class ClassTable:
         Raises:
             DataError: A value is neither a class nor listed as ignored.
         """
-        present = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
-        unknown = [int(v) for v in present if self.table[v] == _UNKNOWN]
-        if unknown:
-            allowed = np.flatnonzero(self.table != _UNKNOWN).tolist()
-            raise DataError(f"{where}: value {unknown[0]} is not a label value of {self.name}; allowed: {allowed}")
-        return self.lut[raw]
+        import cv2
+
+        if not raw.size:
+            return raw.astype(np.uint8)
+        if raw.dtype != np.uint8 and (raw.min() < 0 or raw.max() > IGNORE):
+            raise self._unknown(raw, where)
+        flat = np.ascontiguousarray(raw, np.uint8).reshape(1, -1)
+        ids = np.asarray(cv2.LUT(flat, self._codes)).reshape(raw.shape)
+        if self.num_classes < IGNORE:
+            known = not (ids == self.num_classes).any()
+        else:  # no code is left for unknown values
+            known = not (self.table[raw] == _UNKNOWN).any()
+        if not known:
+            raise self._unknown(raw, where)
+        return ids
+
+    def _unknown(self, raw: NDArray[np.integer], where: str) -> DataError:
+        """What to say of labels that hold a value which the table does not allow."""
+        allowed = np.flatnonzero(self.table != _UNKNOWN)
+        value = np.setdiff1d(raw, allowed)[0]
+        return DataError(f"{where}: value {value} is not a label value of {self.name}; allowed: {allowed.tolist()}")
 
 
 def _colour(text: str) -> tuple[int, int, int]:

@@ -33,6 +33,27 @@ def test_unknown_values_are_refused_by_name():
         load_metainfo("openearthmap").encode(np.array([1, 9], np.uint8), "labels/a.tif")
 
 
+@pytest.mark.parametrize(("values", "unknown"), [([[1, 300]], 300), ([[-2, 1]], -2), ([[1, 9, 44]], 9)])
+def test_labels_of_other_integer_types(values, unknown):
+    """As stored in files of 16 bits: the same ids, and values beyond 255 are refused, not wrapped."""
+    table = load_metainfo("openearthmap")
+    ids = table.encode(np.arange(9, dtype=np.uint16).reshape(3, 1, 3))
+    assert ids.dtype == np.uint8 and ids.tolist() == [[[255, 0, 1]], [[2, 3, 4]], [[5, 6, 7]]]
+    with pytest.raises(ValueError, match=f"a.tif: value {unknown} is not a label value of OpenEarthMap"):
+        table.encode(np.array(values, np.int16), "a.tif")
+
+
+def test_unknown_values_beside_255_classes(tmp_path):
+    """No training id is left to mark them."""
+    rows = [{"id": i, "name": f"c{i}", "color": "#000000", "raw": [i] if i else []} for i in range(255)]
+    (tmp_path / "many.json").write_text(json.dumps({"name": "Many", "source": "ours", "categories": rows}))
+    table = load_metainfo(str(tmp_path / "many.json"))
+    assert table.encode(np.array([[1, 254, 255]], np.uint8)).tolist() == [[1, 254, 255]]
+    assert table.encode(np.empty((0, 4), np.uint8)).shape == (0, 4)
+    with pytest.raises(ValueError, match="value 0 is not a label value of Many"):
+        table.encode(np.array([[1, 0]], np.uint8))
+
+
 @pytest.mark.parametrize("name", ["Small Car", "small_car", "SMALL-CAR", " Small-Car "])
 def test_names_are_found_however_they_are_written(name):
     assert load_metainfo("fast").index(name) == 29

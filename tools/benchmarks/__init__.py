@@ -5,6 +5,7 @@ from benchmarks.convert_image import CONVERT_IMAGE
 from benchmarks.convert_memory import CONVERT_MEMORY, CONVERT_MEMORY_BOXES
 from benchmarks.convert_overlap import CONVERT_OVERLAP
 from benchmarks.convert_postprocess import CONVERT_POSTPROCESS
+from benchmarks.encode import ENCODE
 from benchmarks.entry import Entry, measure
 from benchmarks.gsnet import GSNET
 from benchmarks.map_memory import MAP_MEMORY
@@ -29,6 +30,7 @@ ENTRIES: dict[str, Entry] = {
     "convert_memory_boxes": CONVERT_MEMORY_BOXES,
     "convert_overlap": CONVERT_OVERLAP,
     "convert_postprocess": CONVERT_POSTPROCESS,
+    "encode_labels": ENCODE,
     **GSNET,
     "map_memory": MAP_MEMORY,
     "map_throughput": MAP_THROUGHPUT,

@@ -14,11 +14,15 @@ from rsseg.errors import ConfigError
 
 __all__ = ["LayerDecayConstructor", "depths_of", "layer_of"]
 
-_PLACES = ("pos_embed", "cls_token", "rel_pos", "relative_position", "level_embed")
+_PLACES = ("pos_embed", "cls_token", "reg_token", "rel_pos", "relative_position", "level_embed")
 _RELEASED = ("pos_embed",)
-_BLOCK = re.compile(r"backbone\.(?:levels\.(\d+)\.)?blocks\.(\d+)\.")
+_BLOCK = re.compile(r"backbone\.(?:encoder\.)?(?:levels\.(\d+)\.)?blocks\.(\d+)\.")
 _BETWEEN = re.compile(r"backbone\.levels\.(\d+)\.(?:norm|downsample)\.")
-_FIRST = ("backbone.patch_embed.", "backbone.pos_embed", "backbone.cls_token")
+_FIRST = tuple(
+    f"backbone.{part}{name}"
+    for part in ("", "encoder.")
+    for name in ("patch_embed.", "pos_embed", "cls_token", "reg_token")
+)
 _OPTIONS = ("layer_decay_rate", "samrs_compat", "no_decay")
 
 
@@ -56,8 +60,9 @@ def layer_of(name: str, depths: Sequence[int]) -> int:
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayConstructor(DefaultOptimWrapperConstructor):
-    """Multiplies the learning rate of each layer by ``rate ** (layers after it)``; for ViT, BEiT, RVSA and InternImage.
+    """Multiplies the learning rate of each layer by ``rate ** (layers after it)``.
 
+    For ViT, BEiT, RVSA, InternImage and DINOv3's transformers:
     ``optim_wrapper = dict(constructor="LayerDecayConstructor", paramwise_cfg=dict(layer_decay_rate=0.9), ...)``.
     Weight decay leaves out biases, everything with one dimension (norms, scales) and ``no_decay``.
 

@@ -1,6 +1,8 @@
 """Measure a speed or memory claim: ours and the reference in turn on the same work.
 
     python tools/benchmark.py NAME [--json FILE] [--runs N]
+    python tools/benchmark.py --quick            # a set that ends in five minutes on two cores
+    python tools/benchmark.py --suite gpu        # one table, in under eight minutes on one card
     python tools/benchmark.py --list
 
 Prints ``NAME ours=... reference=... ratio=...`` (medians; ratio = reference / ours, so above 1 is better).
@@ -15,9 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import ENTRIES, measure
+from benchmarks import ENTRIES, QUICK, measure, run_suite, table
 
 from rsseg.commands import make_parser, run_tool, write_result
+from rsseg.errors import ConfigError
 
 
 def main() -> int:
@@ -28,7 +31,15 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="list the entries")
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each side (default 5)")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
+    parser.add_argument("--quick", action="store_true", help=f"measure {', '.join(QUICK)}, one run of each side")
+    parser.add_argument("--suite", choices=["gpu"], help="measure rates on one device and print them as one table")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="of the suite (default: %(default)s)")
+    parser.add_argument("--toy", action="store_true", help="the suite with tiny models and images, to try it out")
     args = parser.parse_args()
+    if args.suite:
+        return _suite(args.device, args.toy)
+    if args.quick:
+        args.names, args.runs = [*args.names, *QUICK], 1
     if args.list or not args.names:
         write_result("\n".join(f"{name:20} {entry.about}" for name, entry in sorted(ENTRIES.items())), None)
         return 0 if args.list else 2
@@ -44,6 +55,16 @@ def main() -> int:
     if args.json:
         args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _suite(device: str, toy: bool) -> int:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--suite gpu: there is no GPU; --device cpu --toy tries the suite out")
+    rows = list(run_suite(device, toy))
+    write_result(table(rows, device), [row._asdict() for row in rows])
+    return int(any(row.rate is None for row in rows))
 
 
 if __name__ == "__main__":

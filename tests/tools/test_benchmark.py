@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,12 @@ if __name__ == "__main__":
     row = measure(Entry("x", setup, memory=True), runs=2)
     print(row["unit"], row["ratio"] > 2, len(row["runs"]["ours"]))
 """
+
+
+def suite_of(monkeypatch):
+    """The module of the suites."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "tools"))
+    return importlib.import_module("benchmarks.suite")
 
 
 def test_entries_are_listed(run_tool):
@@ -52,3 +60,49 @@ def test_memory_is_weighed_in_processes_of_their_own(repo, tmp_path):
     script.write_text(MEMORY.format(tools=str(repo / "tools")))
     result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert result.stdout.split() == ["MiB", "True", "2"], result.stderr
+
+
+@pytest.mark.stack
+def test_a_failure_is_a_row_of_the_suite(monkeypatch):
+    suite = suite_of(monkeypatch)
+
+    def make(device, toy):
+        assert (device, toy) == ("cpu", True)
+        return {"works": (lambda: None, 2.0), "fails": (lambda: 1 / 0, 1.0)}
+
+    def broken(device, toy):
+        raise RuntimeError("out of memory\nand a trace")
+
+    monkeypatch.setattr(suite, "GROUPS", {"a": ("images/s", make, 1), "b": ("tiles/s", broken, 1)})
+    rows = list(suite.run_suite("cpu", toy=True))
+    errors = ["", "ZeroDivisionError: division by zero", "RuntimeError: out of memory"]
+    found = [(row.group, row.form, row.error) for row in rows]
+    assert found == list(zip("aab", ["works", "fails", ""], errors, strict=True))
+    assert rows[0].rate > 0 and rows[1].rate is None
+    text = suite.table(rows, "cpu")
+    assert f"| a | fails | {errors[1]} |" in text and f"| b |  | {errors[2]} |" in text
+
+
+@pytest.mark.stack
+def test_the_suite_works_at_toy_sizes(monkeypatch):
+    suite = suite_of(monkeypatch)
+    assert sum(limit for _, _, limit in suite.GROUPS.values()) <= 480
+    quick = {name: own for name, own in suite.GROUPS.items() if name.startswith(("SAM", "GSNet", "map", "DAFormer"))}
+    monkeypatch.setattr(suite, "GROUPS", quick)
+    rows = list(suite.run_suite("cpu", toy=True))
+    assert len(rows) == 10 and not [row for row in rows if row.error]
+
+
+def test_the_suite_needs_a_card_or_says_how_to_go_without(run_tool):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    result = run_tool("benchmark", "--suite", "gpu")
+    assert result.returncode == 1 and "there is no GPU; --device cpu --toy" in result.stderr
+
+
+def test_the_quick_set_is_of_entries(monkeypatch):
+    suite = suite_of(monkeypatch)
+    from benchmarks import ENTRIES
+
+    assert set(suite.QUICK) <= set(ENTRIES)

@@ -17,6 +17,7 @@ from benchmarks.precision import PRECISION
 from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
 from benchmarks.slide import SLIDE, SLIDE_MEMORY
 from benchmarks.startup import STARTUP
+from benchmarks.suite import QUICK, run_suite, table
 from benchmarks.tiling import TILING
 from benchmarks.uda_step import UDA
 from benchmarks.upernet_step import UPERNET
@@ -48,4 +49,4 @@ ENTRIES: dict[str, Entry] = {
     **UPERNET,
 }
 
-__all__ = ["ENTRIES", "Entry", "measure"]
+__all__ = ["ENTRIES", "QUICK", "Entry", "measure", "run_suite", "table"]

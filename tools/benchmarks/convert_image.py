@@ -11,6 +11,7 @@ import pickle
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,13 +22,14 @@ from rsseg.metainfo import load_metainfo
 _SIZE, _BOXES = 1024, 300
 
 
-def _write_tile(root: Path) -> list[tuple[str, list[int]]]:
+def write_tile(root: Path, count: int = _BOXES) -> list[tuple[str, list[int]]]:
+    """A DOTA set of one image with so many boxes; their classes and corners."""
     rng = np.random.default_rng(0)
     table = load_metainfo("sota")
-    corners = rng.integers(0, _SIZE - 64, (_BOXES, 2))
-    sides = rng.integers(8, 64, (_BOXES, 2))
+    corners = rng.integers(0, _SIZE - 64, (count, 2))
+    sides = rng.integers(8, 64, (count, 2))
     boxes = np.concatenate([corners, corners + sides], axis=1).tolist()
-    names = [table.classes[i] for i in rng.integers(0, table.num_classes, _BOXES)]
+    names = [table.classes[i] for i in rng.integers(0, table.num_classes, count)]
     lines = [f"{a} {b} {c} {b} {c} {d} {a} {d} {n} 0" for (a, b, c, d), n in zip(boxes, names, strict=True)]
     (root / "images").mkdir()
     (root / "labelTxt").mkdir()
@@ -63,18 +65,23 @@ def _plain_loop(root: Path, boxes: list[tuple[str, list[int]]]) -> None:
     (out / "ins.pkl").write_bytes(pickle.dumps(rows))
 
 
+def conversion(root: Path, **predictor: Any) -> dict[str, Any]:
+    """Config of a conversion of what :func:`write_tile` wrote, to ``root / "ours"``; by default boxes are masks."""
+    transforms = ["CutTile", "MakePrompts", "PredictMasks", "PaintLabels", "PackInstances"]
+    return dict(
+        source=dict(format="dota", images=str(root / "images"), annotations=str(root / "labelTxt"), classes="sota"),
+        out_dir=str(root / "ours"),
+        pipeline=[dict(type=name) for name in transforms],
+        **(predictor or dict(predictor="box")),
+    )
+
+
 def _setup() -> tuple[Work, Work]:
     from rsseg.conversion import convert_labels
 
     root = Path(tempfile.mkdtemp(prefix="rsseg-benchmark-"))
-    boxes = _write_tile(root)
-    transforms = ["CutTile", "MakePrompts", "PredictMasks", "PaintLabels", "PackInstances"]
-    config = dict(
-        source=dict(format="dota", images=str(root / "images"), annotations=str(root / "labelTxt"), classes="sota"),
-        out_dir=str(root / "ours"),
-        predictor="box",
-        pipeline=[dict(type=name) for name in transforms],
-    )
+    boxes = write_tile(root)
+    config = conversion(root)
 
     def ours() -> None:
         shutil.rmtree(root / "ours", ignore_errors=True)

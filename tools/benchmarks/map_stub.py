@@ -90,7 +90,7 @@ def make_raster(path: Path, side: int) -> Path:
     return path
 
 
-def mapper(raster: Path, predictor: Any, window: int, blend: str) -> Callable[[], Path]:
+def mapper(raster: Path, predictor: Any, window: int, blend: str, batch: int = 1) -> Callable[[], Path]:
     """A function that maps a raster anew: GeoTIFF in, cloud-optimised GeoTIFF out, areas counted."""
     from rsseg.mapping import MapOptions, map_raster
     from rsseg.metainfo import load_metainfo
@@ -99,7 +99,7 @@ def mapper(raster: Path, predictor: Any, window: int, blend: str) -> Callable[[]
 
     def run() -> Path:
         target.unlink(missing_ok=True)
-        options = MapOptions(window=(window, window), overlap=0.25, blend=blend)
+        options = MapOptions(window=(window, window), overlap=0.25, blend=blend, batch=batch)
         map_raster(str(raster), target, predictor, load_metainfo("openearthmap"), options, {})
         return target
 

@@ -29,7 +29,7 @@ def model(config: str) -> Any:
     cfg = read_config(_CONFIGS / config)
     cfg.launcher = "pytorch"  # BN for SyncBN
     prepare_config(cfg)
-    cfg.model.backbone.pop("init_cfg", None)
+    (cfg.model.get("backbone") or {}).pop("init_cfg", None)
     init_default_scope("mmseg")
     torch.manual_seed(0)
     return MODELS.build(cfg.model).eval()

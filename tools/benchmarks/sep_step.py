@@ -8,6 +8,7 @@ resolution before dropout and the 1x1 classifier, all in float32.  On a GPU ours
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from benchmarks.entry import Entry, Work
@@ -18,7 +19,7 @@ _CROP = 224
 _DROPOUT = 0.1
 
 
-def _model(head: str) -> Any:
+def _model(head: str, full: bool = False) -> Any:
     from mmengine.config import ConfigDict
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
@@ -27,16 +28,24 @@ def _model(head: str) -> Any:
 
     init_default_scope("mmseg")
     norm = dict(type="BN")
+    channels, depth, widths = (64, 50, [256, 512, 1024, 2048]) if full else (16, 18, [16, 32, 64, 128])
     return MODELS.build(
         ConfigDict(
             type="MultiHeadSegmentor",
             heads=_HEADS,
-            backbone=dict(type="ResNet", depth=18, stem_channels=16, base_channels=16, style="pytorch", norm_cfg=norm),
+            backbone=dict(
+                type="ResNet",
+                depth=depth,
+                stem_channels=channels,
+                base_channels=channels,
+                style="pytorch",
+                norm_cfg=norm,
+            ),
             decode_head=dict(
                 type=head,
-                in_channels=[16, 32, 64, 128],
+                in_channels=widths,
                 in_index=[0, 1, 2, 3],
-                channels=128,
+                channels=512 if full else 128,
                 dropout_ratio=_DROPOUT,
                 norm_cfg=norm,
                 align_corners=False,
@@ -63,24 +72,34 @@ def _plain_step(model: Any, inputs: Any, targets: dict[str, Any]) -> Any:
 def _setup() -> tuple[Work, Work]:
     import torch
 
-    return _sides("cuda" if torch.cuda.is_available() else "cpu")
+    ours, half, reference = sep_works("cuda" if torch.cuda.is_available() else "cpu")
+    return (half if torch.cuda.is_available() else ours), reference
 
 
 def _setup_on_cpu() -> tuple[Work, Work]:
-    return _sides("cpu")
+    ours, _, reference = sep_works("cpu")
+    return ours, reference
 
 
-def _sides(device: str) -> tuple[Work, Work]:
+def sep_works(device: str, crop: int = _CROP, full: bool = False, compiled: bool = False) -> tuple[Work, Work, Work]:
+    """A step of ours in float32, of ours in bfloat16, and of the release.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        crop: Side of the crops in pixels.
+        full: A ResNet-50 with 512 channels behind it, as the configs have it.
+        compiled: Compile the backbone of ours.
+    """
     import torch
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model, plain = (_model(head).to(device) for head in ("LowResUPerHead", "UPerHead"))
+    model, plain = (_model(head, full).to(device) for head in ("LowResUPerHead", "UPerHead"))
     plain.load_state_dict(model.state_dict())
-    inputs = torch.randn(sum(_COUNTS.values()), 3, _CROP, _CROP, device=device)
-    targets = {n: torch.randint(0, _HEADS[n], (k, _CROP, _CROP), device=device) for n, k in _COUNTS.items()}
+    inputs = torch.randn(sum(_COUNTS.values()), 3, crop, crop, device=device)
+    targets = {n: torch.randint(0, _HEADS[n], (k, crop, crop), device=device) for n, k in _COUNTS.items()}
     samples = []
     for name, target in targets.items():
         target[torch.rand(target.shape, device=device) < 0.6] = 255
@@ -97,8 +116,8 @@ def _sides(device: str) -> tuple[Work, Work]:
         if device == "cuda":
             torch.cuda.synchronize()
 
-    def ours() -> None:
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+    def ours(half: bool) -> None:
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
             loss = our_loss()
         step(model, loss)
 
@@ -106,7 +125,9 @@ def _sides(device: str) -> tuple[Work, Work]:
     with torch.no_grad():
         torch.testing.assert_close(our_loss(), _plain_step(plain, inputs, targets), rtol=1e-3, atol=1e-3)
     model.train(), plain.train()
-    return ours, lambda: step(plain, _plain_step(plain, inputs, targets))
+    if compiled:
+        model.backbone.compile()
+    return partial(ours, False), partial(ours, True), lambda: step(plain, _plain_step(plain, inputs, targets))
 
 
 _ABOUT = (

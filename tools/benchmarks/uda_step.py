@@ -33,7 +33,7 @@ _METHODS: dict[str, tuple[str | None, dict[str, Any]]] = {
 """Form of the head, and arguments; discriminators have an eighth of their channels, as the encoder has a quarter."""
 
 
-def _model(method: str, form: str | None, options: dict[str, Any]) -> Any:
+def uda_model(method: str, form: str | None, options: dict[str, Any]) -> Any:
     import torch
     from mmengine.config import ConfigDict
     from mmengine.registry import init_default_scope
@@ -63,38 +63,42 @@ def _model(method: str, form: str | None, options: dict[str, Any]) -> Any:
     )
 
 
-def _batch(domains: tuple[str, ...]) -> dict[str, Any]:
+def _batch(domains: tuple[str, ...], crop: int = _CROP) -> dict[str, Any]:
     import numpy as np
     import torch
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
 
     rng, inputs, samples = np.random.default_rng(0), [], []
-    positions = np.arange(256, 256 + _CROP * _CROP, dtype=np.int32).reshape(_CROP, _CROP)
+    positions = np.arange(256, 256 + crop * crop, dtype=np.int32).reshape(crop, crop)
     for name in domains:
         for i in range(_EACH):
-            inputs.append(torch.from_numpy(rng.integers(0, 256, (3, _CROP, _CROP), dtype=np.uint8)))
-            meta = dict(dataset_name=name, img_path=f"{name}/{i}.png", positions=positions, img_shape=(_CROP, _CROP))
+            inputs.append(torch.from_numpy(rng.integers(0, 256, (3, crop, crop), dtype=np.uint8)))
+            meta = dict(dataset_name=name, img_path=f"{name}/{i}.png", positions=positions, img_shape=(crop, crop))
             samples.append(SegDataSample(metainfo=meta))
             if name == "source":
-                labels = torch.from_numpy(rng.integers(0, _CLASSES, (1, _CROP, _CROP)))
+                labels = torch.from_numpy(rng.integers(0, _CLASSES, (1, crop, crop)))
                 samples[-1].gt_sem_seg = PixelData(data=labels)
     return {"inputs": inputs, "data_samples": samples}
 
 
 def _iteration(method: str, form: str | None, options: dict[str, Any], domains: tuple[str, ...], device: str) -> Work:
-    """One iteration, which can be repeated."""
+    return uda_iteration(uda_model(method, form, options), domains, device)
+
+
+def uda_iteration(model: Any, domains: tuple[str, ...], device: str, crop: int = _CROP) -> Work:
+    """One iteration of an ``AdaptationSegmentor`` on two crops of each domain, which can be repeated."""
     import torch
     from mmengine.optim import build_optim_wrapper
 
-    model = _model(method, form, options).to(device).train()
+    model = model.to(device).train()
     sgd = dict(optimizer=dict(type="SGD", lr=1e-4, momentum=0.9), clip_grad=dict(max_norm=35))
     adam = dict(optimizer=dict(type="Adam", lr=1e-4), clip_grad=dict(max_norm=35))
     parts = dict(network=sgd, discriminator=adam) if model.adaptation.discriminators else sgd
     wrapper = build_optim_wrapper(model, dict(constructor="AdaptationOptimizers", **parts))
     if hasattr(model.adaptation, "make_round"):
         _write_labels(model.adaptation)
-    batch = _batch(domains)
+    batch = _batch(domains, crop)
 
     def run() -> None:
         model.train_step(batch, wrapper)
@@ -134,7 +138,7 @@ def _joint_and_apart() -> tuple[Work, Work]:
 
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = _model("AdaptSeg", *_METHODS["AdaptSeg"]).to(device).train()
+    model = uda_model("AdaptSeg", *_METHODS["AdaptSeg"]).to(device).train()
     data = model.data_preprocessor(_batch(("source", "target")), True)
 
     def backward(apart: bool) -> None:

@@ -57,13 +57,20 @@ def _models() -> tuple[Any, Any]:
 
 
 def _step() -> tuple[Work, Work]:
+    return upernet_works("cpu")
+
+
+def upernet_works(device: str, side: int = _SIDE, count: int = 1) -> tuple[Work, Work]:
+    """A training step of ours and of mmseg's on ``count`` crops of ``side`` pixels."""
     import torch
     from torch.nn import functional
 
-    image, target = torch.randn(1, 3, _SIDE, _SIDE), torch.randint(0, _CLASSES, (1, _SIDE, _SIDE))
+    shape = (side, side)
+    image = torch.randn(count, 3, *shape, device=device)
+    target = torch.randint(0, _CLASSES, (count, *shape), device=device)
 
     def work(own: Any) -> Work:
-        own.train()
+        own.to(device).train()
         for module in own.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()  # one image has no batch statistics at pool scale 1

@@ -138,7 +138,7 @@ def _arguments(add: Callable[[argparse.ArgumentParser], None], options: dict[str
 
 
 def _train_config(args: argparse.Namespace) -> Config:
-    cfg = read_config(args.config)
+    cfg = read_config(args.config, trust=args.trust)
     apply_arguments(cfg, args)
     apply_training_arguments(cfg, args)
     if args.compile:
@@ -168,7 +168,7 @@ def _say_finished(config: str, cfg: Config) -> None:
 def _test_config(args: argparse.Namespace) -> Config:
     from rsseg.evaluation import use_dataset
 
-    cfg = read_config(args.config)
+    cfg = read_config(args.config, trust=args.trust)
     given = [name for name in ("on", "merge") if getattr(args, name)]
     if given and cfg.get("default_scope") == "mmpretrain":
         raise ConfigError(f"--{given[0]} requires a segmentation config, but {args.config} classifies whole images")

@@ -59,7 +59,7 @@ def write_model(
         UserError: Config or checkpoint cannot be read, or hold what cannot be shared.
         OSError: A file cannot be read or written.
     """
-    cfg, content = read_config(config), load_file(checkpoint, trust=trust)
+    cfg, content = read_config(config, trust=trust), load_file(checkpoint, trust=trust)
     state = {key: value for key, value in state_of(content, checkpoint).items() if not key.startswith(_LEFT)}
     folder.mkdir(parents=True, exist_ok=True)
     settings = {key: value for key, value in cfg.to_dict().items() if key not in _OWN}

@@ -40,13 +40,14 @@ def config_path(path: Path | str) -> Path:
     return found
 
 
-def read_config(path: Path | str, options: Mapping[str, Any] | None = None) -> Config:
+def read_config(path: Path | str, options: Mapping[str, Any] | None = None, trust: bool = False) -> Config:
     """A config with its bases, and options of the command line put in.
 
     Args:
         path: As for :func:`config_path`; or the address of a config on the hub, see :mod:`rsseg.io.hub`, which is read
-            as data, by :func:`rsseg.io.plain_config.read_plain`, unless the user trusts its files (``--trust``).
+            as data, by :func:`rsseg.io.plain_config.read_plain`.
         options: Dotted key -> value, as of ``--cfg-options``.
+        trust: Run the config of a hub as a program, as all others; so does the environment's ``RSSEG_TRUST=1``.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -57,7 +58,8 @@ def read_config(path: Path | str, options: Mapping[str, Any] | None = None) -> C
 
     address, path = path, local_config(path) if is_hub(path) else config_path(path)
     try:
-        config = read_plain(path) if is_hub(address) and not trusted() else Config.fromfile(str(path))
+        plain = is_hub(address) and not (trust or trusted())
+        config = read_plain(path) if plain else Config.fromfile(str(path))
         if is_hub(address):
             _fetch_tables(config._cfg_dict, str(address))
     except (UserError, MemoryError):

@@ -63,8 +63,8 @@ def parse_settings(text: str, name: str) -> dict[str, Any]:
             out[node.targets[0].id] = _value(node.value)
     except SyntaxError as error:
         raise ConfigError(f"{name}:{error.lineno}: is no Python ({error.msg}). {_ADVICE}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        reason = error if isinstance(error, ValueError) else "is nested too deep"
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:  # TypeError: a list as a key
+        reason = f"{error}" if isinstance(error, ValueError | TypeError) else "is nested too deep"
         raise ConfigError(f"{name}: configs from the hub are settings only, but it {reason}. {_ADVICE}") from error
     return out
 

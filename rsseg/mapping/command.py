@@ -121,7 +121,7 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
         FileNotFoundError: A file is missing.
     """
     args.config = config_of(args.config, args.checkpoint)
-    config = read_config(args.config, args.cfg_options)
+    config = read_config(args.config, args.cfg_options, args.trust)
     request = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
     if request is not None and (args.classes or args.head):
         raise ConfigError("an open-vocabulary model takes its classes from --vocabulary; remove --classes and --head")

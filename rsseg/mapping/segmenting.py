@@ -64,7 +64,8 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
     pictures = [job for job in jobs if job[1].suffix == ".png"]
     others = [job for job in jobs if job[1].suffix != ".png"]
     args.config = config_of(args.config, args.checkpoint)
-    by_kind = args.mode is None and (read_config(args.config).get("model") or {}).get("vocabulary") is not None
+    model = read_config(args.config, trust=args.trust).get("model") or {}
+    by_kind = args.mode is None and model.get("vocabulary") is not None
     groups = {"config": pictures, "slide": others} if by_kind else {args.mode: jobs}
     failed = []
     for mode, group in groups.items():

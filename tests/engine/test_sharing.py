@@ -123,6 +123,18 @@ def test_a_changed_file_is_not_used(on_hub):
         read_config("hf://me/net")
 
 
+def test_only_a_trusted_config_is_run(on_hub):
+    with (on_hub / "config.py").open("a") as file:
+        file.write("\nx = 1 + 1\n")
+    sums = (on_hub / "SHA256SUMS").read_text().splitlines()
+    lines = [f"{sha256_of(on_hub / name)}  {name}" for name in (line.split("  ")[1] for line in sums)]
+    (on_hub / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+    with pytest.raises(ConfigError, match=r"has '1 \+ 1' in line \d+, which is no plain value. .*--trust"):
+        read_config("hf://me/net")
+    config = read_config("hf://me/net", trust=True)
+    assert config.x == 2 and config.test_dataloader.dataset.table == str(on_hub / "classes-1.json")
+
+
 def test_pull_copies_what_is_checked(on_hub, shared, tmp_path):
     assert {path.parent for path in pull_model("hf://me/net")} == {on_hub}
     made = pull_model("hf://me/net", tmp_path / "here")

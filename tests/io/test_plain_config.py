@@ -35,6 +35,7 @@ REFUSED = {
     "a = -True_": "which is no plain value",
     "a = b'x'": "which is no plain value",
     "a.b = 1": "line 1 is no line",
+    "a = {[1]: 2}": "unhashable type: 'list'",
     "a = (": "is no Python .*was never closed",
     f"a = {'[' * 250}{']' * 250}": "too many nested",
 }

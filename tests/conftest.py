@@ -109,7 +109,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What has been imported and collected stays: mmengine's datasets call the garbage collector one by one."""
+    """What has been imported and collected stays: out of sight of the garbage collector, which datasets often call."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """After a file: what its functions have cached (trees, configs, models) goes, what it has imported stays, too."""
+    if nextitem is None or nextitem.path == item.path:
+        return
+    module = item.getparent(pytest.Module).obj
+    for value in vars(module).values():
+        if hasattr(value, "cache_clear") and getattr(value, "__module__", "") == module.__name__:
+            value.cache_clear()
     gc.collect()
     gc.freeze()
 

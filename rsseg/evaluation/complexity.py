@@ -12,6 +12,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from rsseg.errors import ConfigError, DataError
@@ -94,6 +95,13 @@ def prepare_model(node: Any, classes: int | None = None) -> None:
         prepare_model(value, classes)
 
 
+class _RatesHaveValues(TorchFunctionMode):
+    """Rates of stochastic depth are read while a model is built, whatever the device of all else."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **{**(kwargs or {}), **({"device": "cpu"} if func is torch.linspace else {})})
+
+
 def build_for_counting(model: dict[str, Any], classes: int | None = None) -> nn.Module:
     """A model whose parameters have shapes but no values, in evaluation.
 
@@ -104,9 +112,9 @@ def build_for_counting(model: dict[str, Any], classes: int | None = None) -> nn.
     config = copy.deepcopy(model)
     prepare_model(config, classes)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _RatesHaveValues():
             built = MODELS.build(config)
-    except RuntimeError:  # some read a value while they are built, such as the rates of stochastic depth
+    except RuntimeError:  # some read a value while they are built
         built = MODELS.build(config).to("meta")
     built.train(False).requires_grad_(False)  # what counts multiply-adds can't follow weights that are views
     return built

@@ -119,7 +119,7 @@ def test_every_prompt_gives_the_same_bits(kind: str, blobs: bool) -> None:
 @pytest.mark.parametrize("size", [(600, 600), (800, 800), (1024, 1024), (400, 300), (1100, 700), (256, 256), (50, 61)])
 def test_every_size_and_batch_gives_the_same_bits(size: tuple[int, int]) -> None:
     image, qbox, hbox = _world(size, 9, seed=1)
-    batches = {batch: SAMPredictor(TINY, random_seed=0, box_batch=batch) for batch in (1, 2, 5, 64)}
+    batches = {batch: SAMPredictor(TINY, random_seed=0, box_batch=batch) for batch in (1, 5, 64)}
     theirs = _their_predictor(SAMPredictor(TINY, random_seed=0).sam, image)
     for _ in range(2):
         expected = _reference(theirs, "cp+rhbox", hbox, qbox)

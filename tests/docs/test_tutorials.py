@@ -19,9 +19,9 @@ from rsseg.cli import COMMANDS
 TUTORIALS = sorted(path.stem for path in FOLDER.glob("*.md"))
 # Iterations, epochs and scenes: as the document says, and here.
 SMALLER = {
-    "boxes_to_map": {"120": "6", "--size 384": "--size 256", "--size 768": "--size 256"},
-    "few_labels": {"80": "4", "60": "4", "--count 16": "--count 6"},
-    "own_words": {"40": "4"},
+    "boxes_to_map": {"120": "2", "--size 384": "--size 256", "--size 768": "--size 256"},
+    "few_labels": {"80": "2", "60": "2", "--count 16": "--count 6"},
+    "own_words": {"40": "2"},
     "sentinel2": {"12": "2"},
 }
 Call = Callable[[list[str], Path], "subprocess.CompletedProcess[str]"]

@@ -112,7 +112,7 @@ def best_constant(truth):
 def test_it_learns_goes_on_and_starts_segmentation(world, repo, run_tool, their_tool):
     config = str(repo / "configs" / "bigearthnet" / "scnn_all.py")
     work_dir = world / "work_dirs" / "bigearthnet" / "scnn_all"
-    first = ["--cfg-options", *LABEL_RUN, "train_cfg.max_epochs=7"]
+    first = ["--cfg-options", *LABEL_RUN, "train_cfg.max_epochs=7", "train_cfg.val_begin=7"]
     check(run_tool("train", config, *first, cwd=world))
     assert len(list((world / "data" / "bigearthnet_v1" / "splits").iterdir())) > 0  # drawn and written
     log = check(run_tool("train", config, "--resume", "--cfg-options", *LABEL_RUN, "train_cfg.max_epochs=9", cwd=world))

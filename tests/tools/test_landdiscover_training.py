@@ -15,7 +15,7 @@ from mmseg.registry import DATASETS, METRICS, MODELS
 from rsseg.engine import load_file
 from rsseg.models.gsnet.clip import fit_image
 
-STEPS = 80
+STEPS = 56
 CONFIG = """
 _base_ = "{repo}/configs/landdiscover/gsnet_vitb16_crop.py"
 _tower = dict(width=32, layers=3, heads=2)
@@ -36,7 +36,7 @@ _pipeline = [
     dict(type="PackSegInputs", meta_keys=("img_path", "seg_map_path", "ori_shape", "dataset_name", "table")),
 ]
 train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root="{data}", pipeline=_pipeline))
-optim_wrapper = dict(optimizer=dict(lr=3e-4), clip_grad=dict(max_norm=1.0))
+optim_wrapper = dict(optimizer=dict(lr=6e-4), clip_grad=dict(max_norm=1.0))
 param_scheduler = [dict(type="ConstantLR", factor=1.0, begin=0, end={steps}, by_epoch=False)]
 train_cfg = dict(max_iters={steps})
 default_hooks = dict(logger=dict(interval=1))

@@ -151,10 +151,9 @@ def test_fine_tuning_takes_all_but_the_classifier(path, tmp_path):
     folder, name, file = Path(start.checkpoint).parts[1:]
     before = Config.fromfile(CONFIGS.parent / folder / f"{name}.py")
     assert file == f"iter_{before.train_cfg.max_iters}.pth"
-    old, new = (MODELS.build(config.model).state_dict() for config in (before, cfg))
+    old, model = MODELS.build(before.model).state_dict(), MODELS.build(cfg.model)
+    new = {key: value.clone() for key, value in model.state_dict().items()}
     torch.save(old, tmp_path / "old.pth")
-    model = MODELS.build(cfg.model)
-    model.load_state_dict(new)
     load_pretrained(model, tmp_path / "old.pth", new=start.new)
     for key, value in model.state_dict().items():
         kept = key.startswith("decode_head.conv_seg.")

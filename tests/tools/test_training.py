@@ -51,8 +51,8 @@ def losses(work_dir):
     return rows
 
 
-def weights(work_dir):
-    return load_file(work_dir / "iter_6.pth")["state_dict"]
+def weights(work_dir, iterations=6):
+    return load_file(work_dir / f"iter_{iterations}.pth")["state_dict"]
 
 
 def same_weights(first, second):
@@ -109,17 +109,18 @@ def test_killed_and_resumed_is_as_never_stopped(straight, world, repo, start_too
 def test_two_processes_train_stop_and_resume(world, repo, run_ranks, forked_python):
     script = ["bash", str(repo / "tools" / "dist_train.sh"), config(repo), "2"]
 
-    def arguments(work_dir, *options, resume=False):
-        return ["--work-dir", work_dir, *(["--resume"] if resume else []), "--cfg-options", *SHORT, *options]
+    def arguments(work_dir, iterations=4, resume=False):
+        options = [*SHORT, f"train_cfg.max_iters={iterations}"]
+        return ["--work-dir", work_dir, *(["--resume"] if resume else []), "--cfg-options", *options]
 
     whole = [*script, *arguments("two")]
     check(subprocess.run(whole, cwd=world, env=forked_python, capture_output=True, text=True, check=False, timeout=300))
-    stopped = arguments("two_stopped", "train_cfg.max_iters=2")
+    stopped = arguments("two_stopped", 2)
     for options in (stopped, arguments("two_stopped", resume=True)):
         for result in run_ranks(2, "train", config(repo), *options, cwd=world):
             check(result)
     assert losses(world / "two_stopped") == losses(world / "two")
-    assert same_weights(weights(world / "two_stopped"), weights(world / "two"))
+    assert same_weights(weights(world / "two_stopped", 4), weights(world / "two", 4))
 
 
 def test_scores_predictions_and_pictures(straight, world, repo, run_tool):

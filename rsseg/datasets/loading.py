@@ -7,6 +7,7 @@ image, and train wrong classes without a word.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -16,10 +17,11 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
 from rsseg.command_list import command
+from rsseg.datasets.windowed import WindowedArray, windowed_image, windowed_labels
 from rsseg.errors import DataError
 from rsseg.io.labels import read_labels
 from rsseg.io.pixel_settings import spec_of
-from rsseg.io.rasters import read_image
+from rsseg.io.rasters import Raster
 from rsseg.io.tiff import orientation, read_tags
 from rsseg.metainfo import IGNORE, load_metainfo
 
@@ -40,6 +42,8 @@ def _fit_labels(results: dict[str, Any]) -> None:
             f"{command('check')} names all such files"
         )
     valid = results.get("valid")
+    if valid is None and "valid_window" in results and not isinstance(labels, WindowedArray):
+        valid = results["valid_window"](0, size[0], 0, size[1])
     if valid is not None:
         results["gt_seg_map"] = np.where(valid, labels, np.array(IGNORE, labels.dtype))
 
@@ -59,6 +63,9 @@ class LoadImage(BaseTransform):
         value_range: ``(low, high)`` values that become 0 and 255; ``"raw"`` leaves numbers as they are, for models that
             normalise them; None: files must hold 8 bits.
         repeat_grey: A file whose only band is grey gives that band three times.
+        windows: Read only what a crop takes of files that are stored in blocks, such as tiled TIFFs, image and labels
+            alike: ``img`` and ``gt_seg_map`` are then :class:`rsseg.datasets.windowed.WindowedArray`, and only
+            ``RandomScale``, ``PadCentred`` and a crop may follow, whose result is the same.  ``valid`` is left out.
 
     Raises:
         ConfigError: An argument is not allowed.
@@ -72,15 +79,24 @@ class LoadImage(BaseTransform):
         bands: Sequence[int] | None = None,
         value_range: Sequence[float] | str | None = None,
         repeat_grey: bool = False,
+        windows: bool = False,
     ) -> None:
+        self.windows = windows
         self.spec = spec_of(dict(bands=bands, value_range=value_range, repeat_grey=repeat_grey))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img``, ``img_shape``, ``ori_shape``, ``white`` and perhaps ``valid``."""
-        pixels, valid = read_image(results["img_path"], self.spec, blue_first=True)
+        raster = Raster(results["img_path"], self.spec, blue_first=True)
+        results["white"] = None if self.spec.value_range == "raw" else _WHITE
+        found = windowed_image(raster) if self.windows else None
+        if found is not None:
+            results["img"], results["valid_window"] = found
+            results["img_shape"] = results["ori_shape"] = raster.size
+            return results
+        with raster:
+            pixels, valid = raster.read_whole()
         results["img"] = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)
         results["img_shape"] = results["ori_shape"] = pixels.shape[:2]
-        results["white"] = None if self.spec.value_range == "raw" else _WHITE
         if valid is not None:
             results["valid"] = valid
         _fit_labels(results)
@@ -116,10 +132,18 @@ class LoadLabels(BaseTransform):
         if results.get("table") is None:
             results = CheckedAnnotations()(results)
         else:
-            results["gt_seg_map"] = load_metainfo(results["table"]).encode(read_labels(path), str(path))
+            results["gt_seg_map"] = _load_ids(results, str(path))
             results.setdefault("seg_fields", []).append("gt_seg_map")
         _fit_labels(results)
         return results
+
+
+def _load_ids(results: dict[str, Any], path: str) -> Any:
+    """Training ids of a label file; a window of them when it is taken, where the image is read like that."""
+    encode = partial(load_metainfo(results["table"]).encode, where=path)
+    valid = results.get("valid_window")
+    labels = None if valid is None else windowed_labels(path, encode, valid)
+    return encode(read_labels(path)) if labels is None else labels
 
 
 @TRANSFORMS.register_module(name="LoadAnnotations", force=True)

@@ -11,13 +11,16 @@ from mmcv.transforms.utils import cache_randomness
 from mmseg.datasets.transforms import RandomCrop
 from mmseg.registry import TRANSFORMS
 
+from rsseg.datasets.windowed import WindowedArray
 from rsseg.errors import ConfigError
 
 __all__ = ["CentreCrop", "PadCentred", "RandomRotate90", "RandomScale", "RareClassCrop"]
 
 
-def _resize(plane: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+def _resize(plane: Any, size: tuple[int, int], interpolation: int) -> Any:
     """(H, W) or (H, W, C) at the size (H, W), whatever the number of bands."""
+    if isinstance(plane, WindowedArray):
+        return plane.resized(size, interpolation)
     height, width = size
     return cv2.resize(plane, (width, height), interpolation=interpolation).reshape(height, width, *plane.shape[2:])
 
@@ -93,6 +96,9 @@ class PadCentred(BaseTransform):
             top, left = (canvas[0] - height) // 2, (canvas[1] - width) // 2
             values = dict.fromkeys(results.get("seg_fields", []), self.label_value) | {"img": self.img_value}
             for key, value in values.items():
+                if isinstance(results[key], WindowedArray):
+                    results[key] = results[key].padded(canvas, top, left, value)
+                    continue
                 padded = np.full((*canvas, *results[key].shape[2:]), value, results[key].dtype)
                 padded[top : top + height, left : left + width] = results[key]
                 results[key] = padded

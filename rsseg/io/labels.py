@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,9 @@ from rsseg.errors import DataError
 from rsseg.io.damaged import reading
 from rsseg.io.limits import check_pixels
 from rsseg.io.pictures import PictureHeader, decode_picture, read_header
-from rsseg.io.rasters import Pixels, opened, read_stored
+from rsseg.io.rasters import Pixels, open_dataset, opened, read_stored, stored_in_blocks
 
-__all__ = ["read_labels", "read_values"]
+__all__ = ["checked_values", "open_labels", "read_labels", "read_values"]
 
 _LARGEST = 255
 
@@ -30,7 +31,15 @@ def read_labels(path: str | Path) -> NDArray[np.uint8]:
         UnreadableFileError: It is damaged, or in no known format.
         DataError: It has several bands, complex numbers, or a value that is not from 0 to 255.
     """
-    values = read_values(path)
+    return checked_values(read_values(path), path)
+
+
+def checked_values(values: Pixels, path: str | Path) -> NDArray[np.uint8]:
+    """Values of a label file as uint8, see :func:`read_labels`.
+
+    Raises:
+        DataError: A value is not whole, or not from 0 to 255.
+    """
     if values.dtype == np.uint8:
         return values
     low, high = values.min(), values.max()
@@ -56,11 +65,37 @@ def read_values(path: str | Path) -> Pixels:
             raise _several(path, [colour.name for colour in header.colours])
         return _picture_values(path, header)
     with opened(path) as file:
-        if file.count > 1:
-            raise _several(path, [colour.name for colour in file.colorinterp])
-        if "complex" in file.dtypes[0]:
-            raise DataError(f"{path}: holds complex numbers ({file.dtypes[0]}); labels must be whole numbers")
+        _check_band(file, path)
         return read_stored(file, 1)
+
+
+def open_labels(path: str | Path) -> Any | None:
+    """The dataset of a label file of which a part can be read without the whole; None for all others.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableFileError: It is damaged, or in no known format.
+        DataError: It has several bands, or complex numbers.
+    """
+    if read_header(path) is not None:
+        return None
+    file = open_dataset(path)
+    try:
+        _check_band(file, path)
+    except DataError:
+        file.close()
+        raise
+    if stored_in_blocks(file):
+        return file
+    file.close()
+    return None
+
+
+def _check_band(file: Any, path: str | Path) -> None:
+    if file.count > 1:
+        raise _several(path, [colour.name for colour in file.colorinterp])
+    if "complex" in file.dtypes[0]:
+        raise DataError(f"{path}: holds complex numbers ({file.dtypes[0]}); labels must be whole numbers")
 
 
 def _several(path: str | Path, colours: list[str]) -> DataError:

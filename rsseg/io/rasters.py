@@ -43,6 +43,7 @@ __all__ = [
     "opened",
     "read_image",
     "read_stored",
+    "stored_in_blocks",
 ]
 
 Pixels = NDArray[Any]
@@ -140,6 +141,12 @@ def lacks_mask(dataset: Any) -> bool:
     return not flags & {MaskFlags.nodata, MaskFlags.alpha} and ColorInterp.alpha not in dataset.colorinterp
 
 
+def stored_in_blocks(dataset: Any) -> bool:
+    """Whether the blocks in which a dataset is stored hold a quarter of its pixels or fewer."""
+    blocks = dataset.block_shapes
+    return bool(blocks) and all(4 * height * width <= dataset.height * dataset.width for height, width in blocks)
+
+
 def read_stored(file: Any, band: int, window: Window | None = None) -> Pixels:
     """The numbers (H, W) of one band of a dataset, or of a window of it, as they are stored, whatever they mean.
 
@@ -165,6 +172,7 @@ class Raster:
         size: (H, W) in pixels, of the view where there is one.
         bands: Numbers from 1 of the bands that are read, red, green, blue first.
         dtypes: Types of these bands in the file, as rasterio names them.
+        all_valid: The file has no means to say that a pixel is not valid.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -207,6 +215,7 @@ class Raster:
         self._masks = [flags for flags in self._data.mask_flag_enums]
         open_flags = all(MaskFlags.all_valid in self._masks[band - 1] for band in self.bands)
         self._opaque = view is None and open_flags and self._alpha is None
+        self.all_valid = self._opaque and all(np.dtype(name).kind != "f" for name in self.dtypes)
 
     def _open(self, header: PictureHeader | None) -> Any:
         if header is not None and (header.size[0] * header.size[1] <= _WHOLE or header.bits < 8):
@@ -220,6 +229,11 @@ class Raster:
         if self._dataset is None:
             self._dataset = open_dataset(self.path)
         return self._dataset
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether a part of the image can be read without the whole."""
+        return not self.decoded and stored_in_blocks(self._data)
 
     @property
     def decoded(self) -> bool:
@@ -274,6 +288,11 @@ class Raster:
         if isinstance(self.spec.value_range, tuple):
             pixels = scale_values(pixels, self.spec.value_range)
         return pixels, None if valid is None or valid.all() else valid
+
+    def read_whole(self) -> tuple[Pixels, Valid]:
+        """The whole image (H, W, C), contiguous, and its validity; see :func:`read_image`."""
+        pixels, valid = self._read()
+        return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)), valid
 
     def _numbers(self, window: Window, size: tuple[int, int] | None) -> Pixels:
         bands = list(self._order)
@@ -352,8 +371,7 @@ def read_image(
         DataError: Its bands or the meaning of its numbers are not known, or it is complex or has a palette.
     """
     with Raster(path, spec, blue_first=blue_first) as raster:
-        pixels, valid = raster._read()
-    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)), valid
+        return raster.read_whole()
 
 
 def image_size(path: str | Path) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from benchmarks.convert_postprocess import CONVERT_POSTPROCESS
 from benchmarks.encode import ENCODE
 from benchmarks.entry import Entry, measure
 from benchmarks.gsnet import GSNET
+from benchmarks.loading import LOADING
 from benchmarks.map_memory import MAP_MEMORY
 from benchmarks.map_throughput import MAP_THROUGHPUT
 from benchmarks.metric import METRIC
@@ -33,6 +34,7 @@ ENTRIES: dict[str, Entry] = {
     "convert_postprocess": CONVERT_POSTPROCESS,
     "encode_labels": ENCODE,
     **GSNET,
+    **LOADING,
     "map_memory": MAP_MEMORY,
     "map_throughput": MAP_THROUGHPUT,
     "metric": METRIC,

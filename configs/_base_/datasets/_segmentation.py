@@ -11,12 +11,13 @@ meta_keys = (
 )  # fmt: skip
 test_keys = (*meta_keys, "valid")  # predictions have no class where an image has no data
 load_image = dict(type="LoadImage")  # which gets bands and value_range from above
+load_window = dict(type="LoadImage", windows=True)  # of tiled TIFFs only what a crop takes; the pixels are the same
 
 
 def _train(crop):
     """Our own augmentations, for crops of crop x crop pixels."""
     return [
-        load_image,
+        load_window,
         dict(type="LoadLabels"),
         dict(type="RandomScale", low=0.5, high=2.0, prob=0.5),
         dict(type="RandomCrop", crop_size=(crop, crop)),
@@ -32,7 +33,7 @@ def _train(crop):
 def _turns(crop):
     """Flips and quarter turns alone: for trainings that are too short to profit from other scales and colours."""
     return [
-        load_image,
+        load_window,
         dict(type="LoadLabels"),
         dict(type="RandomCrop", crop_size=(crop, crop)),
         dict(type="RandomFlip", prob=0.5, direction="horizontal"),
@@ -46,7 +47,7 @@ def _turns(crop):
 def _release(crop, *tones):
     """Augmentations of the SAMRS release; tones for SEP only.  Its quarter turns (0.5) are none in one case of four."""
     return [
-        load_image,
+        load_window,
         dict(type="LoadLabels"),
         dict(type="RandomScale", low=0.5, high=2.0, prob=0.5),
         dict(type="PadCentred", size=(crop, crop)),
@@ -94,7 +95,7 @@ def _one_turn(crop, *placed):
 def _rare(crop, step="RareClassCrop"):
     """Augmentations of DAFormer: crops for a rare class, or any for the target, and flips."""
     return [
-        load_image,
+        load_window,
         dict(type="LoadLabels"),
         dict(type=step, crop_size=(crop, crop)),
         dict(type="RandomFlip", prob=0.5, direction="horizontal"),

@@ -57,7 +57,8 @@ def build_loaders(pipeline: Any) -> tuple[Transform | None, Transform | None, Pi
     images = [step for step, name in zip(steps, names, strict=True) if name not in _LABELS]
     labels = [step for step, name in zip(steps, names, strict=True) if name in _LABELS]
     ours = images and str(images[0]["type"]).rpartition(".")[2] == "LoadImage"
-    image, label = (TRANSFORMS.build(copy.deepcopy(found[0])) if found else None for found in (images, labels))
+    whole = [{key: value for key, value in step.items() if key != "windows"} for step in images]  # all is looked at
+    image, label = (TRANSFORMS.build(copy.deepcopy(found[0])) if found else None for found in (whole, labels))
     return image, label, spec_of(images[0]) if ours else None
 
 

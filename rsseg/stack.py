@@ -70,17 +70,35 @@ def _without_noise() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_onedl() -> Iterator[None]:
-    """Where its client is missing, keep mmseg from its OneDL dataset, which brings mmpretrain along."""
-    name = "mmseg.datasets.onedl"
-    hide = name not in sys.modules and importlib.util.find_spec("onedl") is None
-    if hide:
+def _without(names: Iterable[str]) -> Iterator[None]:
+    """Let imports of these modules fail, where they have not been imported."""
+    hidden = [name for name in names if name not in sys.modules]
+    for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]  # what the import system takes for "there is none"
     try:
         yield
     finally:
-        if hide:
-            del sys.modules[name]
+        for name in hidden:
+            sys.modules.pop(name, None)
+
+
+def _unneeded() -> list[str]:
+    """What mmseg imports and does without: its OneDL dataset, where its client is missing, which brings mmpretrain
+    along; and timm, which takes a second with torchvision and the compiler, for one backbone.
+    """
+    return ["timm", *(["mmseg.datasets.onedl"] if importlib.util.find_spec("onedl") is None else [])]
+
+
+class _Later(ModuleType):
+    """A module that is imported when something in it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def _give_timm(backbone: Any) -> None:
+    if backbone.timm is None and importlib.util.find_spec("timm") is not None:
+        backbone.timm = _Later("timm")
 
 
 def require_stack(*only: str) -> None:
@@ -103,9 +121,10 @@ def require_stack(*only: str) -> None:
         _require(name, _NEEDS[name])
     if only:
         return
-    with _without_onedl():
+    with _without(_unneeded()):
         for name in ("mmseg.datasets", "mmseg.models", "mmseg.evaluation", "mmseg.engine"):
             _import(name)
+    after_import("mmseg.models.backbones.timm_backbone", _give_timm)
     _register_waiting()
 
 

@@ -19,11 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
-from pyogrio.raw import open_arrow, write, write_arrow
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 
@@ -45,7 +42,6 @@ _LAYER, _STYLES = "classes", "layer_styles"
 _VERSION = "1.2"  # of GeoPackages: programs older than GDAL 3.7, as in QGIS 3.22, warn of newer ones
 _POLYGONS, _POINTS = 5000, 500_000  # of a batch
 _DATE = "2000-01-01T00:00:00Z"  # always the same moment, so that the same map gives the same bytes
-_FAILED = (CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError)
 
 
 @dataclass
@@ -117,7 +113,7 @@ def write_layer(path: Path, found: Iterable[Polygons], table: ClassTable, georef
             _write_style(made, table)
         os.replace(made, path)
         return count
-    except _FAILED as error:
+    except _failed() as error:
         raise OSError(f"cannot write {path}: {error}") from error
     except OSError as error:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
@@ -193,9 +189,18 @@ def _shapes(polygons: Polygons, georeference: GeoReference, crs: CRS | None) -> 
     return shapes
 
 
+def _failed() -> tuple[type[Exception], ...]:
+    """Errors of pyogrio, which is imported where it writes: with pyarrow it takes a quarter of a second."""
+    from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
+
+    return CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
+
+
 @contextmanager
 def _quiet_and_dated() -> Iterator[None]:
     """Write one fixed date, and no line per batch; maps without a CRS are nothing to warn of."""
+    import pyogrio
+
     before, log = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE"), logging.getLogger("pyogrio")
     level = log.level
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
@@ -211,6 +216,10 @@ def _quiet_and_dated() -> Iterator[None]:
 
 def _write_ogr(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
     """Write a file by GDAL; it is read back to count what is in it, since a full disk may go unnoticed."""
+    import pyogrio
+    from pyogrio.errors import DataLayerError
+    from pyogrio.raw import open_arrow, write, write_arrow
+
     name = None if crs is None else _code(crs) or crs.to_wkt()
     about: dict[str, Any] = dict(layer=_LAYER, geometry_type="Polygon", crs=name)
     package, count = path.with_name(f"{path.stem}.gpkg"), 0
@@ -232,6 +241,8 @@ def _write_ogr(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
 
 def _write_style(path: Path, table: ClassTable) -> None:
     """Write the table in which QGIS looks for the default style of a GeoPackage's layer."""
+    from pyogrio.raw import write
+
     text, style = "", qgis_style(table).decode()
     row: dict[str, Any] = {
         "f_table_catalog": text, "f_table_schema": text, "f_table_name": _LAYER, "f_geometry_column": "geom",

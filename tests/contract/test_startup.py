@@ -133,3 +133,16 @@ assert mmseg.registry.DATASETS.get("TableDataset") is TableDataset
 """
     done = fork_python("-c", code, tmp_path / "config.py", json.dumps(REGISTERED))
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.stack
+def test_a_map_loads_no_package_before_it_needs_it() -> None:
+    """timm and torchvision bring torch's compiler along; mmseg's backbone of timm gets it when it asks for something."""
+    code = """
+import sys
+from rsseg.mapping import SegmentorScorer, map_raster
+from mmseg.models.backbones import timm_backbone
+print(*(name for name in sys.argv[1:] if name in sys.modules), bool(timm_backbone.timm), "timm" in sys.modules)
+"""
+    heavy = ("timm", "torchvision", "torch._dynamo", "mmpretrain", "pyogrio", "pyarrow", "matplotlib", "sklearn")
+    assert _python(code, *heavy).split() == ["True", "False"]

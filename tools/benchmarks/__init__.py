@@ -45,7 +45,7 @@ ENTRIES: dict[str, Entry] = {
     "sep_step": SEP_STEP,
     "slide": SLIDE,
     "slide_memory": SLIDE_MEMORY,
-    "startup": STARTUP,
+    **STARTUP,
     "tiling": TILING,
     **UDA,
     **UPERNET,

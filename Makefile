@@ -32,6 +32,8 @@ export OPENCV_LOG_LEVEL := ERROR
 demo quick test fuzz docs: export OMP_NUM_THREADS := 1
 demo quick test fuzz docs: export MKL_NUM_THREADS := 1
 demo quick test fuzz docs: export OPENBLAS_NUM_THREADS := 1
+# Many processes start: what one of them has compiled, the others read.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@echo "make TARGET [VENV=.venv] [PYTHON=python3]"

@@ -154,7 +154,7 @@ def read_targets(targets: Sequence[str | Path], trust: bool = False) -> list[tup
     out: list[tuple[Row, Config]] = []
     for target in map(Path, targets):
         if target.suffix in (".pth", ".pt"):
-            out.append((Row(target, "/".join(target.parts[-3:])), _config_in(target, trust)))  # all are iter_<n>
+            out.append((Row(target, target.as_posix()), _config_in(target, trust)))  # all are iter_<n>
         else:
             out += [(row, read_config(row.config)) for row in read_rows([target])]
     for row, config in out:

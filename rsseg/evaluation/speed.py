@@ -51,12 +51,12 @@ __all__ = [
 
 COUNTED = (
     "Parameters: all of the model, as OpenEarthMap's table 3 has them, and those of the modules that run for a "
-    "prediction, as its table 4 has them.  GMACs: multiply-adds of convolutions and matrix products for one image, one multiply-add being one "
-    "of the paper's FLOPs; normalisation, activations and scaling do not count.  Latency: median of the runs, with the "
-    "middle half of them in brackets; CPU: median of the CPU time, of all threads together, which depends less on "
-    "other processes; initial weights, images of random numbers, logits as the network gives them "
-    "(before they are scaled to the image where the network itself does not).  Memory: the peak above what the model "
-    "itself takes on a GPU, of the whole process on a CPU."
+    "prediction, as its table 4 has them.  GMACs: multiply-adds of convolutions and matrix products for one image, "
+    "one multiply-add being one of the paper's FLOPs; normalisation, activations and scaling do not count.  Latency: "
+    "median of the runs, with the middle half of them in brackets; CPU: median of the CPU time, of all threads "
+    "together, which depends less on other processes; initial weights, images of random numbers, logits as the "
+    "network gives them (before they are scaled to the image where the network itself does not).  Memory: the peak "
+    "above what the model itself takes on a GPU, of the whole process on a CPU."
 )
 
 

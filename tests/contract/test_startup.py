@@ -137,7 +137,7 @@ assert mmseg.registry.DATASETS.get("TableDataset") is TableDataset
 
 @pytest.mark.stack
 def test_a_map_loads_no_package_before_it_needs_it() -> None:
-    """timm and torchvision bring torch's compiler along; mmseg's backbone of timm gets it when it asks for something."""
+    """timm and torchvision bring torch's compiler along; mmseg's backbone of timm gets it when it is used."""
     code = """
 import sys
 from rsseg.mapping import SegmentorScorer, map_raster

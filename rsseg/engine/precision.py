@@ -110,7 +110,7 @@ def choose_precision(requested: str, model: nn.Module) -> Precision:
         requested: ``exact``; ``bf16``; or ``auto``: what a short test of the model's largest linear layers, or of a
             convolutional model as a whole, finds to be at least 1.1 times as fast and no further than 1e-4 from exact.
             On GPUs, and for models of less than a million parameters, that is ``exact``.
-        model: A segmentor or classifier in eval mode, on its device.
+        model: A segmentor or classifier, on its device; it is left as it was, in its mode.
 
     Returns:
         The choice, which is also logged.  A model is tested once on a machine: ``rsseg/precision`` in the user's cache
@@ -159,13 +159,25 @@ def _processor() -> str:
 
 def _tested(model: nn.Module, convolutional: bool) -> tuple[Precision, str]:
     """The choice of a test, and what it found."""
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), _evaluating(model):
         mixed = 2 * _weights(model, nn.Linear) > _weights(model, nn.Conv2d)
         tests = [_test_products(model)] if mixed else []
         tests += [_test_layout(model)] if convolutional else []
     choice = Precision(**{test.name: test.difference <= _BOUND and test.gain >= _GAIN for test in tests})
     texts = [f"{test.name} is off by {test.difference:.0e} and {test.gain:.2f} times as fast" for test in tests]
     return choice, "; ".join(texts)
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """In eval mode, as a test changes no statistics; afterwards every module is in its own mode again."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 class _Test(NamedTuple):
@@ -198,12 +210,13 @@ def _seconds(work: Callable[[], Any]) -> tuple[float, list[Tensor]]:
 def _tensors(result: Any) -> list[Tensor]:
     if isinstance(result, Tensor):
         return [result.detach()]
-    return [own for part in result for own in _tensors(part)] if isinstance(result, (list, tuple)) else []
+    parts = result.values() if isinstance(result, dict) else result if isinstance(result, (list, tuple)) else ()
+    return [own for part in parts for own in _tensors(part)]
 
 
 def _difference(exact: list[Tensor], other: list[Tensor]) -> float:
     pairs = zip(exact, other, strict=True)
-    return max((float((b - a).abs().max() / a.abs().max().clamp(min=1e-12)) for a, b in pairs), default=0.0)
+    return max((float((b - a).abs().max() / a.abs().max().clamp(min=1e-12)) for a, b in pairs), default=float("inf"))
 
 
 def _result(name: str, exact: tuple[float, list[Tensor]], other: tuple[float, list[Tensor]]) -> _Test:

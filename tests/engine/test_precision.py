@@ -81,6 +81,8 @@ def test_the_tests_measure_differences_and_change_nothing() -> None:
     assert found.name == "medium" and found.difference < 1e-2
     first, second = [torch.tensor([1.0, -4.0])], [torch.tensor([1.0, -4.5])]
     assert precision._difference(first, second) == 0.125
+    assert precision._difference([], []) == float("inf"), "what was not compared is not close"
+    assert [own.tolist() for own in precision._tensors({"head": (first[0], second)})] == [[1, -4], [1, -4.5]]
 
 
 def test_scores_of_a_test_in_bfloat16_are_float32() -> None:
@@ -104,3 +106,14 @@ def test_scores_of_a_test_in_bfloat16_are_float32() -> None:
     assert (sample.seg_logits.data.dtype, sample.scores.dtype) == (torch.float32, torch.float32)
     model(torch.ones(4, 4))
     assert seen == [torch.bfloat16, torch.float32]
+
+
+def test_the_test_of_a_model_in_training_changes_no_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Convolutions().train()
+    model.norm, model.frozen = nn.BatchNorm2d(4), nn.BatchNorm2d(4).eval()
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda x, mode: [model.frozen(model.norm(forward(x, mode)[0]))])
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    precision._tested(model, convolutional=True)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert (model.training, model.norm.training, model.frozen.training) == (True, True, False)

@@ -37,7 +37,7 @@ def method_figure(
     figure, axes = figure_and_axes(
         1.35 * columns, 1.5 * len(images) + 1, "Predictions for the target", columns, len(images)
     )
-    classes = zip(table.classes, palette_colours(table.palette), strict=True)
+    classes: Any = zip(table.classes, palette_colours(table.palette), strict=True)
     patches = [Patch(facecolor=colour, edgecolor="0.5", linewidth=0.5, label=name) for name, colour in classes]
     figure.legend(handles=patches, loc="outside lower center", ncols=max(2, min(columns, len(patches))))
     colours = np.zeros((256, 3), np.uint8)

@@ -92,10 +92,12 @@ class Student(Protocol):
     """What a method sees of the network that is adapted: an ``AdaptationSegmentor``, in train mode.
 
     Attributes:
+        backbone: Its encoder.
         decode_head: Its head; called with the features it gives logits (N, C, h, w).
         align_corners: How logits are resized.
     """
 
+    backbone: Any
     decode_head: Any
     align_corners: bool
 

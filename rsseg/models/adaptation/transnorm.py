@@ -71,7 +71,7 @@ class TransNorm(_BatchNorm):
 
     _abbr_ = "bn"
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats=False)
         for domain in _DOMAINS:
             self.register_buffer(f"running_mean_{domain}", torch.zeros(num_features))
@@ -128,12 +128,16 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 class _TransNormAct(TransNorm):
     """In the place of timm's batch normalisation with an activation."""
 
-    def __init__(self, plain: _BatchNorm, *settings: Any) -> None:
+    drop: nn.Module
+    act: nn.Module
+
+    def __init__(self, plain: Any, *settings: Any) -> None:
         super().__init__(*settings)
         self.drop, self.act = plain.drop, plain.act
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.drop(super().forward(x)))
+        out: Tensor = self.act(self.drop(super().forward(x)))
+        return out
 
 
 def use_transnorm(network: nn.Module) -> int:

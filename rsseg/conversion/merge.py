@@ -74,6 +74,7 @@ def _write_instances(
     writer: CocoWriter, store: Store, source: DetectionSource, settings: Settings, totals: _Totals
 ) -> None:
     """Write images and annotations of all parts; counts and collects everything else on the way."""
+    classes = settings.table.classes
     for item in source.items:
         part = store.read_part(item.stem)
         if part is None:
@@ -91,7 +92,7 @@ def _write_instances(
             for row in tile["instances"]:
                 label = row.pop("label")
                 kept.add(row["source_object_id"])
-                totals.per_class[settings.table.classes[label]] += 1
+                totals.per_class[classes[label]] += 1
                 totals.add("empty_masks", int(row["empty"]))
                 writer.add_annotation(label, {**row, **origin})
         totals.add("kept_objects", len(kept))

@@ -2,6 +2,7 @@
 
 from benchmarks.bigearthnet import BEN_PACKED, BEN_SAMPLE, BEN_TIF
 from benchmarks.convert_image import CONVERT_IMAGE
+from benchmarks.convert_many import CONVERT_MANY
 from benchmarks.convert_memory import CONVERT_MEMORY, CONVERT_MEMORY_BOXES
 from benchmarks.convert_overlap import CONVERT_OVERLAP
 from benchmarks.convert_postprocess import CONVERT_POSTPROCESS
@@ -28,6 +29,7 @@ ENTRIES: dict[str, Entry] = {
     "ben_sample": BEN_SAMPLE,
     "ben_tif": BEN_TIF,
     "convert_image": CONVERT_IMAGE,
+    "convert_many": CONVERT_MANY,
     "convert_memory": CONVERT_MEMORY,
     "convert_memory_boxes": CONVERT_MEMORY_BOXES,
     "convert_overlap": CONVERT_OVERLAP,

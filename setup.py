@@ -102,6 +102,7 @@ setup(
         "log": requirements("log"),
         "mm": requirements("mminstall"),
         "optional": requirements("optional"),
+        "export": requirements("export"),
         "demo": requirements("demo"),
         "sam2": requirements("sam2"),
         "hub": requirements("hub"),

@@ -32,7 +32,8 @@ __all__ = ["Model", "check_dataset", "load_model", "map_raster", "read_labels", 
 
 PathLike = str | Path
 _LOADING = ("head", "classes", "vocabulary", "template", "device", "precision", "tta", "trust", "class_map",
-            "trust_classes", "cfg_options")  # fmt: skip
+            "trust_classes", "cfg_options", "config", "checkpoint", "model", "runtime")  # fmt: skip
+_EXPORTED = (".onnx", ".xml")
 
 
 class Model:
@@ -47,10 +48,14 @@ class Model:
 
         require_stack()
         from rsseg.mapping.command import prepare
-        from rsseg.mapping.model import load_model as load
+        from rsseg.mapping.exported import load_exported
+        from rsseg.mapping.model import load_model
         from rsseg.mapping.options import add_options
 
-        self._base = arguments_of(add_options, {"config": str(config), "checkpoint": checkpoint, **options})
+        exported = checkpoint is None and Path(config).suffix.lower() in _EXPORTED
+        names = {"model": str(config)} if exported else {"config": str(config), "checkpoint": checkpoint}
+        load: Any = load_exported if exported else load_model
+        self._base = arguments_of(add_options, {**names, **options})
         found: list[Any] = []
 
         def once(*args: Any, **kwargs: Any) -> Any:
@@ -125,14 +130,15 @@ def load_model(
     precision: str = "auto",
     trust: bool = False,
     cfg_options: dict[str, Any] | None = None,
+    runtime: str | None = None,
 ) -> Model:
     """Load a trained model for maps and arrays.
 
     Args:
         config: Its config file; ``rsseg::samrs/upernet_swin_sep.py`` names one of the package, ``hf://OWNER/NAME`` that
-            of a model on the hub.
-        checkpoint: Its weights, a file or ``hf://OWNER/NAME``.  A model on the hub, and one that is not trained, need
-            none besides the config.
+            of a model on the hub.  Or the file of an exported model, ``.onnx`` or ``.xml``.
+        checkpoint: Its weights, a file or ``hf://OWNER/NAME``.  A model on the hub, one that is exported, and one that
+            is not trained need none.
         head: Label set, for models with several heads.
         classes: Class table (a name or a ``.json``), if the config does not name one.
         vocabulary: Classes of an open-vocabulary model: ``"runway, solar panel"``, a class table or a ``.txt`` file.
@@ -142,6 +148,7 @@ def load_model(
             ``bf16``.
         trust: Allow the checkpoint to run code while it loads.
         cfg_options: Settings of the config to override, by their full names.
+        runtime: What runs an exported model, ``onnxruntime`` or ``openvino``.
 
     Raises:
         ConfigError: Arguments, config and checkpoint do not go together.
@@ -150,7 +157,7 @@ def load_model(
     """
     return Model(
         config, weights_of(config, checkpoint), head=head, classes=classes, vocabulary=vocabulary, device=device,
-        tta=tta, precision=precision, trust=trust, cfg_options=cfg_options,
+        tta=tta, precision=precision, trust=trust, cfg_options=cfg_options, runtime=runtime,
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ GROUPS = {
     "Make maps": {
         "map": ("map_raster", "map rasters of any size with a trained model"),
         "segment": ("segment", "segment images by classes in your own words"),
+        "export-model": ("export_model", "a trained model as ONNX or OpenVINO, for maps, other programs and QGIS"),
         "report map": ("report_map", "one HTML page for a map"),
         "compare": ("compare_labels", "compare two folders of labels or maps of the same images"),
     },

@@ -20,6 +20,9 @@ from rsseg.interruption import AGAIN
 
 __all__ = ["COMMANDS", "GROUPS", "command_parser", "main", "start"]
 
+_MODEL_FORMATS = {"onnx", "openvino", "--to=onnx", "--to=openvino"}
+"""What ``rsseg export --to`` makes of a model; its other formats are those of labels."""
+
 
 def main() -> NoReturn:
     """Run the command that the command line names."""
@@ -75,6 +78,8 @@ def command_parser(name: str) -> argparse.ArgumentParser:
 
 
 def _run(words: Sequence[str]) -> NoReturn:
+    if words[0] == "export" and not _MODEL_FORMATS.isdisjoint(words):
+        words = ["export-model", *words[1:]]
     for count in (2, 1):
         name = " ".join(words[:count])
         if name in COMMANDS:

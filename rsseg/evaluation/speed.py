@@ -231,12 +231,11 @@ def _onnx_run(model: nn.Module, images: torch.Tensor) -> Callable[[], Any]:
         MissingPackageError: ONNX Runtime or the exporter is not installed.
     """
     try:
-        import_module("onnx")  # the exporter's; neither is one of the extras, since only this option needs them
+        import_module("onnx")  # the exporter's
         onnxruntime = import_module("onnxruntime")
     except ImportError as error:
         raise MissingPackageError(
-            "--onnx requires the packages onnx and onnxruntime, which do not come with rsseg; "
-            "install them: python -m pip install onnx onnxruntime"
+            '--onnx requires the packages onnx and onnxruntime: python -m pip install "rsseg[export]"'
         ) from error
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "model.onnx")

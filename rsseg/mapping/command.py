@@ -20,10 +20,19 @@ from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
 from rsseg.io.hub import config_of, is_hub, local_file
-from rsseg.io.pixel_settings import check_raster
+from rsseg.io.pixel_settings import check_raster, merge_specs
 from rsseg.io.sums import sum_of
+from rsseg.mapping.exported import known_name, load_exported, read_table
 from rsseg.mapping.layers import FORMATS
-from rsseg.mapping.model import SegmentorScorer, load_model, pixel_spec, table_name, views_of, window_of
+from rsseg.mapping.model import (
+    SegmentorScorer,
+    check_heads,
+    load_model,
+    pixel_spec,
+    table_name,
+    views_of,
+    window_of,
+)
 from rsseg.mapping.plan import recorded
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
@@ -32,7 +41,6 @@ from rsseg.mapping.sources import sources_of
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
 from rsseg.messages import few
 from rsseg.metainfo import ClassTable, load_metainfo
-from rsseg.metainfo.heads import head_errors
 from rsseg.models.gsnet.text import TEMPLATE
 
 __all__ = ["Setting", "prepare", "run"]
@@ -109,17 +117,25 @@ class Setting(NamedTuple):
     kept: dict[str, Any]
 
 
-def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, Any]]] = load_model) -> Setting:
-    """Read the config and the model.
+Loader = Callable[..., tuple[Any, dict[str, Any]]]
+
+
+def prepare(args: argparse.Namespace, load: Loader | None = None) -> Setting:
+    """Read the config and the model, or the exported model.
 
     Args:
         args: As :func:`rsseg.mapping.options.add_options` has them.
-        load: What loads the model; a caller that maps again and again gives one that remembers it.
+        load: What loads the model in the place of :func:`rsseg.mapping.load_model`, or of
+            :func:`rsseg.mapping.exported.load_exported`; a caller that maps repeatedly gives one that remembers it.
 
     Raises:
         UserError: Arguments, config and checkpoint do not go together.
         FileNotFoundError: A file is missing.
     """
+    if args.model is not None:
+        return _prepare_exported(args, load or load_exported)
+    if args.runtime:
+        raise ConfigError(f"--runtime {args.runtime} is for an exported model: name its file by --model FILE.onnx")
     args.config = config_of(args.config, args.checkpoint)
     config = read_config(args.config, args.cfg_options, args.trust)
     request = apply_vocabulary(config, args.vocabulary, args.template, args.mode)
@@ -128,18 +144,28 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
     name = table_name(config, args.head, args.classes) if request is None else request.name
     table = load_metainfo(name) if isinstance(name, str) else name
     if request is None:
-        _check_heads(config, args.head or table.name, table)
+        check_heads(config, args.head or table.name, table)
     products, device = _products(args, name), _device(args.device)
     views = views_of(config) if args.tta else ((),)
     classes = {args.head or "": table.classes} if request is None else None
     class_options = ClassOptions.of(args)
-    model, meta = load(config, args.checkpoint, device, args.trust, classes, class_options)
+    model, meta = (load or load_model)(config, args.checkpoint, device, args.trust, classes, class_options)
     named = args.checkpoint or "the model"
     spec = pixel_spec(PixelSpec(args.bands, args.range), config, model, meta, named)
     predictor = SegmentorScorer(model, table.num_classes, args.head, views, checkpoint=named)
     window = window_of(config) if request is None else mapping_window(model, request.mode)
     window = (args.window, args.window) if args.window is not None else window
-    options = MapOptions(
+    threshold = (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold
+    options = _options(args, spec, window, device, threshold)
+    files = [args.checkpoint] if args.checkpoint is not None else model.weight_files
+    about = _about(args, config, request, views, device, files)
+    return Setting(predictor, table, options, about, products, meta.get("pixels") or {})
+
+
+def _options(
+    args: argparse.Namespace, spec: PixelSpec, window: tuple[int, int], device: str, threshold: float | None
+) -> MapOptions:
+    return MapOptions(
         spec.bands,
         spec.value_range,
         args.gsd,
@@ -149,16 +175,48 @@ def prepare(args: argparse.Namespace, load: Callable[..., tuple[Any, dict[str, A
         (1 if device == "cpu" or max(window) > _MANY else 4) if args.batch is None else args.batch,
         args.probabilities,
         args.overwrite,
-        (config.model.get("test_cfg") or {}).get("threshold") if args.threshold is None else args.threshold,
+        threshold,
         args.update,
     )
-    files = [args.checkpoint] if args.checkpoint is not None else model.weight_files
-    about = _about(args, config, request, views, device, files)
-    return Setting(predictor, table, options, about, products, meta.get("pixels") or {})
+
+
+_OF_CHECKPOINTS = ("config", "checkpoint", "head", "classes", "vocabulary", "template", "mode", "class_map",
+                   "trust_classes", "cfg_options")  # fmt: skip
+
+
+def _prepare_exported(args: argparse.Namespace, load: Loader) -> Setting:
+    """As :func:`prepare`, of an exported model, whose file says what a config and a checkpoint say."""
+    if given := [name for name in _OF_CHECKPOINTS if getattr(args, name, None)]:
+        raise ConfigError(f"--model {args.model}: its classes, head and settings are in the file; remove "
+                          f"--{given[0].replace('_', '-')}")  # fmt: skip
+    if args.device not in (None, "cpu"):
+        raise ConfigError(f"--device {args.device}: an exported model runs on the CPU; remove --device")
+    model, about = load(args.model, args.runtime, args.precision == "bf16")
+    table = read_table(about["classes"], Path(args.model))
+    spec = merge_specs(PixelSpec(args.bands, args.range), about["pixels"], "the command (--bands, --range)", args.model)
+    views = [tuple(view) for view in about["views"]] if args.tta else [()]
+    predictor = SegmentorScorer(model, table.num_classes, views=views, checkpoint=args.model)
+    height, width = about["window"]
+    window = (height, width) if args.window is None else (args.window, args.window)
+    if model.size is not None and window != model.size:
+        raise ConfigError(
+            f"--window {args.window}: {args.model} takes windows of {model.size[0]} only; remove --window"
+        )
+    made = {
+        "model": Path(args.model).name,
+        "model_sha256": sha256_of(Path(args.model).expanduser()),
+        "runtime": args.runtime,
+        "views": [list(view) for view in views],
+        "device": "cpu",
+    }
+    options = _options(args, spec, window, "cpu", args.threshold)
+    return Setting(predictor, table, options, made, _products(args, known_name(about, table)), about["pixels"])
 
 
 def _precision(args: argparse.Namespace, predictor: SegmentorScorer, target: Path) -> str:
     """How a map is computed: as it was begun, where that is left to choose; else as chosen now."""
+    if args.model is not None:
+        return "bf16" if args.precision == "bf16" else "exact"
     before = recorded("precision", target) if args.precision == "auto" else None
     found = Precision.parse(before) if before else None
     if found is None or found.bf16:
@@ -169,18 +227,11 @@ def _precision(args: argparse.Namespace, predictor: SegmentorScorer, target: Pat
     return str(found)
 
 
-def _check_heads(config: Config, name: str, table: ClassTable) -> None:
-    """Before the model is loaded and anything begun: does what it predicts have as many classes as the table?"""
-    wrong = [text for text in head_errors(config.model, {name: table.classes}) if "auxiliary_head" not in text]
-    if wrong:
-        raise ConfigError(f"{wrong[0]}, or name the class table of the model with --classes")
-
-
 def run(
     args: argparse.Namespace,
     jobs: Sequence[tuple[str, Path]] | None = None,
     finished: Callable[[str, Path], None] = lambda source, target: None,
-    load: Callable[..., tuple[Any, dict[str, Any]]] = load_model,
+    load: Loader | None = None,
 ) -> None:
     """Load the model and map every source.
 
@@ -204,7 +255,7 @@ def run(
     failed = []
     for source, target in jobs:
         try:
-            check_raster(source, setting.kept, args.checkpoint or "the model")
+            check_raster(source, setting.kept, args.model or args.checkpoint or "the model")
             about = {**setting.about, "precision": _precision(args, setting.predictor, target)}
             if map_raster(
                 source, target, setting.predictor, setting.table, setting.options, about, _shard(args.launcher),

@@ -22,8 +22,18 @@ from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.pixel_settings import declared_spec, merge_specs, share_pixels, spec_of
 from rsseg.metainfo import ClassTable, base_table, load_metainfo
 from rsseg.metainfo.datasets import table_of
+from rsseg.metainfo.heads import head_errors
 
-__all__ = ["SegmentorScorer", "class_table", "load_model", "pixel_spec", "table_name", "views_of", "window_of"]
+__all__ = [
+    "SegmentorScorer",
+    "check_heads",
+    "class_table",
+    "load_model",
+    "pixel_spec",
+    "table_name",
+    "views_of",
+    "window_of",
+]
 
 _AXES = {"horizontal": 3, "vertical": 2}
 
@@ -124,6 +134,22 @@ def table_name(config: Config, head: str | None = None, override: str | None = N
     raise ConfigError(
         "the dataset of the config has no class table; name one with --classes (a name or the path of a .json file)"
     )
+
+
+def check_heads(config: Config, name: str, table: ClassTable) -> None:
+    """Before the model is loaded and anything begun: does what it predicts have as many classes as the table?
+
+    Args:
+        config: The model's config.
+        name: Label set.
+        table: Its classes.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    wrong = [text for text in head_errors(config.model, {name: table.classes}) if "auxiliary_head" not in text]
+    if wrong:
+        raise ConfigError(f"{wrong[0]}, or name the class table of the model with --classes")
 
 
 def window_of(config: Config) -> tuple[int, int]:

@@ -40,6 +40,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--config", help="the model's config file (default: that of a checkpoint on the hub)")
     add("--checkpoint", help="the model's weights: a file, or hf://OWNER/NAME on the hub; models that are not trained "
         "take the files that their config names")  # fmt: skip
+    add("--model", metavar="FILE", help="instead of both, a .onnx or .xml file of rsseg export-model")
+    add("--runtime", choices=["onnxruntime", "openvino"], help="what runs that file (default: ONNX Runtime for .onnx)")
     add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the checkpoint was trained "
         "on, or those that the file marks as such)")  # fmt: skip
     add("--range", type=_range, help="values of black and white, for 16-bit and float, for example 0,3000; or raw "

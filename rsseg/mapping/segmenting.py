@@ -46,6 +46,14 @@ def _is_picture(source: str) -> bool:
         return True  # the map says what is wrong
 
 
+def _has_vocabulary(args: argparse.Namespace) -> bool:
+    if args.model is not None:
+        return False
+    args.config = config_of(args.config, args.checkpoint)
+    model = read_config(args.config, trust=args.trust).get("model") or {}
+    return model.get("vocabulary") is not None
+
+
 def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], None]) -> None:
     """Segment every image.
 
@@ -63,9 +71,7 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
     jobs = segmentation_jobs(args.source, args.out)
     pictures = [job for job in jobs if job[1].suffix == ".png"]
     others = [job for job in jobs if job[1].suffix != ".png"]
-    args.config = config_of(args.config, args.checkpoint)
-    model = read_config(args.config, trust=args.trust).get("model") or {}
-    by_kind = args.mode is None and model.get("vocabulary") is not None
+    by_kind = args.mode is None and _has_vocabulary(args)
     groups = {"config": pictures, "slide": others} if by_kind else {args.mode: jobs}
     failed = []
     for mode, group in groups.items():

@@ -6,6 +6,7 @@ upsampled, shifted and added.  A map of a quarter of the size takes about a thir
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -30,8 +31,8 @@ def convolve_upsampled(
 
     Source: ours; bilinear interpolation and convolution commute with sums.
     """
-    channels, height, width = maps.shape[1:]
-    outputs, _, kernel, _ = weight.shape
+    height, width = maps.shape[2:]
+    outputs, channels, kernel, _ = map(int, weight.shape)  # numbers also in a trace, unlike the sizes of maps
     taps = weight.permute(2, 0, 3, 1).reshape(kernel * outputs * kernel, channels, 1, 1)
     low = functional.conv2d(maps, taps).unflatten(1, (kernel, outputs, kernel))  # (N, k rows, O, k columns, h, w)
     columns = _shifted(width, size[1], kernel, align_corners, low)
@@ -44,10 +45,24 @@ def convolve_upsampled(
 def _shifted(short: int, long: int, kernel: int, align_corners: bool, like: torch.Tensor) -> torch.Tensor:
     """(kernel short, long): the weights of linear interpolation, shifted by each tap of a kernel with zero padding."""
     precise = torch.promote_types(like.dtype, torch.float32)
-    unit = torch.eye(short, dtype=precise, device=like.device)[None]
-    weights = functional.interpolate(unit, size=long, mode="linear", align_corners=align_corners)[0]
+    if torch.jit.is_tracing():  # sizes are tensors, so that the graph holds for every size
+        weights = _linear(short, long, align_corners).to(precise)
+    else:
+        unit = torch.eye(short, dtype=precise, device=like.device)[None]
+        weights = functional.interpolate(unit, size=long, mode="linear", align_corners=align_corners)[0]
     padded = functional.pad(weights, (kernel // 2, kernel // 2))
     return torch.cat([padded[:, tap : tap + long] for tap in range(kernel)]).to(like.dtype)
+
+
+def _linear(short: torch.Tensor, long: torch.Tensor, align_corners: bool) -> torch.Tensor:
+    """(short, long) float64: the weights of linear interpolation, of sizes that are tensors of a trace."""
+    place, last = torch.arange(long, dtype=torch.float64), (short - 1).double()
+    if align_corners:
+        source = place * last / (long - 1).clamp(min=1).double()
+    else:
+        source = (place + 0.5) * short.double() / long.double() - 0.5
+    source = torch.minimum(source.clamp(min=0), last)
+    return (1 - (source - torch.arange(short, dtype=torch.float64)[:, None]).abs()).clamp(min=0)
 
 
 def convolve_maps(maps: Sequence[torch.Tensor], weight: torch.Tensor, align_corners: bool = False) -> torch.Tensor:
@@ -62,7 +77,8 @@ def convolve_maps(maps: Sequence[torch.Tensor], weight: torch.Tensor, align_corn
         (N, O, h_0, w_0), equal to the convolution of the concatenation up to rounding.
     """
     size = maps[0].shape[2:]
-    parts = list(zip(maps, weight.split([each.shape[1] for each in maps], 1), strict=True))
+    ends = [0, *itertools.accumulate(int(each.shape[1]) for each in maps)]
+    parts = [(own, weight[:, low:high]) for own, (low, high) in zip(maps, itertools.pairwise(ends), strict=True)]
     same = [(own, part) for own, part in parts if own.shape[2:] == size]
     padding = weight.shape[-1] // 2
     total = functional.conv2d(

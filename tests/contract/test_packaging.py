@@ -22,6 +22,7 @@ EXTRAS = {
     "log": "log",
     "mm": "mminstall",
     "optional": "optional",
+    "export": "export",
     "demo": "demo",
     "sam2": "sam2",
     "hub": "hub",
@@ -36,7 +37,7 @@ RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "t
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
 SYSTEM = {"qgis"}  # Debian's python3-qgis, run by the system's Python; its tests are skipped elsewhere
 OPTIONAL = {"tensorboard", "timm", "safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
-OPTIONAL |= {"huggingface_hub"}
+OPTIONAL |= {"huggingface_hub", "onnx", "onnxruntime", "openvino"}
 TESTING = {"pytest", "yapf", "packaging", "setuptools", "yaml"}
 ALSO = {"tests": OPTIONAL | TESTING | SYSTEM | {"sitecustomize"}, "docs": {"mkdocs"}}
 

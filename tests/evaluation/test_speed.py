@@ -126,7 +126,7 @@ def test_the_exported_model_runs_in_onnx_runtime(config):
 
 def test_a_missing_onnx_runtime_is_named(config, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingPackageError, match="pip install onnx onnxruntime"):
+    with pytest.raises(MissingPackageError, match=r'pip install "rsseg\[export\]"'):
         list(measure_rows(read_targets([config]), SpeedOptions(size=32, onnx=True)))
 
 

@@ -8,6 +8,7 @@ from benchmarks.convert_overlap import CONVERT_OVERLAP
 from benchmarks.convert_postprocess import CONVERT_POSTPROCESS
 from benchmarks.encode import ENCODE
 from benchmarks.entry import Entry, measure
+from benchmarks.export import EXPORT
 from benchmarks.gsnet import GSNET
 from benchmarks.loading import LOADING
 from benchmarks.map_memory import MAP_MEMORY
@@ -35,6 +36,7 @@ ENTRIES: dict[str, Entry] = {
     "convert_overlap": CONVERT_OVERLAP,
     "convert_postprocess": CONVERT_POSTPROCESS,
     "encode_labels": ENCODE,
+    **EXPORT,
     **GSNET,
     **LOADING,
     "map_memory": MAP_MEMORY,

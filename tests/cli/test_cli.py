@@ -33,6 +33,15 @@ def test_nothing_at_all_shows_the_help_and_fails(monkeypatch, capsys):
     assert code == 2 and not text and error.startswith("usage: rsseg COMMAND")
 
 
+def test_export_to_a_format_of_models_is_that_of_models(monkeypatch, capsys):
+    started = []
+    monkeypatch.setattr(cli, "start", lambda name: started.append((name, sys.argv[1:])) or sys.exit(0))
+    for words in (["a.py", "b.pth", "--to", "onnx"], ["a.py", "b.pth", "--to=openvino"], ["set", "--to", "coco"]):
+        _call(monkeypatch, capsys, "export", *words)
+    assert [name for name, _ in started] == ["export-model", "export-model", "export"]
+    assert started[0][1] == ["a.py", "b.pth", "--to", "onnx"]
+
+
 def test_version(monkeypatch, capsys):
     assert _call(monkeypatch, capsys, "--version") == (0, f"rsseg {rsseg.__version__}\n", "")
 

@@ -100,7 +100,7 @@ def onnx_bytes(graph: GraphModel, side: int | None = None) -> bytes:
     batch, size = (2, _TRACED_SIZE) if side is None else (1, (side, side))
     image = torch.rand(batch, graph.bands, *size) * (255 / graph.scale)
     free = {name: {0: "batch", 2: "height", 3: "width"} for name in ("image", "scores")}
-    file = io.BytesIO()
+    file: Any = io.BytesIO()
     with (
         warnings.catch_warnings(),
         torch.no_grad(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -54,7 +55,7 @@ def _shifted(short: int, long: int, kernel: int, align_corners: bool, like: torc
     return torch.cat([padded[:, tap : tap + long] for tap in range(kernel)]).to(like.dtype)
 
 
-def _linear(short: torch.Tensor, long: torch.Tensor, align_corners: bool) -> torch.Tensor:
+def _linear(short: Any, long: Any, align_corners: bool) -> torch.Tensor:
     """(short, long) float64: the weights of linear interpolation, of sizes that are tensors of a trace."""
     place, last = torch.arange(long, dtype=torch.float64), (short - 1).double()
     if align_corners:

@@ -22,7 +22,7 @@ from rsseg.io.files import sha256_of
 from rsseg.io.hub import config_of, is_hub, local_file
 from rsseg.io.pixel_settings import check_raster, merge_specs
 from rsseg.io.sums import sum_of
-from rsseg.mapping.exported import known_name, load_exported, read_table
+from rsseg.mapping.exported import ExportedModel, known_name, load_exported, read_table
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import (
     SegmentorScorer,
@@ -215,7 +215,7 @@ def _prepare_exported(args: argparse.Namespace, load: Loader) -> Setting:
 
 def _precision(args: argparse.Namespace, predictor: SegmentorScorer, target: Path) -> str:
     """How a map is computed: as it was begun, where that is left to choose; else as chosen now."""
-    if args.model is not None:
+    if isinstance(predictor.model, ExportedModel):
         return "bf16" if args.precision == "bf16" else "exact"
     before = recorded("precision", target) if args.precision == "auto" else None
     found = Precision.parse(before) if before else None

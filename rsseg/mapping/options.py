@@ -37,11 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what ``rsseg map`` and ``rsseg segment`` have in common."""
     add = parser.add_argument
-    add("--config", help="the model's config file (default: that of a checkpoint on the hub)")
-    add("--checkpoint", help="the model's weights: a file, or hf://OWNER/NAME on the hub; models that are not trained "
-        "take the files that their config names")  # fmt: skip
-    add("--model", metavar="FILE", help="instead of both, a .onnx or .xml file of rsseg export-model")
-    add("--runtime", choices=["onnxruntime", "openvino"], help="what runs that file (default: ONNX Runtime for .onnx)")
+    _add_model(parser)
     add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the checkpoint was trained "
         "on, or those that the file marks as such)")  # fmt: skip
     add("--range", type=_range, help="values of black and white, for 16-bit and float, for example 0,3000; or raw "
@@ -95,6 +91,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--update", action="store_true", help="map again the rasters that have changed since their maps were made")
     add_checkpoint_options(parser)
     add("--cfg-options", nargs="+", action=ConfigOptions, help="override settings of the config: key=value ...")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    """Add what names the model."""
+    add = parser.add_argument
+    add("--config", help="the model's config file (default: that of a checkpoint on the hub)")
+    add("--checkpoint", help="the model's weights: a file, or hf://OWNER/NAME on the hub; models that are not trained "
+        "take the files that their config names")  # fmt: skip
+    add("--model", metavar="FILE", help="instead of both, a .onnx or .xml file of rsseg export-model")
+    add("--runtime", choices=["onnxruntime", "openvino"], help="what runs that file (default: ONNX Runtime for .onnx)")
 
 
 def add_segment_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import contextlib
 import json
 import logging
 import math
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -213,17 +215,24 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
         with show_log(), results_apart():
             status = main()
     except BaseException as error:
-        if interrupted() or isinstance(error, KeyboardInterrupt):
+        known = isinstance(error, (UserError, OSError)) or _of_worker(error) or _is_missing(error)
+        if interrupted() or isinstance(error, KeyboardInterrupt) or not (known or _no_signal_follows()):
             if _debugging():
                 traceback.print_exc()
             watch.end()
-        known = isinstance(error, (UserError, OSError)) or _of_worker(error) or _is_missing(error)
         if _debugging() or not known:
             raise
         status = error_line(error)
     if interrupted():
         watch.end()
     sys.exit(status)
+
+
+def _no_signal_follows() -> bool:
+    """Whether no signal comes within a moment: Ctrl-C may reach a child first, whose end is an error here."""
+    with contextlib.suppress(KeyboardInterrupt):
+        time.sleep(0.1)
+    return not interrupted()
 
 
 def call_tool(

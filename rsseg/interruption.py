@@ -90,12 +90,15 @@ class Watch:
         signal.set_wakeup_fd(-1)
 
     def _unraisable(self, found: Any) -> None:
-        """An interrupt that came where nothing can be raised is raised a little later."""
-        if found.exc_type is KeyboardInterrupt and _received and os.getpid() == self._owner:
+        """An interrupt that came where nothing can be raised is raised a little later; after one, nothing is said.
+
+        Python says that it ignores a signal, such as that of a child's end, which came together with the interrupt.
+        """
+        if not _received or os.getpid() != self._owner:
+            self._others(found)
+        elif found.exc_type is KeyboardInterrupt:
             number = _received.pop()
             threading.Timer(0.05, os.kill, (self._owner, number)).start()
-        else:
-            self._others(found)
 
     def _watch(self, pipe: int) -> None:
         first, number = 0.0, 0

@@ -28,7 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("PYTHON", sys.executable)  # for tools/*.sh
 
 
-STACK = {"torch", "torchvision", "mmengine", "mmcv", "mmseg", "mmpretrain"}
+STACK = {"torch", "torchvision", "timm", "mmengine", "mmcv", "mmseg", "mmpretrain"}
 WITHOUT = importlib.util.find_spec("torch") is None
 """There is neither torch nor the MM stack: what needs them is left out, as in the light environments of the CI."""
 

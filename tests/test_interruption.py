@@ -167,12 +167,12 @@ def started(folder: Path, repo: Path, body: str) -> Iterator[subprocess.Popen[st
         process.wait()
 
 
-def left(leader: int, seconds: float = 3) -> list[str]:
+def left(leader: int, seconds: float = 3, ended: bool = False) -> list[str]:
     """What is left of a group of processes after some seconds at most."""
     end = time.monotonic() + seconds
-    while group(leader) and time.monotonic() < end:
+    while group(leader, ended) and time.monotonic() < end:
         time.sleep(0.05)
-    return group(leader)
+    return group(leader, ended)
 
 
 def group(leader: int, ended: bool = False) -> list[str]:
@@ -210,9 +210,8 @@ def test_one_line_and_nothing_left(tmp_path: Path, repo: Path, body: str, number
         os.kill(process.pid, number)
         out, error = process.communicate(timeout=30)
         assert (process.returncode, out, error) == (SIGNALS[number], "", LINE.format(signal.Signals(number).name))
-        if body == PROCESSES:  # multiprocessing's own process, which would be left for init to wait for
-            assert group(process.pid, ended=True) == []
-        assert left(process.pid) == []
+        # With multiprocessing's own process, which would be left for init to wait for.
+        assert left(process.pid, ended=body == PROCESSES) == []
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith((".tmp", "out"))]
 
 
@@ -223,6 +222,24 @@ def test_ctrl_c_of_a_terminal_goes_to_all_of_them(tmp_path: Path, repo: Path, bo
         out, error = process.communicate(timeout=30)
         assert (process.returncode, out, error) == (130, "", LINE.format("SIGINT"))
         assert left(process.pid) == []
+
+
+CHILD_FIRST = """
+import os, signal, threading
+
+def main():
+    ready()
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    raise RuntimeError("a worker is killed by a signal")
+"""
+
+
+def test_the_end_of_a_child_by_the_same_signal_is_no_error(tmp_path: Path, repo: Path) -> None:
+    with started(tmp_path, repo, CHILD_FIRST) as process:
+        assert process.communicate(timeout=30) == ("", LINE.format("SIGINT")) and process.returncode == 130
+    (tmp_path / "ready").unlink()
+    with started(tmp_path, repo, CHILD_FIRST.replace("    threading", "    # threading")) as process:
+        assert "RuntimeError: a worker is killed" in process.communicate(timeout=30)[1] and process.returncode == 1
 
 
 def test_workers_end_when_the_command_is_killed(tmp_path: Path, repo: Path) -> None:

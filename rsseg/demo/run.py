@@ -60,9 +60,10 @@ class Demo:
 
         def ended(step: Step, skipped: bool) -> None:
             progress.finish(step.command, skipped)
-            candidates.discard(Path(step.output))
-            if step.stage == "fine-tuning" and not candidates:
-                self.say(f"      {_choose(plan)}")
+            if Path(step.output) in candidates:
+                candidates.remove(Path(step.output))
+                if not candidates:
+                    self.say(f"      {_choose(plan)}")
 
         schedule, pool, start = Schedule(steps, ended), Pool(self.root, self.at_once, progress.tick), time.monotonic()
         pool.run(schedule.take, schedule.finish)

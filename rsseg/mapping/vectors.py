@@ -53,10 +53,8 @@ class Polygons:
     @classmethod
     def joined(cls, parts: list[Polygons]) -> Polygons:
         """All polygons of some parts, of which there is one or more."""
-        before = np.cumsum([0, *map(len, parts)]).tolist()
-        rings = [
-            Rings(p.rings.points, p.rings.lengths, p.rings.owners + n) for p, n in zip(parts, before, strict=False)
-        ]
+        before = np.cumsum([0, *map(len, parts[:-1])]).tolist()
+        rings = [Rings(p.rings.points, p.rings.lengths, p.rings.owners + n) for p, n in zip(parts, before, strict=True)]
         return cls(np.concatenate([p.labels for p in parts]), np.concatenate([p.areas for p in parts]),
                    Rings.joined(rings))  # fmt: skip
 

@@ -19,20 +19,10 @@ from rsseg.engine.sharing import pull_model, push_model, read_scores, write_mode
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
+from tests.small_model import MODEL
 
 pytest.importorskip("huggingface_hub")
 COMMIT = "a1" * 20
-MODEL = dict(
-    type="mmseg.Segmentor",
-    data_preprocessor=dict(type="SegDataPreProcessor", mean=[120.0] * 3, std=[60.0] * 3, bgr_to_rgb=True, pad_val=0,
-                           seg_pad_val=255),
-    backbone=dict(type="mmseg.ResNetV1c", depth=18, base_channels=1, num_stages=1, strides=(1,), dilations=(1,),
-                  out_indices=(0,), contract_dilation=True, norm_cfg=dict(type="BN")),
-    decode_head=dict(type="FCNHead", in_channels=1, channels=3, num_convs=1, concat_input=False, num_classes=3,
-                     norm_cfg=dict(type="BN"), align_corners=False, loss_decode=dict(type="CrossEntropyLoss")),
-    train_cfg=dict(),
-    test_cfg=dict(mode="whole"),
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from mmseg.registry import MODELS
 from torch.nn import functional
 
-from rsseg.errors import ConfigError, MissingPackageError
+from rsseg.errors import ConfigError
 from rsseg.metainfo import load_metainfo
 from rsseg.models.gsnet.clip import fit_image
 from rsseg.models.gsnet.inference import resized
@@ -36,16 +36,12 @@ class Synonyms(Vocabulary):
 
     Raises:
         ConfigError: As for :class:`Vocabulary`, names of all classes taken together.
-        MissingPackageError: open_clip, which has the 80 templates, is not installed.
     """
 
     def __init__(self, names: Sequence[str], template: str = IMAGENET, context: int = 77) -> None:
         split = [[name.strip() for name in text.split(",")] for text in names]
-        templates = _imagenet() if template == IMAGENET else (template,)
-        parts = [Vocabulary([name for own in split for name in own], each, context) for each in templates]
-        super().__init__(parts[0].names, templates[0], context)
+        super().__init__([name for own in split for name in own], template, context)
         self.names = tuple(names)
-        self.prompts = tuple(part.prompts[i] for i in range(len(parts[0])) for part in parts)
         self.owners = torch.tensor([i for i, own in enumerate(split) for _ in own])
 
     @classmethod
@@ -57,24 +53,12 @@ class Synonyms(Vocabulary):
             names = [",".join(own) or name for own, name in zip(prompts, table.classes, strict=True)]
         return cls(names, template, context)
 
-    def pool(self, features: torch.Tensor) -> torch.Tensor:
-        """Features (M, embed) of the names: the mean over the templates, at length 1."""
-        return functional.normalize(features.unflatten(0, (len(self.owners), -1)).mean(1), dim=-1)
-
     def by_class(self, scores: torch.Tensor) -> torch.Tensor:
         """Scores (M, ...) of the names to (N, ...) of the classes: the largest of a class's names."""
         if len(self.owners) == len(self):
             return scores
         owners = self.owners.to(scores.device)
         return torch.stack([scores[owners == i].amax(0) for i in range(len(self))])
-
-
-def _imagenet() -> tuple[str, ...]:
-    try:
-        from open_clip import OPENAI_IMAGENET_TEMPLATES
-    except ImportError as error:
-        raise MissingPackageError('the templates are those of open_clip: pip install "rsseg[optional]"') from error
-    return tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
 
 
 @MODELS.register_module()

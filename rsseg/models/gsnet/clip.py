@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +20,10 @@ from torch.nn import functional
 from rsseg.errors import ConfigError
 from rsseg.models.gsnet.clip_files import read_clip
 
-__all__ = ["CLIP", "Attention", "fit_image"]
+__all__ = ["CLIP", "Attention", "Change", "fit_image"]
+
+Change = Callable[[int, torch.Tensor], torch.Tensor]
+"""New places (B, L, width) of a depth and its places: 0 is before the positions, 1 behind the first block."""
 
 _VISUAL = dict(width=768, layers=12, heads=12, patch=16, grid=14)
 _TEXT = dict(width=512, layers=12, heads=8, vocabulary=49408, context=77)
@@ -151,11 +154,32 @@ class _Visual(nn.Module):
             own = functional.interpolate(square, tuple(size), mode="bicubic", align_corners=False)[0].flatten(1).T
         return torch.cat([self.positional_embedding[:1], own])
 
-    def tokens(self, images: torch.Tensor) -> torch.Tensor:
+    def tokens(self, images: torch.Tensor, change: Change | None = None) -> torch.Tensor:
         """Images (B, 3, H, W) to what the first block sees: the class token and the places row by row."""
         patches = self.conv1(images)
-        tokens = torch.cat([self.class_embedding.expand(len(images), 1, -1), patches.flatten(2).transpose(1, 2)], 1)
+        places = patches.flatten(2).transpose(1, 2)
+        if change is not None:
+            places = change(0, places)
+        tokens = torch.cat([self.class_embedding.expand(len(images), 1, -1), places], 1)
         return self.ln_pre(tokens + self._positions(patches.shape[2:]))
+
+    def trace(self, images: torch.Tensor, change: Change | None = None) -> Iterator[torch.Tensor]:
+        """What each block gives as in pre-training, one after the other, (B, 1 + h w, width).
+
+        Args:
+            images: (B, 3, H, W).
+            change: What becomes of the places after the patches' convolution and after each block, see ``Change``.
+        """
+        x = self.tokens(images, change)
+        for depth, block in enumerate(self.transformer.resblocks, start=1):
+            x = block(x)
+            if change is not None:
+                x = torch.cat([x[:, :1], change(depth, x[:, 1:])], 1)
+            yield x
+
+    def whole(self, last: torch.Tensor) -> torch.Tensor:
+        """Features (B, embed) of images, not normalised, from what the last block gives."""
+        return self.ln_post(last[:, 0]) @ self.proj
 
     def forward(self, images: torch.Tensor, taps: Sequence[int]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Images (B, 3, S, S) to maps (B, embed, h, w) and, after each block in ``taps``, (B, width, h, w)."""

@@ -14,10 +14,13 @@ from rsseg.errors import ConfigError, MissingPackageError
 from rsseg.metainfo import load_metainfo
 from rsseg.models.gsnet.clip import CLIP
 
-__all__ = ["TEMPLATE", "TextCache", "Vocabulary", "text_embeddings"]
+__all__ = ["TEMPLATE", "TEMPLATE_SETS", "TextCache", "Vocabulary", "read_templates", "text_embeddings"]
 
 TEMPLATE = "A photo of a {} in the scene"
 """What a class name is put into.  Source: GSNet release."""
+
+TEMPLATE_SETS = ("vild", "imagenet")
+"""What may stand in place of a template: ViLD's 14, or the 80 that OpenAI used for ImageNet.  Features are averaged."""
 
 _KEPT = 16
 """Vocabularies whose features a cache keeps, the latest ones."""
@@ -36,17 +39,35 @@ def _tokenizer() -> Any:
     return SimpleTokenizer()
 
 
+def read_templates(template: str) -> tuple[str, ...]:
+    """The texts with ``{}`` that a template stands for: itself, or those of one of ``TEMPLATE_SETS``, from mmseg.
+
+    Raises:
+        ConfigError: It is no such name, and does not have exactly one ``{}``.
+    """
+    if template in TEMPLATE_SETS:
+        from mmseg.utils import get_predefined_templates
+
+        return tuple(get_predefined_templates(template))
+    if template.count("{}") != 1:
+        raise ConfigError(
+            f"template={template!r}: expected exactly one {{}}, which stands for the class name, or one of: "
+            f"{', '.join(TEMPLATE_SETS)}"
+        )
+    return (template,)
+
+
 class Vocabulary:
     """Names of classes, as CLIP reads them.
 
     Args:
         names: One for each class, as it shall be read.  Of synonyms that are separated by ``", "`` the first is read.
-        template: Text with ``{}`` where the name goes.
+        template: Text with ``{}`` where the name goes, or one of ``TEMPLATE_SETS``.
         context: Most tokens that the model reads.
 
     Attributes:
         names: As given.
-        prompts: The texts.
+        prompts: The texts, those of a name one after the other.
 
     Raises:
         ConfigError: There is no name, a name is empty or twice, or ``template`` has no place for it.
@@ -59,8 +80,7 @@ class Vocabulary:
             raise ConfigError(f"names={names!r}: expected a list of names")
         self.names = tuple(names)
         self.context = context
-        if template.count("{}") != 1:
-            raise ConfigError(f"template={template!r}: expected exactly one {{}}, which stands for the class name")
+        templates = read_templates(template)
         read = [name.split(", ")[0].strip() for name in self.names]
         small = [name.lower() for name in read]  # as the tokenizer sees them
         twice = sorted({name for name in small if small.count(name) > 1})
@@ -68,7 +88,8 @@ class Vocabulary:
             raise ConfigError(
                 f"names {list(names)}: expected at least one name, none of them empty or repeated (repeated: {twice})"
             )
-        self.prompts = tuple(template.replace("{}", name) for name in read)
+        self._per_name = len(templates)
+        self.prompts = tuple(each.replace("{}", name) for name in read for each in templates)
 
     @classmethod
     def of(cls, names: str | Sequence[str], template: str = TEMPLATE, context: int = 77) -> Vocabulary:
@@ -92,8 +113,10 @@ class Vocabulary:
         return self.prompts
 
     def pool(self, features: torch.Tensor) -> torch.Tensor:
-        """Features of the classes (N, embed) from those of the texts, each of length 1: here the same."""
-        return features
+        """Features of the names (N, embed), of length 1, from those of the texts: the mean over the templates."""
+        if self._per_name == 1:
+            return features
+        return functional.normalize(features.unflatten(0, (-1, self._per_name)).mean(1), dim=-1)
 
     @functools.cached_property
     def tokens(self) -> torch.Tensor:

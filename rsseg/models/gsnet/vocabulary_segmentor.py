@@ -50,7 +50,7 @@ class VocabularySegmentor(WithConfig, BaseSegmentor):
     Args:
         clip: Config of CLIP.
         vocabulary: Name of a class table, or one prompt for each class.
-        template: Text with ``{}`` where a prompt goes.
+        template: Text with ``{}`` where a prompt goes, or the name of a set of templates, see :class:`Vocabulary`.
         data_preprocessor: Config; ``AnySizePreprocessor`` allows test batches of images of several sizes.
         test_cfg: ``mode``, one of ``modes``, the first by default, and what it needs; ``threshold``: pixels whose best
             probability is below become 255.

@@ -97,6 +97,27 @@ def test_taps_and_texts_are_open_clip_s(reference, file):
         torch.testing.assert_close(tap, expected, atol=1e-5, rtol=0)
 
 
+def test_whole_images_are_open_clip_s_and_places_may_be_changed_between_blocks(reference, file):
+    model, images, seen = loaded(file), torch.randn(2, 3, 32, 32), []
+
+    def look(depth, places):
+        seen.append((depth, places))
+        return places
+
+    def blank(depth, places):
+        return torch.zeros_like(places) if depth == 2 else places
+
+    with torch.no_grad():
+        blocks = list(model.visual.trace(images, look))
+        torch.testing.assert_close(model.visual.whole(blocks[-1]), reference.encode_image(images), atol=1e-5, rtol=0)
+        assert [depth for depth, _ in seen] == [0, 1, 2, 3, 4]
+        assert torch.equal(seen[0][1], model.visual.conv1(images).flatten(2).transpose(1, 2))
+        assert all(torch.equal(own[1], x[:, 1:]) for own, x in zip(seen[1:], blocks, strict=True))
+        changed = list(model.visual.trace(images, blank))
+        assert torch.equal(changed[1][:, :1], blocks[1][:, :1]) and not changed[1][:, 1:].any()
+        torch.testing.assert_close(changed[2], model.visual.transformer.resblocks[2](changed[1]))
+
+
 @pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
 def test_the_last_block_by_its_formula(reference, file, activation):
     """v = out(V(ln_1(x))) + class token's row of x, then + mlp(ln_2(v)); ln_post and projection for every place."""

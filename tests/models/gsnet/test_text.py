@@ -205,3 +205,16 @@ def test_a_missing_tokenizer_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip.tokenizer", None)
     with pytest.raises(ImportError, match=r'tokenizer of open_clip: pip install "rsseg\[optional\]"'):
         _ = Vocabulary(NAMES).tokens
+
+
+def test_template_sets_are_averaged() -> None:
+    words = Vocabulary(["road", "sea, ocean"], "vild")
+    assert len(words) == 2 and len(words.prompts) == 28
+    assert words.prompts[0] == "a photo of a road." and words.prompts[27] == "There is a large sea in the scene."
+    features = torch.nn.functional.normalize(torch.randn(28, 8), dim=-1)
+    pooled = words.pool(features)
+    for i in range(2):
+        mean = sum(features[14 * i : 14 * i + 14]) / 14
+        torch.testing.assert_close(pooled[i], mean / mean.norm())
+    with pytest.raises(ValueError, match="or one of: vild, imagenet"):
+        Vocabulary(["road"], "vit")

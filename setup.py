@@ -106,6 +106,7 @@ setup(
         "demo": requirements("demo"),
         "sam2": requirements("sam2"),
         "hub": requirements("hub"),
+        "hf": requirements("hf"),
         "tests": requirements("tests"),
         "docs": requirements("docs"),
     },

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["after_import", "watch_mmengine", "watch_pkg_resources"]
+__all__ = ["after_import", "import_without", "watch_mmengine", "watch_pkg_resources"]
 
 
 class _Watch:
@@ -22,6 +22,7 @@ class _Watch:
 
     def __init__(self) -> None:
         self.actions: dict[str, list[Callable[[Any], None]]] = {}
+        self.hidden: dict[str, set[str]] = {}
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         """The usual spec of a module that is waited for, with the actions behind it; None for other modules."""
@@ -33,7 +34,13 @@ class _Watch:
             execute = spec.loader.exec_module
 
             def execute_and_act(module: Any) -> None:
-                execute(module)
+                hidden = self.hidden.get(fullname, set()) - set(sys.modules)
+                sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: "there is none"
+                try:
+                    execute(module)
+                finally:
+                    for name in hidden:
+                        sys.modules.pop(name, None)
                 for action in self.actions[fullname]:
                     action(module)
 
@@ -59,6 +66,21 @@ def after_import(name: str, action: Callable[[Any], None]) -> None:
         actions.append(action)
         if name in sys.modules:
             action(sys.modules[name])
+
+
+def import_without(name: str, package: str) -> None:
+    """Let a module be imported as if a package that it can do without were not installed.
+
+    Args:
+        name: Full name of the module.
+        package: Name of the package; where it is imported already, the module sees it.
+    """
+    after_import(name, _nothing)
+    _WATCH.hidden.setdefault(name, set()).add(package)
+
+
+def _nothing(module: Any) -> None:
+    """What :func:`import_without` does once the module is there."""
 
 
 def watch_mmengine() -> None:

@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, TextIO
 
 from rsseg.errors import ConfigError, MissingPackageError
-from rsseg.imports import after_import
+from rsseg.imports import after_import, import_without
 
 __all__ = ["lazy_package", "require_pretraining", "require_stack"]
 
@@ -96,6 +96,33 @@ class _Later(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
+def _watch_transformers() -> None:
+    """Let mmpretrain import beside transformers; and mmengine without it, which takes five seconds for Adafactor."""
+    after_import("mmpretrain.utils.dependency", _without_multimodal)
+    import_without("mmengine.optim.optimizer.builder", "transformers")
+    after_import("mmengine.optim.optimizer.builder", _give_adafactor)
+
+
+def _without_multimodal(dependency: Any) -> None:
+    """Let mmpretrain leave out its language models: with transformers 4.28 or newer none of its models imports.
+
+    It takes them in where transformers and pycocotools are installed, by names that transformers no longer has.
+    """
+    dependency.WITH_MULTIMODAL = False
+
+
+def _give_adafactor(builder: Any) -> None:
+    if "Adafactor" not in builder.OPTIMIZERS.module_dict and importlib.util.find_spec("transformers") is not None:
+        builder.OPTIMIZERS.register_module(name="Adafactor", module=_adafactor)
+
+
+def _adafactor(*args: Any, **options: Any) -> Any:
+    """The optimizer of transformers, as mmengine registers it."""
+    from transformers import Adafactor
+
+    return Adafactor(*args, **options)
+
+
 def _give_timm(backbone: Any) -> None:
     if backbone.timm is None and importlib.util.find_spec("timm") is not None:
         backbone.timm = _Later("timm")
@@ -117,6 +144,7 @@ def require_stack(*only: str) -> None:
     for message in _NOISY_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     after_import("yapf.yapflib.yapf_api", _format_once)
+    _watch_transformers()
     for name in only or _NEEDS:
         _require(name, _NEEDS[name])
     if only:
@@ -221,6 +249,7 @@ def lazy_package(
         setattr(sys.modules[package], name, value)
         return value
 
+    _watch_transformers()
     _waiting.extend(f"{package}.{module}" for module in registering)
     if registering and "mmseg.registry" in sys.modules:
         require_stack()

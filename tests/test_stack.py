@@ -53,3 +53,32 @@ def test_mmpretrain_is_asked_for_by_its_runs_alone(run):
     assert result.stdout == "done\n"
     assert result.returncode == 1
     assert "rsseg needs the MM stack, but mmpretrain does not import (not here)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "module", ["rsseg.models.multilabel", "rsseg.models.unet_encoders", "rsseg.datasets.bigearthnet.preprocessing"]
+)
+def test_mmpretrain_imports_beside_transformers(run, module):
+    """Its language models do not, and it takes them in wherever transformers and pycocotools are installed."""
+    code = "print(dependency.satisfy_requirement('transformers'), dependency.WITH_MULTIMODAL)"
+    result = run(f"import {module}; from mmpretrain.utils import dependency; {code}")
+    assert result.stdout == "True False\n", result.stderr
+
+
+def test_tinyvit_of_mobile_sam_imports_beside_transformers(run):
+    code = "from rsseg.conversion.predictors.mobile_sam import TinyViTEncoder; TinyViTEncoder(64); print('done')"
+    result = run(code)
+    assert result.stdout == "done\n", result.stderr
+
+
+def test_mmengine_imports_transformers_only_for_its_optimizer(run):
+    code = """
+import sys, rsseg.models, torch
+from mmengine.registry import OPTIMIZERS
+assert "transformers" not in sys.modules
+optimizer = OPTIMIZERS.build(dict(type="Adafactor", params=[torch.nn.Parameter(torch.ones(2))]))
+from transformers import Adafactor
+print(type(optimizer) is Adafactor)
+"""
+    result = run(code)
+    assert result.stdout.splitlines()[-1] == "True", result.stderr

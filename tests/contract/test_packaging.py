@@ -26,6 +26,7 @@ EXTRAS = {
     "demo": "demo",
     "sam2": "sam2",
     "hub": "hub",
+    "hf": "hf",
     "tests": "tests",
     "docs": "docs",
 }
@@ -37,7 +38,7 @@ RUNTIME = {"torch", "torchvision", "numpy", "PIL", "rasterio", "pycocotools", "t
 WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "prettytable", "rich", "scipy"}
 SYSTEM = {"qgis"}  # Debian's python3-qgis, run by the system's Python; its tests are skipped elsewhere
 OPTIONAL = {"tensorboard", "timm", "safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
-OPTIONAL |= {"huggingface_hub", "onnx", "onnxruntime", "openvino"}
+OPTIONAL |= {"huggingface_hub", "onnx", "onnxruntime", "openvino", "transformers", "peft"}
 TESTING = {"pytest", "yapf", "packaging", "setuptools", "yaml"}
 ALSO = {"tests": OPTIONAL | TESTING | SYSTEM | {"sitecustomize"}, "docs": {"mkdocs"}}
 
@@ -89,7 +90,7 @@ def test_every_bound_has_its_reason(every: Every) -> None:
         stated = [line for line in lines if line.strip() and not line.startswith("#")]
         assert stated
         for line in stated:
-            assert re.fullmatch(r"[\w.-]+>=[\w.]+ +# \S.{10,}", line), line
+            assert re.fullmatch(r'[\w.-]+>=[\w.]+(; python_version >= "3\.\d+")? +# \S.{10,}', line), line
 
     every(["runtime", *EXTRAS.values()], check)
 
@@ -104,6 +105,7 @@ def test_the_tested_set_pins_and_satisfies_every_requirement() -> None:
             found = pins.get(canonicalize_name(requirement.name))
             assert found, f"requirements/tested.txt does not pin {requirement.name}"
             for pin in found:
+                assert requirement.marker == pin.marker or requirement.marker is None, pin
                 assert requirement.specifier.contains(str(pin.specifier).removeprefix("==")), pin
 
 

@@ -138,6 +138,7 @@ def mapping_window(model: Any, mode: str) -> tuple[int, int]:
         model: The model.
         mode: See :func:`apply_vocabulary`; where it is not ``slide``, a window is the raster, up to 4096 pixels.
     """
-    seen = getattr(model, "adapter", model.clip).resolution  # SAN's CLIP sees less than its adapter
-    side = model.test_cfg.get("crop_size", seen) if mode == "slide" else _LARGEST  # RemoteCLIP enlarges its views
+    side = (
+        model.test_cfg.get("crop_size", model.window) if mode == "slide" else _LARGEST
+    )  # RemoteCLIP enlarges its views
     return side, side

@@ -88,6 +88,7 @@ class SegEarthOV(VocabularySegmentor):
     """
 
     modes = ("slide", "whole")
+    vocabulary_type = Synonyms
     training_free = True
     vocabulary: Synonyms
 
@@ -125,11 +126,6 @@ class SegEarthOV(VocabularySegmentor):
             raise ConfigError(f"model.{without[0]}.weights names no file, and the weights would be random")
         named = [part.weights for part in parts.values()]
         return [file for own in named for file in ([own] if isinstance(own, str) else own)]
-
-    def set_vocabulary(self, names: str | Sequence[str]) -> None:
-        """Segment these classes from now on; see the class."""
-        self.vocabulary = Synonyms.of(names, self.template, self.clip.context)
-        self._asked = names
 
     def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Class token (B, embed) and features (B, embed, h, w), of length 1, of images (B, 3, H, W)."""

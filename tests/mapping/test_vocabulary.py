@@ -155,7 +155,7 @@ def test_views_that_the_model_enlarges_stay_as_they_are(repo):
     config = Config.fromfile(repo / "configs" / "landdiscover" / "gsnet_remoteclip_vitb32.py")
     assert apply_vocabulary(config, "roof", mode="config").mode == "five_view"
     assert config.model.test_cfg == dict(mode="five_view", size=640, overlap=0.333, crop_size=384)
-    model = SimpleNamespace(clip=SimpleNamespace(resolution=768), test_cfg=config.model.test_cfg)
+    model = SimpleNamespace(window=768, test_cfg=config.model.test_cfg)
     assert mapping_window(model, "slide") == (384, 384)
     model.test_cfg = {}
     assert mapping_window(model, "slide") == (768, 768)

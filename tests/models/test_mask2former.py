@@ -120,6 +120,7 @@ def test_the_count_of_masks_is_at_least_one():
     target = class_masks(torch.tensor([[0, 1], [2, 255]]))
     assert mean_count([target, target]).item() == 6
     assert mean_count([target, class_masks(torch.full((2, 2), 255))]).item() == 4  # one for the image without a class
+    assert mean_count([target, class_masks(torch.full((2, 2), 255))], empty=0).item() == 3
     assert mean_count([]).item() == 1
 
 

@@ -25,8 +25,8 @@ _RELEASE_REST = {
     r"decoder\.|semseghead(_\d+)?\.": "decoder and heads",
     r"encoder_to_decoder\.|mask_token$|decoder_": "decoder of masked autoencoding",
 }
-_WHOLE = r"decoders\.Decoders_\d+\.|cells\.\d+-\d+\."
-"""Keys of whole models of others, whose backbone is not converted by itself: SparseMask and FasterSeg."""
+_WHOLE = r"decoders\.Decoders_\d+\.|cells\.\d+-\d+\.|sem_seg_head\."
+"""Keys of whole models of others, whose backbone is not converted by itself: SparseMask, FasterSeg, detectron2's."""
 
 
 @dataclass

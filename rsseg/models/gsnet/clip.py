@@ -20,7 +20,7 @@ from torch.nn import functional
 from rsseg.errors import ConfigError
 from rsseg.models.gsnet.clip_files import read_clip
 
-__all__ = ["CLIP", "Attention", "Change", "fit_image"]
+__all__ = ["CLIP", "Attention", "Change", "TextTower", "fit_image"]
 
 Change = Callable[[int, torch.Tensor], torch.Tensor]
 """New places (B, L, width) of a depth and its places: 0 is before the positions, 1 behind the first block."""
@@ -86,15 +86,20 @@ class Attention(nn.Module):
         out = functional.scaled_dot_product_attention(q, k, v, bias, is_causal=causal)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
-    def self_self(self, x: torch.Tensor) -> torch.Tensor:
+    def self_self(self, x: torch.Tensor, parts: str = "qkv") -> torch.Tensor:
         """Tokens (B, L, C) to (B, L, C): values weighted by how alike queries are, plus by keys, plus by values.
 
-        Source: SegEarth-OV, section 3.3: three softmax, summed.
+        Args:
+            x: The tokens.
+            parts: Which of the three, by their first letters; each has a softmax of its own.
+
+        Source: SegEarth-OV, section 3.3 ("qkv"); EBSeg's release ("v").
         """
         weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         projected = [functional.linear(x, *own) for own in zip(weights, self.in_proj_bias.chunk(3), strict=True)]
-        parts = [y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in projected]
-        out = torch.stack([functional.scaled_dot_product_attention(y, y, parts[2]) for y in parts]).sum(0)
+        own = {name: y.unflatten(2, (self.heads, -1)).transpose(1, 2) for name, y in zip("qkv", projected, strict=True)}
+        attended = [functional.scaled_dot_product_attention(own[name], own[name], own["v"]) for name in parts]
+        out = torch.stack(attended).sum(0)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
     def values(self, x: torch.Tensor) -> torch.Tensor:
@@ -207,8 +212,80 @@ def _to_map(tokens: torch.Tensor, side: int) -> torch.Tensor:
     return tokens.transpose(1, 2).unflatten(2, (side, side))
 
 
+class TextTower(BaseModule):
+    """What every CLIP model here has: its tower for texts, and beside it ``visual``, one for images.
+
+    Args:
+        visual: The tower for images.
+        text: What differs in the tower for texts from ``width=512, layers=12, heads=8, vocabulary=49408, context=77``.
+        embed: Channels that both towers end in.
+        activation: ``"quick_gelu"`` (OpenAI's weights) or ``"gelu"`` (open_clip's own, RemoteCLIP's).
+        weights: File or files to start from, read by :meth:`init_weights`, see
+            :func:`rsseg.models.gsnet.clip_files.read_clip`; None starts at random.
+
+    Source: OpenAI's CLIP (names).
+    """
+
+    def __init__(
+        self,
+        visual: nn.Module,
+        text: Mapping[str, int] | None,
+        embed: int,
+        activation: str,
+        weights: str | Sequence[str] | None,
+    ) -> None:
+        super().__init__()
+        read = {**_TEXT, **(text or {})}
+        self.embed, self.weights = embed, weights
+        self.context: int = read["context"]
+        width = read["width"]
+        self.positional_embedding = _random(self.context, width, std=0.01)
+        self.text_projection = _random(width, embed, std=width**-0.5)
+        self.logit_scale = nn.Parameter(torch.tensor(_LOGIT_SCALE))
+        self.visual: Any = visual
+        self.transformer = _Transformer(width, read["layers"], read["heads"], activation)
+        self.token_embedding = nn.Embedding(read["vocabulary"], width)
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+        self.ln_final = nn.LayerNorm(width)
+
+    def init_weights(self) -> None:
+        """Take the weights of the file, if there is one; a runner calls this before it trains."""
+        if self.weights is not None:
+            own = {key: value.shape for key, value in self.state_dict().items()}
+            self.load_state_dict(read_clip(self.weights, own))
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Features of texts.
+
+        Args:
+            tokens: (N, L) int64, L at most ``context``; the highest id of a row ends the text.  What stands behind the
+                longest text is cut off: no token looks ahead, so it changes nothing.
+
+        Returns:
+            (N, embed), not normalised.
+
+        Raises:
+            ConfigError: A row is longer than ``context``.
+        """
+        ends = tokens.argmax(1)
+        length = int(ends.max()) + 1
+        if length > self.context:
+            raise ConfigError(f"the texts have {length} tokens; CLIP reads at most {self.context}")
+        device = self.token_embedding.weight.device
+        tokens, ends = tokens[:, :length].to(device), ends.to(device)
+        x = self.token_embedding(tokens) + self.positional_embedding[:length]
+        for block in self.transformer.resblocks:
+            x = block(x, causal=True)
+        return self.ln_final(x[torch.arange(len(x), device=device), ends]) @ self.text_projection
+
+    def text_parameters(self) -> list[nn.Parameter]:
+        """The parameters that texts' features depend on."""
+        of_images = ("visual.", "logit_scale")
+        return [value for name, value in self.named_parameters() if not name.startswith(of_images)]
+
+
 @MODELS.register_module()
-class CLIP(BaseModule):
+class CLIP(TextTower):
     """CLIP with a map instead of a vector for each image; the defaults are ViT-B/16.
 
     In the last block of the image tower no token looks at another: each gives its own value, and the residual is the
@@ -241,28 +318,12 @@ class CLIP(BaseModule):
         activation: str = "quick_gelu",
         weights: str | Sequence[str] | None = None,
     ) -> None:
-        super().__init__()
-        seen, read = {**_VISUAL, **(visual or {})}, {**_TEXT, **(text or {})}
+        seen = {**_VISUAL, **(visual or {})}
         _check(seen, resolution, taps, activation)
-        self.embed, self.resolution, self.taps, self.weights = embed, resolution, tuple(taps), weights
+        super().__init__(_Visual(**seen, embed=embed, activation=activation), text, embed, activation, weights)
+        self.resolution, self.taps = resolution, tuple(taps)
         self.channels: int = seen["width"]
         self.grid: int = resolution // seen["patch"]
-        self.context: int = read["context"]
-        width = read["width"]
-        self.positional_embedding = _random(self.context, width, std=0.01)
-        self.text_projection = _random(width, embed, std=width**-0.5)
-        self.logit_scale = nn.Parameter(torch.tensor(_LOGIT_SCALE))
-        self.visual = _Visual(**seen, embed=embed, activation=activation)
-        self.transformer = _Transformer(width, read["layers"], read["heads"], activation)
-        self.token_embedding = nn.Embedding(read["vocabulary"], width)
-        nn.init.normal_(self.token_embedding.weight, std=0.02)
-        self.ln_final = nn.LayerNorm(width)
-
-    def init_weights(self) -> None:
-        """Take the weights of the file, if there is one; a runner calls this before it trains."""
-        if self.weights is not None:
-            own = {key: value.shape for key, value in self.state_dict().items()}
-            self.load_state_dict(read_clip(self.weights, own))
 
     def encode_image(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Dense features of images, and what the taps give.
@@ -290,35 +351,6 @@ class CLIP(BaseModule):
         tokens, patch = self.visual.self_self(images), self.visual.conv1.kernel_size[0]
         size = (images.shape[2] // patch, images.shape[3] // patch)
         return tokens[:, 0], tokens[:, 1:].transpose(1, 2).unflatten(2, size)
-
-    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Features of texts.
-
-        Args:
-            tokens: (N, L) int64, L at most ``context``; the highest id of a row ends the text.  What stands behind the
-                longest text is cut off: no token looks ahead, so it changes nothing.
-
-        Returns:
-            (N, embed), not normalised.
-
-        Raises:
-            ConfigError: A row is longer than ``context``.
-        """
-        ends = tokens.argmax(1)
-        length = int(ends.max()) + 1
-        if length > self.context:
-            raise ConfigError(f"the texts have {length} tokens; CLIP reads at most {self.context}")
-        device = self.token_embedding.weight.device
-        tokens, ends = tokens[:, :length].to(device), ends.to(device)
-        x = self.token_embedding(tokens) + self.positional_embedding[:length]
-        for block in self.transformer.resblocks:
-            x = block(x, causal=True)
-        return self.ln_final(x[torch.arange(len(x), device=device), ends]) @ self.text_projection
-
-    def text_parameters(self) -> list[nn.Parameter]:
-        """The parameters that texts' features depend on."""
-        of_images = ("visual.", "logit_scale")
-        return [value for name, value in self.named_parameters() if not name.startswith(of_images)]
 
 
 def _check(visual: Mapping[str, Any], resolution: int, taps: Sequence[int], activation: str) -> None:

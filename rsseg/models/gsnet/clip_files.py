@@ -57,7 +57,8 @@ def read_clip(files: str | Sequence[str], expected: Mapping[str, torch.Size]) ->
         FileNotFoundError: There is no such file; the message says where to get it.
         DataError: A file cannot be read, weights are missing or unexpected, or have another shape than the model's.
     """
-    patch = expected["visual.conv1.weight"][-1]
+    conv = expected.get("visual.conv1.weight")
+    patch = None if conv is None else conv[-1]
     paths = [local_file(file) for file in ([files] if isinstance(files, str) else files)]
     out: State = {}
     for path in paths:
@@ -76,8 +77,13 @@ def read_clip(files: str | Sequence[str], expected: Mapping[str, torch.Size]) ->
     return {key: out[key].float() for key in expected}
 
 
-def _advice(patch: int, path: Path) -> str:
-    """Where files with weights are to be had, and by what command."""
+def _advice(patch: int | None, path: Path) -> str:
+    """Where files with weights are to be had, and by what command; ``patch`` is None for a tower of convolutions."""
+    if patch is None:
+        return (
+            "open_clip's convnext_base_w_320, pretrained='laion_aesthetic_s13b_b82k', is on the hub as "
+            "laion/CLIP-convnext_base_w_320-laion_aesthetic-s13B-b82K, file open_clip_pytorch_model.bin"
+        )
     if patch not in _SOURCES:
         return "Use a file of the model that the config describes"
     name, digest = _SOURCES[patch]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from rsseg.errors import ConfigError, MissingPackageError
 from rsseg.metainfo import load_metainfo
-from rsseg.models.gsnet.clip import CLIP
+from rsseg.models.gsnet.clip import TextTower
 
 __all__ = ["TEMPLATE", "TEMPLATE_SETS", "TextCache", "Vocabulary", "read_templates", "text_embeddings"]
 
@@ -139,7 +139,7 @@ class Vocabulary:
         return out
 
 
-def text_embeddings(clip: CLIP, vocabulary: Vocabulary) -> torch.Tensor:
+def text_embeddings(clip: TextTower, vocabulary: Vocabulary) -> torch.Tensor:
     """Features (N, embed) of a vocabulary, each of length 1, computed anew."""
     parts = [clip.encode_text(part) for part in vocabulary.tokens.split(_TEXTS)]
     return vocabulary.pool(functional.normalize(torch.cat(parts), dim=-1))
@@ -156,7 +156,7 @@ class TextCache:
         self._kept: OrderedDict[Any, torch.Tensor] = OrderedDict()
         self._weights: Any = None
 
-    def embeddings(self, clip: CLIP, vocabulary: Vocabulary) -> torch.Tensor:
+    def embeddings(self, clip: TextTower, vocabulary: Vocabulary) -> torch.Tensor:
         """Features (N, embed) of a vocabulary, each of length 1, on the model's device.
 
         Args:
@@ -177,7 +177,7 @@ class TextCache:
         return self._kept[vocabulary.key]
 
 
-def _fingerprint(clip: CLIP) -> Any:
+def _fingerprint(clip: TextTower) -> Any:
     """What the features of texts depend on, besides the texts: weights, their type and place, autocast."""
     weights = [value.detach() for value in clip.text_parameters()]
     device = weights[0].device

@@ -60,6 +60,7 @@ class VocabularySegmentor(WithConfig, BaseSegmentor):
     Attributes:
         probabilities: :meth:`inference` gives probabilities, not logits.
         modes: What ``test_cfg.mode`` may be.
+        vocabulary_type: How the model reads names of classes.
 
     Raises:
         ConfigError: ``test_cfg`` has no such mode, or ``pretrained`` names a file.
@@ -68,6 +69,7 @@ class VocabularySegmentor(WithConfig, BaseSegmentor):
     probabilities = True
     align_corners = False
     modes: ClassVar[tuple[str, ...]] = ("whole", "slide")
+    vocabulary_type: ClassVar[type[Vocabulary]] = Vocabulary
 
     def __init__(
         self,
@@ -100,7 +102,7 @@ class VocabularySegmentor(WithConfig, BaseSegmentor):
         Raises:
             ValueError: There is none, or one is empty or twice; or there is no such table.
         """
-        self.vocabulary = Vocabulary.of(names, self.template, self.clip.context)
+        self.vocabulary = self.vocabulary_type.of(names, self.template, self.clip.context)
         self._asked = names
 
     @property
@@ -115,6 +117,11 @@ class VocabularySegmentor(WithConfig, BaseSegmentor):
     @dataset_meta.setter
     def dataset_meta(self, meta: Any) -> None:
         """Nothing, see there."""
+
+    @property
+    def window(self) -> int:
+        """Side in pixels of the windows that a raster is cut into for this model: what it sees at once."""
+        return self.clip.resolution
 
     @property
     def num_classes(self) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import nn
@@ -14,17 +13,13 @@ from torch.nn import functional
 
 from rsseg.errors import ConfigError
 from rsseg.models.mask2former.losses import ClassMasks, LossSettings, class_masks, mean_count, query_losses
-from rsseg.models.mask2former.pixel_decoder import PixelDecoder, sine_positions
-from rsseg.models.mask2former.transformer import QueryDecoder
+from rsseg.models.mask2former.proposals import Layers, MaskProposals
 
 __all__ = ["Mask2FormerDecoder"]
 
-Layers = list[tuple[torch.Tensor, torch.Tensor]]
-"""Queries (N, Q, C) and logits of their masks (N, Q, h, w), before the first layer and after each."""
-
 
 @MODELS.register_module()
-class Mask2FormerDecoder(BaseModule):
+class Mask2FormerDecoder(MaskProposals):
     """Mask2Former on four maps of a backbone; in ``Segmentor`` as it is, for several sets in ``MultiHeadMask2Former``.
 
     Parameters are named as in mmseg's and the release's Mask2Former, so that their files load by a change of prefix.
@@ -70,24 +65,15 @@ class Mask2FormerDecoder(BaseModule):
         ignore_index: int = 255,
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(init_cfg)
+        sizes = (channels, queries, encoder_layers, decoder_layers, heads, encoder_hidden, decoder_hidden)
+        super().__init__(in_channels, *sizes, init_cfg)
         if num_classes < 2:
             raise ConfigError(
                 f"num_classes={num_classes}: Mask2Former requires at least two classes, one of which may be background"
             )
         self.num_classes = self.out_channels = num_classes
-        self.channels = channels
         self.ignore_index = ignore_index
         self.settings = LossSettings(**(loss or {}))
-        self.pixel_decoder = PixelDecoder(in_channels, channels, encoder_layers, heads, encoder_hidden)
-        self.transformer_decoder = QueryDecoder(channels, decoder_layers, heads, decoder_hidden)
-        self.query_embed = nn.Embedding(queries, channels)
-        self.query_feat = nn.Embedding(queries, channels)
-        self.level_embed = nn.Embedding(3, channels)
-        steps: list[nn.Module] = []
-        for _ in range(2):
-            steps += [nn.Linear(channels, channels), nn.ReLU()]
-        self.mask_embed = nn.Sequential(*steps, nn.Linear(channels, channels))
         self.cls_embed = self.make_classifier(num_classes)
         if release_init:
             self.apply(_reset_as_released)
@@ -95,14 +81,6 @@ class Mask2FormerDecoder(BaseModule):
     def make_classifier(self, classes: int) -> nn.Linear:
         """A layer from queries (..., channels) to scores (..., classes + 1), the last for "none"."""
         return nn.Linear(self.channels, classes + 1)
-
-    def forward(self, maps: Sequence[torch.Tensor]) -> Layers:
-        """A backbone's maps (N, C, h, w), finest first, to queries and masks of all layers."""
-        mask_map, coarse = self.pixel_decoder(maps)
-        coarse = [m + level[:, None, None] for m, level in zip(coarse, self.level_embed.weight, strict=True)]
-        positions = [sine_positions((m.shape[2], m.shape[3]), self.channels, m.device) for m in coarse]
-        queries = (self.query_feat.weight, self.query_embed.weight)
-        return self.transformer_decoder(queries, coarse, positions, mask_map, self.mask_embed)
 
     def targets(self, samples: Sequence[SegDataSample]) -> list[ClassMasks]:
         """Classes and masks of images with ``gt_sem_seg`` (1, H, W)."""

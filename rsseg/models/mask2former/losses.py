@@ -10,7 +10,19 @@ from mmengine.dist import all_reduce, get_comm_device, is_distributed
 from scipy.optimize import linear_sum_assignment
 from torch.nn import functional
 
-__all__ = ["ClassMasks", "LossSettings", "class_masks", "match", "mean_count", "query_losses", "sample_points"]
+__all__ = [
+    "ClassMasks",
+    "LossSettings",
+    "Pairs",
+    "assign",
+    "class_loss",
+    "class_masks",
+    "mask_losses",
+    "match",
+    "mean_count",
+    "query_losses",
+    "sample_points",
+]
 
 
 class LossSettings(NamedTuple):
@@ -55,12 +67,17 @@ def class_masks(labels: torch.Tensor, ignore_index: int = 255) -> ClassMasks:
     return ClassMasks(present, (labels == present[:, None, None]).float(), (labels != ignore_index)[None].float())
 
 
-def mean_count(targets: Sequence[ClassMasks]) -> torch.Tensor:
+def mean_count(targets: Sequence[ClassMasks], empty: int = 1) -> torch.Tensor:
     """Number of masks of the images, a scalar; the mean over all processes (every one must call this), at least 1.
 
-    Source: mmdet and the release, where an image without a class counts as one; the paper's own code counts none.
+    Args:
+        targets: One for each image.
+        empty: What an image without a class counts as.
+
+    Source: mmdet and the SAMRS release; in the paper's own code and its descendants, an image without a class counts
+    as none.
     """
-    count = torch.tensor(float(sum(max(len(target.labels), 1) for target in targets)))
+    count = torch.tensor(float(sum(len(target.labels) or empty for target in targets)))
     if is_distributed():
         count = count.to(get_comm_device())
         all_reduce(count, op="mean")
@@ -104,8 +121,8 @@ def match(
 
 
 @torch.no_grad()
-def _assign(scores: torch.Tensor, masks: torch.Tensor, targets: Sequence[ClassMasks], settings: LossSettings) -> Pairs:
-    """Who gets which class, at the least cost in each image."""
+def assign(scores: torch.Tensor, masks: torch.Tensor, targets: Sequence[ClassMasks], settings: LossSettings) -> Pairs:
+    """Who gets which class, at the least cost in each image; arguments as for :func:`query_losses`."""
     costs = []  # all of them first, so that a GPU does not wait for each assignment
     for score, mask, target in zip(scores, masks, targets, strict=True):
         points = torch.rand(1, settings.points, 2, device=mask.device)
@@ -130,10 +147,25 @@ def _uncertain_points(masks: torch.Tensor, settings: LossSettings) -> torch.Tens
     return torch.cat([chosen, others], 1)
 
 
-def _mask_losses(
+def class_loss(
+    scores: torch.Tensor, targets: Sequence[ClassMasks], pairs: Pairs, settings: LossSettings
+) -> torch.Tensor:
+    """Cross-entropy of scores (N, Q, classes + 1) with the matched classes, the last one for queries without: a scalar.
+
+    It is not weighted by ``settings.class_weight``.
+    """
+    wanted = scores.new_full(scores.shape[:2], scores.shape[2] - 1, dtype=torch.long)
+    for row, target, (queries, classes) in zip(wanted, targets, pairs, strict=True):
+        row[queries] = target.labels[classes]
+    weight = scores.new_ones(scores.shape[2])
+    weight[-1] = settings.no_object_weight
+    return functional.cross_entropy(scores.flatten(0, 1), wanted.flatten(), weight)
+
+
+def mask_losses(
     masks: torch.Tensor, targets: Sequence[ClassMasks], pairs: Pairs, settings: LossSettings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy and dice of logits (N, Q, h, w), summed over all matched masks (0 without any)."""
+    """Cross-entropy and dice of logits (N, Q, h, w), summed over all matched masks (0 without any), not weighted."""
     chosen = torch.cat([mask[queries] for mask, (queries, _) in zip(masks, pairs, strict=True)])
     truth = torch.cat([t.masks[classes] for t, (_, classes) in zip(targets, pairs, strict=True)])
     points = _uncertain_points(chosen, settings)
@@ -173,14 +205,9 @@ def query_losses(
     """
     with torch.autocast(masks.device.type, enabled=False):
         scores, masks = scores.float(), masks.float()
-        pairs = _assign(scores, masks, targets, settings)
-        wanted = scores.new_full(scores.shape[:2], scores.shape[2] - 1, dtype=torch.long)
-        for row, target, (queries, classes) in zip(wanted, targets, pairs, strict=True):
-            row[queries] = target.labels[classes]
-        weight = scores.new_ones(scores.shape[2])
-        weight[-1] = settings.no_object_weight
-        loss_cls = functional.cross_entropy(scores.flatten(0, 1), wanted.flatten(), weight)
-        entropy, dice = _mask_losses(masks, targets, pairs, settings)
+        pairs = assign(scores, masks, targets, settings)
+        loss_cls = class_loss(scores, targets, pairs, settings)
+        entropy, dice = mask_losses(masks, targets, pairs, settings)
     count = count.to(entropy.device)
     return {
         "loss_cls": settings.class_weight * loss_cls,

@@ -139,7 +139,9 @@ class SideAdapter(nn.Module):
         return torch.cat([queries, places + own.flatten(2).transpose(1, 2)], dim=1)
 
 
-def recognise(clip: CLIP, tokens: torch.Tensor, bias: torch.Tensor, first: int) -> torch.Tensor:
+def recognise(
+    clip: CLIP, tokens: torch.Tensor, bias: torch.Tensor, first: int, size: tuple[int, int] | None = None
+) -> torch.Tensor:
     """What masks show, in CLIP's joint space.
 
     Each query is a copy of the class token that sees itself and the places, these by its own bias; what CLIP makes of
@@ -150,14 +152,16 @@ def recognise(clip: CLIP, tokens: torch.Tensor, bias: torch.Tensor, first: int) 
         tokens: (B, 1 + L, width) before block ``first``: the class token and the places.
         bias: (B, heads, Q, h, w), see :data:`Proposals`.
         first: The first of the blocks that are run.
+        size: Rows and columns of the places; None where they are a square.
 
     Returns:
         (B, Q, embed), of length 1.
 
     Source: SAN paper, section 3.3.
     """
-    side, count = math.isqrt(tokens.shape[1] - 1), bias.shape[2]
-    pooled = functional.adaptive_max_pool2d(bias.flatten(1, 2), (side, side)).flatten(2).unflatten(1, bias.shape[1:3])
+    count = bias.shape[2]
+    size = size or (math.isqrt(tokens.shape[1] - 1),) * 2
+    pooled = functional.adaptive_max_pool2d(bias.flatten(1, 2), size).flatten(2).unflatten(1, bias.shape[1:3])
     length = count + tokens.shape[1]
     added = pooled.new_zeros(length, length)
     added[:, :count], added[:count, count] = -torch.inf, -torch.inf

@@ -89,6 +89,11 @@ class SAN(VocabularySegmentor):
         self.clip.requires_grad_(False).eval()
         self.clip.visual.positional_embedding.requires_grad_(True)
 
+    @property
+    def window(self) -> int:
+        """What the adapter sees; CLIP sees less."""
+        return self.adapter.resolution
+
     def train(self, mode: bool = True) -> SAN:
         """Training or evaluation mode; for CLIP always the latter, so that texts are read once."""
         super().train(mode)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsseg.conversion.ground_truth import load_ground_truth
+from rsseg.conversion.parts import tile_instances
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import AnnotationError, DetectionSource
@@ -130,10 +131,10 @@ def evaluate(store: Store, source: DetectionSource, settings: Settings) -> dict[
             missing.append(part["source"])
             continue
         truth = dict(zip(detections.object_ids, masks, strict=True))
-        for tile in part["tiles"]:
+        for tile, rows in tile_instances(part):
             size = tile["height"], tile["width"]
             window = tile["x"], tile["y"], tile["x"] + size[1], tile["y"] + size[0]
-            for row in tile["instances"]:
+            for row in rows:
                 whole = truth.get(row["source_object_id"])
                 areas = 0, row["area"], 0
                 if whole is not None:

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rsseg.conversion.parts import tile_rows
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import problem_row
 from rsseg.conversion.splits import split_tiles, write_splits
@@ -39,7 +40,8 @@ class _Totals:
         self.counts[name] = self.counts.get(name, 0) + number
 
     def note(self, name: str, values: list[Any]) -> None:
-        self.lists.setdefault(name, []).extend(values)
+        if values:
+            self.lists.setdefault(name, []).extend(values)
 
 
 def merge_parts(store: Store, source: DetectionSource, settings: Settings, about: dict[str, Any]) -> dict[str, Any]:
@@ -83,22 +85,21 @@ def _write_instances(
             )
         _count(part, item.stem, totals)
         kept: set[str] = set()
-        for tile in part["tiles"]:
+        for tile, rows in tile_rows(part):
             totals.rows.append([tile["tile"], part["source"], *(tile[k] for k in _COLUMNS[2:6])])
             name = f"{tile['tile']}.png" if settings.cuts_tiles else part["source"]
             origin = {"source_image": part["source"], "tile_offset": [tile["x"], tile["y"]]}
             size = {"width": tile["width"], "height": tile["height"]}
             writer.add_image({"file_name": name, **size, **origin})
-            for row in tile["instances"]:
-                label = row.pop("label")
-                kept.add(row["source_object_id"])
+            writer.add_encoded(tile["labels"], rows, origin)
+            kept.update(tile["object_ids"])
+            for label in tile["labels"]:
                 totals.per_class[classes[label]] += 1
-                totals.add("empty_masks", int(row["empty"]))
-                writer.add_annotation(label, {**row, **origin})
+            totals.add("empty_masks", tile["empty_masks"])
+            totals.add("instances", len(rows))
         totals.add("kept_objects", len(kept))
         dropped = {row["source_object_id"] for tile in part["tiles"] for row in tile.get("dropped", [])}
         totals.add("dropped_objects", len(dropped - kept))
-        totals.add("instances", sum(len(tile["instances"]) for tile in part["tiles"]))
 
 
 def _count(part: dict[str, Any], stem: str, totals: _Totals) -> None:

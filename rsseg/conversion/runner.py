@@ -179,7 +179,8 @@ def _finish(
             store.root / REPORT, command("report labels"), store.root,
         )  # fmt: skip
     result = evaluate(store, source, settings) if with_evaluation else None
-    failures = [_reason(store, item) for item in _failed(store, source) or ()]
+    failed = _failed(store, source) if manifest["failed_images"] else None
+    failures = [_reason(store, item) for item in failed or ()]
     return replace(report, complete=True, manifest=manifest, evaluation=result, failures=failures)
 
 

@@ -41,6 +41,23 @@ def test_a_file_by_hand(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_that_are_text_already_are_copied(tmp_path: Path) -> None:
+    with (tmp_path / "coco.json").open("wb") as file:
+        writer = CocoWriter(file, "a set", ["ship", "tank"])
+        writer.add_image({"file_name": "a.png"})
+        writer.add_encoded([], [])
+        writer.add_encoded([1, 0], [b'{"area":2}', b'{"area":1}'], {"origin": "Straße"})
+        writer.add_encoded([1], [b'{"area":3}'])
+        writer.close()
+    assert writer.annotations == 3
+    assert (tmp_path / "coco.json").read_text(encoding="utf-8").splitlines()[2:6] == [
+        '"annotations":[',
+        '{"id":1,"image_id":1,"category_id":2,"iscrowd":0,"area":2,"origin":"Straße"},',
+        '{"id":2,"image_id":1,"category_id":1,"iscrowd":0,"area":1,"origin":"Straße"},',
+        '{"id":3,"image_id":1,"category_id":2,"iscrowd":0,"area":3}',
+    ]
+
+
 def test_every_reader_finds_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "coco.json"
     write(path)

@@ -139,6 +139,9 @@ jitter_pipeline_384 = _squash(dict(type="RandomScale", low=0.375, high=1.25, pro
 # SAN's: the shorter side 0.5 to 1.5 times the crop's
 edge = dict(type="RandomChoiceResize", scales=[*range(320, 961, 64)], resize_type="ResizeShortestEdge", max_size=2560)
 jitter_pipeline_640 = _squash(edge, crop=640)
+# SED's: the shorter side is the crop's
+edge = dict(type="Resize", scale=(2666, 768), keep_ratio=True, backend="pillow")
+squash_pipeline_768 = _squash(edge, crop=768)
 # the SAMRS paper's table 9: the middle 512 x 512 pixels
 sep_test_pipeline = [
     load_image,

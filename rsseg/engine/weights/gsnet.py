@@ -8,10 +8,11 @@ from typing import Any
 
 from rsseg.engine.weights.layouts import Layout, State, Target, count
 
-__all__ = ["LAYOUTS", "TARGETS", "clip_settings"]
+__all__ = ["LAYOUTS", "TARGETS", "clip_settings", "split_attention", "text_settings"]
 
 _PATCH = "patch_embed.proj.weight"
 _HEAD_WIDTH = 64
+_FUSED = ".attn.in_proj_weight"
 _TRANSFORMER = r"sem_seg_head\.predictor\.transformer\."
 
 
@@ -60,15 +61,32 @@ def _dino(state: State, prefix: str = "") -> dict[str, Any]:
     return dict(width=width, layers=layers, heads=heads, patch=patch, grid=isqrt(places), taps=taps)
 
 
+def text_settings(state: State) -> dict[str, int]:
+    """Settings of CLIP's tower for texts, likewise."""
+    words, context = state["clip.token_embedding.weight"], len(state["clip.positional_embedding"])
+    return dict(_tower(state, "clip.", words.shape[1]), vocabulary=len(words), context=context)
+
+
+def split_attention(state: State) -> State:
+    """Weights by their names, the fused projection of CLIP's attention as three."""
+    out: State = {}
+    for key, value in state.items():
+        if key.endswith(_FUSED):
+            stem = key.removesuffix(_FUSED)
+            out |= {f"{stem}.attn.{part}_proj_weight": own for part, own in zip("qkv", value.chunk(3), strict=True)}
+        else:
+            out[key] = value
+    return out
+
+
 def clip_settings(state: State, resolution: int) -> dict[str, Any]:
     """Settings of CLIP by the shapes of the weights below ``clip.``; heads have 64 channels as in all of OpenAI's."""
-    conv, words = state["clip.visual.conv1.weight"], state["clip.token_embedding.weight"]
+    conv = state["clip.visual.conv1.weight"]
     table = isqrt(len(state["clip.visual.positional_embedding"]) - 1)
-    context = len(state["clip.positional_embedding"])
     return dict(
         type="CLIP",
         visual=dict(_tower(state, "clip.visual.", len(conv)), patch=conv.shape[-1], grid=table),
-        text=dict(_tower(state, "clip.", words.shape[1]), vocabulary=len(words), context=context),
+        text=text_settings(state),
         embed=state["clip.visual.proj"].shape[1],
         resolution=resolution,
     )

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rsseg.errors import ConfigError
 
-__all__ = ["Aggregator", "AggregatorLayer", "ClassAttention", "SwinBlock", "linear_attention", "shift_mask"]
+__all__ = ["Aggregator", "AggregatorLayer", "ClassAttention", "SwinBlock", "linear_attention", "positive", "shift_mask"]
 
 _EPS = 1e-6
 
@@ -189,7 +189,7 @@ def linear_attention(
     return (q @ sums) / ((q @ total.transpose(-1, -2)) + _EPS)
 
 
-def _positive(x: torch.Tensor) -> torch.Tensor:
+def positive(x: torch.Tensor) -> torch.Tensor:
     """``elu(x) + 1``, in less time."""
     return x.clamp(max=0).exp() + x.relu()
 
@@ -240,7 +240,7 @@ class ClassAttention(nn.Module):
         qkv = attention.of_tokens(self.norm1(x))
         qk, v = qkv[..., : 2 * c] + attention.of_guidance(guidance)[None, :, None], qkv[..., 2 * c :]
         q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1, 4) for part in (*_positive(qk).split(c, -1), v)
+            part.unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1, 4) for part in (*positive(qk).split(c, -1), v)
         )
         out = linear_attention(q, k, v, self._padding(x.shape[1]))
         x = x + out.permute(0, 3, 1, 2, 4).flatten(3)
@@ -252,7 +252,7 @@ class ClassAttention(nn.Module):
             return None
         attention, c = self.attention, self.padding_tokens.shape[-1]
         qkv = attention.of_tokens(self.norm1(self.padding_tokens[0, 0]))
-        key = _positive(qkv[c : 2 * c] + attention.of_guidance(self.padding_guidance[0, 0])[c:])
+        key = positive(qkv[c : 2 * c] + attention.of_guidance(self.padding_guidance[0, 0])[c:])
         key, value = (part.view(self.heads, 1, -1) for part in (key, qkv[2 * c :]))
         return key, value, self.length - classes
 

@@ -15,13 +15,20 @@ from torch.nn import functional
 
 from rsseg.errors import ConfigError
 
-__all__ = ["DecoderStage", "ResidualDecoder"]
+__all__ = ["DecoderStage", "DoubleConv", "ResidualDecoder"]
 
 _AT_ONCE = 32
 """Maps of single classes that are decoded together without gradients: they stay in the cache, and memory is bounded."""
 
 
-class _DoubleConv(nn.Module):
+class DoubleConv(nn.Module):
+    """Twice a 3 x 3 convolution, a norm of groups of 16 channels and ReLU.
+
+    Args:
+        channels: Channels before.
+        out: Channels after.
+    """
+
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
         groups = max(out // 16, 1)
@@ -33,6 +40,10 @@ class _DoubleConv(nn.Module):
             nn.GroupNorm(groups, out),
             nn.ReLU(inplace=True),
         )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps (N, channels, h, w) to maps (N, out, h, w)."""
+        return self.double_conv(x)
 
 
 class DecoderStage(nn.Module):
@@ -51,7 +62,7 @@ class DecoderStage(nn.Module):
         super().__init__()
         self.own = channels - guidance
         self.up = nn.ConvTranspose2d(channels, self.own, 2, stride=2)
-        self.conv = _DoubleConv(self.own + guidance * streams, out)
+        self.conv = DoubleConv(self.own + guidance * streams, out)
 
     def of_guidance(self, guidance: torch.Tensor) -> torch.Tensor:
         """The guidance's part of the first convolution: (B, streams * C, 2h, 2w) -> (B, out, 2h, 2w)."""

@@ -1,7 +1,6 @@
 r"""SED with CLIP ConvNeXt-B on LandDiscover50K alone (GSNet paper, table 2).
 
     python tools/train.py configs/landdiscover/sed_convnextb.py
-    python tools/test_vocabulary.py configs/landdiscover/sed_convnextb.py work_dirs/landdiscover/sed_convnextb/iter_80000.pth
 
 Expected (GSNet paper; mIoU): FLAIR 14.65, FAST 12.63, Potsdam 28.64, FloodNet 22.57, mean 19.62.  Not run by us.
 Not in the paper: size, batch, iterations, rates, templates.  Here SED's own on COCO-Stuff: 768 x 768, 4 images, 80,000

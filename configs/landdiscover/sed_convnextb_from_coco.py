@@ -8,7 +8,15 @@ Expected (GSNet paper; mIoU): FLAIR 18.59, FAST 12.90, Potsdam 28.16, FloodNet 3
 Not in the paper: which model it starts from, and the recipe; here and for deviations see sed_convnextb.py.
 """
 
-_base_ = "./sed_convnextb.py"
+_base_ = [
+    "../_base_/models/sed.py",
+    "../_base_/datasets/landdiscover_768.py",
+    "../_base_/schedules/sed_80k.py",
+    "../_base_/default_runtime.py",
+]
 
-model = dict(clip=dict(weights=None))
+model = dict(vocabulary="landdiscover", clip=dict(weights=None))
 default_hooks = dict(start=dict(type="LoadPretrained", checkpoint="data/weights/sed_convnextb_coco.pth"))
+val_cfg = None
+val_evaluator = None
+test_evaluator = dict(only_true=True)

@@ -3,8 +3,8 @@
 rsseg weights FILE OUT [--to backbone|model|teacher] [--backbone NAME] [--set img_size=512] [--trust]
 
 FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
-(its teacher); SegFormer's MiT; GSNet, CAT-Seg, SED, mmseg's SAN and DAFormer (whole models; of DAFormer the student, or
-with --backbone daformer_teacher the teacher); Inception-v2 of pretrained-models or TF-slim.
+(its teacher); SegFormer's MiT; GSNet, CAT-Seg, SED, EBSeg, mmseg's SAN and DAFormer (whole models; of DAFormer the
+student, or with --backbone daformer_teacher the teacher); Inception-v2 of pretrained-models or TF-slim.
 --set in_channels=12 inflates a ResNet's first convolution, take=[3,2,1] makes it of those for these old channels.
 --to teacher writes the teacher of a checkpoint of domain adaptation (DAFormer, MIC; trained here) as a plain one.
 OUT goes into model.backbone.init_cfg (a backbone) or the hook LoadPretrained (a model).  If a key is left unexplained,

@@ -4,7 +4,7 @@ from rsseg.stack import require_stack
 
 require_stack()
 
-from rsseg.models import adaptation, backbones, gsnet, mask2former, san, search, sed  # noqa: E402
+from rsseg.models import adaptation, backbones, ebseg, gsnet, mask2former, san, search, sed  # noqa: E402
 from rsseg.models.daformer_head import DAFormerHead  # noqa: E402
 from rsseg.models.deeplab_v2 import DeepLabV2Head  # noqa: E402
 from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
@@ -38,6 +38,7 @@ __all__ = [
     "UNetHead",
     "adaptation",
     "backbones",
+    "ebseg",
     "gsnet",
     "mask2former",
     "san",

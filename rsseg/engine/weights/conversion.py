@@ -15,6 +15,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from rsseg.engine.weights import (
+    ebseg,
     efficientnet,
     fasterseg,
     gsnet,
@@ -40,7 +41,22 @@ from rsseg.io.hub import local_file
 
 __all__ = ["TARGETS", "convert_state", "convert_weights", "name_layout"]
 
-_FAMILIES = (mobilenet, fasterseg, resnet, efficientnet, swin, mit, vitae, internimage, inception, sed, gsnet, san, vit)
+_FAMILIES = (
+    mobilenet,
+    fasterseg,
+    resnet,
+    efficientnet,
+    swin,
+    mit,
+    vitae,
+    internimage,
+    inception,
+    sed,
+    ebseg,
+    gsnet,
+    san,
+    vit,
+)
 _LAYOUTS = [layout for family in _FAMILIES for layout in family.LAYOUTS]
 TARGETS: dict[str, Target] = {name: target for family in _FAMILIES for name, target in family.TARGETS.items()}
 """Backbones that weights can be for, by the name to ask for them."""
@@ -58,7 +74,7 @@ def convert_weights(
 
     Args:
         path: The file: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain and the models' authors;
-            RSP; MAE, BEiT and DINO; SegFormer's MiT; GSNet, CAT-Seg, SED, mmseg's SAN and DAFormer.
+            RSP; MAE, BEiT and DINO; SegFormer's MiT; GSNet, CAT-Seg, SED, EBSeg, mmseg's SAN and DAFormer.
         out: File to write, ``.pth`` or ``.safetensors``: weights and ``meta`` (layout, model, SHA-256 of the source).
         to: See :func:`convert_state`.
         backbone: See :func:`convert_state`.

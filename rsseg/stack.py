@@ -23,8 +23,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, TextIO
 
+from rsseg.deferred import watch_rare_parts, without_rare_parts
 from rsseg.errors import ConfigError, MissingPackageError
-from rsseg.imports import after_import, import_without
+from rsseg.imports import after_import
 
 __all__ = ["lazy_package", "require_pretraining", "require_stack"]
 
@@ -69,65 +70,6 @@ def _without_noise() -> Iterator[None]:
             stream.close_line()
 
 
-@contextlib.contextmanager
-def _without(names: Iterable[str]) -> Iterator[None]:
-    """Let imports of these modules fail, where they have not been imported."""
-    hidden = [name for name in names if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]  # what the import system takes for "there is none"
-    try:
-        yield
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
-
-
-def _unneeded() -> list[str]:
-    """What mmseg imports and does without: its OneDL dataset, where its client is missing, which brings mmpretrain
-    along; and timm, which takes a second with torchvision and the compiler, for one backbone.
-    """
-    return ["timm", *(["mmseg.datasets.onedl"] if importlib.util.find_spec("onedl") is None else [])]
-
-
-class _Later(ModuleType):
-    """A module that is imported when something in it is asked for."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-def _watch_transformers() -> None:
-    """Let mmpretrain import beside transformers; and mmengine without it, which takes five seconds for Adafactor."""
-    after_import("mmpretrain.utils.dependency", _without_multimodal)
-    import_without("mmengine.optim.optimizer.builder", "transformers")
-    after_import("mmengine.optim.optimizer.builder", _give_adafactor)
-
-
-def _without_multimodal(dependency: Any) -> None:
-    """Let mmpretrain leave out its language models: with transformers 4.28 or newer none of its models imports.
-
-    It takes them in where transformers and pycocotools are installed, by names that transformers no longer has.
-    """
-    dependency.WITH_MULTIMODAL = False
-
-
-def _give_adafactor(builder: Any) -> None:
-    if "Adafactor" not in builder.OPTIMIZERS.module_dict and importlib.util.find_spec("transformers") is not None:
-        builder.OPTIMIZERS.register_module(name="Adafactor", module=_adafactor)
-
-
-def _adafactor(*args: Any, **options: Any) -> Any:
-    """The optimizer of transformers, as mmengine registers it."""
-    from transformers import Adafactor
-
-    return Adafactor(*args, **options)
-
-
-def _give_timm(backbone: Any) -> None:
-    if backbone.timm is None and importlib.util.find_spec("timm") is not None:
-        backbone.timm = _Later("timm")
-
-
 def require_stack(*only: str) -> None:
     """Import mmcv, mmengine and mmseg once, quietly.
 
@@ -144,16 +86,13 @@ def require_stack(*only: str) -> None:
     for message in _NOISY_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     after_import("yapf.yapflib.yapf_api", _format_once)
-    _watch_transformers()
-    for name in only or _NEEDS:
-        _require(name, _NEEDS[name])
-    if only:
-        return
-    with _without(_unneeded()):
-        for name in ("mmseg.datasets", "mmseg.models", "mmseg.evaluation", "mmseg.engine"):
+    with without_rare_parts():
+        for name in only or _NEEDS:
+            _require(name, _NEEDS[name])
+        for name in () if only else ("mmseg.datasets", "mmseg.models", "mmseg.evaluation", "mmseg.engine"):
             _import(name)
-    after_import("mmseg.models.backbones.timm_backbone", _give_timm)
-    _register_waiting()
+    if not only:
+        _register_waiting()
 
 
 def require_pretraining() -> None:
@@ -249,7 +188,7 @@ def lazy_package(
         setattr(sys.modules[package], name, value)
         return value
 
-    _watch_transformers()
+    watch_rare_parts()
     _waiting.extend(f"{package}.{module}" for module in registering)
     if registering and "mmseg.registry" in sys.modules:
         require_stack()

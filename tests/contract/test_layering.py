@@ -9,7 +9,7 @@ REPO = Path(__file__).resolve().parents[2]
 LAYERS = {
     # layer 0 has an order within: errors are everybody's, io may use arrays and class tables
     **dict.fromkeys(("command_list", "errors", "imports", "interruption"), -3),
-    **dict.fromkeys(("messages", "packaged"), -2),
+    **dict.fromkeys(("deferred", "messages", "packaged"), -2),
     **dict.fromkeys(("stack", "commands", "metainfo", "structures"), -1),
     "io": 0,
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),

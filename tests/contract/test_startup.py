@@ -144,5 +144,8 @@ from rsseg.mapping import SegmentorScorer, map_raster
 from mmseg.models.backbones import timm_backbone
 print(*(name for name in sys.argv[1:] if name in sys.modules), bool(timm_backbone.timm), "timm" in sys.modules)
 """
-    heavy = ("timm", "torchvision", "torch._dynamo", "mmpretrain", "pyogrio", "pyarrow", "matplotlib", "sklearn")
+    heavy = (
+        *("timm", "torchvision", "torch._dynamo", "torch.distributed.fsdp", "transformers", "mmpretrain"),
+        *("scipy.ndimage", "scipy.optimize", "scipy.interpolate", "pyogrio", "pyarrow", "matplotlib", "sklearn"),
+    )
     assert _python(code, *heavy).split() == ["True", "False"]

@@ -4,7 +4,19 @@ from rsseg.stack import require_stack
 
 require_stack()
 
-from rsseg.models import adaptation, backbones, ebseg, gsnet, mask2former, san, search, sed  # noqa: E402
+from rsseg.models import (  # noqa: E402
+    adaptation,
+    backbones,
+    ebseg,
+    gsnet,
+    mask2former,
+    ovseg,
+    regions,
+    san,
+    scan,
+    search,
+    sed,
+)
 from rsseg.models.daformer_head import DAFormerHead  # noqa: E402
 from rsseg.models.deeplab_v2 import DeepLabV2Head  # noqa: E402
 from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
@@ -41,7 +53,10 @@ __all__ = [
     "ebseg",
     "gsnet",
     "mask2former",
+    "ovseg",
+    "regions",
     "san",
+    "scan",
     "search",
     "sed",
     "set_loss",

@@ -11,7 +11,7 @@ import torch
 from rsseg.engine.weights.layouts import Layout, State, Target, count
 from rsseg.engine.weights.tables import resize_table, table_side
 
-__all__ = ["LAYOUTS", "TARGETS"]
+__all__ = ["LAYOUTS", "OFFICIAL", "TARGETS", "swin_settings"]
 
 _TABLE = "attn.w_msa.relative_position_bias_table"
 
@@ -59,6 +59,14 @@ _TAIL = {
     r"norm\.": "norm before the classifier",
     r"(layers|features)\..*\.attn_mask$": "masks, made for each image",
 }
+OFFICIAL = Layout(
+    "Swin, official names",
+    r"layers\.0\.blocks\.0\.attn\.relative_position_bias_table",
+    ("swin",),
+    (_STAGES, *_INSIDE, *_MLP),
+    _TAIL,
+    _merged_last,
+)
 LAYOUTS = [
     Layout(
         "Swin, timm's names",
@@ -68,14 +76,7 @@ LAYOUTS = [
         _TAIL,
         _merged_last,
     ),
-    Layout(
-        "Swin, official names",
-        r"layers\.0\.blocks\.0\.attn\.relative_position_bias_table",
-        ("swin",),
-        (_STAGES, *_INSIDE, *_MLP),
-        _TAIL,
-        _merged_last,
-    ),
+    OFFICIAL,
     Layout(
         "Swin, torchvision's names",
         r"features\.1\.0\.attn\.relative_position_bias_table",
@@ -97,7 +98,8 @@ LAYOUTS = [
 ]
 
 
-def _settings(state: State) -> dict[str, Any]:
+def swin_settings(state: State) -> dict[str, Any]:
+    """Settings of mmseg's ``SwinTransformer`` by the shapes of its weights."""
     stages = range(count(state, r"stages\.(\d+)\."))
     first = "stages.0.blocks.0."
     rows = state[first + _TABLE].shape[0]
@@ -126,7 +128,7 @@ def _fit(state: State, settings: dict[str, Any]) -> State:
 TARGETS = {
     "swin": Target(
         "SwinTransformer",
-        _settings,
+        swin_settings,
         fresh={
             r"norm[0-2]\.": "norms of the maps",
             r"norm3\.": "norm of the last map",

@@ -15,8 +15,6 @@ __all__ = ["LAYOUTS", "MASK2FORMER", "TARGETS"]
 
 _FUSED = ".attn.in_proj_weight"
 _BACKBONE = "backbone."
-_REGION = 224
-"""Side of the regions in pixels, which no shape tells."""
 
 _UNUSED = {
     r"(clip_adapter\.)?pixel_(mean|std)$": "normalisation of images",
@@ -128,12 +126,18 @@ LAYOUTS = [
 ]
 
 
+def _clip(state: State) -> dict[str, Any]:
+    """CLIP's settings; its images are of the size of its table of positions, and it has no taps."""
+    table = clip_settings(state, 0)["visual"]
+    return dict(clip_settings(state, table["grid"] * table["patch"]), taps=())
+
+
 def _ovseg(state: State) -> dict[str, Any]:
     """Sizes by the shapes; heads are the release's, and the backbone's dilations."""
     backbone, queries = _backbone(state), state["proposals.query_embed.weight"]
     inputs = [state[f"proposals.pixel_decoder.lateral_convs.{i}.conv.weight"].shape[1] for i in range(3)]
     return dict(
-        clip=dict(clip_settings(state, _REGION), taps=()),
+        clip=_clip(state),
         backbone=dict(
             type="ResNetV1c",
             **RESNETS["resnet_v1c"].settings(backbone),
@@ -159,11 +163,9 @@ def _scan(state: State) -> dict[str, Any]:
     """Sizes by the shapes; heads, the prior's blocks and the shift are the release's for ViT-B."""
     pixel, decoder = "proposals.pixel_decoder.", "proposals.transformer_decoder.layers"
     queries, swin = state["proposals.query_embed.weight"], swin_settings(_backbone(state))
-    clip = clip_settings(state, _REGION)
-    clip["resolution"] = clip["visual"]["grid"] * clip["visual"]["patch"]
     inputs = [state[f"{pixel}input_convs.{i}.conv.weight"].shape[1] for i in (2, 1, 0)]
     return dict(
-        clip=dict(clip, taps=(), activation="gelu"),
+        clip=dict(_clip(state), activation="gelu"),
         backbone=dict(type="SwinTransformer", **swin),
         proposals=dict(
             in_channels=[state[f"{pixel}lateral_convs.0.conv.weight"].shape[1], *inputs],

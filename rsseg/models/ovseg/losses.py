@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch.nn import functional
 
-from rsseg.models.mask2former.losses import ClassMasks, LossSettings, class_loss
+from rsseg.models.mask2former.losses import ClassMasks, LossSettings, Pairs, class_loss
 
 __all__ = ["FocalSettings", "focal_losses", "match_masks"]
 
@@ -58,16 +58,17 @@ def match_masks(
 
 
 @torch.no_grad()
-def _assign(
-    scores: torch.Tensor, masks: torch.Tensor, targets: Sequence[ClassMasks], settings: FocalSettings
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _assign(scores: torch.Tensor, masks: torch.Tensor, targets: Sequence[ClassMasks], settings: FocalSettings) -> Pairs:
     """Who gets which class, at the least cost in each image; the true masks are brought to the size of the others."""
     costs = []
     for score, mask, target in zip(scores, masks, targets, strict=True):
         truth = functional.interpolate(target.masks[:, None], size=mask.shape[1:], mode="nearest")[:, 0].flatten(1)
         costs.append(match_masks(score, mask.flatten(1), target.labels, truth, settings))
     found = [linear_sum_assignment(cost.cpu().numpy()) for cost in costs]
-    return [tuple(torch.as_tensor(part, device=scores.device) for part in pair) for pair in found]
+    return [
+        (torch.as_tensor(rows, device=scores.device), torch.as_tensor(columns, device=scores.device))
+        for rows, columns in found
+    ]
 
 
 def focal_losses(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rsseg.engine.weights.gsnet import clip_settings
+from rsseg.engine.weights.gsnet import clip_settings, split_attention
 from rsseg.engine.weights.layouts import Layout, State, Target, count
+from rsseg.engine.weights.mask2former import MASK2FORMER, perceptron_names, proposal_settings
 from rsseg.engine.weights.resnet import DETECTRON2
 from rsseg.engine.weights.resnet import TARGETS as RESNETS
 from rsseg.engine.weights.swin import OFFICIAL, swin_settings
 
-__all__ = ["LAYOUTS", "MASK2FORMER", "TARGETS"]
+__all__ = ["LAYOUTS", "TARGETS"]
 
-_FUSED = ".attn.in_proj_weight"
 _BACKBONE = "backbone."
+_HEAD_WIDTH = 32
 
 _UNUSED = {
     r"(clip_adapter\.)?pixel_(mean|std)$": "normalisation of images",
@@ -29,34 +30,6 @@ _CLIP = (
 _PIXEL, _PREDICTOR = r"sem_seg_head\.pixel_decoder\.", r"sem_seg_head\.predictor\."
 
 
-def _perceptrons(part: str, own: str, layers: int) -> tuple[tuple[str, str], ...]:
-    """Linear layers that are numbered one by one there, and among activations here."""
-    return tuple((rf"{_PREDICTOR}{part}\.layers\.{i}\.", f"{own}.{2 * i}.") for i in range(layers))
-
-
-MASK2FORMER = (
-    *((rf"{_PIXEL}input_proj\.(\d+)\.{i}\.", rf"proposals.pixel_decoder.input_convs.\1.{own}.")
-      for i, own in enumerate(("conv", "gn"))),
-    (rf"{_PIXEL}transformer\.level_embed", "proposals.pixel_decoder.level_encoding.weight"),
-    (rf"{_PIXEL}transformer\.encoder\.", "proposals.pixel_decoder.encoder."),
-    *((rf"(proposals\.pixel_decoder\.encoder\.layers\.\d+\.){name}\.", rf"\1{own}.")
-      for name, own in (("norm1", "norms.0"), ("norm2", "norms.1"), ("linear1", "ffn.layers.0.0"),
-                        ("linear2", "ffn.layers.1"))),
-    *((rf"{_PIXEL}{name}\.{rest}", f"proposals.pixel_decoder.{own}.0.{part}.")
-      for name, own in (("adapter_1", "lateral_convs"), ("layer_1", "output_convs"))
-      for rest, part in ((r"norm\.", "gn"), ("", "conv"))),
-    (rf"{_PIXEL}mask_features\.", "proposals.pixel_decoder.mask_feature."),
-    *((rf"{_PREDICTOR}transformer_{name}_layers\.(\d+)\.{rest}\.", rf"proposals.transformer_decoder.layers.\1.{own}.")
-      for name, rest, own in (
-          ("cross_attention", "multihead_attn", "cross_attn.attn"), ("cross_attention", "norm", r"norms.0"),
-          ("self_attention", "self_attn", "self_attn.attn"), ("self_attention", "norm", "norms.1"),
-          ("ffn", "linear1", "ffn.layers.0.0"), ("ffn", "linear2", "ffn.layers.1"), ("ffn", "norm", "norms.2"))),
-    (rf"{_PREDICTOR}decoder_norm\.", "proposals.transformer_decoder.post_norm."),
-    (rf"{_PREDICTOR}(query_feat|query_embed|level_embed)\.", r"proposals.\1."),
-    *_perceptrons("mask_embed", "proposals.mask_embed", 3),
-)  # fmt: skip
-"""The names of Mask2Former's own code, which its descendants keep, to those of :class:`MaskProposals`."""
-
 _MASKFORMER = (
     *((rf"{_PIXEL}{name}_{i + 1}\.{rest}", f"proposals.pixel_decoder.{own}.{i}.{part}.")
       for name, own in (("adapter", "lateral_convs"), ("layer", "output_convs")) for i in range(4)
@@ -64,8 +37,8 @@ _MASKFORMER = (
     (rf"{_PIXEL}mask_features\.", "proposals.pixel_decoder.mask_feature."),
     (rf"{_PREDICTOR}transformer\.decoder\.norm\.", "proposals.post_norm."),
     (rf"{_PREDICTOR}transformer\.decoder\.", "proposals."),
-    *_perceptrons("mask_embed", "proposals.mask_embed", 3),
-    *_perceptrons("class_embed", "proposals.class_embed", 2),
+    *perceptron_names("mask_embed", "proposals.mask_embed"),
+    *perceptron_names("class_embed", "proposals.class_embed", 2),
     (_PREDICTOR, "proposals."),
 )  # fmt: skip
 _PRIOR = (
@@ -78,18 +51,6 @@ _PRIOR = (
 )
 
 
-def _split(state: State) -> State:
-    """CLIP's attention with a weight each for queries, keys and values."""
-    out: State = {}
-    for key, value in state.items():
-        if key.startswith("clip_adapter.") and key.endswith(_FUSED):
-            stem = key.removesuffix("in_proj_weight")
-            out |= {f"{stem}{part}_proj_weight": own for part, own in zip("qkv", value.chunk(3), strict=True)}
-        else:
-            out[key] = value
-    return out
-
-
 def _backbone(state: State) -> State:
     return {key.removeprefix(_BACKBONE): value for key, value in state.items() if key.startswith(_BACKBONE)}
 
@@ -97,7 +58,7 @@ def _backbone(state: State) -> State:
 def _with_swin(state: State) -> State:
     """The same, and the backbone by the names and in the order of mmseg."""
     swin = OFFICIAL.translate(_backbone(state)).state
-    rest = {key: value for key, value in _split(state).items() if not key.startswith(_BACKBONE)}
+    rest = {key: value for key, value in split_attention(state).items() if not key.startswith(_BACKBONE)}
     return {f"{_BACKBONE}{key}": value for key, value in swin.items()} | rest
 
 
@@ -113,13 +74,13 @@ LAYOUTS = [
         ("ovseg",),
         (*_behind(DETECTRON2), *_MASKFORMER, *_CLIP),
         _UNUSED,
-        prepare=_split,
+        prepare=split_attention,
     ),
     Layout(
         "SCAN, official names",
         r"clip_adapter\.original_clip\.class_embedding",
         ("scan",),
-        (*MASK2FORMER, *_perceptrons("class_embed", "class_embed", 2), *_PRIOR, *_CLIP),
+        (*MASK2FORMER, *perceptron_names("class_embed", "class_embed", 2), *_PRIOR, *_CLIP),
         _UNUSED,
         prepare=_with_swin,
     ),
@@ -133,7 +94,7 @@ def _clip(state: State) -> dict[str, Any]:
 
 
 def _ovseg(state: State) -> dict[str, Any]:
-    """Sizes by the shapes; heads are the release's, and the backbone's dilations."""
+    """Sizes by the shapes, heads of 32 channels; the backbone's dilations are the release's."""
     backbone, queries = _backbone(state), state["proposals.query_embed.weight"]
     inputs = [state[f"proposals.pixel_decoder.lateral_convs.{i}.conv.weight"].shape[1] for i in range(3)]
     return dict(
@@ -151,6 +112,7 @@ def _ovseg(state: State) -> dict[str, Any]:
             channels=queries.shape[1],
             queries=len(queries),
             layers=count(state, r"proposals\.layers\.(\d+)\."),
+            heads=max(queries.shape[1] // _HEAD_WIDTH, 1),
             hidden=len(state["proposals.layers.0.linear1.weight"]),
             embed_hidden=len(state["proposals.class_embed.0.weight"]),
         ),
@@ -160,21 +122,15 @@ def _ovseg(state: State) -> dict[str, Any]:
 
 
 def _scan(state: State) -> dict[str, Any]:
-    """Sizes by the shapes; heads, the prior's blocks and the shift are the release's for ViT-B."""
-    pixel, decoder = "proposals.pixel_decoder.", "proposals.transformer_decoder.layers"
-    queries, swin = state["proposals.query_embed.weight"], swin_settings(_backbone(state))
+    """Sizes by the shapes; heads of the calibration, the prior's blocks and the shift are the release's for ViT-B."""
+    pixel, swin = "proposals.pixel_decoder.", swin_settings(_backbone(state))
     inputs = [state[f"{pixel}input_convs.{i}.conv.weight"].shape[1] for i in (2, 1, 0)]
     return dict(
         clip=dict(_clip(state), activation="gelu"),
         backbone=dict(type="SwinTransformer", **swin),
         proposals=dict(
             in_channels=[state[f"{pixel}lateral_convs.0.conv.weight"].shape[1], *inputs],
-            channels=queries.shape[1],
-            queries=len(queries),
-            encoder_layers=count(state, r"proposals\.pixel_decoder\.encoder\.layers\.(\d+)\."),
-            decoder_layers=count(state, r"proposals\.transformer_decoder\.layers\.(\d+)\."),
-            encoder_hidden=len(state[f"{pixel}encoder.layers.0.ffn.layers.0.0.weight"]),
-            decoder_hidden=len(state[f"{decoder}.0.ffn.layers.0.0.weight"]),
+            **proposal_settings(state),
         ),
         calibration=dict(
             reads=count(state, r"calibration\.attentions\.(\d+)\."),

@@ -143,8 +143,8 @@ def deformable(prefix: str, dim: int, layers: int, hidden: int) -> Shapes:
     out: Shapes = {}
     for i in range(layers):
         layer = f"{prefix}{i}."
-        out |= both(f"{layer}self_attn.sampling_offsets", 8 * 3 * 4 * 2, dim)
-        out |= both(f"{layer}self_attn.attention_weights", 8 * 3 * 4, dim)
+        out |= both(f"{layer}self_attn.sampling_offsets", dim // 32 * 3 * 4 * 2, dim)
+        out |= both(f"{layer}self_attn.attention_weights", dim // 32 * 3 * 4, dim)
         out |= both(f"{layer}self_attn.value_proj", dim, dim) | both(f"{layer}self_attn.output_proj", dim, dim)
         out |= both(f"{layer}linear1", hidden, dim) | both(f"{layer}linear2", dim, hidden)
         out |= both(f"{layer}norm1", dim) | both(f"{layer}norm2", dim)
@@ -189,10 +189,10 @@ def scan(c: dict[str, int] = CLIP, width: int = 128, depths: Any = (2, 2, 18, 2)
 
 
 SMALL_OVSEG: dict[str, Any] = dict(
-    c=SMALL_CLIP, width=8, blocks=(3, 4, 6, 3), dim=32, queries=6, layers=2, hidden=48, embed_hidden=40
+    c=SMALL_CLIP, width=8, blocks=(3, 4, 6, 3), dim=64, queries=6, layers=2, hidden=48, embed_hidden=40
 )
 SMALL_SCAN: dict[str, Any] = dict(
-    c=SMALL_CLIP, width=16, depths=(2, 1, 1, 1), heads=(2, 2, 4, 4), window=4, dim=32, queries=6, encoders=2,
+    c=SMALL_CLIP, width=16, depths=(2, 1, 1, 1), heads=(2, 2, 4, 4), window=4, dim=64, queries=6, encoders=2,
     encoder_hidden=48, layers=3, hidden=40, embed_hidden=24, reads=3,
 )  # fmt: skip
 

@@ -126,11 +126,11 @@ def maskformer(w: Weights, maps: list[torch.Tensor], layers: int) -> list[tuple[
     memory = conv(w, f"{head}input_proj", maps[3])
     positions = sine(memory.shape[2], memory.shape[3], memory.shape[1])
     memory, query = memory.flatten(2).mT, w[f"{head}query_embed.weight"]
-    x, out = torch.zeros(len(memory), *query.shape), []
+    x, out, heads = torch.zeros(len(memory), *query.shape), [], memory.shape[-1] // 32
     for i in range(layers):
         layer = f"{head}transformer.decoder.layers.{i}."
-        x = layer_norm(w, f"{layer}norm1", x + attention(w, f"{layer}self_attn", 8, x + query, x + query, x))
-        read = attention(w, f"{layer}multihead_attn", 8, x + query, memory + positions, memory)
+        x = layer_norm(w, f"{layer}norm1", x + attention(w, f"{layer}self_attn", heads, x + query, x + query, x))
+        read = attention(w, f"{layer}multihead_attn", heads, x + query, memory + positions, memory)
         x = layer_norm(w, f"{layer}norm2", x + read)
         read = linear(w, f"{layer}linear2", linear(w, f"{layer}linear1", x).relu())
         x = layer_norm(w, f"{layer}norm3", x + read)
@@ -190,16 +190,17 @@ def pixel_decoder(w: Weights, maps: list[torch.Tensor], layers: int) -> tuple[to
         .flip(1)
         for h, v in sizes
     ])  # fmt: skip
+    heads = dim // 32
     for i in range(layers):
         layer = f"{pixel}transformer.encoder.layers.{i}."
-        values = linear(w, f"{layer}self_attn.value_proj", x).unflatten(1, (8, -1))
-        offsets = linear(w, f"{layer}self_attn.sampling_offsets", x + positions).unflatten(1, (8, 3, 4, 2))
-        shares = linear(w, f"{layer}self_attn.attention_weights", x + positions).unflatten(1, (8, 12)).softmax(-1)
+        values = linear(w, f"{layer}self_attn.value_proj", x).unflatten(1, (heads, -1))
+        offsets = linear(w, f"{layer}self_attn.sampling_offsets", x + positions).unflatten(1, (heads, 3, 4, 2))
+        shares = linear(w, f"{layer}self_attn.attention_weights", x + positions).unflatten(1, (heads, 12)).softmax(-1)
         read = torch.zeros_like(values)
         parts = values.split([h * v for h, v in sizes])
         for level, (height, width) in enumerate(sizes):
             grid = parts[level].unflatten(0, (height, width))
-            for head in range(8):
+            for head in range(heads):
                 for point in range(4):
                     where = offsets[:, head, level, point]
                     px = centres[:, 0] * width + where[:, 0] - 0.5
@@ -225,6 +226,7 @@ def query_decoder(
     head = "sem_seg_head.predictor."
     query, x = w[f"{head}query_embed.weight"], w[f"{head}query_feat.weight"][None]
     out: list[tuple[torch.Tensor, torch.Tensor]] = []
+    heads = x.shape[-1] // 32
     for i in range(layers + 1):
         normed = layer_norm(w, f"{head}decoder_norm", x)
         masks = torch.einsum("bqc,bchw->bqhw", perceptron(w, f"{head}mask_embed", normed, 3), features)
@@ -241,9 +243,9 @@ def query_decoder(
         cross, own, mlp = (
             f"{head}transformer_{name}_layers.{i}." for name in ("cross_attention", "self_attention", "ffn")
         )
-        read = attention(w, f"{cross}multihead_attn", 8, x + query, values + positions, values, hidden)
+        read = attention(w, f"{cross}multihead_attn", heads, x + query, values + positions, values, hidden)
         x = layer_norm(w, f"{cross}norm", x + read)
-        x = layer_norm(w, f"{own}norm", x + attention(w, f"{own}self_attn", 8, x + query, x + query, x))
+        x = layer_norm(w, f"{own}norm", x + attention(w, f"{own}self_attn", heads, x + query, x + query, x))
         x = layer_norm(w, f"{mlp}norm", x + linear(w, f"{mlp}linear2", linear(w, f"{mlp}linear1", x).relu()))
     return out
 

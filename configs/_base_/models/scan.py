@@ -1,8 +1,8 @@
 """SCAN (CVPR 2024) with Swin-B and CLIP ViT-B/16, which sees regions and whole images at 224 x 224; the vocabulary is
 the experiment's.
 
-Weights: the release takes open_clip's ViT-B-16 of DataComp, laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K; the backbone's is
-Swin's own: `rsseg weights swin_base_patch4_window12_384_22k.pth data/weights/swin_b_window12_384_22k.pth`.
+Weights: the release takes open_clip's ViT-B-16, pretrained='datacomp_xl_s13b_b90k'; the backbone's is Swin's own:
+`rsseg weights swin_base_patch4_window12_384_22k.pth data/weights/swin_b_window12_384_22k.pth`.
 """
 
 model = dict(

@@ -14,6 +14,7 @@ __all__, __getattr__, __dir__ = lazy_package(
             "MaskPredictor",
             "Prediction",
             "SAMPredictor",
+            "TransformersPredictor",
         ],
         "prompts": ["PROMPTS", "Prompts", "make_prompts", "parse_prompt"],
         "runner": ["Report", "convert_labels"],

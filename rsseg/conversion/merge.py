@@ -25,6 +25,7 @@ __all__ = ["merge_parts"]
 _COLUMNS = ("tile", "source", "x", "y", "width", "height", "split")
 _PACKAGES = (
     "rsseg", "numpy", "opencv-python", "opencv-python-headless", "pillow", "pycocotools", "torch", "segment-anything",
+    "transformers",
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "SUMS",
     "WEIGHTS",
     "HubAddress",
+    "commit_of",
     "config_of",
     "explained",
     "fetch",
@@ -149,7 +150,7 @@ def fetch(address: HubAddress) -> Path:
     """
     sums = _download(replace(address, file=SUMS), optional=True)
     if sums is not None:  # all files of one commit, also where a branch moves meanwhile
-        address = replace(address, revision=_commit(sums) or address.revision)
+        address = replace(address, revision=commit_of(sums) or address.revision)
     path = sums if address.file == SUMS and sums is not None else _download(address)
     assert path is not None
     expected = {"the address": address.sha256}
@@ -173,7 +174,7 @@ def _sha256(path: Path, size: int, modified: int) -> str:
     return sha256_of(path)
 
 
-def _commit(path: Path) -> str | None:
+def commit_of(path: Path) -> str | None:
     """The commit that a file of the cache belongs to: its folder below ``snapshots``."""
     parts = path.parts
     found = parts[parts.index("snapshots") + 1] if "snapshots" in parts[:-2] else ""
@@ -226,7 +227,8 @@ def explained(address: HubAddress) -> Iterator[None]:
         ) from error
     except errors.GatedRepoError as error:
         raise OSError(
-            f"{address}: its owner asks for consent; accept the licence at {page}, then log in: hf auth login"
+            f"{address}: its owner asks for consent; fill in the form and accept the licence at {page}, then log in: "
+            "hf auth login"
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise OSError(f"{address}: there is no such repository; a private one needs a login: hf auth login") from error
@@ -237,6 +239,11 @@ def explained(address: HubAddress) -> Iterator[None]:
             f"{address}: there is no such file; name one of {page}: hf://OWNER/NAME/FILE"
         ) from error
     except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled) as error:
+        if getattr(getattr(error, "response", None), "status_code", None) in (401, 403):
+            raise OSError(
+                f"{address}: access is refused; log in with a token that may read it: hf auth login. Where {page} "
+                "shows a form, fill it in first"
+            ) from error
         raise OSError(f"{address}: the hub cannot be used ({str(error).splitlines()[0]})") from error
     except errors.HFValidationError as error:
         raise ConfigError(f"{address}: {error}") from error

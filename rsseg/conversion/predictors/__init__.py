@@ -9,6 +9,7 @@ from rsseg.conversion.predictors.grabcut import GrabCutPredictor
 from rsseg.conversion.predictors.sam import SAMPredictor
 from rsseg.conversion.predictors.sam2 import SAM2Predictor
 from rsseg.conversion.predictors.simple import BoxPredictor, GroundTruthPredictor
+from rsseg.conversion.predictors.transformers_sam import TransformersPredictor
 
 __all__ = [
     "PREDICTORS",
@@ -19,11 +20,15 @@ __all__ = [
     "Prediction",
     "SAM2Predictor",
     "SAMPredictor",
+    "TransformersPredictor",
 ]
 
 PREDICTORS: dict[str, str] = {
     "sam": "SAMPredictor",
     "sam2": "SAM2Predictor",
+    "sam_hf": "TransformersPredictor",
+    "sam2_hf": "TransformersPredictor",
+    "sam3": "TransformersPredictor",
     "grabcut": "GrabCutPredictor",
     "box": "BoxPredictor",
     "truth": "GroundTruthPredictor",

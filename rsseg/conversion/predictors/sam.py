@@ -238,7 +238,8 @@ class SAMPredictor:
             boxes = torch.as_tensor(prompts.boxes[some], dtype=torch.float, device=self.device)
             boxes = transform.apply_boxes_torch(boxes, encoded.size)
         if prompts.has_masks:
-            drawn = [mask_input(prompts.draw_mask(i, encoded.size), encoded.input_size, self.sam) for i in rows]
+            frame = self.sam.image_encoder.img_size, self.sam.prompt_encoder.mask_input_size
+            drawn = [mask_input(prompts.draw_mask(i, encoded.size), encoded.input_size, *frame) for i in rows]
             masks = torch.as_tensor(np.stack(drawn)[:, None], device=self.device)
         with matmul_precision("highest") if self.precision == "tf32" else nullcontext():
             sparse, dense = self.sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
@@ -274,11 +275,20 @@ def _load(model: str | dict[str, Any], checkpoint: str | None, random_seed: int 
         return build_sam(settings), {**about, "weights": "random weights", "random_seed": random_seed}
 
 
-def mask_input(drawn: NDArray[np.bool_], input_size: tuple[int, int], sam: Any) -> NDArray[np.float32]:
-    """A mask prompt (H, W) as SAM's small logits.  Source: SAMRS release, section 1.10 of its study."""
-    side = sam.image_encoder.img_size
+def mask_input(
+    drawn: NDArray[np.bool_], input_size: tuple[int, int], side: int, low: tuple[int, int]
+) -> NDArray[np.float32]:
+    """A mask prompt (H, W) as SAM's small logits.
+
+    Args:
+        drawn: The mask in image pixels.
+        input_size: (H, W) of the image inside SAM's frame.
+        side: Of that frame.
+        low: (h, w) of the small logits.
+
+    Source: SAMRS release, section 1.10 of its study.
+    """
     logits = np.where(drawn, _MASK_PROMPT, -_MASK_PROMPT)
     frame = np.full((side, side), -_MASK_PROMPT)
     frame[: input_size[0], : input_size[1]] = cv2.resize(logits, input_size[::-1], interpolation=cv2.INTER_LINEAR)
-    small = cv2.resize(frame, sam.prompt_encoder.mask_input_size[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(small, np.float32)
+    return np.asarray(cv2.resize(frame, low[::-1], interpolation=cv2.INTER_LINEAR), np.float32)

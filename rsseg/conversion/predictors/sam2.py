@@ -24,7 +24,7 @@ from rsseg.io.hub import local_file
 from rsseg.structures.keys import compare_keys
 from rsseg.structures.masks import MaskCrop, crop_mask
 
-__all__ = ["SAM2_CONFIGS", "SAM2Predictor"]
+__all__ = ["SAM2_CONFIGS", "SAM2Predictor", "square_mask_input"]
 
 _log = logging.getLogger("rsseg")
 
@@ -197,12 +197,12 @@ def _arguments(prompts: Prompts, rows: range, size: tuple[int, int], model: Any)
         arguments["box"] = prompts.boxes[some]
     if prompts.has_masks:
         low_wh = tuple(model.sam_prompt_encoder.mask_input_size)[::-1]
-        drawn = [_mask_input(prompts.draw_mask(i, size), int(model.image_size), low_wh) for i in rows]
+        drawn = [square_mask_input(prompts.draw_mask(i, size), int(model.image_size), low_wh) for i in rows]
         arguments["mask_input"] = np.stack(drawn)[:, None]
     return arguments
 
 
-def _mask_input(mask: NDArray[np.bool_], side: int, low_wh: tuple[int, int]) -> NDArray[np.float32]:
+def square_mask_input(mask: NDArray[np.bool_], side: int, low_wh: tuple[int, int]) -> NDArray[np.float32]:
     """SAMRS's recipe for mask prompts (H, W) in the frame of SAM 2, which squeezes an image to a square."""
     logits = np.where(mask, np.float32(_MASK_PROMPT), np.float32(-_MASK_PROMPT))
     square = cv2.resize(logits, (side, side), interpolation=cv2.INTER_LINEAR)

@@ -75,7 +75,12 @@ def _alone(theirs: Any, prompts: Prompts, i: int) -> NDArray[np.bool_]:
     if prompts.boxes is not None:
         boxes = frame.apply_boxes_torch(torch.as_tensor(prompts.boxes[i : i + 1], dtype=torch.float), size).to(device)
     if prompts.has_masks:
-        drawn = mask_input(prompts.draw_mask(i, size), theirs.input_size, theirs.model)
+        drawn = mask_input(
+            prompts.draw_mask(i, size),
+            theirs.input_size,
+            theirs.model.image_encoder.img_size,
+            theirs.model.prompt_encoder.mask_input_size,
+        )
         masks = torch.as_tensor(drawn, device=device)[None, None]
     found, _, _ = theirs.predict_torch(points, labels, boxes, masks, multimask_output=False)
     return np.asarray(found[0, 0].cpu().numpy())

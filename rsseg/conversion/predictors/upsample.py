@@ -2,7 +2,8 @@
 
 SAM enlarges its logits (256 x 256) twice, to its frame (1024 x 1024) and, without the padding, to the image, and
 compares with a threshold.  Both steps are linear, so together they are one matrix per axis: ``rows @ logits @ cols.T``.
-A weight is what torch makes of a unit vector, so index and weight rules are torch's own on every device.
+A weight is what torch makes of a unit vector, so index and weight rules are torch's own on every device.  SAM 2 and 3
+enlarge theirs once, to the image; with the image as frame the second step changes nothing.
 
 Why the masks are the same, bit by bit.  Let u = 2^-24 and M the largest absolute logit.
 
@@ -92,7 +93,7 @@ class Upsampler:
 
     Args:
         low: (h, w) of the logits.
-        frame: Side of the model's square input in pixels.
+        frame: Side of the model's square input in pixels, or (H, W); the image's size, where logits are enlarged once.
         input_size: (H, W) of the image inside the frame, without the padding.
         size: (H, W) of the image.
         threshold: Logits above it belong to the mask.
@@ -102,15 +103,16 @@ class Upsampler:
     def __init__(
         self,
         low: tuple[int, int],
-        frame: int,
+        frame: int | tuple[int, int],
         input_size: tuple[int, int],
         size: tuple[int, int],
         threshold: float = 0.0,
         device: str = "cpu",
     ) -> None:
         self.threshold = threshold
-        self._rows = _axis(low[0], frame, input_size[0], size[0], device)
-        self._cols = _axis(low[1], frame, input_size[1], size[1], device)
+        sides = (frame, frame) if isinstance(frame, int) else frame
+        self._rows = _axis(low[0], sides[0], input_size[0], size[0], device)
+        self._cols = _axis(low[1], sides[1], input_size[1], size[1], device)
 
     def find(self, logits: Floats, exact: Callable[[], Floats], margin: float = 0.0) -> Upsampled | None:
         """One mask.

@@ -5,10 +5,11 @@ from rsseg.stack import lazy_package
 __all__, __getattr__, __dir__ = lazy_package(
     __name__,
     {
+        "adapters": ["CompleteAdapters", "KeepAdapters"],
         "adaptation": ["AdaptationHook", "AdaptationPictures"],
         "architecture": ["TrackArchitecture"],
         "architecture_step": ["StepArchitecture"],
-        "checkpoint": ["load_file", "load_pretrained", "save_teacher"],
+        "checkpoint": ["load_file", "load_pretrained", "save_merged", "save_teacher"],
         "classes": ["fit_classes"],
         "checks": ["CheckClasses", "CheckLoss", "CheckScores", "check_finite"],
         "hooks": ["ChannelsLast", "CompileBackbone", "LoadPretrained", "LoadTested", "SeedEachIter", "ShareBuffers"],
@@ -29,6 +30,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     },
     registering=[
         "adaptation",
+        "adapters",
         "architecture",
         "architecture_step",
         "checks",

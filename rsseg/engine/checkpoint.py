@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,16 +10,20 @@ from typing import Any
 
 import torch
 from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 
 from rsseg.command_list import command
+from rsseg.engine.adapters import complete_adapters, fresh_adapters, merge_adapters, name_base
 from rsseg.engine.classes import fit_classes
 from rsseg.engine.weights.conversion import name_layout
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.checkpoints import load_file, state_of, write_weights
-from rsseg.structures.keys import compare_keys
+from rsseg.io.configs import read_config
+from rsseg.structures.keys import compare_keys, to_adapted
 
-__all__ = ["load_file", "load_pretrained", "save_teacher"]
+__all__ = ["load_file", "load_pretrained", "merged_weights", "save_merged", "save_teacher"]
 
 
 _TRAINING_ONLY = ("adaptation",)
@@ -62,6 +67,8 @@ def load_pretrained(
 ) -> dict[str, Any]:
     """Load weights into a model, with every key accounted for.
 
+    Adapters (LoRA) of model or checkpoint are merged into the weights, except those of a model that is to be trained.
+
     Args:
         model: Where to.
         path: A checkpoint of mmengine, or a plain state dict; a leading ``module.`` is dropped.  None for a model that
@@ -85,15 +92,18 @@ def load_pretrained(
         return _init_named(model)
     content = load_file(path, trust=trust)
     state = state_of(content, path)
+    meta = content.get("meta") if isinstance(content, dict) else None
+    meta = meta if isinstance(meta, dict) else {}
+    plain = complete_adapters(state, meta, model, str(path))
     own = model.state_dict()
+    state = to_adapted(state, own)
+    named, new = new, [*new, *(added := fresh_adapters(state, own))]
     spare = [name for name in _TRAINING_ONLY if not _under(own, [name]) and _under(state, [name])]
     lacking = [name for name in _TRAINING_ONLY if _under(own, [name]) and not _under(state, [name])]
     fresh, dropped = _under(own, new), _under(state, [*unused, *spare])
     if lacking:
         state |= _for_teacher(state, own, fresh)
         fresh += [key for key in _under(own, lacking) if key not in state]
-    meta = content.get("meta") if isinstance(content, dict) else None
-    meta = meta if isinstance(meta, dict) else {}
     fit_classes(state, meta, model, classes or {}, str(path), class_options, training, fresh)
     found = compare_keys(state, own, fresh, dropped)
     if found:
@@ -104,9 +114,15 @@ def load_pretrained(
     model.load_state_dict({**own, **{key: state[key] for key in found.fitting}})
     MMLogger.get_current_instance().info(
         f"{path}: {len(found.fitting)} tensors loaded, {len(own) - len(found.fitting)} initialised anew "
-        f"({', '.join([*new, *lacking]) or 'none'}), {len(dropped)} of the file are unused "
+        f"({', '.join([*named, *lacking]) or 'none'}), {len(dropped)} of the file are unused "
         f"({', '.join([*unused, *spare]) or 'none'})"
     )
+    if not training:
+        merge_adapters(model)
+    elif added:
+        name_base(model, str(path))
+    for part in plain if training else ():
+        part.tuning.merge(part)
     return meta
 
 
@@ -120,6 +136,53 @@ def _init_named(model: Any) -> dict[str, Any]:
     model.init_weights()
     MMLogger.get_current_instance().info(f"{type(model).__name__}: weights of {files}")
     return {}
+
+
+def merged_weights(
+    config: Any, path: str | os.PathLike[str], trust: bool = False
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights of a checkpoint with adapters (LoRA) as those of a plain model, and what it says about itself.
+
+    Args:
+        config: The model's config, with ``model``.
+        path: The checkpoint.
+        trust: See :func:`load_file`.
+
+    Raises:
+        UserError: The checkpoint does not fit, or the file that its adapters stand beside is missing.
+    """
+    init_default_scope(config.get("default_scope", "mmseg"))
+    settings = copy.deepcopy(config.model)
+    settings.pop("pretrained", None)
+    model = MODELS.build(settings)
+    meta = load_pretrained(model, path, trust=trust)
+    return model.state_dict(), {key: value for key, value in meta.items() if key != "adapters"}
+
+
+def save_merged(
+    config: str | None, path: str | os.PathLike[str], out: str | os.PathLike[str], trust: bool = False
+) -> int:
+    """Write a checkpoint with adapters as a plain one.
+
+    Args:
+        config: Config file of its training.
+        path: The checkpoint.
+        out: The file to write; what the checkpoint says about itself (``meta``) goes along.
+        trust: See :func:`load_file`.
+
+    Returns:
+        Number of tensors.
+
+    Raises:
+        ConfigError: There is no config.
+        UserError: As for :func:`merged_weights`.
+    """
+    if config is None:
+        raise ConfigError("--to merged requires --config CONFIG, with which the checkpoint was trained")
+    state, meta = merged_weights(read_config(config, trust=trust), path, trust)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    write_weights(Path(out), state, meta)
+    return len(state)
 
 
 def save_teacher(path: str | os.PathLike[str], out: str | os.PathLike[str], trust: bool = False) -> int:

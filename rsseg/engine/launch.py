@@ -37,6 +37,8 @@ _CHECKS = (
     "CheckClasses",
     "CheckLoss",
     "CheckScores",
+    "CompleteAdapters",
+    "KeepAdapters",
     "KeepPixels",
     "KeepProcesses",
     "NameOutputs",
@@ -112,8 +114,8 @@ def prepare_config(cfg: Config) -> None:
     * several processes without GPUs: DDP (or the config's ``model_wrapper_cfg``) without device ids, BN for SyncBN;
     * every ``LoadImage`` gets the config's ``bands`` and ``value_range``;
     * the checks of :mod:`rsseg.engine.checks`, :mod:`~rsseg.engine.pixels`, :mod:`~rsseg.engine.processes`,
-      :mod:`~rsseg.engine.naming` and :mod:`~rsseg.engine.adaptation` take part in every run, also where a config
-      replaces the hooks of ``_base_/default_runtime.py``.
+      :mod:`~rsseg.engine.naming`, :mod:`~rsseg.engine.adapters` and :mod:`~rsseg.engine.adaptation` take part in every
+      run, also where a config replaces the hooks of ``_base_/default_runtime.py``.
 
     Raises:
         ConfigError: Bands or a range of values are declared twice, and differently.

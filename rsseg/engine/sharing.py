@@ -17,6 +17,8 @@ from typing import Any
 from mmengine.config import Config
 
 import rsseg
+from rsseg.engine.adapters import without_adapters
+from rsseg.engine.checkpoint import merged_weights
 from rsseg.engine.model_card import Description, card_text
 from rsseg.errors import DataError
 from rsseg.io.checkpoints import load_file, state_of, write_weights
@@ -63,6 +65,9 @@ def write_model(
     state = {key: value for key, value in state_of(content, checkpoint).items() if not key.startswith(_LEFT)}
     folder.mkdir(parents=True, exist_ok=True)
     settings = {key: value for key, value in cfg.to_dict().items() if key not in _OWN}
+    if isinstance(content, dict) and (content.get("meta") or {}).get("adapters"):
+        state, _ = merged_weights(cfg, checkpoint, trust)
+        settings["model"] = without_adapters(settings["model"])
     written = _share_tables(settings, folder)
     meta = _meta_of(content, settings)
     write_weights(folder / WEIGHTS, state, meta)

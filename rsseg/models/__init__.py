@@ -28,6 +28,7 @@ from rsseg.models.segearth_ov import SegEarthOV  # noqa: E402
 from rsseg.models.segmentor import Segmentor, slide_logits  # noqa: E402
 from rsseg.models.simfeatup import SimFeatUp  # noqa: E402
 from rsseg.models.tta import FlipsModel  # noqa: E402
+from rsseg.models.tuning import tune_encoder, tuned  # noqa: E402
 from rsseg.models.unet import UNetHead  # noqa: E402
 from rsseg.models.unetformer import UNetFormerHead  # noqa: E402
 from rsseg.models.uper_head import LowResUPerHead  # noqa: E402
@@ -61,4 +62,6 @@ __all__ = [
     "sed",
     "set_loss",
     "slide_logits",
+    "tune_encoder",
+    "tuned",
 ]

@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from rsseg.command_list import command
 from rsseg.errors import ConfigError
 from rsseg.models.api import WithConfig
+from rsseg.structures.keys import plain_key
 from rsseg.structures.windows import tile_windows
 
 __all__ = ["Segmentor", "check_pretrained", "slide_logits"]
@@ -71,7 +72,7 @@ def check_pretrained(backbone: Any) -> None:
     state = content.get("state_dict", content)
     prefix = config.get("prefix") or ("backbone." if any(key.startswith("backbone.") for key in state) else "")
     file = {key.removeprefix(prefix).lstrip("."): value for key, value in state.items() if key.startswith(prefix)}
-    own = backbone.state_dict()
+    own = {plain_key(key): value for key, value in backbone.state_dict().items()}
     there = sum(k in own and torch.equal(own[k].cpu(), v.to("cpu", own[k].dtype)) for k, v in file.items())
     if 2 * there < len(file):
         raise ConfigError(

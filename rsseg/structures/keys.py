@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["KeyComparison", "compare_keys", "some_names"]
+__all__ = ["KeyComparison", "compare_keys", "plain_key", "some_names", "to_adapted"]
+
+_INNER = ".base_layer"
+"""What peft puts into the names of layers that have adapters."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +67,19 @@ def _shape(value: Any) -> tuple[int, ...]:
 def some_names(names: Sequence[str], most: int = 5) -> str:
     """The first names of a list, for a message."""
     return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
+
+
+def plain_key(key: str) -> str:
+    """The name that a weight has in a model without adapters."""
+    return key.replace(_INNER, "")
+
+
+def to_adapted(state: Mapping[str, Any], own: Iterable[str]) -> dict[str, Any]:
+    """Arrays of a plain model by the names of a model with adapters.
+
+    Args:
+        state: Arrays by key; those that have the names already keep them.
+        own: Keys of the model.
+    """
+    names = {plain_key(key): key for key in own if _INNER in key}
+    return {names.get(key, key): value for key, value in state.items()}

@@ -12,11 +12,11 @@ from mmseg.registry import MODELS
 
 from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.checkpoints import read_state
-from rsseg.structures.keys import compare_keys
+from rsseg.models.tuning import tune_encoder
+from rsseg.structures.keys import compare_keys, plain_key, to_adapted
 
 __all__ = ["DINOv3", "dinov3_statistics"]
 
-_TUNED = ("full", "frozen")
 _IMAGES = 3
 
 
@@ -57,7 +57,9 @@ class DINOv3(BaseModule):
         out_indices: Blocks of a transformer, counted from 0, whose outputs are given, or stages of a ConvNeXt; None
             takes four with equal steps, the last one among them.
         weights: File or ``hf://timm/NAME``, read by :meth:`init_weights`: timm's names, or Meta's ``.pth``.
-        tune: ``"full"``, or ``"frozen"``: the encoder is no part of the training.
+        tune: ``"full"``; ``"frozen"``: the encoder is no part of the training; ``"lora"``: adapters beside its layers
+            are, see :func:`rsseg.models.tuning.tune_encoder`.
+        adapters: Settings of these: ``rank``, ``alpha``, ``dropout``, ``targets``, ``also``.
         in_channels: Bands; the first layer of files for three is repeated and scaled for others.
         norm: Pass each map of a transformer through the last norm, as the authors' evaluations do.
         drop_path_rate: Stochastic depth while it is tuned.
@@ -78,6 +80,7 @@ class DINOv3(BaseModule):
         out_indices: Sequence[int] | None = None,
         weights: str | None = None,
         tune: str = "full",
+        adapters: Mapping[str, Any] | None = None,
         in_channels: int = _IMAGES,
         norm: bool = True,
         drop_path_rate: float = 0.0,
@@ -87,11 +90,9 @@ class DINOv3(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         bare = name.partition(".")[0]
-        if tune not in _TUNED:
-            raise ConfigError(f"tune={tune!r}: expected one of: {', '.join(_TUNED)}")
         if "dinov3" not in name or not _timm().is_model(bare):
             raise ConfigError(f"{name}: timm has no such DINOv3; {_known()}")
-        self.name, self.weights, self.tune, self.norm, self.in_channels = name, weights, tune, norm, in_channels
+        self.name, self.weights, self.norm, self.in_channels = name, weights, norm, in_channels
         options = dict(num_classes=0, in_chans=in_channels, drop_path_rate=drop_path_rate, **(settings or {}))
         self.encoder = _timm().create_model(bare, pretrained=False, **options)
         self.patch: int | None = None if bare.startswith("convnext") else 16
@@ -103,9 +104,9 @@ class DINOv3(BaseModule):
             )
         if with_cp:
             self.encoder.set_grad_checkpointing()
-        self.encoder.requires_grad_(tune == "full")
         if self.patch is None or not norm:  # what gives no map gets no gradient, which DDP would wait for
             (self.encoder.head if self.patch is None else self.encoder.norm).requires_grad_(False)
+        self.tuning = tune_encoder(self, tune, adapters)
 
     def init_weights(self) -> None:
         """Take the weights of the file, if one is named.
@@ -114,13 +115,18 @@ class DINOv3(BaseModule):
             FileNotFoundError: There is no such file.
             DataError: Its weights are not those of this model.
         """
-        if self.weights is None:
-            return
-        state = self._translate(read_state(self.weights, advice="rsseg pull hf://timm/NAME downloads timm's copies"))
-        if problems := compare_keys(state, self.encoder.state_dict()):
-            raise DataError(f"{self.weights}: does not fit {self.name}: {problems}")
-        self.encoder.load_state_dict(state)
-        MMLogger.get_current_instance().info(f"{self.weights}: {len(state)} tensors of {self.name} loaded")
+        if self.weights is not None:
+            self._load(self.weights)
+        self.tuning.begin(self)
+
+    def _load(self, file: str) -> None:
+        state = self._translate(read_state(file, advice="rsseg pull hf://timm/NAME downloads timm's copies"))
+        own = self.encoder.state_dict()
+        plain = {plain_key(key): value for key, value in own.items() if "lora_" not in key}
+        if problems := compare_keys(state, plain):
+            raise DataError(f"{file}: does not fit {self.name}: {problems}")
+        self.encoder.load_state_dict({**own, **to_adapted(state, own)})
+        MMLogger.get_current_instance().info(f"{file}: {len(state)} tensors of {self.name} loaded")
 
     def _translate(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """A file's weights by timm's names, with the first layer for this number of bands."""
@@ -138,8 +144,7 @@ class DINOv3(BaseModule):
     def train(self, mode: bool = True) -> DINOv3:
         """Training mode; a frozen encoder stays as it is in evaluation."""
         super().train(mode)
-        if self.tune == "frozen":
-            self.encoder.eval()
+        self.tuning.hold(self)
         return self
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -159,7 +164,7 @@ class DINOv3(BaseModule):
                 "train on crops of such sizes"
             )
         options: dict[str, Any] = {} if self.patch is None else {"norm": self.norm}
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.tune == "full"):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.tuning.tune != "frozen"):
             maps = self.encoder.forward_intermediates(
                 images, indices=self.out_indices, output_fmt="NCHW", intermediates_only=True, **options
             )

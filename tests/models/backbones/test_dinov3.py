@@ -117,8 +117,8 @@ def test_what_is_tuned(name, settings):
 def test_options_are_checked(small):
     with pytest.raises(ValueError, match=r"images of 32 x 50 pixels; sides must be multiples of 16.*size_divisor=16"):
         small(torch.zeros(1, 3, 32, 50))
-    with pytest.raises(ValueError, match="tune='lora': expected one of: full, frozen"):
-        DINOv3(NAME, tune="lora")
+    with pytest.raises(ValueError, match="tune='half': expected one of: full, frozen, lora"):
+        DINOv3(NAME, tune="half")
     with pytest.raises(ValueError, match=r"resnet50: timm has no such DINOv3; it has .*vit_small_patch16_dinov3"):
         DINOv3("resnet50")
     with pytest.raises(ValueError, match=r"out_indices=\[0, 1\]: expected numbers from 0 to 3, the last included"):

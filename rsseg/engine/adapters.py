@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,8 +23,8 @@ __all__ = [
     "KeepAdapters",
     "complete_adapters",
     "fresh_adapters",
-    "merge_adapters",
     "name_base",
+    "settle_adapters",
     "without_adapters",
 ]
 
@@ -105,8 +105,8 @@ class CompleteAdapters(Hook):
             self._start = source
         complete_adapters(state, meta, model, source)
         average = checkpoint.get("ema_state_dict")
-        for key, value in state.items() if average else ():
-            average.setdefault(f"module.{key}", value)
+        if average:
+            checkpoint["ema_state_dict"] = {**{f"module.{key}": value for key, value in state.items()}, **average}
 
     def before_train(self, runner: Runner) -> None:
         """Note the plain checkpoint that the runner has loaded as what adapters stand beside."""
@@ -213,16 +213,19 @@ def fresh_adapters(state: Mapping[str, Any], own: Mapping[str, Any]) -> list[str
     return [] if any("lora_" in key for key in state) else [key for key in own if "lora_" in key]
 
 
-def merge_adapters(model: nn.Module) -> int:
-    """Add all adapters of a model to its weights and take them out, in place.
+def settle_adapters(model: nn.Module, plain: Sequence[Any], source: str | None, training: bool) -> None:
+    """After loading: merge adapters, or note what they stand beside.
 
-    Returns:
-        Number of encoders that had some.
+    Args:
+        model: The model.
+        plain: Its encoders that :func:`complete_adapters` has given adapters; they are merged.
+        source: The checkpoint, where it is a plain one of a model with adapters; None otherwise.
+        training: The model is to be trained: its own adapters stay.  Otherwise all are merged.
     """
-    parts = [part for _, part in _adapted(model)]
-    for part in parts:
+    for part in plain if training else [part for _, part in _adapted(model)]:
         part.tuning.merge(part)
-    return len(parts)
+    if source is not None and training:
+        name_base(model, source)
 
 
 def without_adapters(config: Any) -> Any:

@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from rsseg.command_list import command
-from rsseg.engine.adapters import complete_adapters, fresh_adapters, merge_adapters, name_base
+from rsseg.engine.adapters import complete_adapters, fresh_adapters, settle_adapters
 from rsseg.engine.classes import fit_classes
 from rsseg.engine.weights.conversion import name_layout
 from rsseg.errors import ConfigError, DataError
@@ -55,6 +55,11 @@ def _for_teacher(
     return {key: value for key, value in found.items() if key in own and value.shape == own[key].shape}
 
 
+def _meta_of(content: Any) -> dict[str, Any]:
+    meta = content.get("meta") if isinstance(content, dict) else None
+    return meta if isinstance(meta, dict) else {}
+
+
 def load_pretrained(
     model: torch.nn.Module,
     path: str | os.PathLike[str] | None,
@@ -91,16 +96,13 @@ def load_pretrained(
     if path is None:
         return _init_named(model)
     content = load_file(path, trust=trust)
-    state = state_of(content, path)
-    meta = content.get("meta") if isinstance(content, dict) else None
-    meta = meta if isinstance(meta, dict) else {}
-    plain = complete_adapters(state, meta, model, str(path))
-    own = model.state_dict()
-    state = to_adapted(state, own)
-    named, new = new, [*new, *(added := fresh_adapters(state, own))]
+    weights, meta = state_of(content, path), _meta_of(content)
+    plain = complete_adapters(weights, meta, model, str(path))
+    state = to_adapted(weights, own := model.state_dict())
+    added = fresh_adapters(state, own)
     spare = [name for name in _TRAINING_ONLY if not _under(own, [name]) and _under(state, [name])]
     lacking = [name for name in _TRAINING_ONLY if _under(own, [name]) and not _under(state, [name])]
-    fresh, dropped = _under(own, new), _under(state, [*unused, *spare])
+    fresh, dropped = [*_under(own, new), *added], _under(state, [*unused, *spare])
     if lacking:
         state |= _for_teacher(state, own, fresh)
         fresh += [key for key in _under(own, lacking) if key not in state]
@@ -108,21 +110,15 @@ def load_pretrained(
     found = compare_keys(state, own, fresh, dropped)
     if found:
         raise DataError(f"{path} does not fit {type(model).__name__}: {found}. {_advice(state, own)}")
-    check = getattr(model, "check_checkpoint", None)
-    if callable(check):
+    if callable(check := getattr(model, "check_checkpoint", None)):
         check(content, str(path))
     model.load_state_dict({**own, **{key: state[key] for key in found.fitting}})
+    settle_adapters(model, plain, str(path) if added else None, training)
     MMLogger.get_current_instance().info(
         f"{path}: {len(found.fitting)} tensors loaded, {len(own) - len(found.fitting)} initialised anew "
-        f"({', '.join([*named, *lacking]) or 'none'}), {len(dropped)} of the file are unused "
+        f"({', '.join([*new, *lacking]) or 'none'}), {len(dropped)} of the file are unused "
         f"({', '.join([*unused, *spare]) or 'none'})"
     )
-    if not training:
-        merge_adapters(model)
-    elif added:
-        name_base(model, str(path))
-    for part in plain if training else ():
-        part.tuning.merge(part)
     return meta
 
 

@@ -4,40 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from peft.tuners.lora.layer import MultiheadAttention
 from torch import nn
 
-__all__ = ["AdaptedAttention"]
+__all__ = ["attend", "use_exact_attention"]
 
 
-class AdaptedAttention(MultiheadAttention):
-    """peft's layer with another forward: each adapter counts once, and the weights beside it stay as they are.
+def attend(layer: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+    """Forward of peft's adapted attention: each adapter counts once, and the weights beside it stay as they are.
 
-    peft (0.21) adds the adapters to the weights and subtracts them afterwards, whose rounding adds up over a training,
-    makes new parameters each time, and adds that of the output projection twice.
+    That of peft (0.21) adds the adapters to the weights and subtracts them afterwards, whose rounding adds up over a
+    training, makes new parameters each time, and adds the adapter of the output projection twice.
+
+    Args:
+        layer: peft's layer.
+        query: As for ``nn.MultiheadAttention``.
+        *args: As there.
+        **kwargs: As there.
     """
-
-    def forward(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        """As that of ``nn.MultiheadAttention``."""
-        inner = self.get_base_layer()
-        outer = inner.out_proj.get_base_layer()
-        name = self.active_adapters[0]
-        aside = inner.in_proj_weight, outer.weight
-        changed = (
-            aside[0].detach() + self.get_delta_weight(name),
-            aside[1].detach() + inner.out_proj.get_delta_weight(name),
-        )
+    inner = layer.get_base_layer()
+    outer = inner.out_proj.get_base_layer()
+    name = layer.active_adapters[0]
+    aside = inner.in_proj_weight, outer.weight
+    changed = (
+        aside[0].detach() + layer.get_delta_weight(name),
+        aside[1].detach() + inner.out_proj.get_delta_weight(name),
+    )
+    del inner.in_proj_weight, outer.weight
+    inner.in_proj_weight, outer.weight = changed
+    try:
+        return inner(query, *args, **kwargs)
+    finally:
         del inner.in_proj_weight, outer.weight
-        inner.in_proj_weight, outer.weight = changed
-        try:
-            return inner(query, *args, **kwargs)
-        finally:
-            del inner.in_proj_weight, outer.weight
-            inner.in_proj_weight, outer.weight = aside
+        inner.in_proj_weight, outer.weight = aside
 
-    @classmethod
-    def use_in(cls, encoder: nn.Module) -> None:
-        """Let all adapted attention modules of an encoder be of this class, in place."""
-        for module in encoder.modules():
-            if type(module) is MultiheadAttention:
-                module.__class__ = cls
+
+def use_exact_attention(encoder: nn.Module) -> None:
+    """Let all adapted attention modules of an encoder go by :func:`attend`, in place."""
+    from peft.tuners.lora.layer import MultiheadAttention
+
+    exact = type("AdaptedAttention", (MultiheadAttention,), {"forward": attend, "__module__": __name__})
+    for module in encoder.modules():
+        if type(module) is MultiheadAttention:
+            module.__class__ = exact

@@ -16,6 +16,7 @@ from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.checkpoints import load_file, state_of
 from rsseg.io.files import sha256_of
 from rsseg.io.hub import local_file
+from rsseg.models.adapted_attention import use_exact_attention
 from rsseg.structures.keys import plain_key, to_adapted
 
 __all__ = ["TUNED", "AdapterSettings", "Base", "Tuning", "tune_encoder", "tuned"]
@@ -202,8 +203,6 @@ def tune_encoder(encoder: nn.Module, tune: str, settings: Mapping[str, Any] | No
 def _add_adapters(encoder: nn.Module, settings: AdapterSettings) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model
-
-        from rsseg.models.adapted_attention import AdaptedAttention
     except ImportError as error:
         raise MissingPackageError('Adapters come from peft. Run: python -m pip install "rsseg[hf]"') from error
     names = _layers(encoder)
@@ -231,7 +230,7 @@ def _add_adapters(encoder: nn.Module, settings: AdapterSettings) -> None:
     if settings.also is not None and not others:
         raise ConfigError(f"adapters: also={settings.also!r} names no parameter of {type(encoder).__name__}")
     inject_adapter_in_model(config, encoder, adapter_name=_NAME)
-    AdaptedAttention.use_in(encoder)
+    use_exact_attention(encoder)
     for name, value in encoder.named_parameters():
         if plain_key(name) in others:
             value.requires_grad_(True)

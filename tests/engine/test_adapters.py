@@ -262,7 +262,7 @@ def test_two_processes_keep_the_same_adapters(kind, base, tmp_path, free_tcp_por
         _train_with_others, (free_tcp_port, str(tmp_path), str(base)), 2, start_method="fork"
     )
     one, other = (torch.load(tmp_path / f"{rank}.pth") for rank in (0, 1))
-    assert all(torch.equal(value, other[key]) for key, value in one.items())
+    assert all(torch.equal(value, other[key]) for key, value in one.items() if ".bn." not in key)
     begun = before.state_dict()
     changed = {key for key, value in one.items() if not torch.equal(value, begun[key]) and key.startswith("backbone.")}
     assert changed and all("lora_" in key for key in changed)

@@ -24,6 +24,8 @@ def test_every_run_has_the_checks_once():
         "mmseg.AllocateSteps",
         "mmseg.CheckClasses",
         "mmseg.CheckLoss",
+        "mmseg.CompleteAdapters",
+        "mmseg.KeepAdapters",
         "mmseg.KeepProcesses",
         "mmseg.NameOutputs",
     ]

@@ -125,9 +125,9 @@ def test_options_are_checked(small):
         DINOv3(NAME, settings=SMALL, out_indices=(0, 1))
 
 
-@pytest.mark.parametrize("config", ["upernet_dinov3_b_potsdam", "upernet_dinov3_l_sat_frozen_potsdam"])
+@pytest.mark.parametrize("config", ["b", "l_sat_frozen", "l_sat_lora"])
 def test_configs_have_the_statistics_of_their_weights(repo, config):
-    model = Config.fromfile(repo / f"configs/potsdam/{config}.py").model
+    model = Config.fromfile(repo / f"configs/potsdam/upernet_dinov3_{config}_potsdam.py").model
     mean, std = dinov3_statistics(model.backbone.name)
     assert model.data_preprocessor.mean == pytest.approx(mean, abs=1e-3)
     assert model.data_preprocessor.std == pytest.approx(std, abs=1e-3)

@@ -10,6 +10,7 @@ __all__ = ["COMMANDS", "GROUPS", "command"]
 GROUPS = {
     "Make labels": {
         "convert": ("convert_labels", "detection boxes to segmentation labels, by a mask model"),
+        "train-boxmask": ("train_boxmask", "train a mask model of your own on a few images with masks"),
         "ablate": ("ablate_prompts", "compare prompt kinds of a mask model with ground-truth masks"),
         "report labels": ("report_labels", "statistics and an HTML page of a labelled set"),
         "export": ("export_labels", "a labelled set as SAMRS pickles, colour images, YOLO or COCO"),

@@ -5,9 +5,9 @@ from rsseg.stack import lazy_package
 __all__, __getattr__, __dir__ = lazy_package(
     __name__,
     {
-        "ground_truth": ["GROUND_TRUTHS"],
         "predictors": [
             "PREDICTORS",
+            "BoxMaskPredictor",
             "BoxPredictor",
             "GrabCutPredictor",
             "GroundTruthPredictor",

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsseg.conversion.ground_truth import load_ground_truth
 from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, load_source_image, problem_row
 from rsseg.datasets.detection import AnnotationError, DetectionSource, SourceItem
+from rsseg.datasets.ground_truth import load_ground_truth
 from rsseg.errors import ConfigError
 from rsseg.structures.masks import cut_mask, mask_intersection
 

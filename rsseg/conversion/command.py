@@ -23,7 +23,8 @@ def add_conversion_options(parser: argparse.ArgumentParser, config: str, out: st
     add("--out", help=f"output folder (default: {out})")
     add("--images", help="image folder (default: the config's source)")
     add("--annotations", help="label folder or file (default: the config's source)")
-    add("--predictor", help="mask model: sam, mobile_sam, sam2, sam3, grabcut, box, truth, or a name in predictors")
+    add("--predictor", help="mask model: sam, mobile_sam, sam2, sam3, boxmask, grabcut, box, truth, or a name in predictors")
+    add("--checkpoint", help="weights of the mask model, for example boxmask.pth (default: the config's)")
     add("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
     add("--overwrite", action="store_true", help="delete the results of an earlier run first")
     add("--update", action="store_true", help="convert images again whose files have changed")
@@ -35,5 +36,5 @@ def options_of_config(args: argparse.Namespace) -> dict[str, Any]:
     """What the options change in the config, by full names of its settings; those of their own win."""
     own = {"source.images": args.images, "source.annotations": args.annotations}
     own["source.parts"] = [] if any(own.values()) else None
-    own |= {"out_dir": args.out, "predictor": args.predictor}
+    own |= {"out_dir": args.out, "predictor": args.predictor, "checkpoint": args.checkpoint}
     return {**(args.cfg_options or {}), **{key: value for key, value in own.items() if value is not None}}

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rsseg.conversion.ground_truth import load_ground_truth
 from rsseg.conversion.parts import tile_instances
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import AnnotationError, DetectionSource
+from rsseg.datasets.ground_truth import load_ground_truth
 from rsseg.errors import ConfigError
 from rsseg.io.tables import aligned
 from rsseg.structures.masks import cut_mask, mask_intersection, rle_to_crop

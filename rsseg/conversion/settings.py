@@ -14,12 +14,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from rsseg.conversion.ground_truth import ground_truth_options
 from rsseg.conversion.options import SourceSettings, SplitSettings, Tiling, check_keys, typed
 from rsseg.conversion.predictors import PREDICTORS
 from rsseg.conversion.presets import apply_preset
 from rsseg.conversion.prompts import parse_prompt
 from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open_parts, open_source
+from rsseg.datasets.ground_truth import ground_truth_options
 from rsseg.errors import ConfigError
 from rsseg.io.configs import merge_options, read_config
 from rsseg.metainfo import ClassTable, load_metainfo
@@ -144,19 +144,37 @@ def load_conversion_config(path: Path | str, options: Mapping[str, Any]) -> Conf
 
     Args:
         path: The file, or ``rsseg::samrs/convert_sota.py`` and the like.
-        options: ``a.b`` -> value, where ``a`` is a setting or another name of the config.
+        options: ``a.b`` -> value, where ``a`` is a setting or another name of the config; ``checkpoint`` -> weights of
+            the chosen predictor.
 
     Raises:
         FileNotFoundError: There is no such file.
         ConfigError: An option changes nothing that there is.
     """
     config = read_config(path)
+    options = dict(options)
+    checkpoint = options.pop("checkpoint", None)
     known = {*config, *Settings.__dataclass_fields__}
     for option in options:
         if option.split(".")[0] not in known:
             raise ConfigError(f"unknown setting {option!r} in {path}; expected one of: {', '.join(sorted(known))}")
     merge_options(config, options, path)
+    if checkpoint is not None:
+        _use_checkpoint(config, checkpoint)
     return config
+
+
+def _use_checkpoint(config: Config, checkpoint: str) -> None:
+    """Put the weights into the config of the chosen predictor."""
+    predictors = config.get("predictors") or {}
+    chosen = predictors.get(config.get("predictor"))
+    if chosen is None or "checkpoint" not in chosen:
+        weighty = [name for name, own in predictors.items() if "checkpoint" in own]
+        raise ConfigError(
+            f"--checkpoint {checkpoint}: the predictor {config.get('predictor')!r} has no weights; add --predictor "
+            f"with one of: {', '.join(weighty)}"
+        )
+    chosen["checkpoint"] = checkpoint
 
 
 def build(registry: Registry, config: Mapping[str, Any], what: str) -> Any:

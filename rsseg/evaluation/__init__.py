@@ -6,6 +6,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     __name__,
     {
         "across": ["use_dataset"],
+        "box_masks": ["BoxMaskMetric"],
         "segmentation": ["SegmentationMetric"],
         "unlabelled": ["UnlabelledScores"],
         "vocabulary": [
@@ -17,5 +18,5 @@ __all__, __getattr__, __dir__ = lazy_package(
             "vocabulary_configs",
         ],
     },
-    registering=["segmentation", "unlabelled"],
+    registering=["box_masks", "segmentation", "unlabelled"],
 )

@@ -17,6 +17,7 @@ from rsseg.models import (  # noqa: E402
     search,
     sed,
 )
+from rsseg.models.boxmask import BoxMaskModel  # noqa: E402
 from rsseg.models.daformer_head import DAFormerHead  # noqa: E402
 from rsseg.models.deeplab_v2 import DeepLabV2Head  # noqa: E402
 from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
@@ -36,6 +37,7 @@ from rsseg.models.uper_head import LowResUPerHead  # noqa: E402
 __all__ = [
     "DINO",
     "SCNN",
+    "BoxMaskModel",
     "DAFormerHead",
     "DINOHead",
     "DINOPretraining",

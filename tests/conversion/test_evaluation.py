@@ -12,8 +12,8 @@ from PIL import Image
 
 from rsseg.conversion import convert_labels
 from rsseg.conversion.evaluation import Score, evaluation_table
-from rsseg.conversion.ground_truth import load_ground_truth
 from rsseg.datasets.detection import AnnotationError, SourceItem, read_coco
+from rsseg.datasets.ground_truth import load_ground_truth
 from rsseg.metainfo import load_metainfo
 
 Make = Callable[..., dict[str, Any]]

@@ -5,6 +5,7 @@ named in a config's ``predictors``.
 """
 
 from rsseg.conversion.predictors.base import MaskPredictor, Prediction
+from rsseg.conversion.predictors.boxmask import BoxMaskPredictor
 from rsseg.conversion.predictors.grabcut import GrabCutPredictor
 from rsseg.conversion.predictors.sam import SAMPredictor
 from rsseg.conversion.predictors.sam2 import SAM2Predictor
@@ -13,6 +14,7 @@ from rsseg.conversion.predictors.transformers_sam import TransformersPredictor
 
 __all__ = [
     "PREDICTORS",
+    "BoxMaskPredictor",
     "BoxPredictor",
     "GrabCutPredictor",
     "GroundTruthPredictor",
@@ -29,6 +31,7 @@ PREDICTORS: dict[str, str] = {
     "sam_hf": "TransformersPredictor",
     "sam2_hf": "TransformersPredictor",
     "sam3": "TransformersPredictor",
+    "boxmask": "BoxMaskPredictor",
     "grabcut": "GrabCutPredictor",
     "box": "BoxPredictor",
     "truth": "GroundTruthPredictor",

@@ -1,0 +1,50 @@
+"""What a training of a box-to-mask network leaves: one file with weights, settings and a calibrated score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop, Runner
+from mmseg.registry import HOOKS
+
+from rsseg.engine.checks import bare_model
+from rsseg.errors import ConfigError
+from rsseg.io.checkpoints import write_weights
+
+__all__ = ["BOX_MASK_FILE", "SaveBoxMask"]
+
+BOX_MASK_FILE = "boxmask.pth"
+"""Name of the file, in the work dir."""
+
+
+@HOOKS.register_module()
+class SaveBoxMask(Hook):
+    """After each validation, write what ``--predictor boxmask`` reads; the score is calibrated on the held-out masks.
+
+    The weights are those that were validated: with mmengine's ``EMAHook`` the averaged ones, which it puts in their
+    place for the validation only.
+
+    Raises:
+        ConfigError: The validation is not that of ``BoxMaskMetric``.
+        DataError: There are too few held-out masks.
+    """
+
+    priority = "VERY_HIGH"  # before EMAHook takes its weights out again
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Calibrate and write."""
+        if runner.rank != 0:
+            return
+        pairs = next((found for each in runner.val_evaluator.metrics if (found := getattr(each, "pairs", None))), None)
+        model = bare_model(runner.model)
+        if pairs is None or not hasattr(model, "file_meta"):
+            raise ConfigError("SaveBoxMask needs val_evaluator=dict(type='BoxMaskMetric') and model type BoxMaskModel")
+        scores, ious = zip(*pairs, strict=True)
+        loop = runner._train_loop
+        count = len(loop.dataloader.dataset) if isinstance(loop, BaseLoop) else None  # type: ignore[arg-type]
+        meta = model.file_meta(scores, ious, {"iterations": runner.iter, "masks": count, **(metrics or {})})
+        state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+        path = Path(runner.work_dir) / BOX_MASK_FILE
+        write_weights(path, state, meta)
+        runner.logger.info("masks from boxes: rsseg convert CONFIG --predictor boxmask --checkpoint %s", path)

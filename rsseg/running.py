@@ -24,7 +24,7 @@ from rsseg.engine.launch import (
     use_tta,
 )
 from rsseg.errors import ConfigError
-from rsseg.io.configs import read_config
+from rsseg.io.configs import merge_options, read_config
 from rsseg.io.guards import load_from_local
 from rsseg.io.hub import weights_of
 from rsseg.io.resuming import latest_checkpoint
@@ -33,7 +33,7 @@ from rsseg.stack import require_stack
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-__all__ = ["Scores", "add_test_arguments", "add_train_arguments", "evaluate", "train"]
+__all__ = ["Scores", "add_test_arguments", "add_train_arguments", "evaluate", "train", "train_box_masks"]
 
 _log = logging.getLogger("rsseg")
 _NUMBER = re.compile(r"(iter|epoch)_(\d+)\.pth$")
@@ -125,6 +125,59 @@ def train(
             build_runner(cfg).train()
     found = latest_checkpoint(cfg.work_dir)
     return Path(found) if found else None
+
+
+def train_box_masks(config: str | Path, **options: Any) -> Path | None:
+    """Train, as :func:`rsseg.running.train` does, and see that the network's file is there.
+
+    Args:
+        config: A config whose model is a ``BoxMaskModel``.
+        **options: As for :func:`rsseg.running.train`.
+
+    Returns:
+        ``boxmask.pth`` in the work dir; None in all processes of several but the first.
+
+    Raises:
+        ConfigError: The config trains something else.
+        UserError: Config, data and options do not go together.
+        OSError: A file is missing or cannot be written.
+    """
+    require_stack()
+    from mmengine.dist import is_main_process
+
+    from rsseg.engine.box_masks import BOX_MASK_FILE
+
+    cfg = read_config(config, trust=bool(options.get("trust")))
+    if options.get("cfg_options"):
+        merge_options(cfg, options["cfg_options"], config)
+    if (cfg.get("model") or {}).get("type") != "BoxMaskModel":
+        raise ConfigError(f"{config}: expected a config with model=dict(type='BoxMaskModel'); for others: rsseg train")
+    _provide_weights(cfg.model)
+    checkpoint = train(config, **options)
+    if not is_main_process() or checkpoint is None:
+        return None
+    path = checkpoint.parent / BOX_MASK_FILE
+    if not path.is_file():  # killed between the last checkpoint and the validation that writes the file
+        cfg.work_dir, cfg.load_from, cfg.launcher = str(checkpoint.parent), str(checkpoint), "none"
+        runner = build_runner(cfg)
+        runner.val()
+    return path
+
+
+def _provide_weights(model: Any) -> None:
+    """Convert the packaged ImageNet weights where the config starts from them and they are not there yet."""
+    from rsseg.engine.weights.packaged import HOW_TO_GET, packaged_efficientnet
+
+    init = model.backbone.get("init_cfg") or {}
+    path = Path(str(init.get("checkpoint", "")))
+    if path.name != "efficientnet_lite0.pth" or path.is_file():
+        return
+    if packaged_efficientnet(path) is None:
+        raise ConfigError(
+            f"{path}: no such file. The ImageNet weights come as a package: {HOW_TO_GET}; then run the same command "
+            "again. Without them (scores will be lower): --cfg-options model.backbone.init_cfg=None"
+        )
+    _log.info("ImageNet weights of the encoder: %s", path)
 
 
 def _arguments(add: Callable[[argparse.ArgumentParser], None], options: dict[str, Any]) -> argparse.Namespace:

@@ -6,6 +6,7 @@ default_hooks = dict(
     checkpoint=dict(interval=100),
     logger=dict(interval=20),
     channels_last=dict(type="mmseg.ChannelsLast"),
+    keep_freed_memory=dict(type="mmseg.KeepFreedMemory"),
     average=dict(type="EMAHook", momentum=0.01, update_buffers=True),
     save_boxmask=dict(type="mmseg.SaveBoxMask"),
 )

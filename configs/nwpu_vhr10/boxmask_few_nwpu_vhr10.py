@@ -1,6 +1,6 @@
 """Boxes to masks from the masks of a tenth of NWPU VHR-10's images, 52; no paper: ours.
 
-    rsseg train-boxmask configs/nwpu_vhr10/boxmask_few_nwpu_vhr10.py
+    python tools/train_boxmask.py configs/nwpu_vhr10/boxmask_few_nwpu_vhr10.py
 
 Expected: docs/results.md.
 """

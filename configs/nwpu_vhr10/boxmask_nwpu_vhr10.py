@@ -1,7 +1,7 @@
 """Boxes to masks from the hand-made masks of half of NWPU VHR-10's images; no paper: ours.
 
-    rsseg train-boxmask configs/nwpu_vhr10/boxmask_nwpu_vhr10.py
-    rsseg convert configs/nwpu_vhr10/convert_nwpu_vhr10.py --predictor boxmask \
+    python tools/train_boxmask.py configs/nwpu_vhr10/boxmask_nwpu_vhr10.py
+    python tools/convert_labels.py configs/nwpu_vhr10/convert_nwpu_vhr10.py --predictor boxmask \
         --checkpoint work_dirs/nwpu_vhr10/boxmask_nwpu_vhr10/boxmask.pth
 
 Expected: docs/results.md.

@@ -1,6 +1,7 @@
 """Convert detection labels to segmentation labels.
 
-rsseg convert CONFIG [--predictor sam|grabcut|box|truth] [--out DIR] [--evaluate]
+rsseg convert CONFIG [--predictor sam|boxmask|grabcut|box|truth] [--checkpoint FILE]
+                     [--out DIR] [--evaluate]
 
 If it is interrupted, repeat the command to continue. Where labels or images have changed since then, it names them;
 --update converts only these again. Several processes: tools/dist_convert.sh. Classes to leave out on purpose:

@@ -21,7 +21,7 @@ def main() -> None:
     parser = make_parser(__doc__, results=True)
     add_train_arguments(parser)
     options = options_of(parser.parse_args())
-    from rsseg.experiments.box_masks import train_box_masks
+    from rsseg.running import train_box_masks
 
     path = train_box_masks(options.pop("config"), **options)
     if path is not None:

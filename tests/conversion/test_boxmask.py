@@ -13,8 +13,8 @@ from PIL import Image
 
 from rsseg.conversion import convert_labels, load_conversion_config, make_prompts
 from rsseg.conversion.ablation import ablate_prompts
-from rsseg.experiments.box_masks import train_box_masks
 from rsseg.io.checkpoints import load_file, write_weights
+from rsseg.running import train_box_masks
 from rsseg.structures.boxes import hbox_to_qbox
 
 REPO = Path(__file__).resolve().parents[2]

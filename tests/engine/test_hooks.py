@@ -18,3 +18,11 @@ def test_channels_last_changes_the_layout_and_no_value() -> None:
     assert model[0].weight is weight and torch.equal(weight, values), "the optimizer has it already"
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert after.is_contiguous(memory_format=torch.channels_last) and torch.allclose(before, after, atol=1e-4)
+
+
+def test_freed_memory_is_kept_or_left_as_it_is() -> None:
+    from rsseg.engine import KeepFreedMemory
+
+    hook = KeepFreedMemory()
+    hook.before_train(None)
+    assert float(torch.ones(3_000_000).sum()) == 3_000_000

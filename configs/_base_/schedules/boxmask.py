@@ -1,4 +1,4 @@
-"""Box-to-mask networks on a CPU: AdamW, a slower encoder, cosine to 0; float32, whose depthwise gradients are faster."""
+"""Box-to-mask networks on a CPU: AdamW, a slower encoder, cosine to 0; float32: its depthwise gradients are faster."""
 
 optim_wrapper = dict(
     type="OptimWrapper",

@@ -23,7 +23,7 @@ def add_conversion_options(parser: argparse.ArgumentParser, config: str, out: st
     add("--out", help=f"output folder (default: {out})")
     add("--images", help="image folder (default: the config's source)")
     add("--annotations", help="label folder or file (default: the config's source)")
-    add("--predictor", help="mask model: sam, mobile_sam, sam2, sam3, boxmask, grabcut, box, truth, or one of predictors")
+    add("--predictor", help="sam, mobile_sam, sam2, sam3, boxmask, grabcut, box, truth, or one of your own")
     add("--checkpoint", help="weights of the mask model, for example boxmask.pth (default: the config's)")
     add("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
     add("--overwrite", action="store_true", help="delete the results of an earlier run first")

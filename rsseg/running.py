@@ -52,6 +52,9 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", nargs="?", help="checkpoint file; models that are not trained need none")
     parser.add_argument("--out", help="folder for predictions: palette PNGs in the values of the label files, or a CSV")
+    parser.add_argument(
+        "--image-scores", metavar="DIR", help="folder for the scores of each image, images.csv and .json"
+    )
     parser.add_argument("--show-dir", help="folder for pictures: image, ground truth and prediction side by side")
     parser.add_argument("--tta", action="store_true", help="average over flips (the config's tta_pipeline)")
     parser.add_argument("--on", metavar="CONFIG", help="test on the test set of this config instead")
@@ -184,7 +187,7 @@ def _arguments(add: Callable[[argparse.ArgumentParser], None], options: dict[str
     """The options of a command as its command line gives them."""
     pairs = options["class_map"]
     mapped = [f"{old}={new}" for old, new in pairs.items()] if isinstance(pairs, Mapping) else pairs
-    paths = ("config", "checkpoint", "work_dir", "out", "show_dir", "on", "resume")
+    paths = ("config", "checkpoint", "work_dir", "out", "image_scores", "show_dir", "on", "resume")
     texts = {name: str(options[name]) for name in paths if options.get(name) is not None}
     settings = dict(options["cfg_options"] or {})
     return arguments_of(add, {**options, **texts, "class_map": mapped, "cfg_options": settings})
@@ -236,8 +239,11 @@ def _test_config(args: argparse.Namespace) -> Config:
     if args.show_dir:
         pictures = dict(type="mmseg.SavePictures", out_dir=str(args.show_dir), predicted=predicted)
         cfg.custom_hooks = [*cfg.custom_hooks, pictures]
+    metric = cfg.test_evaluator[0] if isinstance(cfg.test_evaluator, list) else cfg.test_evaluator
     if args.out:
-        cfg.test_evaluator.output_dir = str(args.out)
+        metric.output_dir = str(args.out)
+    if args.image_scores:
+        metric.images_dir = str(args.image_scores)
     if args.tta:
         use_tta(cfg)
     return cfg
@@ -258,6 +264,7 @@ def evaluate(
     checkpoint: str | Path | None = None,
     *,
     out: str | Path | None = None,
+    image_scores: str | Path | None = None,
     show_dir: str | Path | None = None,
     tta: bool = False,
     on: str | Path | None = None,
@@ -279,6 +286,7 @@ def evaluate(
         config: The model's config file.
         checkpoint: Its weights; None for a model that is not trained.
         out: Folder for predictions: palette PNGs in the values of the label files, or a CSV of labels per image.
+        image_scores: Folder for the scores of each image, ``images.csv`` and ``images.json``.
         show_dir: Folder for pictures: image, ground truth and prediction side by side.
         tta: Average over the flips of the config's ``tta_pipeline``.
         on: Test on the test set of this config instead.

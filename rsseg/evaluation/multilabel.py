@@ -14,6 +14,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 
+from rsseg.evaluation.image_scores import ImageScores, numbered, write_image_scores
 from rsseg.io.tables import boxed, csv_writer
 from rsseg.stack import require_pretraining
 
@@ -101,14 +102,17 @@ class LabelScores(BaseMetric):
         threshold: Probability from which a label counts as predicted.
         output_dir: Folder for ``predictions.csv``: each image with its true and predicted labels and the probability of
             every class; None writes none.
+        images_dir: Folder for the scores of single images, see :mod:`rsseg.evaluation.image_scores`; None writes none.
         **kwargs: As for mmengine's ``BaseMetric``.
     """
 
     default_prefix = ""
 
-    def __init__(self, threshold: float = 0.5, output_dir: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, threshold: float = 0.5, output_dir: str | None = None, images_dir: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.threshold, self.output_dir = threshold, output_dir
+        self.threshold, self.output_dir, self.images_dir = threshold, output_dir, images_dir
         self.tables: list[str] = []
         """The tables of scores that went to the log."""
 
@@ -136,6 +140,10 @@ class LabelScores(BaseMetric):
         out["micro/AP"] = average_precision(truth.ravel(), scores.ravel())
         out = {key: round(100 * value, 2) for key, value in out.items()}
         self._log(classes, each, truth.sum(0), out)
+        if self.images_dir is not None:
+            counts = np.stack([truth, predicted, truth & predicted], -1).astype(np.int64)
+            names = numbered([row[0] for row in results])
+            write_image_scores(self.images_dir, {"": ImageScores("labels", tuple(classes), names, counts)})
         if self.output_dir is not None:
             self._write(Path(self.output_dir), classes, results, predicted)
         return out

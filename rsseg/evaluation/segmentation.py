@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 
 from rsseg.errors import ConfigError, DataError
+from rsseg.evaluation.image_scores import ImageScores, numbered, write_image_scores
 from rsseg.io.files import Writer, replacing
 from rsseg.io.tables import boxed
 from rsseg.metainfo import IGNORE, load_metainfo, merged_ids, unmatched_ids
@@ -58,6 +59,7 @@ class SegmentationMetric(BaseMetric):
         field: What is scored: a field of the predicted samples with label maps.  With ``teacher_sem_seg`` (and a
             ``prefix``) the teacher of domain adaptation is scored beside the student.
         only_true: Leave classes without true pixels out of the means also where they are predicted.
+        images_dir: Folder for the scores of single images, see :mod:`rsseg.evaluation.image_scores`; None writes none.
         keep_results: Not used; mmseg's ``tools/test.py --out`` sets it beside ``output_dir``.
         **kwargs: As for mmengine's ``BaseMetric``.
     """
@@ -74,11 +76,12 @@ class SegmentationMetric(BaseMetric):
         predicted: str | None = None,
         only_true: bool = False,
         field: str = "pred_sem_seg",
+        images_dir: str | None = None,
         keep_results: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.only_true, self.field = only_true, field
+        self.only_true, self.field, self.images_dir = only_true, field, images_dir
         if format_only and output_dir is None:
             raise ConfigError("format_only=True requires output_dir")
         self.ignore_index, self.output_dir, self.format_only = ignore_index, output_dir, format_only
@@ -117,7 +120,7 @@ class SegmentationMetric(BaseMetric):
                 except ValueError as error:
                     raise DataError(f"{sample.get('seg_map_path', 'sample')}: {error}") from error
                 ignored = target.numel() - int(counts.sum())
-            self.results.append((name, counts, ignored, left))
+            self.results.append((name, counts, ignored, left, self._name(sample.get("img_path", ""))))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Wait until all predictions are on disk, then gather the ``size`` samples of all processes and score."""
@@ -133,7 +136,7 @@ class SegmentationMetric(BaseMetric):
             return {}
         totals: dict[str, np.ndarray] = {}
         swallowed: dict[str, int] = {}
-        for name, counts, ignored, _ in results:
+        for name, counts, ignored, *_ in results:
             totals[name] = totals[name] + counts if name in totals else counts
             swallowed[name] = swallowed.get(name, 0) + (ignored if self._swallows(name) else 0)
         left, counted = sum(row[3] for row in results), sum(int(total.sum()) for total in totals.values())
@@ -143,6 +146,8 @@ class SegmentationMetric(BaseMetric):
                 f"classes are not part of {self.merge}"
             )
         out = self._overall(totals)
+        if self.images_dir is not None:
+            write_image_scores(self.images_dir, {name: self._images(name, results) for name in totals})
         if self.samrs_compat:
             for name, confusion in totals.items():
                 totals[name] = confusion.copy()
@@ -165,6 +170,14 @@ class SegmentationMetric(BaseMetric):
             for name, score in values.items():
                 out |= {f"{name}/{key}{suffix}": float(100 * score[key]) for key in _OVERALL}
         return {key: round(value, 2) for key, value in out.items()}
+
+    def _images(self, name: str, results: list) -> ImageScores:
+        """What the images of one set score; those of one name in several folders get numbers."""
+        rows = [row for row in results if row[0] == name]
+        counts = np.array([np.stack([own.sum(1), own.sum(0), np.diag(own)], 1) for _, own, *_ in rows])
+        names = numbered([row[4] for row in rows])
+        classes = tuple(self._info(name)["classes"])
+        return ImageScores("pixels", classes, names, counts, tuple(self._unscored(name)), self.only_true)
 
     def _merged(
         self, pred: torch.Tensor, target: torch.Tensor, table: str, common: str

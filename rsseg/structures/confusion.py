@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["confusion_matrix", "scores"]
+__all__ = ["confusion_matrix", "count_scores", "scores"]
 
 _BYTE = 256
 _CHUNK = 1 << 19
@@ -128,10 +128,26 @@ def scores(
     Source: the definitions; unscored classes as in the SAMRS release, which scores iSAID over classes 1..15;
     ``only_true`` as in detectron2's evaluator, by which the GSNet paper's tables were made.
     """
-    counts = np.asarray(confusion, dtype=np.float64)
-    hit, true, guessed = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    counted = np.ones(len(counts), bool)
-    counted[list(unscored)] = False
+    counts = np.asarray(confusion)
+    return count_scores(np.stack([counts.sum(1), counts.sum(0), np.diag(counts)], 1), unscored, only_true)
+
+
+def count_scores(
+    counts: NDArray[Any], unscored: Sequence[int] = (), only_true: bool = False
+) -> dict[str, NDArray[np.float64]]:
+    """Scores of class counts, which say all of a confusion matrix that scores need; many at once, as resampling needs.
+
+    Args:
+        counts: (..., C, 3) of each class: true pixels, predicted pixels, pixels that are both.
+        unscored: As for :func:`scores`.
+        only_true: As for :func:`scores`.
+
+    Returns:
+        As for :func:`scores`: (..., C) float64 for classes, (...) for means and ``OA``.
+    """
+    true, guessed, hit = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    counted = np.ones(true.shape, bool)
+    counted[..., list(unscored)] = False
     if only_true:
         counted &= true > 0
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -139,9 +155,9 @@ def scores(
             "IoU": hit / (true + guessed - hit),
             "F1": 2 * hit / (true + guessed),
             "Acc": hit / true,
-            "OA": np.asarray(hit[counted].sum() / true[counted].sum()),
+            "OA": np.asarray((hit * counted).sum(-1) / (true * counted).sum(-1)),
         }
-    for mean, per_class in (("mIoU", "IoU"), ("mF1", "F1"), ("mAcc", "Acc")):
-        known = out[per_class][counted & ~np.isnan(out[per_class])]
-        out[mean] = np.asarray(known.mean() if known.size else np.nan)
+        for mean, per_class in (("mIoU", "IoU"), ("mF1", "F1"), ("mAcc", "Acc")):
+            known = counted & ~np.isnan(out[per_class])
+            out[mean] = np.asarray(np.where(known, out[per_class], 0.0).sum(-1) / known.sum(-1))
     return out

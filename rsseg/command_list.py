@@ -27,6 +27,7 @@ GROUPS = {
         "pull": ("pull_model", "download a model from the hub, and check it"),
         "parameters": ("count_parameters", "parameters and multiply-adds of models"),
         "speed": ("speed", "how fast models are: latency, images per second, memory"),
+        "grid": ("run_grid", "a grid of experiments: rows x columns x seeds; tables, tests and figures"),
         "few-lists": ("make_few_labels", "lists of a few per cent of a training set"),
         "few-labels": ("run_few_labels", "fine-tune with few labels from several initialisations; one table"),
         "methods": ("run_methods", "train and test methods of domain adaptation with several seeds; one table"),

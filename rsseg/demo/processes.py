@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsseg.commands import call_tool
 from rsseg.errors import JobError
-from rsseg.interruption import LAUNCHED, end_with_parent
+from rsseg.interruption import LAUNCHED, end_with_parent, interrupted
 
 __all__ = ["Command", "Pool", "run_as_main"]
 
@@ -88,13 +89,7 @@ class Pool:
                 self.tick([command for command, _ in running.values()])
                 time.sleep(_POLL)
         finally:
-            for _, process in running.values():
-                process.end(signal.SIGTERM)
-            late = time.monotonic() + _GRACE
-            while time.monotonic() < late and any(process.poll() is None for _, process in running.values()):
-                time.sleep(_POLL)
-            for _, process in running.values():
-                process.end(signal.SIGKILL)
+            _end_all([process for _, process in running.values()])
 
 
 def _check(command: Command, status: int) -> None:
@@ -105,38 +100,72 @@ def _check(command: Command, status: int) -> None:
         )
 
 
-def fork_tool(root: Path, name: str, args: Sequence[object], log: Path) -> int:
+def fork_tool(
+    root: Path,
+    name: str,
+    args: Sequence[object],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    keep_open: Sequence[int] = (),
+) -> int:
     """Run a tool as :func:`rsseg.commands.call_tool` does, but import torch and the MM stack once for all tools.
 
     Args:
         root: Folder with ``tools/``.
         name: Name of the tool, without ``.py``.
         args: Its arguments.
-        log: File for all that it prints.
+        log: File to which all that it prints is appended.
+        environment: Variables set for it, beside those of this process.
+        keep_open: File descriptors that it inherits; a fork inherits all.
 
     Returns:
-        0.
+        The exit status; negative where a signal ended the tool.
 
     Raises:
-        JobError: It failed; the message shows the end of its output.
+        KeyboardInterrupt: This command was interrupted; the tool was ended.
     """
+    if sys.platform != "linux":
+        return call_tool(root, name, args, log, environment, keep_open)
     for package in ("datasets", "engine", "evaluation", "models"):
         importlib.import_module(f"rsseg.{package}")
-    waiting = [Command(name, tuple(map(str, args)), log)]
-    Pool(root, 1, lambda running: None).run(lambda: waiting.pop() if waiting else None, lambda command: None)
-    return 0
+    command = Command(name, tuple(map(str, args)), log)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"\n$ {' '.join(['python', str(root / 'tools' / f'{name}.py'), *command.args])}\n")
+    process = _Process(root, command, environment, "ab")
+    try:
+        while (status := process.poll()) is None:
+            if interrupted():
+                raise KeyboardInterrupt
+            time.sleep(_POLL)
+    finally:
+        _end_all([process])
+    return status
+
+
+def _end_all(processes: Sequence[_Process]) -> None:
+    """End processes that still run: ask, wait a little, then make them."""
+    for process in processes:
+        process.end(signal.SIGTERM)
+    late = time.monotonic() + _GRACE
+    while time.monotonic() < late and any(process.poll() is None for process in processes):
+        time.sleep(_POLL)
+    for process in processes:
+        process.end(signal.SIGKILL)
 
 
 class _Process:
     """One command while it runs."""
 
-    def __init__(self, root: Path, command: Command) -> None:
+    def __init__(
+        self, root: Path, command: Command, environment: Mapping[str, str] | None = None, mode: str = "wb"
+    ) -> None:
         command.log.parent.mkdir(parents=True, exist_ok=True)
         argv = [str(root / "tools" / f"{command.tool}.py"), *command.args]
         self.status: int | None = None
         self.seconds: float | None = None
         self.other: subprocess.Popen[bytes] | None = None
-        with command.log.open("wb") as log:
+        with command.log.open(mode) as log:
             if sys.platform == "linux":
                 sys.stdout.flush()
                 sys.stderr.flush()
@@ -144,7 +173,7 @@ class _Process:
                 parent = os.getpid()
                 self.pid = os.fork()
                 if self.pid == 0:
-                    _become(argv, log.fileno(), parent)
+                    _become(argv, log.fileno(), parent, environment or {})
             else:
                 self.other = subprocess.Popen(
                     [sys.executable, *argv],
@@ -172,11 +201,12 @@ class _Process:
                 os.kill(self.pid, number)
 
 
-def _become(argv: Sequence[str], log: int, parent: int) -> None:
+def _become(argv: Sequence[str], log: int, parent: int, environment: Mapping[str, str]) -> None:
     """In the child: run a tool as ``python TOOL ARGUMENTS`` would, and leave."""
     status = 1
     try:
         end_with_parent(parent)
+        os.environ.update(environment)
         os.environ[LAUNCHED] = "1"  # the demo itself says that it was interrupted
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)

@@ -28,18 +28,21 @@ def run_inputs(config: Mapping[str, Any], options: Sequence[str] = ()) -> dict[s
         options: Settings that override it, each ``key=value``.
 
     Returns:
-        ``weights``: SHA-256 of each file of weights that is there; ``class_tables``: rows of each class table;
-        ``data``: for each data set that rsseg made (``data_root`` with a record), a hash of what it was made from.
+        ``weights``: SHA-256 of each file of weights that is there; ``lists``: of each list of names (``.txt``);
+        ``class_tables``: rows of each class table; ``data``: for each data set that rsseg made (``data_root`` with a
+        record), a hash of what it was made from.
     """
-    found: dict[str, dict[str, Any]] = {"weights": {}, "class_tables": {}, "data": {}}
+    found: dict[str, dict[str, Any]] = {"weights": {}, "lists": {}, "class_tables": {}, "data": {}}
     for key, value in [
         *_texts(config),
         *((k.rpartition(".")[2], v) for k, _, v in (o.partition("=") for o in options)),
     ]:
         path = Path(value)
-        if path.suffix in _WEIGHTS and path.is_file():
+        if path.suffix in (*_WEIGHTS, ".txt") and path.is_file():
             state = path.stat()
-            found["weights"][value] = _sha256(path, state.st_size, state.st_mtime_ns)
+            found["lists" if path.suffix == ".txt" else "weights"][value] = _sha256(
+                path, state.st_size, state.st_mtime_ns
+            )
         elif key in _TABLES:
             try:
                 found["class_tables"][value] = load_metainfo(value).rows

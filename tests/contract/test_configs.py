@@ -19,9 +19,11 @@ import yaml
 from mmengine.config import Config
 from mmengine.registry import Registry, init_default_scope
 
+from rsseg.cli import command_parser
 from rsseg.conversion.settings import Settings
 from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.evaluation.complexity import build_for_counting, count_parameters, prepare_model
+from rsseg.experiments.grid import read_grid, tool_of
 from rsseg.io.pipelines import inference_pipeline
 from rsseg.metainfo import base_table, load_metainfo
 
@@ -31,7 +33,8 @@ CONFIGS = REPO / "configs"
 FILES = sorted(CONFIGS.rglob("*.py"))
 LEAVES = [path for path in FILES if "_base_" not in path.parts]
 CONVERSIONS = [path for path in LEAVES if path.stem.startswith("convert")]
-EXPERIMENTS = [path for path in LEAVES if path not in CONVERSIONS]
+GRIDS = [path for path in LEAVES if path.parent.name == "grids"]
+EXPERIMENTS = [path for path in LEAVES if path not in CONVERSIONS and path not in GRIDS]
 WITH_LABELS = [path for path in EXPERIMENTS if path.parent.name not in ("mae", "dino")]
 ROWS = [path for path in WITH_LABELS if re.search(r"\btable [349]\b", path.read_text(encoding="utf-8"))]
 # Keys of mmengine that hold a `type` which is a plain word, not a registered name.
@@ -344,6 +347,36 @@ def test_the_model_index_is_complete() -> None:
     for model in models:
         assert model["Name"] == Path(model["Config"]).stem
         assert collections.count(model["In Collection"]) == 1
+
+
+def test_grids_are_complete(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At full size and at the scale of a CPU: every run has a config that is there, and options that fit it."""
+
+    def check(path: Path) -> None:
+        monkeypatch.chdir(REPO)
+        for tiny in (False, True):
+            grid = read_grid(_name(path), tiny)
+            starts, cells = list(grid.starts().values()), grid.cells()
+            assert len({cell.folder for cell in cells}) == len(cells)
+            assert {name for cell in cells for name in cell.needs} == set(grid.starts())
+            for config, options in {(cell.config, cell.options[:-1]) for cell in (*starts, *cells)}:
+                assert (REPO / config).is_file() and not re.search(r"[{}]", config), config
+                if grid.task != "ablate":
+                    parts = copy.deepcopy(_read(REPO / config))
+                    for option in options:
+                        _follow(parts, option.partition("=")[0].split("."), f"{config}: {option}")
+            for line in grid.prepare:
+                name, words = tool_of(line)
+                command_parser(name).parse_args(words)
+
+    every(GRIDS, check)
+
+
+def _follow(node: Any, keys: list[str], option: str) -> None:
+    """See that all but the last of an option's keys lead somewhere."""
+    for key in keys[:-1]:
+        node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
+        assert isinstance(node, dict | list), option
 
 
 def test_conversion_is_complete(every: Every, monkeypatch: pytest.MonkeyPatch) -> None:

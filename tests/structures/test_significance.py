@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import chi2, wilcoxon as scipy_wilcoxon
+from scipy.stats import chi2
+from scipy.stats import wilcoxon as scipy_wilcoxon
 
 from rsseg.structures.confusion import confusion_matrix, count_scores, scores
 from rsseg.structures.significance import mcnemar, paired_bootstrap, wilcoxon

@@ -4,7 +4,7 @@
     python tools/run_grid.py configs/grids/bigearthnet_table4.py --tiny
 
 Expected (paper, level 3): F1 49.88, 67.59, 70.98; at levels 1 and 2 the same order, with p well below 0.0001 for all
-metrics.  Not run by us on the archive.  tests.csv's p-values are those of the test patches.
+metrics.  Not run by us on the archive.  The p-values are those of the test patches.
 --tiny: two epochs on the sample patches in data/bigearthnet_v1, docs/results.md.
 """
 

@@ -3,8 +3,8 @@
     python tools/run_grid.py configs/grids/gsnet_table3.py --gpus 0,1,2,3
     python tools/run_grid.py configs/grids/gsnet_table3.py --tiny
 
-Expected (paper; mean mIoU): A 27.90, B 19.88, C 6.98, D 19.61, E 18.90, F 19.81, G 26.39, H 27.47, I 25.49, GSNet 31.25.
-Not run with published weights by us.  The paper has one run of each row.
+Expected (paper; mean mIoU): A 27.90, B 19.88, C 6.98, D 19.61, E 18.90, F 19.81, G 26.39, H 27.47, I 25.49,
+GSNet 31.25.  Not run with published weights by us.  The paper has one run of each row.
 --tiny: small towers from scratch on procedural scenes (rows B and D need RemoteCLIP), docs/results.md.
 """
 

@@ -3,8 +3,8 @@
     python tools/run_grid.py configs/grids/openearthmap_figure9.py --gpus 0,1,2,3
     python tools/run_grid.py configs/grids/openearthmap_figure9.py --tiny
 
-Expected (paper; the figure has no numbers): from OpenEarthMap both sets begin and end higher than from scratch.  Not run
-by us at full size.  curves.png shows mean and standard deviation of three runs over 20 epochs.
+Expected (paper; the figure has no numbers): both sets begin and end higher from OpenEarthMap than from scratch.  Not
+run by us at full size.  curves.png shows mean and standard deviation of three runs over 20 epochs.
 --tiny: U-Nets between three themes of procedural scenes, docs/results.md.
 """
 

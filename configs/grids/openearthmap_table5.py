@@ -3,8 +3,8 @@
     python tools/run_grid.py configs/grids/openearthmap_table5.py --gpus 0,1,2,3
     python tools/run_grid.py configs/grids/openearthmap_table5.py --tiny
 
-Expected (paper, test list): mIoU 60.18, 51.61, 52.39, 54.33.  Not run by us at full size.  Three seeds are three tenths;
-the paper has one.  The test list's labels are not public: scores are those of val.txt.
+Expected (paper, test list): mIoU 60.18, 51.61, 52.39, 54.33.  Not run by us at full size.  Three seeds are three
+tenths; the paper has one.  The test list's labels are not public: scores are those of val.txt.
 --tiny: three small networks on 4 of 16 procedural scenes (there is no small K-Net), docs/results.md.
 """
 
@@ -18,7 +18,7 @@ _names = {
     "K-Net": "knet_swin_b",
 }  # fmt: skip
 _folder = "configs/openearthmap"
-_first = list(_names)[0]
+_first = next(iter(_names))
 rows = [
     dict(name=name, config=f"{_folder}/{stem}_few_openearthmap.py", minus=None if name == _first else _first)
     for name, stem in _names.items()

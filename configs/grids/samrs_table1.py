@@ -17,24 +17,19 @@ _kinds = [
     "cp", "hbox", "hbox_m", "hbox+hbox_m", "cp+hbox", "cp+hbox_m", "cp+hbox+hbox_m", "rbox_m", "cp+rbox_m", "rhbox",
     "rhbox_m", "rhbox+rhbox_m", "cp+rhbox", "cp+rhbox_m", "cp+rhbox+rhbox_m",
 ]  # fmt: skip
-rows = [
-    dict(name=kind, config="configs/samrs/convert_hrsc.py", words=dict(prompt=kind, model="sam")) for kind in _kinds
-]
+_ships = "configs/samrs/convert_hrsc.py"
+rows = [dict(name=kind, config=_ships, words=dict(prompt=kind, model="sam")) for kind in _kinds]
 test = ["--prompts", "{prompt}", "--predictor", "{model}"]
-_root = "data/scenes/grid_hrsc"
-_models = [("GrabCut", "grabcut"), ("filled box", "box")]
+_root, _scenes = "data/scenes/grid_hrsc", "configs/scenes/convert_hrsc_scenes.py"
 tiny = dict(
     prepare=[f"rsseg scenes hrsc {_root} --count 6 --size 320 --seed 3"],
-    options=[
-        f"source.images={_root}/AllImages",
-        f"source.annotations={_root}/Annotations",
-        f"truth.masks={_root}/LandMask",
-    ],
+    options={
+        "source.images": f"{_root}/AllImages", "source.annotations": f"{_root}/Annotations",
+        "truth.masks": f"{_root}/LandMask",
+    },
     rows=[
-        dict(
-            name=f"{name}, {kind}", config="configs/scenes/convert_hrsc_scenes.py", words=dict(prompt=kind, model=model)
-        )
-        for name, model in _models
+        dict(name=f"{name}, {kind}", config=_scenes, words=dict(prompt=kind, model=model))
+        for name, model in (("GrabCut", "grabcut"), ("filled box", "box"))
         for kind in ("hbox", "rhbox")
     ],
-)
+)  # fmt: skip

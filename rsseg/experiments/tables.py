@@ -184,7 +184,7 @@ def _test_table(tests: Tests, grid: Grid) -> str:
 
 
 def write_tables(results: Results, out: Path) -> str:
-    """Write ``runs.csv``, ``table.csv``, ``table.md`` and ``tests.csv`` into ``out``.
+    """Write ``runs.csv``, ``table.csv`` and ``table.md`` into ``out``.
 
     ``runs.csv`` has each run with its state, all its scores, the commands and the log; ``table.csv`` means, standard
     deviations, differences and p-values; ``table.md`` the table, the tests, and the runs that failed.

@@ -20,11 +20,8 @@ tiny = dict(
     start=[],
     test=[],
     options={
-        **{
-            f"{part}.{key}": value
-            for part in _parts
-            for key, value in (("num_workers", 0), ("persistent_workers", False))
-        },
+        **{f"{part}.num_workers": 0 for part in _parts},
+        **{f"{part}.persistent_workers": False for part in _parts},
         **{f"{part}.dataset.data_root": "data/scenes/grid" for part in _parts},
         "train_dataloader.batch_size": 4,
         "train_dataloader.dataset.indices": None,

@@ -19,8 +19,11 @@ _transfer = dict(
     ],
     columns=[
         dict(name=name, words=dict(other=other), options=own)
-        for (name, other), own in zip((("deepglobe", "loveda"), ("loveda", "deepglobe")), _set[1:])
+        for (name, other), own in zip((("deepglobe", "loveda"), ("loveda", "deepglobe")), _set[1:], strict=True)
     ],
-    start=[dict(name=name, config=_unet, options={**own, **_short, **_random}) for name, own in zip(_themes, _set)],
+    start=[
+        dict(name=name, config=_unet, options={**own, **_short, **_random})
+        for name, own in zip(_themes, _set, strict=True)
+    ],
     options={**_short, **_random},
 )

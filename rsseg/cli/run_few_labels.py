@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rsseg.cli.run_grid import add_arguments, run
 from rsseg.commands import above, make_parser
+from rsseg.grids import add_arguments, run_grid
 from rsseg.stack import require_stack
 
 
@@ -41,4 +41,4 @@ def main() -> int | str | None:
     grid = few_labels(
         args.lists, args.init, args.percent, args.seeds or (0, 1, 2), args.metric, args.tta, args.cfg_options
     )
-    return run(grid, args, args.out)
+    return run_grid(grid, args, args.out)

@@ -14,8 +14,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rsseg.cli.run_grid import add_arguments, run
 from rsseg.commands import make_parser
+from rsseg.grids import add_arguments, run_grid
 from rsseg.stack import require_stack
 
 
@@ -35,4 +35,4 @@ def main() -> int | str | None:
     if short := [row for row in args.row or () if len(row) < 2]:
         parser.error(f"--row {short[0][0]} requires a config")
     grid = methods(args.row or SCENES, args.seeds or (0, 1, 2), args.metric, args.cfg_options)
-    return run(grid, args, args.out)
+    return run_grid(grid, args, args.out)

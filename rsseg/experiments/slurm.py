@@ -38,11 +38,11 @@ def write_script(words: Sequence[str], out: Path, count: int, options: Sequence[
     """Write ``grid.sbatch``.
 
     Args:
-        words: Arguments of this process, with those of Slurm among them; ``--slurm N``, ``--sbatch ...`` and
-            ``--submit`` are left out of the jobs' command.
+        words: Arguments of this process, the grid's config first; ``--slurm N``, ``--sbatch ...`` and ``--submit`` are
+            left out of the jobs' command.
         out: Folder of the grid; made where it is missing.
         count: Jobs of the array.
-        options: Options for ``#SBATCH`` lines, such as ``--gres=gpu:1``.
+        options: Options for ``#SBATCH`` lines, such as ``gres=gpu:1``.
 
     Returns:
         The script.
@@ -50,15 +50,13 @@ def write_script(words: Sequence[str], out: Path, count: int, options: Sequence[
     Raises:
         OSError: It cannot be written; the message names it.
     """
-    kept, skip = [], False
+    kept, own = [], False
     for word in words:
-        if skip or word == "--submit" or word.startswith(("--slurm=", "--sbatch=")):
-            skip = False
-            continue
-        skip = word in ("--slurm", "--sbatch")
-        if not skip:
+        if word.startswith("--"):
+            own = word.partition("=")[0] in ("--slurm", "--sbatch", "--submit")
+        if not own:
             kept.append(word)
-    lines = "".join(f"#SBATCH {option}\n" for option in options)
+    lines = "".join(f"#SBATCH --{option}\n" for option in options)
     command = shlex.join([sys.executable, "-m", "rsseg", "grid", *kept])
     where = shlex.quote(str(Path.cwd()))
     out.mkdir(parents=True, exist_ok=True)

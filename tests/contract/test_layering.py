@@ -15,8 +15,9 @@ LAYERS = {
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),
     **dict.fromkeys(("conversion", "mapping", "reports", "scenes", "experiments"), 2),
     **dict.fromkeys(("api", "completion", "demo", "running"), 3),
-    "cli": 4,
-    "__main__": 5,
+    "grids": 4,
+    "cli": 5,
+    "__main__": 6,
 }
 Every = Callable[..., None]
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}

@@ -20,8 +20,8 @@ def test_shards() -> None:
 
 
 def test_each_job_of_the_array_runs_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["g.py", "--slurm", "3", "--sbatch", "--gres=gpu:1 --time=1:00", "--submit", "--out", "a b", "--keep"]
-    script = write_script(words, tmp_path / "out", 3, ["--gres=gpu:1", "--time=1:00"])
+    words = ["g.py", "--slurm", "3", "--sbatch", "gres=gpu:1", "time=1:00", "--submit", "--out", "a b", "--keep"]
+    script = write_script(words, tmp_path / "out", 3, ["gres=gpu:1", "time=1:00"])
     lines = script.read_text().splitlines()
     assert lines[0] == "#!/bin/bash" and "#SBATCH --array=0-2" in lines and "#SBATCH --gres=gpu:1" in lines
     assert lines[-1].endswith("""rsseg grid g.py --out 'a b' --keep --shard "$((SLURM_ARRAY_TASK_ID + 1))/3\"""")

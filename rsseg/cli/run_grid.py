@@ -40,7 +40,9 @@ def main() -> int | str | None:
     grid = read_grid(args.grid, args.tiny, {"seeds": args.seeds}, args.cfg_options)
     out = args.out or Path("work_dirs/grids") / f"{Path(args.grid).stem}{'_tiny' if args.tiny else ''}"
     if args.slurm:
-        script = write_script(sys.argv[1:], out, args.slurm, args.sbatch)
+        script = write_script(
+            [args.grid, *(word for word in sys.argv[1:] if word != args.grid)], out, args.slurm, args.sbatch
+        )
         write_result(submit(script) if args.submit else f"to submit: sbatch {script}", {"script": script})
         return 0
     return run_grid(grid, args, out)

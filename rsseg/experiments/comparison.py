@@ -14,6 +14,8 @@ from rsseg.structures.significance import Bootstrap, mcnemar, paired_bootstrap, 
 
 __all__ = ["Comparison", "compare_images"]
 
+_FEWEST = 6
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -42,7 +44,8 @@ def compare_images(first: Sequence[Path], second: Sequence[Path], score: str) ->
         score: Name of the score.
 
     Returns:
-        None where there are no scores of single images, several label sets, or another score than images have.
+        None where there are no scores of single images, several label sets, another score than images have, or fewer
+        than six images: with five, Wilcoxon's smallest p-value is 0.0625.
 
     Raises:
         DataError: A file is damaged.
@@ -53,7 +56,7 @@ def compare_images(first: Sequence[Path], second: Sequence[Path], score: str) ->
     found: list[list[ImageScores]] = [[own for own in row if own is not None] for row in rows]
     one = found[0][0]
     names = [name for name in one.names if all(name in own.names for row in found for own in row)]
-    if not names or any(own.classes != one.classes for row in found for own in row):
+    if len(names) < _FEWEST or any(own.classes != one.classes for row in found for own in row):
         return None
     picks = [[[own.names.index(name) for name in names] for own in row] for row in found]
     try:

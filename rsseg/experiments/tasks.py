@@ -125,7 +125,7 @@ def _finite(scores: Mapping[str, Any]) -> dict[str, float]:
 def _class_scores(folder: Path) -> dict[str, float]:
     """IoU of each class; with several label sets ``<set>/IoU/<class>``."""
     sets = read_image_scores(folder)
-    out = {}
+    out: dict[str, float] = {}
     for name, own in sets.items():
         if own.kind == "pixels":
             prefix = f"{name}/" if len(sets) > 1 else ""

@@ -24,8 +24,10 @@ from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E40
 from rsseg.models.gsnet.dino import DINO  # noqa: E402
 from rsseg.models.inception_v2 import InceptionV2  # noqa: E402
 from rsseg.models.multihead import MultiHeadSegmentor, set_loss  # noqa: E402
+from rsseg.models.sam3 import SAM3  # noqa: E402
 from rsseg.models.scnn import SCNN  # noqa: E402
 from rsseg.models.segearth_ov import SegEarthOV  # noqa: E402
+from rsseg.models.segearth_ov3 import SegEarthOV3  # noqa: E402
 from rsseg.models.segmentor import Segmentor, slide_logits  # noqa: E402
 from rsseg.models.simfeatup import SimFeatUp  # noqa: E402
 from rsseg.models.tta import FlipsModel  # noqa: E402
@@ -36,6 +38,7 @@ from rsseg.models.uper_head import LowResUPerHead  # noqa: E402
 
 __all__ = [
     "DINO",
+    "SAM3",
     "SCNN",
     "BoxMaskModel",
     "DAFormerHead",
@@ -47,6 +50,7 @@ __all__ = [
     "LowResUPerHead",
     "MultiHeadSegmentor",
     "SegEarthOV",
+    "SegEarthOV3",
     "Segmentor",
     "SimFeatUp",
     "UNetFormerHead",

@@ -58,6 +58,9 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
         raise ConfigError(f"{path}: expected a test set with one class table")
     if data_root is not None:
         dataset.data_root = data_root
+    own = [step for step in cfg.get("test_pipeline") or () if step["type"] == "Resize"]
+    if own:  # images are brought to the size that this model is tested at
+        dataset.pipeline = [own[0] if step["type"] == "Resize" else step for step in dataset.pipeline]
     cfg.model.vocabulary = table
     cfg.test_dataloader = other.test_dataloader
     cfg.test_cfg = dict(type="TestLoop")

@@ -142,6 +142,12 @@ jitter_pipeline_640 = _squash(edge, crop=640)
 # SED's: the shorter side is the crop's
 edge = dict(type="Resize", scale=(2666, 768), keep_ratio=True, backend="pillow")
 squash_pipeline_768 = _squash(edge, crop=768)
+# SCAN's: the shorter side 0.5 to 2 times the crop's
+edge = dict(type="RandomChoiceResize", scales=[*range(320, 1281, 64)], resize_type="ResizeShortestEdge", max_size=2560)
+wide_pipeline_640 = _squash(edge, crop=640)
+# OV-Seg's: the shorter side 800
+edge = dict(type="Resize", scale=(1333, 800), keep_ratio=True, backend="pillow")
+large_pipeline_512 = _squash(edge, crop=512)
 # the SAMRS paper's table 9: the middle 512 x 512 pixels
 sep_test_pipeline = [
     load_image,
@@ -155,14 +161,17 @@ test_pipeline = [
     dict(type="PackSegInputs", meta_keys=test_keys),
 ]
 to_640 = dict(type="Resize", scale=(2560, 640), keep_ratio=True, backend="pillow")
+to_512 = dict(type="Resize", scale=(2048, 512), keep_ratio=True, backend="pillow")
 vocabulary_pipeline = [
     load_image,
     to_640,
     dict(type="LoadLabels"),  # after resizing: labels keep their size, and scores are counted there
     dict(type="PackSegInputs", meta_keys=test_keys),
 ]
+vocabulary_pipeline_512 = [to_512 if step is to_640 else step for step in vocabulary_pipeline]
 tta_pipeline = _flips("horizontal", "vertical")
 tta_vocabulary = _flips("horizontal", "vertical", resize=[to_640])
+tta_vocabulary_512 = _flips("horizontal", "vertical", resize=[to_512])
 tta_horizontal = _flips("horizontal")  # the SAMRS release's, which it always uses on Potsdam and iSAID
 train_dataloader = dict(
     batch_size=8,

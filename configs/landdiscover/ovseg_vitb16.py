@@ -8,8 +8,8 @@ Expected (GSNet paper; mIoU): FLAIR 13.65, FAST 7.47, Potsdam 5.02, FloodNet 15.
 Not in the paper: size, batch, iterations, rates, templates, and whether CLIP was adapted to masks.  Here OV-Seg's own
 on COCO-Stuff, 8 images on each of four GPUs, crops of 512, tests at 512, ViLD's 14 templates, CLIP's share 0.7; but
 30,000 iterations (18.5 epochs) instead of 120,000 (GSNet itself has 2.3), timm's weights for the same backbone in
-place of detectron2's, and OpenAI's CLIP without mask prompts, which start at zero and only serve a CLIP adapted to masks.
-CLIP sees each of up to 100 regions of an image in tests, so that tests are slow.
+place of detectron2's, and OpenAI's CLIP without mask prompts, which start at zero and serve only a CLIP adapted to
+masks.  CLIP sees each of up to 100 regions of an image in tests, so that tests are slow.
 Off by default, on by model.release_defects=True: a query with an empty mask gets more of CLIP's share than any other
 (here its own probability stands for CLIP's).  The release fails for an image with one mask or none; this does not.
 Scores of a pixel are divided by their sum where it is above 1.

@@ -183,6 +183,17 @@ def test_scores_of_a_config_whose_base_has_changed_do_not_stay(tmp_path):
     assert keep_scores(path, str(config), "1.pth", {"fast": 30}) == {"fast": 30}
 
 
+def test_images_have_the_size_that_the_model_is_tested_at(repo):
+    bases = repo / "configs" / "_base_" / "datasets"
+    for model, scale in (("gsnet_vitb16", (2560, 640)), ("ovseg_vitb16", (2048, 512))):
+        for name, cfg in vocabulary_configs(
+            str(repo / f"configs/landdiscover/{model}.py"), bases, ["flair", "fast"]
+        ).items():
+            steps = cfg.test_dataloader.dataset.pipeline
+            assert [step.scale for step in steps if step.type == "Resize"] == [scale]
+            assert (steps[0].get("bands") == (1, 2, 3)) is (name == "flair")  # the set's own way of reading stays
+
+
 def test_a_set_brings_its_words(repo):
     bases = repo / "configs/_base_/datasets"
     configs = vocabulary_configs(str(repo / "configs/landdiscover/gsnet_vitb16.py"), bases, ["fast"], ["fast=/disks/x"])

@@ -18,6 +18,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from rsseg.errors import ConfigError
+from rsseg.models.autocast import without_autocast
 
 __all__ = ["DINOHead", "DINOPretraining", "distillation_loss", "sharpen", "update_average"]
 
@@ -106,7 +107,7 @@ class DINOHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, K) float32 of features (N, in_channels)."""
         small = self.mlp(features)
-        with torch.autocast(small.device.type, enabled=False):
+        with without_autocast(small.device):
             return self.last_layer(F.normalize(small.float(), dim=-1))
 
 

@@ -19,6 +19,7 @@ from rsseg.errors import ConfigError
 from rsseg.models.adaptation.method import AdaptationMethod, DomainBatch, Student, copy_network, upsample
 from rsseg.models.adaptation.networks import full_logits, labels_of
 from rsseg.models.adaptation.strong import strong_augmentation
+from rsseg.models.autocast import without_autocast
 from rsseg.models.dino_pretraining import update_average
 
 __all__ = [
@@ -315,7 +316,7 @@ class DAFormer(AdaptationMethod):
         mean, std = getattr(given, "mean", None), getattr(given, "std", None)
         if mean is None or std is None:
             mean, std = torch.zeros(images.shape[1]), torch.ones(images.shape[1])
-        with torch.autocast(images.device.type, enabled=False):
+        with without_autocast(images.device):
             return strong_augmentation(images.float(), mean.flatten(), std.flatten(), coins, self.rng)
 
     def _distance(self, features: Any, source: DomainBatch, labels: Tensor) -> dict[str, Tensor]:

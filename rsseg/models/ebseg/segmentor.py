@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from rsseg.errors import ConfigError
 from rsseg.metainfo import load_metainfo
+from rsseg.models.autocast import without_autocast
 from rsseg.models.ebseg.proposals import EmbeddedProposals, Proposal, pool_masks
 from rsseg.models.ebseg.sam import SAMEncoder
 from rsseg.models.ebseg.scores import Exponents, fuse_scores, seen_classes, structure_loss
@@ -176,7 +177,7 @@ class EBSeg(VocabularySegmentor):
         pooled = pool_masks(seen.places, masks)
         named = [each @ classes.T for each in (proposal.embeddings, pooled, self._recognise(seen, proposal))]
         known = seen_classes(self.vocabulary.names, self.known)
-        with torch.autocast(inputs.device.type, enabled=False):
+        with without_autocast(inputs.device):
             own, within, recognised = (logits.float() for logits in named)
             scores = fuse_scores(own, within, recognised, known, self.exponents, self.release_defects)
         return proposal.masks, scores
@@ -189,7 +190,7 @@ class EBSeg(VocabularySegmentor):
         masks, scores = self.masks_and_scores(inputs)
         height, width = inputs.shape[2:]
         padded = (height + -height % _DIVISOR, width + -width % _DIVISOR)
-        with torch.autocast(inputs.device.type, enabled=False):
+        with without_autocast(inputs.device):
             logits = resized(masks.float(), padded)[..., :height, :width]
             return torch.einsum("bqn,bqhw->bnhw", scores, resized(logits, size).sigmoid())
 
@@ -214,7 +215,7 @@ class EBSeg(VocabularySegmentor):
         count, settings, out = mean_count(targets, empty=0).to(inputs.device), self.settings, dict[str, torch.Tensor]()
         for i, layer in enumerate([layers[-1], *layers[:-1]]):
             recognised = self._recognise(seen, layer)
-            with torch.autocast(inputs.device.type, enabled=False):
+            with without_autocast(inputs.device):
                 own, named = (each.float() @ classes.float().T for each in (layer.embeddings, recognised))
                 masks = layer.masks.float()
                 pairs = assign(own, masks, targets, settings)

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from rsseg.errors import ConfigError
+from rsseg.models.autocast import without_autocast
 from rsseg.models.mask2former.losses import ClassMasks, LossSettings, class_masks, mean_count, query_losses
 from rsseg.models.mask2former.proposals import Layers, MaskProposals
 
@@ -100,7 +101,7 @@ class Mask2FormerDecoder(MaskProposals):
         """For each class the sum over queries of its probability times that of the mask, (N, classes, H, W) float32."""
         queries, masks = layers[-1]
         probability = classifier(queries).float().softmax(-1)[..., :-1]
-        with torch.autocast(masks.device.type, enabled=False):
+        with without_autocast(masks.device):
             masks = functional.interpolate(masks.float(), size=tuple(size), mode="bilinear").sigmoid()
             return torch.einsum("nqc,nqhw->nchw", probability, masks)
 

@@ -10,6 +10,8 @@ from mmengine.dist import all_reduce, get_comm_device, is_distributed
 from scipy.optimize import linear_sum_assignment
 from torch.nn import functional
 
+from rsseg.models.autocast import without_autocast
+
 __all__ = [
     "ClassMasks",
     "LossSettings",
@@ -203,7 +205,7 @@ def query_losses(
     Source: Mask2Former paper, equations 3 to 5 of MaskFormer with the points of section 3.3; ours is
     ``ignore_unlabelled``.
     """
-    with torch.autocast(masks.device.type, enabled=False):
+    with without_autocast(masks.device):
         scores, masks = scores.float(), masks.float()
         pairs = assign(scores, masks, targets, settings)
         loss_cls = class_loss(scores, targets, pairs, settings)

@@ -9,6 +9,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch.nn import functional
 
+from rsseg.models.autocast import without_autocast
 from rsseg.models.mask2former.losses import ClassMasks, LossSettings, Pairs, class_loss
 
 __all__ = ["FocalSettings", "focal_losses", "match_masks"]
@@ -92,7 +93,7 @@ def focal_losses(
 
     Source: MaskFormer paper, equations 1 to 5 and release.
     """
-    with torch.autocast(masks.device.type, enabled=False):
+    with without_autocast(masks.device):
         scores, masks = scores.float(), masks.float()
         pairs = _assign(scores, masks, targets, settings)
         loss_cls = class_loss(scores, targets, pairs, LossSettings(no_object_weight=settings.no_object_weight))

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from rsseg.errors import ConfigError
 from rsseg.metainfo import IGNORE
+from rsseg.models.autocast import without_autocast
 from rsseg.models.gsnet.inference import resized
 from rsseg.models.gsnet.vocabulary_segmentor import VocabularySegmentor, check_labels
 from rsseg.models.mask2former.losses import ClassMasks, class_masks, mean_count
@@ -135,7 +136,7 @@ class RegionSegmentor(VocabularySegmentor):
         """Logits (..., N + 1) float32 of embeddings (..., embed): cosines with the texts and with "none", times 100."""
         with torch.no_grad():
             text = self.embed_text()
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with without_autocast(embeddings.device):
             text = torch.cat([text.float(), functional.normalize(self.no_object.float(), dim=-1)])
             return _SCALE * functional.normalize(embeddings.float(), dim=-1) @ text.T
 
@@ -175,11 +176,11 @@ class RegionSegmentor(VocabularySegmentor):
         """Scores (1, N, H, W) of one image (1, 3, H, W)."""
         layers, context = self.propose(image)
         height, width = image.shape[2:]
-        with torch.autocast(image.device.type, enabled=False):
+        with without_autocast(image.device):
             padded = (height + -height % _STRIDE, width + -width % _STRIDE)
             masks = resized(layers[-1].masks.float(), padded)[0, :, :height, :width].sigmoid()
         scores = self.name_regions(image, layers[-1].scores[0], masks, context)
-        with torch.autocast(image.device.type, enabled=False):
+        with without_autocast(image.device):
             return torch.einsum("qn,qhw->nhw", scores.float(), masks)[None]
 
     def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict] | None = None) -> torch.Tensor:

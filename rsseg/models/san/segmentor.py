@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from rsseg.errors import ConfigError
+from rsseg.models.autocast import without_autocast
 from rsseg.models.gsnet.clip import fit_image
 from rsseg.models.gsnet.inference import resized
 from rsseg.models.gsnet.text import TEMPLATE
@@ -127,7 +128,7 @@ class SAN(VocabularySegmentor):
     def _forward(self, inputs: torch.Tensor, data_samples: Any = None) -> torch.Tensor:
         """For each class the sum over masks of its probability times that of the mask: (B, N, side, side)."""
         layer, side = self.layers(inputs)[-1], self.adapter.resolution
-        with torch.autocast(inputs.device.type, enabled=False):
+        with without_autocast(inputs.device):
             masks = resized(layer.masks.float(), (side, side)).sigmoid()
             return torch.einsum("bqn,bqhw->bnhw", layer.scores.float().softmax(-1)[..., :-1], masks)
 

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rsseg.models.autocast import without_autocast
+
 __all__ = ["FrequencyFilter", "QueryCalibration", "SemanticPrior"]
 
 
@@ -39,7 +41,7 @@ class FrequencyFilter(nn.Module):
 
     def forward(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Maps (B, C, h, w) float32 to maps of the same shape; ``sigma`` is the width of the gate in frequencies."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             spectrum = torch.fft.fft2(x) * _low_pass((x.shape[2], x.shape[3]), sigma, x.device)
             parts = torch.cat([spectrum.real, spectrum.imag], 1)
             real, imaginary = self.conv2(functional.relu(self.conv1(parts))).chunk(2, 1)

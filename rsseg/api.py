@@ -211,10 +211,21 @@ def segment(
 
 
 def segment_files(args: argparse.Namespace) -> list[Path]:
-    """The body of ``rsseg segment``: maps, pictures with legends, areas; returns the maps."""
-    from rsseg.mapping.segmenting import run_segmentation
-    from rsseg.reports.maps.overlay import write_overlay
+    """The body of ``rsseg segment``: maps, pictures with legends, areas; returns the maps, head by head."""
+    from rsseg.mapping.segmenting import heads_of, run_segmentation
+    from rsseg.reports.maps.overlay import stack_overlays, write_overlay
 
+    if args.head == "all":
+        found = {
+            head: segment_files(argparse.Namespace(**{**vars(args), "head": head, "out": Path(args.out) / head}))
+            for head in heads_of(args)
+        }
+        for own in zip(*found.values(), strict=True):
+            pictures = [target.with_name(f"{target.stem}_overlay.png") for target in own]
+            path = Path(args.out) / f"{own[0].stem}_heads.png"
+            stack_overlays(dict(zip(found, pictures, strict=True)), path)
+            logging.getLogger("rsseg").info("%s", path)
+        return [target for targets in found.values() for target in targets]
     maps: list[Path] = []
 
     def show(image: str, target: Path) -> None:

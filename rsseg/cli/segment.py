@@ -1,14 +1,15 @@
 r"""Segment pictures and rasters: a map, a picture with a legend and the area of each class, for one image or many.
 
-    rsseg segment IMAGE_OR_TIF --config CONFIG --checkpoint FILE [--head sota] [--out DIR]
+    rsseg segment IMAGE_OR_TIF --config CONFIG --checkpoint FILE [--head sota|all] [--out DIR]
     rsseg segment IMAGE_OR_TIF --vocabulary "runway, solar panel, flooded road" \
         --config configs/landdiscover/gsnet_vitb16.py --checkpoint FILE [--threshold 0.3] [--out DIR]
 
-Any segmentation model will do; --head chooses the label set of one with several. With an open-vocabulary model, the
-classes are --vocabulary, your own words. Put a class name with a comma in double quotes: 'runway, "road, paved"'; of
-names that are separated by a comma and a blank within one class the model reads the first. Such a model sees plain
-pictures as its config tests (by the published five views, for GSNet), all others through sliding windows at their own
-resolution; --mode chooses.
+Any segmentation model will do; --head chooses the label set of one with several, --head all makes maps of every one,
+in folders DIR/HEAD, and DIR/NAME_heads.png with all overlays. With an open-vocabulary model, the classes are
+--vocabulary, your own words. Put a class name with a comma in double quotes: 'runway, "road, paved"'; of names that are
+separated by a comma and a blank within one class the model reads the first. Such a model sees plain pictures as its
+config tests (by the published five views, for GSNet), all others through sliding windows at their own resolution;
+--mode chooses.
 
 Writes into DIR for each image: NAME.tif, a GeoTIFF with the image's georeference; for a PNG or JPEG without one
 NAME.png, whose pixels are class ids (255 for none); NAME_overlay.png to look at; and NAME_areas.csv. In the image's own

@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_precision(parser)
     add("--bf16", dest="precision", action="store_const", const="bf16", default=argparse.SUPPRESS,
         help="short for --precision bf16")  # fmt: skip
-    add("--head", help="label set, for models with several heads")
+    add("--head", help="label set, for models with several heads; rsseg segment: all")
     add("--classes", help="class table (a name or a .json), if the config does not name one")
     add("--vocabulary", metavar="WORDS", help="open-vocabulary models: comma-separated classes (a name with a comma in "
         "double quotes); or a class table (name, .json), or a .txt file with one class per line")  # fmt: skip

@@ -7,14 +7,14 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rsseg.errors import UserError
+from rsseg.errors import ConfigError, UserError
 from rsseg.io.configs import read_config
 from rsseg.io.georeference import GeoReference
 from rsseg.io.hub import config_of
 from rsseg.mapping.command import run
 from rsseg.mapping.sources import check_jobs, sources_of
 
-__all__ = ["run_segmentation", "segmentation_jobs"]
+__all__ = ["heads_of", "run_segmentation", "segmentation_jobs"]
 
 _log = logging.getLogger("rsseg")
 _PICTURES = {".png", ".jpg", ".jpeg"}
@@ -52,6 +52,20 @@ def _has_vocabulary(args: argparse.Namespace) -> bool:
     args.config = config_of(args.config, args.checkpoint)
     model = read_config(args.config, trust=args.trust).get("model") or {}
     return model.get("vocabulary") is not None
+
+
+def heads_of(args: argparse.Namespace) -> list[str]:
+    """Label sets of a model with several heads, for ``--head all``.
+
+    Raises:
+        ConfigError: The model has one head, or is an exported one, which has one.
+    """
+    if args.model is None:
+        config = config_of(args.config, args.checkpoint)
+        heads = (read_config(config, trust=args.trust).get("model") or {}).get("heads")
+        if heads:
+            return list(heads)
+    raise ConfigError(f"--head all requires a model with several heads, but {args.model or args.config} has one")
 
 
 def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], None]) -> None:

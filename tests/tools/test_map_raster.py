@@ -10,6 +10,7 @@ import pytest
 import rasterio
 import torch
 from mmengine.config import Config
+from PIL import Image
 
 from rsseg.metainfo import load_metainfo
 
@@ -67,6 +68,24 @@ def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_to
         assert (world / "one" / name).read_bytes() == (world / "two" / name).read_bytes()
     with rasterio.open(world / "one" / "a.tif") as file:
         assert file.tags(1)["class_19"] and file.read(1).max() < 20
+
+
+def test_every_head_sees_the_image(world, arguments, run_tool, tmp_path):
+    result = run_tool("segment", world / "scenes" / "b.tif", "--out", tmp_path, "--head", "all", *arguments)
+    assert result.returncode == 0, result.stderr
+    heights = 0
+    for head, last in (("sota", 17), ("sior", 19), ("fast", 36)):
+        with rasterio.open(tmp_path / head / "b.tif") as file:
+            tags = file.tags(1)
+            assert f"class_{last}" in tags and f"class_{last + 1}" not in tags
+        with Image.open(tmp_path / head / "b_overlay.png") as picture:
+            heights += picture.height + 25  # with the line that names the head
+    with Image.open(tmp_path / "b_heads.png") as picture:
+        assert picture.height == heights
+    single = arguments[1].parent / "upernet_tiny_scenes.py"
+    result = run_tool("segment", world / "scenes" / "b.tif", "--out", tmp_path, "--head", "all", "--config", single,
+                      *arguments[2:])  # fmt: skip
+    assert result.returncode == 1 and "--head all requires a model with several heads" in result.stderr
 
 
 def test_errors_are_one_line(world, arguments, run_tool):

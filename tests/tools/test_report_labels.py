@@ -10,6 +10,9 @@ from mmengine.config import Config
 from PIL import Image
 
 from rsseg.conversion import convert_labels
+from rsseg.datasets.labels.statistics import Statistics
+from rsseg.metainfo import load_metainfo
+from rsseg.reports.labels.figures import sets_class_figure, sets_size_figure
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -67,3 +70,42 @@ def test_a_folder_without_labels_is_refused(tmp_path, run_tool):
     result = run_tool("report_labels", tmp_path / "nothing")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr and "nothing" in result.stderr
+
+
+def test_several_sets_side_by_side(converted: Path, tmp_path: Path, run_tool: Any) -> None:
+    second = {**_config(tmp_path), "out_dir": str(tmp_path / "second"), "tiling": {"size": 60, "overlap": 0}}
+    convert_labels(second)
+    result = run_tool("report_labels", converted, tmp_path / "second")
+    assert result.returncode == 1 and "requires --out" in result.stderr
+    out = tmp_path / "sets"
+    result = run_tool("report_labels", converted, tmp_path / "second", "--out", out, "--gallery", 1, "--json")
+    assert result.returncode == 0, result.stderr
+    totals = json.loads(result.stdout)
+    assert list(totals) == ["out", "second"], "both are of SOTA: the names are those of the folders"
+    lines = (out / "sets.csv").read_text().splitlines()
+    assert lines[0] == "set,tiles,instances,small,medium,large"
+    assert lines[2].startswith(f"second,{totals['second']['tiles']},{totals['second']['instances']},")
+    for name in ("sets_classes.png", "sets_mask_sizes.png", "out/report.html", "second/report.html"):
+        assert (out / name).stat().st_size > 1000
+
+
+def test_a_column_for_each_set() -> None:
+    first, second = Statistics(["ship", "plane"]), Statistics(["van"])
+    first.label_pixels[:] = [10, 1000, 5]
+    first.instances[:] = [1, 2]
+    second.sizes[0, 4] = 3
+    tables = [load_metainfo("hrsc"), load_metainfo("hrsc")]
+    sets: Any = {"SOTA": (first, _Classes(tables[0], 2)), "FAST": (second, _Classes(tables[1], 1))}
+    figure = sets_class_figure(sets)
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [10, 1000]
+    assert [bar.get_height() for bar in figure.axes[2].patches] == [1, 2]
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["SOTA", "FAST", "", ""]
+    figure = sets_size_figure(sets)
+    assert [patch.get_height() for patch in figure.axes[1].patches] == [3]
+
+
+class _Classes:
+    """Names and colours of some classes."""
+
+    def __init__(self, table: Any, count: int) -> None:
+        self.classes, self.palette = [f"c{i}" for i in range(count)], [table.palette[0]] * count

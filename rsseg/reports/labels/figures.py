@@ -5,7 +5,7 @@ Source: SAMRS paper, fig. 5 (pixels and instances per class) and fig. 6 (mask si
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,7 +27,9 @@ from rsseg.reports.figures import (
     whole_numbers,
 )
 
-__all__ = ["FIGURES", "class_figure", "quality_figure", "size_figure"]
+__all__ = [
+    "FIGURES", "SET_FIGURES", "class_figure", "quality_figure", "sets_class_figure", "sets_size_figure", "size_figure",
+]  # fmt: skip
 
 
 @in_style
@@ -122,6 +124,43 @@ def quality_figure(statistics: Statistics, table: ClassTable) -> Figure:
         axis.remove()
     return figure
 
+
+Sets = Mapping[str, tuple[Statistics, ClassTable]]
+"""Name of a set -> its counts and classes."""
+
+
+@in_style
+def sets_class_figure(sets: Sets) -> Figure:
+    """Pixels (above) and instances (below) of every class, a column for each set, on logarithmic axes (figure 5)."""
+    most = max(len(table.classes) for _, table in sets.values())
+    width = 1 + (0.9 + 0.17 * most) * len(sets)
+    figure, axes = figure_and_axes(width, 6.4, "Pixels and instances per class", len(sets), 2)
+    for column, (name, (statistics, table)) in enumerate(sets.items()):
+        rows = (("label pixels", statistics.label_pixels[:-1]), ("instances with a mask", statistics.instances))
+        for row, (what, values) in enumerate(rows):
+            axis, count = axes[row * len(sets) + column], len(table.classes)
+            axis.bar(range(count), values, color=palette_colours(table.palette), edgecolor=EDGE, linewidth=0.4)
+            axis.set_yscale("symlog", linthresh=1)
+            axis.yaxis.set_major_formatter(lambda value, _: short_number(value))
+            axis.set_xticks(range(count), table.classes, rotation=90, fontsize=6)
+            axis.grid(False, axis="x")
+            axis.set_title(name if row == 0 else "")
+            axis.set_ylabel(what if column == 0 else "")
+    return figure
+
+
+@in_style
+def sets_size_figure(sets: Sets) -> Figure:
+    """Mask areas of all classes, a column for each set (figure 6)."""
+    figure, axes = figure_and_axes(0.6 + 3.4 * len(sets), 3.4, "Mask sizes", len(sets))
+    for axis, (name, (statistics, _)) in zip(axes, sets.items(), strict=True):
+        _size_histogram(axis, statistics.sizes.sum(0))
+        axis.set_title(f"{name}; every bar doubles the size", pad=18)
+    return figure
+
+
+SET_FIGURES: dict[str, Callable[[Sets], Figure]] = {"classes": sets_class_figure, "mask_sizes": sets_size_figure}
+"""File stem -> the function that draws several sets side by side."""
 
 FIGURES: dict[str, Callable[[Statistics, ClassTable], Figure]] = {
     "classes": class_figure,

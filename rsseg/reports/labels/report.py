@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsseg.datasets.labels import LabelledSet
+from rsseg.datasets.labels import LabelledSet, open_labels
 from rsseg.datasets.labels.measure import TILE_COLUMNS, measure
 from rsseg.datasets.labels.selection import SCORES
+from rsseg.datasets.labels.statistics import Statistics
+from rsseg.errors import ConfigError
 from rsseg.io.files import replacing
 from rsseg.io.tables import aligned, csv_writer, write_csv, write_json
 from rsseg.reports.figures import save_figure
 from rsseg.reports.labels.cards import make_cards
-from rsseg.reports.labels.figures import FIGURES
+from rsseg.reports.labels.figures import FIGURES, SET_FIGURES
 from rsseg.reports.labels.page import render_page
 from rsseg.reports.labels.tables import class_rows, size_rows
 
-__all__ = ["report_labels", "totals_text"]
+__all__ = ["named_sets", "report_label_sets", "report_labels", "totals_text"]
+
+
+_TOTALS = ("tiles", "instances", "small", "medium", "large")
 
 
 def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int = 1) -> dict[str, Any]:
@@ -38,6 +44,59 @@ def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int
         OSError: Writing failed, for example on a full disk; the message names the file.
         ValueError: The set is damaged.
     """
+    return _report(labels, out, gallery, workers)[0]
+
+
+def report_label_sets(
+    sets: Mapping[str, LabelledSet], out: Path, gallery: int = 4, workers: int = 1
+) -> dict[str, dict[str, Any]]:
+    """Reports of several sets, each in a folder of its own, and what they hold side by side.
+
+    Args:
+        sets: Name -> set; the names are those of the folders in ``out``.
+        out: Folder; it also gets ``sets.csv``, ``sets_classes.png`` and ``sets_mask_sizes.png``.
+        gallery: As for :func:`report_labels`.
+        workers: As there.
+
+    Returns:
+        The totals of each set.
+
+    Raises:
+        OSError: As for :func:`report_labels`.
+        ValueError: As there.
+
+    Source: SAMRS paper, figures 5 (a column for each set) and 6.
+    """
+    found = {name: _report(labels, out / name, gallery, workers) for name, labels in sets.items()}
+    rows = [[name, *(totals[key] for key in _TOTALS)] for name, (totals, _) in found.items()]
+    write_csv(out / "sets.csv", ["set", *_TOTALS], rows)
+    statistics = {name: (own, sets[name].table) for name, (_, own) in found.items()}
+    for name, draw in SET_FIGURES.items():
+        save_figure(draw(statistics), out / f"sets_{name}.png")
+    return {name: totals for name, (totals, _) in found.items()}
+
+
+def named_sets(
+    roots: Sequence[Path], images: Path | None, classes: str | None, out: Path | None
+) -> dict[str, LabelledSet]:
+    """Several sets by the names of their class tables, or of their folders where two have one table.
+
+    Raises:
+        ConfigError: There is no folder for the reports, or an option names images or classes of one set alone.
+        DataError: As for :func:`rsseg.datasets.labels.open_labels`.
+    """
+    if out is None or images is not None or classes is not None:
+        raise ConfigError("the report on several sets requires --out, and takes neither --images nor --classes")
+    sets = [open_labels(root) for root in roots]
+    names = [own.table.name for own in sets]
+    if len(set(names)) < len(names):
+        names = [own.root.resolve().name for own in sets]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"several sets are called {names[0]}; rename their folders")
+    return dict(zip(names, sets, strict=True))
+
+
+def _report(labels: LabelledSet, out: Path, gallery: int, workers: int) -> tuple[dict[str, Any], Statistics]:
     out.mkdir(parents=True, exist_ok=True)
     with csv_writer(out / "tiles.csv", TILE_COLUMNS) as add_rows:
         found = measure(labels, gallery, workers, add_rows)
@@ -54,7 +113,7 @@ def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int
         file.write(page.encode("utf-8"))
     totals = {"set": labels.table.name, **statistics.as_dict(), "score": kind, "problems": problems}
     write_json(out / "totals.json", totals)
-    return totals
+    return totals, statistics
 
 
 def _about(labels: LabelledSet) -> dict[str, str]:

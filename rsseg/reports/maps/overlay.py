@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -21,7 +21,7 @@ from rsseg.reports.markup import ground_area, percent
 from rsseg.structures.legends import draw_swatch, hatch, legend_font
 from rsseg.structures.pictures import colourise
 
-__all__ = ["overlay", "write_overlay"]
+__all__ = ["overlay", "stack_overlays", "write_overlay"]
 
 _CACHE = 64 << 20
 _NODATA = 255
@@ -53,6 +53,31 @@ def write_overlay(path: Path, image: str, out: Path, bands: Sequence[int] | None
         picture = overlay(pixels, valid, map_labels(files), files.palette)
     with replacing(out) as file:
         _with_legend(picture, files).save(file, "PNG", optimize=True)
+
+
+def stack_overlays(pictures: Mapping[str, Path], out: Path) -> None:
+    """Put pictures of one image one below the other, each with its name above it.
+
+    Args:
+        pictures: Name -> picture, such as the overlay of a model's head.
+        out: The picture, a PNG.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    parts = {}
+    for name, path in pictures.items():
+        with Image.open(path) as picture:
+            parts[name] = picture.convert("RGB")
+    height = sum(part.height + _ROW for part in parts.values())
+    whole = Image.new("RGB", (max(part.width for part in parts.values()), height), "white")
+    draw, y = ImageDraw.Draw(whole), 0
+    for name, part in parts.items():
+        draw.text((_PAD, y + (_ROW - _SIZE) // 2), name, fill=_TEXT, font=legend_font(_SIZE))
+        whole.paste(part, (0, y + _ROW))
+        y += part.height + _ROW
+    with replacing(out) as file:
+        whole.save(file, "PNG", optimize=True)
 
 
 def overlay(

@@ -2,8 +2,9 @@
 
 rsseg fill-xbd data/openearthmap XBD [--dry-run] [--account xbd.csv]
 
-XBD holds xBD's parts as unpacked (train, tier3, test, hold).  Images become GeoTIFFs with the georeferencing of their
-labels, images of withheld labels without any.  What is there stays; exit status 1 says what is missing.
+XBD holds xBD's parts as unpacked (train, tier3, test, hold), as PNGs or as the archive's GeoTIFFs.  Images become
+GeoTIFFs with the georeferencing of their labels; where these are withheld, with that of xBD's GeoTIFF, or without any
+from a PNG.  What is there stays; exit status 1 says what is missing.
 """
 
 from __future__ import annotations

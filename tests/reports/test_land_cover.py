@@ -9,15 +9,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import rasterio
 import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
+from rasterio import Affine
 from scipy.ndimage import label as connected
 
 from rsseg.datasets.checking.counts import count_segments, count_set, labelled_parts
 from rsseg.datasets.openearthmap.groups import groups_of
 from rsseg.reports.land_cover.features import encoder_features, load_encoder, project_features
 from rsseg.reports.land_cover.report import draw_similarity, report_sets
+from rsseg.reports.land_cover.tables import class_text
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 REGIONS = ("aachen", "kyoto", "houston", "accra", "tonga", "lima")
@@ -57,7 +60,7 @@ def write_world(root: Path, regions=REGIONS) -> dict:
         mixed[0, 0] = 0
         for n, values in enumerate((mixed, np.full((8, 8), 6, np.uint8)), 1):
             cv2.imwrite(str(root / region / "labels" / f"{region}_{n}.tif"), values)
-            pixels = np.full((8, 8, 3), 30 * i + n, np.uint8)
+            pixels = np.full((8, 8, 3), (30 * i + n) % 256, np.uint8)
             cv2.imwrite(str(root / region / "images" / f"{region}_{n}.tif"), pixels)
     (root / "train.txt").write_text("".join(f"{region}_{n}.tif\n" for region in regions for n in (1, 2)))
     load = [dict(type="LoadImage"), dict(type="LoadLabels")]
@@ -94,6 +97,33 @@ def test_tables_by_hand(tmp_path):
                      "mix_continent_openearthmap.png"}  # fmt: skip
     with pytest.raises(ValueError, match="the same dataset"):
         report_sets([config, config], tmp_path / "out")
+
+
+def test_ground_and_origin_by_hand(tmp_path):
+    config = write_world(tmp_path / "oem")
+    for i, (region, n) in enumerate((region, n) for region in REGIONS for n in (1, 2)):
+        path = tmp_path / "oem" / region / "labels" / f"{region}_{n}.tif"
+        values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        place = dict(crs="EPSG:32631", transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6 + 1000 * i))
+        with rasterio.open(path, "w", driver="GTiff", height=8, width=8, count=1, dtype="uint8", **place) as raster:
+            raster.write(values, 1)
+    (counts,) = report_sets([config], tmp_path / "out")
+    np.testing.assert_allclose(counts.metres, 16)  # 64 pixels of 0.5 m
+    assert class_text(counts).endswith("per image, 0.000192 km2")
+    origins = {row["origin"]: row for row in rows_of(tmp_path / "out" / "origins_openearthmap.csv")}
+    # aachen: GeoNRW, houston: xBD, accra: Open Cities AI; kyoto, tonga and lima are open data, which comes last
+    assert list(origins) == ["GeoNRW", "Open Cities AI", "xBD", "open data"]
+    row = origins["open data"]
+    assert (row["regions"], row["images"], row["km2"]) == ("3", "6", "9.6e-05")
+    assert (row["Asia"], row["Oceania"], row["South America"], row["Europe"]) == ("2", "2", "2", "0")
+    image = rows_of(tmp_path / "out" / "images_openearthmap.csv")[0]
+    assert (image["origin"], image["km2"]) == ("GeoNRW", "1.6e-05")
+
+
+def test_ground_is_empty_where_one_image_says_no_place(tmp_path):
+    (counts,) = report_sets([write_world(tmp_path / "oem")], tmp_path / "out")
+    assert counts.square_kilometres() is None and "km2" not in class_text(counts)
+    assert rows_of(tmp_path / "out" / "origins_openearthmap.csv")[0]["km2"] == ""
 
 
 def test_broken_labels_are_left_out(tmp_path):

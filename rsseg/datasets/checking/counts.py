@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
+from rsseg.io.rasters import opened
 from rsseg.io.workers import map_threads
 from rsseg.metainfo import IGNORE
 
@@ -38,6 +40,7 @@ class LabelCounts:
         pixels: (N, C + 1) int64 pixels of each class; the last column is unlabelled.
         segments: (N, C) int64 connected segments of each class.
         holes: (N, C) int64 holes in these segments.
+        metres: (N,) float64 square metres of the ground in each image; NaN where its pixels have no size.
         problems: Label files that could not be used, with the reason.
     """
 
@@ -48,6 +51,7 @@ class LabelCounts:
     pixels: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))
     segments: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     holes: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    metres: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -59,6 +63,11 @@ class LabelCounts:
         """(C,) share of each class in the labelled pixels of some images."""
         total = self.pixels[rows, :-1].sum(0)
         return total / max(total.sum(), 1)
+
+    def square_kilometres(self, rows: Any = slice(None)) -> float | None:
+        """Ground of some images; None where one of them has no size on the ground."""
+        ground = float(self.metres[rows].sum()) / 1e6
+        return None if np.isnan(ground) else ground
 
 
 def count_segments(ids: NDArray[np.uint8], classes: int) -> tuple[Ints, Ints]:
@@ -123,8 +132,8 @@ def count_set(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
     out, rows = LabelCounts(first.name, first.classes), []
     progress = Progress(sum(len(part.files) for part in parts), f"count {first.name}")
     for part in parts:
-        labels = [label for _, label in part.files if label is not None]
-        for (image, label), row in zip(part.files, map_threads(partial(_count, part), labels, workers), strict=True):
+        counted = map_threads(partial(_count, part), part.files, workers)
+        for (image, label), row in zip(part.files, counted, strict=True):
             if isinstance(row, str):
                 out.problems.append(row)
             elif label is not None:
@@ -136,11 +145,13 @@ def count_set(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
     count = len(first.classes)
     out.pixels = np.array([row[0] for row in rows], np.int64).reshape(-1, count + 1)
     out.segments, out.holes = (np.array([row[i] for row in rows], np.int64).reshape(-1, count) for i in (1, 2))
+    out.metres = np.array([row[3] for row in rows], np.float64)
     return out
 
 
-def _count(part: Part, label: Path) -> tuple[Ints, Ints, Ints] | str:
-    """Pixels, segments and holes of a label file; or why it cannot be used."""
+def _count(part: Part, files: tuple[Path, Path | None]) -> tuple[Ints, Ints, Ints, float] | str:
+    """Pixels, segments, holes and square metres of an image's label; or why it cannot be used."""
+    image, label = files
     try:
         values = part.read(str(label))
         found = np.bincount(values.ravel(), minlength=256)
@@ -153,4 +164,17 @@ def _count(part: Part, label: Path) -> tuple[Ints, Ints, Ints] | str:
     count = len(part.classes)
     meaning = np.where(part.meaning == UNKNOWN, IGNORE, part.meaning).astype(np.uint8)
     pixels = np.bincount(meaning, found, 256).astype(np.int64)
-    return np.append(pixels[:count], pixels[IGNORE]), *count_segments(cv2.LUT(values, meaning), count)
+    ground = next((metres for file in (label, image) if (metres := _ground(file)) is not None), np.nan)
+    return np.append(pixels[:count], pixels[IGNORE]), *count_segments(cv2.LUT(values, meaning), count), ground
+
+
+def _ground(path: Path | None) -> float | None:
+    """Square metres of all pixels of a raster; None for files that do not say where they lie, or cannot be opened."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        with opened(path) as file:
+            areas = GeoReference.of(file).row_areas
+            return None if areas is None else float(areas.sum() * file.width)
+    except (OSError, DataError):  # an image that nothing else is read of here; `rsseg check` tells of it
+        return None

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions, region_of
+from rsseg.datasets.openearthmap.regions import CONTINENTS, OPEN_DATA, load_regions, region_of
 
-__all__ = ["Group", "groups_of"]
+__all__ = ["Group", "groups_of", "images_by_origin"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +55,20 @@ def _grouped(regions: Mapping[str, list[int]]) -> Iterator[Group]:
         rows = [row for name, rows in regions.items() if known[name].continent == code for row in rows]
         if rows:
             yield Group("continent", code, code, sorted(rows))
+
+
+def images_by_origin(groups: Sequence[Group]) -> dict[str, dict[str, list[int]]]:
+    """Places of the images by the data set that they come from, then by code of the continent.
+
+    The data set of most images comes first, open data last.
+
+    Args:
+        groups: From :func:`groups_of`.
+    """
+    known = load_regions()
+    found: dict[str, dict[str, list[int]]] = {}
+    for group in groups:
+        if group.kind == "region":
+            found.setdefault(known[group.name].origin, {}).setdefault(group.continent, []).extend(group.rows)
+    sizes = {origin: sum(map(len, rows.values())) for origin, rows in found.items()}
+    return {origin: found[origin] for origin in sorted(found, key=lambda name: (name == OPEN_DATA, -sizes[name], name))}

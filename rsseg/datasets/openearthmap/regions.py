@@ -11,7 +11,7 @@ from rsseg.errors import DataError
 from rsseg.io.listing import find_files
 from rsseg.io.output_names import check_name
 
-__all__ = ["CONTINENTS", "Region", "load_regions", "region_files", "region_of"]
+__all__ = ["CONTINENTS", "OPEN_DATA", "Region", "load_regions", "region_files", "region_of"]
 
 CONTINENTS = {
     "AF": "Africa",
@@ -22,6 +22,8 @@ CONTINENTS = {
     "SA": "South America",
 }
 """Codes and names; codes as in the OpenEarthMap paper, fig. 8."""
+OPEN_DATA = "open data"
+"""Origin of the images that are of none of the data sets that the paper names."""
 
 _FILE = Path(__file__).parent / "regions.csv"
 
@@ -35,7 +37,7 @@ class Region:
         continent: One of ``CONTINENTS``' codes.
         certain: Whether the continent is beyond doubt; the authors did not publish theirs.
         domain: ``source`` or ``target`` of the regional adaptation split.
-        images_from_xbd: Whether its images come from xBD, which the release leaves out.
+        origin: Data set that its images come from, such as ``xBD``; or ``OPEN_DATA``.
         images: Number of images in the three official lists.
     """
 
@@ -43,8 +45,13 @@ class Region:
     continent: str
     certain: bool
     domain: str
-    images_from_xbd: bool
+    origin: str
     images: int
+
+    @property
+    def images_from_xbd(self) -> bool:
+        """Whether its images come from xBD, which the release leaves out."""
+        return self.origin == "xBD"
 
 
 @functools.cache
@@ -52,7 +59,9 @@ def load_regions() -> dict[str, Region]:
     """The 97 regions by name.
 
     Source: OpenEarthMap release (images, xBD), the authors' lists for domain adaptation (domain); continents are ours,
-    with three that can be argued about: svaneti, western, leilane_estates.
+    with three that can be argued about: svaneti, western, leilane_estates.  The authors did not publish the other
+    origins by region: they are ours, by the places of the data sets that the paper names in section 2.1 (Inria,
+    Open Cities AI, SpaceNet, LandCover.ai, AIRS, GeoNRW, HTCD); all other regions are open data.
     """
     codes = {name: code for code, name in CONTINENTS.items()}
     with _FILE.open(encoding="utf-8", newline="") as file:
@@ -62,7 +71,7 @@ def load_regions() -> dict[str, Region]:
                 codes[row["continent"]],
                 row["certain"] == "yes",
                 row["domain"],
-                row["source"] == "xBD",
+                row["source"] or OPEN_DATA,
                 int(row["images"]),
             )
             for row in csv.DictReader(file)

@@ -33,6 +33,8 @@ __all__ = ["Filled", "fill_xbd", "read_pairs", "write_account"]
 _log = logging.getLogger("rsseg")
 _LISTING = "xbd_files.csv"
 _ENDING = "_pre_disaster.png"
+_SUFFIXES = (".png", ".tif")
+"""Of the two archives of xBD, the challenge's pictures and the GeoTIFFs; of an image in both, the first serves."""
 
 
 @dataclass
@@ -42,8 +44,8 @@ class Filled:
     Attributes:
         rows: OpenEarthMap's name, xBD's name, outcome (``written``, in a dry run ``can be written``, ``found``,
             ``not in xBD``, ``failed``), detail.
-        unlabelled: Images written, or to be written, without georeferencing, since their label is not there.
-        other_suffix: One of the images that the xBD folder has, but not as PNG; None where there is none.
+        unlabelled: Images written, or to be written, whose label is not there; PNGs of these get no georeferencing.
+        other_suffix: One of the images that the xBD folder has, but in neither format; None where there is none.
     """
 
     rows: list[tuple[str, str, str, str]] = field(default_factory=list)
@@ -68,7 +70,7 @@ class Filled:
             lines.insert(0, f"{len(absent)} images are not in the xBD folder, for example {absent[0][1]}; by event:")
             lines.append("xBD has four parts (train, tier3, test, hold); unpack the other parts into the same folder.")
         if self.other_suffix is not None:
-            lines.append(f"{self.other_suffix} is one of them, but xBD's PNGs are needed.")
+            lines.append(f"{self.other_suffix} is one of them, but xBD's PNGs or GeoTIFFs are needed.")
         if failed:
             lines.append(few(f"{len(failed)} images could not be used:", failed, "the file of --account"))
         return "\n".join([*lines, "Then repeat the command; existing images are kept."])
@@ -100,7 +102,7 @@ def fill_xbd(root: Path | str, xbd: Path | str, workers: int = os.cpu_count() or
 
     Args:
         root: Folder of the unpacked release.
-        xbd: Folder of xBD's images, in any sub-folders.
+        xbd: Folder of xBD's images, PNGs or GeoTIFFs, in any sub-folders.
         workers: Threads.
         dry: Write nothing, only say what would be done.
 
@@ -134,13 +136,19 @@ def fill_xbd(root: Path | str, xbd: Path | str, workers: int = os.cpu_count() or
 
 
 def _sources(xbd: Path, wanted: set[str]) -> dict[str, Path]:
-    """Those of xBD's images that are wanted, by name; of files of one name, such as masks, that in ``images``."""
+    """Those of xBD's images that are wanted, by name; of files of one name, such as masks, that in ``images``.
+
+    Folders of its two archives may lie side by side: the PNG serves, and the GeoTIFF where there is no PNG.
+    """
     found: dict[str, list[Path]] = {}
-    for path in find_files(xbd, [_ENDING], "images of xBD", empty=True):
-        if path.name in wanted:
-            found.setdefault(path.name, []).append(path)
+    endings = [_ENDING.replace(".png", suffix) for suffix in _SUFFIXES]
+    for path in find_files(xbd, endings, "images of xBD", empty=True):
+        if f"{path.stem}.png" in wanted:
+            found.setdefault(f"{path.stem}.png", []).append(path)
     chosen = {}
-    for name, same in found.items():
+    for name, paths in found.items():
+        suffix = next(suffix for suffix in _SUFFIXES if any(path.suffix == suffix for path in paths))
+        same = [path for path in paths if path.suffix == suffix]
         likely = [path for path in same if path.parent.name == "images"] or same
         if len(likely) > 1:
             raise DataError(f"{likely[0]} and {likely[1]} have the same name {name!r}; rename or remove one")
@@ -149,9 +157,9 @@ def _sources(xbd: Path, wanted: set[str]) -> dict[str, Path]:
 
 
 def _other_suffixes(xbd: Path) -> list[Path]:
-    """Images as xBD calls them, but no PNGs."""
-    start = _ENDING.removesuffix(".png")
-    return sorted(path for path in walk_files(xbd) if path.stem.endswith(start) and path.suffix not in ("", ".png"))
+    """Images as xBD calls them, but in neither format."""
+    start, known = _ENDING.removesuffix(".png"), ("", *_SUFFIXES)
+    return sorted(path for path in walk_files(xbd) if path.stem.endswith(start) and path.suffix not in known)
 
 
 def _fill(folder: Path, name: str, source: Path | None, dry: bool) -> tuple[str, str, bool]:
@@ -163,7 +171,7 @@ def _fill(folder: Path, name: str, source: Path | None, dry: bool) -> tuple[str,
         return "not in xBD", "", label.is_file()
     try:
         pixels = read_image(source)
-        place = _place(label, pixels.shape[:2])
+        place = _place(label if label.is_file() else source, pixels.shape[:2])
     except (UserError, OSError) as error:
         return "failed", str(error), label.is_file()
     if not dry:
@@ -177,14 +185,12 @@ def _fill(folder: Path, name: str, source: Path | None, dry: bool) -> tuple[str,
     return "can be written" if dry else "written", "", label.is_file()
 
 
-def _place(label: Path, size: tuple[int, int]) -> dict[str, Any]:
-    """Georeferencing of a label of the given size (H, W); nothing where there is no label."""
-    if not label.is_file():
-        return {}
-    with opened(label) as raster:
+def _place(path: Path, size: tuple[int, int]) -> dict[str, Any]:
+    """Georeferencing of a raster, which must have the given size (H, W); nothing where it has none."""
+    with opened(path) as raster:
         if raster.shape != size:
-            raise DataError(f"{label} is {raster.shape} high and wide, the image {size}")
-        return {"crs": raster.crs, "transform": raster.transform}
+            raise DataError(f"{path} is {raster.shape} high and wide, the image {size}")
+        return {"crs": raster.crs, "transform": raster.transform} if raster.crs else {}
 
 
 def write_account(rows: Sequence[Sequence[str]], path: Path) -> None:

@@ -16,8 +16,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from rsseg.datasets.checking.counts import LabelCounts
-from rsseg.datasets.openearthmap.groups import Group
-from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions
+from rsseg.datasets.openearthmap.groups import Group, images_by_origin
+from rsseg.datasets.openearthmap.regions import CONTINENTS, OPEN_DATA, load_regions
 from rsseg.metainfo import list_metainfo, load_metainfo
 from rsseg.reports.figures import EDGE, LINES, figure_and_axes, in_style, label_bars, palette_colours, whole_numbers
 from rsseg.reports.land_cover.placement import annotate_points
@@ -72,16 +72,16 @@ def segment_figure(sets: Sequence[LabelCounts]) -> Figure:
 
 @in_style
 def continent_figure(counts: LabelCounts, groups: Sequence[Group]) -> Figure:
-    """Images per continent, those of xBD apart (fig. 2)."""
-    known = load_regions()
+    """Images per continent, coloured by the data set that they come from (fig. 2)."""
     found = [group for group in groups if group.kind == "continent"]
-    figure, (axis,) = figure_and_axes(6.5, 3.4, f"{counts.name}: images per continent")
-    totals = np.array([len(group.rows) for group in found])
-    regions = [[known[counts.images[row].stem.rpartition("_")[0]] for row in group.rows] for group in found]
-    xbd = np.array([sum(region.images_from_xbd for region in names) for names in regions])
-    index = np.arange(len(found))
-    axis.bar(index, totals - xbd, width=0.66, color=LINES[0], label="in the release")
-    axis.bar(index, xbd, width=0.66, bottom=totals - xbd, color=LINES[1], label="from xBD")
+    figure, (axis,) = figure_and_axes(6.5, 3.6, f"{counts.name}: images per continent, by their origin")
+    index, totals = np.arange(len(found)), np.zeros(len(found), np.int64)
+    palette = [f"C{place}" for place in range(10) if place != 7]  # matplotlib's colours without its grey
+    for place, (origin, rows) in enumerate(images_by_origin(groups).items()):
+        images = np.array([len(rows.get(group.name, [])) for group in found])
+        colour = "#c9ced6" if origin == OPEN_DATA else palette[place % len(palette)]
+        axis.bar(index, images, width=0.66, bottom=totals, color=colour, edgecolor=EDGE, linewidth=0.3, label=origin)
+        totals = totals + images
     for i, total in enumerate(totals.tolist()):
         axis.annotate(str(total), (i, total), (0, 2), textcoords="offset points", ha="center", fontsize=8)
     axis.set_xticks(index, [CONTINENTS[group.name].replace(" ", "\n") for group in found])
@@ -89,7 +89,7 @@ def continent_figure(counts: LabelCounts, groups: Sequence[Group]) -> Figure:
     axis.set_xlabel("continent")
     axis.set_ylabel("images")
     whole_numbers(axis, "y")
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside lower center", ncols=5)
     return figure
 
 

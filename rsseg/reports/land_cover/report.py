@@ -16,7 +16,7 @@ from rsseg.io.tables import csv_writer
 from rsseg.reports.figures import save_figure
 from rsseg.reports.land_cover import figures
 from rsseg.reports.land_cover.features import encoder_features, project_features, region_means
-from rsseg.reports.land_cover.tables import class_text, write_classes, write_groups, write_images
+from rsseg.reports.land_cover.tables import class_text, write_classes, write_groups, write_images, write_origins
 
 __all__ = ["draw_similarity", "report_sets"]
 
@@ -30,7 +30,7 @@ def report_sets(
 
     Writes ``classes.csv``, ``class_shares.png`` and ``segments.png`` for all sets, ``images_<set>.csv`` for each, and
     ``left_out_<set>.txt`` where labels could not be used; for sets with OpenEarthMap's regions
-    ``groups_<set>.csv``, ``continents_<set>.png``, ``mix_<kind>_<set>.png``.
+    ``groups_<set>.csv``, ``origins_<set>.csv``, ``continents_<set>.png``, ``mix_<kind>_<set>.png``.
 
     Args:
         configs: Segmentation configs, one label set each; mmengine's default scope must be set.
@@ -60,6 +60,7 @@ def report_sets(
         write_images(counts, groups, out / f"images_{counts.name}.csv")
         if groups:
             write_groups(counts, groups, out / f"groups_{counts.name}.csv")
+            write_origins(counts, groups, out / f"origins_{counts.name}.csv")
             save_figure(figures.continent_figure(counts, groups), out / f"continents_{counts.name}.png")
             for kind in ("region", "continent"):
                 save_figure(figures.mix_figure(counts, groups, kind), out / f"mix_{kind}_{counts.name}.png")

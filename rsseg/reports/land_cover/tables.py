@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rsseg.datasets.checking.counts import LabelCounts
-from rsseg.datasets.openearthmap.groups import Group
+from rsseg.datasets.openearthmap.groups import Group, images_by_origin
 from rsseg.datasets.openearthmap.regions import CONTINENTS, load_regions
 from rsseg.io.tables import boxed, csv_writer
 
-__all__ = ["class_text", "write_classes", "write_groups", "write_images"]
+__all__ = ["class_text", "write_classes", "write_groups", "write_images", "write_origins"]
 
 
 def write_classes(sets: Sequence[LabelCounts], path: Path) -> None:
@@ -28,34 +28,54 @@ def write_classes(sets: Sequence[LabelCounts], path: Path) -> None:
 
 
 def write_images(counts: LabelCounts, groups: Sequence[Group], path: Path) -> None:
-    """Write one row per image: region, continent, unlabelled pixels, segments, pixels and segments of each class."""
+    """Write one row per image: place, origin, ground, unlabelled, and pixels and segments, also of each class."""
     where = {row: group for group in groups if group.kind == "region" for row in group.rows}
-    columns = ["image", "region", "continent", "unlabelled", "segments"]
+    known = load_regions()
+    columns = ["image", "region", "continent", "origin", "km2", "unlabelled", "segments"]
     columns += [f"{name} {what}" for what in ("pixels", "segments") for name in counts.classes]
     with csv_writer(path, columns) as write:
         for i, file in enumerate(counts.images):
             group = where.get(i)
-            place = (group.name, group.continent) if group else (None, None)
+            place = (group.name, group.continent, known[group.name].origin) if group else (None, None, None)
+            ground = _rounded(counts.square_kilometres([i]))
             numbers = [*counts.pixels[i, :-1].tolist(), *counts.segments[i].tolist()]
-            write([(file.name, *place, int(counts.pixels[i, -1]), int(counts.segments[i].sum()), *numbers)])
+            write([(file.name, *place, ground, int(counts.pixels[i, -1]), int(counts.segments[i].sum()), *numbers)])
 
 
 def write_groups(counts: LabelCounts, groups: Sequence[Group], path: Path) -> None:
-    """Write one row per region and continent: numbers of images, class mix in per cent of labelled pixels, segments."""
+    """Write one row per region and continent: images, ground, class mix in per cent of labelled pixels, segments."""
     known = load_regions()
-    columns = ["kind", "name", "continent", "certain", "images", "images_of_xbd", "segments_per_image"]
+    columns = ["kind", "name", "continent", "certain", "images", "images_of_xbd", "km2", "segments_per_image"]
     with csv_writer(path, [*columns, *(f"{name} %" for name in counts.classes)]) as write:
         for group in groups:
             names = [known[file.stem.rpartition("_")[0]] for file in (counts.images[row] for row in group.rows)]
             xbd, certain = sum(region.images_from_xbd for region in names), all(region.certain for region in names)
             per_image = round(float(counts.segments[group.rows].sum(1).mean()), 2)
             mix = (round(100 * float(share), 4) for share in counts.shares_of(group.rows))
-            about = (CONTINENTS[group.continent], "yes" if certain else "no", len(group.rows), xbd, per_image)
+            ground = _rounded(counts.square_kilometres(group.rows))
+            about = (CONTINENTS[group.continent], "yes" if certain else "no", len(group.rows), xbd, ground, per_image)
             write([(group.kind, group.name, *about, *mix)])
 
 
+def write_origins(counts: LabelCounts, groups: Sequence[Group], path: Path) -> None:
+    """Write one row per data set that images come from: regions, images, ground, images of each continent."""
+    origins = images_by_origin(groups)
+    regions = {group.name for group in groups if group.kind == "region"}
+    columns = ["origin", "regions", "images", "km2", *CONTINENTS.values()]
+    with csv_writer(path, columns) as write:
+        for origin, rows in origins.items():
+            of_origin = sum(load_regions()[name].origin == origin for name in regions)
+            images = [row for code in CONTINENTS for row in rows.get(code, [])]
+            numbers = (len(rows.get(code, [])) for code in CONTINENTS)
+            write([(origin, of_origin, len(images), _rounded(counts.square_kilometres(images)), *numbers)])
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
 def class_text(counts: LabelCounts) -> str:
-    """The paper's table 2 of a set, as text: pixels, per cent and segments of each class."""
+    """The paper's table 2 of a set, as text: pixels, per cent and segments of each class; and the area of table 1."""
     rows = []
     for i, name in enumerate(counts.classes):
         pixels, segments = counts.pixels[:, i].sum() / 1e6, counts.segments[:, i].sum() / 1e3
@@ -63,5 +83,7 @@ def class_text(counts: LabelCounts) -> str:
         rows.append([name, f"{pixels:.2f}", f"{100 * counts.shares[i]:.1f}", f"{segments:.1f}", images])
     total = counts.segments.sum()
     last = f"{len(counts.files)} images, {total} segments, {total / max(len(counts.files), 1):.1f} per image"
+    ground = counts.square_kilometres()
+    last += f", {ground:.4g} km2" if ground else ""
     table = boxed(["class", "pixels (M)", "%", "segments (K)", "images"], rows)
     return f"{counts.name}\n{table}\n{last}"

@@ -14,6 +14,7 @@ from rsseg.datasets.openearthmap import fill_xbd, read_pairs
 from rsseg.errors import DataError
 
 PLACE = Affine(4.5e-6, 0, -95.5, 0, -4.5e-6, 29.5)
+OWN_PLACE = Affine(5e-6, 0, -95.4, 0, -5e-6, 29.6)
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
 
@@ -83,10 +84,10 @@ def test_masks_of_the_same_name_are_no_images(release):
         np.testing.assert_array_equal(raster.read(), PIXELS.transpose(2, 0, 1))
 
 
-def test_images_that_are_no_png_are_named(release):
+def test_images_of_another_format_are_named(release):
     root, xbd = release
-    Image.fromarray(PIXELS).save(xbd / "nepal-flooding_3_pre_disaster.tif")
-    assert "nepal-flooding_3_pre_disaster.tif is one of them, but xBD's PNGs are needed" in str(
+    Image.fromarray(PIXELS).save(xbd / "nepal-flooding_3_pre_disaster.jpg")
+    assert "nepal-flooding_3_pre_disaster.jpg is one of them, but xBD's PNGs or GeoTIFFs are needed" in str(
         fill_xbd(root, xbd).error_summary
     )
 
@@ -146,3 +147,44 @@ def test_two_images_of_one_name_are_named_before_the_work(release):
     other.with_name("other_1_pre_disaster.png").symlink_to(other)  # what nobody asks for may be there twice
     other.unlink()
     assert fill_xbd(root, xbd).counts["written"] == 2
+
+
+def write_geotiff(path, pixels, dtype="uint8"):
+    bands = pixels.transpose(2, 0, 1).astype(dtype)
+    profile = dict(driver="GTiff", height=4, width=6, count=len(bands), dtype=dtype, photometric="RGB")
+    with rasterio.open(path, "w", crs="EPSG:4326", transform=OWN_PLACE, **profile) as raster:
+        raster.write(bands)
+
+
+def test_geotiffs_of_the_archive_serve_as_well(release):
+    root, xbd = release
+    for path in xbd.rglob("*.png"):
+        write_geotiff(path.with_suffix(".tif"), PIXELS)
+        path.unlink()
+    done = fill_xbd(root, xbd)
+    assert done.counts == {"failed": 1, "not in xBD": 1, "written": 2} and done.unlabelled == 1
+    with rasterio.open(root / "el_rodeo" / "images" / "el_rodeo_1.tif") as raster:
+        np.testing.assert_array_equal(raster.read(), PIXELS.transpose(2, 0, 1))
+        assert raster.transform == PLACE  # the label's
+    with rasterio.open(root / "houston" / "images" / "houston_1.tif") as raster:
+        assert (raster.crs.to_epsg(), raster.transform) == (4326, OWN_PLACE)
+
+
+def test_of_an_image_in_both_archives_the_png_serves(release):
+    root, xbd = release
+    (xbd / "geotiff" / "images").mkdir(parents=True)
+    write_geotiff(xbd / "geotiff" / "images" / "hurricane-harvey_1_pre_disaster.tif", 255 - PIXELS)
+    fill_xbd(root, xbd)
+    with rasterio.open(root / "houston" / "images" / "houston_1.tif") as raster:
+        np.testing.assert_array_equal(raster.read(), PIXELS.transpose(2, 0, 1))
+        assert raster.crs is None
+
+
+def test_a_geotiff_of_other_values_is_not_squeezed_into_8_bits(release):
+    root, xbd = release
+    for path in xbd.rglob("*harvey_1*.png"):
+        write_geotiff(path.with_suffix(".tif"), PIXELS.astype("uint16") * 40, "uint16")
+        path.unlink()
+    done = fill_xbd(root, xbd)
+    assert [row[2] for row in done.rows if row[0] == "houston_1.tif"] == ["failed"]
+    assert "uint16" in (done.error_summary or "")

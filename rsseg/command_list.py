@@ -44,6 +44,7 @@ GROUPS = {
         "prepare": ("prepare_data", "cut Potsdam, iSAID or DeepGlobe into tiles"),
         "split-openearthmap": ("split_openearthmap", "OpenEarthMap's lists, official or new"),
         "fill-xbd": ("fill_xbd", "put the images that OpenEarthMap leaves out where they belong"),
+        "pack-submission": ("pack_submission", "predictions of OpenEarthMap's test list for the benchmark's server"),
         "build-landdiscover": ("build_landdiscover", "LandDiscover50K from the five sets it is made of"),
         "pack-bigearthnet": ("pack_bigearthnet", "BigEarthNet as one file that is fast to read"),
         "report classes": ("label_statistics", "pixels and segments of land-cover labels"),

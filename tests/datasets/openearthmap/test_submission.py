@@ -15,6 +15,7 @@ from rsseg.datasets.openearthmap import pack_submission
 from rsseg.errors import ConfigError, DataError
 
 NAMES = ("aachen_1", "al_qurnah_5")
+PLACE = dict(crs="EPSG:4326", transform=rasterio.Affine(1, 0, 0, 0, -1, 0))
 
 
 def write_prediction(path, values):
@@ -32,10 +33,8 @@ def world(tmp_path):
     for name in NAMES:
         folder = root / name.rpartition("_")[0] / "images"
         folder.mkdir(parents=True)
-        profile = dict(driver="GTiff", height=4, width=6, count=3, dtype="uint8", crs="EPSG:4326")
-        with rasterio.open(
-            folder / f"{name}.tif", "w", transform=rasterio.Affine(1, 0, 0, 0, -1, 0), **profile
-        ) as file:
+        profile = dict(driver="GTiff", height=4, width=6, count=3, dtype="uint8", **PLACE)
+        with rasterio.open(folder / f"{name}.tif", "w", **profile) as file:
             file.write(np.zeros((3, 4, 6), np.uint8))
     (root / "test.txt").write_text("".join(f"{name}.tif\n" for name in NAMES))
     write_prediction(tmp_path / "out" / "aachen_1.png", np.full((4, 6), 3))
@@ -86,6 +85,21 @@ def test_pixels_of_no_class_are_an_error_or_filled(world):
     assert done.filled == 2
     with zipfile.ZipFile(target) as archive:
         assert values_of(archive, "aachen_1.png")[0].tolist() == [8, 8, 3, 3, 3, 3]
+
+
+def test_maps_hold_training_ids_and_name_their_classes(world):
+    root, out, target = world
+    path = out / "deep" / "al_qurnah_5.tif"
+    with rasterio.open(path, "w", driver="GTiff", height=4, width=6, count=1, dtype="uint8", **PLACE) as file:
+        file.write(np.full((4, 6), 4, np.uint8), 1)
+        file.update_tags(1, class_4="tree", class_0="bareland")
+    pack_submission(out, target, root / "test.txt", root)
+    with zipfile.ZipFile(target) as archive:
+        assert (values_of(archive, "al_qurnah_5.png") == 5).all()  # tree is 5 in the release
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(1, class_4="lava")
+    with pytest.raises(DataError, match="lava"):
+        pack_submission(out, target, root / "test.txt", root)
 
 
 def test_one_image_twice_and_images_of_no_list(world):

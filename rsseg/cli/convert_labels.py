@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from rsseg.commands import make_parser, write_result
+from rsseg.commands import add_tile_format, make_parser, write_result
 from rsseg.stack import require_stack
 
 
@@ -24,6 +24,7 @@ def main() -> int | str | None:
 
     parser = make_parser(__doc__, results=True)
     add_conversion_options(parser, "config file, for example configs/samrs/convert_sota.py", "the config's out_dir")
+    add_tile_format(parser, None)
     parser.add_argument("--evaluate", action="store_true", help="mask quality against ground truth: mIOU_I, mIOU_P")
     args = parser.parse_args()
     require_stack()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from rsseg.commands import add_workers, at_least, make_parser
+from rsseg.commands import add_tile_format, add_workers, at_least, make_parser
 
 OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles", "deepglobe": "data/deepglobe"}
 
@@ -31,6 +31,7 @@ def main() -> int | str | None:
     parser.add_argument("--splits", default="data/splits/potsdam", help="Potsdam: folder of train.txt and val.txt")
     parser.add_argument("--tolerance", type=at_least(0), default=0, help="largest difference from a known colour")
     add_workers(parser)
+    add_tile_format(parser)
     parser.add_argument("--update", action="store_true", help="cut again the images that have changed")
     args = parser.parse_args()
     from rsseg.datasets.deepglobe import deepglobe_pairs, prepare_deepglobe
@@ -38,11 +39,12 @@ def main() -> int | str | None:
 
     out = args.out or OUT[args.set]
     if args.set == "deepglobe":
-        how = args.size, args.stride, args.workers, args.update
+        how = args.size, args.stride, args.workers, args.update, args.format
         report = prepare_deepglobe(deepglobe_pairs(args.archive), out, *how)
         return report.error_summary
     potsdam = args.set == "potsdam"
     options = (args.splits, args.eroded, args.bands)
     pairs = potsdam_pairs(args.archive, *options) if potsdam else isaid_pairs(args.archive)
-    report = prepare(args.set, pairs, out, args.size, args.stride, args.tolerance, args.workers, args.update)
+    more = args.tolerance, args.workers, args.update, args.format
+    report = prepare(args.set, pairs, out, args.size, args.stride, *more)
     return report.error_summary

@@ -1,8 +1,8 @@
 """Cut a folder of images into tiles, without labels.
 
-rsseg tile IMAGES OUT [--size 1024] [--overlap 200] [--pad] [--bands 3,2,1] [--range 0,3000]
+rsseg tile IMAGES OUT [--size 1024] [--overlap 200] [--pad] [--format tif] [--bands 3,2,1] [--range 0,3000]
 
-Tiles are PNGs named <stem>__<x>_<y>.png; where several images have one stem, their folders come first. If it is
+Tiles are named <stem>__<x>_<y>.png (or .tif); where several images have one stem, their folders come first. If it is
 interrupted, repeat the command to continue. Images that have changed since are an error; --update cuts only these
 again. Exit status 1 names the images that could not be cut; all others are.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from rsseg.commands import add_workers, at_least, make_parser, numbers
+from rsseg.commands import add_tile_format, add_workers, at_least, make_parser, numbers
 
 
 def main() -> int | str | None:
@@ -24,6 +24,7 @@ def main() -> int | str | None:
     parser.add_argument("--overlap", type=at_least(0), default=200, help="overlap of tiles in pixels (default 200)")
     parser.add_argument("--pad", action="store_true", help="pad tiles of smaller images with zeros")
     add_workers(parser)
+    add_tile_format(parser)
     parser.add_argument("--update", action="store_true", help="cut again the images that have changed")
     parser.add_argument("--bands", type=numbers(int), help="red,green,blue (default: as marked in the file)")
     parser.add_argument(
@@ -35,4 +36,5 @@ def main() -> int | str | None:
 
     options = args.size, args.overlap, args.pad, args.workers
     spec = PixelSpec(args.bands, args.range)
-    return cut_images(args.images, args.out, *options, update=args.update, spec=spec).error_summary
+    how = dict(update=args.update, spec=spec, tile_format=args.format)
+    return cut_images(args.images, args.out, *options, **how).error_summary

@@ -37,4 +37,5 @@ def options_of_config(args: argparse.Namespace) -> dict[str, Any]:
     own = {"source.images": args.images, "source.annotations": args.annotations}
     own["source.parts"] = [] if any(own.values()) else None
     own |= {"out_dir": args.out, "predictor": args.predictor, "checkpoint": args.checkpoint}
+    own["tile_format"] = vars(args).get("format")  # ablate writes no tiles
     return {**(args.cfg_options or {}), **{key: value for key, value in own.items() if value is not None}}

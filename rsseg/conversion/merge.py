@@ -88,7 +88,7 @@ def _write_instances(
         kept: set[str] = set()
         for tile, rows in tile_rows(part):
             totals.rows.append([tile["tile"], part["source"], *(tile[k] for k in _COLUMNS[2:6])])
-            name = f"{tile['tile']}.png" if settings.cuts_tiles else part["source"]
+            name = f"{tile['tile']}.{settings.tile_format}" if settings.cuts_tiles else part["source"]
             origin = {"source_image": part["source"], "tile_offset": [tile["x"], tile["y"]]}
             size = {"width": tile["width"], "height": tile["height"]}
             writer.add_image({"file_name": name, **size, **origin})

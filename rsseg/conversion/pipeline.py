@@ -1,6 +1,6 @@
 """Threads that turn source images into files: while one tile is encoded, the last ones are decoded and written.
 
-The calling thread cuts, prompts and encodes; a second one decodes, paints and packs; two more encode PNGs and write.
+The calling thread cuts, prompts and encodes; a second one decodes, paints and packs; two more encode files and write.
 Only a few tiles are under way at any time, and a source image's part file is written last.
 """
 
@@ -25,9 +25,10 @@ from rsseg.conversion.source_image import (
     mended_rows,
     problem_row,
 )
-from rsseg.conversion.storage import Store, encode_image, encode_labels
+from rsseg.conversion.storage import Store, encode_labels
 from rsseg.errors import ConfigError, DataError, JobError, UserError
 from rsseg.io.files import Writer
+from rsseg.io.tile_files import encode_image
 
 __all__ = ["Pipeline", "divide_transforms"]
 
@@ -129,10 +130,12 @@ class Pipeline:
         with _naming(source_image, tile):
             for transform in self._after:
                 results = transform(results)
+        tile_format = self._settings.tile_format
         if self._settings.cuts_tiles:
-            name = f"images/{tile}.png"
-            files.append((name, self._writer.submit(_write_image, self._store, name, results["image"], stem)))
-        name, labels = f"gray/{tile}.png", results["label_map"]
+            name = f"images/{tile}.{tile_format}"
+            data = results["image"], tile_format
+            files.append((name, self._writer.submit(_write_image, self._store, name, *data, stem)))
+        name, labels = f"gray/{tile}.{tile_format}", results["label_map"]
         files.append((name, self._writer.submit(_write_labels, self._store, name, labels, self._settings, stem)))
         height, width = labels.shape
         x, y = (int(v) for v in results["window"][:2])
@@ -167,12 +170,12 @@ def _empty_part(source_image: SourceImage, settings: Settings) -> dict[str, Any]
     }
 
 
-def _write_image(store: Store, name: str, image: NDArray[np.uint8], owner: str) -> int:
-    return store.write(name, encode_image(image), owner)
+def _write_image(store: Store, name: str, image: NDArray[np.uint8], tile_format: str, owner: str) -> int:
+    return store.write(name, encode_image(image, tile_format), owner)
 
 
 def _write_labels(store: Store, name: str, labels: NDArray[np.uint8], settings: Settings, owner: str) -> int:
-    return store.write(name, encode_labels(labels, settings.table), owner)
+    return store.write(name, encode_labels(labels, settings.table, settings.tile_format), owner)
 
 
 def _commit(store: Store, stem: str, part: dict[str, Any], files: Files) -> None:

@@ -22,6 +22,7 @@ from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open
 from rsseg.datasets.ground_truth import ground_truth_options
 from rsseg.errors import ConfigError
 from rsseg.io.configs import merge_options, read_config
+from rsseg.io.output_names import format_record
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["Settings", "build", "load_conversion_config", "shard_of"]
@@ -40,6 +41,8 @@ class Settings:
         pipeline: Steps for one tile; ``MakePrompts`` and ``PredictMasks`` get prompt and predictor from here.
         tiling: How tiles are cut; ``None`` keeps images whole.
         keep_empty: Whether tiles without objects are written (all unlabelled) or only listed.
+        tile_format: Format of the files of tiles and label maps: ``png``; or ``tif``, of which training reads only what
+            a crop takes.
         split: How tiles are divided.
         truth: ``None``, or ``kind`` (key of ``GROUND_TRUTHS``) and that kind's options.
         preset: ``None``, or the key of ``PRESETS`` that :meth:`from_config` has applied.
@@ -53,12 +56,14 @@ class Settings:
     pipeline: list[dict[str, Any]] = field(default_factory=list)
     tiling: Tiling | None = None
     keep_empty: bool = False
+    tile_format: str = "png"
     split: SplitSettings = field(default_factory=SplitSettings)
     truth: dict[str, Any] | None = None
     preset: str | None = None
 
     def __post_init__(self) -> None:
         parse_prompt(self.prompt)
+        format_record(self.tile_format)
         if self.truth is not None:
             ground_truth_options(self.truth)
         known = [*self.predictors, *(name for name in PREDICTORS if name not in self.predictors)]
@@ -136,7 +141,8 @@ class Settings:
         tiling = None if self.tiling is None else asdict(self.tiling)
         plain = {name: getattr(self, name) for name in ("prompt", "pipeline", "keep_empty")}
         source = {key: value for key, value in asdict(self.source).items() if key != "omit" or value}
-        return dict(json.loads(json.dumps({"source": source, "tiling": tiling, **plain})))
+        plain |= {"source": source, "tiling": tiling, **format_record(self.tile_format)}
+        return dict(json.loads(json.dumps(plain)))
 
 
 def load_conversion_config(path: Path | str, options: Mapping[str, Any]) -> Config:

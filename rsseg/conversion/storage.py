@@ -1,7 +1,7 @@
 """Files of a converted dataset: every one is written under another name and then renamed.
 
 ======================  ===================================================================================
-images/<tile>.png       the tile, 8-bit RGB; only where tiles were cut
+images/<tile>.png       the tile, 8-bit RGB; only where tiles were cut; or .tif, as ``tile_format`` of the config says
 gray/<tile>.png         class ids, 8-bit, 255 = unlabelled, colours in the palette (mode P)
 .parts/<stem>.json      one source image is finished: its tiles, instances, problems, files and their sizes
 .job.json               what the outcome depends on, see :mod:`rsseg.io.jobs`; a rerun must agree with it
@@ -11,7 +11,6 @@ gray/<tile>.png         class ids, 8-bit, 255 = unlabelled, colours in the palet
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,21 +19,20 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.conversion.parts import decode_part, encode_part
-from rsseg.errors import ConfigError, JobError
+from rsseg.errors import JobError
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import RECORD, Input, Job, Outputs
 from rsseg.io.output_names import TILE, check_name, check_path, make_folder, outputs_by_item
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import json_text
+from rsseg.io.tile_files import encode_indices
 from rsseg.metainfo import ClassTable
-from rsseg.structures.pictures import indexed
 
-__all__ = ["Store", "encode_image", "encode_labels", "stable_hash"]
+__all__ = ["Store", "encode_labels", "stable_hash"]
 
 _PARTS = ".parts"
 _FOLDERS = ("images", "gray", _PARTS)
@@ -46,9 +44,6 @@ REPORT = "report"
 """Folder of the page of ``rsseg report labels``, unless another was given."""
 _MERGE = "merge"
 _UNLABELLED_COLOUR = (255, 255, 255)
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.12; measured on aerial tiles: half the time, 5 % larger than level 3
-    _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
 
 
 def stable_hash(text: str) -> int:
@@ -56,42 +51,12 @@ def stable_hash(text: str) -> int:
     return int(sum_of(text.encode("utf-8"))[:16], 16)
 
 
-def encode_labels(labels: NDArray[np.uint8], table: ClassTable) -> bytes:
-    """PNG of a label map (H, W) uint8 with the class colours as palette; 255 is white."""
+def encode_labels(labels: NDArray[np.uint8], table: ClassTable, tile_format: str = "png") -> bytes:
+    """File of a label map (H, W) uint8 with the class colours as palette; 255 is white."""
     palette = np.zeros((256, 3), np.uint8)
     palette[: table.num_classes] = table.palette
     palette[255] = _UNLABELLED_COLOUR
-    buffer = io.BytesIO()
-    indexed(labels, palette).save(buffer, format="PNG", compress_level=3)
-    return buffer.getvalue()
-
-
-def encode_image(image: NDArray[Any]) -> bytes:
-    """PNG of an image (H, W), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
-
-    Raises:
-        ConfigError: PNG cannot hold such an image.
-    """
-    if image.dtype not in (np.uint8, np.uint16) or image.shape[2:] not in ((), (2,), (3,), (4,)):
-        raise ConfigError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
-    if image.shape[2:] == (2,):
-        return _encode_grey_alpha(image)
-    if image.ndim == 3:
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
-    data: NDArray[np.uint8] = cv2.imencode(".png", image, _PNG)[1]
-    return data.tobytes()
-
-
-def _encode_grey_alpha(image: NDArray[Any]) -> bytes:
-    """PNG of (H, W, 2), which OpenCV does not write."""
-    from rasterio.io import MemoryFile
-
-    height, width, _ = image.shape
-    profile = {"driver": "PNG", "count": 2, "height": height, "width": width, "dtype": image.dtype.name}
-    with MemoryFile(ext=".png") as file:
-        with file.open(**profile) as picture:
-            picture.write(np.moveaxis(image, -1, 0))
-        return bytes(file.getbuffer())
+    return encode_indices(labels, palette, tile_format)
 
 
 def _tag(owner: str) -> str:

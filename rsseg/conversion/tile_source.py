@@ -1,8 +1,7 @@
-"""What of an image goes into PNG tiles, row by row."""
+"""What of an image goes into tiles, row by row."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from rsseg.conversion.storage import encode_image
 from rsseg.errors import DataError
 from rsseg.io.bands import RAW, PixelSpec, alpha_band, choose_bands, refuse_complex
 from rsseg.io.description import describe_raster
 from rsseg.io.rasters import Raster, open_dataset, read_stored
 from rsseg.io.rgb import palette_of
-from rsseg.structures.pictures import indexed
+from rsseg.io.tile_files import encode_image, encode_indices
 
 __all__ = ["TileSource"]
 
@@ -52,7 +50,7 @@ class TileSource:
             return
         bands, alpha = _bands_of_tiles(found.colours, spec, str(path))
         kinds = {found.dtypes[band - 1] for band in bands}
-        stored = spec.value_range is None and kinds in ({"uint8"}, {"uint16"})  # which a PNG holds as they are
+        stored = spec.value_range is None and kinds in ({"uint8"}, {"uint16"})  # which tiles hold as they are
         copied = stored and found.masked == ("alpha",) and bool(alpha)  # with all degrees of transparency
         self._own_alpha = bool(alpha)
         self._adds_alpha = not copied and bool(found.masked or any(kind.startswith("float") for kind in kinds))
@@ -73,15 +71,13 @@ class TileSource:
             pixels = np.concatenate([pixels, np.where(opaque, full, 0).astype(pixels.dtype)[None]])
         return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
 
-    def encode(self, pixels: NDArray[Any]) -> bytes:
-        """A tile as PNG."""
+    def encode(self, pixels: NDArray[Any], tile_format: str) -> bytes:
+        """The file of a tile."""
         if self.palette is None:
             if self._adds_alpha and not self._own_alpha and pixels[..., -1].all():
                 pixels = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :-1]
-            return encode_image(np.ascontiguousarray(pixels))
-        buffer = io.BytesIO()
-        indexed(np.ascontiguousarray(pixels), self.palette).save(buffer, format="PNG")
-        return buffer.getvalue()
+            return encode_image(np.ascontiguousarray(pixels), tile_format)
+        return encode_indices(np.ascontiguousarray(pixels), self.palette, tile_format)
 
     def close(self) -> None:
         """Close the file."""

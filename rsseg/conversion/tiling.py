@@ -24,7 +24,7 @@ from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.limits import check_pixels
 from rsseg.io.listing import IMAGE_SUFFIXES, find_files
-from rsseg.io.output_names import TILE, output_names, outputs_by_item
+from rsseg.io.output_names import TILE, format_record, output_names, outputs_by_item
 from rsseg.structures.windows import cut_window, tile_name, tile_windows
 
 __all__ = ["cut_images"]
@@ -42,8 +42,9 @@ def cut_images(
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
     update: bool = False,
     spec: PixelSpec = PixelSpec(),  # noqa: B008
+    tile_format: str = "png",
 ) -> CutReport:
-    """Cut all images of a folder (and its sub-folders) into PNG tiles ``<stem>__<x>_<y>.png``.
+    """Cut all images of a folder (and its sub-folders) into tiles ``<stem>__<x>_<y>.png``, or ``.tif``.
 
     A tile holds what the file calls red, green and blue, and alpha where it has that; a single band stays grey, a
     palette is kept; pixels that are not valid are transparent.  8 and 16 bits stay as they are, all other numbers need
@@ -61,24 +62,27 @@ def cut_images(
         suffixes: Image suffixes, compared without case.
         update: Cut anew the images that have changed since, and delete the tiles of those that are gone.
         spec: Declared bands (one, or red, green and blue) and range of values, for all images.
+        tile_format: One of :data:`~rsseg.io.output_names.TILE_FORMATS`; the pixels are the same.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
-        UserError: Size, overlap or workers are not allowed.
+        UserError: Size, overlap, format or workers are not allowed.
         DataError: The tiles of two images would have one name.
-        JobError: ``out`` holds tiles of another size, or of images that have changed since.
+        JobError: ``out`` holds tiles of another size or format, or of images that have changed since.
         OSError: A tile cannot be written; the message names it.
     """
     if Path(out).resolve().is_relative_to(Path(images).resolve()):
         raise ConfigError(
             f"{out} is inside the folder of the images, where tiles would count as images; choose another folder"
         )
-    depends = {"size": size, "overlap": overlap, "pad": pad, **_declared(spec)}
+    depends = {"size": size, "overlap": overlap, "pad": pad, **_declared(spec), **format_record(tile_format)}
     paths = find_files(images, suffixes)
     names = output_names(paths, Path(images))
     job = _claim(Path(out), depends, names, Path(images), update)
     paths.sort(key=lambda path: -path.lstat().st_size)  # the largest last would leave one thread working alone
-    cut = partial(_cut_image, names=names, out=Path(out), size=size, overlap=overlap, pad=pad, spec=spec)
+    cut = partial(
+        _cut_image, names=names, out=Path(out), size=size, overlap=overlap, pad=pad, spec=spec, tile_format=tile_format
+    )
     return cut_all(cut, paths, workers, "tile", job, names.__getitem__)
 
 
@@ -86,13 +90,20 @@ def _declared(spec: PixelSpec) -> dict[str, Any]:
     """What of a declaration the tiles depend on."""
     if spec.bands is not None and len(spec.bands) not in (1, 3):
         text = ",".join(map(str, spec.bands))
-        raise ConfigError(f"--bands {text}: a PNG tile has one band, or red, green and blue")
+        raise ConfigError(f"--bands {text}: a tile has one band, or red, green and blue")
     values = {"bands": spec.bands, "value_range": spec.value_range}
     return {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
 
 
 def _cut_image(
-    path: Path, names: Mapping[Path, str], out: Path, size: int, overlap: int, pad: bool, spec: PixelSpec
+    path: Path,
+    names: Mapping[Path, str],
+    out: Path,
+    size: int,
+    overlap: int,
+    pad: bool,
+    spec: PixelSpec,
+    tile_format: str,
 ) -> tuple[int, int, str | None]:
     """The numbers of tiles written and found, and why the image could not be cut to its end."""
     written = found = 0
@@ -100,11 +111,11 @@ def _cut_image(
         with closing(TileSource(path, spec)) as source:
             check_pixels((min(size, source.size[0]), source.size[1]), path, "a row of tiles")
             todo = tile_windows(source.size, size, overlap, pad)
-            tiles = {tuple(window): out / f"{tile_name(names[path], window)}.png" for window in todo.tolist()}
+            tiles = {tuple(window): out / f"{tile_name(names[path], window)}.{tile_format}" for window in todo.tolist()}
             missing = [window for window, tile in tiles.items() if not tile.exists()]
             found = len(tiles) - len(missing)
             for window, pixels in _read_tiles(source, missing):
-                data = source.encode(pixels)
+                data = source.encode(pixels, tile_format)
                 with replacing(tiles[window]) as file:
                     file.write(data)
                 written += 1

@@ -54,6 +54,7 @@ def prepare_deepglobe(
     stride: int | None = None,
     workers: int = 1,
     update: bool = False,
+    tile_format: str = "png",
 ) -> CutReport:
     """Cut the set into tiles whose labels hold the values of the class table.
 
@@ -64,6 +65,7 @@ def prepare_deepglobe(
         stride: From one tile to the next in pixels; 1224 by default.
         workers: Threads.
         update: As for :func:`rsseg.datasets.preparation.cut_pairs`.
+        tile_format: Format of the tiles, ``png`` or ``tif``.
 
     Raises:
         ValueError: As for :func:`rsseg.datasets.preparation.cut_pairs`.
@@ -71,7 +73,7 @@ def prepare_deepglobe(
 
     Source: DeepGlobe land cover release (colours, threshold of 128); tiles and division are ours.
     """
-    layout = Layout(size or _LAYOUT.size, stride or size or _LAYOUT.stride)
+    layout = Layout(size or _LAYOUT.size, stride or size or _LAYOUT.stride, tile_format=tile_format)
     report = cut_pairs(pairs, out, layout, ColourCode("deepglobe", {(0, 0, 0): 0}, _HALF), workers, update)
     for part, count in sorted(report.parts.items()):
         _log.info("%s: %d tiles", part, count)

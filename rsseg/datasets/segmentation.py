@@ -13,10 +13,11 @@ from mmseg.registry import DATASETS
 
 from rsseg.command_list import command
 from rsseg.datasets.labels import ReleasedSet
-from rsseg.datasets.labels.converted import check_classes, manifest_source, read_tiles
+from rsseg.datasets.labels.converted import check_classes, manifest_source, read_tiles, tile_suffixes
 from rsseg.datasets.openearthmap.regions import load_regions, region_files, region_of
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError
+from rsseg.io.listing import stored_suffix
 from rsseg.io.names import match_names, read_names
 from rsseg.metainfo import base_table, load_metainfo
 from rsseg.metainfo.datasets import table_info
@@ -64,13 +65,17 @@ class TableDataset(BaseSegDataset):
             ``ann_file`` its path does not begin at ``data_root``.  None takes all.
         labels: Whether samples have labels; False leaves label files unread and unlooked for.
         **kwargs: As in mmseg's ``BaseSegDataset``: ``data_root``, ``data_prefix``, ``ann_file`` (one stem a line),
-            ``img_suffix``, ``seg_map_suffix``, ``indices``, ``pipeline`` ...
+            ``img_suffix``, ``seg_map_suffix``, ``indices``, ``pipeline`` ...  A suffix ``.png`` also stands for the
+            ``.tif`` of tiles that were prepared in that format, where a folder has no PNG.
 
     Raises:
         ConfigError: ``reduce_zero_label`` is given, or ``metainfo`` with other classes: the class table alone says
             which values stand for which class.
         FileNotFoundError: No image was found, or an image or label of the list is missing.
     """
+
+    img_suffix: str
+    seg_map_suffix: str
 
     def __init__(
         self, table: str, name: str | None = None, subset: str | None = None, labels: bool = True, **kwargs: Any
@@ -144,6 +149,9 @@ class TableDataset(BaseSegDataset):
         if not folder.is_dir():
             raise FileNotFoundError(f"{self.name}: no folder {folder}; see data/README.md for the layout")
         listing, labels = Path(self.ann_file or ""), self.data_prefix.get("seg_map_path")
+        self.img_suffix = stored_suffix(folder, self.img_suffix)
+        if self.labels and labels is not None and Path(labels).is_dir():
+            self.seg_map_suffix = stored_suffix(Path(labels), self.seg_map_suffix)
         if not self.ann_file or listing.is_dir():
             return super().load_data_list()
         files = [
@@ -202,13 +210,15 @@ class ConvertedDataset(TableDataset):
         if not listing.is_file():
             raise FileNotFoundError(f"{self.name}: {listing} is missing; run {command('convert')} to its end first")
         check_classes(self.root, load_metainfo(self.table))
-        return [self._files(row) for row in read_tiles(self.root) if self.split in (None, row["split"])]
+        rows = read_tiles(self.root)
+        suffixes = tile_suffixes(self.root, rows)
+        return [self._files(row, *suffixes) for row in rows if self.split in (None, row["split"])]
 
-    def _files(self, row: dict[str, str]) -> dict[str, str]:
-        tile = self.root / "images" / f"{row['tile']}.png"
+    def _files(self, row: dict[str, str], of_images: str, of_labels: str) -> dict[str, str]:
+        tile = self.root / "images" / f"{row['tile']}{of_images}"
         if not tile.is_file():
             tile = self._source_root() / row["source"]
-        labels = self.root / "gray" / f"{row['tile']}.png"
+        labels = self.root / "gray" / f"{row['tile']}{of_labels}"
         return {"img_path": str(tile), "seg_map_path": str(labels), "tile": row["tile"]}
 
     def _source_root(self) -> Path:

@@ -17,6 +17,7 @@ __all__ = [
     "group_by_stem",
     "has_suffix",
     "one_per_stem",
+    "stored_suffix",
     "walk_files",
 ]
 
@@ -98,6 +99,26 @@ def walk_files(folder: Path, recursive: bool = True) -> Iterator[Path]:
                     yield Path(entry.path)
                 elif recursive and entry.is_dir():
                     todo.append(Path(entry.path))
+
+
+def stored_suffix(folder: Path, suffix: str) -> str:
+    """The end of the names of a folder's tiles, which may be TIFFs where a config says PNG.
+
+    Args:
+        folder: A folder, looked through with its sub-folders.
+        suffix: What a config says, such as ``.png``, or ``_label.png``.
+
+    Returns:
+        ``suffix``; with ``.tif`` in place of ``.png`` where no name ends in ``suffix``, but one in that.
+    """
+    other = f"{suffix.removesuffix('.png')}.tif"
+    found = False
+    if suffix.endswith(".png"):
+        for path in walk_files(folder):
+            if path.name.endswith(suffix):
+                return suffix
+            found = found or path.name.endswith(other)
+    return other if found else suffix
 
 
 def group_by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:

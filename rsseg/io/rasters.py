@@ -37,6 +37,7 @@ __all__ = [
     "Pixels",
     "Raster",
     "Valid",
+    "ignore_missing_georeference",
     "image_size",
     "lacks_mask",
     "open_dataset",
@@ -60,8 +61,11 @@ _BANDS = 4096
 _SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
 
 
-def _ignore_missing_georeference() -> None:
-    """For good, as catch_warnings is not safe among threads; and once, as each change makes others' warnings new."""
+def ignore_missing_georeference() -> None:
+    """Let rasterio warn of no file without georeference.
+
+    For good, as catch_warnings is not safe among threads; and once, as each change makes others' warnings new.
+    """
     for action, message, category, module, _ in warnings.filters:
         if message is None and module is None and issubclass(NotGeoreferencedWarning, category):
             if action == "ignore":
@@ -78,7 +82,7 @@ def open_dataset(path: str | Path) -> Any:
         UnreadableFileError: GDAL cannot open it, or it only names other rasters.
         DataError: It is stored in blocks of more pixels than allowed, has thousands of bands, or is turned in part.
     """
-    _ignore_missing_georeference()
+    ignore_missing_georeference()
     named = ":" not in str(path) and not str(path).startswith("/vsi")  # a file, and no address that GDAL knows
     if named and _is_text(Path(path)):
         raise UnreadableFileError(f"{path}: is a text that refers to other files or addresses, and no image")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from rsseg.io.files import replacing
 from rsseg.io.labels import read_labels
+from rsseg.io.output_names import tile_suffix
 from rsseg.io.rgb import convert_to_rgb
 from rsseg.metainfo import IGNORE, ClassTable
 from rsseg.structures.legends import add_legend, class_entries, hatch
@@ -76,7 +77,7 @@ def label_panels(images: Sequence[Path], folders: Mapping[str, Path], table: Cla
 
     Args:
         images: Image files; whole images or tiles.
-        folders: Title of a conversion -> its ``gray`` folder, with ``<image stem>.png`` for every image.
+        folders: Title of a conversion -> its ``gray`` folder, with a label map for every image.
         table: Class table of the labels.
         out_dir: Folder of the panels, ``<image stem>.png``.
 
@@ -86,7 +87,8 @@ def label_panels(images: Sequence[Path], folders: Mapping[str, Path], table: Cla
     written = []
     for path in images:
         image = convert_to_rgb(path)
-        maps = [_labels(folder / f"{path.stem}.png", table) for folder in folders.values()]
+        names = [folder / f"{path.stem}{tile_suffix(folder, path.stem)}" for folder in folders.values()]
+        maps = [_labels(name, table) for name in names]
         picture = panel([image, *(blend(image, labels, table.palette, 0.6) for labels in maps)], ["image", *folders])
         entries = class_entries(maps, table.classes, table.palette)
         written.append(_save(add_legend(picture, entries), out_dir / f"{path.stem}.png"))

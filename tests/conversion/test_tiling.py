@@ -94,7 +94,7 @@ def test_tiles_are_red_green_and_blue_as_the_file_says(tmp_path: Path, dtype: An
     assert np.array_equal(_raw(tmp_path / "one/a__0_0.png"), rgb[..., 2])
     with pytest.raises(ValueError, match=r"holds tiles with another config: bands was \[3\], now \[1\]"):
         cut_images(tmp_path / "plain", tmp_path / "one", 32, spec=PixelSpec((1,)))
-    with pytest.raises(ConfigError, match="--bands 3,1: a PNG tile has one band, or red, green and blue"):
+    with pytest.raises(ConfigError, match="--bands 3,1: a tile has one band, or red, green and blue"):
         cut_images(tmp_path / "plain", tmp_path / "two", 32, spec=PixelSpec((3, 1)))
 
 
@@ -113,6 +113,34 @@ def test_a_declared_range_makes_eight_bits(tmp_path: Path, run_tool: Callable[..
     assert tile.dtype == np.uint8
     assert tile[..., 0].tolist() == [[64, 70, 128], [159, 255, 0]] and tile[0, 0].tolist() == [64, 83, 159, 255]
     assert tile[1, 2].tolist() == [0, 0, 0, 0]  # transparent
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_tiff_tiles_hold_what_png_tiles_hold(tmp_path: Path, dtype: Any, bands: int) -> None:
+    _write(tmp_path / "in/a.tif", _pixels((50, 70, bands), dtype))
+    for kind in ("png", "tif"):
+        report = cut_images(tmp_path / "in", tmp_path / kind, 32, 8, tile_format=kind)
+        assert (report.written, report.failures) == (6, [])
+    assert sorted(p.name for p in (tmp_path / "tif").glob("a*")) == sorted(f"a__{name}.tif" for name in NAMES)
+    for path in (tmp_path / "png").glob("a*"):
+        with rasterio.open(path) as png, rasterio.open(tmp_path / "tif" / f"{path.stem}.tif") as tif:
+            assert png.dtypes == tif.dtypes and png.colorinterp == tif.colorinterp
+            np.testing.assert_array_equal(png.read(), tif.read())
+    assert cut_images(tmp_path / "in", tmp_path / "tif", 32, 8, tile_format="tif").found == 6
+    with pytest.raises(JobError, match="tile_format was 'tif', now None"):
+        cut_images(tmp_path / "in", tmp_path / "tif", 32, 8)
+
+
+def test_tiff_tiles_of_a_palette_image_keep_the_palette(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    image = Image.fromarray(_pixels((50, 70)) % 4)
+    image.putpalette([9, 8, 7, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.save(tmp_path / "in/a.png")
+    cut_images(tmp_path / "in", tmp_path / "out", 32, 8, tile_format="tif")
+    with Image.open(tmp_path / "out/a__24_18.tif") as tile:
+        np.testing.assert_array_equal(np.asarray(tile), np.asarray(image)[18:50, 24:56])
+        np.testing.assert_array_equal(tile.convert("RGB"), np.asarray(image.convert("RGB"))[18:50, 24:56])
 
 
 def test_tiled_rasters_and_small_images(tmp_path: Path) -> None:

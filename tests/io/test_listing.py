@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from rsseg.errors import DataError
-from rsseg.io.listing import IMAGE_SUFFIXES, LABEL_SUFFIXES, find_files, group_by_stem, has_suffix, one_per_stem
+from rsseg.io.listing import (
+    IMAGE_SUFFIXES,
+    LABEL_SUFFIXES,
+    find_files,
+    group_by_stem,
+    has_suffix,
+    one_per_stem,
+    stored_suffix,
+)
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -67,3 +75,21 @@ def test_stems(tmp_path: Path) -> None:
 def test_suffixes_are_compared_without_case() -> None:
     assert has_suffix("A.TIFF", IMAGE_SUFFIXES) and has_suffix(Path("x/a.Png"), LABEL_SUFFIXES)
     assert not has_suffix("a.tiff.aux.xml", IMAGE_SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ("files", "suffix", "expected"),
+    [
+        (["x/a.png", "b.tif"], ".png", ".png"),
+        (["x/a.tif", "b.txt"], ".png", ".tif"),
+        ([], ".png", ".png"),
+        (["a.jpg"], ".png", ".png"),
+        (["a_label.tif", "b.png"], "_label.png", "_label.tif"),
+        (["a.png"], ".tif", ".tif"),  # what a config says of TIFFs is meant
+    ],
+)
+def test_tiles_may_be_tiffs_where_a_config_says_png(
+    tmp_path: Path, files: list[str], suffix: str, expected: str
+) -> None:
+    touch(tmp_path, *files)
+    assert stored_suffix(tmp_path, suffix) == expected

@@ -198,6 +198,7 @@ potsdam_test = dict(
         layouts=[
             dict(images=f"{_split}/img_dir/val/*.png", labels=f"{_split}/ann_dir/val/*.png", table="potsdam_prepared"),
             dict(images="img_dir/val/*.png", labels="ann_dir/val/*.png"),
+            dict(images="img_dir/val/*.tif", labels="ann_dir/val/*.tif"),
         ],
         pipeline=vocabulary_pipeline,
     ),

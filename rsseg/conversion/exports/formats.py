@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from rsseg.conversion.exports.rings import mask_outline
+from rsseg.conversion.storage import encode_labels
 from rsseg.datasets.labels import Instance, LabelledSet, LabelledTile, PickledObject, pack_objects
 from rsseg.errors import DataError
 from rsseg.io.files import replacing
@@ -87,10 +88,14 @@ class PickleExport(Export):
 
     def write(self, tile: LabelledTile) -> Counter[str]:
         if self.complete:
-            write_file(self.files(tile)[1], tile.labels.read_bytes())
+            write_file(self.files(tile)[1], self._gray(tile.labels))
         write_file(self.files(tile)[0], pack_objects([self._object(item) for item in tile.instances]))
         tight = sum(item.prompt_box is None for item in tile.instances)
         return Counter(instances=len(tile.instances)) + Counter({"tight boxes, since there are no prompt boxes": tight})
+
+    def _gray(self, labels: Path) -> bytes:
+        """A label map as PNG, the only format of the release."""
+        return labels.read_bytes() if labels.suffix == ".png" else encode_labels(read_labels(labels), self.source.table)
 
     def _object(self, item: Instance) -> PickledObject:
         box = item.bbox if item.prompt_box is None else item.prompt_box

@@ -12,12 +12,12 @@ from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import DataError
 from rsseg.io.coco import read_categories, read_sections, stream_annotations
 from rsseg.io.limits import check_pixels
-from rsseg.io.output_names import check_name, check_path
+from rsseg.io.output_names import check_name, check_path, tile_suffix
 from rsseg.io.tables import parse_json, read_csv, read_json
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo
 from rsseg.structures.masks import mask_from_coco, rle_to_crop, to_rle
 
-__all__ = ["ConvertedSet", "check_classes", "converted_classes", "manifest_source", "read_tiles"]
+__all__ = ["ConvertedSet", "check_classes", "converted_classes", "manifest_source", "read_tiles", "tile_suffixes"]
 
 
 class ConvertedSet(LabelledSet):
@@ -44,6 +44,7 @@ class ConvertedSet(LabelledSet):
         check_classes(root, self.table)
         self._images = images or Path(source["images"])
         self._rows = read_tiles(root)
+        self._suffixes = tile_suffixes(root, self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -95,12 +96,13 @@ class ConvertedSet(LabelledSet):
 
     def _tile(self, row: dict[str, str], instances: list[Instance]) -> LabelledTile:
         name = row["tile"]
-        places = (self.root / "images" / f"{name}.png", self._images / row["source"])
+        image, labels = (f"{name}{suffix}" for suffix in self._suffixes)
+        places = (self.root / "images" / image, self._images / row["source"])
         return LabelledTile(
             name=name,
             source=row["source"],
             image=next((path for path in places if path.is_file()), None),
-            labels=self.root / "gray" / f"{name}.png",
+            labels=self.root / "gray" / labels,
             size=(int(row["height"]), int(row["width"])),
             offset=(int(row["x"]), int(row["y"])),
             split=row["split"],
@@ -205,6 +207,17 @@ def read_tiles(root: Path) -> list[dict[str, str]]:
         check_path(row["source"], f"{path}:{line}")
         rows.append(row)
     return rows
+
+
+def tile_suffixes(root: Path, rows: Sequence[Mapping[str, str]]) -> tuple[str, str]:
+    """Suffixes of the images and of the label maps of a converted set, by its first tile.
+
+    Args:
+        root: Its folder.
+        rows: Rows of ``tiles.csv``.
+    """
+    first = rows[0]["tile"] if rows else ""
+    return tile_suffix(root / "images", first), tile_suffix(root / "gray", first)
 
 
 class TileFinder:

@@ -17,6 +17,7 @@ from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import Layout
 from rsseg.datasets.segmentation import ConvertedDataset
 from rsseg.errors import DataError
+from rsseg.io.output_names import TILE_FORMATS
 from rsseg.io.rasters import image_size
 from rsseg.structures.windows import tile_name
 
@@ -98,7 +99,7 @@ def _masks(table: str) -> Find:
     return find
 
 
-_TILED = ("img_dir/**/*.png", "ann_dir/**/*.png")
+_TILED = tuple((f"img_dir/**/*.{suffix}", f"ann_dir/**/*.{suffix}") for suffix in TILE_FORMATS)
 _MASKS = "a conversion (tiles.csv, gray/), or the folder of the SAMRS release"
 SOURCES = {
     "openearthmap": Source(
@@ -111,13 +112,13 @@ SOURCES = {
         "loveda",
         4191,
         "{Train,Val}/{Urban,Rural}/{images_png,masks_png}/*.png, or img_dir/ and ann_dir/",
-        _by_patterns(("**/images_png/*.png", "**/masks_png/*.png"), _TILED),
+        _by_patterns(("**/images_png/*.png", "**/masks_png/*.png"), *_TILED),
     ),
     "deepglobe": Source(
         "deepglobe",
         4 * 803,
         f"*_sat.jpg and *_mask.png of the training part, or img_dir/ and ann_dir/ of {command('prepare')}",
-        _by_patterns(("**/*_sat.jpg", "**/*_mask.png"), _TILED),
+        _by_patterns(("**/*_sat.jpg", "**/*_mask.png"), *_TILED),
     ),
     "sota": Source("sota", 17480, _MASKS, _masks("sota")),
     "sior": Source("sior", 23463, f"{_MASKS}; trainval and test", _masks("sior")),

@@ -42,7 +42,7 @@ SETS = {
         {"train": 8664, "val": 5054},
         {(0, 0, 0): 0, (255, 0, 0): 6},  # boundary in the eroded labels, clutter
     ),
-    "isaid": PreparedSet("isaid", Layout(896, 512, _ISAID_LABEL), {"train": 33620, "val": 11533}, {}),
+    "isaid": PreparedSet("isaid", Layout(896, 512, Path(_ISAID_LABEL).stem), {"train": 33620, "val": 11533}, {}),
 }
 """Source: SAMRS paper, appendix A.6; colours as in ISPRS's labels and iSAID's development kit."""
 
@@ -127,6 +127,7 @@ def prepare(
     tolerance: int = 0,
     workers: int = 1,
     update: bool = False,
+    tile_format: str = "png",
 ) -> CutReport:
     """Cut a set as the paper does and log the numbers of tiles beside the paper's.
 
@@ -139,16 +140,20 @@ def prepare(
         tolerance: As for :class:`ColourCode`.
         workers: As for :func:`cut_pairs`.
         update: As for :func:`cut_pairs`.
+        tile_format: As for :class:`Layout`.
 
     Raises:
         ValueError: As for :func:`cut_pairs`.
         OSError: As for :func:`cut_pairs`.
     """
     about = SETS[name]
-    layout = replace(about.layout, size=size or about.layout.size, stride=stride or about.layout.stride)
+    layout = replace(
+        about.layout, size=size or about.layout.size, stride=stride or about.layout.stride, tile_format=tile_format
+    )
     code = ColourCode(about.table, about.ignored, tolerance)
     report = cut_pairs(pairs, out, layout, code, workers, update)
+    same = (layout.size, layout.stride) == (about.layout.size, about.layout.stride)
     for part, count in sorted(report.parts.items()):
-        beside = f", the paper has {about.published[part]}" if layout == about.layout else ""
+        beside = f", the paper has {about.published[part]}" if same else ""
         _log.info("%s: %d tiles%s", part, count, beside)
     return report

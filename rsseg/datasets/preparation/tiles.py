@@ -1,7 +1,8 @@
 """Images and their colour-coded labels, cut into tiles that training reads.
 
-``img_dir/<part>/<stem>__<x>_<y>.png`` is RGB, ``ann_dir/<part>/`` holds the label values of the class table with its
-palette embedded, and 255 where an image has no data.  Windows follow :func:`rsseg.structures.windows.tile_windows`.
+``img_dir/<part>/<stem>__<x>_<y>.png`` (or ``.tif``) is RGB, ``ann_dir/<part>/`` holds the label values of the class
+table with its palette embedded, and 255 where an image has no data.  Windows follow
+:func:`rsseg.structures.windows.tile_windows`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,10 +24,10 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.cutting import CutReport, cut_all
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
-from rsseg.io.output_names import TILE, make_folder, outputs_by_item
+from rsseg.io.output_names import TILE, format_record, make_folder, outputs_by_item
 from rsseg.io.rasters import image_size, read_image
+from rsseg.io.tile_files import encode_image, encode_indices
 from rsseg.metainfo import IGNORE, load_metainfo
-from rsseg.structures.pictures import indexed
 from rsseg.structures.windows import cut_window, tile_name, tile_windows
 
 __all__ = ["Colour", "ColourCode", "Layout", "Pair", "cut_pairs", "tile_names"]
@@ -120,12 +120,14 @@ class Layout:
     Attributes:
         size: Side of a tile in pixels.
         stride: From one tile to the next, in pixels.
-        label_suffix: What follows ``<stem>__<x>_<y>`` in the name of a label tile.
+        label_end: What follows ``<stem>__<x>_<y>`` in the name of a label tile, before the suffix.
+        tile_format: One of :data:`~rsseg.io.output_names.TILE_FORMATS`.
     """
 
     size: int
     stride: int
-    label_suffix: str = ".png"
+    label_end: str = ""
+    tile_format: str = "png"
 
     def windows(self, size: tuple[int, int]) -> NDArray[np.int64]:
         """Windows (N, 4) of an image of ``size`` (H, W)."""
@@ -153,7 +155,8 @@ def cut_pairs(
     Raises:
         ValueError: The layout is not possible.
         DataError: Two images of a part have one name.
-        JobError: ``out`` holds tiles of another layout, of other kinds of files, or of files that have changed since.
+        JobError: ``out`` holds tiles of another layout or format, of other kinds of files, or of files that have
+            changed since.
         OSError: A tile cannot be written; the message names it.
     """
     out = Path(out)
@@ -174,6 +177,7 @@ def _claim(out: Path, layout: Layout, code: ColourCode, pairs: Sequence[Pair], u
         kinds[kind] = sorted({name.replace(stem, "*") for stem, name in files if stem in name})
     colours = ["{} #{:02X}{:02X}{:02X}".format(v, *c) for v, c in zip(code.values, code.colours.tolist(), strict=True)]
     options = {"size": layout.size, "stride": layout.stride, "tolerance": code.tolerance, "colours": colours}
+    options |= format_record(layout.tile_format)
     items = {
         _item(pair): {
             "image": Input(pair.image, pair.image.name, hashed=False),
@@ -192,7 +196,7 @@ def _claim(out: Path, layout: Layout, code: ColourCode, pairs: Sequence[Pair], u
         remove_abandoned(path)
 
     def outputs() -> dict[str, list[Path]]:
-        tail = f"{TILE}({re.escape(Path(layout.label_suffix).stem)})?" if layout.label_suffix != ".png" else TILE
+        tail = f"{TILE}({re.escape(layout.label_end)})?"
         parts = {path.name for path in out.glob("*_dir/*")}
         return {
             f"{part}/{stem}": files
@@ -212,8 +216,9 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
         if sizes[0] != sizes[1]:
             raise DataError(f"{pair.label}: is {sizes[1]} high and wide, its image {pair.image} {sizes[0]}")
         names = tile_names(pair.stem, sizes[0], layout)
-        images = [out / "img_dir" / pair.part / f"{name}.png" for name in names]
-        labels = [out / "ann_dir" / pair.part / f"{name}{layout.label_suffix}" for name in names]
+        images = [out / "img_dir" / pair.part / f"{name}.{layout.tile_format}" for name in names]
+        end = f"{layout.label_end}.{layout.tile_format}"
+        labels = [out / "ann_dir" / pair.part / f"{name}{end}" for name in names]
         todo = [i for i in range(len(names)) if not (images[i].exists() and labels[i].exists())]
         if not todo:
             return 0, len(names), None
@@ -228,12 +233,9 @@ def _cut(pair: Pair, out: Path, layout: Layout, code: ColourCode) -> tuple[int, 
     windows = layout.windows(sizes[0])
     for i in todo:  # the label first: an image tile is what a dataset finds
         with replacing(labels[i]) as file:
-            indexed(np.ascontiguousarray(cut_window(values, windows[i])), code.palette).save(file, format="PNG")
+            tile = np.ascontiguousarray(cut_window(values, windows[i]))
+            file.write(encode_indices(tile, code.palette, layout.tile_format))
         with replacing(images[i]) as file:
-            file.write(_png(cut_window(pixels, windows[i])))
+            tile = np.ascontiguousarray(cut_window(pixels, windows[i]))
+            file.write(encode_image(tile, layout.tile_format))
     return len(todo), len(names) - len(todo), None
-
-
-def _png(pixels: NDArray[Any]) -> bytes:
-    data: NDArray[np.uint8] = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
-    return data.tobytes()

@@ -78,6 +78,25 @@ def test_potsdam_tiles_hold_the_windows(archive):
     np.testing.assert_array_equal(data[0]["gt_seg_map"][0], expected[np.arange(16) % 7])
 
 
+def test_tiff_tiles_are_read_by_the_same_configs(archive):
+    folders = dict(img_path="img_dir/train", seg_map_path="ann_dir/train")
+    found = []
+    for name in ("png", "tif"):
+        prepare("potsdam", pairs_of(archive), archive / name, size=16, stride=10, tile_format=name)
+        assert {path.suffix for path in (archive / name).glob("*_dir/*/*")} == {f".{name}"}
+        same = dict(data_root=str(archive / name), data_prefix=folders, img_suffix=".png", pipeline=LOAD)
+        found.append(TableDataset("potsdam", **same))
+    assert len(found[0]) == len(found[1]) == 12
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one["img"], other["img"])
+        np.testing.assert_array_equal(one["gt_seg_map"], other["gt_seg_map"])
+    again = prepare("potsdam", pairs_of(archive), archive / "tif", size=16, stride=10, tile_format="tif")
+    assert (again.written, again.found) == (0, 24)
+    for name, other in (("png", "tif"), ("tif", "png")):
+        with pytest.raises(JobError, match="tile_format was"):
+            prepare("potsdam", pairs_of(archive), archive / name, size=16, stride=10, tile_format=other)
+
+
 def test_a_second_run_writes_what_is_missing(archive):
     prepare("potsdam", pairs_of(archive), archive / "out", size=16, stride=10)
     lost = archive / "out/img_dir/train/2_10__0_0.png"

@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 import rsseg.errors
 from rsseg.errors import ConfigError, UserError
 from rsseg.interruption import AGAIN, Watch, call, interrupted
-from rsseg.io.output_names import TILE_FORMATS
 from rsseg.messages import QUIET_VARIABLE, results_apart, results_stream, show_log
 
 __all__ = [
@@ -195,18 +194,6 @@ def add_workers(parser: argparse.ArgumentParser, default: int | None = None, wha
     shown = "one per core" if default is None else default
     count = default or os.cpu_count() or 1
     parser.add_argument("--workers", type=at_least(1), default=count, help=f"{what} (default: {shown})")
-
-
-def add_tile_format(parser: argparse.ArgumentParser, default: str | None = "png") -> None:
-    """Add the option ``--format`` of the commands that write tiles.
-
-    Args:
-        parser: The parser.
-        default: What counts where the option is not given; None leaves it to a config.
-    """
-    shown = "the config's" if default is None else default
-    text = f"format of tiles (default: {shown}); of tif, stored in blocks, training reads only what a crop takes"
-    parser.add_argument("--format", choices=TILE_FORMATS, default=default, help=text)
 
 
 def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoReturn:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 
-from rsseg.commands import add_tile_format, make_parser, write_result
+from rsseg.commands import make_parser, write_result
+from rsseg.io.tile_formats import add_tile_format
 from rsseg.stack import require_stack
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 
-from rsseg.commands import add_tile_format, add_workers, at_least, make_parser
+from rsseg.commands import add_workers, at_least, make_parser
+from rsseg.io.tile_formats import add_tile_format
 
 OUT = {"potsdam": "data/potsdam", "isaid": "data/isaid/tiles", "deepglobe": "data/deepglobe"}
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 
-from rsseg.commands import add_tile_format, add_workers, at_least, make_parser, numbers
+from rsseg.commands import add_workers, at_least, make_parser, numbers
+from rsseg.io.tile_formats import add_tile_format
 
 
 def main() -> int | str | None:

@@ -22,7 +22,7 @@ from rsseg.datasets.detection import DetectionSource, OnError, image_stems, open
 from rsseg.datasets.ground_truth import ground_truth_options
 from rsseg.errors import ConfigError
 from rsseg.io.configs import merge_options, read_config
-from rsseg.io.output_names import format_record
+from rsseg.io.tile_formats import format_record
 from rsseg.metainfo import ClassTable, load_metainfo
 
 __all__ = ["Settings", "build", "load_conversion_config", "shard_of"]

@@ -24,7 +24,8 @@ from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.limits import check_pixels
 from rsseg.io.listing import IMAGE_SUFFIXES, find_files
-from rsseg.io.output_names import TILE, format_record, output_names, outputs_by_item
+from rsseg.io.output_names import TILE, output_names, outputs_by_item
+from rsseg.io.tile_formats import format_record
 from rsseg.structures.windows import cut_window, tile_name, tile_windows
 
 __all__ = ["cut_images"]
@@ -62,7 +63,7 @@ def cut_images(
         suffixes: Image suffixes, compared without case.
         update: Cut anew the images that have changed since, and delete the tiles of those that are gone.
         spec: Declared bands (one, or red, green and blue) and range of values, for all images.
-        tile_format: One of :data:`~rsseg.io.output_names.TILE_FORMATS`; the pixels are the same.
+        tile_format: One of :data:`~rsseg.io.tile_formats.TILE_FORMATS`; the pixels are the same.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.

@@ -12,24 +12,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import DataError
 
 __all__ = [
     "TILE",
-    "TILE_FORMATS",
     "check_name",
     "check_path",
-    "format_record",
     "make_folder",
     "output_names",
     "outputs_by_item",
-    "tile_suffix",
 ]
 
 TILE = r"__\d+_\d+"
 """What follows the name of an image in the names of its tiles: column and row of their first pixel."""
-TILE_FORMATS = ("png", "tif")
-"""Formats in which tiles are written, see :mod:`rsseg.io.tile_files`; also the suffixes of their files."""
 
 
 def check_name(name: str, where: Path | str = "") -> str:
@@ -133,27 +128,6 @@ def output_names(paths: Iterable[Path], root: Path | None = None) -> dict[Path, 
                 "one of them, or move it to another folder"
             )
     return names
-
-
-def format_record(name: str) -> dict[str, str]:
-    """What a job's record says of the format of its tiles, so that formats never mix; nothing for PNG, the first one.
-
-    Raises:
-        ConfigError: The format is none of :data:`TILE_FORMATS`.
-    """
-    if name not in TILE_FORMATS:
-        raise ConfigError(f"the format of tiles must be one of {', '.join(TILE_FORMATS)}, not {name!r}")
-    return {} if name == "png" else {"tile_format": name}
-
-
-def tile_suffix(folder: Path | str, name: str) -> str:
-    """Suffix of the tiles in a folder, all of one format: ``.tif`` where ``<name>.tif`` is there, else ``.png``.
-
-    Args:
-        folder: Where the tiles are.
-        name: One of them, without suffix.
-    """
-    return ".tif" if Path(folder, f"{name}.tif").is_file() else ".png"
 
 
 def outputs_by_item(folders: Iterable[Path], tail: str = "") -> dict[str, list[Path]]:

@@ -47,7 +47,7 @@ def encode_indices(values: NDArray[np.uint8], colours: NDArray[np.uint8], tile_f
     Args:
         values: The pixels.
         colours: (256, 3) uint8 RGB.
-        tile_format: One of :data:`~rsseg.io.output_names.TILE_FORMATS`.
+        tile_format: One of :data:`~rsseg.io.tile_formats.TILE_FORMATS`.
     """
     if tile_format == "tif":
         return _encode_by_gdal(values, tile_format, colours)

@@ -11,8 +11,8 @@ from PIL import Image
 
 from rsseg.io.files import replacing
 from rsseg.io.labels import read_labels
-from rsseg.io.output_names import tile_suffix
 from rsseg.io.rgb import convert_to_rgb
+from rsseg.io.tile_formats import tile_suffix
 from rsseg.metainfo import IGNORE, ClassTable
 from rsseg.structures.legends import add_legend, class_entries, hatch
 from rsseg.structures.pictures import blend, colourise, panel

@@ -13,10 +13,10 @@ from PIL import Image
 from rsseg.errors import ConfigError
 from rsseg.io.bands import RAW, PixelSpec
 from rsseg.io.labels import open_labels, read_labels
-from rsseg.io.output_names import TILE_FORMATS, format_record, tile_suffix
 from rsseg.io.rasters import Raster, read_image
 from rsseg.io.rgb import read_palette
 from rsseg.io.tile_files import encode_image, encode_indices
+from rsseg.io.tile_formats import TILE_FORMATS, format_record, tile_suffix
 
 
 def _both(tmp_path: Path, encode: Any) -> list[Path]:

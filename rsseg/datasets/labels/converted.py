@@ -12,8 +12,9 @@ from rsseg.datasets.labels.records import Instance, LabelledSet, LabelledTile
 from rsseg.errors import DataError
 from rsseg.io.coco import read_categories, read_sections, stream_annotations
 from rsseg.io.limits import check_pixels
-from rsseg.io.output_names import check_name, check_path, tile_suffix
+from rsseg.io.output_names import check_name, check_path
 from rsseg.io.tables import parse_json, read_csv, read_json
+from rsseg.io.tile_formats import tile_suffix
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo
 from rsseg.structures.masks import mask_from_coco, rle_to_crop, to_rle
 

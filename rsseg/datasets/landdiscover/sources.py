@@ -17,8 +17,8 @@ from rsseg.datasets.pairs import find_pairs
 from rsseg.datasets.preparation import Layout
 from rsseg.datasets.segmentation import ConvertedDataset
 from rsseg.errors import DataError
-from rsseg.io.output_names import TILE_FORMATS
 from rsseg.io.rasters import image_size
+from rsseg.io.tile_formats import TILE_FORMATS
 from rsseg.structures.windows import tile_name
 
 __all__ = ["SOURCES", "Item", "Source", "find_items"]

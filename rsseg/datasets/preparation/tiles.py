@@ -24,9 +24,10 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.cutting import CutReport, cut_all
 from rsseg.io.files import remove_abandoned, replacing
 from rsseg.io.jobs import Input, Job, Outputs
-from rsseg.io.output_names import TILE, format_record, make_folder, outputs_by_item
+from rsseg.io.output_names import TILE, make_folder, outputs_by_item
 from rsseg.io.rasters import image_size, read_image
 from rsseg.io.tile_files import encode_image, encode_indices
+from rsseg.io.tile_formats import format_record
 from rsseg.metainfo import IGNORE, load_metainfo
 from rsseg.structures.windows import cut_window, tile_name, tile_windows
 
@@ -121,7 +122,7 @@ class Layout:
         size: Side of a tile in pixels.
         stride: From one tile to the next, in pixels.
         label_end: What follows ``<stem>__<x>_<y>`` in the name of a label tile, before the suffix.
-        tile_format: One of :data:`~rsseg.io.output_names.TILE_FORMATS`.
+        tile_format: One of :data:`~rsseg.io.tile_formats.TILE_FORMATS`.
     """
 
     size: int

@@ -21,6 +21,7 @@ from rsseg.models.boxmask import BoxMaskModel  # noqa: E402
 from rsseg.models.daformer_head import DAFormerHead  # noqa: E402
 from rsseg.models.deeplab_v2 import DeepLabV2Head  # noqa: E402
 from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
+from rsseg.models.eomt import EoMT, EoMTHead  # noqa: E402
 from rsseg.models.gsnet.dino import DINO  # noqa: E402
 from rsseg.models.inception_v2 import InceptionV2  # noqa: E402
 from rsseg.models.multihead import MultiHeadSegmentor, set_loss  # noqa: E402
@@ -45,6 +46,8 @@ __all__ = [
     "DINOHead",
     "DINOPretraining",
     "DeepLabV2Head",
+    "EoMT",
+    "EoMTHead",
     "FlipsModel",
     "InceptionV2",
     "LowResUPerHead",

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "openearthmap"
 # Few labels, adaptation and searched networks have tests of their own.
-OTHERS = "_(from|few|pair|oracle|source_only)_|^(daformer|deeplab_v2|fasterseg|mic|segearth_ov3?|sparsemask)_"
+OTHERS = "_(from|few|pair|oracle|source_only)_|^(daformer|deeplab_v2|eomt|fasterseg|mic|segearth_ov3?|sparsemask)_"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if not re.search(OTHERS, path.stem))
 STARTS = sorted(CONFIGS.parent.glob("*/unet_effb4_from_*.py"))
 FEW = sorted(CONFIGS.glob("*_few_openearthmap.py"))

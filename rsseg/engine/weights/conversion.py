@@ -17,6 +17,7 @@ from torch import nn
 from rsseg.engine.weights import (
     ebseg,
     efficientnet,
+    eomt,
     fasterseg,
     gsnet,
     inception,
@@ -54,6 +55,7 @@ _FAMILIES = (
     inception,
     sed,
     ebseg,
+    eomt,
     regions,
     gsnet,
     san,

@@ -1,6 +1,6 @@
 """Mask2Former for semantic segmentation in plain PyTorch: no mmdet, nothing to compile."""
 
-from rsseg.models.mask2former.head import Mask2FormerDecoder
+from rsseg.models.mask2former.head import Mask2FormerDecoder, QueryHead
 from rsseg.models.mask2former.losses import LossSettings, match, query_losses
 from rsseg.models.mask2former.pixel_decoder import PixelDecoder, sine_positions
 from rsseg.models.mask2former.proposals import MaskProposals
@@ -14,6 +14,7 @@ __all__ = [
     "MultiHeadMask2Former",
     "PixelDecoder",
     "QueryDecoder",
+    "QueryHead",
     "match",
     "query_losses",
     "sine_positions",

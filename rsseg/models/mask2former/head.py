@@ -16,11 +16,59 @@ from rsseg.models.autocast import without_autocast
 from rsseg.models.mask2former.losses import ClassMasks, LossSettings, class_masks, mean_count, query_losses
 from rsseg.models.mask2former.proposals import Layers, MaskProposals
 
-__all__ = ["Mask2FormerDecoder"]
+__all__ = ["Mask2FormerDecoder", "QueryHead"]
+
+
+class QueryHead(nn.Module):
+    """Losses and scores of queries that are classes; a subclass gives :data:`Layers` for what it is called with.
+
+    Attributes:
+        settings: Weights and points of the losses.
+        ignore_index: Value of unlabelled pixels.
+        cls_embed: Queries (..., C) to scores (..., classes + 1), the last for "none".
+    """
+
+    settings: LossSettings
+    ignore_index: int
+    cls_embed: nn.Module
+
+    def targets(self, samples: Sequence[SegDataSample]) -> list[ClassMasks]:
+        """Classes and masks of images with ``gt_sem_seg`` (1, H, W)."""
+        return [class_masks(sample.gt_sem_seg.data[0], self.ignore_index) for sample in samples]
+
+    def losses(
+        self, layers: Layers, classifier: nn.Module, targets: Sequence[ClassMasks], count: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """``loss_cls``, ``loss_mask`` and ``loss_dice``, each the sum over all layers; see :func:`query_losses`."""
+        out: dict[str, torch.Tensor] = {}
+        for queries, masks in layers:
+            part = query_losses(classifier(queries), masks, targets, count, self.settings)
+            out = {name: value + out.get(name, 0.0) for name, value in part.items()}
+        return out
+
+    def scores(self, layers: Layers, classifier: nn.Module, size: Sequence[int]) -> torch.Tensor:
+        """For each class the sum over queries of its probability times that of the mask, (N, classes, H, W) float32."""
+        queries, masks = layers[-1]
+        probability = classifier(queries).float().softmax(-1)[..., :-1]
+        with without_autocast(masks.device):
+            masks = functional.interpolate(masks.float(), size=tuple(size), mode="bilinear").sigmoid()
+            return torch.einsum("nqc,nqhw->nchw", probability, masks)
+
+    def loss(self, inputs: Any, batch_data_samples: Sequence[SegDataSample], train_cfg: Any) -> dict[str, torch.Tensor]:
+        """Losses of a backbone's maps, as mmseg's segmentors ask for them."""
+        targets = self.targets(batch_data_samples)
+        return self.losses(self(inputs), self.cls_embed, targets, mean_count(targets))
+
+    def predict(self, inputs: Any, batch_img_metas: Sequence[dict[str, Any]], test_cfg: Any) -> torch.Tensor:
+        """:meth:`scores` of a backbone's maps at the size of the (padded) image, or of the window of it."""
+        meta = batch_img_metas[0]
+        is_window = isinstance(meta["img_shape"], torch.Size)  # mmseg's sign for it
+        size = meta["img_shape"] if is_window else meta.get("pad_shape", meta["img_shape"])
+        return self.scores(self(inputs), self.cls_embed, size[:2])
 
 
 @MODELS.register_module()
-class Mask2FormerDecoder(MaskProposals):
+class Mask2FormerDecoder(QueryHead, MaskProposals):
     """Mask2Former on four maps of a backbone; in ``Segmentor`` as it is, for several sets in ``MultiHeadMask2Former``.
 
     Parameters are named as in mmseg's and the release's Mask2Former, so that their files load by a change of prefix.
@@ -82,40 +130,6 @@ class Mask2FormerDecoder(MaskProposals):
     def make_classifier(self, classes: int) -> nn.Linear:
         """A layer from queries (..., channels) to scores (..., classes + 1), the last for "none"."""
         return nn.Linear(self.channels, classes + 1)
-
-    def targets(self, samples: Sequence[SegDataSample]) -> list[ClassMasks]:
-        """Classes and masks of images with ``gt_sem_seg`` (1, H, W)."""
-        return [class_masks(sample.gt_sem_seg.data[0], self.ignore_index) for sample in samples]
-
-    def losses(
-        self, layers: Layers, classifier: nn.Module, targets: Sequence[ClassMasks], count: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """``loss_cls``, ``loss_mask`` and ``loss_dice``, each the sum over all layers; see :func:`query_losses`."""
-        out: dict[str, torch.Tensor] = {}
-        for queries, masks in layers:
-            part = query_losses(classifier(queries), masks, targets, count, self.settings)
-            out = {name: value + out.get(name, 0.0) for name, value in part.items()}
-        return out
-
-    def scores(self, layers: Layers, classifier: nn.Module, size: Sequence[int]) -> torch.Tensor:
-        """For each class the sum over queries of its probability times that of the mask, (N, classes, H, W) float32."""
-        queries, masks = layers[-1]
-        probability = classifier(queries).float().softmax(-1)[..., :-1]
-        with without_autocast(masks.device):
-            masks = functional.interpolate(masks.float(), size=tuple(size), mode="bilinear").sigmoid()
-            return torch.einsum("nqc,nqhw->nchw", probability, masks)
-
-    def loss(self, inputs: Any, batch_data_samples: Sequence[SegDataSample], train_cfg: Any) -> dict[str, torch.Tensor]:
-        """Losses of a backbone's maps, as mmseg's segmentors ask for them."""
-        targets = self.targets(batch_data_samples)
-        return self.losses(self(inputs), self.cls_embed, targets, mean_count(targets))
-
-    def predict(self, inputs: Any, batch_img_metas: Sequence[dict[str, Any]], test_cfg: Any) -> torch.Tensor:
-        """:meth:`scores` of a backbone's maps at the size of the (padded) image, or of the window of it."""
-        meta = batch_img_metas[0]
-        is_window = isinstance(meta["img_shape"], torch.Size)  # mmseg's sign for it
-        size = meta["img_shape"] if is_window else meta.get("pad_shape", meta["img_shape"])
-        return self.scores(self(inputs), self.cls_embed, size[:2])
 
 
 def _reset_as_released(module: nn.Module) -> None:

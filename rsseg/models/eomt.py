@@ -161,8 +161,8 @@ class EoMT(Segmentor):
                 f"decode_head: channels={head.channels}, blocks={read}; the encoder has {encoder.embed_dim} channels "
                 f"and {depth} blocks"
             )
-        for module in encoder.modules() if eps is not None else ():
-            if isinstance(module, nn.LayerNorm):
+        for module in encoder.modules():
+            if eps is not None and isinstance(module, nn.LayerNorm):
                 module.eps = eps
         for block in encoder.blocks[depth - read :]:  # queries have no place in the image, as class and registers
             block.attn.num_prefix_tokens += head.query.num_embeddings

@@ -5,6 +5,7 @@ from rsseg.models.gsnet.aggregator import Aggregator
 from rsseg.models.gsnet.clip import CLIP
 from rsseg.models.gsnet.decoder import ResidualDecoder
 from rsseg.models.gsnet.dino import DINO
+from rsseg.models.gsnet.dinov3 import DINOv3Specialist
 from rsseg.models.gsnet.encoder import StreamProjections
 from rsseg.models.gsnet.fusion import QueryGuidedFusion, cost_volume
 from rsseg.models.gsnet.inference import AnySizePreprocessor, FiveViews
@@ -18,6 +19,7 @@ __all__ = [
     "AnySizePreprocessor",
     "ConcatFusion",
     "CostEmbedding",
+    "DINOv3Specialist",
     "FiveViews",
     "FusionQuery",
     "GSNet",

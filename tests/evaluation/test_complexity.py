@@ -120,11 +120,7 @@ def test_missing_files_and_configs_without_a_model_are_named(tmp_path):
 def test_every_baseline_is_in_the_tables():
     rows = {_model(row.config) for row in read_rows([TABLE])}
     searched = {_model(row.config) for row in read_rows([FOLDER / "table4.csv"])}
-<<<<<<< HEAD
-    others = "_(from|few|pair|oracle|trial[12]|pretrain)_|_source_only_|^(daformer|deeplab_v2|mic|segearth_ov3?)_"
-=======
-    others = "_(from|few|pair|oracle|trial[12]|pretrain)_|_source_only_|^(daformer|deeplab_v2|eomt|mic|segearth_ov)_"
->>>>>>> 5c71cec (DINOv3 as GSNet's specialist, for SEP and on four bands)
+    others = "_(from|few|pair|oracle|trial[12]|pretrain)_|_source_only_|^(daformer|deeplab_v2|eomt|mic|segearth_ov3?)_"
     files = {_model(path) for path in FOLDER.glob("*.py") if not re.search(others, path.stem)}
     assert rows == set(MILLIONS) and not rows & searched
     assert rows | searched == files

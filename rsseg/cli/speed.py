@@ -1,7 +1,7 @@
 """Measure how fast models are: parameters, multiply-adds, latency, images per second and peak memory, as one table.
 
 rsseg speed CONFIG.py|CHECKPOINT.pth|TABLE.csv ... [--size 1024] [--device cuda:0] [--batch 1] [--runs 20]
-                      [--bf16] [--compile] [--onnx] [--trust]
+                      [--bf16] [--compile] [--onnx] [--predict] [--trust]
 
 A table names configs of its folder and a paper's figures, see configs/openearthmap/table3.csv and table4.csv.
 """
@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--compile", action="store_true", help="torch.compile the model")
     parser.add_argument("--onnx", action="store_true", help="with ONNX Runtime on the CPU; needs onnx and onnxruntime")
+    parser.add_argument("--predict", action="store_true", help="whole predictions, as tests make them")
     parser.add_argument("--trust", action="store_true", help="run the configs that checkpoints hold: they are programs")
     return parser.parse_args()
 
@@ -42,7 +43,9 @@ def main() -> None:
     from rsseg.evaluation.speed import COUNTED, SpeedOptions, describe, measure_rows, read_targets, speed_table
 
     device = args.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-    wanted = {key: getattr(args, key) for key in ("size", "batch", "runs", "warmup", "bf16", "compile", "onnx")}
+    wanted = {
+        key: getattr(args, key) for key in ("size", "batch", "runs", "warmup", "bf16", "compile", "onnx", "predict")
+    }
     options = SpeedOptions(device=device, **wanted)
     rows = []
     for row in measure_rows(read_targets(args.targets, args.trust), options):

@@ -137,7 +137,7 @@ def count_parameters_run(model: nn.Module, size: tuple[int, int]) -> int:
     run: set[nn.Module] = set()
     hooks = [part.register_forward_pre_hook(lambda part, _: run.add(part)) for part in model.modules()]
     with torch.inference_mode():
-        model(torch.zeros(1, 3, *size, device="meta"))
+        model(torch.zeros(1, 3, *size, device=next(model.parameters()).device))
     for hook in hooks:
         hook.remove()
     found: dict[int, int] = {}
@@ -153,11 +153,11 @@ def count_multiply_adds(model: nn.Module, size: tuple[int, int]) -> int:
     Normalisation, activations and scaling do not count; they are about 1 % of the models of mmseg.
 
     Args:
-        model: From :func:`build_for_counting`, or any model on the device ``meta`` that takes images.
+        model: From :func:`build_for_counting`, or any model that takes images; on another device than ``meta`` it runs.
         size: (H, W) of the image.
     """
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, *size, device="meta"))
+        model(torch.zeros(1, 3, *size, device=next(model.parameters()).device))
     return counter.get_total_flops() // 2  # torch counts a multiplication and an addition as two
 
 

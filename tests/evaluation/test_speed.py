@@ -109,6 +109,32 @@ def test_options_reach_the_model(config):
     assert "compiled" in describe(SpeedOptions(compile=True))
 
 
+def test_whole_predictions_are_asked_for_by_the_mode(tmp_path):
+    modes = []
+
+    @MODELS.register_module(force=True)
+    class WithModes(WithUnused):
+        def forward(self, x, mode="tensor"):
+            modes.append(mode)
+            return super().forward(x)
+
+    (tmp_path / "modes.py").write_text(CONFIG.replace("WithUnused", "WithModes"))
+    options = SpeedOptions(size=32, runs=2, warmup=0, predict=True)
+    list(measure_rows(read_targets([tmp_path / "modes.py"]), options))
+    assert modes[-2:] == ["predict", "predict"] and modes[0] == "tensor" and "whole predictions" in describe(options)
+
+
+def test_what_depends_on_values_is_counted_by_a_run(tmp_path):
+    @MODELS.register_module(force=True)
+    class WithRegions(WithUnused):
+        def forward(self, x):
+            return super().forward(x[..., : len((x == 0).flatten().nonzero()) % 7 + 1, :])
+
+    (tmp_path / "regions.py").write_text(CONFIG.replace("WithUnused", "WithRegions"))
+    (row,) = measure_rows(read_targets([tmp_path / "regions.py"]), SpeedOptions(size=32, runs=1, warmup=0))
+    assert row.macs == (3 * 32 * 32 % 7 + 1) * 32 * 15 and row.parameters_run == 20
+
+
 def test_a_table_shows_the_spread_and_the_papers_figures():
     row = SpeedRow("A", 4_379_320, 3_420_456, 13_860_000_000, 0.1, 0.09, 0.12, 10.0, 512.4, 0.2, 3.47, 15.37)
     *_, line = speed_table([row])

@@ -117,9 +117,8 @@ def save_sam3_video(folder: Path) -> Path:
     import transformers as t
     from safetensors.torch import save_file
 
-    tracker = t.Sam3TrackerVideoConfig(
-        vision_config=_sam3_vision(), prompt_encoder_config={"image_size": 112}, image_size=112
-    )
+    options: dict[str, Any] = {"prompt_encoder_config": {"image_size": 112}, "image_size": 112}
+    tracker = t.Sam3TrackerVideoConfig(vision_config=_sam3_vision(), **options)
     config = t.Sam3VideoConfig(detector_config=sam3_config().to_dict(), tracker_config=tracker.to_dict())
     model = _vary(t.Sam3VideoModel(config))
     pixels = t.Sam3ImageProcessor(size={"height": 112, "width": 112})

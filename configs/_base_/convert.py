@@ -8,6 +8,7 @@ predictors = dict(
     sam_hf=dict(type="TransformersPredictor", checkpoint="hf://facebook/sam-vit-huge"),
     sam2_hf=dict(type="TransformersPredictor", checkpoint="hf://facebook/sam2.1-hiera-large"),
     sam3=dict(type="TransformersPredictor", checkpoint="hf://facebook/sam3"),
+    sam3_text=dict(type="Sam3TextPredictor", checkpoint="hf://facebook/sam3"),  # prompt: text, hbox+text or rhbox+text
     boxmask=dict(type="BoxMaskPredictor", checkpoint=None),  # --checkpoint: what rsseg train-boxmask wrote
     grabcut=dict(type="GrabCutPredictor"),
     box=dict(type="BoxPredictor"),

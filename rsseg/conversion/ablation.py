@@ -177,6 +177,8 @@ def _check(settings: Settings, prompts: Sequence[str], overwrites_others: bool) 
     kinds = ["+".join(parse_prompt(kind)) for kind in prompts]
     if not kinds or len(set(kinds)) < len(kinds):
         raise ConfigError(f"prompts must be different kinds, at least one, not {' '.join(kinds)}")
+    if "text" in kinds:
+        raise ConfigError("an ablation compares masks of labelled objects; 'text' finds its own, so use 'hbox+text'")
     return kinds
 
 
@@ -186,6 +188,8 @@ def _about(settings: Settings, prompts: Sequence[str], predictor: MaskPredictor)
     transforms = [transform for transform in settings.pipeline if transform["type"] in ("CutTile", "MakePrompts")]
     truth = {name: value for name, value in (settings.truth or {}).items() if name != "samrs_compat_union"}
     kept = {"source": plain["source"], "tiling": plain["tiling"], "transforms": transforms, "truth": truth}
+    if any("text" in parse_prompt(kind) for kind in prompts):
+        kept["words"] = settings.words
     return {"prompts": list(prompts), "predictor": predictor.describe(), **kept}
 
 
@@ -195,7 +199,10 @@ def _build_transforms(settings: Settings, prompts: Sequence[str]) -> tuple[list[
     if "MakePrompts" not in names:
         raise ConfigError(f"the pipeline of an ablation must contain MakePrompts; it has {', '.join(names)}")
     at = names.index("MakePrompts")
-    makers = {kind: build(TRANSFORMS, {**settings.pipeline[at], "kind": kind}, f"pipeline.{at}") for kind in prompts}
+    makers = {}
+    for kind in prompts:
+        words = {"words": settings.words} if "text" in parse_prompt(kind) else {}
+        makers[kind] = build(TRANSFORMS, {**words, **settings.pipeline[at], "kind": kind}, f"pipeline.{at}")
     return [build(TRANSFORMS, transform, f"pipeline.{i}") for i, transform in enumerate(settings.pipeline[:at])], makers
 
 

@@ -94,8 +94,13 @@ def check_truth(settings: Settings) -> dict[str, Any]:
     """The config's ground truth.
 
     Raises:
-        ConfigError: The config names none.
+        ConfigError: The config names none, or its objects are none of the labels'.
     """
+    if settings.finds_objects:
+        raise ConfigError(
+            "--evaluate compares masks of labelled objects, but prompt='text' finds its own; use 'hbox+text', or "
+            "compare label maps"
+        )
     if settings.truth is None:
         raise ConfigError("--evaluate needs ground-truth masks; set truth=dict(kind=...) in the config")
     return settings.truth

@@ -33,10 +33,9 @@ def _inputs(
     name = item.image.relative_to(settings.source.images).as_posix()
     digest = source.digest(item)
     labels = item.annotation.name if digest is None else f"{name} in {item.annotation.name}"
-    inputs = {
-        "labels": Input(item.annotation, labels, digest, always=True),
-        "image": Input(item.image, name),
-    }
+    inputs = {"image": Input(item.image, name)}
+    if item.annotation != item.image:
+        inputs = {"labels": Input(item.annotation, labels, digest, always=True), **inputs}
     if truth is not None:
         masks = truth.get("masks")
         start = Path(masks) / item.stem if masks else item.image.with_suffix("")

@@ -133,9 +133,9 @@ class SourceSettings:
     """Where images and labels are.
 
     Attributes:
-        format: Key of :data:`rsseg.datasets.detection.READERS`.
+        format: Key of :data:`rsseg.datasets.detection.READERS`, or ``images``: there are no labels.
         images: Folder of the images.
-        annotations: Folder of the label files; for ``coco`` the JSON file.
+        annotations: Folder of the label files; for ``coco`` the JSON file; nothing for ``images``.
         classes: Class table: a name, or the path of a ``.json``.
         omit: Names of classes whose objects are left out on purpose; the manifest counts them.
         image_mode: ``strict`` or ``convert``, see :func:`rsseg.datasets.detection.read_image`.
@@ -146,8 +146,8 @@ class SourceSettings:
 
     format: str
     images: str
-    annotations: str
     classes: str
+    annotations: str = ""
     omit: tuple[str, ...] = ()
     image_mode: Literal["strict", "convert"] = "strict"
     stems: Any = None
@@ -155,6 +155,8 @@ class SourceSettings:
     shared_labels: bool = False
 
     def __post_init__(self) -> None:
+        if not self.annotations and self.format != "images":
+            raise ConfigError("missing required config key 'source.annotations'")
         parts = tuple(typed(PartSettings, f"source.parts[{i}]", part) for i, part in enumerate(self.parts or ()))
         object.__setattr__(self, "parts", parts)
         for i, part in enumerate(parts):

@@ -130,6 +130,12 @@ class Pipeline:
         with _naming(source_image, tile):
             for transform in self._after:
                 results = transform(results)
+        if self._settings.finds_objects:
+            part["objects"] += len(results["instances"]) + len(results.get("dropped", []))
+            if not results["instances"]:
+                part["empty_tiles"].append(tile)
+                if not self._settings.keep_empty:
+                    return
         tile_format = self._settings.tile_format
         if self._settings.cuts_tiles:
             name = f"images/{tile}.{tile_format}"

@@ -1,6 +1,6 @@
 """Prompts: what a mask model is told about each object, as pure functions on boxes.
 
-A kind of prompt is a string of parts joined by ``+``: at most one point, one box and one mask.
+A kind of prompt is a string of parts joined by ``+``: at most one point, one box, one mask and one text.
 
 ==========  =======  ===============================================================================
 ``cp``      point    centre: midpoint of the rotated box's first and third corner, on the object
@@ -9,9 +9,10 @@ A kind of prompt is a string of parts joined by ``+``: at most one point, one bo
 ``hbox_m``  mask     the horizontal box, filled
 ``rbox_m``  mask     the rotated box, filled
 ``rhbox_m`` mask     the horizontal hull of the rotated box, filled
+``text``    text     the words of the object's class; alone, the model finds the objects of all classes by itself
 ==========  =======  ===============================================================================
 
-Source: SAMRS paper, section 2.3.
+Source: SAMRS paper, section 2.3; ``text`` is ours.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ PROMPTS: dict[str, str] = {
     "hbox_m": "mask",
     "rbox_m": "mask",
     "rhbox_m": "mask",
+    "text": "text",
 }
 """Part -> role; a kind has at most one part of each role."""
 
-_ROLES = ("point", "box", "mask")
+_ROLES = ("point", "box", "mask", "text")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Prompts:
         mask_boxes: (N, 4) float64 x1 y1 x2 y2: each, filled, is a mask prompt (see :meth:`draw_mask`).
         mask_qboxes: (N, 4, 2) float64 corners: the same for rotated boxes; never together with ``mask_boxes``.
         gt_masks: N ground-truth masks (``None`` for an object without one), for ``GroundTruthPredictor`` only.
+        labels: (N,) int64 class ids; there where the words are.
+        words: Name of each class -> its words, in the order of the class ids.
     """
 
     count: int
@@ -65,6 +69,13 @@ class Prompts:
     mask_boxes: NDArray[np.float64] | None = None
     mask_qboxes: NDArray[np.float64] | None = None
     gt_masks: Sequence[MaskCrop | None] | None = None
+    labels: NDArray[np.int64] | None = None
+    words: dict[str, tuple[str, ...]] | None = None
+
+    @property
+    def finds_objects(self) -> bool:
+        """Whether only words are given, so that the model finds the objects by itself."""
+        return self.words is not None and self.points is None and self.boxes is None and not self.has_masks
 
     @property
     def has_masks(self) -> bool:
@@ -103,7 +114,7 @@ class Prompts:
 
 
 def parse_prompt(kind: str) -> tuple[str, ...]:
-    """The parts of a kind in their canonical order: point, box, mask.
+    """The parts of a kind in their canonical order: point, box, mask, text.
 
     Args:
         kind: Parts joined by ``+`` in any order, such as ``cp+hbox``; see the module's table.
@@ -120,7 +131,7 @@ def parse_prompt(kind: str) -> tuple[str, ...]:
 
 
 def make_prompts(kind: str, hbox: NDArray[np.float64], qbox: NDArray[np.float64]) -> Prompts:
-    """Prompts of one kind.
+    """Prompts of one kind; those of the part ``text`` are given by :class:`~rsseg.conversion.transforms.MakePrompts`.
 
     Args:
         kind: See :func:`parse_prompt`.

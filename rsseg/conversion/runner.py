@@ -21,6 +21,7 @@ from rsseg.conversion.inputs import image_inputs
 from rsseg.conversion.merge import merge_parts
 from rsseg.conversion.pipeline import Pipeline
 from rsseg.conversion.predictors import MaskPredictor
+from rsseg.conversion.prompts import parse_prompt
 from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.source_image import SourceImage, Transform, load_source_image
 from rsseg.conversion.storage import REPORT, Store, stable_hash
@@ -210,8 +211,9 @@ def _reason(store: Store, item: SourceItem) -> str:
 
 
 def _build_transforms(settings: Settings, predictor: MaskPredictor) -> list[Transform]:
+    words = {"words": settings.words} if "text" in parse_prompt(settings.prompt) else {}
     defaults: dict[str, dict[str, Any]] = {
-        "MakePrompts": {"kind": settings.prompt},
+        "MakePrompts": {"kind": settings.prompt, **words},
         "PredictMasks": {"predictor": predictor},
     }
     return [

@@ -69,6 +69,11 @@ class Settings:
         known = [*self.predictors, *(name for name in PREDICTORS if name not in self.predictors)]
         if self.predictor not in known:
             raise ConfigError(f"unknown predictor {self.predictor!r}; expected one of: {', '.join(known)}")
+        if self.source.format == "images" and not self.finds_objects:
+            raise ConfigError(
+                f"source.format='images' has no labels, so prompt={self.prompt!r} has nothing to ask with; use "
+                "prompt='text' and --predictor sam3_text"
+            )
         if not self.pipeline:
             raise ConfigError("pipeline must list at least one transform; take it from _base_/convert.py")
 
@@ -94,6 +99,20 @@ class Settings:
     def table(self) -> ClassTable:
         """Class table of the labels."""
         return replace(load_metainfo(self.source.classes), omit=self.source.omit)
+
+    @property
+    def finds_objects(self) -> bool:
+        """Whether the mask model finds the objects by itself, asked with the classes' words alone."""
+        return parse_prompt(self.prompt) == ("text",)
+
+    @property
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """Name of each class -> what a model that reads texts is asked with: its prompts, else its name in words."""
+        table = self.table
+        prompts = table.prompts or ((),) * table.num_classes
+        plain = [name.replace("-", " ").replace("_", " ") for name in table.classes]
+        rows = zip(table.classes, prompts, plain, strict=True)
+        return {name: tuple(own) or (text,) for name, own, text in rows}
 
     @property
     def predictor_config(self) -> dict[str, Any]:
@@ -141,6 +160,8 @@ class Settings:
         tiling = None if self.tiling is None else asdict(self.tiling)
         plain = {name: getattr(self, name) for name in ("prompt", "pipeline", "keep_empty")}
         source = {key: value for key, value in asdict(self.source).items() if key != "omit" or value}
+        if "text" in parse_prompt(self.prompt):
+            plain["words"] = self.words
         plain |= {"source": source, "tiling": tiling, **format_record(self.tile_format)}
         return dict(json.loads(json.dumps(plain)))
 

@@ -94,7 +94,9 @@ def load_source_image(
         if broken:
             detections.problems = [error for error in detections.problems if error.path != item.image]
             return SourceImage(item, detections, failure=broken[0])
-        if not len(detections) and not settings.keep_empty:
+        if settings.finds_objects:  # whatever boxes there are
+            detections = Detections(detections.path, detections.stem, detections.size)
+        elif not len(detections) and not settings.keep_empty:
             return SourceImage(item, detections)
         image = read_image(item.image, mode=settings.source.image_mode)
         truth = None
@@ -146,7 +148,7 @@ def cut_tiles(source_image: SourceImage, settings: Settings, part: dict[str, Any
         stem = source_image.item.stem
         tile = tile_name(stem, window) if settings.cuts_tiles else stem
         rows = np.flatnonzero(kept[:, j])
-        if not len(rows):
+        if not len(rows) and not settings.finds_objects:
             part["empty_tiles"].append(tile)
             if not settings.keep_empty:
                 continue

@@ -31,8 +31,9 @@ from mmseg.registry import MODELS, TRANSFORMS
 
 from rsseg.conversion.policies import ORDERS, below_threshold, clip_mask, enlarge_qbox, largest_component, paint_order
 from rsseg.conversion.predictors import MaskPredictor
-from rsseg.conversion.predictors.base import decode, encode, without_scores
-from rsseg.conversion.prompts import Prompts, make_prompts
+from rsseg.conversion.predictors.base import decode, encode, find, without_scores
+from rsseg.conversion.prompts import Prompts, make_prompts, parse_prompt
+from rsseg.datasets.detection import Detections
 from rsseg.errors import ConfigError
 from rsseg.metainfo.table import IGNORE
 from rsseg.structures.boxes import clip_hbox, hbox_to_qbox, qbox_area, qbox_to_hbox, qbox_to_rbox
@@ -68,10 +69,18 @@ class MakePrompts:
     Args:
         kind: Parts joined by ``+``, see :mod:`rsseg.conversion.prompts`; the config's ``prompt`` by default.
         clip: Cut horizontal boxes at the tile's border.  Off in the SAMRS release (section 1.3 of its study).
+        words: For the part ``text``: name of each class -> its words; those of the class table by default.
+
+    Raises:
+        ConfigError: There is no such kind, or it has the part ``text`` and there are no words.
     """
 
-    def __init__(self, kind: str = "hbox", clip: bool = False) -> None:
-        self.kind, self.clip = kind, clip
+    def __init__(self, kind: str = "hbox", clip: bool = False, words: dict[str, Sequence[str]] | None = None) -> None:
+        self.kind, self.clip, self.words = kind, clip, None
+        if "text" in parse_prompt(kind):
+            if not words:
+                raise ConfigError(f"the prompt {kind!r} needs the words of the classes; set MakePrompts.words")
+            self.words = {name: tuple(texts) for name, texts in words.items()}
 
     def __call__(self, results: Results) -> Results:
         """Add ``prompts``."""
@@ -80,6 +89,8 @@ class MakePrompts:
         prompts = make_prompts(self.kind, hbox, detections.qbox - window[:2])
         if self.clip and prompts.boxes is not None:
             prompts = dataclasses.replace(prompts, boxes=clip_hbox(prompts.boxes, results["image"].shape[:2]))
+        if self.words is not None:
+            prompts = dataclasses.replace(prompts, labels=detections.labels, words=self.words)
         truth = results.get("source_gt_masks")
         if truth is not None:
             cut = [None if mask is None else cut_mask(mask, results["window"]) for mask in truth]
@@ -101,7 +112,7 @@ class PredictMasks:
 
     def encode(self, tiles: Sequence[Results]) -> None:
         """Add ``encoded``, what the model keeps of the image, to tiles that have prompts; together in one call."""
-        wanted = [results for results in tiles if results["prompts"].count]
+        wanted = [results for results in tiles if results["prompts"].count or results["prompts"].finds_objects]
         found = encode(self.predictor, [results["image"] for results in wanted]) if wanted else []
         for results, encoded in zip(wanted, found, strict=True):
             results["encoded"] = encoded
@@ -109,15 +120,32 @@ class PredictMasks:
     def __call__(self, results: Results) -> Results:
         """Add ``masks``, ``predicted_iou`` and ``stability``; encodes the image where :meth:`encode` has not.
 
+        Where the prompts are texts alone, the objects that the model finds take the place of ``detections``.
+
         Raises:
-            ConfigError: The model returned another number of masks than there are objects.
+            ConfigError: The model returned another number of masks than there are objects, or reads no texts.
         """
         prompts = results["prompts"]
         if "encoded" not in results:
             self.encode([results])
+        if prompts.finds_objects:
+            return self._find(results, prompts.words)
         prediction = decode(self.predictor, results.pop("encoded"), prompts) if prompts.count else without_scores([])
         if len(prediction.masks) != prompts.count:
             raise ConfigError(f"{len(prediction.masks)} masks for {prompts.count} prompts")
+        results.update(prediction._asdict())
+        return results
+
+    def _find(self, results: Results, words: dict[str, tuple[str, ...]]) -> Results:
+        labels, boxes, prediction = find(self.predictor, results.pop("encoded"), results["prompts"])
+        before, names, count = results["detections"], list(words), len(labels)
+        hbox = boxes + np.tile(np.asarray(results["window"][:2], np.float64), 2)
+        results["detections"] = Detections(
+            before.path, before.stem, before.size, hbox, hbox_to_qbox(hbox), labels,
+            [names[label] for label in labels], np.zeros(count, np.bool_), np.zeros(count, np.bool_),
+            [f"{results['tile']}:{i + 1}" for i in range(count)], [None] * count,
+        )  # fmt: skip
+        results["prompts"] = Prompts(count)
         results.update(prediction._asdict())
         return results
 

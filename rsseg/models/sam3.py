@@ -62,10 +62,12 @@ class SAM3(nn.Module):
         super().__init__()
         self.weights, self.resolution, self.loaded = weights, resolution, False
         library = transformers_library("SAM3")
+        self.version = library.__version__
         here = weights is not None and not is_hub(weights) and (Path(weights).expanduser() / "config.json").is_file()
         config = library.Sam3Config.from_pretrained(os.fspath(Path(str(weights)).expanduser())) if here else None
         with torch.device("meta"):
             self.model = library.Sam3Model(config or library.Sam3Config())
+        self.place: torch.Tensor
         self.register_buffer("place", torch.zeros(()), persistent=False)
         self.processor: Any = None
         self._texts: dict[str, tuple[Any, torch.Tensor]] = {}

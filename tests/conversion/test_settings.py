@@ -19,7 +19,7 @@ def test_helper_variables_are_ignored(make_config: Make) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"source": {"format": "dota"}}, r"missing required config key 'source\.annotations'"),
+        ({"source": {"format": "dota"}}, r"missing required config key 'source\.classes'"),
         (
             {"tiling": {"size": 4, "stride": 2}},
             r"unknown key 'tiling\.stride'; expected one of: box, iof_thr, overlap, pad, size$",

@@ -9,6 +9,7 @@ from rsseg.conversion.predictors.boxmask import BoxMaskPredictor
 from rsseg.conversion.predictors.grabcut import GrabCutPredictor
 from rsseg.conversion.predictors.sam import SAMPredictor
 from rsseg.conversion.predictors.sam2 import SAM2Predictor
+from rsseg.conversion.predictors.sam3_text import Sam3TextPredictor
 from rsseg.conversion.predictors.simple import BoxPredictor, GroundTruthPredictor
 from rsseg.conversion.predictors.transformers_sam import TransformersPredictor
 
@@ -22,6 +23,7 @@ __all__ = [
     "Prediction",
     "SAM2Predictor",
     "SAMPredictor",
+    "Sam3TextPredictor",
     "TransformersPredictor",
 ]
 
@@ -31,6 +33,7 @@ PREDICTORS: dict[str, str] = {
     "sam_hf": "TransformersPredictor",
     "sam2_hf": "TransformersPredictor",
     "sam3": "TransformersPredictor",
+    "sam3_text": "Sam3TextPredictor",
     "boxmask": "BoxMaskPredictor",
     "grabcut": "GrabCutPredictor",
     "box": "BoxPredictor",

@@ -32,6 +32,8 @@ READERS: dict[str, Callable[..., Any]] = {
 }
 """Format -> reader ``(path, table, on_error)``; ``coco`` gives a record per image, the others one record."""
 
+IMAGES = "images"
+"""Format of a folder of images without labels: every record is empty."""
 _LABEL_SUFFIX = {"dota": ".txt", "dior": ".xml", "fair1m": ".xml", "hrsc": ".xml"}
 
 
@@ -43,7 +45,7 @@ class SourceItem:
         stem: Image name without folder and suffix, unique in the source; with its folders where several images have
             that name, see :func:`rsseg.io.output_names.output_names`.
         image: Image file.
-        annotation: Label file; the same JSON for every item of a COCO source.
+        annotation: Label file; the same JSON for every item of a COCO source; the image itself where there are none.
     """
 
     stem: str
@@ -56,7 +58,7 @@ class DetectionSource:
     """Images with labels, made by :func:`open_source`.
 
     Attributes:
-        format: Key of ``READERS``.
+        format: Key of ``READERS``, or ``images``.
         table: Class table of the labels.
         on_error: What ``read`` does with problems.
         items: The pairs, sorted by stem.
@@ -94,6 +96,8 @@ class DetectionSource:
         """
         if self.format == "coco":
             record = self._records[item.stem]
+        elif self.format == IMAGES:
+            record = Detections(item.image, item.stem)
         else:
             record = READERS[self.format](item.annotation, self.table, self.on_error)
         try:
@@ -118,9 +122,9 @@ def open_source(
     """Pair the images of a folder with their labels; sub-folders are searched too.
 
     Args:
-        format: ``dota``, ``dior``, ``fair1m``, ``hrsc`` or ``coco``.
+        format: ``dota``, ``dior``, ``fair1m``, ``hrsc`` or ``coco``; ``images`` where there are no labels.
         images: Folder of images; for ``coco`` the folder that ``file_name`` starts from.
-        annotations: Folder of label files named like their images; for ``coco`` the JSON file.
+        annotations: Folder of label files named like their images; for ``coco`` the JSON file; not used for ``images``.
         table: Class table of the labels.
         suffixes: Image suffixes, compared without case.
         on_error: ``"raise"`` the first problem (here, and later in ``read``), or ``"skip"`` what it concerns
@@ -134,14 +138,18 @@ def open_source(
         UserError: There is no such format.
     """
     check_on_error(on_error)
-    if format not in READERS:
-        raise ConfigError(f"unknown annotation format {format!r}; expected one of: {', '.join(READERS)}")
+    if format not in (*READERS, IMAGES):
+        raise ConfigError(f"unknown annotation format {format!r}; expected one of: {', '.join((*READERS, IMAGES))}")
     images, annotations = Path(images), Path(annotations)
     _exists(format, images, annotations)
     source = DetectionSource(format, table, on_error, [], [], [])
     requested = _requested(stems)
     pictures = _by_stem(find_files(images, suffixes, empty=True), requested)
-    if format == "coco":
+    if format == IMAGES:
+        found = [path for same in pictures.values() for path in same]
+        source.items += [SourceItem(name, path, path) for path, name in _names(source, found, images, images).items()]
+        annotations = images
+    elif format == "coco":
         _pair_coco(source, read_coco(annotations, table, on_error), images, requested)
     else:
         labels = _by_stem(find_files(annotations, [_LABEL_SUFFIX[format]], "label files", empty=True), requested)
@@ -159,6 +167,8 @@ def open_source(
 def _exists(format: str, images: Path, annotations: Path) -> None:
     if not images.is_dir():
         raise FileNotFoundError(f"{images}: no such folder; expected the images there")
+    if format == IMAGES:
+        return
     if format == "coco":
         if not annotations.is_file():
             raise FileNotFoundError(f"{annotations}: no such file; expected a COCO instances JSON")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
@@ -42,7 +43,8 @@ class SaveBoxMask(Hook):
             raise ConfigError("SaveBoxMask needs val_evaluator=dict(type='BoxMaskMetric') and model type BoxMaskModel")
         scores, ious = zip(*pairs, strict=True)
         loop = runner._train_loop
-        count = len(loop.dataloader.dataset) if isinstance(loop, BaseLoop) else None  # type: ignore[arg-type]
+        dataset: Any = loop.dataloader.dataset if isinstance(loop, BaseLoop) else None
+        count = len(getattr(dataset, "patches", ())) or None
         meta = model.file_meta(scores, ious, {"iterations": runner.iter, "masks": count, **(metrics or {})})
         state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
         path = Path(runner.work_dir) / BOX_MASK_FILE

@@ -69,9 +69,11 @@ def test_scenes_are_held_out_as_a_whole(coco: dict[str, Any], tmp_path: Path) ->
     train, held = (ObjectPatches([spec], part=part, held_out=0.3, size=32) for part in ("train", "held_out"))
     assert len(train) + len(held) == 20
     scenes = ["a", "a", "b", "c", "d"]
-    out = hold_out(scenes, 0.5, 0)
-    assert len(out) == 2 and out == hold_out(scenes, 0.5, 0) and out < set(scenes)
-    assert hold_out(["a"], 0.5, 0) == set()
+    masks = [1, 1, 2, 2, 40]
+    out = hold_out(scenes, masks, 0.11, 0)
+    assert len(out) == 3 and out == hold_out(scenes, masks, 0.11, 0) and "d" not in out  # 6 of 46
+    assert hold_out(["a"], [5], 0.5, 0) == set()
+    assert hold_out(["a", "b"], [9, 8], 0.1, 0) == {"b"}  # each is too large
     extra = {**coco, "train_only": True}
     assert len(ObjectPatches([spec, extra], part="held_out", held_out=0.3, size=32)) == len(held)
     assert len(ObjectPatches([spec, extra], part="train", held_out=0.3, size=32)) == len(train) + 20

@@ -1,4 +1,4 @@
-"""Patches of objects with masks; a leaf names the sets.  A tenth of the scenes is held out, which calibrates."""
+"""Patches of objects with masks; a leaf names the sets.  A tenth of the masks is held out, which calibrates."""
 
 patches = dict(type="ObjectPatches", sets=[], held_out=0.1)
 train_dataloader = dict(
@@ -7,7 +7,7 @@ train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True),
     collate_fn=dict(type="default_collate"),
     drop_last=True,
-    dataset=dict(**patches, part="train"),
+    dataset=dict(**patches, part="train", balance=0.5),
 )
 val_dataloader = dict(
     batch_size=32,

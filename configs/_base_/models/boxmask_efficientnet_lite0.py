@@ -20,6 +20,6 @@ model = dict(
     mean=[127.0] * 3,  # what the weights were trained with
     std=[128.0] * 3,
     augmentation=dict(
-        turns=True, free_turns=0.3, jittered=0.3, box_jitter=0.03, scale=0.1, shift=0.03, colour=0.15, rotated=0.5
+        turns=True, free_turns=0.5, jittered=0.3, box_jitter=0.03, scale=0.1, shift=0.03, colour=0.15, rotated=0.5
     ),
 )

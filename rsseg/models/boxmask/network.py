@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -53,8 +52,11 @@ class BoxMaskDecoder(nn.Module):
         for level in range(len(maps) - 2, -1, -1):
             x = F.interpolate(x, scale_factor=2, mode="nearest") + self.laterals[level](maps[level])
             x = self.blocks[level](x)
-        logits: Tensor = self.classifier(torch.cat([x, prompts.to(x.dtype)], dim=1))
-        return F.interpolate(logits.float(), scale_factor=2, mode="bilinear", align_corners=False)
+        # a convolution of both side by side, as a sum: joining them would rearrange the memory (4 times the time)
+        weight, shown = self.classifier.weight.split([x.shape[1], prompts.shape[1]], dim=1)
+        logits = F.conv2d(x, weight, padding=1).float()
+        logits = logits + F.conv2d(prompts.float(), shown.float(), self.classifier.bias.float(), padding=1)
+        return F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def encode_crops(encoder: Any, decoder: BoxMaskDecoder, images: Tensor, prompts: Tensor) -> list[Tensor]:

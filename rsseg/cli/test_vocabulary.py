@@ -2,6 +2,7 @@
 
 rsseg test-vocabulary configs/landdiscover/gsnet_vitb16.py CHECKPOINT [--sets flair potsdam]
     [--data-root flair=/disks/flair] [--out work_dirs/table2.csv] [--cfg-options test_dataloader.batch_size=4 ...]
+rsseg test-vocabulary CONFIG CHECKPOINT --benchmark ovrsis    # the eight sets of OVRSISBench's release
 
 The model is asked for each set's classes, in the words of its class table.  OUT keeps a row for each config and
 checkpoint and is written after every set, so that the rest can follow later: sets that are not there are named at the
@@ -22,14 +23,15 @@ def main() -> int | str | None:
     """Parse the arguments, test on one set after another, print the row."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.engine.launch import add_arguments, apply_arguments, build_runner, start_processes
-    from rsseg.evaluation import VOCABULARY_SETS, check_sets, keep_scores, score_table, vocabulary_configs
+    from rsseg.evaluation import BENCHMARKS, check_sets, keep_scores, score_table, vocabulary_configs
 
     parser = make_parser(__doc__, results=True)
     parser.add_argument("config", help="config file of the model")
     parser.add_argument("checkpoint", nargs="?", help="checkpoint file; models that are not trained need none")
-    parser.add_argument("--sets", nargs="+", choices=[*VOCABULARY_SETS], default=[*VOCABULARY_SETS], metavar="SET")
+    parser.add_argument("--benchmark", choices=[*BENCHMARKS], default="table2", help="(default: %(default)s)")
+    parser.add_argument("--sets", nargs="+", metavar="SET", help="sets of the benchmark (default: all)")
     parser.add_argument("--data-root", nargs="+", default=[], metavar="SET=DIR", help="datasets outside of data/")
-    parser.add_argument("--out", help="CSV of results (default: table2.csv in the work dir)")
+    parser.add_argument("--out", help="CSV of results (default: BENCHMARK.csv in the work dir)")
     add_arguments(parser)
     args = parser.parse_args()
     require_stack()
@@ -39,7 +41,8 @@ def main() -> int | str | None:
     from mmengine.dist import is_main_process
 
     bases = packaged_root() / "configs" / "_base_" / "datasets"
-    configs, scores = vocabulary_configs(args.config, bases, args.sets, args.data_root), {}
+    sets, scores = args.sets or list(BENCHMARKS[args.benchmark]), {}
+    configs = vocabulary_configs(args.config, bases, sets, args.data_root, args.benchmark)
     for cfg in configs.values():
         apply_arguments(cfg, args)
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
@@ -48,7 +51,8 @@ def main() -> int | str | None:
     for name, cfg in configs.items():
         scores[name] = build_runner(cfg).test()["mIoU"]
         if is_main_process():
-            row = keep_scores(args.out or Path(cfg.work_dir) / "table2.csv", args.config, args.checkpoint, scores)
+            out = args.out or Path(cfg.work_dir) / f"{args.benchmark}.csv"
+            row = keep_scores(out, args.config, args.checkpoint, scores, args.benchmark)
     if is_main_process():
-        write_result(score_table(Path(args.config).stem, row), row)
+        write_result(score_table(Path(args.config).stem, row, args.benchmark), row)
     return error_summary

@@ -10,6 +10,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         "segmentation": ["SegmentationMetric"],
         "unlabelled": ["UnlabelledScores"],
         "vocabulary": [
+            "BENCHMARKS",
             "VOCABULARY_SETS",
             "check_sets",
             "keep_scores",

@@ -6,7 +6,7 @@ import csv
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rsseg.errors import ConfigError, DataError, UserError
 from rsseg.io.configs import read_config
@@ -21,10 +21,18 @@ from rsseg.metainfo.datasets import table_of
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-__all__ = ["VOCABULARY_SETS", "check_sets", "keep_scores", "score_table", "use_vocabulary", "vocabulary_configs"]
+__all__ = [
+    "BENCHMARKS",
+    "VOCABULARY_SETS",
+    "check_sets",
+    "keep_scores",
+    "score_table",
+    "use_vocabulary",
+    "vocabulary_configs",
+]
 
 _log = logging.getLogger("rsseg")
-VOCABULARY_SETS = {
+VOCABULARY_SETS: dict[str, tuple[str, float | None]] = {
     "flair": ("flair.py", 20.00),
     "fast": ("fast_vocabulary.py", 16.61),
     "potsdam": ("potsdam_vocabulary.py", 45.75),
@@ -34,6 +42,26 @@ VOCABULARY_SETS = {
 
 Source: GSNet paper, table 2.
 """
+_OVRSIS: dict[str, tuple[str, float | None]] = {
+    "dlrsd": ("dlrsd.py", None),
+    "isaid": ("isaid_vocabulary.py", None),
+    "potsdam": ("potsdam_vocabulary.py", None),
+    "vaihingen": ("vaihingen_vocabulary.py", None),
+    "loveda": ("loveda_vocabulary.py", None),
+    "uavid": ("uavid.py", None),
+    "udd5": ("udd5.py", None),
+    "vdd": ("vdd.py", None),
+}
+_TITLES = {
+    "potsdam": "Potsdam",
+    "floodnet": "FloodNet",
+    "isaid": "iSAID",
+    "vaihingen": "Vaihingen",
+    "loveda": "LoveDA",
+    "uavid": "UAVid",
+}
+BENCHMARKS = {"table2": VOCABULARY_SETS, "ovrsis": _OVRSIS}
+"""Sets that are tested together: those of GSNet's table 2, and those of OVRSISBench's release (arXiv 2509.12040)."""
 
 
 def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) -> None:
@@ -68,27 +96,33 @@ def use_vocabulary(cfg: Config, path: Path | str, data_root: str | None = None) 
     cfg.test_evaluator = dict(type="SegmentationMetric", only_true=True)
 
 
-def vocabulary_configs(config: str, folder: Path, sets: Sequence[str], roots: Sequence[str] = ()) -> dict[str, Config]:
+def vocabulary_configs(
+    config: str, folder: Path, sets: Sequence[str], roots: Sequence[str] = (), benchmark: str = "table2"
+) -> dict[str, Config]:
     """A model's config for each set.
 
     Args:
         config: The model's config.
         folder: That of the sets' configs, ``configs/_base_/datasets``.
-        sets: Of ``VOCABULARY_SETS``.
+        sets: Of the benchmark.
         roots: Folders of sets, each ``set=folder``, that are not where the configs look.
+        benchmark: One of ``BENCHMARKS``.
 
     Raises:
-        ConfigError: A folder is given for no set, or as for :func:`use_vocabulary`.
+        ConfigError: A set is not of the benchmark, a folder is given for no set, or as for :func:`use_vocabulary`.
     """
 
     where = {name: root for name, _, root in (text.partition("=") for text in roots)}
-    wrong = sorted(name for name, root in where.items() if name not in VOCABULARY_SETS or not root)
+    known = BENCHMARKS[benchmark]
+    if other := sorted(set(sets) - known.keys()):
+        raise ConfigError(f"{', '.join(other)}: --benchmark {benchmark} has {', '.join(known)}")
+    wrong = sorted(name for name, root in where.items() if name not in known or not root)
     if wrong:
-        raise ConfigError(f"{', '.join(wrong)}: expected SET=DIR, where SET is one of: {', '.join(VOCABULARY_SETS)}")
+        raise ConfigError(f"{', '.join(wrong)}: expected SET=DIR, where SET is one of: {', '.join(known)}")
     out = {}
     for name in sets:
         out[name] = read_config(config)
-        use_vocabulary(out[name], folder / VOCABULARY_SETS[name][0], where.get(name))
+        use_vocabulary(out[name], folder / known[name][0], where.get(name))
     return out
 
 
@@ -129,7 +163,9 @@ def check_sets(configs: Mapping[str, Config]) -> tuple[dict[str, Config], str | 
     return there, error_summary
 
 
-def keep_scores(path: Path | str, config: str, checkpoint: str | None, scores: Mapping[str, float]) -> dict[str, float]:
+def keep_scores(
+    path: Path | str, config: str, checkpoint: str | None, scores: Mapping[str, float], benchmark: str = "table2"
+) -> dict[str, float]:
     """Enter scores into a CSV file with one row for each config and checkpoint; what is there already stays.
 
     Where the content of config or checkpoint has changed since, the row begins anew: scores of two checkpoints never
@@ -140,6 +176,7 @@ def keep_scores(path: Path | str, config: str, checkpoint: str | None, scores: M
         config: The config.
         checkpoint: The checkpoint; None for a model that is not trained.
         scores: mIoU in percent, by the name of the set.
+        benchmark: Whose sets are the columns.
 
     Returns:
         All scores of that row.
@@ -157,11 +194,13 @@ def keep_scores(path: Path | str, config: str, checkpoint: str | None, scores: M
         inputs["checkpoint"] = Input(local_file(checkpoint), checkpoint)
     job.claim({}, {name: inputs}, update=True, own=lambda item: item == name)
     with locked(path.parent):
-        return _enter(path, config, checkpoint or "", scores, bool(job.redone))
+        return _enter(path, config, checkpoint or "", scores, bool(job.redone), benchmark)
 
 
-def _enter(path: Path, config: str, checkpoint: str, scores: Mapping[str, float], anew: bool) -> dict[str, float]:
-    columns = ["config", "checkpoint", *VOCABULARY_SETS, "average"]
+def _enter(
+    path: Path, config: str, checkpoint: str, scores: Mapping[str, float], anew: bool, benchmark: str
+) -> dict[str, float]:
+    columns = ["config", "checkpoint", *BENCHMARKS[benchmark], "average"]
     rows: dict[tuple[str, str], dict[str, str]] = {}
     if path.is_file():
         with path.open(encoding="utf-8", newline="") as file:
@@ -174,21 +213,21 @@ def _enter(path: Path, config: str, checkpoint: str, scores: Mapping[str, float]
         _log.warning(said, path, config, checkpoint)
     row = rows.setdefault((config, checkpoint), {**dict.fromkeys(columns, ""), "config": config})
     row |= {"checkpoint": checkpoint, **{name: f"{value:.2f}" for name, value in scores.items()}}
-    out = {name: float(row[name]) for name in VOCABULARY_SETS if row[name]}
-    row["average"] = _average(out)
+    out = {name: float(row[name]) for name in BENCHMARKS[benchmark] if row[name]}
+    row["average"] = _average(out, benchmark)
     write_csv(path, columns, ([own[name] for name in columns] for own in rows.values()))
     return out
 
 
-def _average(scores: Mapping[str, float]) -> str:
-    return f"{sum(scores.values()) / len(scores):.2f}" if scores.keys() == VOCABULARY_SETS.keys() else ""
+def _average(scores: Mapping[str, float], benchmark: str) -> str:
+    return f"{sum(scores.values()) / len(scores):.2f}" if scores.keys() == BENCHMARKS[benchmark].keys() else ""
 
 
-def score_table(name: str, scores: Mapping[str, float]) -> str:
-    """The row of table 2 in Markdown, above GSNet's of the paper; sets that were not tested stay empty."""
-    published: dict[str, Any] = {key: value for key, (_, value) in VOCABULARY_SETS.items()}
+def score_table(name: str, scores: Mapping[str, float], benchmark: str = "table2") -> str:
+    """The row of a benchmark in Markdown, for table 2 with GSNet's of the paper; sets without a test stay empty."""
+    sets = BENCHMARKS[benchmark]
+    published = {key: value for key, (_, value) in sets.items() if value is not None}
     rows = []
-    for label, own in ((name, scores), ("GSNet (paper)", published)):
-        cells = [f"{own[key]:.2f}" if key in own else "" for key in VOCABULARY_SETS]
-        rows.append([label, *cells, _average(own)])
-    return markdown_table(["mIoU", "FLAIR", "FAST", "Potsdam", "FloodNet", "average"], rows)
+    for label, own in ((name, scores), *([("GSNet (paper)", published)] if published else [])):
+        rows.append([label, *(f"{own[key]:.2f}" if key in own else "" for key in sets), _average(own, benchmark)])
+    return markdown_table(["mIoU", *(_TITLES.get(key, key.upper()) for key in sets), "average"], rows)

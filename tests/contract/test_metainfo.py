@@ -30,6 +30,10 @@ SIZES = {
     "flair_prepared": 12,
     "floodnet": 10,
     "potsdam_prepared": 5,
+    "dlrsd": 17,
+    "udd5": 5,
+    "vdd": 7,
+    "uavid": 7,
 }
 # Source: SAMRS release, mapping.py: one palette by id for its three subsets.
 SAMRS_PALETTE = """

@@ -114,6 +114,14 @@ LAYOUTS = {
     "potsdam cut": (
         "potsdam_vocabulary", prepared("img_dir/val", "ann_dir/val", range(7), [255, *range(5), 255])
     ),
+    "dlrsd": ("dlrsd", prepared("Images/airplane", "Labels/airplane", range(18), [255, *range(17)], "tif")),
+    "udd5": ("udd5", prepared("UDD5/val/src", "UDD5/val/gt", range(5), range(5), "JPG")),
+    "vdd": ("vdd", prepared("VDD/test/src", "VDD/test/gt", range(7), range(7), "JPG")),
+    "uavid": ("uavid", prepared("img_dir/test", "ann_dir/test", [*range(7), 255], [*range(7), 255])),
+    "vaihingen": ("vaihingen_vocabulary", prepared("img_dir/val", "ann_dir/val", range(7), [255, *range(5), 255])),
+    "loveda": (
+        "loveda_vocabulary", prepared("Val/Rural/images_png", "Val/Rural/masks_png", range(8), [255, *range(7)])
+    ),
 }  # fmt: skip
 
 
@@ -129,7 +137,7 @@ def test_the_sets_of_table_2_in_their_layouts(layout, tmp_path, repo):
     for sample in data:
         # the image is made ready for the views, labels keep their size
         assert min(sample["inputs"].shape[1:]) > 1
-        assert sample["data_samples"].gt_sem_seg.data.tolist() == [[expected]]
+        assert sample["data_samples"].gt_sem_seg.data.tolist() == [[list(expected)]]
 
 
 def test_fast_is_its_validation_part(tmp_path, repo):

@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from rsseg.evaluation import check_sets, keep_scores, score_table, use_vocabulary, vocabulary_configs
+from rsseg.errors import ConfigError
+from rsseg.evaluation import BENCHMARKS, check_sets, keep_scores, score_table, use_vocabulary, vocabulary_configs
 
 _TOWER = "width=32, layers=3, heads=2"
 CONFIG = f"""
@@ -161,6 +162,19 @@ def test_rows_of_several_calls_meet(tmp_path):
     path.write_text("config,other\n")
     with pytest.raises(ValueError, match="has the columns"):
         keep_scores(path, "a.py", "1.pth", {"flair": 10})
+
+
+def test_ovrsisbench_is_a_benchmark_of_its_own(repo, tmp_path):
+    config, bases = str(repo / "configs/landdiscover/gsnet_vitb16.py"), repo / "configs/_base_/datasets"
+    configs = vocabulary_configs(config, bases, list(BENCHMARKS["ovrsis"]), ["udd5=/x"], "ovrsis")
+    tables = {name: cfg.model.vocabulary for name, cfg in configs.items()}
+    assert tables == {**{name: name for name in tables}, "vaihingen": "potsdam"} and len(tables) == 8
+    assert configs["udd5"].test_dataloader.dataset.data_root == "/x"
+    assert keep_scores(tmp_path / "a.csv", "a.py", "1.pth", {"vdd": 10}, "ovrsis") == {"vdd": 10}
+    lines = score_table("own", {"vdd": 10}, "ovrsis").splitlines()
+    assert len(lines) == 3 and lines[0].count("|") == 11 and lines[2].endswith("| 10.00 |  |")
+    with pytest.raises(ConfigError, match="flair: --benchmark ovrsis has dlrsd, isaid, potsdam"):
+        vocabulary_configs(config, bases, ["flair"], (), "ovrsis")
 
 
 def test_scores_of_another_checkpoint_do_not_stay(tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rsseg.errors import ConfigError
+
 MEMORY = """
 import sys
 sys.path.insert(0, {tools!r})
@@ -47,6 +49,14 @@ def test_entries_print_and_write_their_ratios(run_tool, tmp_path):
         assert " reference=" in line
         assert " ratio=" in line
         assert written[name]["ratio"] == pytest.approx(written[name]["reference"] / written[name]["ours"])
+
+
+def test_a_recipe_whose_package_is_absent_says_so(monkeypatch, tmp_path):
+    suite_of(monkeypatch)
+    peers = importlib.import_module("benchmarks.loading_peers")
+    monkeypatch.setitem(peers.PEERS, "absent", peers.Peer("no_such_package", "nothing", lambda *_: None))
+    with pytest.raises(ConfigError, match="no_such_package is not installed"):
+        peers.peer("absent", tmp_path, 1)
 
 
 def test_unknown_entries_name_the_known(run_tool):

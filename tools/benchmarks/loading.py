@@ -1,7 +1,7 @@
-"""``sep_loading``, ``oem_loading``, ``mmseg_loading``: samples of training from tiled TIFFs.
+"""``sep_loading``, ``oem_loading``, and ``mmseg_``, ``albumentations_``, ``torchgeo_loading``: samples of TIFF tiles.
 
-The references read the whole: the same pipeline from PNGs as conversion writes them, rasterio alone without a single
-transform, and mmseg's own recipe from PNGs.
+The files are those that ``rsseg convert --format tif`` and ``png`` write.  The references: the same pipeline from PNGs,
+rasterio alone without a single transform, and the recipes of others, see :mod:`benchmarks.loading_peers`.
 """
 
 from __future__ import annotations
@@ -16,40 +16,28 @@ from typing import Any
 import numpy as np
 
 from benchmarks.entry import Entry, Work
+from benchmarks.loading_peers import PEERS, peer
 
 _SIDE, _IMAGES = 1024, 8
 _CONFIG = Path(__file__).parents[2] / "configs" / "_base_" / "datasets" / "_segmentation.py"
-_MMSEG = [
-    dict(type="LoadImageFromFile"), dict(type="LoadAnnotations"),
-    dict(type="RandomResize", scale=(_SIDE, _SIDE), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type="RandomCrop", crop_size=(224, 224)), dict(type="RandomFlip", prob=0.5),
-    dict(type="PhotoMetricDistortion"), dict(type="PackSegInputs"),
-]  # fmt: skip
 
 
 def _write(folder: Path) -> None:
-    """Smooth images with some noise and blocks of classes, each as PNG and as tiled TIFF."""
+    """Smooth images with some noise and blocks of classes, each as both formats of tiles."""
     import cv2
-    import rasterio
-    from PIL import Image
+
+    from rsseg.io.tile_files import encode_image, encode_indices
+    from rsseg.io.tile_formats import TILE_FORMATS
 
     rng = np.random.default_rng(0)
-    tiled = dict(driver="GTiff", height=_SIDE, width=_SIDE, dtype="uint8", tiled=True, compress="deflate",
-                 blockxsize=256, blockysize=256)  # fmt: skip
+    colours = rng.integers(0, 256, (256, 3)).astype(np.uint8)
     for i in range(_IMAGES):
         smooth = cv2.resize(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8), (_SIDE, _SIDE))
         image = np.clip(smooth + rng.normal(0, 3, smooth.shape), 0, 255).astype(np.uint8)
         labels = rng.integers(1, 9, (32, 32)).repeat(32, 0).repeat(32, 1).astype(np.uint8)
-        for name, pixels, options in (
-            ("image", image.transpose(2, 0, 1), dict(photometric="RGB", interleave="pixel")),
-            ("label", labels[None], {}),
-        ):
-            with rasterio.open(folder / f"{name}{i}.tif", "w", **tiled, count=len(pixels), **options) as file:
-                file.write(pixels)
-        Image.fromarray(image).save(folder / f"image{i}.png")
-        paletted = Image.fromarray(labels)
-        paletted.putpalette(rng.integers(0, 256, 768).astype(np.uint8).tobytes())
-        paletted.save(folder / f"label{i}.png")
+        for kind in TILE_FORMATS:
+            (folder / f"image{i}.{kind}").write_bytes(encode_image(image, kind))
+            (folder / f"label{i}.{kind}").write_bytes(encode_indices(labels, colours, kind))
 
 
 def _samples(pipeline: Any, folder: Path, suffix: str) -> list[Any]:
@@ -88,11 +76,12 @@ def _setup(name: str, reference: str) -> tuple[Work, Work]:
     ours = partial(_samples, pipeline, folder, ".tif")
     if reference == "bare":
         return ours, bare
-    other = partial(_samples, pipeline if reference == "png" else Compose(_MMSEG), folder, ".png")
-    if reference == "png":
-        for one, same in zip(ours(), other(), strict=True):
-            if not torch.equal(one["inputs"], same["inputs"]):
-                raise ValueError("the samples differ")
+    if reference != "png":
+        return ours, peer(reference, folder, _IMAGES)
+    other = partial(_samples, pipeline, folder, ".png")
+    for one, same in zip(ours(), other(), strict=True):
+        if not torch.equal(one["inputs"], same["inputs"]):
+            raise ValueError("the samples differ")
     return ours, other
 
 
@@ -101,7 +90,10 @@ LOADING = {
         f"{_IMAGES} samples of SEP, crops of 224 of {_SIDE} x {_SIDE}, from tiled TIFFs, against the same from PNGs",
         partial(_setup, "sep_pipeline_224", "png"),
     ),
-    "mmseg_loading": Entry("the same, against mmseg's recipe from PNGs", partial(_setup, "sep_pipeline_224", "mmseg")),
+    **{
+        f"{name}_loading": Entry(f"the same, against {PEERS[name].about}", partial(_setup, "sep_pipeline_224", name))
+        for name in PEERS
+    },
     "oem_loading": Entry(
         f"{_IMAGES} samples of OpenEarthMap, crops of 512 of {_SIDE} x {_SIDE}, from tiled TIFFs, against reading all "
         "of these files by rasterio",

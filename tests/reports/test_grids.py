@@ -14,7 +14,7 @@ from rsseg.reports.grids import curve_figure, line_figure, pair_figure, write_gr
 from rsseg.reports.methods import method_figure
 
 
-def test_lines_have_bands_and_references() -> None:
+def test_lines_have_bands_and_references():
     series = {"UPerNet": {10.0: [40.0, 44.0], 100.0: [60.0]}}
     figure = line_figure({"mIoU": series, "IoU/road": series}, "t", "%", {"human": {"mIoU": 55.0}})
     axis = figure.axes[0]
@@ -26,7 +26,7 @@ def test_lines_have_bands_and_references() -> None:
     assert figure.axes[1].get_ylabel() == "road" and len(figure.axes[1].lines) == 1
 
 
-def test_curves_and_pairs() -> None:
+def test_curves_and_pairs():
     figure = curve_figure({"LoveDA": {"scratch": {2.0: [5.0], 1.0: [4.0]}}}, "t", "mIoU")
     assert figure.axes[0].lines[0].get_ydata().tolist() == [4.0, 5.0]
     figure = pair_figure({"U-Net": {("EU", "NA"): 50.0, ("NA", "EU"): 40.0}}, "t")
@@ -62,7 +62,7 @@ def test_figures_of_a_grid(tmp_path: Path) -> None:
         write_grid_figures([dict(kind="pie")], results, tmp_path)
 
 
-def test_figure_has_a_panel_for_each_map() -> None:
+def test_figure_has_a_panel_for_each_map():
     table = load_metainfo("openearthmap")
     image, labels = np.zeros((8, 8, 3), np.uint8), np.full((8, 8), 5, np.uint8)
     figure = method_figure([image, image], [labels, labels], {"CBST": [labels, labels]}, table)

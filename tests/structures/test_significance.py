@@ -29,7 +29,7 @@ def test_wilcoxon_leaves_images_without_a_score_out() -> None:
     assert wilcoxon(first, first) == 1.0
 
 
-def test_bootstrap_of_equal_methods_and_of_a_clear_difference() -> None:
+def test_bootstrap_of_equal_methods_and_of_a_clear_difference():
     rng = np.random.default_rng(0)
     first = rng.normal(50, 1, 40)
     mean = lambda sums: sums[..., 0] / sums[..., 1]  # noqa: E731

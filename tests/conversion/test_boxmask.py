@@ -122,7 +122,7 @@ def test_other_prompts_are_refused(trained: Path, kind: str) -> None:
         predictor.predict(np.zeros((64, 64, 3), np.uint8), make_prompts(kind, boxes, hbox_to_qbox(boxes)))
 
 
-def test_batches_flips_and_precision(trained: Path) -> None:
+def test_batches_and_precision(trained: Path) -> None:
     rng = np.random.default_rng(1)
     image = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
     boxes = np.array(_BOXES, np.float64)
@@ -130,13 +130,31 @@ def test_batches_flips_and_precision(trained: Path) -> None:
     build = dict(type="BoxMaskPredictor", checkpoint=str(trained), precision="fp32")
     one, all_at_once = (MODELS.build({**build, "batch": batch}).predict(image, prompts) for batch in (1, 32))
     assert np.allclose(one.predicted_iou, all_at_once.predicted_iou, atol=1e-3)
-    mirrored = make_prompts("hbox", np.array([[64 - 25.0, 6, 64 - 5, 18]]), hbox_to_qbox(boxes[:1]))
-    both = MODELS.build({**build, "flips": True})
-    a, b = both.predict(image, prompts).masks[0], both.predict(image[:, ::-1].copy(), mirrored).masks[0]
-    assert np.count_nonzero(a.full((64, 64)) != b.full((64, 64))[:, ::-1]) <= 2
-    assert both.describe()["flips"] and both.describe()["precision"] == "fp32"
-    outside = make_prompts("hbox", np.array([[100.0, 100, 120, 120]]), hbox_to_qbox(boxes[:1]))
-    assert both.predict(image, outside).masks[0].area == 0
+    with pytest.raises(ValueError, match="views must be one of 1, 4, 8"):
+        MODELS.build({**build, "views": 2})
+
+
+@pytest.mark.parametrize("views", [4, 8])
+def test_mean_of_views_turns_with_the_image(trained: Path, views: int) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    x1, y1, x2, y2 = _BOXES[0]
+    box, mirrored, transposed = (
+        np.array([b], float) for b in (_BOXES[0], (64 - x2, y1, 64 - x1, y2), (y1, x1, y2, x2))
+    )
+    both = MODELS.build(dict(type="BoxMaskPredictor", checkpoint=str(trained), precision="fp32", views=views))
+
+    def mask(pixels: np.ndarray, prompt: np.ndarray) -> np.ndarray:
+        found = both.predict(np.ascontiguousarray(pixels), make_prompts("hbox", prompt, hbox_to_qbox(prompt)))
+        return found.masks[0].full((64, 64))
+
+    plain = mask(image, box)
+    assert np.count_nonzero(plain != mask(image[:, ::-1], mirrored)[:, ::-1]) <= 2
+    if views == 8:
+        assert np.count_nonzero(plain != mask(image.transpose(1, 0, 2), transposed).T) <= 2
+    assert both.describe()["views"] == views and both.describe()["precision"] == "fp32"
+    outside = make_prompts("hbox", np.array([[100.0, 100, 120, 120]]), hbox_to_qbox(box))
+    found = both.predict(image, outside)
+    assert found.masks[0].area == 0 and found.predicted_iou.tolist() == [0.0]
     assert both.predict(image, make_prompts("hbox", np.zeros((0, 4)), np.zeros((0, 4, 2)))).masks == []
 
 

@@ -8,6 +8,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, begin=0, end=20, by_epoch=False),
-    dict(type="CosineAnnealingLR", T_max=580, eta_min=0.0, begin=20, end=600, by_epoch=False),
+    dict(type="CosineAnnealingLR", T_max=880, eta_min=0.0, begin=20, end=900, by_epoch=False),
 ]
-train_cfg = dict(type="IterBasedTrainLoop", max_iters=600, val_interval=600)
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=900, val_interval=900)

@@ -19,6 +19,7 @@ from rsseg.structures.boxes import hbox_to_qbox
 __all__ = ["BoxMaskPredictor"]
 
 _PRECISIONS = ("auto", "fp32", "bf16")
+_VIEWS = (1, 4, 8)
 
 
 @MODELS.register_module()
@@ -30,7 +31,8 @@ class BoxMaskPredictor:
     Args:
         checkpoint: What ``rsseg train-boxmask`` wrote, ``boxmask.pth``; also ``hf://...``.
         batch: Boxes that are computed together.
-        flips: Mean of the crop and its three mirror images: better masks (docs/results.md), four times the time.
+        views: 4 averages each crop and its mirror images, 8 their quarter turns as well: better masks, in as many times
+            the time (docs/results.md).
         precision: ``bf16``, ``fp32``, or ``auto``, which takes bfloat16 where the device computes it.
         device: A torch device; a GPU where there is one by default.
 
@@ -46,7 +48,7 @@ class BoxMaskPredictor:
         self,
         checkpoint: str | None = None,
         batch: int = 32,
-        flips: bool = False,
+        views: int = 1,
         precision: str = "auto",
         device: str | None = None,
     ) -> None:
@@ -58,19 +60,21 @@ class BoxMaskPredictor:
             raise ConfigError(f"batch must be at least 1, not {batch}")
         if precision not in _PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(_PRECISIONS)}, not {precision!r}")
+        if views not in _VIEWS:
+            raise ConfigError(f"views must be one of {', '.join(map(str, _VIEWS))}, not {views!r}")
         import torch
 
         from rsseg.models.boxmask.inference import TrainedBoxMask
 
         path = local_file(checkpoint)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = TrainedBoxMask(path, precision, device, flips)
+        self.network = TrainedBoxMask(path, precision, device, views)
         self.batch = batch
         self._about = {
             "name": "BoxMaskPredictor",
             "weights": path.name,
             "sha256": sha256_of(path),
-            "flips": flips,
+            "views": views,
             "precision": self.network.precision,
             "batch": batch,
             "training": self.network.training,
@@ -103,4 +107,6 @@ class BoxMaskPredictor:
             scores[rows], stability[rows] = found.predicted_iou, found.stability
             planes = zip(found.logits, frames[rows], boxes[rows], strict=True)
             masks += [paste_logits(plane, frame, box, shape) for plane, frame, box in planes]
+        found_nothing = np.array([mask.area == 0 for mask in masks], bool)
+        scores[found_nothing] = stability[found_nothing] = 0.0
         return Prediction(masks, scores, stability)

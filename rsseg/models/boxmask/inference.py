@@ -42,7 +42,7 @@ class TrainedBoxMask:
         path: What ``rsseg train-boxmask`` wrote.
         precision: ``bf16``, ``fp32``, or ``auto``, which takes bfloat16 where the device computes it.
         device: A torch device.
-        flips: Mean of each crop and its three mirror images.
+        views: 4 averages each crop and its mirror images, 8 also their quarter turns.
 
     Attributes:
         settings: ``size``, ``context``, ``least`` and the rest of what it was built with.
@@ -50,14 +50,14 @@ class TrainedBoxMask:
         precision: The one that was chosen.
     """
 
-    def __init__(self, path: Path, precision: str, device: str, flips: bool) -> None:
+    def __init__(self, path: Path, precision: str, device: str, views: int) -> None:
         self._network, meta = load_box_mask(path)
         self.settings: dict[str, Any] = dict(meta["settings"])
         self.training: dict[str, Any] = dict(meta["training"])
         self._curve = tuple(meta["calibration"])
         if precision == "auto":
             precision = "bf16" if has_bf16(device) else "fp32"
-        self.precision, self._device, self._flips = precision, device, flips
+        self.precision, self._device, self._views = precision, device, views
         self._network.to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
 
     @torch.inference_mode()
@@ -84,11 +84,15 @@ class TrainedBoxMask:
 
     def _logits(self, pixels: Tensor, prompts: Tensor) -> Tensor:
         found: Tensor = self._network(pixels, prompts)
-        if self._flips:
+        if self._views >= 4:
             for axes in ((-1,), (-2,), (-1, -2)):
                 found = found + self._network(pixels.flip(axes), prompts.flip(axes)).flip(axes)
-            found = found / 4
-        return found
+        if self._views == 8:  # of the transposed crop, which is a mirror image turned by a quarter
+            pixels, prompts, found = pixels.mT, prompts.mT, found.mT
+            for axes in ((), (-1,), (-2,), (-1, -2)):
+                found = found + self._network(pixels.flip(axes), prompts.flip(axes)).flip(axes)
+            found = found.mT
+        return found / self._views
 
 
 def load_box_mask(path: Path) -> tuple[FoldedNetwork, dict[str, Any]]:

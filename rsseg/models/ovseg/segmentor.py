@@ -15,8 +15,7 @@ from rsseg.models.mask2former.losses import ClassMasks
 from rsseg.models.ovseg.losses import FocalSettings, focal_losses
 from rsseg.models.ovseg.maskformer import MaskFormerProposals
 from rsseg.models.regions.classifier import ChangeOutside, Regions
-from rsseg.models.regions.segmentor import RegionSegmentor
-from rsseg.models.san.segmentor import Layer
+from rsseg.models.regions.segmentor import Proposal, RegionSegmentor
 
 __all__ = ["OVSeg"]
 
@@ -74,10 +73,9 @@ class OVSeg(RegionSegmentor):
         shape = (mask_prompt, tower.grid**2, self.clip.channels)
         self.mask_embedding = nn.Parameter(torch.zeros(shape), requires_grad=False) if mask_prompt else None
 
-    def propose(self, inputs: torch.Tensor) -> tuple[list[Layer], None]:
-        """See :class:`RegionSegmentor`; in evaluation the last layer only."""
-        layers = self.proposals(self.extract_feat(inputs))
-        return [Layer(self.class_logits(embeddings), masks) for embeddings, masks in layers], None
+    def propose(self, inputs: torch.Tensor) -> tuple[list[Proposal], None]:
+        """See :class:`RegionSegmentor`; in evaluation of the last step only."""
+        return [Proposal(*part) for part in self.proposals(self.extract_feat(inputs))], None
 
     def change_outside(self, regions: Regions, context: None) -> ChangeOutside | None:
         """The mask prompts, where there are any."""
@@ -89,6 +87,8 @@ class OVSeg(RegionSegmentor):
             return places
         return torch.where(inside[..., None], places, self.mask_embedding[depth].to(places.dtype))
 
-    def layer_losses(self, layer: Layer, targets: Sequence[ClassMasks], count: torch.Tensor) -> dict[str, torch.Tensor]:
+    def step_losses(
+        self, scores: torch.Tensor, masks: torch.Tensor, targets: Sequence[ClassMasks], count: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         """See :func:`focal_losses`."""
-        return focal_losses(layer.scores, layer.masks, targets, count, self.settings)
+        return focal_losses(scores, masks, targets, count, self.settings)

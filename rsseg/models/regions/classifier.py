@@ -50,6 +50,9 @@ def cut_regions(image: torch.Tensor, masks: torch.Tensor, threshold: float, side
     Source: OV-Seg paper, section 3.1 and release.
     """
     inside = masks > threshold
+    valid = inside.flatten(1).any(1)
+    if masks.is_meta:  # multiply-adds are counted as if no mask were empty
+        return Regions(image.new_zeros(len(masks), 3, side, side), image.new_zeros(len(masks), side, side), valid)
     images, cut = [], []
     for mask in inside:
         rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
@@ -62,7 +65,7 @@ def cut_regions(image: torch.Tensor, masks: torch.Tensor, threshold: float, side
     return Regions(
         torch.cat(images) if images else image.new_zeros(0, 3, side, side),
         torch.cat(cut) if cut else image.new_zeros(0, side, side),
-        inside.flatten(1).any(1),
+        valid,
     )
 
 
@@ -111,6 +114,8 @@ def combine_scores(
     Source: OV-Seg and SCAN releases; the classes' probabilities do not sum to 1, since that of "none" is cut off.
     """
     own = queries.softmax(-1)[:, :-1]
-    seen = torch.ones_like(own) if release_defects else own.clone()
-    seen[valid] = regions.softmax(-1)[:, :-1]
+    seen = torch.ones_like(own) if release_defects else own
+    if len(regions):
+        rows = (valid.cumsum(0) - 1).clamp(min=0)
+        seen = torch.where(valid[:, None], regions.softmax(-1)[rows, :-1], seen)
     return own ** (1 - weight) * seen**weight

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmseg.registry import MODELS
@@ -19,10 +20,9 @@ from rsseg.models.gsnet.inference import resized
 from rsseg.models.gsnet.vocabulary_segmentor import VocabularySegmentor, check_labels
 from rsseg.models.mask2former.losses import ClassMasks, class_masks, mean_count
 from rsseg.models.regions.classifier import ChangeOutside, Regions, combine_scores, cut_regions, embed_regions
-from rsseg.models.san.segmentor import Layer
 from rsseg.models.segmentor import check_pretrained, slide_logits
 
-__all__ = ["CLIP_MEAN", "CLIP_STD", "RegionSegmentor", "pad_to_multiple"]
+__all__ = ["CLIP_MEAN", "CLIP_STD", "Proposal", "RegionSegmentor", "pad_to_multiple"]
 
 CLIP_MEAN = (122.7709383, 116.7460125, 104.09373615)
 CLIP_STD = (68.5005327, 66.6321579, 70.3231630)
@@ -31,6 +31,18 @@ CLIP_STD = (68.5005327, 66.6321579, 70.3231630)
 _STRIDE = 32
 _SCALE = 100.0
 """Factor of all cosines.  Source: OV-Seg and SCAN releases."""
+
+
+class Proposal(NamedTuple):
+    """What a step of the decoder proposes for B images: Q masks and what they show.
+
+    Attributes:
+        embeddings: (B, Q, embed) in CLIP's joint space, not normalised.
+        masks: (B, Q, h, w) logits, a quarter of the sides of the image that is padded to multiples of 32.
+    """
+
+    embeddings: torch.Tensor
+    masks: torch.Tensor
 
 
 def pad_to_multiple(images: torch.Tensor, multiple: int = _STRIDE, value: float = 0.0) -> torch.Tensor:
@@ -112,12 +124,11 @@ class RegionSegmentor(VocabularySegmentor):
         return self
 
     @abstractmethod
-    def propose(self, inputs: torch.Tensor) -> tuple[list[Layer], Any]:
-        """Masks of images (B, 3, H, W), and what :meth:`change_outside` needs of them.
+    def propose(self, inputs: torch.Tensor) -> tuple[list[Proposal], Any]:
+        """Masks of images (B, 3, H, W), and what :meth:`change_outside` needs of the images.
 
         Returns:
-            In training a layer for each step of the decoder, else at least the last; masks are a quarter of the sides
-            of the image that is padded to multiples of 32.
+            In training a proposal of each step of the decoder, else at least of the last.
         """
 
     def change_outside(self, regions: Regions, context: Any) -> ChangeOutside | None:
@@ -125,19 +136,25 @@ class RegionSegmentor(VocabularySegmentor):
         return None
 
     @abstractmethod
-    def layer_losses(self, layer: Layer, targets: Sequence[ClassMasks], count: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Losses of one layer's queries; see ``query_losses``."""
+    def step_losses(
+        self, scores: torch.Tensor, masks: torch.Tensor, targets: Sequence[ClassMasks], count: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Losses of one step's scores (B, Q, N + 1) and masks; see ``query_losses``."""
 
-    def supervised(self, layers: list[Layer]) -> list[Layer]:
-        """The layers that have a loss: all of them."""
-        return layers
+    def supervised(self, proposals: list[Proposal]) -> list[Proposal]:
+        """Those that have a loss: all of them."""
+        return proposals
 
-    def class_logits(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Logits (..., N + 1) float32 of embeddings (..., embed): cosines with the texts and with "none", times 100."""
+    def texts(self) -> torch.Tensor:
+        """Embeddings (N + 1, embed) float32 of the classes and of "none", of length 1."""
         with torch.no_grad():
             text = self.embed_text()
+        with without_autocast(text.device):
+            return torch.cat([text.float(), functional.normalize(self.no_object.float(), dim=-1)])
+
+    def class_logits(self, embeddings: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Logits (..., N + 1) float32 of embeddings (..., embed): cosines with :meth:`texts`, times 100."""
         with without_autocast(embeddings.device):
-            text = torch.cat([text.float(), functional.normalize(self.no_object.float(), dim=-1)])
             return _SCALE * functional.normalize(embeddings.float(), dim=-1) @ text.T
 
     def clip_images(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -152,7 +169,9 @@ class RegionSegmentor(VocabularySegmentor):
         """The backbone's maps of images (B, 3, H, W), which are padded with zeros to multiples of 32."""
         return self.backbone(pad_to_multiple(inputs))
 
-    def name_regions(self, image: torch.Tensor, scores: torch.Tensor, masks: torch.Tensor, context: Any) -> Any:
+    def name_regions(
+        self, image: torch.Tensor, scores: torch.Tensor, masks: torch.Tensor, context: Any, text: torch.Tensor
+    ) -> torch.Tensor:
         """Scores (Q, N) of the classes for the masks of one image.
 
         Args:
@@ -160,26 +179,32 @@ class RegionSegmentor(VocabularySegmentor):
             scores: (Q, N + 1) float32 logits by the queries.
             masks: (Q, H, W) float32 from 0 to 1.
             context: See :meth:`propose`.
+            text: See :meth:`texts`.
         """
         if self.clip_weight == 0:
             return scores.softmax(-1)[:, :-1]
         regions = cut_regions(self.clip_images(image)[0], masks, self.mask_threshold, self.clip.resolution)
         features = embed_regions(self.clip, regions, self.change_outside(regions, context))
-        seen = self.class_logits(features)
+        seen = self.class_logits(features, text)
         return combine_scores(scores, seen, regions.valid, self.clip_weight, self.release_defects)
 
     def _forward(self, inputs: torch.Tensor, data_samples: Any = None) -> torch.Tensor:
         """For each class the sum over masks of its score times the mask: (B, N, H, W)."""
-        return torch.cat([self._score(image[None]) for image in inputs])
+        return self._score_all(inputs, self.texts())
 
-    def _score(self, image: torch.Tensor) -> torch.Tensor:
+    def _score_all(self, inputs: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self._score(image[None], text) for image in inputs])
+
+    def _score(self, image: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Scores (1, N, H, W) of one image (1, 3, H, W)."""
-        layers, context = self.propose(image)
+        proposals, context = self.propose(image)
+        last = proposals[-1]
         height, width = image.shape[2:]
         with without_autocast(image.device):
             padded = (height + -height % _STRIDE, width + -width % _STRIDE)
-            masks = resized(layers[-1].masks.float(), padded)[0, :, :height, :width].sigmoid()
-        scores = self.name_regions(image, layers[-1].scores[0], masks, context)
+            masks = resized(last.masks.float(), padded)[0, :, :height, :width].sigmoid()
+        logits = self.class_logits(last.embeddings[0], text)
+        scores = self.name_regions(image, logits, masks, context, text)
         with without_autocast(image.device):
             return torch.einsum("qn,qhw->nhw", scores.float(), masks)[None]
 
@@ -194,26 +219,26 @@ class RegionSegmentor(VocabularySegmentor):
         return [class_masks(pad_to_multiple(label, value=IGNORE)) for label in labels]
 
     def loss(self, inputs: torch.Tensor, data_samples: list[SegDataSample]) -> dict[str, torch.Tensor]:
-        """``loss_cls``, ``loss_mask`` and ``loss_dice``, each the sum over the layers that have a loss.
+        """``loss_cls``, ``loss_mask`` and ``loss_dice``, each the sum over the decoder's steps that have a loss.
 
         Args:
             inputs: (B, 3, H, W) normalised images.
             data_samples: One for each image, with ``gt_sem_seg`` (1, H, W).
         """
         targets = self._targets(data_samples)
-        count, out = mean_count(targets, empty=0), dict[str, torch.Tensor]()
-        for layer in self.supervised(self.propose(inputs)[0]):
-            part = self.layer_losses(layer, targets, count)
+        count, text, out = mean_count(targets, empty=0), self.texts(), dict[str, torch.Tensor]()
+        for embeddings, masks in self.supervised(self.propose(inputs)[0]):
+            part = self.step_losses(self.class_logits(embeddings, text), masks, targets, count)
             out = {name: value + out.get(name, 0.0) for name, value in part.items()}
         return out
 
     def _scores(self, images: Sequence[torch.Tensor], sizes: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         """Scores (N, *size) of images (3, H, W); where overlapping masks bring their sum above 1, shares of it."""
-        parts = [resized(self._seen(image[None]), size)[0] for image, size in zip(images, sizes, strict=True)]
+        score = functools.partial(self._score_all, text=self.texts())  # read once for all images and windows
+        if self.test_cfg["mode"] == "slide":
+            crop, stride = tuple(self.test_cfg["crop_size"]), tuple(self.test_cfg["stride"])
+            parts = [slide_logits(image[None], score, crop, stride) for image in images]
+        else:
+            parts = [score(image[None]) for image in images]
+        parts = [resized(part, size)[0] for part, size in zip(parts, sizes, strict=True)]
         return [part / part.sum(0).clamp(min=1) for part in parts]
-
-    def _seen(self, image: torch.Tensor) -> torch.Tensor:
-        if self.test_cfg["mode"] == "whole":
-            return self.encode_decode(image)
-        crop, stride = tuple(self.test_cfg["crop_size"]), tuple(self.test_cfg["stride"])
-        return slide_logits(image, self.encode_decode, crop, stride)

@@ -16,8 +16,7 @@ from rsseg.errors import ConfigError
 from rsseg.models.mask2former.losses import ClassMasks, LossSettings, query_losses
 from rsseg.models.mask2former.proposals import MaskProposals
 from rsseg.models.regions.classifier import ChangeOutside, Regions, grid_masks
-from rsseg.models.regions.segmentor import RegionSegmentor, pad_to_multiple
-from rsseg.models.san.segmentor import Layer
+from rsseg.models.regions.segmentor import Proposal, RegionSegmentor, pad_to_multiple
 from rsseg.models.scan.prior import QueryCalibration, SemanticPrior
 
 __all__ = ["SCAN", "Prior", "draw_outside"]
@@ -51,8 +50,10 @@ def draw_outside(inside: torch.Tensor, share: float, source: torch.Generator | N
     Returns:
         (R, L) bool.
     """
-    chosen = torch.zeros_like(inside)
-    for row, own in zip(chosen, ~inside, strict=True):
+    if inside.is_meta:
+        return torch.zeros_like(inside)
+    chosen = torch.zeros_like(inside, device="cpu")
+    for row, own in zip(chosen, ~inside.cpu(), strict=True):
         places: list[int] = own.nonzero()[:, 0].tolist()
         count = int(share * len(places))
         if source is None:
@@ -60,7 +61,7 @@ def draw_outside(inside: torch.Tensor, share: float, source: torch.Generator | N
         else:
             order = torch.randperm(len(places), generator=source)[:count].tolist()
             row[[places[i] for i in order]] = True
-    return chosen
+    return chosen.to(inside.device)
 
 
 @MODELS.register_module()
@@ -156,19 +157,19 @@ class SCAN(RegionSegmentor):
         tokens = self.prior(blocks, (self.clip.grid, self.clip.grid))
         return Prior(tokens, image, [block[:, 0] for block in blocks])
 
-    def propose(self, inputs: torch.Tensor) -> tuple[list[Layer], Prior]:
-        """See :class:`RegionSegmentor`; in evaluation the last layer only."""
+    def propose(self, inputs: torch.Tensor) -> tuple[list[Proposal], Prior]:
+        """See :class:`RegionSegmentor`; in evaluation of the last step only."""
         prior = self.see(inputs)
         layers = self.proposals(self.extract_feat(inputs))
         out = []
         for queries, masks in layers if self.training else layers[-1:]:
             embeddings = self.calibration(self.class_embed(queries), prior.tokens, prior.image)
-            out.append(Layer(self.class_logits(embeddings), masks))
+            out.append(Proposal(embeddings, masks))
         return out, prior
 
-    def supervised(self, layers: list[Layer]) -> list[Layer]:
-        """All layers; with ``release_defects`` without the last but one."""
-        return [*layers[:-2], layers[-1]] if self.release_defects else layers
+    def supervised(self, proposals: list[Proposal]) -> list[Proposal]:
+        """All of them; with ``release_defects`` without the last but one."""
+        return [*proposals[:-2], proposals[-1]] if self.release_defects else proposals
 
     def change_outside(self, regions: Regions, context: Prior) -> ChangeOutside:
         """The image's class token in some of the places outside of each region, behind ``shift_blocks``."""
@@ -184,9 +185,11 @@ class SCAN(RegionSegmentor):
 
         return shift
 
-    def layer_losses(self, layer: Layer, targets: Sequence[ClassMasks], count: torch.Tensor) -> dict[str, torch.Tensor]:
+    def step_losses(
+        self, scores: torch.Tensor, masks: torch.Tensor, targets: Sequence[ClassMasks], count: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         """See :func:`query_losses`."""
-        return query_losses(layer.scores, layer.masks, targets, count, self.settings)
+        return query_losses(scores, masks, targets, count, self.settings)
 
 
 def _check(blocks: int, prior: Sequence[int], sigmas: Sequence[float], shift: Sequence[int]) -> None:

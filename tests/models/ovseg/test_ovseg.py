@@ -130,7 +130,9 @@ def test_layers_by_plain_formulas(file: dict[str, torch.Tensor]) -> None:
     expected = plain.maskformer(file, plain.resnet(file, image, (3, 4, 6, 3)), 2)
     text = _text(model, file)
     assert len(layers) == len(expected) == 2
-    for (scores, masks), (embeddings, their_masks) in zip(layers, expected, strict=True):
+    torch.testing.assert_close(model.texts(), text)
+    for (own, masks), (embeddings, their_masks) in zip(layers, expected, strict=True):
+        scores = model.class_logits(own, model.texts())
         assert masks.shape == (2, 6, 16, 24)
         torch.testing.assert_close(masks, their_masks, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(scores, plain.cosines(embeddings, text), rtol=1e-3, atol=1e-2)
@@ -145,14 +147,14 @@ def test_images_with_one_mask_or_none(file: dict[str, torch.Tensor], masks: int)
         model = _model(file, release_defects=release_defects)
         scores, logits = torch.randn(6, 4), torch.full((6, 40, 40), 0.1)
         logits[:masks] = 0.9
-        out = model.name_regions(image, scores, logits, None)
+        out = model.name_regions(image, scores, logits, None, model.texts())
         own = scores.softmax(-1)[:, :-1]
         torch.testing.assert_close(out[masks:], own[masks:] ** (0.3 if release_defects else 1.0))
         assert out.isfinite().all() and out.shape == (6, 3)
     model.mask_threshold = 1.0
     assert model.inference(image).isfinite().all()
     model.clip_weight = 0.0
-    torch.testing.assert_close(model.name_regions(image, scores, logits, None), own)
+    torch.testing.assert_close(model.name_regions(image, scores, logits, None, model.texts()), own)
 
 
 def test_losses_by_other_means() -> None:

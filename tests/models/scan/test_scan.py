@@ -15,9 +15,9 @@ from torch.nn import functional
 
 import rsseg.models  # noqa: F401  (registers them)
 from rsseg.engine.weights import convert_state
-from rsseg.models.mask2former.losses import LossSettings, class_masks
+from rsseg.models.mask2former.losses import LossSettings, class_masks, query_losses
 from rsseg.models.regions.classifier import Regions
-from rsseg.models.san.segmentor import Layer
+from rsseg.models.regions.segmentor import Proposal
 from rsseg.models.scan import SCAN, FrequencyFilter, draw_outside
 from tests.models.regions import official, plain
 
@@ -82,7 +82,8 @@ def test_layers_by_plain_formulas(file: dict[str, torch.Tensor]) -> None:
     maps = model.backbone(_normal(raw)[None])
     expected = plain.query_decoder(file, *plain.pixel_decoder(file, list(maps), 2), 3)
     assert len(layers) == len(expected) == 4
-    for (scores, masks), (embeddings, their_masks) in zip(layers, expected, strict=True):
+    for (own, masks), (embeddings, their_masks) in zip(layers, expected, strict=True):
+        scores = model.class_logits(own, model.texts())
         torch.testing.assert_close(masks, their_masks, rtol=1e-3, atol=1e-4)
         embeddings = plain.calibrate(file, embeddings, tokens, image, 3)
         torch.testing.assert_close(scores, plain.cosines(embeddings, _text(model, file)), rtol=1e-3, atol=1e-2)
@@ -194,7 +195,7 @@ def test_the_releases_tenth_layer(file: dict[str, torch.Tensor]) -> None:
     report = convert_state(file, settings=dict(prior_blocks=(2, 3, 4), shift_blocks=(1, 3)))[1]
     config = {**report.model, "vocabulary": WORDS}
     config["proposals"] = {k: v for k, v in config["proposals"].items() if k != "decoder_layers"}
-    outputs = [Layer(torch.zeros(0), torch.zeros(0)) for _ in range(11)]
+    outputs = [Proposal(torch.zeros(0), torch.zeros(0)) for _ in range(11)]
     for release_defects, layers in ((False, 9), (True, 10)):
         model = MODELS.build({**config, "release_defects": release_defects})
         assert len(model.proposals.transformer_decoder.layers) == layers
@@ -219,7 +220,11 @@ def test_losses_are_those_of_mask2former(file: dict[str, torch.Tensor]) -> None:
     out = model.loss(image, samples)
     torch.manual_seed(0)
     targets = [class_masks(label) for label in labels]
-    parts = [model.layer_losses(layer, targets, torch.tensor(3.0)) for layer in model.propose(image)[0]]
+    proposals, text = model.propose(image)[0], model.texts()
+    parts = [
+        query_losses(model.class_logits(own, text), masks, targets, torch.tensor(3.0), model.settings)
+        for own, masks in proposals
+    ]
     assert len(parts) == 4
     for name in ("loss_cls", "loss_mask", "loss_dice"):
         torch.testing.assert_close(out[name], sum(part[name] for part in parts))

@@ -78,7 +78,8 @@ def convert_weights(
 
     Args:
         path: The file: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain and the models' authors;
-            RSP; MAE, BEiT and DINO; SegFormer's MiT; GSNet, CAT-Seg, SED, EBSeg, mmseg's SAN and DAFormer.
+            RSP; MAE, BEiT and DINO; SegFormer's MiT; GSNet, CAT-Seg, SED, EBSeg, OV-Seg, SCAN, mmseg's SAN
+            and DAFormer.
         out: File to write, ``.pth`` or ``.safetensors``: weights and ``meta`` (layout, model, SHA-256 of the source).
         to: See :func:`convert_state`.
         backbone: See :func:`convert_state`.

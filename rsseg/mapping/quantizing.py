@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from rsseg.mapping.model import SegmentorScorer
 from rsseg.mapping.runtimes import need
 from rsseg.structures.confusion import confusion_matrix, scores
 
-__all__ = ["Loss", "quantize"]
+__all__ = ["Loss", "quantize", "quantize_file"]
 
 _SCORED = 100
 
@@ -71,18 +71,29 @@ def quantize(config: Config, path: Path, count: int) -> Loss:
     model, about = load_exported(str(path))
     dataset, order = _dataset(config, count)
     size = tuple(about["window"])
-    quantization = need("onnxruntime.quantization")
     made = path.with_name("int8.onnx")
-    quiet = logging.NullHandler()  # else it would show all of its own log
-    logging.getLogger().addHandler(quiet)
-    quantization.quantize_static(
-        str(path), str(made), _Reader(dataset, order[:count], model, size), quant_format=quantization.QuantFormat.QDQ,
-        op_types_to_quantize=["Conv"], per_channel=True,
-    )  # fmt: skip
-    logging.getLogger().removeHandler(quiet)
+    quantize_file(path, made, _images(dataset, order[:count], model, size))
     loss = _measure(model, load_exported(str(made))[0], dataset, order, count, size)
     os.replace(made, path)
     return loss
+
+
+def quantize_file(path: Path, made: Path, images: Iterable[NDArray[Any]]) -> None:
+    """Write an ONNX file with 8-bit convolutions.
+
+    Args:
+        path: The model's file in float32.
+        made: The new file.
+        images: (N, bands, H, W) float32 as the model takes them: the ranges of values are from these.
+    """
+    quantization = need("onnxruntime.quantization")
+    quiet = logging.NullHandler()  # else it would show all of its own log
+    logging.getLogger().addHandler(quiet)
+    quantization.quantize_static(
+        str(path), str(made), _Reader(images), quant_format=quantization.QuantFormat.QDQ,
+        op_types_to_quantize=["Conv"], per_channel=True,
+    )  # fmt: skip
+    logging.getLogger().removeHandler(quiet)
 
 
 def _dataset(config: Config, count: int) -> tuple[Any, list[int]]:
@@ -111,17 +122,18 @@ def _sample(dataset: Any, index: int, size: Sequence[int]) -> tuple[NDArray[Any]
 class _Reader:
     """Images in the form that the quantization reads."""
 
-    def __init__(self, dataset: Any, order: Sequence[int], model: ExportedModel, size: Sequence[int]) -> None:
-        self.images = self._read(dataset, order, model, size)
-
-    def _read(self, dataset: Any, order: Sequence[int], model: ExportedModel, size: Sequence[int]) -> Iterator[Any]:
-        scorer = SegmentorScorer(model, 0)
-        for index in order:
-            yield {"image": scorer.prepare([_sample(dataset, index, size)[0]])["inputs"].numpy()}
+    def __init__(self, images: Iterable[NDArray[Any]]) -> None:
+        self.images = iter(images)
 
     def get_next(self) -> Any:
         """The next image, None after the last."""
-        return next(self.images, None)
+        return next(({"image": image} for image in self.images), None)
+
+
+def _images(dataset: Any, order: Sequence[int], model: ExportedModel, size: Sequence[int]) -> Iterator[NDArray[Any]]:
+    scorer = SegmentorScorer(model, 0)
+    for index in order:
+        yield scorer.prepare([_sample(dataset, index, size)[0]])["inputs"].numpy()
 
 
 def _measure(

@@ -12,6 +12,7 @@ from benchmarks.export import EXPORT
 from benchmarks.gsnet import GSNET
 from benchmarks.loading import LOADING
 from benchmarks.map_memory import MAP_MEMORY
+from benchmarks.map_precision import MAP_PRECISION
 from benchmarks.map_throughput import MAP_THROUGHPUT
 from benchmarks.metric import METRIC
 from benchmarks.nas_step import NAS_STEP
@@ -40,6 +41,7 @@ ENTRIES: dict[str, Entry] = {
     **GSNET,
     **LOADING,
     "map_memory": MAP_MEMORY,
+    "map_unet_bf16": MAP_PRECISION,
     "map_throughput": MAP_THROUGHPUT,
     "metric": METRIC,
     "nas_step": NAS_STEP,

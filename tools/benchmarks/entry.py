@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -33,10 +34,21 @@ class Entry:
 
 
 def measure(entry: Entry, runs: int) -> dict[str, Any]:
-    """Medians of ``runs`` runs of each side after one warm-up, and reference / ours."""
-    figures = _memory(entry, runs) if entry.memory else _seconds(entry, runs)
+    """Medians of ``runs`` runs of each side after one warm-up, and reference / ours.
+
+    ``cpu_ratio`` is that of the CPU seconds of this process and those it has waited for: a machine with other work
+    on it changes it less.
+    """
+    cpu: dict[str, float] = {}
+    if entry.memory:
+        figures = _memory(entry, runs)
+    else:
+        figures, used = _seconds(entry, runs)
+        both = [statistics.median(side) for side in used]
+        cpu = {"cpu_ratio": both[1] / max(both[0], 1e-9)}
     ours, reference = (statistics.median(side) for side in figures)
     return {
+        **cpu,
         "about": entry.about,
         "unit": "MiB" if entry.memory else "s",
         "ours": ours,
@@ -46,16 +58,27 @@ def measure(entry: Entry, runs: int) -> dict[str, Any]:
     }
 
 
-def _seconds(entry: Entry, runs: int) -> tuple[list[float], list[float]]:
+Two = tuple[list[float], list[float]]
+
+
+def _cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(own.ru_utime + own.ru_stime for own in used)
+
+
+def _seconds(entry: Entry, runs: int) -> tuple[Two, Two]:
+    """Seconds by the clock and of CPU time."""
     sides = entry.setup()
-    taken: tuple[list[float], list[float]] = ([], [])
+    taken: Two = ([], [])
+    used: Two = ([], [])
     for turn in range(runs + 1):
-        for side, times in zip(sides, taken, strict=True):
-            start = time.perf_counter()
+        for side, times, cpu in zip(sides, taken, used, strict=True):
+            start, before = time.perf_counter(), _cpu()
             side()
             if turn:  # the first turn warms caches up
                 times.append(time.perf_counter() - start)
-    return taken
+                cpu.append(_cpu() - before)
+    return taken, used
 
 
 def _weigh(setup: Callable[[], tuple[Work, Work]], side: int, answer: Any) -> None:

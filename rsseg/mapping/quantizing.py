@@ -79,7 +79,9 @@ def quantize(config: Config, path: Path, count: int) -> Loss:
 
 
 def quantize_file(path: Path, made: Path, images: Iterable[NDArray[Any]]) -> None:
-    """Write an ONNX file with 8-bit convolutions.
+    """Write an ONNX file with 8-bit convolutions: weights with a sign, one scale for each channel; maps without one.
+
+    OpenVINO computes maps with a sign and a zero point in float32.
 
     Args:
         path: The model's file in float32.
@@ -91,7 +93,7 @@ def quantize_file(path: Path, made: Path, images: Iterable[NDArray[Any]]) -> Non
     logging.getLogger().addHandler(quiet)
     quantization.quantize_static(
         str(path), str(made), _Reader(images), quant_format=quantization.QuantFormat.QDQ,
-        op_types_to_quantize=["Conv"], per_channel=True,
+        activation_type=quantization.QuantType.QUInt8, op_types_to_quantize=["Conv"], per_channel=True,
     )  # fmt: skip
     logging.getLogger().removeHandler(quiet)
 

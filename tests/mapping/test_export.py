@@ -251,6 +251,11 @@ def test_8_bit_integers_are_calibrated_and_their_loss_is_measured(upernet, tmp_p
     assert (found.loss.calibrated, found.loss.scored) == (2, 1) and found.bytes < made.bytes
     assert 0.5 < found.loss.agreement <= 1 and 0 <= min(found.loss.miou) <= max(found.loss.miou) <= 1
     assert load_exported(str(found.path))[1]["checkpoint"] == "model.pth"
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(str(found.path)).graph
+    data_types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    zeros = {data_types[node.input[2]] for node in graph.node if node.op_type == "QuantizeLinear"}
+    assert zeros == {onnx.TensorProto.UINT8}  # OpenVINO computes maps that have a sign in float32
     assert "images to calibrate: 2, other images to score: 1; mIoU" in export_summary(found)
     with pytest.raises(ConfigError, match="--int8 3: the config's validation set has 3 images"):
         export_model(Namespace(**{**vars(args), **options, "int8": 3, "overwrite": True}))

@@ -88,8 +88,8 @@ class SCAN(RegionSegmentor):
         **kwargs: As for :class:`RegionSegmentor`.
 
     Raises:
-        ConfigError: A block is none of CLIP's, or there is not one sigma for each of ``prior_blocks``; or see
-            :class:`RegionSegmentor`.
+        ConfigError: A block is none of CLIP's, a share is not from 0 to 1, or there is not one sigma for each of
+            ``prior_blocks``; or see :class:`RegionSegmentor`.
 
     Source: SCAN paper and release.  The training that adapts CLIP to the shift is not here.
     """
@@ -112,6 +112,8 @@ class SCAN(RegionSegmentor):
         super().__init__(clip, backbone, vocabulary, **kwargs)
         tower = self.clip.visual
         _check(len(tower.transformer.resblocks), prior_blocks, prior_sigmas, shift_blocks)
+        if not 0 <= shift_share <= 1:
+            raise ConfigError(f"shift_share={shift_share}: expected a number from 0 to 1")
         self.shift_blocks, self.shift_share = tuple(shift_blocks), shift_share
         self.settings = LossSettings(**(loss or {}))
         layers = _RELEASED_LAYERS if self.release_defects else _LAYERS

@@ -276,6 +276,8 @@ def test_files_of_clip_go_into_both_towers(file: dict[str, torch.Tensor], tmp_pa
 def test_mistakes_are_named(file: dict[str, torch.Tensor]) -> None:
     with pytest.raises(ValueError, match=r"prior_blocks=\(2, 5\): expected numbers from 1 to 4, the blocks of CLIP"):
         _model(file, prior_blocks=(2, 5), prior_sigmas=(1, 2))
+    with pytest.raises(ValueError, match=r"shift_share=1.5: expected a number from 0 to 1"):
+        _model(file, shift_share=1.5)
     with pytest.raises(ValueError, match=r"shift_blocks=\(0,\): expected numbers from 1 to 4"):
         _model(file, shift_blocks=(0,))
     with pytest.raises(ValueError, match=r"prior_sigmas=\(1,\): expected one for each of prior_blocks=\(2, 3, 4\)"):

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from rsseg.errors import DataError, MissingPackageError
 from rsseg.io.files import sha256_of
 from rsseg.io.hub_folder import weight_files
@@ -68,6 +66,8 @@ def load_pretrained(kind: str, folder: Path, who: str) -> Any:
         DataError: The weights are not those of the model; the message names some.
     """
     library = transformers_library(who)
+    import torch
+
     options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     with _quiet(library):
         try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -257,6 +260,25 @@ def test_it_learns_an_image(file: dict[str, torch.Tensor]) -> None:
         optimizer.step()
         totals.append(float(total.detach()))
     assert min(totals[-5:]) < 0.6 * totals[0]
+
+
+def test_rates_and_what_does_not_decay(file: dict[str, torch.Tensor], repo: Path) -> None:
+    wrapper = Config.fromfile(repo / "configs/_base_/schedules/ovseg_30k.py").optim_wrapper
+    model = _model(file)
+    names = {id(value): name for name, value in model.named_parameters() if value.requires_grad}
+    found = {
+        names[id(group["params"][0])]: (group["lr"], group["weight_decay"])
+        for group in build_optim_wrapper(model, wrapper).optimizer.param_groups
+        if id(group["params"][0]) in names
+    }
+    assert len(found) == len(names)
+    assert {name for name, (rate, _) in found.items() if rate == pytest.approx(2e-5)} == {
+        name for name in found if name.startswith("backbone.")
+    }
+    still = {name for name, (_, decay) in found.items() if decay == 0}
+    norms = ("norm", ".gn.")
+    assert still == {name for name in found if any(norm in name for norm in norms) or "query_embed" in name}
+    assert "no_object" not in still
 
 
 def test_mistakes_are_named(file: dict[str, torch.Tensor]) -> None:

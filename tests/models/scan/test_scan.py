@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -271,6 +273,23 @@ def test_files_of_clip_go_into_both_towers(file: dict[str, torch.Tensor], tmp_pa
     torch.testing.assert_close(model.clip.visual.proj, before + 1)
     for key, value in model.clip.visual.state_dict().items():
         assert torch.equal(model.original.state_dict()[key], value)
+
+
+def test_rates_and_what_does_not_decay(file: dict[str, torch.Tensor], repo: Path) -> None:
+    wrapper = Config.fromfile(repo / "configs/_base_/schedules/scan_30k.py").optim_wrapper
+    model = _model(file)
+    names = {id(value): name for name, value in model.named_parameters() if value.requires_grad}
+    found = {
+        names[id(group["params"][0])]: (group["lr"], group["weight_decay"])
+        for group in build_optim_wrapper(model, wrapper).optimizer.param_groups
+        if id(group["params"][0]) in names
+    }
+    assert len(found) == len(names)
+    assert {rate for rate, _ in found.values()} == {6e-5}
+    still = {name for name, (_, decay) in found.items() if decay == 0}
+    kept = ("norm", ".gn.", "query_embed", "query_feat", "level_embed", "relative_position_bias_table")
+    assert still == {name for name in found if any(part in name for part in kept)}
+    assert {"no_object", "proposals.pixel_decoder.level_encoding.weight", "calibration.image_weight"}.isdisjoint(still)
 
 
 def test_mistakes_are_named(file: dict[str, torch.Tensor]) -> None:

@@ -29,6 +29,7 @@ GROUPS = {
         "speed": ("speed", "how fast models are: latency, images per second, memory"),
         "grid": ("run_grid", "a grid of experiments: rows x columns x seeds; tables, tests and figures"),
         "few-lists": ("make_few_labels", "lists of a few per cent of a training set"),
+        "propose": ("propose_images", "which images to label next: those of high predicted loss"),
         "few-labels": ("run_few_labels", "fine-tune with few labels from several initialisations; one table"),
         "methods": ("run_methods", "train and test methods of domain adaptation with several seeds; one table"),
         "demo": ("demo", "the whole path on procedural scenes, on a CPU"),

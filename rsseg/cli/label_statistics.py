@@ -39,8 +39,8 @@ def main() -> int | str | None:
     require_stack()
     from mmengine.registry import init_default_scope
 
+    from rsseg.engine.features import load_encoder
     from rsseg.io.configs import read_config
-    from rsseg.reports.land_cover.features import load_encoder
     from rsseg.reports.land_cover.report import draw_similarity, report_sets
 
     init_default_scope("mmseg")

@@ -18,8 +18,9 @@ from scipy.ndimage import label as connected
 
 from rsseg.datasets.checking.counts import count_segments, count_set, labelled_parts
 from rsseg.datasets.openearthmap.groups import groups_of
-from rsseg.reports.land_cover.features import encoder_features, load_encoder, project_features
+from rsseg.engine.features import encoder_features, load_encoder
 from rsseg.reports.land_cover.report import draw_similarity, report_sets
+from rsseg.reports.land_cover.similarity import project_features
 from rsseg.reports.land_cover.tables import class_text
 
 pytestmark = pytest.mark.usefixtures("mmseg_scope")

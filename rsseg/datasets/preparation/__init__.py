@@ -1,6 +1,6 @@
 """Published archives to the tiles and lists that fine-tuning reads."""
 
-from rsseg.datasets.preparation.few import choose_few, few_path, read_few, training_tiles, write_few
+from rsseg.datasets.preparation.few import choose_few, few_path, read_few, training_tiles, write_every, write_few
 from rsseg.datasets.preparation.sets import BANDS, SETS, PreparedSet, isaid_pairs, potsdam_pairs, prepare
 from rsseg.datasets.preparation.tiles import Colour, ColourCode, Layout, Pair, cut_pairs, tile_names
 
@@ -21,5 +21,6 @@ __all__ = [
     "read_few",
     "tile_names",
     "training_tiles",
+    "write_every",
     "write_few",
 ]

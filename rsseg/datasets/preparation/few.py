@@ -22,7 +22,7 @@ from rsseg.io.sums import check_sum, write_sums
 from rsseg.io.tables import read_csv
 from rsseg.structures.draws import seeded_fraction
 
-__all__ = ["choose_few", "few_path", "read_few", "training_tiles", "write_few"]
+__all__ = ["choose_few", "few_path", "read_few", "training_tiles", "write_every", "write_few"]
 
 _log = logging.getLogger("rsseg")
 _SUMS = "few.sha256"
@@ -143,6 +143,30 @@ def write_few(
         write_names(path, names)
     write_sums(folder / _SUMS, sorted(folder.glob("few_*.txt")))
     return list(todo)
+
+
+def write_every(tiles: Sequence[str], folder: Path | str, step: int) -> Path:
+    """Write a list of every ``step``-th tile, the first one among them, and the checksums of all lists in the folder.
+
+    Args:
+        tiles: Names, in their order.
+        folder: Where to; made where it is missing.
+        step: Distance from one chosen name to the next.
+
+    Raises:
+        UserError: ``step`` is less than 1; or the list is there with other names, which the new one would replace.
+        OSError: The list cannot be written; the message names it.
+    """
+    if step < 1:
+        raise ConfigError(f"every {step}-th tile is not possible; expected at least 1")
+    folder, names = Path(folder), list(tiles[::step])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"few_every_{step}.txt"
+    check_same(path, names)
+    write_names(path, names)
+    _log.info("%s: %d of %d tiles", path, len(names), len(tiles))
+    write_sums(folder / _SUMS, sorted(folder.glob("few_*.txt")))
+    return path
 
 
 def read_few(path: Path | str) -> list[str]:

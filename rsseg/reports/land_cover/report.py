@@ -10,12 +10,13 @@ from typing import Any
 from rsseg.command_list import command
 from rsseg.datasets.checking.counts import LabelCounts, count_set, labelled_parts
 from rsseg.datasets.openearthmap.groups import groups_of
+from rsseg.engine.features import encoder_features
 from rsseg.errors import ConfigError
 from rsseg.io.files import replacing
 from rsseg.io.tables import csv_writer
 from rsseg.reports.figures import save_figure
 from rsseg.reports.land_cover import figures
-from rsseg.reports.land_cover.features import encoder_features, project_features, region_means
+from rsseg.reports.land_cover.similarity import project_features, region_means
 from rsseg.reports.land_cover.tables import class_text, write_classes, write_groups, write_images, write_origins
 
 __all__ = ["draw_similarity", "report_sets"]
@@ -85,10 +86,10 @@ def draw_similarity(model: Any, counts: LabelCounts, out: Path, size: int | None
     Images that are not there, such as xBD's, stay out; how many they are goes to the log.
 
     Args:
-        model: From :func:`rsseg.reports.land_cover.features.load_encoder`.
+        model: From :func:`rsseg.engine.features.load_encoder`.
         counts: A set with OpenEarthMap's regions.
         out: Folder.
-        size: As for :func:`rsseg.reports.land_cover.features.encoder_features`.
+        size: As for :func:`rsseg.engine.features.encoder_features`.
 
     Raises:
         MissingPackageError: scikit-learn is not installed.

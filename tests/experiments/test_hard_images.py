@@ -18,6 +18,7 @@ from rsseg.experiments.hard_images import describe, image_loss, propose_images
 pytestmark = pytest.mark.usefixtures("mmseg_scope")
 TABLE = {
     "name": "two",
+    "source": "test",
     "categories": [{"id": 0, "name": "dark", "color": "#000000"}, {"id": 1, "name": "bright", "color": "#ffffff"}],
 }
 
@@ -71,8 +72,8 @@ def write_set(root, count, first=0):
 @pytest.fixture
 def world(tmp_path):
     (tmp_path / "two.json").write_text(json.dumps(TABLE))
-    known, pool = write_set(tmp_path / "known", 12), write_set(tmp_path / "pool", 8, 20)
-    dataset = dict(type="TableDataset", table=str(tmp_path / "two.json"), data_root=str(known))
+    known, pool = write_set(tmp_path / "known", 12), write_set(tmp_path / "pool", 8, 2)
+    dataset = dict(type="TableDataset", table=str(tmp_path / "two.json"), data_root=str(known), img_suffix=".png")
     prefix = dict(img_path="images", seg_map_path="labels")
     pipeline = [dict(type="LoadImage"), dict(type="LoadLabels")]
     return dict(val_dataloader=dict(dataset=dict(**dataset, data_prefix=prefix, pipeline=pipeline))), pool / "images"
@@ -81,9 +82,9 @@ def world(tmp_path):
 def test_features_and_scores_are_of_one_run(world):
     path = sorted(world[1].iterdir())[0]
     features, scores = features_and_scores(Brightness(), path)
-    np.testing.assert_allclose(features, [140] * 3)  # 120 on the left, 160 on the right
+    np.testing.assert_allclose(features, [50] * 3)  # 30 on the left, 70 on the right
     assert scores.shape == (2, 4, 6)
-    assert torch.allclose(scores[1], torch.tensor([0.0, 0, 0, 1, 1, 1]).expand(4, 6) * 140 / 30)
+    assert torch.allclose(scores[1], torch.tensor([0.0, 0, 0, 1, 1, 1]).expand(4, 6) * 50 / 30)
 
 
 def test_dark_images_are_proposed_first(world):
@@ -111,6 +112,7 @@ def test_as_a_command(world, tmp_path, run_tool):
         data_preprocessor=dict(type="SegDataPreProcessor", mean=[0] * 3, std=[1] * 3, bgr_to_rgb=True),
         backbone=dict(type="ResNet", depth=18, base_channels=4, stem_channels=4, norm_cfg=dict(type="BN")),
         decode_head=dict(**head, in_index=-1, norm_cfg=dict(type="BN")),
+        test_cfg=dict(mode="whole"),
     )
     torch.save(MODELS.build(model).state_dict(), tmp_path / "model.pth")
     loader = world[0]["val_dataloader"]

@@ -122,9 +122,9 @@ class GridRun:
         return read_json(path) if path.is_file() else None
 
     def _prepare(self) -> None:
-        """Make the data; a command that has ended well is not run again."""
+        """Make the data; a command that has ended well is not run again, and other parts of the grid wait for it."""
         folder = self.out / "prepare"
-        for i, line in enumerate(self.grid.prepare if self.shard[0] == 0 or not folder.is_dir() else ()):
+        for i, line in enumerate(self.grid.prepare):
             command, words = tool_of(line)
             name = COMMANDS[command]
             done = folder / f"{i}_{name}.json"

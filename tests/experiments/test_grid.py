@@ -210,8 +210,8 @@ def test_data_are_made_once(world: Path) -> None:
     (world / "tools/make_scenes.py").write_text("import sys\nopen(sys.argv[2], 'a').write(sys.argv[1])\n")
     config = str(world / "config.py")
     grid = Grid("g", (Entry("a", config),), seeds=(0,), prepare=(f"rsseg scenes dota {world}/made",))
-    for _ in range(2):
-        GridRun(world, grid, world / "out").run()
+    for i in range(2):
+        GridRun(world, grid, world / "out", shard=(i, 2)).run()
     assert (world / "made").read_text() == "dota"
     (world / "tools/make_scenes.py").write_text("import sys\nsys.exit('no disk')\n")
     with pytest.raises(JobError, match="no disk"):

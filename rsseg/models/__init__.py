@@ -18,6 +18,7 @@ from rsseg.models import (  # noqa: E402
     sed,
 )
 from rsseg.models.boxmask import BoxMaskModel  # noqa: E402
+from rsseg.models.cached import FeatureStore, cached  # noqa: E402
 from rsseg.models.daformer_head import DAFormerHead  # noqa: E402
 from rsseg.models.deeplab_v2 import DeepLabV2Head  # noqa: E402
 from rsseg.models.dino_pretraining import DINOHead, DINOPretraining  # noqa: E402
@@ -48,6 +49,7 @@ __all__ = [
     "DeepLabV2Head",
     "EoMT",
     "EoMTHead",
+    "FeatureStore",
     "FlipsModel",
     "InceptionV2",
     "LowResUPerHead",
@@ -60,6 +62,7 @@ __all__ = [
     "UNetHead",
     "adaptation",
     "backbones",
+    "cached",
     "ebseg",
     "gsnet",
     "mask2former",

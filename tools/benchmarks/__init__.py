@@ -1,6 +1,7 @@
 """The benchmark entries by name, and how they are measured."""
 
 from benchmarks.bigearthnet import BEN_PACKED, BEN_SAMPLE, BEN_TIF
+from benchmarks.cached_features import CACHED_FEATURES
 from benchmarks.convert_image import CONVERT_IMAGE
 from benchmarks.convert_many import CONVERT_MANY
 from benchmarks.convert_memory import CONVERT_MEMORY, CONVERT_MEMORY_BOXES
@@ -30,6 +31,7 @@ ENTRIES: dict[str, Entry] = {
     "ben_packed": BEN_PACKED,
     "ben_sample": BEN_SAMPLE,
     "ben_tif": BEN_TIF,
+    "cached_features": CACHED_FEATURES,
     "convert_image": CONVERT_IMAGE,
     "convert_many": CONVERT_MANY,
     "convert_memory": CONVERT_MEMORY,

@@ -5,7 +5,7 @@
         --checkpoint work_dirs/nwpu_vhr10/boxmask_nwpu_vhr10/boxmask.pth
 
 Expected (measured, 260 images of other scenes): mIOU_I 0.872, where GrabCut has 0.703 and the filled box 0.567; with
-predictors.boxmask.views=4 0.879; docs/results.md.  Cost: 900 iterations, 1180 s of one core.
+predictors.boxmask.views=8 0.880; docs/results.md.  Cost: 900 iterations, 1180 s of one core.
 """
 
 _base_ = [

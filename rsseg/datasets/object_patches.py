@@ -105,7 +105,7 @@ class ObjectPatches(Dataset):
                 found.append((scenes.get(image.image.stem, image.scene), image))
         out = hold_out([scene for scene, _ in found], [len(image.masks) for _, image in found], *division)
         wanted = [image for scene, image in found if part == "all" or (scene in out) == (part == "held_out")]
-        order = np.random.default_rng(division[1]).permutation(len(wanted)) if max_masks else []
+        order = np.random.default_rng(division[1]).permutation(len(wanted))
         rows = ((wanted[k], i) for k in order for i in range(len(wanted[k].masks)))
         last, pixels = None, None
         for image, i in islice(rows, max_masks):

@@ -24,7 +24,7 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     ranks = [_ranks(values) for values in (first, second)]
     if any(values.std() == 0 for values in ranks):
         return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

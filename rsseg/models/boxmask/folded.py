@@ -32,10 +32,10 @@ def has_bf16(device: str) -> bool:
 class _Folded(nn.Module):
     """A convolution with the batch norm that follows it, and ReLU6 where ``bounded``."""
 
-    def __init__(self, weight: Tensor, norm: nn.Module, like: nn.Conv2d, bounded: bool) -> None:
+    def __init__(self, weight: Tensor, norm: Any, like: nn.Conv2d, bounded: bool) -> None:
         super().__init__()
-        factor = norm.weight / (norm.running_var + norm.eps).sqrt()  # type: ignore[operator]
-        self.bias = nn.Parameter(norm.bias - norm.running_mean * factor, requires_grad=False)  # type: ignore[operator]
+        factor = norm.weight / (norm.running_var + norm.eps).sqrt()
+        self.bias = nn.Parameter(norm.bias - norm.running_mean * factor, requires_grad=False)
         self.stride, self.groups, self.bounded = like.stride, like.groups, bounded
         weight = weight * factor.view(-1, 1, 1, 1)
         self.padding = tuple(int(v) for v in like.padding)
@@ -97,6 +97,7 @@ class FoldedNetwork(nn.Module):
         scale = torch.tensor(std).view(1, -1, 1, 1)
         weight = torch.cat([encoder.conv_stem.weight / scale, decoder.prompt_stem.weight], dim=1)
         self.stem = _Folded(weight.detach(), encoder.bn1, encoder.conv_stem, True)
+        self.mean: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.blocks = encoder.blocks
         self.decoder = decoder

@@ -89,7 +89,8 @@ class TrainedBoxMask:
                 found = found + self._network(pixels.flip(axes), prompts.flip(axes)).flip(axes)
         if self._views == 8:  # of the transposed crop, which is a mirror image turned by a quarter
             pixels, prompts, found = pixels.mT, prompts.mT, found.mT
-            for axes in ((), (-1,), (-2,), (-1, -2)):
+            found = found + self._network(pixels, prompts)
+            for axes in ((-1,), (-2,), (-1, -2)):
                 found = found + self._network(pixels.flip(axes), prompts.flip(axes)).flip(axes)
             found = found.mT
         return found / self._views
@@ -114,7 +115,7 @@ def load_box_mask(path: Path) -> tuple[FoldedNetwork, dict[str, Any]]:
         )
     try:
         settings, state = meta["settings"], content["state_dict"]
-        encoder = timm.create_model(settings["model_name"], features_only=True, pretrained=False)
+        encoder: Any = timm.create_model(settings["model_name"], features_only=True, pretrained=False)
         stem = encoder.conv_stem.out_channels
         decoder = BoxMaskDecoder(encoder.feature_info.channels(), stem, channels=settings["channels"])
         for prefix, part in (("backbone.timm_model.", encoder), ("decoder.", decoder)):

@@ -44,7 +44,7 @@ class BoxMaskDecoder(nn.Module):
             nn.Sequential(_convolution(channels, channels, 3, channels), _convolution(channels, channels))
             for _ in in_channels
         )
-        self.classifier = nn.Conv2d(channels + prompts, 1, 3, padding=1)
+        self.classifier: Any = nn.Conv2d(channels + prompts, 1, 3, padding=1)
 
     def forward(self, maps: Sequence[Tensor], prompts: Tensor) -> Tensor:
         """Logits (B, 1, S, S) of the encoder's maps, finest first, and the prompt maps (B, P, S / 2, S / 2)."""

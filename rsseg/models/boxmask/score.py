@@ -85,4 +85,5 @@ def _rising(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def calibrate(scores: ArrayLike, curve: tuple[ArrayLike, ArrayLike]) -> NDArray[np.float64]:
     """Scores (N,) on the curve of :func:`fit_calibration`."""
-    return np.asarray(np.interp(np.asarray(scores, np.float64), *curve), np.float64)
+    x, y = (np.asarray(values, np.float64) for values in curve)
+    return np.asarray(np.interp(np.asarray(scores, np.float64), x, y), np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -274,3 +275,24 @@ def test_settings_of_the_plain_model():
     assert without_adapters(config) == dict(backbone=encoder, neck=[dict(x=1)])
     dino = dict(type="DINOv3", tune="lora", adapters=dict(rank=4), weights="a.pth")
     assert without_adapters(dict(backbone=dino)) == dict(backbone=dict(type="DINOv3", tune="full", weights="a.pth"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["dinov3"], indirect=True)
+def test_exported_files_have_merged_adapters(kind, base, train, tmp_path, run_tool):
+    """The command compares the file's scores with the checkpoint's before it writes it."""
+    pytest.importorskip("onnxruntime")
+    config = model_config(kind, base, "lora")
+    train(config, "run")
+    rows = [dict(id=i, name=name, color=f"#0000{i}0") for i, name in enumerate(("red", "green", "blue"))]
+    (tmp_path / "rgb.json").write_text(json.dumps(dict(name="RGB", source="test", categories=rows)))
+    config["data_preprocessor"].pop("size")
+    data = dict(dataset=dict(type="TableDataset", table=str(tmp_path / "rgb.json")))
+    custom = dict(imports=["rsseg.datasets", "rsseg.models"])
+    Config(dict(model=config, custom_imports=custom, default_scope="mmseg", test_dataloader=data)).dump(
+        tmp_path / "config.py"
+    )
+    files = tmp_path / "config.py", tmp_path / "run" / "iter_4.pth"
+    done = run_tool("export_model", *files, "--to", "onnx", "--size", 64, "--out", tmp_path / "model.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "3 classes" in done.stdout and (tmp_path / "model.onnx").is_file()

@@ -1,6 +1,7 @@
 """EBSeg's, of a quarter of the length: AdamW 1e-4, decay 0.05 but for norms, embeddings and positions, straight to 0.
 
-Gradients are at most 0.01 long.
+Gradients are at most 0.01 long.  The pixel decoder's embedding of levels and the norms of CLIP's maps do decay: the
+release has them as no embedding and no norm of torch.
 """
 
 _fixed = dict(decay_mult=0.0)
@@ -15,7 +16,7 @@ optim_wrapper = dict(
             "query_embed": _fixed,
             "query_feat": _fixed,
             "level_embed": _fixed,
-            "level_encoding": _fixed,
+            "clip_fusion_layers.": dict(),
         },
     ),
     clip_grad=dict(max_norm=0.01, norm_type=2),

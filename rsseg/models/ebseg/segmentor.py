@@ -26,6 +26,9 @@ from rsseg.models.segmentor import slide_logits
 __all__ = ["EBSeg", "Seen"]
 
 _DIVISOR = 32
+_AT_ONCE = 8
+"""Masks that are brought to an image's size together: a hundred of a photograph's size fill a card."""
+
 _CLIP_MEAN, _CLIP_STD = (122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.3231630)
 _SAM_MEAN, _SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -192,7 +195,11 @@ class EBSeg(VocabularySegmentor):
         padded = (height + -height % _DIVISOR, width + -width % _DIVISOR)
         with without_autocast(inputs.device):
             logits = resized(masks.float(), padded)[..., :height, :width]
-            return torch.einsum("bqn,bqhw->bnhw", scores, resized(logits, size).sigmoid())
+            parts = zip(scores.split(_AT_ONCE, 1), logits.split(_AT_ONCE, 1), strict=True)
+            out = scores.new_zeros(*scores.shape[::2], *size)
+            for share, part in parts:
+                out += torch.einsum("bqn,bqhw->bnhw", share, resized(part, size).sigmoid())
+            return out
 
     def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict] | None = None) -> torch.Tensor:
         """Scores (B, N, H, W) of images (B, 3, H, W), not negative."""

@@ -91,7 +91,7 @@ class ClassMixer(nn.Module):
         classes, size = x.shape[1], x.shape[3:]
         maps = x.flatten(0, 1)
         if self.training and self.pooling > 1:
-            maps = functional.avg_pool2d(maps, self.pooling)
+            maps = functional.avg_pool2d(maps, [min(self.pooling, side) for side in size])
         small = maps.shape[2:]
         tokens = maps.unflatten(0, (-1, classes)).permute(0, 3, 4, 1, 2)  # (B, h, w, T, C)
         mixed = self._mix(tokens).permute(0, 3, 4, 1, 2).flatten(0, 1)

@@ -11,7 +11,6 @@ from mmseg.structures import SegDataSample
 from torch.nn import functional
 
 from rsseg.errors import ConfigError
-from rsseg.metainfo import load_metainfo
 from rsseg.models.gsnet.inference import resized
 from rsseg.models.gsnet.segmentor import vocabulary_loss
 from rsseg.models.gsnet.text import Vocabulary, read_templates
@@ -45,14 +44,10 @@ class PromptChannels(Vocabulary):
         self.prompts = tuple(each.replace("{}", part) for parts in split for each in templates for part in parts)
         self._counts = [len(parts) for parts in split]
 
-    @classmethod
-    def of(cls, names: str | Sequence[str], template: str = "imagenet", context: int = 77) -> PromptChannels:
-        """Of names, or of a class table by its name: all prompts of each class, else its name."""
-        if isinstance(names, str):
-            table = load_metainfo(names)
-            prompts = table.prompts or ((),) * table.num_classes
-            names = [", ".join(own) or name for own, name in zip(prompts, table.classes, strict=True)]
-        return cls(names, template, context)
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What the features depend on, besides the model: the texts, and how many names each class has."""
+        return *self.prompts, *map(str, self._counts)
 
     def pool(self, features: torch.Tensor) -> torch.Tensor:
         """Features (N, P, embed) of classes and templates, of length 1, from those of the texts."""
@@ -81,7 +76,7 @@ class SED(VocabularySegmentor):
         pretrained: None, as in :class:`VocabularySegmentor`.
 
     Raises:
-        ConfigError: ``test_cfg`` has no such mode, or the templates are not as many as the decoder reads.
+        ConfigError: ``test_cfg`` has no such mode or ``fast``, or the templates are not as many as the decoder reads.
 
     Source: SED paper and release.
     """
@@ -102,6 +97,9 @@ class SED(VocabularySegmentor):
         pretrained: None = None,
     ) -> None:
         super().__init__(clip, vocabulary, template, data_preprocessor, test_cfg, init_cfg, pretrained)
+        fast = self.test_cfg.get("fast")
+        if fast is not None and (isinstance(fast, bool) or not isinstance(fast, int) or fast < 1):
+            raise ConfigError(f"test_cfg.fast={fast!r}: expected how many classes of a place stay, 1 or more, or None")
         image_channels = self.clip.channels[2::-1]
         settings = dict(image_channels=image_channels, detach_heads=release_defects)
         self.decoder = CostDecoder(**{**settings, **(decoder or {})})

@@ -166,9 +166,11 @@ def test_what_each_tower_sees() -> None:
     assert not inputs["clip"][..., 25:, :].any()
 
 
-def test_masks_are_cut_and_resized_before_they_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_masks_are_cut_and_resized_before_they_are_summed(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = _model()
     masks, scores = torch.randn(1, 2, 16, 24) * 5, torch.tensor([[[0.5, 0.2, 0.0], [0.3, 0.1, 0.6]]])
+    monkeypatch.setattr("rsseg.models.ebseg.segmentor._AT_ONCE", at_once)
     monkeypatch.setattr(model, "masks_and_scores", lambda inputs: (masks, scores))
     out = model.encode_decode(torch.zeros(1, 3, 50, 70))
     big = functional.interpolate(masks, (64, 96), mode="bilinear", align_corners=False)[..., :50, :70]
@@ -321,8 +323,9 @@ def test_decay_is_the_releases(repo: Path) -> None:
     norms = {name for name, own in model.named_modules() if isinstance(own, nn.LayerNorm | nn.GroupNorm)}
     for name, value in model.named_parameters():
         if value.requires_grad:
-            fixed = name.rpartition(".")[0] in norms or any(
-                word in name for word in ("pos_embed", "positional_", "query_", "level_")
+            fixed = "clip_fusion_" not in name and (
+                name.rpartition(".")[0] in norms
+                or any(word in name for word in ("pos_embed", "positional_", "query_", "level_embed"))
             )
             assert (name in still) == fixed, name
             assert groups[id(value)]["lr"] == 1e-4

@@ -100,6 +100,17 @@ def test_each_template_is_a_channel_and_synonyms_are_averaged() -> None:
     torch.testing.assert_close(pooled[1], torch.full((80, 2), 0.5**0.5))
     with pytest.raises(ValueError, match=r"the class 'a, ': expected names between its commas"):
         PromptChannels(["a, "])
+    table = PromptChannels.of("potsdam", "imagenet")  # the words that GSNet's table asks every model for
+    assert table.names[:3] == ("impervious surface", "building", "low vegetation") and len(table.prompts) == 400
+
+
+def test_one_class_of_two_names_is_not_two_classes() -> None:
+    model = _model(decoder={**DECODER, "prompts": 1}, template="a photo of a {}.", vocabulary=["sea", "ocean"])
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert model.inference(images).shape == (1, 2, 64, 64)
+        model.set_vocabulary(["sea, ocean"])  # the same texts
+        assert model.inference(images).shape == (1, 1, 64, 64)
 
 
 def _plain_block(own: ConvNeXtBlock, x: torch.Tensor) -> torch.Tensor:
@@ -278,6 +289,13 @@ def test_a_step_trains_the_tower_and_the_decoder(defects: bool) -> None:
     assert reached is not defects and model.decoder.head0.weight.grad is not None
 
 
+def test_a_grid_of_one_row_is_pooled_along_it() -> None:
+    model = _model().train()
+    labels = torch.randint(0, 3, (32, 256))
+    losses = model.loss(torch.randn(1, 3, 32, 256), [_sample(labels)])
+    assert all(value.isfinite() for value in losses.values())
+
+
 def test_stages_may_be_computed_twice() -> None:
     gradients = []
     for twice in (False, True):
@@ -322,6 +340,9 @@ def test_mistakes_are_named() -> None:
         _model(template="imagenet")
     with pytest.raises(ValueError, match="'five_view': expected one of: 'whole', 'slide'"):
         _model(test_cfg=dict(mode="five_view"))
+    for fast in (0, True, 2.5):
+        with pytest.raises(ValueError, match=rf"test_cfg.fast={fast}: expected how many classes"):
+            _model(test_cfg=dict(mode="whole", fast=fast))
     with pytest.raises(ValueError, match="resolution=100: expected a multiple of 32"):
         _model(clip={**CLIP_SMALL, "resolution": 100})
     with pytest.raises(ValueError, match="label 3: expected 0 to 2, the classes of the vocabulary"):

@@ -35,8 +35,14 @@ def statistics_of(model: Any) -> tuple[list[float] | None, list[float] | None]:
     return mean, std
 
 
+def _band_names(model: Any) -> list[str] | None:
+    """Names of the bands that a model's preprocessor expects; None where they have none."""
+    bands = getattr(getattr(model, "data_preprocessor", None), "bands", None)
+    return None if bands is None else [str(band) for band in bands]
+
+
 def check_statistics(model: Any, kept: Mapping[str, Any], checkpoint: str) -> None:
-    """Refuse a model that normalises by another mean or standard deviation than its checkpoint was trained with.
+    """Refuse a model with other bands, mean or standard deviation than its checkpoint was trained with.
 
     Args:
         model: With ``data_preprocessor``.
@@ -46,6 +52,12 @@ def check_statistics(model: Any, kept: Mapping[str, Any], checkpoint: str) -> No
     Raises:
         ConfigError: They differ.
     """
+    bands = _band_names(model)
+    if bands and kept.get("band_names") and bands != list(kept["band_names"]):
+        raise ConfigError(
+            f"the config's data_preprocessor has bands {', '.join(bands)}, but {checkpoint} was trained with "
+            f"{', '.join(kept['band_names'])}; set data_preprocessor.bands and the data sets' bands to the latter"
+        )
     for name, own in zip(("mean", "std"), statistics_of(model), strict=True):
         if name in kept and not same_numbers(own, kept[name]):
             raise ConfigError(
@@ -143,5 +155,8 @@ class KeepPixels(Hook):
                 _refuse(transform_errors(loader, spec))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Add ``meta["pixels"]``."""
-        checkpoint["meta"]["pixels"] = record_pixels(runner.cfg, *statistics_of(bare_model(runner.model)))
+        """Add ``meta["pixels"]``; ``band_names`` is in it where bands have names, as BigEarthNet's do."""
+        model = bare_model(runner.model)
+        named = _band_names(model)
+        pixels = record_pixels(runner.cfg, *statistics_of(model))
+        checkpoint["meta"]["pixels"] = {**pixels, "band_names": named} if named else pixels

@@ -14,7 +14,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 
+from rsseg.errors import ConfigError
 from rsseg.evaluation.image_scores import ImageScores, numbered, write_image_scores
+from rsseg.evaluation.patch_layers import write_patch_layer
 from rsseg.io.tables import boxed, csv_writer
 from rsseg.stack import require_pretraining
 
@@ -86,8 +88,8 @@ def average_precision(truth: Bools, scores: NDArray[np.floating]) -> float:
     return float(np.sum(np.diff(hits, prepend=0) * hits / (last + 1)) / hits[-1])
 
 
-_Result = tuple[str, Bools, NDArray[np.float32]]
-"""Name of an image, its true labels, the probabilities of its classes."""
+_Result = tuple[str, Bools | None, NDArray[np.float32]]
+"""Path of an image, its true labels (None where nothing says them), the probabilities of its classes."""
 
 
 @METRICS.register_module()
@@ -96,14 +98,19 @@ class LabelScores(BaseMetric):
 
     Results in percent: ``P``, ``R``, ``F1``, ``F2`` are means over images, as in the paper; ``micro/...`` count all
     labels together; ``macro/...`` and ``mAP`` are means over the classes that occur, 0 / 0 counting as 0; ``micro/AP``
-    is the average precision of all labels together.  The table of all classes goes to the log.
+    is the average precision of all labels together.  The table of all classes goes to the log.  Images without true
+    labels are predicted, but not scored.
 
     Args:
         threshold: Probability from which a label counts as predicted.
         output_dir: Folder for ``predictions.csv``: each image with its true and predicted labels and the probability of
-            every class; None writes none.
+            every class, and ``predictions.gpkg``: the same with the outlines of images that have coordinates; None
+            writes none.
         images_dir: Folder for the scores of single images, see :mod:`rsseg.evaluation.image_scores`; None writes none.
         **kwargs: As for mmengine's ``BaseMetric``.
+
+    Raises:
+        ConfigError: No image has true labels, and no folder is named for the predictions.
     """
 
     default_prefix = ""
@@ -120,15 +127,28 @@ class LabelScores(BaseMetric):
         """Keep probabilities and labels of each image."""
         for sample in data_samples:
             scores = sample["pred_score"].float().cpu().numpy()
-            truth = np.zeros(len(scores), bool)
-            truth[sample["gt_label"].cpu().numpy().astype(np.int64)] = True
-            self.results.append((Path(sample.get("img_path", "")).name, truth, scores))
+            truth = None
+            if "gt_label" in sample:
+                truth = np.zeros(len(scores), bool)
+                truth[sample["gt_label"].cpu().numpy().astype(np.int64)] = True
+            self.results.append((str(sample.get("img_path", "")), truth, scores))
 
     def compute_metrics(self, results: list[_Result]) -> dict[str, float]:
-        """Scores in percent; the table of classes goes to the log."""
-        truth, scores = (np.stack([row[i] for row in results]) for i in (1, 2))
+        """Scores in percent, none where no image has true labels; the table of classes goes to the log."""
+        classes = list((self.dataset_meta or {}).get("classes") or map(str, range(len(results[0][2]))))
+        labelled = [row for row in results if row[1] is not None]
+        if not labelled and self.output_dir is None:
+            raise ConfigError(
+                "the patches have no labels to be scored by; name a folder for their predictions: --out FOLDER"
+            )
+        out = self._scores(classes, labelled) if labelled else {}
+        if self.output_dir is not None:
+            self._write(Path(self.output_dir), classes, results)
+        return out
+
+    def _scores(self, classes: list[str], results: list[_Result]) -> dict[str, float]:
+        truth, scores = np.stack([np.asarray(row[1]) for row in results]), np.stack([row[2] for row in results])
         predicted = scores >= self.threshold
-        classes = list((self.dataset_meta or {}).get("classes") or map(str, range(truth.shape[1])))
         each = prf(*class_counts(truth, predicted, 0))
         each["AP"] = np.array([average_precision(truth[:, i], scores[:, i]) for i in range(truth.shape[1])])
         out: dict[str, float] = {}
@@ -142,10 +162,8 @@ class LabelScores(BaseMetric):
         self._log(classes, each, truth.sum(0), out)
         if self.images_dir is not None:
             counts = np.stack([truth, predicted, truth & predicted], -1).astype(np.int64)
-            names = numbered([row[0] for row in results])
+            names = numbered([Path(row[0]).name for row in results])
             write_image_scores(self.images_dir, {"": ImageScores("labels", tuple(classes), names, counts)})
-        if self.output_dir is not None:
-            self._write(Path(self.output_dir), classes, results, predicted)
         return out
 
     def _log(self, classes: list[str], each: dict[str, Any], images: NDArray[Any], out: dict[str, float]) -> None:
@@ -159,11 +177,22 @@ class LabelScores(BaseMetric):
         self.tables.append(text)
         MMLogger.get_current_instance().info(text)
 
-    def _write(self, folder: Path, classes: list[str], results: list[_Result], predicted: Bools) -> None:
+    def _write(self, folder: Path, classes: list[str], results: list[_Result]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        paths, scores = [row[0] for row in results], np.stack([row[2] for row in results])
+        labels = ["" if row[1] is None else _joined(classes, row[1]) for row in results]
+        predicted = [_joined(classes, row >= self.threshold) for row in scores]
+        names = [Path(path).name for path in paths]
         target = folder / "predictions.csv"
         with csv_writer(target, ["image", "labels", "predicted", *classes]) as add_rows:
-            for (name, truth, scores), found in zip(results, predicted, strict=True):
-                names = ["; ".join(classes[i] for i in np.nonzero(mask)[0]) for mask in (truth, found)]
-                add_rows([[name, *names, *(f"{value:.4f}" for value in scores)]])
-        MMLogger.get_current_instance().info(f"predictions written to {target}")
+            for *texts, own in zip(names, labels, predicted, scores, strict=True):
+                add_rows([[*texts, *(f"{value:.4f}" for value in own)]])
+        fields = {"image": names, "labels": labels, "predicted": predicted}
+        each = {f"p_{name}": scores[:, i] for i, name in enumerate(classes)}  # "labels" could be a class
+        placed = write_patch_layer(folder / "predictions.gpkg", paths, {**fields, **each})
+        also = " and predictions.gpkg" if placed else ""
+        MMLogger.get_current_instance().info(f"predictions written to {target}{also}")
+
+
+def _joined(classes: list[str], mask: Bools) -> str:
+    return "; ".join(classes[i] for i in np.nonzero(mask)[0])

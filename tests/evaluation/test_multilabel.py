@@ -111,3 +111,20 @@ def test_predictions_are_written(tmp_path):
     assert rows[1] == ["p0", "class 0", "class 0; class 1", "0.9000", "0.6000"]
     assert rows[2] == ["p1", "class 0; class 1", "", "0.2000", "0.1000"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]
+
+
+def test_images_without_labels_are_predicted_and_not_scored(tmp_path):
+    evaluator = Evaluator(LabelScores(output_dir=str(tmp_path / "out")))
+    evaluator.dataset_meta = {"classes": ("wood", "water")}
+    samples = [dict(pred_score=torch.tensor(p), img_path=str(tmp_path / f"p{i}")) for i, p in
+               enumerate([[0.75, 0.5], [0.25, 0.125]])]  # fmt: skip
+    evaluator.metrics[0].process({}, samples)
+    assert evaluator.evaluate(2) == {}
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[1:] == [["p0", "", "wood; water", "0.7500", "0.5000"], ["p1", "", "", "0.2500", "0.1250"]]
+    assert not (tmp_path / "out" / "predictions.gpkg").exists()  # nothing says where they lie
+    evaluator = Evaluator(LabelScores())
+    evaluator.metrics[0].process({}, samples)
+    with pytest.raises(ValueError, match="--out FOLDER"):
+        evaluator.evaluate(2)

@@ -11,6 +11,7 @@ from mmpretrain.structures import DataSample
 
 REPO = Path(__file__).resolve().parents[2]
 NAMES = ["inception_v2_rgb", "resnet50_all", "resnet50_s1s2", "scnn_all_level2", "scnn_rgb", "vit_s8_all"]
+COUNTS = {"": 43, "_nineteen": 19, "_level2": 15, "_level1": 5}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,3 +38,12 @@ def test_a_step(name, monkeypatch):
     with torch.no_grad():
         predicted = model(**data, mode="predict")
     assert [tuple(sample.pred_score.shape) for sample in predicted] == [(classes,)] * 2
+
+
+@pytest.mark.parametrize("base", ["inception_v2_rgb", "scnn_rgb", "scnn_all"])
+def test_every_model_has_every_level(base):
+    for suffix, count in COUNTS.items():
+        config = Config.fromfile(str(REPO / "configs" / "bigearthnet" / f"{base}{suffix}.py"))
+        sets = [config[f"{part}_dataloader"].dataset for part in ("train", "val", "test")]
+        assert {one.labels for one in sets} == {suffix[1:] or "level3"} and config.model.head.num_classes == count
+        assert {tuple(one.bands) for one in sets} == {tuple(config.data_preprocessor.bands)}

@@ -100,6 +100,8 @@ class BigEarthNet(MultiLabelDataset):
         lists: Folder of the lists of snow, clouds and splits, see :func:`split_names`; by default
             ``<data_root>/splits``.
         seed: Of the split that is drawn where there are no lists.
+        labelled: False for patches without files of labels, which are predicted but not scored; ``labels`` still names
+            the model's classes.  A split then needs lists; ``split=None`` takes all patches.
         pipeline: Transforms, of which :class:`LoadBands` comes first.
         **kwargs: As in mmpretrain's ``BaseDataset``: ``indices``, ``test_mode`` ...
 
@@ -118,30 +120,41 @@ class BigEarthNet(MultiLabelDataset):
         packed: str | None = None,
         lists: str | None = None,
         seed: int = 0,
+        labelled: bool = True,
         pipeline: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
+        if labels is False:
+            raise ConfigError(
+                "labels=False: labels names the classes, such as level3; for patches without files of labels set "
+                "labelled=False beside it"
+            )
         if version == "v2" and labels != "nineteen":
             raise ConfigError(f"labels={labels!r}: v2 has the 19 classes only; set labels='nineteen'")
-        self.selection = Selection.of(data_root, version, split, bands, packed, lists, seed)
+        self.selection = Selection.of(data_root, version, split, bands, packed, lists, seed, labelled)
         self.label_set = load_label_set(labels)
         info = {"classes": self.label_set.classes}
         super().__init__(ann_file="", metainfo=info, data_root=data_root, pipeline=pipeline, **kwargs)
         self._metainfo |= {"bands": tuple(bands), "dataset_name": f"bigearthnet_{version}"}
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One row for each patch of the split that has a label of the set."""
+        """One row for each patch of the split that has a label of the set; without files of labels, for each patch."""
         rows, left_out = [], 0
+        if not self.selection.labelled:
+            rows = [{**row, "img_path": f"{row['folders'][0]}/{info.name}"} for info, row in self.selection.rows()]
+            return self._checked(rows)
         for info, row in self.selection.rows():
             labels = self.label_set.ids(info.labels, f"patch {info.name}")
             left_out += not labels
             if labels:
                 rows.append({**row, "img_path": f"{row['folders'][0]}/{info.name}", "gt_label": labels})
-        if not rows:
-            where = f"{self.selection.root}: no patch of split {self.selection.split!r}"
-            raise FileNotFoundError(f"{where} has a label of {self.label_set.name}")
         if left_out:
             _log.info("%d patches without a label of %s are left out", left_out, self.label_set.name)
+        return self._checked(rows, f" has a label of {self.label_set.name}")
+
+    def _checked(self, rows: list[dict[str, Any]], what: str = "") -> list[dict[str, Any]]:
+        if not rows:
+            raise FileNotFoundError(f"{self.selection.root}: no patch of split {self.selection.split!r}{what}")
         return rows
 
     def get_data_info(self, idx: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from rsseg.datasets.bigearthnet.band_table import Band
 from rsseg.datasets.bigearthnet.bands import check_bands
 from rsseg.datasets.bigearthnet.lists import PAIRS, find_list, has_lists, split_names
 from rsseg.datasets.bigearthnet.packed import missing_patches
-from rsseg.errors import DataError
+from rsseg.errors import ConfigError, DataError
 
 __all__ = ["Selection"]
 
@@ -37,6 +37,7 @@ class Selection:
         packed: Folder of the LMDB from which they are read, or None for GeoTIFFs.
         lists: Folder of the lists of snow, clouds and splits.
         seed: Of the split that is drawn where there are no lists.
+        labelled: Whether files say the labels; without them, patches are their names and bands alone.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class Selection:
     packed: Path | None
     lists: Path
     seed: int
+    labelled: bool = True
 
     @classmethod
     def of(
@@ -57,6 +59,7 @@ class Selection:
         packed: str | None,
         lists: str | None,
         seed: int,
+        labelled: bool = True,
     ) -> Selection:
         """A selection from a data set's arguments.
 
@@ -64,7 +67,8 @@ class Selection:
             ValueError: There is no such band.
         """
         root, place = Path(data_root), Path(packed) if packed else None
-        return cls(root, version, split, check_bands(bands), place, Path(lists) if lists else root / "splits", seed)
+        folder = Path(lists) if lists else root / "splits"
+        return cls(root, version, split, check_bands(bands), place, folder, seed, labelled)
 
     def rows(self) -> Iterator[tuple[PatchInfo, dict[str, Any]]]:
         """Every patch with ``patches`` and ``folders``: names and places of its Sentinel-2 and Sentinel-1 parts.
@@ -90,6 +94,8 @@ class Selection:
 
     def _infos(self, radar: bool) -> list[PatchInfo]:
         """Patches of the split, with their Sentinel-1 patches where those are read."""
+        if not self.labelled:
+            return self._unlabelled(radar)
         known = known_infos(self.root, self.version, self.packed)
         kept = [info for info in known.values() if not info.excluded]
         listed: dict[str, str] = {}
@@ -101,6 +107,24 @@ class Selection:
             names = [info.name for info in kept] if known else find_patches(self.root, self.version)
             listed = dict(split_names(self.lists, self.split, names, self.seed))
             infos = read_infos(self.root, self.version, list(listed), self.packed)
+        return self._paired(infos, listed) if radar else infos
+
+    def _unlabelled(self, radar: bool) -> list[PatchInfo]:
+        """Patches by their folders, or by the lists of a split."""
+        listed: dict[str, str] = {}
+        if self.split is not None and not has_lists(self.lists):
+            raise ConfigError(
+                f"{self.root}: patches without files of labels are not divided, and {self.lists} has no list of "
+                f"{self.split}; set split=None to take all patches"
+            )
+        if self.split is not None:
+            listed = dict(split_names(self.lists, self.split, (), self.seed))
+        elif self.packed is not None:
+            raise ConfigError(
+                f"{self.packed}: packed patches without labels are taken by a list; name the folder of test.txt by "
+                "lists=FOLDER"
+            )
+        infos = [PatchInfo(name, (), "") for name in listed or find_patches(self.root, self.version)]
         return self._paired(infos, listed) if radar else infos
 
     def _paired(self, infos: list[PatchInfo], listed: dict[str, str]) -> list[PatchInfo]:

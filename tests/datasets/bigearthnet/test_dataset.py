@@ -235,3 +235,21 @@ def test_reference_maps_for_segmentation(archive_v2):
     next(root.glob("Reference_Maps/*/*_26_0/*.tif")).unlink()
     with pytest.raises(FileNotFoundError, match="no such reference map"):
         data[0]
+
+
+def test_patches_without_files_of_labels(archive_v1):
+    root = archive_v1(LABELS)
+    for path in root.rglob("*.json"):
+        path.unlink()
+    unlabelled = dict(split=None, labels="level2", labelled=False)
+    data = BigEarthNet(str(root), **unlabelled, pipeline=PACK)
+    assert len(data) == 5 and len(data.metainfo["classes"]) == 15
+    assert "gt_label" not in data[0]["data_samples"] and not (root / "splits").exists()
+    with pytest.raises(ValueError, match="no list of test; set split=None"):
+        BigEarthNet(str(root), **{**unlabelled, "split": "test"})
+    (root / "splits").mkdir()
+    (root / "splits" / "test.txt").write_text("S2A_MSIL2A_20170617T113321_0_3\n")
+    data = BigEarthNet(str(root), **{**unlabelled, "split": "test"})
+    assert [row["img_path"][-3:] for row in (data.get_data_info(i) for i in range(len(data)))] == ["0_3"]
+    with pytest.raises(ValueError, match="labelled=False beside it"):
+        BigEarthNet(str(root), labels=False)

@@ -1,0 +1,17 @@
+r"""Inception-v2 of ImageNet, frozen, on the 15 classes of CLC's level 2.
+
+    python tools/train.py configs/bigearthnet/inception_v2_rgb_level2.py
+    python tools/test.py configs/bigearthnet/inception_v2_rgb_level2.py \
+        work_dirs/bigearthnet/inception_v2_rgb_level2/epoch_100.pth
+
+Expected (paper, section 4): the order of the three models is that of table 4; no scores are printed.  Not run by us.
+Weights and deviations are those of inception_v2_rgb.py.
+"""
+
+_base_ = ["./inception_v2_rgb.py"]
+
+labels = "level2"
+model = dict(head=dict(num_classes=15))
+train_dataloader = dict(dataset=dict(labels=labels))
+val_dataloader = dict(dataset=dict(labels=labels))
+test_dataloader = dict(dataset=dict(labels=labels))

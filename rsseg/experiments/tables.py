@@ -46,9 +46,10 @@ class Results:
     def document(self) -> dict[str, Any]:
         """All of it as plain values, for figures and programs."""
         grid = self.grid
-        configs = {(cell.row, cell.column, cell.seed): cell.config for cell in grid.cells()}
+        cells = {(cell.row, cell.column, cell.seed): cell for cell in grid.cells()}
         runs = [
-            {"row": key[0], "column": key[1], "seed": key[2], "config": configs[key], "folder": str(folder),
+            {"row": key[0], "column": key[1], "seed": key[2], "config": cells[key].config,
+             "options": list(cells[key].options), "folder": str(folder),
              "scores": self.scores.get(key), "curve": self.curves.get(key)}
             for key, folder in self.folders.items()
         ]  # fmt: skip

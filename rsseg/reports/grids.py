@@ -190,4 +190,5 @@ def _maps(results: Mapping[str, Any], path: Path) -> None:
     for run in results["runs"]:
         first.setdefault(run["row"], run)
     runs = list(first.values())
-    write_method_figure({run["row"]: Path(run["folder"]) / "maps" for run in runs}, runs[0]["config"], path)
+    folders = {run["row"]: Path(run["folder"]) / "maps" for run in runs}
+    write_method_figure(folders, runs[0]["config"], path, runs[0]["options"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +53,30 @@ def method_figure(
     return figure
 
 
-def write_method_figure(folders: Mapping[str, Path], config: Path, path: Path) -> None:
+def write_method_figure(
+    folders: Mapping[str, Path], config: Path | str, path: Path, options: Sequence[str] = ()
+) -> None:
     """Draw :func:`method_figure` of the first test images whose maps all methods have; nothing where there are none.
 
     Args:
         folders: Folder of the maps of each method; those that are missing are left out.
         config: A config whose test set has the images.
         path: The picture.
+        options: Settings of the config, each ``key=value``; those of the test set count.
     """
     from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS
 
     import rsseg.datasets  # noqa: F401
+    from rsseg.engine.launch import ConfigOptions
     from rsseg.io.configs import read_config
 
     there = {name: folder for name, folder in folders.items() if folder.is_dir()}
     init_default_scope("mmseg")
-    test = dict(read_config(config).test_dataloader.dataset)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="*", action=ConfigOptions, default={})
+    own = parser.parse_args(["--options", *(text for text in options if text.startswith("test_dataloader."))]).options
+    test = dict(read_config(config, own).test_dataloader.dataset)
     dataset: Any = DATASETS.build({**test, "pipeline": []})
     rows = [dataset.get_data_info(i) for i in range(len(dataset))]
     rows = [row for row in rows if all((f / f"{Path(row['img_path']).stem}.png").is_file() for f in there.values())]

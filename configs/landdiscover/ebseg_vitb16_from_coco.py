@@ -6,6 +6,7 @@
 The first file is EBSeg's published base model (huggingface.co/slonetime/EBSeg).
 Expected (GSNet paper; mIoU): FLAIR 21.26, FAST 18.53, Potsdam 5.68, FloodNet 35.26, mean 20.18.  Not run by us.
 Not in the paper: which model it starts from, and the recipe; here and for deviations see ebseg_vitb16.py.
+The release itself, without fine-tuning, has seen other classes: model.seen is then the list of COCO-Stuff's 171 names.
 """
 
 _base_ = [

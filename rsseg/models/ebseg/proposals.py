@@ -13,6 +13,7 @@ from mmseg.models.utils import LayerNorm2d
 from torch import nn
 from torch.nn import functional
 
+from rsseg.models.autocast import without_autocast
 from rsseg.models.mask2former.proposals import MaskProposals, perceptron
 
 __all__ = ["EmbeddedProposals", "Proposal", "pool_masks"]
@@ -35,10 +36,15 @@ class Proposal(NamedTuple):
 
 
 def pool_masks(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Means (B, Q, C) of maps (B, C, h, w) where masks (B, Q, h, w), logits, are above 0; zeros where none is."""
-    inside = (masks.detach() > 0).to(maps.dtype)
-    count = inside.sum((2, 3), keepdim=True)
-    return torch.einsum("bchw,bqhw->bqc", maps, inside / count.clamp(min=1))
+    """Means (B, Q, C) of maps (B, C, h, w) where masks (B, Q, h, w), logits, are above 0; zeros where none is.
+
+    Sums are float32 (or wider), also under autocast: half precision does not count the places of a large image.
+    """
+    wide = torch.promote_types(maps.dtype, torch.float32)
+    with without_autocast(maps.device):
+        inside = (masks.detach() > 0).to(wide)
+        count = inside.sum((2, 3))[..., None]
+        return (torch.einsum("bchw,bqhw->bqc", maps.to(wide), inside) / count.clamp(min=1)).to(maps.dtype)
 
 
 class EmbeddedProposals(MaskProposals):

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from rsseg.models.ebseg import EBSeg, EmbeddedProposals
+from rsseg.models.ebseg.proposals import pool_masks
 from rsseg.models.gsnet import CLIP
 from rsseg.models.mask2former.losses import class_masks
 from rsseg.models.san import recognise
@@ -115,6 +116,17 @@ def test_a_query_sees_itself_and_the_places_of_an_oblong_image() -> None:
             x = x + block.mlp(block.ln_2(x))
             expected = clip.visual.ln_post(x) @ clip.visual.proj
             torch.testing.assert_close(out[0, query], expected / expected.norm(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_means_within_masks_that_half_precision_cannot_count(dtype: torch.dtype) -> None:
+    maps, masks = torch.ones(1, 2, 300, 300, dtype=dtype), torch.ones(1, 3, 300, 300, dtype=dtype)
+    maps[:, 1, 150:] = 3.0
+    masks[:, 1, :150], masks[:, 2] = -1.0, -1.0  # the lower half, and nothing
+    expected = torch.tensor([[[1.0, 2.0], [1.0, 3.0], [0.0, 0.0]]], dtype=dtype)  # of 90,000 places
+    torch.testing.assert_close(pool_masks(maps, masks), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(pool_masks(maps, masks), expected)
 
 
 def test_proposals_by_hand() -> None:

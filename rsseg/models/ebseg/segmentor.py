@@ -244,8 +244,8 @@ class EBSeg(VocabularySegmentor):
     def _scores(self, images: Sequence[torch.Tensor], sizes: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         """Scores (N, *size) of images (3, H, W); where overlapping masks bring their sum above 1, shares of it."""
         if self.test_cfg["mode"] == "slide":
-            crop, stride = tuple(self.test_cfg["crop_size"]), tuple(self.test_cfg["stride"])
-            whole = [slide_logits(image[None], self.encode_decode, crop, stride) for image in images]
+            windows = self.slide_sizes()
+            whole = [slide_logits(image[None], self.encode_decode, *windows) for image in images]
             parts = [resized(part, size)[0] for part, size in zip(whole, sizes, strict=True)]
         else:
             parts = [self._sums(image[None], size)[0] for image, size in zip(images, sizes, strict=True)]

@@ -194,4 +194,4 @@ class GSNet(VocabularySegmentor):
         def predict(window: torch.Tensor) -> torch.Tensor:
             return resized(self.decode(self.extract_feat(window), text), window.shape[2:]).float().sigmoid()
 
-        return slide_logits(image[None], predict, tuple(self.test_cfg["crop_size"]), tuple(self.test_cfg["stride"]))
+        return slide_logits(image[None], predict, *self.slide_sizes())

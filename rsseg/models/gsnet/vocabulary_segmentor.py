@@ -159,6 +159,20 @@ class VocabularySegmentor(WithConfig, BaseSegmentor):
             })  # fmt: skip
         return samples
 
+    def slide_sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(height, width) of the windows of the mode "slide", and of the steps from one to the next.
+
+        Raises:
+            ConfigError: ``test_cfg`` does not say them.
+        """
+        sizes: list[Any] = [self.test_cfg.get(name) for name in ("crop_size", "stride")]
+        if not all(isinstance(size, Sequence) and len(size) == 2 for size in sizes):
+            raise ConfigError(
+                f"test_cfg={self.test_cfg}: mode='slide' needs crop_size=(height, width) and stride=(height, width)"
+            )
+        (height, width), (down, right) = sizes
+        return (height, width), (down, right)
+
     def labels_of(self, scores: torch.Tensor) -> torch.Tensor:
         """Class ids (H, W) int64 of probabilities (N, H, W), 255 where the best one is below the threshold."""
         best, labels = scores.max(0)

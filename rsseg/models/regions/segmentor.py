@@ -146,10 +146,13 @@ class RegionSegmentor(VocabularySegmentor):
         return proposals
 
     def texts(self) -> torch.Tensor:
-        """Embeddings (N + 1, embed) float32 of the classes and of "none", of length 1."""
-        with torch.no_grad():
-            text = self.embed_text()
-        with without_autocast(text.device):
+        """Embeddings (N + 1, embed) float32 of the classes and of "none", of length 1, also under autocast.
+
+        In half precision they would be rounded, and what a cosine loses becomes a hundred times as much of a logit.
+        """
+        with without_autocast(self.no_object.device):
+            with torch.no_grad():
+                text = self.embed_text()
             return torch.cat([text.float(), functional.normalize(self.no_object.float(), dim=-1)])
 
     def class_logits(self, embeddings: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
@@ -236,8 +239,8 @@ class RegionSegmentor(VocabularySegmentor):
         """Scores (N, *size) of images (3, H, W); where overlapping masks bring their sum above 1, shares of it."""
         score = functools.partial(self._score_all, text=self.texts())  # read once for all images and windows
         if self.test_cfg["mode"] == "slide":
-            crop, stride = tuple(self.test_cfg["crop_size"]), tuple(self.test_cfg["stride"])
-            parts = [slide_logits(image[None], score, crop, stride) for image in images]
+            windows = self.slide_sizes()
+            parts = [slide_logits(image[None], score, *windows) for image in images]
         else:
             parts = [score(image[None]) for image in images]
         parts = [resized(part, size)[0] for part, size in zip(parts, sizes, strict=True)]

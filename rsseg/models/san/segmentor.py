@@ -156,8 +156,8 @@ class SAN(VocabularySegmentor):
     def _scores(self, images: Sequence[torch.Tensor], sizes: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         """Scores (N, *size) of images (3, H, W); where overlapping masks bring their sum above 1, shares of it."""
         if self.test_cfg["mode"] == "slide":
-            crop, stride = tuple(self.test_cfg["crop_size"]), tuple(self.test_cfg["stride"])
-            parts = [slide_logits(image[None], self.encode_decode, crop, stride) for image in images]
+            windows = self.slide_sizes()
+            parts = [slide_logits(image[None], self.encode_decode, *windows) for image in images]
         else:
             squares = torch.cat([fit_image(image[None], self.adapter.resolution) for image in images])
             parts = list(self._forward(squares).split(1))

@@ -166,8 +166,8 @@ class SED(VocabularySegmentor):
     def _scores(self, images: Sequence[torch.Tensor], sizes: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         """Probabilities (N, *size) of images (3, H, W)."""
         if self.test_cfg["mode"] == "slide":
-            crop, stride = tuple(self.test_cfg["crop_size"]), tuple(self.test_cfg["stride"])
-            parts = [slide_logits(image[None], self.encode_decode, crop, stride) for image in images]
+            windows = self.slide_sizes()
+            parts = [slide_logits(image[None], self.encode_decode, *windows) for image in images]
         else:
             parts = [self._probabilities(image[None]) for image in images]
         return [resized(part, size)[0] for part, size in zip(parts, sizes, strict=True)]

@@ -232,6 +232,32 @@ def test_half_precision_gives_nearly_the_same(file: dict[str, torch.Tensor]) -> 
     assert all(value.isfinite() and value.dtype == torch.float32 for value in losses.values())
 
 
+@torch.no_grad()
+def test_texts_are_not_rounded_in_half_precision(file: dict[str, torch.Tensor]) -> None:
+    """A cosine that is wrong by 0.003 is a logit that is wrong by 0.3."""
+    model, other = _model(file), _model(file)
+    with torch.autocast("cpu", torch.bfloat16):
+        texts = other.texts()
+    torch.testing.assert_close(texts, model.texts())
+    torch.testing.assert_close(texts.norm(dim=-1), torch.ones(4))
+
+
+@pytest.mark.parametrize("sizes", [{}, dict(crop_size=512, stride=(32, 32)), dict(crop_size=(64, 64), stride=32)])
+def test_windows_without_sizes_are_named(file: dict[str, torch.Tensor], sizes: dict[str, Any]) -> None:
+    model = _model(file, test_cfg=dict(mode="slide", **sizes))
+    with pytest.raises(ValueError, match=r"mode='slide' needs crop_size=\(height, width\) and stride="):
+        model.inference(torch.zeros(1, 3, 64, 64))
+
+
+def test_an_image_set_without_any_label(file: dict[str, torch.Tensor]) -> None:
+    """All queries are for "none": masks have no loss, and still everything that is trained has a gradient."""
+    model = _model(file).train()
+    losses = model.loss(torch.randn(2, 3, 50, 64), [_sample(torch.full((50, 64), 255))] * 2)
+    assert losses["loss_mask"] == losses["loss_dice"] == 0 and losses["loss_cls"] > 0
+    sum(losses.values()).backward()
+    assert all(value.grad is not None for value in model.proposals.parameters())
+
+
 def test_any_vocabulary_and_windows(file: dict[str, torch.Tensor]) -> None:
     model, images = _model(file), torch.randn(2, 3, 64, 96)
     with torch.no_grad():

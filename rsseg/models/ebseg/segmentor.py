@@ -76,7 +76,8 @@ class EBSeg(VocabularySegmentor):
         pretrained: None, as in :class:`VocabularySegmentor`.
 
     Raises:
-        ConfigError: ``test_cfg`` has no such mode, or ``taps`` are not three rising numbers of blocks before the last.
+        ConfigError: ``test_cfg`` has no such mode, ``taps`` are not three rising numbers of blocks before the last, or
+            a probability would have a negative exponent.
 
     Source: EBSeg paper and release.
     """
@@ -110,6 +111,8 @@ class EBSeg(VocabularySegmentor):
         self.taps, self.train_cfg, self.known = tuple(taps), train_cfg, _texts(seen)
         self.settings, self.structure_weight = LossSettings(**(loss or {})), structure_weight
         self.exponents, self.release_defects = Exponents(**(exponents or {})), release_defects
+        if min(power for new in (False, True) for power in self.exponents.of(new, release=True)) < 0:
+            raise ConfigError(f"exponents={self.exponents}: expected none below 0, alpha + gamma and beta + gamma to 1")
         self.sam = SAMEncoder(**(sam or {}))
         width, heads = self.clip.channels, blocks[0].attn.heads
         self.proposals = EmbeddedProposals([self.sam.channels] * 4, width, heads, self.clip.embed, **(proposals or {}))

@@ -348,6 +348,10 @@ def test_mistakes_are_named() -> None:
         _model(taps=(0, 1, 2))
     with pytest.raises(ValueError, match=r"taps=\(0, 1\): expected four numbers from 0 to 3, blocks of the encoder"):
         _model(sam={**SAM_SMALL, "taps": (0, 1)})
+    for wrong in (dict(alpha=0.4), dict(beta=-0.1), dict(beta=0.4)):
+        with pytest.raises(ValueError, match=r"expected none below 0, alpha \+ gamma and beta \+ gamma to 1"):
+            _model(exponents=wrong)
+    assert _model(exponents=dict(alpha=0.12, beta=0.4, gamma=0.6)).exponents.gamma == 0.6
     with pytest.raises(ValueError, match="'five_view': expected one of: 'whole', 'slide'"):
         _model(test_cfg=dict(mode="five_view"))
     with pytest.raises(ValueError, match="label 3: expected 0 to 2, the classes of the vocabulary"):

@@ -48,6 +48,7 @@ def test_published_sizes_have_all_their_names(name: str) -> None:
         value.numel() for key, value in file.items() if key not in UNUSED
     )
     model = MODELS.build(report.model)
+    assert model.mask_threshold == (0.4 if name == "scan" else 0.5) and model.clip_weight == 0.7
     assert sum(value.numel() for value in model.parameters()) == parameters
     assert sum(value.numel() for value in model.parameters() if value.requires_grad) == trained
 

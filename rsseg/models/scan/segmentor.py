@@ -81,6 +81,7 @@ class SCAN(RegionSegmentor):
         shift_blocks: Blocks of CLIP, counted from 1, behind which some of the places outside of a region become the
             image's class token.
         shift_share: How many of them.
+        mask_threshold: As for :class:`RegionSegmentor`; the release's is lower than OV-Seg's.
         loss: What differs from :class:`LossSettings`'s defaults.
         release_defects: As in the release: the places are drawn without a seed, so that no test gives the same twice;
             the decoder has a tenth layer, and what the ninth gives has no loss; the prior sees the padding of images;
@@ -106,10 +107,11 @@ class SCAN(RegionSegmentor):
         embed_hidden: int = 1024,
         shift_blocks: Sequence[int] = (1, 3, 5),
         shift_share: float = 0.05,
+        mask_threshold: float = 0.4,
         loss: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(clip, backbone, vocabulary, **kwargs)
+        super().__init__(clip, backbone, vocabulary, mask_threshold=mask_threshold, **kwargs)
         tower = self.clip.visual
         _check(len(tower.transformer.resblocks), prior_blocks, prior_sigmas, shift_blocks)
         if not 0 <= shift_share <= 1:

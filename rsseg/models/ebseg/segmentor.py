@@ -163,11 +163,15 @@ class EBSeg(VocabularySegmentor):
         return Seen(maps, tokens, features[:, 1:].transpose(1, 2).unflatten(2, size))
 
     def embed_classes(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings (N, embed) of the texts, of length 1; and (N + 1, embed), with "none" and CLIP's scale."""
-        with torch.no_grad():
-            text = self.embed_text()
-        classes = torch.cat([text, functional.normalize(self.background, dim=-1)])
-        return text, classes * self.clip.logit_scale.exp()
+        """Embeddings (N, embed) of the texts, of length 1; and (N + 1, embed), with "none" and CLIP's scale; float32.
+
+        Also under autocast: what they would be rounded by becomes a hundred times as much of a logit.
+        """
+        with without_autocast(self.background.device):
+            with torch.no_grad():
+                text = self.embed_text().float()
+            classes = torch.cat([text, functional.normalize(self.background.float(), dim=-1)])
+            return text, classes * self.clip.logit_scale.float().exp()
 
     def _recognise(self, seen: Seen, proposal: Proposal) -> torch.Tensor:
         size = (seen.maps[-1].shape[2], seen.maps[-1].shape[3])
@@ -181,10 +185,10 @@ class EBSeg(VocabularySegmentor):
         _, classes = self.embed_classes()
         masks = resized(proposal.masks, seen.places.shape[2:])
         pooled = pool_masks(seen.places, masks)
-        named = [each @ classes.T for each in (proposal.embeddings, pooled, self._recognise(seen, proposal))]
+        named = (proposal.embeddings, pooled, self._recognise(seen, proposal))
         known = seen_classes(self.vocabulary.names, self.known)
         with without_autocast(inputs.device):
-            own, within, recognised = (logits.float() for logits in named)
+            own, within, recognised = (each.float() @ classes.T for each in named)
             scores = fuse_scores(own, within, recognised, known, self.exponents, self.release_defects)
         return proposal.masks, scores
 
@@ -226,7 +230,7 @@ class EBSeg(VocabularySegmentor):
         for i, layer in enumerate([layers[-1], *layers[:-1]]):
             recognised = self._recognise(seen, layer)
             with without_autocast(inputs.device):
-                own, named = (each.float() @ classes.float().T for each in (layer.embeddings, recognised))
+                own, named = (each.float() @ classes.T for each in (layer.embeddings, recognised))
                 masks = layer.masks.float()
                 pairs = assign(own, masks, targets, settings)
                 entropy, dice = mask_losses(masks, targets, pairs, settings)
@@ -237,9 +241,7 @@ class EBSeg(VocabularySegmentor):
                     loss_dice=settings.dice_weight * dice / count,
                 )
                 if i == 0:
-                    structure = structure_loss(
-                        layer.embeddings.float(), text.float(), targets, pairs, self.release_defects
-                    )
+                    structure = structure_loss(layer.embeddings.float(), text, targets, pairs, self.release_defects)
                     part["loss_structure"] = self.structure_weight * structure
             out = out | {name: value + out.get(name, 0.0) for name, value in part.items()}
         return out

@@ -312,6 +312,15 @@ def test_half_precision_gives_nearly_the_same() -> None:
     assert all(value.isfinite() and value.dtype == torch.float32 for value in losses.values())
 
 
+def test_texts_are_not_rounded_under_autocast() -> None:
+    model = _model()
+    with torch.no_grad():
+        expected = model.embed_classes()
+        with torch.autocast("cpu", torch.bfloat16):
+            for own, other in zip(model.embed_classes(), expected, strict=True):
+                assert own.dtype == torch.float32 and torch.equal(own, other)
+
+
 def test_it_learns_an_image() -> None:
     model, image = _model().train(), torch.zeros(1, 3, 64, 64)
     image[..., 32:] = 1.0

@@ -50,6 +50,10 @@ GROUPS = {
         "pack-bigearthnet": ("pack_bigearthnet", "BigEarthNet as one file that is fast to read"),
         "report classes": ("label_statistics", "pixels and segments of land-cover labels"),
         "report bigearthnet": ("bigearthnet_statistics", "images per class, seasons and countries of BigEarthNet"),
+        "report patches": (
+            "report_patches",
+            "labels of patches by several models: a page of examples, p-values",
+        ),
     },
     "Set up": {
         "completion": ("completion", "a script that completes commands and options in bash or zsh"),

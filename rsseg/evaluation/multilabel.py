@@ -187,9 +187,9 @@ class LabelScores(BaseMetric):
         with csv_writer(target, ["image", "labels", "predicted", *classes]) as add_rows:
             for *texts, own in zip(names, labels, predicted, scores, strict=True):
                 add_rows([[*texts, *(f"{value:.4f}" for value in own)]])
-        fields = {"image": names, "labels": labels, "predicted": predicted}
-        each = {f"p_{name}": scores[:, i] for i, name in enumerate(classes)}  # "labels" could be a class
-        placed = write_patch_layer(folder / "predictions.gpkg", paths, {**fields, **each})
+        fields: dict[str, Any] = {"image": names, "labels": labels, "predicted": predicted}
+        fields |= {f"p_{name}": scores[:, i] for i, name in enumerate(classes)}  # "labels" could be a class
+        placed = write_patch_layer(folder / "predictions.gpkg", paths, fields)
         also = " and predictions.gpkg" if placed else ""
         MMLogger.get_current_instance().info(f"predictions written to {target}{also}")
 

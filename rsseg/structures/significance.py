@@ -6,13 +6,13 @@ everything significant.  Several trainings with other seeds are another question
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bootstrap", "mcnemar", "paired_bootstrap", "wilcoxon"]
+__all__ = ["Bootstrap", "holm", "mcnemar", "paired_bootstrap", "wilcoxon"]
 
 _CHUNK = 500
 
@@ -113,3 +113,22 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     return float(binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of several tests, corrected so that all of them together err with the probability of one.
+
+    Args:
+        p_values: Of the single tests.
+
+    Returns:
+        As many, in the same order, at most 1.
+
+    Source: Holm 1979.
+    """
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    out = np.empty_like(values)
+    out[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return [float(value) for value in out]

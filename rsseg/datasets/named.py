@@ -32,6 +32,7 @@ class NamedDataset(TableDataset):
         image_root: As there.
         layouts: As for :class:`PairsDataset`.
         hint: As there.
+        count: As there.
         **kwargs: As for :class:`TableDataset`; images are ``.png`` by default.
 
     Raises:
@@ -47,9 +48,10 @@ class NamedDataset(TableDataset):
         image_root: str | None = None,
         layouts: Sequence[Mapping[str, Any]] | None = None,
         hint: str | None = None,
+        count: int | None = None,
         **kwargs: Any,
     ) -> None:
-        self.split, self.image_root, self.layouts, self.hint = split, image_root, layouts, hint
+        self.split, self.image_root, self.layouts, self.hint, self.count = split, image_root, layouts, hint, count
         self._by_folder = "data_prefix" in kwargs
         super().__init__(table or self.default_table, **{"img_suffix": ".png", **kwargs})
 
@@ -70,7 +72,7 @@ class NamedDataset(TableDataset):
     def _layout(self, root: str) -> TableDataset | None:
         same: dict[str, Any] = dict(data_root=root, name=self.name, lazy_init=True, pipeline=[])
         if self.layouts is not None:
-            return PairsDataset(self.table, self.layouts, self.hint, **same)
+            return PairsDataset(self.table, self.layouts, self.hint, self.count, **same)
         if any((Path(root) / name).is_file() for name in ("tiles.csv", "manifest.json")):
             return ConvertedDataset(self.table, split=self.split, image_root=self.image_root, **same)
         if any(

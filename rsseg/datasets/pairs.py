@@ -14,6 +14,7 @@ from mmseg.registry import DATASETS
 
 from rsseg.datasets.segmentation import TableDataset
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.jobs import RECORD
 from rsseg.metainfo import load_metainfo
 
 __all__ = ["FoundPairs", "PairsDataset", "find_pairs"]
@@ -90,17 +91,25 @@ class PairsDataset(TableDataset):
             :func:`find_pairs`, and the table that explains the values of the labels where it is another one; its
             classes are the same.
         hint: What to do where no layout is there, for the error.
+        count: Number of pairs of the whole set as it is published; None where fewer are no matter.  A set that rsseg
+            built itself, of which there is a record, may have fewer: the log says so.
         **kwargs: As for :class:`TableDataset`.
 
     Raises:
-        FileNotFoundError: None of the layouts is there, or an image has no label or a label no image.
+        FileNotFoundError: None of the layouts is there, there are fewer pairs than ``count``, or an image has no label
+            or a label no image.
         ValueError: Two images have one name, or a layout's table has other classes.
     """
 
     def __init__(
-        self, table: str, layouts: Sequence[Mapping[str, Any]], hint: str | None = None, **kwargs: Any
+        self,
+        table: str,
+        layouts: Sequence[Mapping[str, Any]],
+        hint: str | None = None,
+        count: int | None = None,
+        **kwargs: Any,
     ) -> None:
-        self.layouts, self.hint = layouts, hint
+        self.layouts, self.hint, self.count = layouts, hint, count
         super().__init__(table, **kwargs)
 
     def list_files(self) -> list[dict]:
@@ -108,12 +117,25 @@ class PairsDataset(TableDataset):
         for layout in self.layouts:
             found = find_pairs(self.data_root or "", layout["images"], layout["labels"])
             if found.pairs:
+                self._check_count(len(found.pairs))
                 return self._rows(found, layout)
         patterns = "\n  ".join(f"{layout['images']} with {layout['labels']}" for layout in self.layouts)
         hint = f"\n{self.hint}" if self.hint else ""
         raise FileNotFoundError(
             f"{self.name}: nothing in {self.data_root} is laid out as any of\n  {patterns}{hint}\n"
             "See data/README.md for the layout"
+        )
+
+    def _check_count(self, found: int) -> None:
+        if self.count is None or found >= self.count:
+            return
+        if (Path(self.data_root or "") / RECORD).is_file():
+            _log.warning("%s: %d of the %d published pairs were built", self.name, found, self.count)
+            return
+        hint = f" {self.hint}." if self.hint else ""
+        raise FileNotFoundError(
+            f"{self.name}: {self.data_root} has {found} of the {self.count} published pairs; was the archive unpacked "
+            f"to its end?{hint} To train on what is there: train_dataloader.dataset.count=None"
         )
 
     def _rows(self, found: FoundPairs, layout: Mapping[str, Any]) -> list[dict]:

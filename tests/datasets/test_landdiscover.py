@@ -283,13 +283,13 @@ def test_lists_of_sources_and_shares(folders, tmp_path, repo):
     assert len(data) == 2
 
 
-def test_training_sees_it_as_the_release_does(folders, tmp_path, repo):
+def test_training_sees_it_as_the_release_does(folders, tmp_path, repo, caplog):
     out = tmp_path / "out"
     build_landdiscover(folders, out)
     for name, side in (("landdiscover", 384), ("landdiscover_crop", 384), ("landdiscover_640", 640)):
         cfg = Config.fromfile(repo / f"configs/_base_/datasets/{name}.py").train_dataloader.dataset
         data = DATASETS.build({**cfg, "data_root": str(out)})
-        assert len(data) == 8
+        assert len(data) == 8 and "8 of the 51846 published pairs were built" in caplog.text
         for sample in data:
             assert sample["inputs"].shape == (3, side, side)
             values = set(np.unique(sample["data_samples"].gt_sem_seg.data))
@@ -304,7 +304,10 @@ def test_the_published_archive_is_read(tmp_path, repo):
         DATASETS.build({**cfg, "data_root": str(tmp_path)})
     for i in range(3):
         pair(tmp_path / f"LandDiscover50K/TR_Image/P{i}.png", tmp_path / f"LandDiscover50K/GT_ID/P{i}.png", range(40))
-    data = DATASETS.build({**cfg, "data_root": str(tmp_path), "pipeline": [dict(type="LoadLabels")]})
+    options = {**cfg, "data_root": str(tmp_path), "pipeline": [dict(type="LoadLabels")]}
+    with pytest.raises(FileNotFoundError, match=r"has 3 of the 51846 published pairs.* LD50KSplit.zip is one archive"):
+        DATASETS.build(options)
+    data = DATASETS.build({**options, "count": None})
     assert data[0]["gt_seg_map"].tolist() == [[255, *range(1, 40)]]
     assert list_pairs(tmp_path) == {"": ["P0", "P1", "P2"]}
     assert [path.name for path in write_subsets(list_pairs(tmp_path), tmp_path / "lists", [2], [0])] == ["2_seed0.txt"]

@@ -8,6 +8,7 @@ train_dataloader = dict(
         type="LandDiscoverDataset",
         data_root="data/landdiscover",
         layouts=[dict(images="**/TR_Image/*", labels="**/GT_ID/*.png")],
+        count=51846,
         hint="LD50KSplit.zip is one archive in parts: put it and .z01 to .z13 in one folder, 7z x LD50KSplit.zip",
         pipeline={{_base_.squash_pipeline_384}},
     ),

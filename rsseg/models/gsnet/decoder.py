@@ -56,18 +56,25 @@ class DecoderStage(nn.Module):
         guidance: Channels of one stream's guidance.
         streams: Number of streams.
         out: Channels after.
+        reduced: Whether a 3 x 3 convolution of its own, with a bias, brings the joined maps to ``out`` channels first.
     """
 
-    def __init__(self, channels: int, guidance: int, streams: int, out: int) -> None:
+    def __init__(self, channels: int, guidance: int, streams: int, out: int, reduced: bool = False) -> None:
         super().__init__()
         self.own = channels - guidance
         self.up = nn.ConvTranspose2d(channels, self.own, 2, stride=2)
-        self.conv = DoubleConv(self.own + guidance * streams, out)
+        joined = self.own + guidance * streams
+        self.reduction = nn.Conv2d(joined, out, 3, padding=1) if reduced else None
+        self.conv = DoubleConv(out if reduced else joined, out)
+
+    @property
+    def first(self) -> Any:
+        """The convolution that sees the guidance."""
+        return self.conv.double_conv[0] if self.reduction is None else self.reduction
 
     def of_guidance(self, guidance: torch.Tensor) -> torch.Tensor:
         """The guidance's part of the first convolution: (B, streams * C, 2h, 2w) -> (B, out, 2h, 2w)."""
-        first: Any = self.conv.double_conv[0]
-        return functional.conv2d(guidance, first.weight[:, self.own :], padding=1)
+        return functional.conv2d(guidance, self.first.weight[:, self.own :], padding=1)
 
     def forward(self, x: torch.Tensor, added: torch.Tensor | None) -> torch.Tensor:
         """Maps of twice the size.
@@ -77,11 +84,10 @@ class DecoderStage(nn.Module):
             added: What :meth:`of_guidance` gave; None without streams.
         """
         b, t = x.shape[:2]
-        first: Any = self.conv.double_conv[0]
-        x = functional.conv2d(self.up(x.flatten(0, 1)), first.weight[:, : self.own], padding=1)
+        x = functional.conv2d(self.up(x.flatten(0, 1)), self.first.weight[:, : self.own], self.first.bias, padding=1)
         if added is not None:
             x = (x.unflatten(0, (b, t)) + added[:, None]).flatten(0, 1)
-        for step in self.conv.double_conv[1:]:
+        for step in self.conv.double_conv[1 if self.reduction is None else 0 :]:
             x = step(x)
         return x.unflatten(0, (b, t))
 
@@ -103,11 +109,13 @@ class ResidualDecoder(nn.Module):
         guidance: Streams whose intermediate features take part: any of "clip" and "dino", in the release's order.
         guidance_in: Channels of a stream's maps at the two stages.
         guidance_channels: Channels that they are projected to.
+        as_printed: Stages as in equation 5 of the paper, which have a convolution more than the release's.
 
     Raises:
         ConfigError: A stream is unknown, or named twice.
 
-    Source: GSNet release; names of parameters are the release's.  Equations 5 and 6 have a convolution more.
+    Source: GSNet release; names of parameters are the release's.  Equations 5 and 6 with ``as_printed``, where
+    ``reduction`` is the name of the convolution that the release does not have.
     """
 
     def __init__(
@@ -117,6 +125,7 @@ class ResidualDecoder(nn.Module):
         guidance: Sequence[str] = ("clip", "dino"),
         guidance_in: Sequence[int] = (256, 128),
         guidance_channels: Sequence[int] = (32, 16),
+        as_printed: bool = False,
     ) -> None:
         super().__init__()
         if set(guidance) - {"clip", "dino"} or len(set(guidance)) != len(guidance):
@@ -126,8 +135,9 @@ class ResidualDecoder(nn.Module):
             self.CLIP_decoder_guidance_projection = _projections(guidance_in, guidance_channels)
         if "dino" in guidance:
             self.DINO_decoder_guidance_projection = _projections(guidance_in, guidance_channels)
-        self.Fusiondecoder1 = DecoderStage(channels, guidance_channels[0], len(self.guidance), widths[0])
-        self.Fusiondecoder2 = DecoderStage(widths[0], guidance_channels[1], len(self.guidance), widths[1])
+        streams = len(self.guidance)
+        self.Fusiondecoder1 = DecoderStage(channels, guidance_channels[0], streams, widths[0], as_printed)
+        self.Fusiondecoder2 = DecoderStage(widths[0], guidance_channels[1], streams, widths[1], as_printed)
         self.head = nn.Conv2d(widths[1], 1, 3, padding=1)
 
     def forward(

@@ -31,6 +31,23 @@ def test_classes_are_decoded_in_parts_without_gradients() -> None:
     torch.testing.assert_close(parts, module(x, clip, dino).detach(), rtol=1e-5, atol=1e-5)
 
 
+def test_stages_as_equation_5_prints_them() -> None:
+    torch.manual_seed(0)
+    module = ResidualDecoder(32, (32, 16), ("clip", "dino"), (12, 6), (16, 8), as_printed=True)
+    x, clip, dino = torch.randn(2, 3, 32, 4, 4), _maps(), _maps()
+    z = x
+    for i, stage in enumerate((module.Fusiondecoder1, module.Fusiondecoder2)):
+        general = module.CLIP_decoder_guidance_projection[i](clip[i]).repeat_interleave(3, 0)
+        special = module.DINO_decoder_guidance_projection[i](dino[i]).repeat_interleave(3, 0)
+        joined = torch.cat([stage.up(z.flatten(0, 1)), general, special], dim=1)
+        assert stage.reduction.bias is not None and stage.reduction.kernel_size == (3, 3)
+        z = stage.conv(stage.reduction(joined)).unflatten(0, (2, 3))  # AGR(AGR(conv(D(Z) + F^G + F^S)))
+    expected = module.head(z.flatten(0, 1))[:, 0].unflatten(0, (2, 3))
+    torch.testing.assert_close(module(x, clip, dino), expected, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(module(x, clip, dino), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("guidance", [("clip",), ("dino",), ()])
 def test_streams_may_be_left_out(guidance: tuple[str, ...]) -> None:
     module, x = _decoder(guidance), torch.randn(2, 3, 32, 4, 4)

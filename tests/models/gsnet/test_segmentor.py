@@ -83,3 +83,19 @@ def test_a_model_without_specialist(build) -> None:
 def test_unknown_modes_are_named(build) -> None:
     with pytest.raises(ValueError, match="'five_view', 'slide', 'whole'"):
         build(test_cfg=dict(mode="five"))
+
+
+def test_configs_as_the_paper_has_it(repo) -> None:
+    """24 x 24 tokens of both streams: the specialist's maps are enlarged as CLIP's, and nothing is brought down."""
+    configs = {name: Config.fromfile(repo / f"configs/landdiscover/gsnet_{name}.py").model
+               for name in ("dino_vitb16", "equation5")}  # fmt: skip
+    with torch.device("meta"):
+        for model in configs.values():
+            model.clip.weights = model.dino.weights = None
+        paper, printed = (MODELS.build(configs[name]) for name in ("dino_vitb16", "equation5"))
+    assert paper.dino.grid == paper.clip.grid == 24
+    assert paper.encoder.dino_down_sample.kernel_size == (1, 1)
+    factors = [paper.encoder.dino_decod_proj1.stride[0], paper.encoder.dino_decod_proj2.stride[0]]
+    assert factors == [2, 4] == [paper.encoder.upsample1.stride[0], paper.encoder.upsample2.stride[0]]
+    first = printed.decoder.Fusiondecoder1
+    assert tuple(first.reduction.weight.shape) == (64, 160, 3, 3) and first.conv.double_conv[0].in_channels == 64

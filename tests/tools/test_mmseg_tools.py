@@ -34,7 +34,7 @@ model = dict(
     taps=(0, 1, 2),
     loss=dict(points=128),
 )
-train_dataloader = dict(batch_size=2)
+train_dataloader = dict(batch_size=2, dataset=dict(count=None))
 """
 
 

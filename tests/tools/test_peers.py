@@ -18,7 +18,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root="{data}/landdiscover"),
+    dataset=dict(data_root="{data}/landdiscover", count=None),
 )
 train_cfg = dict(max_iters=2)
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=2))

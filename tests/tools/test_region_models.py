@@ -46,7 +46,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root="{data}/landdiscover"),
+    dataset=dict(data_root="{data}/landdiscover", count=None),
 )
 test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root="{data}/potsdam"))
 train_cfg = dict(max_iters=2)

@@ -3,9 +3,8 @@
 rsseg weights FILE OUT [--to backbone|model|teacher|merged] [--backbone NAME] [--set img_size=512] [--trust]
 
 FILE: SAMRS checkpoints; ImageNet weights of torchvision, timm, mmpretrain or the models' authors; RSP; MAE; BEiT; DINO
-(its teacher); SegFormer's MiT; GSNet, CAT-Seg, SED, EBSeg, OV-Seg, SCAN, mmseg's SAN and DAFormer
-(whole models; of DAFormer the student, or with --backbone daformer_teacher the teacher); Inception-v2 of
-pretrained-models or TF-slim.
+(its teacher); SegFormer's MiT; GSNet, CAT-Seg, SED, EBSeg, OV-Seg, SCAN, mmseg's SAN and DAFormer (whole models; of
+DAFormer the student, or with --backbone daformer_teacher the teacher); Inception-v2 of pretrained-models or TF-slim.
 --set in_channels=12 inflates a ResNet's first convolution, take=[3,2,1] makes it of those for these old channels.
 --to teacher writes the teacher of a checkpoint of domain adaptation (DAFormer, MIC; trained here) as a plain one.
 --to merged --config CONFIG writes a checkpoint with adapters (tune="lora"; trained here) as one of a plain model.

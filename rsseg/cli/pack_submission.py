@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rsseg.commands import make_parser, write_result
+from rsseg.commands import at_least, make_parser, write_result
 from rsseg.io.tables import boxed
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     )
     parser.add_argument("--list", type=Path, help="list of the images (default: ROOT/test.txt)")
     parser.add_argument("--format", choices=("png", "tif"), default="png", help="of the files (default: png)")
-    parser.add_argument("--fill", type=int, help="class value for pixels of no class (default: they are an error)")
+    parser.add_argument("--fill", type=at_least(1), help="class value for pixels of no class (default: an error)")
     args = parser.parse_args()
     from rsseg.datasets.openearthmap import pack_submission
     from rsseg.metainfo import load_metainfo

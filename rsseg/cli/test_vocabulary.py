@@ -5,8 +5,7 @@ rsseg test-vocabulary configs/landdiscover/gsnet_vitb16.py CHECKPOINT [--sets fl
 rsseg test-vocabulary CONFIG CHECKPOINT --benchmark ovrsis    # the eight sets of OVRSISBench's release
 
 The model is asked for each set's classes, in the words of its class table.  OUT keeps a row for each config and
-checkpoint and is written after every set, so that the rest can follow later: sets that are not there are named at the
-end, with exit status 1, and the others tested.  Logs with all classes go to the work dir.
+checkpoint; sets that are not there are named at the end, with exit status 1, and can follow later.
 """
 
 from __future__ import annotations
@@ -23,7 +22,14 @@ def main() -> int | str | None:
     """Parse the arguments, test on one set after another, print the row."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg.engine.launch import add_arguments, apply_arguments, build_runner, start_processes
-    from rsseg.evaluation import BENCHMARKS, check_sets, keep_scores, score_table, vocabulary_configs
+    from rsseg.evaluation import (
+        BENCHMARKS,
+        check_sets,
+        gather_image_scores,
+        keep_scores,
+        score_table,
+        vocabulary_configs,
+    )
 
     parser = make_parser(__doc__, results=True)
     parser.add_argument("config", help="config file of the model")
@@ -32,14 +38,15 @@ def main() -> int | str | None:
     parser.add_argument("--sets", nargs="+", metavar="SET", help="sets of the benchmark (default: all)")
     parser.add_argument("--data-root", nargs="+", default=[], metavar="SET=DIR", help="datasets outside of data/")
     parser.add_argument("--out", help="CSV of results (default: BENCHMARK.csv in the work dir)")
+    parser.add_argument("--image-scores", metavar="DIR", help="folder for the scores of each image")
     add_arguments(parser)
     args = parser.parse_args()
     require_stack()
+    from mmengine.dist import is_main_process
+
     from rsseg.io.hub import weights_of
 
     args.checkpoint = weights_of(args.config, args.checkpoint)
-    from mmengine.dist import is_main_process
-
     bases = packaged_root() / "configs" / "_base_" / "datasets"
     sets, scores = args.sets or list(BENCHMARKS[args.benchmark]), {}
     configs = vocabulary_configs(args.config, bases, sets, args.data_root, args.benchmark)
@@ -49,8 +56,11 @@ def main() -> int | str | None:
     configs, error_summary = check_sets(configs)
     start_processes(args.launcher)
     for name, cfg in configs.items():
+        if args.image_scores:
+            cfg.test_evaluator.images_dir = str(Path(args.image_scores) / name)
         scores[name] = build_runner(cfg).test()["mIoU"]
         if is_main_process():
+            gather_image_scores(args.image_scores, BENCHMARKS[args.benchmark])
             out = args.out or Path(cfg.work_dir) / f"{args.benchmark}.csv"
             row = keep_scores(out, args.config, args.checkpoint, scores, args.benchmark)
     if is_main_process():

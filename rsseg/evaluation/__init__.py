@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_package(
     {
         "across": ["use_dataset"],
         "box_masks": ["BoxMaskMetric"],
+        "image_scores": ["gather_image_scores"],
         "segmentation": ["SegmentationMetric"],
         "unlabelled": ["UnlabelledScores"],
         "vocabulary": [

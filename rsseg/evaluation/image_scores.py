@@ -7,7 +7,7 @@ segmentation the true, predicted and common pixels of each class, for labels of 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rsseg.errors import DataError
 from rsseg.io.tables import read_json, write_csv, write_json
 from rsseg.structures.confusion import count_scores
 
-__all__ = ["ImageScores", "numbered", "read_image_scores", "write_image_scores"]
+__all__ = ["ImageScores", "gather_image_scores", "numbered", "read_image_scores", "write_image_scores"]
 
 _PIXELS, _LABELS = ("mIoU", "mF1", "mAcc", "OA"), ("P", "R", "F1", "F2")
 _NAME = "images.json"
@@ -143,6 +143,28 @@ def read_image_scores(folder: Path | str) -> dict[str, ImageScores]:
         return {name: _read(own) for name, own in read_json(path).items()}
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError(f"{path}: is not what rsseg test --image-scores writes ({error})") from error
+
+
+def gather_image_scores(folder: Path | str | None, names: Iterable[str]) -> None:
+    """Write the scores of several sets, each in a folder of its name below ``folder``, into one file in ``folder``.
+
+    Args:
+        folder: Where :func:`write_image_scores` wrote ``<folder>/<name>`` for each set; of some sets there may be none.
+            None does nothing.
+        names: Of the sets.
+
+    Raises:
+        DataError: A file is damaged.
+        OSError: A file cannot be written; the message names it.
+    """
+    if folder is None:
+        return
+    folder, sets = Path(folder), {}
+    for name in names:
+        if (folder / name / _NAME).is_file():
+            found = read_image_scores(folder / name)
+            sets |= {name if len(found) == 1 else f"{name}/{own}": scores for own, scores in found.items()}
+    write_image_scores(folder, sets)
 
 
 def _read(own: Mapping[str, Any]) -> ImageScores:

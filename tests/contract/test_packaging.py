@@ -39,6 +39,7 @@ WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "pret
 SYSTEM = {"qgis"}  # Debian's python3-qgis, run by the system's Python; its tests are skipped elsewhere
 OPTIONAL = {"tensorboard", "timm", "safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
 OPTIONAL |= {"huggingface_hub", "onnx", "onnxruntime", "openvino", "transformers", "peft"}
+MEASURED = {"albumentations", "kornia", "torchgeo"}  # peers that a benchmark compares with where they are installed
 TESTING = {"pytest", "yapf", "packaging", "setuptools", "yaml"}
 ALSO = {"tests": OPTIONAL | TESTING | SYSTEM | {"sitecustomize"}, "docs": {"mkdocs"}}
 
@@ -125,7 +126,8 @@ def test_imports_are_declared() -> None:
                 continue
             for name in {name.split(".")[0] for name in names}:
                 known = name in sys.stdlib_module_names or name in allowed
-                if not known and not (name in OPTIONAL and id(node) not in top):
+                inside = OPTIONAL | (MEASURED if path.parent.name == "benchmarks" else set())
+                if not known and not (name in inside and id(node) not in top):
                     undeclared.append(f"{path.relative_to(REPO)}:{node.lineno}: {name}")
     assert not undeclared, "not in requirements/, or optional and not inside a function:\n" + "\n".join(undeclared)
 
@@ -183,7 +185,7 @@ def test_links_and_paths_exist(every: Every) -> None:
         links = re.findall(r"\]\(([^)\s]+)\)", text)
         local = [link.split("#")[0] for link in links if not re.match(r"\w+:|#", link)]
         assert not [link for link in local if not (path.parent / link).exists()]
-        commands = set(re.findall(r"\b(?:configs|tools)/[\w/]+\.(?:py|sh)", text))
+        commands = set(re.findall(r"(?<!tests/)\b(?:configs|tools)/[\w/]+\.(?:py|sh)", text))
         assert not [name for name in commands if "myset" not in name and not (REPO / name).is_file()]
 
     every(MARKDOWN, check)

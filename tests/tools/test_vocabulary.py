@@ -14,6 +14,7 @@ from PIL import Image
 
 from rsseg.errors import ConfigError
 from rsseg.evaluation import BENCHMARKS, check_sets, keep_scores, score_table, use_vocabulary, vocabulary_configs
+from rsseg.evaluation.image_scores import read_image_scores
 
 _TOWER = "width=32, layers=3, heads=2"
 CONFIG = f"""
@@ -111,7 +112,8 @@ def test_four_sets_in_two_calls(small, tmp_path, run_tool):
     roots = [f"{name}={tmp_path / 'data' / folder}" for name, folder in
              dict(flair="flair", fast="samrs", potsdam="potsdam", floodnet="floodnet").items()]  # fmt: skip
     written = f"test_evaluator.output_dir={tmp_path / 'written'}"
-    options = ["--data-root", *roots, "--cfg-options", "test_dataloader.num_workers=0", written]
+    images = ["--image-scores", tmp_path / "images"]
+    options = ["--data-root", *roots, *images, "--cfg-options", "test_dataloader.num_workers=0", written]
     first = run_tool("test_vocabulary", *small, *options)
     assert first.returncode == 1, first.stderr[-3000:]
     assert "not tested on 1 of 4 sets:\nfloodnet: floodnet: nothing in" in first.stderr
@@ -125,6 +127,10 @@ def test_four_sets_in_two_calls(small, tmp_path, run_tool):
         expected = miou(np.stack(predicted), np.stack(list(labels.values())), lowest, ignored)
         assert expected > 0 and scores[name] == pytest.approx(expected, abs=0.006)
     assert float(row["average"]) == pytest.approx(sum(scores.values()) / 4, abs=0.006)
+    of_images = read_image_scores(tmp_path / "images")  # of both calls
+    assert list(of_images) == list(scores)
+    for name, own in of_images.items():
+        assert float(own.score("mIoU", own.parts().sum(0))) == pytest.approx(scores[name], abs=0.006)
     cells = [f"{score:.2f}" for score in scores.values()]
     assert first.stdout.splitlines()[-2] == f"| small | {' | '.join(cells[:3])} |  |  |"
     shown = second.stdout.splitlines()[-4:]

@@ -1,7 +1,7 @@
 r"""SegEarth-OV3 (SAM 3), training-free, on the sets that GSNet is tested on.
 
-    python tools/test_vocabulary.py configs/landdiscover/segearth_ov3.py
-    rsseg map SRC DST --config configs/landdiscover/segearth_ov3.py --vocabulary "road, tree, \"building, roof\""
+    python tools/test_vocabulary.py configs/landdiscover/segearth_ov3_sam3.py
+    rsseg map SRC DST --config configs/landdiscover/segearth_ov3_sam3.py --vocabulary "road, tree, \"building, roof\""
 
 Needs the extra hf and SAM 3's weights (see configs/_base_/models/segearth_ov3.py); a folder of your own:
 --cfg-options model.sam3.weights=FOLDER.  Nothing is trained, and there is no checkpoint.  Not run by us.

@@ -21,20 +21,15 @@ from rsseg.stack import require_stack
 def main() -> int | str | None:
     """Parse the arguments, test on one set after another, print the row."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    from rsseg import evaluation
     from rsseg.engine.launch import add_arguments, apply_arguments, build_runner, start_processes
-    from rsseg.evaluation import (
-        BENCHMARKS,
-        check_sets,
-        gather_image_scores,
-        keep_scores,
-        score_table,
-        vocabulary_configs,
-    )
 
     parser = make_parser(__doc__, results=True)
     parser.add_argument("config", help="config file of the model")
     parser.add_argument("checkpoint", nargs="?", help="checkpoint file; models that are not trained need none")
-    parser.add_argument("--benchmark", choices=[*BENCHMARKS], default="table2", help="(default: %(default)s)")
+    parser.add_argument(
+        "--benchmark", choices=[*evaluation.BENCHMARKS], default="table2", help="(default: %(default)s)"
+    )
     parser.add_argument("--sets", nargs="+", metavar="SET", help="sets of the benchmark (default: all)")
     parser.add_argument("--data-root", nargs="+", default=[], metavar="SET=DIR", help="datasets outside of data/")
     parser.add_argument("--out", help="CSV of results (default: BENCHMARK.csv in the work dir)")
@@ -48,21 +43,21 @@ def main() -> int | str | None:
 
     args.checkpoint = weights_of(args.config, args.checkpoint)
     bases = packaged_root() / "configs" / "_base_" / "datasets"
-    sets, scores = args.sets or list(BENCHMARKS[args.benchmark]), {}
-    configs = vocabulary_configs(args.config, bases, sets, args.data_root, args.benchmark)
+    sets, scores = args.sets or list(evaluation.BENCHMARKS[args.benchmark]), {}
+    configs = evaluation.vocabulary_configs(args.config, bases, sets, args.data_root, args.benchmark)
     for cfg in configs.values():
         apply_arguments(cfg, args)
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="LoadTested", checkpoint=args.checkpoint)]
-    configs, error_summary = check_sets(configs)
+    configs, error_summary = evaluation.check_sets(configs)
     start_processes(args.launcher)
     for name, cfg in configs.items():
         if args.image_scores:
             cfg.test_evaluator.images_dir = str(Path(args.image_scores) / name)
         scores[name] = build_runner(cfg).test()["mIoU"]
         if is_main_process():
-            gather_image_scores(args.image_scores, BENCHMARKS[args.benchmark])
+            evaluation.gather_image_scores(args.image_scores, evaluation.BENCHMARKS[args.benchmark])
             out = args.out or Path(cfg.work_dir) / f"{args.benchmark}.csv"
-            row = keep_scores(out, args.config, args.checkpoint, scores, args.benchmark)
+            row = evaluation.keep_scores(out, args.config, args.checkpoint, scores, args.benchmark)
     if is_main_process():
-        write_result(score_table(Path(args.config).stem, row, args.benchmark), row)
+        write_result(evaluation.score_table(Path(args.config).stem, row, args.benchmark), row)
     return error_summary

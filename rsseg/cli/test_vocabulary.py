@@ -27,9 +27,7 @@ def main() -> int | str | None:
     parser = make_parser(__doc__, results=True)
     parser.add_argument("config", help="config file of the model")
     parser.add_argument("checkpoint", nargs="?", help="checkpoint file; models that are not trained need none")
-    parser.add_argument(
-        "--benchmark", choices=[*evaluation.BENCHMARKS], default="table2", help="(default: %(default)s)"
-    )
+    parser.add_argument("--benchmark", choices=[*evaluation.BENCHMARKS], default="table2", help="(default: table2)")
     parser.add_argument("--sets", nargs="+", metavar="SET", help="sets of the benchmark (default: all)")
     parser.add_argument("--data-root", nargs="+", default=[], metavar="SET=DIR", help="datasets outside of data/")
     parser.add_argument("--out", help="CSV of results (default: BENCHMARK.csv in the work dir)")

@@ -23,6 +23,7 @@ def main() -> int | str | None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     from rsseg import evaluation
     from rsseg.engine.launch import add_arguments, apply_arguments, build_runner, start_processes
+    from rsseg.io.hub import weights_of
 
     parser = make_parser(__doc__, results=True)
     parser.add_argument("config", help="config file of the model")
@@ -36,8 +37,6 @@ def main() -> int | str | None:
     args = parser.parse_args()
     require_stack()
     from mmengine.dist import is_main_process
-
-    from rsseg.io.hub import weights_of
 
     args.checkpoint = weights_of(args.config, args.checkpoint)
     bases = packaged_root() / "configs" / "_base_" / "datasets"

@@ -47,6 +47,7 @@ GROUPS = {
         "fill-xbd": ("fill_xbd", "put the images that OpenEarthMap leaves out where they belong"),
         "pack-submission": ("pack_submission", "predictions of OpenEarthMap's test list for the benchmark's server"),
         "build-landdiscover": ("build_landdiscover", "LandDiscover50K from the five sets it is made of"),
+        "cut-bigearthnet": ("cut_bigearthnet", "patches as BigEarthNet's from your own Sentinel-2 tile"),
         "pack-bigearthnet": ("pack_bigearthnet", "BigEarthNet as one file that is fast to read"),
         "report classes": ("label_statistics", "pixels and segments of land-cover labels"),
         "report bigearthnet": ("bigearthnet_statistics", "images per class, seasons and countries of BigEarthNet"),

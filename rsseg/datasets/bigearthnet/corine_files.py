@@ -16,7 +16,7 @@ from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 
 from rsseg.datasets.bigearthnet.corine import load_label_set
-from rsseg.errors import ConfigError, DataError
+from rsseg.errors import ConfigError, DataError, UnreadableFileError
 from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import opened
 
@@ -71,12 +71,16 @@ class CorinePolygons:
     Raises:
         ConfigError: There is no such field.
         DataError: The layer has no CRS, or a value is no number.
+        UnreadableFileError: GDAL cannot open the file.
     """
 
     def __init__(self, path: Path, ground: GeoReference, field: str | None = None) -> None:
         import pyogrio
 
-        info = pyogrio.read_info(path)
+        try:
+            info = pyogrio.read_info(path)
+        except pyogrio.errors.DataSourceError as error:
+            raise UnreadableFileError(f"{path}: cannot be read as polygons of CORINE ({error})") from error
         names = [str(name) for name in info["fields"]]
         found = [name for name in names if name == field or (field is None and name.lower().startswith("code_"))]
         if len(found) != 1:

@@ -120,6 +120,9 @@ def test_what_is_refused(safe, raster, tmp_path):
         cut_patches(tile, tmp_path / "out", open_corine(_write(tmp_path / "bad.tif", values, 100), tile.ground))
     with pytest.raises(FileNotFoundError, match="no such file of CORINE"):
         open_corine(tmp_path / "none.tif", tile.ground)
+    (tmp_path / "bad.gpkg").write_bytes(b"abc")
+    with pytest.raises(ValueError, match="cannot be read as polygons of CORINE"):
+        open_corine(tmp_path / "bad.gpkg", tile.ground)
     with pytest.raises(ValueError, match="give --name"):
         find_tile(safe, "tile")
     _write(next(safe.rglob("*_B11_20m.tif")), _pixels(60), 20, left=LEFT + 20)

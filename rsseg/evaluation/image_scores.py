@@ -159,7 +159,7 @@ def gather_image_scores(folder: Path | str | None, names: Iterable[str]) -> None
     """
     if folder is None:
         return
-    folder, sets = Path(folder), {}
+    folder, sets = Path(folder), dict[str, ImageScores]()
     for name in names:
         if (folder / name / _NAME).is_file():
             found = read_image_scores(folder / name)

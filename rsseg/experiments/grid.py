@@ -209,7 +209,7 @@ def read_grid(
         raise ConfigError(f"{path}: is no grid, since it has no rows; grids are, for example, configs/grids/*.py")
     if tiny and small is None:
         raise ConfigError(f"{path}: has no field 'tiny', so it cannot run at the scale of a CPU")
-    plain |= (small or {}) if tiny else {}
+    plain |= {"title": f"{plain.get('title', Path(path).stem)} (--tiny)", **(small or {})} if tiny else {}
     plain |= {key: value for key, value in (changes or {}).items() if value is not None}
     known = {own.name for own in fields(Grid)}
     if unknown := sorted(plain.keys() - known):

@@ -97,7 +97,10 @@ def pair_figure(scores: Mapping[str, Mapping[tuple[str, str], float]], title: st
             if not np.isnan(value):
                 colour = "white" if value > low + 0.6 * (high - low) else INK
                 axis.text(x, y, f"{value:.1f}", ha="center", va="center", fontsize=7, color=colour)
-        axis.set_xticks(range(size), names)
+        turned: dict[str, Any] = (
+            {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 3 else {}
+        )
+        axis.set_xticks(range(size), names, **turned)
         axis.set_yticks(range(size), names)
         axis.set_title(row)
         axis.set_xlabel("target")

@@ -5,7 +5,8 @@ rsseg cut-bigearthnet TILE OUT [--corine FILE] [--field Code_18] [--name S2A_MSI
 TILE is a SAFE folder, or a folder with a GeoTIFF of each band. FILE is CORINE's raster (.tif) or polygons (.gpkg,
 .shp); a patch gets every class that it has a 10 m pixel of. Without FILE patches have no labels: rsseg test predicts
 them with test_dataloader.dataset.labelled=False. OUT is a data_root of BigEarthNet v1.0, to which other tiles may be
-added. Patches with missing pixels, or without a class, are left out. Repeat an interrupted command to continue.
+added. Patches with missing pixels, or without a class, are left out. Repeat an interrupted command to
+continue; with other files it stops, since patches that are there were made of the first ones.
 """
 
 from __future__ import annotations

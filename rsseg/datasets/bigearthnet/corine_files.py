@@ -35,7 +35,7 @@ class CorineRaster:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.field = path, None
 
     def codes(self, ground: GeoReference) -> NDArray[np.uint16]:
         """(H, W) uint16 CLC codes of pixels, each that of the nearest pixel of the raster; 999 where there is none.
@@ -87,6 +87,7 @@ class CorinePolygons:
             raise ConfigError(f"{path}: name the field of the CLC codes by --field; its fields are {', '.join(names)}")
         if info["crs"] is None or ground.crs is None:
             raise DataError(f"{path}: has no coordinate system")
+        self.path, self.field = path, found[0]
         own = CRS.from_user_input(info["crs"])
         x, y = ground.coordinates([0, ground.size[1]], [ground.size[0], 0])
         box = transform_bounds(ground.crs, own, x[0], y[0], x[1], y[1], densify_pts=101)

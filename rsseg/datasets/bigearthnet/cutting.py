@@ -26,6 +26,7 @@ from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.corine_files import CorinePolygons, CorineRaster
 from rsseg.datasets.bigearthnet.tiles import Tile
 from rsseg.io.georeference import GeoReference
+from rsseg.io.jobs import Input, Job, Outputs
 from rsseg.io.progress import Progress
 from rsseg.io.rasters import opened, read_stored
 
@@ -47,6 +48,8 @@ class CutPatches:
 def cut_patches(tile: Tile, out: Path, corine: CorineRaster | CorinePolygons | None = None) -> CutPatches:
     """Write the patches of a tile; an interrupted call goes on when it is repeated.
 
+    A record beside the patches says which files they were made of, so that none stays when one of these has changed.
+
     Args:
         tile: From :func:`rsseg.datasets.bigearthnet.tiles.find_tile`.
         out: Gets ``BigEarthNet-v1.0/<patch>/``.
@@ -54,10 +57,11 @@ def cut_patches(tile: Tile, out: Path, corine: CorineRaster | CorinePolygons | N
 
     Raises:
         OSError: Writing failed.
-        UserError: A band or CORINE file is broken.
+        UserError: A band or CORINE file is broken; or patches of the tile are there that were made of other files.
     """
     base, result = out / _FOLDER, CutPatches()
     base.mkdir(parents=True, exist_ok=True)
+    _claim(tile, out, corine)
     rows, columns = tile.patches
     progress = Progress(rows, f"cut {tile.name}", unit="row")
     for row in range(rows):
@@ -73,6 +77,17 @@ def cut_patches(tile: Tile, out: Path, corine: CorineRaster | CorinePolygons | N
         progress.step()
     progress.close()
     return result
+
+
+def _claim(tile: Tile, out: Path, corine: CorineRaster | CorinePolygons | None) -> None:
+    """Write down what the patches of a tile are made of, or compare it with what an earlier call wrote."""
+    names = f"{_FOLDER}/{tile.name}_*"
+    job = Job(out, "patches", f".cut-{tile.name}.json", f"choose another OUT, or remove {names} and this record there")
+    files = tile.files | ({"corine": corine.path} if corine else {})
+    inputs = {tile.name: {key: Input(path, path.name) for key, path in files.items()}}
+    made = Outputs.existing(lambda: {tile.name: sorted(out.glob(f"{names}/*"))})
+    labels = corine and {"field": corine.field}
+    job.claim({"offset": tile.offset, "labels": labels}, inputs, made)
 
 
 def _read_strip(tile: Tile, row: int, columns: int) -> dict[str, NDArray[np.uint16]]:

@@ -19,6 +19,7 @@ from rsseg.datasets.bigearthnet.bands import check_bands
 from rsseg.datasets.bigearthnet.corine_files import open_corine
 from rsseg.datasets.bigearthnet.cutting import cut_patches
 from rsseg.datasets.bigearthnet.tiles import find_tile
+from rsseg.errors import JobError
 
 NAME = "S2A_MSIL2A_20220617T113321"
 LEFT, TOP = 600000, 5900040
@@ -87,6 +88,26 @@ def test_patches_with_labels(safe, raster, tmp_path):
     assert sorted(again.present) == sorted(found.written) and not again.written
 
 
+def test_patches_do_not_outlive_the_labels_that_they_were_made_of(safe, raster, tmp_path):
+    tile, out = find_tile(safe), tmp_path / "out"
+    cut_patches(tile, out, open_corine(raster, tile.ground))
+    other = tmp_path / "other.tif"
+    with rasterio.open(raster) as file:
+        values, profile = file.read(), file.profile
+    with rasterio.open(other, "w", **profile) as file:
+        file.write(np.where(values == values.flat[0], values.flat[-1], values))
+    with pytest.raises(JobError, match="corine"):
+        cut_patches(tile, out, open_corine(other, tile.ground))
+    with pytest.raises(JobError, match="labels"):
+        cut_patches(tile, out)
+    assert not cut_patches(tile, out, open_corine(raster, tile.ground)).written
+    band = next(iter(tile.files.values()))
+    with rasterio.open(band, "r+") as file:
+        file.write(file.read() + 1)
+    with pytest.raises(JobError, match=band.name):
+        cut_patches(find_tile(safe), out, open_corine(raster, tile.ground))
+
+
 def test_polygons_in_another_system(safe, tmp_path):
     """Pasture west of a line 1300 m from the left edge, north of 1200 m; nothing elsewhere."""
     x, y = [LEFT - 50, LEFT + 1300, LEFT + 1300, LEFT - 50], [TOP + 50, TOP + 50, TOP - 1200, TOP - 1200]
@@ -110,7 +131,7 @@ def test_missing_pixels_and_no_labels(safe, tmp_path):
         file.write(values, 1)
     found = cut_patches(find_tile(safe), tmp_path / "out")
     assert [name[-3:] for name in found.incomplete] == ["1_0"] and len(found.written) == 3
-    assert not list((tmp_path / "out").rglob("*.json"))
+    assert not list((tmp_path / "out").rglob("*_labels_metadata.json"))
 
 
 def test_what_is_refused(safe, raster, tmp_path):

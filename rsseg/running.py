@@ -160,7 +160,8 @@ def train_box_masks(config: str | Path, **options: Any) -> Path | None:
     if not is_main_process() or checkpoint is None:
         return None
     path = checkpoint.parent / BOX_MASK_FILE
-    if not path.is_file():  # killed between the last checkpoint and the validation that writes the file
+    # killed between the last checkpoint and the validation that writes the file, or that of an earlier training
+    if not path.is_file() or path.stat().st_mtime < checkpoint.stat().st_mtime:
         cfg.work_dir, cfg.load_from, cfg.launcher = str(checkpoint.parent), str(checkpoint), "none"
         runner = build_runner(cfg)
         runner.val()

@@ -16,10 +16,11 @@ from rsseg.datasets.detection import image_stems, open_source, read_image
 from rsseg.datasets.ground_truth import load_ground_truth
 from rsseg.datasets.labels import open_labels
 from rsseg.errors import ConfigError
+from rsseg.io.names import read_names
 from rsseg.metainfo import load_metainfo
 from rsseg.structures.box_frames import box_frames, cut_frame, to_frame
 from rsseg.structures.boxes import hbox_iou
-from rsseg.structures.masks import MaskCrop, cut_mask, paint_mask, rle_to_crop
+from rsseg.structures.masks import MaskCrop, rle_to_crop
 
 __all__ = ["HULL", "MaskedImage", "ObjectPatch", "cut_patch", "read_masked_images"]
 
@@ -63,7 +64,7 @@ class ObjectPatch:
         box: (4,) float32 x1 y1 x2 y2.
         rbox: (4, 2) float32 corners of the rotated box.
         hull: (HULL, 2) float32 corners of the mask's convex hull, the last repeated.
-        least: Least side of a crop.
+        least: Length below which a box is cut out as if its longer side had it.
     """
 
     pixels: NDArray[np.uint8]
@@ -113,9 +114,11 @@ def _labelled(spec: Mapping[str, Any]) -> Iterator[MaskedImage]:
         on_error="skip",
         stems=image_stems(spec["images"]) if stems is None else stems,
     )
+    _warn(source.problems)
     omitted = _omitted(spec, table.classes)
     for item in source.items:
         detections = source.read(item)
+        _warn(detections.problems)
         if not len(detections):
             continue
         found = load_ground_truth(item, detections, table, dict(spec["truth"]))
@@ -136,8 +139,11 @@ def _labelled(spec: Mapping[str, Any]) -> Iterator[MaskedImage]:
 def _converted(spec: Mapping[str, Any]) -> Iterator[MaskedImage]:
     labels = open_labels(spec["labels"], spec.get("images"), spec.get("classes"))
     omitted, stems = _omitted(spec, labels.table.classes), spec.get("stems")
+    if isinstance(stems, str | Path):
+        stems = read_names(stems, "a text file with one tile name per line")
+    wanted = None if stems is None else set(stems)
     for tile in labels:
-        if tile.image is None or (stems is not None and tile.name not in stems):
+        if tile.image is None or (wanted is not None and tile.name not in wanted):
             continue
         own = [row for row in tile.instances if row.area and labels.table.classes[row.label] not in omitted]
         masks = [rle_to_crop(row.rle) for row in own]
@@ -154,6 +160,11 @@ def _converted(spec: Mapping[str, Any]) -> Iterator[MaskedImage]:
             ),
             np.array([row.qbox is not None for row in own], bool),
         )
+
+
+def _warn(problems: Sequence[Exception]) -> None:
+    for problem in problems:
+        _log.warning("left out: %s", problem)
 
 
 def _omitted(spec: Mapping[str, Any], classes: Sequence[str]) -> set[str]:
@@ -218,8 +229,6 @@ def cut_patch(
     box, mask = found.hbox[i], found.masks[i]
     frames = box_frames(box[None], context, least)
     x, y, side = (int(v) for v in frames[0])
-    canvas = np.zeros((side, side), np.uint8)
-    paint_mask(canvas, cut_mask(mask, (x, y, x + side, y + side)), 255)
 
     def inside(points: NDArray[Any]) -> NDArray[np.float32]:
         return to_frame(np.asarray(points, np.float64)[None], frames, size)[0].astype(np.float32)
@@ -230,7 +239,7 @@ def cut_patch(
     hull = np.concatenate([hull, np.repeat(hull[-1:], HULL - len(hull), axis=0)])
     return ObjectPatch(
         pixels=cut_frame(image, frames[0], size),
-        mask=cut_frame(canvas, (0, 0, side), size, fill=0),
+        mask=cut_frame(mask.pixels * np.uint8(255), (x - mask.x, y - mask.y, side), size, fill=0),
         box=inside(box.reshape(2, 2)).ravel(),
         rbox=inside(found.qbox[i]),
         hull=hull,

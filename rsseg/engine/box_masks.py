@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmseg.registry import HOOKS
 from rsseg.engine.checks import bare_model
 from rsseg.errors import ConfigError
 from rsseg.io.checkpoints import write_weights
+from rsseg.models.boxmask.score import check_held_out
 
 __all__ = ["BOX_MASK_FILE", "SaveBoxMask"]
 
@@ -33,6 +35,20 @@ class SaveBoxMask(Hook):
 
     priority = "VERY_HIGH"  # before EMAHook takes its weights out again
 
+    def __init__(self) -> None:
+        self._iterations = 0
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Remember how long a network was trained that is only validated."""
+        self._iterations = int((checkpoint.get("meta") or {}).get("iter") or 0)
+
+    def before_train(self, runner: Runner) -> None:
+        """See that there are enough held-out masks before the time of a training is spent."""
+        loop = runner._val_loop
+        labels = getattr(loop.dataloader.dataset, "labels", None) if isinstance(loop, BaseLoop) else None
+        if labels is not None:
+            check_held_out(len(labels))
+
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Calibrate and write."""
         if runner.rank != 0:
@@ -45,7 +61,9 @@ class SaveBoxMask(Hook):
         loop = runner._train_loop
         dataset: Any = loop.dataloader.dataset if isinstance(loop, BaseLoop) else None
         count = len(getattr(dataset, "patches", ())) or None
-        meta = model.file_meta(scores, ious, {"iterations": runner.iter, "masks": count, **(metrics or {})})
+        measured = {name: value for name, value in (metrics or {}).items() if math.isfinite(value)}  # JSON has no NaN
+        training = {"iterations": runner.iter or self._iterations, "masks": count, **measured}
+        meta = model.file_meta(scores, ious, training)
         state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
         path = Path(runner.work_dir) / BOX_MASK_FILE
         write_weights(path, state, meta)

@@ -16,6 +16,8 @@ __all__ = ["FILL", "box_frames", "cut_frame", "paste_logits", "to_frame"]
 
 FILL = 127
 """Value of pixels beyond the border of the image."""
+_LARGEST = 8192
+"""Side in pixels above which a frame is never laid out at full size."""
 
 
 def box_frames(hbox: NDArray[np.float64], context: float, least: int) -> NDArray[np.int64]:
@@ -53,12 +55,33 @@ def cut_frame(image: NDArray[np.uint8], frame: ArrayLike, size: int, fill: int =
     if right <= left or bottom <= top:
         return np.full((size, size, *image.shape[2:]), fill, np.uint8)
     pixels = image[top:bottom, left:right]
+    if side > _LARGEST and pixels.shape[:2] != (side, side):
+        return _cut_large(pixels, (left - x, top - y, side), size, fill)
     if pixels.shape[:2] != (side, side):
         canvas = np.full((side, side, *image.shape[2:]), fill, np.uint8)
         canvas[top - y : bottom - y, left - x : right - x] = pixels
         pixels = canvas
     method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, (size, size), interpolation=method), np.uint8)
+
+
+def _cut_large(pixels: NDArray[np.uint8], place: tuple[int, int, int], size: int, fill: int) -> NDArray[np.uint8]:
+    """A crop of a frame that is mostly outside the image, such as that of a mistyped corner: in little memory.
+
+    Args:
+        pixels: (h, w) or (h, w, C) uint8, what there is of the frame.
+        place: Its x and y in the frame, and the frame's side.
+        size: S.
+        fill: Value of the rest.
+    """
+    x, y, side = place
+    height, width = pixels.shape[:2]
+    left, right = (int(round(v * size / side)) for v in (x, x + width))
+    top, bottom = (int(round(v * size / side)) for v in (y, y + height))
+    crop = np.full((size, size, *pixels.shape[2:]), fill, np.uint8)
+    if right > left and bottom > top:
+        crop[top:bottom, left:right] = cv2.resize(pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    return crop
 
 
 def to_frame(points: NDArray[np.float64], frames: NDArray[np.int64], size: int) -> NDArray[np.float64]:

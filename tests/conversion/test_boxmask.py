@@ -1,5 +1,6 @@
 """A mask model of one's own, from training to labels: a network on crops of 32 pixels that learns bright rectangles."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,11 @@ def test_files_that_are_no_network(trained: Path, tmp_path: Path) -> None:
     write_weights(tmp_path / "less.pth", damaged, content["meta"])
     with pytest.raises(ValueError, match="do not fit its settings"):
         MODELS.build(dict(type="BoxMaskPredictor", checkpoint=str(tmp_path / "less.pth")))
+    for name in ("calibration", "training"):
+        less = {key: value for key, value in content["meta"].items() if key != name}
+        write_weights(tmp_path / "less.pth", content["state_dict"], less)
+        with pytest.raises(ValueError, match=f"lacks '{name}'"):
+            MODELS.build(dict(type="BoxMaskPredictor", checkpoint=str(tmp_path / "less.pth")))
     with pytest.raises(FileNotFoundError, match="rsseg train-boxmask"):
         MODELS.build(dict(type="BoxMaskPredictor", checkpoint=str(tmp_path / "none.pth")))
     with pytest.raises(ValueError, match="--checkpoint FILE"):
@@ -190,6 +196,27 @@ def test_checkpoint_option_reaches_the_chosen_predictor() -> None:
         load_conversion_config(path, {"checkpoint": "my.pth"})
 
 
+def test_labels_of_another_network_are_not_mixed(
+    trained: Path, config: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    convert_labels(config(trained))
+    content = load_file(trained)
+    other = {**content["state_dict"], "decoder.classifier.bias": torch.tensor([3.0])}
+    write_weights(tmp_path / "boxmask.pth", other, content["meta"])
+    for update in (False, True):
+        with pytest.raises(ValueError, match="sha256"):
+            convert_labels(config(tmp_path / "boxmask.pth"), update=update)
+    convert_labels(config(tmp_path / "boxmask.pth"), overwrite=True)
+
+
+def test_too_few_held_out_masks_stop_the_training_at_its_start(data: Path, tmp_path: Path) -> None:
+    config = REPO / "configs/nwpu_vhr10/boxmask_nwpu_vhr10.py"
+    few = {**_options(data, 10), "val_dataloader.dataset.held_out": 0.1}
+    with pytest.raises(ValueError, match="at least 30, and there are 8; raise the share held_out"):
+        train_box_masks(config, work_dir=tmp_path, cfg_options=few)
+    assert not list(tmp_path.glob("*.pth"))
+
+
 @pytest.mark.slow
 def test_resumed_training_ends_with_the_same_file(data: Path, tmp_path: Path) -> None:
     config = REPO / "configs/nwpu_vhr10/boxmask_nwpu_vhr10.py"
@@ -200,9 +227,16 @@ def test_resumed_training_ends_with_the_same_file(data: Path, tmp_path: Path) ->
     assert whole is not None and path is not None
     a, b = load_file(whole)["state_dict"], load_file(path)["state_dict"]
     assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
-    path.unlink()  # as if it was killed before the last validation
-    again = train_box_masks(config, work_dir=tmp_path / "parts", cfg_options=_options(data, 20), resume=True)
-    assert again == path and path.is_file()
+    for missing in (True, False):  # as if it was killed before the last validation, after an earlier training or none
+        path.write_bytes(b"of an earlier training")
+        os.utime(path, (1, 1))
+        if missing:
+            path.unlink()
+        again = train_box_masks(config, work_dir=tmp_path / "parts", cfg_options=_options(data, 20), resume=True)
+        assert again == path and path.read_bytes() != b"of an earlier training"
+        content = load_file(path)
+        assert all(torch.equal(a[key], content["state_dict"][key]) for key in a)
+        assert content["meta"]["training"]["iterations"] == 20
 
 
 def test_other_configs_are_sent_to_rsseg_train() -> None:

@@ -93,6 +93,20 @@ def test_converted_sets_have_masks_too(coco: dict[str, Any], tmp_path: Path) -> 
     for a, b in zip(sorted(own, key=lambda found: found.image.stem), converted, strict=True):
         assert a.labels == b.labels and (a.hbox == b.hbox).all()
         assert all((p.full((60, 80)) == q.full((60, 80))).all() for p, q in zip(a.masks, b.masks, strict=True))
+    (tmp_path / "some.txt").write_text("3\n5\n", encoding="utf-8")
+    for stems in (["3", "5"], str(tmp_path / "some.txt"), tmp_path / "some.txt"):
+        some = read_masked_images({"labels": str(out), "stems": stems})
+        assert sorted(found.image.stem for found in some) == ["3", "5"]
+
+
+def test_what_is_left_out_is_told(coco: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    labels = Path(coco["annotations"])
+    content = json.loads(labels.read_text())
+    content["annotations"][0]["bbox"] = [500, 500, 5, 5]
+    labels.write_text(json.dumps(content), encoding="utf-8")
+    found = list(read_masked_images({**coco, "stems": ["0", "none"]}))
+    assert [each.labels for each in found] == [["tank"]]
+    assert "box outside the image" in caplog.text and "'none'" in caplog.text
 
 
 @pytest.mark.parametrize(

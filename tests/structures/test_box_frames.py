@@ -21,6 +21,15 @@ def test_crop_shows_the_frame_and_fills_what_is_outside() -> None:
     assert (cut_frame(image, (50, 50, 4), 3, fill=0) == 0).all()
 
 
+def test_frame_of_a_mistyped_corner_takes_little_memory() -> None:
+    image = np.full((60, 80, 3), 200, np.uint8)
+    crop = cut_frame(image, (-10, -10, 1_400_000_000), 128)  # laid out it would be 6 EB
+    assert crop.shape == (128, 128, 3) and (crop == FILL).all()
+    side = 10_240  # of 128 pixels of 80: the image is one pixel wide, and less than one high
+    crop = cut_frame(image, (-800, -1600, side), 128)
+    assert (crop[20, 10] == 200).all() and int((crop[..., 0] == 200).sum()) == 1
+
+
 def test_points_in_the_crop() -> None:
     points = np.array([[[5.0, 10], [35, 40], [20, 25]]])
     assert to_frame(points, np.array([[5, 10, 30]]), 60).tolist() == [[[0, 0], [60, 60], [30, 30]]]

@@ -26,7 +26,7 @@ class Patches:
         boxes: (B, 4) x1 y1 x2 y2 in patch pixels, as labelled.
         rboxes: (B, 4, 2) corners of the rotated box, around the box.
         hulls: (B, K, 2) corners of the mask's convex hull; where there are fewer the last one is repeated.
-        least: (B,) least side of a crop in patch pixels.
+        least: (B,) length in patch pixels; a box whose longer side is shorter is cut out as if it had it.
     """
 
     pixels: Tensor
@@ -124,7 +124,7 @@ def draw_views(patches: Patches, augmentation: Augmentation, size: int, context:
     box = box + moved * torch.randn(count, 2, 2, device=device) * augmentation.box_jitter * sides
     box = _hull(box)
     lengths = (box[:, 1] - box[:, 0]).amax(-1)
-    side = torch.maximum(context * lengths, patches.least)
+    side = context * torch.maximum(lengths, patches.least)
     side = side * torch.exp((uniform(count) * 2 - 1) * math.log1p(augmentation.scale))
     centre = box.mean(1) + (uniform(count, 2) * 2 - 1) * augmentation.shift * side[:, None]
     factor = size / side

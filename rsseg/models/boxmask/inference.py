@@ -20,6 +20,9 @@ from rsseg.models.boxmask.score import BOX_MASK_FORMAT, calibrate, expected_iou,
 
 __all__ = ["CropMasks", "TrainedBoxMask", "load_box_mask"]
 
+_META = ("settings", "training", "calibration")
+_SETTINGS = ("model_name", "channels", "size", "context", "least", "mean", "std")
+
 
 class CropMasks(NamedTuple):
     """What the network says of N crops.
@@ -113,6 +116,9 @@ def load_box_mask(path: Path) -> tuple[FoldedNetwork, dict[str, Any]]:
             f"{path}: this is no box-to-mask network; expected the boxmask.pth that rsseg train-boxmask writes into "
             "its work dir, not one of the checkpoints of the training"
         )
+    lacking = [name for name in _META if name not in meta] or [n for n in _SETTINGS if n not in meta["settings"]]
+    if lacking:
+        raise DataError(f"{path}: is damaged, its meta lacks {lacking[0]!r}; train it again")
     try:
         settings, state = meta["settings"], content["state_dict"]
         encoder: Any = timm.create_model(settings["model_name"], features_only=True, pretrained=False)

@@ -11,7 +11,15 @@ from torch import Tensor
 
 from rsseg.errors import DataError
 
-__all__ = ["BOX_MASK_FORMAT", "LEAST_MASKS", "calibrate", "expected_iou", "fit_calibration", "stability"]
+__all__ = [
+    "BOX_MASK_FORMAT",
+    "LEAST_MASKS",
+    "calibrate",
+    "check_held_out",
+    "expected_iou",
+    "fit_calibration",
+    "stability",
+]
 
 BOX_MASK_FORMAT = 1
 """Version of the file of a trained network."""
@@ -46,6 +54,19 @@ def stability(logits: Tensor, inside: Tensor) -> Tensor:
     return inner / outer.clamp_min(1)
 
 
+def check_held_out(count: int) -> None:
+    """See that a calibration can be fitted to this many masks.
+
+    Raises:
+        DataError: There are fewer than ``LEAST_MASKS``.
+    """
+    if count < LEAST_MASKS:
+        raise DataError(
+            f"the score is calibrated on masks that are held out of the training, at least {LEAST_MASKS}, and there "
+            f"are {count}; raise the share held_out, or add images with masks"
+        )
+
+
 def fit_calibration(scores: ArrayLike, ious: ArrayLike) -> tuple[list[float], list[float]]:
     """A rising curve from scores to overlaps: means of equally large groups, made to rise, straight in between.
 
@@ -60,11 +81,7 @@ def fit_calibration(scores: ArrayLike, ious: ArrayLike) -> tuple[list[float], li
         DataError: There are fewer than ``LEAST_MASKS`` masks.
     """
     given, true = np.asarray(scores, np.float64), np.asarray(ious, np.float64)
-    if len(given) < LEAST_MASKS:
-        raise DataError(
-            f"the score is calibrated on masks that are held out of the training, at least {LEAST_MASKS}, and there "
-            f"are {len(given)}; raise the share held_out, or add images with masks"
-        )
+    check_held_out(len(given))
     groups = np.array_split(np.argsort(given, kind="stable"), min(_BINS, len(given) // (LEAST_MASKS // 3)))
     x = np.array([given[rows].mean() for rows in groups])
     y = _rising(np.array([true[rows].mean() for rows in groups]))

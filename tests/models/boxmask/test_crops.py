@@ -1,11 +1,16 @@
 """Crops for training: maps of boxes by hand, and boxes that follow the object however it is turned."""
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from rsseg.datasets.masked_objects import MaskedImage, cut_patch
 from rsseg.models.boxmask.crops import Augmentation, Patches, box_maps, cut_patches, draw_views
+from rsseg.structures.box_frames import box_frames
+from rsseg.structures.masks import MaskCrop
 
 
 def _patches(count: int = 1) -> Patches:
@@ -43,6 +48,20 @@ def test_plain_view_is_that_of_inference() -> None:
     pixels, prompts, masks = cut_patches(_patches(), Augmentation(rotated=0.0), 56, 1.4)
     assert float(masks.sum()) == pytest.approx(800, abs=1) and not prompts[:, 1].any()
     assert float(pixels[0, 0, 28, 28]) == pytest.approx(200, abs=0.1)
+
+
+@pytest.mark.parametrize("length", [6, 12, 17, 20, 40])
+def test_small_objects_are_as_large_in_training_as_at_inference(length: int) -> None:
+    box = np.array([[50.0, 50, 50 + length, 50 + length / 2]])
+    mask = MaskCrop(50, 50, np.ones((length // 2, length), bool))
+    found = MaskedImage(Path("a.png"), "a", box, np.zeros((1, 4, 2)), [mask], ["ship"])
+    patch = cut_patch(np.zeros((100, 100, 3), np.uint8), found, 0, 176, 2.0, 34)  # as ObjectPatches
+    fields = (patch.pixels.transpose(2, 0, 1).copy(), patch.mask, patch.box, patch.rbox, patch.hull)
+    least = torch.tensor([patch.least], dtype=torch.float32)
+    patches = Patches(*(torch.from_numpy(value)[None] for value in fields), least)
+    _, boxes, _, _ = draw_views(patches, Augmentation(), 128, 1.4)
+    inference = 128 * length / int(box_frames(box, 1.4, 24)[0, 2])  # sides are whole pixels there
+    assert float(boxes[0, 1, 0] - boxes[0, 0, 0]) == pytest.approx(inference, rel=0.04)
 
 
 @pytest.mark.parametrize("free", [0.0, 1.0])

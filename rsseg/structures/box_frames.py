@@ -76,8 +76,8 @@ def _cut_large(pixels: NDArray[np.uint8], place: tuple[int, int, int], size: int
     """
     x, y, side = place
     height, width = pixels.shape[:2]
-    left, right = (int(round(v * size / side)) for v in (x, x + width))
-    top, bottom = (int(round(v * size / side)) for v in (y, y + height))
+    left, right = (round(v * size / side) for v in (x, x + width))
+    top, bottom = (round(v * size / side) for v in (y, y + height))
     crop = np.full((size, size, *pixels.shape[2:]), fill, np.uint8)
     if right > left and bottom > top:
         crop[top:bottom, left:right] = cv2.resize(pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA)

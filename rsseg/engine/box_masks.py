@@ -13,7 +13,6 @@ from mmseg.registry import HOOKS
 from rsseg.engine.checks import bare_model
 from rsseg.errors import ConfigError
 from rsseg.io.checkpoints import write_weights
-from rsseg.models.boxmask.score import check_held_out
 
 __all__ = ["BOX_MASK_FILE", "SaveBoxMask"]
 
@@ -46,8 +45,9 @@ class SaveBoxMask(Hook):
         """See that there are enough held-out masks before the time of a training is spent."""
         loop = runner._val_loop
         labels = getattr(loop.dataloader.dataset, "labels", None) if isinstance(loop, BaseLoop) else None
-        if labels is not None:
-            check_held_out(len(labels))
+        model = bare_model(runner.model)
+        if labels is not None and hasattr(model, "check_held_out"):
+            model.check_held_out(len(labels))
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Calibrate and write."""

@@ -15,6 +15,9 @@ from rsseg.structures.keys import some_names
 
 __all__ = ["describe_folder", "load_pretrained", "load_processor", "model_type", "transformers_library"]
 
+_SETTINGS = ("config.json", "preprocessor_config.json", "processor_config.json")
+_TEXT = ("tokenizer_config.json", "tokenizer.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+
 
 def transformers_library(who: str) -> Any:
     """The package ``transformers``.
@@ -46,9 +49,14 @@ def model_type(folder: Path) -> str:
     return str(found["model_type"])
 
 
-def describe_folder(folder: Path) -> dict[str, Any]:
-    """Names and SHA-256 of the files that decide what a model computes, for manifests."""
-    settings = [folder / name for name in ("config.json", "preprocessor_config.json", "processor_config.json")]
+def describe_folder(folder: Path, reads_text: bool = False) -> dict[str, Any]:
+    """Names and SHA-256 of the files that decide what a model computes, for manifests.
+
+    Args:
+        folder: As :func:`rsseg.io.hub_folder.model_folder` gives it.
+        reads_text: Whether the model is asked with words, so that the tokenizer's files count as well.
+    """
+    settings = [folder / name for name in (*_SETTINGS, *(_TEXT if reads_text else ()))]
     files = [*weight_files(folder), *(path for path in settings if path.is_file())]
     return {path.name: sha256_of(path) for path in files}
 
@@ -67,11 +75,14 @@ def load_pretrained(kind: str, folder: Path, who: str) -> Any:
     """
     library = transformers_library(who)
     import torch
+    from safetensors import SafetensorError
 
     options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     with _quiet(library):
         try:
             model, found = getattr(library, kind).from_pretrained(folder, output_loading_info=True, **options)
+        except SafetensorError as error:
+            raise DataError(f"{folder}: its weights are damaged or cut short ({error}); download them again") from error
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise DataError(
                 f"{folder}: is no {kind} that transformers {library.__version__} reads ({error})"
@@ -94,7 +105,7 @@ def load_processor(kind: str, folder: Path, who: str) -> Any:
     with _quiet(library):
         try:
             return getattr(library, kind).from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(
                 f"{folder}: has no settings of a {kind} (preprocessor_config.json or processor_config.json, and the "
                 f"tokenizer's files where texts are read); save them beside the model with save_pretrained ({error})"

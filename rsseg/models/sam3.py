@@ -97,7 +97,7 @@ class SAM3(nn.Module):
         folder = model_folder(self.weights)
         self.processor = load_processor("Sam3Processor", folder, "SAM3")
         self.model = load_pretrained("Sam3Model", folder, "SAM3").to(self.place.device).requires_grad_(False)
-        self.files, self.loaded = describe_folder(folder), True
+        self.files, self.loaded = describe_folder(folder, reads_text=True), True
 
     @torch.no_grad()
     def encode(self, image: torch.Tensor) -> Any:

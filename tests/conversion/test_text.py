@@ -93,6 +93,12 @@ def test_objects_are_those_of_the_library_bit_by_bit(
         assert np.array_equal(mask.full(SIZE), expected.numpy().astype(bool))
 
 
+def test_files_that_number_the_words_are_recorded(predictor: Sam3TextPredictor, folder: Path) -> None:
+    files = set(predictor.describe()["files"])
+    assert files >= {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json"}
+    assert files <= {path.name for path in folder.iterdir()}
+
+
 def test_words_of_one_class_give_an_object_once(predictor: Sam3TextPredictor, image: np.ndarray) -> None:
     """Of equal boxes the better stays: with one word twice, as many as with it once after leaving duplicates out."""
     encoded = predictor.encode([image])[0]

@@ -191,6 +191,12 @@ def test_what_does_not_fit_is_named(folders: dict[str, Path], tmp_path: Path) ->
     (other / "model.safetensors").write_bytes((folders["sam2"] / "model.safetensors").read_bytes())
     with pytest.raises(ValueError, match=r"has no settings of a Sam2Processor \(preprocessor_config.json"):
         TransformersPredictor(str(other))
+    (other / "processor_config.json").write_text("[1]")
+    with pytest.raises(ValueError, match="has no settings of a Sam2Processor"):
+        TransformersPredictor(str(other))
+    (other / "model.safetensors").write_bytes((folders["sam2"] / "model.safetensors").read_bytes()[:5000])
+    with pytest.raises(ValueError, match="its weights are damaged or cut short"):
+        TransformersPredictor(str(other))
     with pytest.raises(ValueError, match="needs points, boxes or masks"):
         TransformersPredictor(str(folders["sam"])).predict(_image(20, 20), Prompts(1))
 

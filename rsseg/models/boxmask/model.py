@@ -14,7 +14,7 @@ from torch import Tensor
 from rsseg.errors import ConfigError
 from rsseg.models.boxmask.crops import Augmentation, Patches, cut_patches
 from rsseg.models.boxmask.network import BoxMaskDecoder, encode_crops
-from rsseg.models.boxmask.score import BOX_MASK_FORMAT, expected_iou, fit_calibration
+from rsseg.models.boxmask.score import BOX_MASK_FORMAT, check_held_out, expected_iou, fit_calibration
 
 __all__ = ["BoxMaskModel", "box_mask_loss"]
 
@@ -75,6 +75,15 @@ class BoxMaskModel(BaseModel):
             "mean": [float(value) for value in mean],
             "std": [float(value) for value in std],
         }
+
+    @staticmethod
+    def check_held_out(count: int) -> None:
+        """See that this many held-out masks are enough for a score.
+
+        Raises:
+            DataError: They are not.
+        """
+        check_held_out(count)
 
     def file_meta(self, scores: Sequence[float], ious: Sequence[float], training: Mapping[str, Any]) -> dict[str, Any]:
         """What stands beside the weights in the file of a trained network, as JSON values.

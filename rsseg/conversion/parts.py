@@ -2,7 +2,8 @@
 
 The file is one JSON object whose key ``instances`` comes last and has one row a line, so that the merge copies a
 million rows as they stand, and whoever asks only whether an image is finished decodes none.  Each tile in the head has
-the ``labels`` and ``object_ids`` of its rows and the number of its ``empty_masks``; ``rows`` is the CRC-32 of the rows.
+the ``labels`` and ``object_ids`` of its rows and the number of its ``empty_masks``; ``crc32``, last of all before the
+rows, is that of the head and the rows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from rsseg.io.tables import json_text, parse_json
 
 __all__ = ["decode_part", "encode_part", "tile_instances", "tile_rows"]
 
-_START, _BETWEEN, _END = b',"instances":[\n', b",\n", b"\n]}\n"
+_SUM, _START, _BETWEEN, _END = b',"crc32":', b',"instances":[\n', b",\n", b"\n]}\n"
 """A line ends nowhere else: JSON escapes line feeds in texts."""
 
 
@@ -29,8 +30,8 @@ def encode_part(part: Mapping[str, Any]) -> bytes:
     if "tiles" in part:
         head["tiles"] = [_head_of(tile) for tile in part["tiles"]]
         rows = [_row(row) for tile in part["tiles"] for row in tile["instances"]]
-    body = _BETWEEN.join(rows)
-    return json_text({**head, "rows": zlib.crc32(body)}).encode()[:-1] + _START + body + _END
+    body, text = _BETWEEN.join(rows), json_text(head).encode()[:-1]
+    return text + _SUM + b"%d" % zlib.crc32(body, zlib.crc32(text)) + _START + body + _END
 
 
 def _head_of(tile: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,10 +54,11 @@ def decode_part(data: bytes) -> dict[str, Any]:
     head, found, rest = data.partition(_START)
     if not found or not rest.endswith(_END):
         raise ValueError("it does not end as a part does")
-    part, body = parse_json(head + b"}"), rest[: -len(_END)]
-    if not isinstance(part, dict) or part.pop("rows", None) != zlib.crc32(body):
-        raise ValueError("its rows are not those that were written")
-    return {**part, "instances": body}
+    text, _, written = head.rpartition(_SUM)
+    body = rest[: -len(_END)]
+    if written != b"%d" % zlib.crc32(body, zlib.crc32(text)):
+        raise ValueError("it is not what was written")
+    return {**parse_json(text + b"}"), "instances": body}
 
 
 def tile_rows(part: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], list[bytes]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 import rsseg
-from rsseg.errors import ConfigError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.checkpoints import load_file
 from rsseg.io.files import replacing
 
@@ -24,11 +25,25 @@ _UNSEEN = 1000
 _FILES = ("weights", "init_cfg")
 """Settings that say where weights are from, whose values count."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def _hash_of(value: torch.Tensor, begun: bytes = b"") -> bytes:
     plain = value.detach().cpu().contiguous()
     text = f"{plain.dtype} {tuple(plain.shape)}".encode()
     return hashlib.sha256(begun + text + plain.flatten().view(torch.uint8).numpy().tobytes()).digest()
+
+
+def _settings_of(encoder: nn.Module) -> str:
+    """Plain values that the parts of an encoder hold, such as which maps it gives; the values of weights apart."""
+    found = []
+    for name, module in encoder.named_modules():
+        for key, value in sorted(vars(module).items()):
+            parts = value if isinstance(value, list | tuple) else [value]
+            plain = all(part is None or isinstance(part, bool | int | float | str) for part in parts)
+            if plain and not key.startswith("_") and key not in ("training", *_FILES):
+                found.append((name, key, value))
+    return repr(found)
 
 
 class FeatureStore:
@@ -40,7 +55,8 @@ class FeatureStore:
 
     Args:
         folder: Of the files; several trainings and processes may share it.
-        limit_gb: What this process writes at most, in GB (1e9 bytes); further features are computed each time.
+        limit_gb: What this process writes at most, in GB (1e9 bytes); further features are computed each time, as they
+            are where the disk is full.
     """
 
     def __init__(self, folder: Path | str, limit_gb: float) -> None:
@@ -51,7 +67,7 @@ class FeatureStore:
         self._identity = b""
 
     def identity(self, encoder: nn.Module) -> bytes:
-        """What an encoder is: hashed anew only where a weight has been written since."""
+        """What an encoder is: hashed anew where a weight has been written since, or after :meth:`forget`."""
         values = [*encoder.parameters(), *encoder.buffers()]
         state = tuple((value.data_ptr(), value._version) for value in values)
         if state != self._weights:
@@ -65,12 +81,21 @@ class FeatureStore:
             self._weights, self._identity = state, digest.digest()
         return self._identity
 
+    def forget(self) -> None:
+        """Let the weights be hashed anew: what is written to their ``data`` cannot be seen otherwise."""
+        self._weights = ()
+
     def read(self, path: Path, device: torch.device) -> list[torch.Tensor] | None:
-        """Maps of one image; None where there is no file."""
+        """Maps of one image; None where there is no file, or a damaged one, which is then written anew."""
         if not path.is_file():
             return None
+        try:
+            maps = [value.to(device) for value in load_file(path)]
+        except DataError as error:
+            MMLogger.get_current_instance().warning(f"features are computed again: {error}")
+            return None
         self.found += 1
-        return [value.to(device) for value in load_file(path)]
+        return maps
 
     def write(self, path: Path, maps: list[torch.Tensor]) -> None:
         """Keep the maps of one image, unless the limit is reached."""
@@ -88,9 +113,15 @@ class FeatureStore:
                 f"{self.folder}: limit_gb is reached; the rest is computed each time"
             )
         self._written += size
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, "features") as file:
-            torch.save([value.detach().cpu().clone() for value in maps], file)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path, "features") as file:
+                torch.save([value.detach().cpu().clone() for value in maps], file)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self.limit = 0.0
+            MMLogger.get_current_instance().warning(f"{error.strerror}; the rest is computed each time")
 
     def path_of(self, encoder: nn.Module, image: torch.Tensor) -> Path:
         """The file of one image (bands, H, W)."""
@@ -104,6 +135,11 @@ class _Cached:
     """The part of such an encoder's class that comes before its own."""
 
     feature_store: FeatureStore
+
+    def train(self, mode: bool = True) -> Any:
+        """Training mode, of what is not frozen; averages of weights come and go with it."""
+        self.feature_store.forget()
+        return super().train(mode)  # type: ignore[misc]
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Maps of images (B, bands, H, W): those that are in the files from there, the others computed together."""
@@ -147,10 +183,9 @@ def cached(encoder: Any, folder: str, limit_gb: float = 50.0) -> nn.Module:
             f"cached features are for encoders that are frozen (tune='frozen'); of {type(module).__name__} "
             f"{(trained or active)[0]} is trained"
         )
-    if not isinstance(encoder, nn.Module):
-        module.feature_settings = {
-            key: repr(value) for key, value in encoder.items() if key not in ("weights", "init_cfg")
-        }
+    named = {} if isinstance(encoder, nn.Module) else encoder
+    settings = {key: repr(value) for key, value in named.items() if key not in _FILES}
+    module.feature_settings = {**settings, "parts": _settings_of(module)}
     module.feature_store = FeatureStore(folder, limit_gb)
     own = type(module)
     module.__class__ = type(own.__name__, (_Cached, own), {"__module__": own.__module__})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
 
 import pytest
 import torch
@@ -62,6 +64,51 @@ def test_other_pixels_weights_settings_and_precision_have_files_of_their_own(mod
     other.load_state_dict(model.state_dict())
     other(image)
     assert counts(other) == (0, 1)
+
+
+def test_encoders_that_are_given_as_modules_are_told_apart(tmp_path):
+    image, found = torch.randn(1, 3, 32, 32), []
+    for options in (dict(out_indices=(1, 3)), dict(out_indices=(3,)), dict(norm=False), {}):
+        torch.manual_seed(0)
+        model = MODELS.build(dict(type="Cached", encoder=MODELS.build({**DINO, **options}), folder=str(tmp_path)))
+        found.append((len(model(image)), *counts(model)))
+    assert found == [(2, 0, 1), (1, 0, 1), (4, 0, 1), (4, 0, 1)]
+
+
+def test_weights_that_are_written_aside_count_from_the_next_mode_on(model):
+    """An average of weights that takes their place for a validation writes to ``data``, which counts no version."""
+    image = torch.randn(1, 3, 32, 32)
+    before = model.train()(image)[3]
+    model.encoder.norm.weight.data.mul_(3)
+    assert not torch.equal(model.eval()(image)[3], before) and counts(model) == (0, 2)
+    model.encoder.norm.weight.data.div_(3)
+    assert torch.equal(model.train()(image)[3], before) and counts(model) == (1, 2)
+
+
+def test_damaged_files_are_written_anew(model, tmp_path):
+    image = torch.randn(1, 3, 32, 32)
+    before = model(image)
+    (file,) = (tmp_path / "features").glob("*/*.pth")
+    for data in (file.read_bytes()[:100], b"", b"features"):
+        file.write_bytes(data)
+        assert all(torch.equal(one, other) for one, other in zip(model(image), before, strict=True))
+    model(image)
+    assert counts(model) == (1, 4)
+
+
+def test_a_full_disk_ends_no_training(model, tmp_path, monkeypatch):
+    number = errno.ENOSPC
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(torch, "save", fail)
+    images = torch.randn(3, 3, 32, 32)
+    assert model(images)[3].shape == (3, 32, 2, 2) and model.feature_store.limit == 0
+    assert not [path for path in (tmp_path / "features").rglob("*") if path.is_file()]
+    number = errno.EIO
+    with pytest.raises(OSError, match="cannot write"):
+        MODELS.build(dict(type="Cached", encoder=DINO, folder=str(tmp_path / "other")))(images)
 
 
 def test_a_decoder_learns_from_them(model):

@@ -26,8 +26,8 @@ def attend(layer: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
     name = layer.active_adapters[0]
     aside = inner.in_proj_weight, outer.weight
     changed = (
-        aside[0].detach() + layer.get_delta_weight(name),
-        aside[1].detach() + inner.out_proj.get_delta_weight(name),
+        aside[0] + layer.get_delta_weight(name),
+        aside[1] + inner.out_proj.get_delta_weight(name),
     )
     del inner.in_proj_weight, outer.weight
     inner.in_proj_weight, outer.weight = changed
@@ -38,11 +38,16 @@ def attend(layer: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
         inner.in_proj_weight, outer.weight = aside
 
 
+def _stay(layer: Any) -> None:
+    """In the place of peft's, which makes new parameters whenever somebody asks for names: an optimizer lacks them."""
+
+
 def use_exact_attention(encoder: nn.Module) -> None:
     """Let all adapted attention modules of an encoder go by :func:`attend`, in place."""
     from peft.tuners.lora.layer import MultiheadAttention
 
-    exact = type("AdaptedAttention", (MultiheadAttention,), {"forward": attend, "__module__": __name__})
+    own = {"forward": attend, "_restore_weights": _stay, "__module__": __name__}
+    exact = type("AdaptedAttention", (MultiheadAttention,), own)
     for module in encoder.modules():
         if type(module) is MultiheadAttention:
             module.__class__ = exact

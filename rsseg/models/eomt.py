@@ -166,7 +166,8 @@ class EoMT(Segmentor):
                 module.eps = eps
         for block in encoder.blocks[depth - read :]:  # queries have no place in the image, as class and registers
             block.attn.num_prefix_tokens += head.query.num_embeddings
-        encoder.norm.requires_grad_(self.backbone.tuning.tune == "full")
+        if self.backbone.tuning.tune == "full":  # it is read even where the backbone's own maps would not be normed
+            encoder.norm.requires_grad_(True)
 
     def extract_feat(self, inputs: torch.Tensor) -> Layers:
         """Images (N, bands, H, W) to queries and masks: before each block that reads queries, and at last.

@@ -33,7 +33,7 @@ class AdapterSettings:
     Attributes:
         rank: Columns of each adapter.
         alpha: What an adapter gives is multiplied by ``alpha / rank``.
-        dropout: Share of an adapter's inputs that is dropped in training.
+        dropout: Share of an adapter's inputs that is dropped in training; 0 beside attention modules of PyTorch.
         targets: Regular expression of the full names of the layers within the encoder; None takes all linear layers
             and attention modules.
         also: Regular expression of the full names of other parameters that are trained, such as norms which the
@@ -52,6 +52,13 @@ class AdapterSettings:
                 f"adapters of rank={self.rank}, alpha={self.alpha}, dropout={self.dropout}: expected a rank of at "
                 "least 1, an alpha above 0 and a dropout from 0 to below 1"
             )
+        for name in ("targets", "also"):
+            try:
+                re.compile(getattr(self, name) or "")
+            except re.error as error:
+                raise ConfigError(
+                    f"adapters: {name}={getattr(self, name)!r} is no regular expression: {error}"
+                ) from error
 
 
 class Base(NamedTuple):
@@ -218,6 +225,11 @@ def _add_adapters(encoder: nn.Module, settings: AdapterSettings) -> None:
                 f"adapters: {name} of {type(encoder).__name__} is never called, since its bias is apart (q_bias); use "
                 "the model without such biases (of DINOv3 the name without _qkvb, whose output is the same), or leave "
                 "it out by targets"
+            )
+        if settings.dropout and isinstance(encoder.get_submodule(name), nn.MultiheadAttention):
+            raise ConfigError(
+                f"adapters: dropout={settings.dropout} has no effect beside {name} of {type(encoder).__name__}, an "
+                "attention module whose weights are used at once; set it to 0, or leave the module out by targets"
             )
     pattern = "|".join(map(re.escape, chosen))  # peft compares the ends of names in a list
     config = LoraConfig(

@@ -156,6 +156,8 @@ def test_images_of_any_size_and_adapters():
     pytest.importorskip("peft")
     settings = config()
     settings["backbone"] |= dict(tune="lora")
+    also = {**settings, "backbone": {**settings["backbone"], "adapters": dict(also=r"encoder\.norm\..*")}}
+    assert MODELS.build(also).backbone.encoder.norm.weight.requires_grad
     model = MODELS.build(settings).train()
     sum(model.loss(torch.randn(1, 3, 32, 32), samples(1, (32, 32))).values()).backward()
     trained = {name for name, value in model.named_parameters() if value.requires_grad}

@@ -10,7 +10,7 @@ import torch
 from mmseg.registry import MODELS
 
 from rsseg.errors import ConfigError, DataError
-from rsseg.models.tuning import AdapterSettings
+from rsseg.models.tuning import AdapterSettings, tune_encoder
 from rsseg.structures.keys import plain_key
 
 pytest.importorskip("peft")
@@ -113,6 +113,23 @@ def test_some_layers_and_other_parameters():
     assert {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])} == trained
 
 
+def attention():
+    return torch.nn.ModuleDict({"a": torch.nn.MultiheadAttention(8, 2)})
+
+
+def test_weights_of_attention_are_trained_beside_their_adapters():
+    model = attention()
+    tune_encoder(model, "lora", dict(also=r"a\.(in_proj_weight|out_proj\.weight)"))
+    before = list(model.parameters())
+    x = torch.randn(3, 1, 8)
+    model["a"](x, x, x)[0].square().sum().backward()
+    model.state_dict()
+    assert all(one is other for one, other in zip(before, model.parameters(), strict=True)), "what an optimizer has"
+    trained = {plain_key(key): value for key, value in model.named_parameters() if value.requires_grad}
+    assert {"a.in_proj_weight", "a.out_proj.weight"} < trained.keys()
+    assert not [key for key, value in trained.items() if value.grad is None]
+
+
 def test_frozen_encoders_stay_in_evaluation():
     norm = dict(type="ResNet", depth=18, base_channels=4, norm_cfg=dict(type="BN"))
     model = MODELS.build(dict(type="Tuned", encoder=norm, tune="frozen")).train()
@@ -144,5 +161,9 @@ def test_options_are_checked():
         build("dinov3", "frozen", rank=3)
     with pytest.raises(ConfigError, match="rank=0, alpha"):
         AdapterSettings(rank=0)
+    with pytest.raises(ConfigError, match=r"targets='\*qkv' is no regular expression: nothing to repeat"):
+        AdapterSettings(targets="*qkv")
+    with pytest.raises(ConfigError, match=r"dropout=0.1 has no effect beside a of ModuleDict.*set it to 0"):
+        tune_encoder(attention(), "lora", dict(dropout=0.1))
     with pytest.raises(ConfigError, match=r"attn.qkv of DINOv3 is never called.*name without _qkvb"):
         MODELS.build({**DINO, "name": "vit_small_patch16_dinov3_qkvb", "tune": "lora"})

@@ -143,7 +143,7 @@ class EoMT(Segmentor):
         **kwargs: As for ``Segmentor``.
 
     Raises:
-        ConfigError: The encoder is another one, has other channels than the head, or too few blocks.
+        ConfigError: The encoder is another one, has other channels than the head, too few blocks, or is ``Cached``.
 
     Source: EoMT (arXiv 2503.19108); with DINOv3 as in its authors' release and in transformers.
     """
@@ -155,6 +155,10 @@ class EoMT(Segmentor):
         encoder, head = getattr(self.backbone, "encoder", None), self.decode_head
         if encoder is None or getattr(self.backbone, "patch", None) is None:
             raise ConfigError(f"EoMT needs a backbone of type DINOv3 that is a transformer, got {backbone.get('type')}")
+        if hasattr(self.backbone, "feature_store"):
+            raise ConfigError(
+                "EoMT: its encoder reads the queries beside the image, so no features can be kept (Cached)"
+            )
         depth, read = len(encoder.blocks), len(head.mask_rates)
         if encoder.embed_dim != head.channels or not 0 < read <= depth:
             raise ConfigError(

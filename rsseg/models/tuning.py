@@ -196,6 +196,10 @@ def tune_encoder(encoder: nn.Module, tune: str, settings: Mapping[str, Any] | No
         raise ConfigError(f"adapters: {error}; expected: {', '.join(AdapterSettings.__annotations__)}") from error
     if settings and tune != "lora":
         raise ConfigError(f'adapters are given with tune={tune!r}; they belong to tune="lora"')
+    if getattr(getattr(encoder, "tuning", None), "adapts", False):
+        raise ConfigError(
+            f"{type(encoder).__name__} has adapters already: set tune='lora' at it or at Tuned around it, not at both"
+        )
     tuning = Tuning(tune, parsed)
     tuning.trained = frozenset(name for name, value in encoder.named_parameters() if value.requires_grad)
     if tune != "full":

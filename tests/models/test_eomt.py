@@ -182,9 +182,14 @@ def test_rates_fall_block_by_block():
         AnnealMasks().before_train_iter(SimpleNamespace(model=torch.nn.Linear(1, 1)), 0)
 
 
-def test_settings_are_checked():
+def test_settings_are_checked(tmp_path):
     with pytest.raises(ConfigError, match="channels=64, blocks=4; the encoder has 128 channels and 5 blocks"):
         MODELS.build(config(channels=64))
+    settings = config()
+    encoder = {**settings["backbone"], "tune": "frozen"}
+    settings["backbone"] = dict(type="Cached", encoder=encoder, folder=str(tmp_path))
+    with pytest.raises(ConfigError, match="so no features can be kept"):
+        MODELS.build(settings)
     with pytest.raises(ConfigError, match="num_classes=1: EoMT requires at least two classes"):
         MODELS.build(config(num_classes=1))
     settings = config()

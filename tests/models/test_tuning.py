@@ -161,6 +161,8 @@ def test_options_are_checked():
         build("dinov3", "frozen", rank=3)
     with pytest.raises(ConfigError, match="rank=0, alpha"):
         AdapterSettings(rank=0)
+    with pytest.raises(ConfigError, match=r"DINOv3 has adapters already: .*not at both"):
+        MODELS.build(dict(type="Tuned", encoder={**DINO, "tune": "lora"}, tune="lora"))
     with pytest.raises(ConfigError, match=r"targets='\*qkv' is no regular expression: nothing to repeat"):
         AdapterSettings(targets="*qkv")
     with pytest.raises(ConfigError, match=r"dropout=0.1 has no effect beside a of ModuleDict.*set it to 0"):

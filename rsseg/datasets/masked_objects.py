@@ -142,7 +142,9 @@ def _converted(spec: Mapping[str, Any]) -> Iterator[MaskedImage]:
     if isinstance(stems, str | Path):
         stems = read_names(stems, "a text file with one tile name per line")
     wanted = None if stems is None else set(stems)
+    unknown = set(wanted or ())
     for tile in labels:
+        unknown.discard(tile.name)
         if tile.image is None or (wanted is not None and tile.name not in wanted):
             continue
         own = [row for row in tile.instances if row.area and labels.table.classes[row.label] not in omitted]
@@ -160,6 +162,8 @@ def _converted(spec: Mapping[str, Any]) -> Iterator[MaskedImage]:
             ),
             np.array([row.qbox is not None for row in own], bool),
         )
+    if unknown:
+        _log.warning("%s: %d of stems are no tiles of it (first: %r)", spec["labels"], len(unknown), min(unknown))
 
 
 def _warn(problems: Sequence[Exception]) -> None:

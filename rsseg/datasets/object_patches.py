@@ -72,6 +72,8 @@ class ObjectPatches(Dataset):
             raise ConfigError(f"held_out must be a share above 0 and below 1, not {held_out!r}")
         if not 0 <= balance <= 1:
             raise ConfigError(f"balance must be from 0 to 1, not {balance!r}")
+        if max_masks < 1:
+            raise ConfigError(f"max_masks must be at least 1, not {max_masks!r}")
         self.metainfo: dict[str, Any] = {}
         self.patches: list[ObjectPatch] = []
         self.labels: list[str] = []

@@ -79,7 +79,9 @@ def test_scenes_are_held_out_as_a_whole(coco: dict[str, Any], tmp_path: Path) ->
     assert len(ObjectPatches([spec, extra], part="train", held_out=0.3, size=32)) == len(train) + 20
 
 
-def test_converted_sets_have_masks_too(coco: dict[str, Any], tmp_path: Path) -> None:
+def test_converted_sets_have_masks_too(
+    coco: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     from mmengine.config import Config
 
     from rsseg.conversion import convert_labels
@@ -97,6 +99,7 @@ def test_converted_sets_have_masks_too(coco: dict[str, Any], tmp_path: Path) -> 
     for stems in (["3", "5"], str(tmp_path / "some.txt"), tmp_path / "some.txt"):
         some = read_masked_images({"labels": str(out), "stems": stems})
         assert sorted(found.image.stem for found in some) == ["3", "5"]
+    assert list(read_masked_images({"labels": str(out), "stems": ["none"]})) == [] and "'none'" in caplog.text
 
 
 def test_what_is_left_out_is_told(coco: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
@@ -126,6 +129,8 @@ def test_options_that_cannot_be(coco: dict[str, Any]) -> None:
         ObjectPatches([coco], part="val")
     with pytest.raises(ValueError, match="held_out must be"):
         ObjectPatches([coco], held_out=1.0)
+    with pytest.raises(ValueError, match="max_masks must be at least 1, not 0"):
+        ObjectPatches([coco], max_masks=0)
     with pytest.raises(ValueError, match="lacks 'truth'"):
         ObjectPatches([{key: value for key, value in coco.items() if key != "truth"}])
     with pytest.raises(ValueError, match="no object with a mask"):

@@ -79,9 +79,7 @@ def test_scenes_are_held_out_as_a_whole(coco: dict[str, Any], tmp_path: Path) ->
     assert len(ObjectPatches([spec, extra], part="train", held_out=0.3, size=32)) == len(train) + 20
 
 
-def test_converted_sets_have_masks_too(
-    coco: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_converted_sets_have_masks_too(coco: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from mmengine.config import Config
 
     from rsseg.conversion import convert_labels

@@ -159,6 +159,17 @@ def test_mean_of_views_turns_with_the_image(trained: Path, views: int) -> None:
     assert both.predict(image, make_prompts("hbox", np.zeros((0, 4)), np.zeros((0, 4, 2)))).masks == []
 
 
+def test_box_thinner_than_a_pixel_of_the_crop_has_a_score(trained: Path, tmp_path: Path) -> None:
+    content = load_file(trained)
+    state = {**content["state_dict"], "decoder.classifier.bias": torch.tensor([50.0])}  # all is object
+    write_weights(tmp_path / "all.pth", state, content["meta"])
+    predictor = MODELS.build(dict(type="BoxMaskPredictor", checkpoint=str(tmp_path / "all.pth")))
+    boxes = np.array([[0.0, y, 640, y + 2] for y in range(40, 48)])  # the crop's pixels are 28 of the image's
+    found = predictor.predict(np.zeros((90, 640, 3), np.uint8), make_prompts("hbox", boxes, hbox_to_qbox(boxes)))
+    assert [mask.area for mask in found.masks] == [1280] * 8
+    assert (found.predicted_iou > 0.5).all() and (found.stability == 1).all()
+
+
 def test_files_that_are_no_network(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no box-to-mask network"):
         MODELS.build(dict(type="BoxMaskPredictor", checkpoint=str(trained.with_name("iter_30.pth"))))

@@ -82,6 +82,8 @@ class TrainedBoxMask:
                 prompts[:, channel] = box_maps(torch.from_numpy(corners).float().to(self._device), size)
         logits = self._logits(pixels, prompts)
         inside = prompts[:, :1] > 0
+        thin = ~inside.any(dim=-1, keepdim=True).any(dim=-2, keepdim=True)  # between two rows of the crop's pixels
+        inside = inside | (thin & (prompts[:, :1] > -1))
         scores = calibrate(_to_numpy(expected_iou(logits, inside)), self._curve)
         return CropMasks(logits[:, 0].cpu().numpy(), scores, _to_numpy(stability(logits, inside)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,8 @@ __all__ = [
     "stored_suffix",
     "walk_files",
 ]
+
+_log = logging.getLogger("rsseg")
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 """Suffixes of image files, compared without case."""
@@ -109,16 +112,25 @@ def stored_suffix(folder: Path, suffix: str) -> str:
         suffix: What a config says, such as ``.png``, or ``_label.png``.
 
     Returns:
-        ``suffix``; with ``.tif`` in place of ``.png`` where no name ends in ``suffix``, but one in that.
+        ``suffix``; with ``.tif`` in place of ``.png`` where no name ends in ``suffix``, but one in that.  Where there
+        are both, a warning names what is left out.
     """
+    if not suffix.endswith(".png"):
+        return suffix
     other = f"{suffix.removesuffix('.png')}.tif"
-    found = False
-    if suffix.endswith(".png"):
-        for path in walk_files(folder):
-            if path.name.endswith(suffix):
-                return suffix
-            found = found or path.name.endswith(other)
-    return other if found else suffix
+    names: dict[str, set[str]] = {suffix: set(), other: set()}
+    for path in walk_files(folder):
+        for end, stems in names.items():
+            if path.name.endswith(end):
+                stems.add(str(path).removesuffix(end))
+    more = names[other] - names[suffix]
+    if names[suffix] and more:
+        _log.warning(
+            "%s: %d files *%s are used, %d *%s that are none of them, such as %s, are not; remove what is left of "
+            "another format",
+            folder, len(names[suffix]), suffix, len(more), other, Path(f"{min(more)}{other}").name,
+        )  # fmt: skip
+    return other if more and not names[suffix] else suffix
 
 
 def group_by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:

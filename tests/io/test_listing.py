@@ -93,3 +93,16 @@ def test_tiles_may_be_tiffs_where_a_config_says_png(
 ) -> None:
     touch(tmp_path, *files)
     assert stored_suffix(tmp_path, suffix) == expected
+
+
+def test_tiles_of_two_formats_are_told_unless_they_are_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(tmp_path, "x/a.png", "x/a.tif", "b.png")
+    assert stored_suffix(tmp_path, ".png") == ".png" and not caplog.records
+    touch(tmp_path, "x/b.tif", "x/c.tif")
+    assert stored_suffix(tmp_path, ".png") == ".png"
+    assert [record.getMessage().removeprefix(f"{tmp_path}: ") for record in caplog.records] == [
+        "2 files *.png are used, 2 *.tif that are none of them, such as b.tif, are not; remove what is left of another "
+        "format"
+    ]

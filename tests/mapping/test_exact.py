@@ -82,10 +82,12 @@ def test_the_layout_of_the_weights_changes_rounding_only(network):
     windows = [scene(64, 64)]
     predictor = SegmentorScorer(network, 8)
     first = predictor(predictor.prepare(windows))
-    predictor.use(Precision(medium=True, channels_last=True))
+    predictor.use(Precision(channels_last=True))
     weight = network.backbone.conv1.weight if hasattr(network.backbone, "conv1") else network.backbone.stem[0].weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(predictor(predictor.prepare(windows)), first, rtol=1e-4, atol=1e-4)
+    predictor.use(Precision(medium=True, channels_last=True))  # with AMX, products are of bfloat16
+    torch.testing.assert_close(predictor(predictor.prepare(windows)), first, rtol=0.1, atol=0.1)
     predictor.use(Precision())
     assert torch.equal(predictor(predictor.prepare(windows)), first)
 

@@ -62,7 +62,7 @@ def test_a_recipe_whose_package_is_absent_says_so(monkeypatch, tmp_path):
 def test_unknown_entries_name_the_known(run_tool):
     result = run_tool("benchmark", "nope")
     assert result.returncode == 2
-    assert "unknown entry 'nope'; expected one of: ben_packed, " in result.stderr
+    assert "unknown entry 'nope'; expected one of: albumentations_loading, ben_packed, " in result.stderr
 
 
 def test_memory_is_weighed_in_processes_of_their_own(repo, tmp_path):

@@ -201,7 +201,8 @@ def test_schedules_are_those_of_tables_7_and_8(repo, name, rate, decay, least, l
 
 def test_no_samrs_schedule_lowers_a_rate(repo):
     """Neither in pre-training nor in fine-tuning; the rate that acts is an option, named in the docstring."""
-    paths = sorted((repo / "configs" / "_base_" / "schedules").glob("*80k*.py"))
+    schedules = repo / "configs" / "_base_" / "schedules"
+    paths = [path for start in ("sep", "finetune") for path in sorted(schedules.glob(f"{start}_80k*.py"))]
     chosen = [path for path in paths if "LayerDecayConstructor" in Config.fromfile(path).optim_wrapper.values()]
     assert {path.stem.rpartition("_")[2] for path in chosen} == {"vit", "adapter", "internimage"} and len(chosen) == 6
     for path in chosen:

@@ -27,8 +27,10 @@ def dinov3_statistics(name: str) -> tuple[list[float], list[float]]:
         name: Of timm with the tag, such as ``vit_large_patch16_dinov3.sat493m``.
 
     Raises:
-        ConfigError: timm has no such weights.
+        ConfigError: timm has no such weights, or the tag is missing, by which web and satellite weights differ.
     """
+    if "." not in name:
+        raise ConfigError(f"{name}: say by a tag which weights are meant, such as {name}.lvd1689m; {_known()}")
     found = _timm().get_pretrained_cfg(name)
     if found is None or "dinov3" not in name:
         raise ConfigError(f"{name}: timm has no such DINOv3; {_known()}")

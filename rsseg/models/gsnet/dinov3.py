@@ -33,7 +33,7 @@ class DINOv3Specialist(DINOv3):
         **kwargs: As for ``DINOv3``.
 
     Raises:
-        ConfigError: ``resolution`` or ``taps`` is not allowed; or as for ``DINOv3``.
+        ConfigError: ``resolution`` or ``taps`` is not allowed, or ``name`` has no tag; or as for ``DINOv3``.
 
     Source: ours; GSNet's release has DINO ViT-B/8, frozen, see :class:`rsseg.models.gsnet.dino.DINO`.
     """
@@ -49,6 +49,8 @@ class DINOv3Specialist(DINOv3):
         **kwargs: Any,
     ) -> None:
         super().__init__(name, out_indices=taps, tune=tune, **kwargs)
+        if self.in_channels != 3:
+            raise ConfigError(f"{name}, in_channels={self.in_channels}: the specialist sees GSNet's images, of 3 bands")
         if self.patch is None or resolution % self.patch or len(taps) != 3:
             raise ConfigError(
                 f"{name}, resolution={resolution}, taps={tuple(taps)}: the specialist is a transformer, its resolution "

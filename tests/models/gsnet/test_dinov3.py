@@ -55,6 +55,10 @@ def test_gsnet_learns_beside_it(build, mmseg_scope):
 def test_settings_are_checked(mmseg_scope):
     with pytest.raises(ConfigError, match=r"resolution=100, taps=\(0, 1, 2\): the specialist is a transformer"):
         MODELS.build({**TOY, "resolution": 100})
+    with pytest.raises(ConfigError, match="in_channels=4: the specialist sees GSNet's images, of 3 bands"):
+        MODELS.build({**TOY, "in_channels": 4})
+    with pytest.raises(ConfigError, match=r"vit_large_patch16_dinov3: say by a tag which weights .*\.sat493m"):
+        MODELS.build({**TOY, "name": NAME.removesuffix(".sat493m")})
 
 
 def test_the_grid_of_the_config_is_that_of_the_release(repo):

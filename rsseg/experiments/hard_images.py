@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from rsseg.datasets.checking.counts import labelled_parts
-from rsseg.datasets.checking.parts import UNKNOWN, Part
+from rsseg.datasets.checking.parts import Part
 from rsseg.engine.features import features_and_scores
 from rsseg.errors import ConfigError, DataError, MissingPackageError
 from rsseg.io.bands import PixelSpec
@@ -149,11 +149,7 @@ def _described(model: Any, pool: Sequence[Path], size: int | None, spec: PixelSp
 
 def _ids(part: Part, label: Path, shape: Sequence[int], size: int | None) -> NDArray[np.uint8]:
     """Training ids of a label file, in the size of the scores."""
-    values = part.read(str(label))
-    unknown = np.unique(values[part.meaning[values] == UNKNOWN])
-    if len(unknown):
-        raise DataError(f"{label}: value {unknown[0]} is neither a class nor ignored")
-    ids = part.meaning[values].astype(np.uint8)
+    ids = part.ids(label)
     if size is not None:
         ids = np.asarray(cv2.resize(ids, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST))
     if ids.shape != tuple(shape):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rsseg.datasets.checking.parts import UNKNOWN, Part, open_parts
+from rsseg.datasets.checking.parts import Part, open_parts
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
@@ -152,20 +152,16 @@ def count_set(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
 def _count(part: Part, files: tuple[Path, Path | None]) -> tuple[Ints, Ints, Ints, float] | str:
     """Pixels, segments, holes and square metres of an image's label; or why it cannot be used."""
     image, label = files
+    assert label is not None  # labelled_parts leaves the others out
     try:
-        values = part.read(str(label))
-        found = np.bincount(values.ravel(), minlength=256)
-        unknown = np.flatnonzero((found > 0) & (part.meaning == UNKNOWN))
-        if len(unknown):
-            raise DataError(f"{label}: value {unknown[0]} is neither a class nor ignored")
+        ids = part.ids(label)
     except (OSError, ValueError, SyntaxError) as error:
         text = str(error)
         return text if str(label) in text else f"{label}: {text}"
     count = len(part.classes)
-    meaning = np.where(part.meaning == UNKNOWN, IGNORE, part.meaning).astype(np.uint8)
-    pixels = np.bincount(meaning, found, 256).astype(np.int64)
+    pixels = np.bincount(ids.ravel(), minlength=256)
     ground = next((metres for file in (label, image) if (metres := _ground(file)) is not None), np.nan)
-    return np.append(pixels[:count], pixels[IGNORE]), *count_segments(cv2.LUT(values, meaning), count), ground
+    return np.append(pixels[:count], pixels[IGNORE]), *count_segments(ids, count), ground
 
 
 def _ground(path: Path | None) -> float | None:

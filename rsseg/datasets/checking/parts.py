@@ -61,6 +61,18 @@ class Part:
     failure: str | None = None
     table: str | None = None
 
+    def ids(self, label: Path) -> NDArray[np.uint8]:
+        """Training ids (H, W) uint8 of a label file, 255 where ignored.
+
+        Raises:
+            DataError: The file is damaged, or a value is neither a class nor ignored.
+        """
+        values = self.read(str(label))
+        unknown = np.flatnonzero((np.bincount(values.ravel(), minlength=256) > 0) & (self.meaning == UNKNOWN))
+        if len(unknown):
+            raise DataError(f"{label}: value {unknown[0]} is neither a class nor ignored")
+        return np.where(self.meaning == UNKNOWN, IGNORE, self.meaning).astype(np.uint8)[values]
+
 
 def open_parts(config: Mapping[str, Any]) -> list[Part]:
     """The datasets in ``train_dataloader``, ``val_dataloader`` and ``test_dataloader`` of a config, wrappers opened.

@@ -17,7 +17,7 @@ from rsseg.models.gsnet.text import Vocabulary
 from rsseg.models.gsnet.vocabulary_segmentor import VocabularySegmentor
 from rsseg.models.segmentor import slide_logits
 
-__all__ = ["IMAGENET", "SegEarthOV", "Synonyms"]
+__all__ = ["IMAGENET", "SegEarthOV", "Synonyms", "TrainingFree"]
 
 IMAGENET = "imagenet"
 """In place of a template: the 80 that OpenAI used for ImageNet, whose features are averaged."""
@@ -61,8 +61,44 @@ class Synonyms(Vocabulary):
         return torch.stack([scores[owners == i].amax(0) for i in range(len(self))])
 
 
+class TrainingFree(VocabularySegmentor):
+    """What models share that are asked as they come: no loss, several names for a class, a score for the background.
+
+    Attributes:
+        background: Name of the class of whatever is none of the others; None where there is no such class.
+        background_threshold: What that class's score is at least.
+    """
+
+    modes = ("slide", "whole")
+    vocabulary_type = Synonyms
+    training_free = True
+    vocabulary: Synonyms
+    background: str | None
+    background_threshold: float
+
+    def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict] | None = None) -> torch.Tensor:
+        """Scores (B, N, H, W) of images (B, 3, H, W)."""
+        return self.inference(inputs)
+
+    def loss(self, inputs: torch.Tensor, data_samples: Any) -> dict[str, torch.Tensor]:
+        """None.
+
+        Raises:
+            ConfigError: Always.
+        """
+        name = type(self).__name__
+        raise ConfigError(f"{name} is not trained; test it, or train an open-vocabulary model such as GSNet")
+
+    def by_class(self, names: torch.Tensor) -> torch.Tensor:
+        """Scores (M, H, W) of the names to (N, H, W) of the classes; the background's is raised in place."""
+        out = self.vocabulary.by_class(names)
+        if self.background is not None and self.background in self.vocabulary.names:
+            out[self.vocabulary.names.index(self.background)].clamp_(min=self.background_threshold)
+        return out
+
+
 @MODELS.register_module()
-class SegEarthOV(VocabularySegmentor):
+class SegEarthOV(TrainingFree):
     """CLIP's features of every pixel compared with texts; nothing is trained.
 
     Args:
@@ -86,11 +122,6 @@ class SegEarthOV(VocabularySegmentor):
 
     Source: SegEarth-OV (arXiv 2410.01768) and its release.
     """
-
-    modes = ("slide", "whole")
-    vocabulary_type = Synonyms
-    training_free = True
-    vocabulary: Synonyms
 
     def __init__(
         self,
@@ -147,18 +178,6 @@ class SegEarthOV(VocabularySegmentor):
     def _forward(self, inputs: torch.Tensor, data_samples: Any = None) -> torch.Tensor:
         return self.compare(inputs, self.embed_text())
 
-    def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict] | None = None) -> torch.Tensor:
-        """Probabilities (B, N, H, W) of images (B, 3, H, W)."""
-        return self.inference(inputs)
-
-    def loss(self, inputs: torch.Tensor, data_samples: Any) -> dict[str, torch.Tensor]:
-        """None.
-
-        Raises:
-            ConfigError: Always.
-        """
-        raise ConfigError("SegEarthOV is not trained; test it, or train an open-vocabulary model such as GSNet")
-
     def _scores(self, images: Sequence[torch.Tensor], sizes: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         text = self.embed_text()
         return [
@@ -178,9 +197,4 @@ class SegEarthOV(VocabularySegmentor):
 
     def _probabilities(self, cosines: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
         """(N, *size) of the cosines (1, M, h, w) of one image."""
-        names = (self.scale * resized(cosines.float(), size)[0]).softmax(0)
-        out = self.vocabulary.by_class(names)
-        if self.background is not None and self.background in self.vocabulary.names:
-            row = out[self.vocabulary.names.index(self.background)]
-            row.clamp_(min=self.background_threshold)
-        return out
+        return self.by_class((self.scale * resized(cosines.float(), size)[0]).softmax(0))

@@ -11,9 +11,8 @@ from mmseg.registry import MODELS
 from rsseg.errors import ConfigError
 from rsseg.io.hub_folder import model_folder, weight_files
 from rsseg.models.gsnet.inference import resized
-from rsseg.models.gsnet.vocabulary_segmentor import VocabularySegmentor
 from rsseg.models.sam3 import Answer
-from rsseg.models.segearth_ov import Synonyms
+from rsseg.models.segearth_ov import TrainingFree
 from rsseg.models.segmentor import slide_logits
 
 __all__ = ["SegEarthOV3", "fuse"]
@@ -38,7 +37,7 @@ def fuse(answer: Answer, size: Sequence[int], confidence: float) -> torch.Tensor
 
 
 @MODELS.register_module()
-class SegEarthOV3(VocabularySegmentor):
+class SegEarthOV3(TrainingFree):
     """SAM 3 asked for one name after the other; nothing is trained.
 
     Args:
@@ -61,10 +60,6 @@ class SegEarthOV3(VocabularySegmentor):
 
     Source: SegEarth-OV3 (arXiv 2512.08730) and its release.
     """
-
-    modes = ("slide", "whole")
-    training_free = True
-    vocabulary: Synonyms
 
     def __init__(
         self,
@@ -99,29 +94,12 @@ class SegEarthOV3(VocabularySegmentor):
         """Read SAM 3's weights; mmengine's own would look at values that are not there before."""
         self.clip.init_weights()
 
-    def set_vocabulary(self, names: str | Sequence[str]) -> None:
-        """Segment these classes from now on; see the class."""
-        self.vocabulary = Synonyms.of(names, self.template, self.clip.context)
-        self._asked = names
-
     def extract_feat(self, inputs: torch.Tensor) -> list[Any]:
         """What SAM 3 keeps of each image (B, 3, H, W), normalised."""
         return [self.clip.encode(image) for image in self._pixels(inputs)]
 
     def _forward(self, inputs: torch.Tensor, data_samples: Any = None) -> torch.Tensor:
         return torch.cat([self.compare(image[None]) for image in inputs])
-
-    def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict] | None = None) -> torch.Tensor:
-        """Scores (B, N, H, W) of images (B, 3, H, W)."""
-        return self.inference(inputs)
-
-    def loss(self, inputs: torch.Tensor, data_samples: Any) -> dict[str, torch.Tensor]:
-        """None.
-
-        Raises:
-            ConfigError: Always.
-        """
-        raise ConfigError("SegEarthOV3 is not trained; test it, or train an open-vocabulary model such as GSNet")
 
     def compare(self, window: torch.Tensor) -> torch.Tensor:
         """Scores (1, M, H, W) in 0..1 of the M names in a window (1, 3, H, W)."""
@@ -139,13 +117,9 @@ class SegEarthOV3(VocabularySegmentor):
         return (inputs * std + mean).round().clamp(0, 255).to(torch.uint8)
 
     def _scores(self, images: Sequence[torch.Tensor], sizes: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-        found = []
-        for image, size in zip(images, sizes, strict=True):
-            out = self.vocabulary.by_class(resized(self._names(image[None]), size)[0])
-            if self.background is not None and self.background in self.vocabulary.names:
-                out[self.vocabulary.names.index(self.background)].clamp_(min=self.background_threshold)
-            found.append(out)
-        return found
+        return [
+            self.by_class(resized(self._names(image[None]), size)[0]) for image, size in zip(images, sizes, strict=True)
+        ]
 
     def _names(self, image: torch.Tensor) -> torch.Tensor:
         if self.test_cfg["mode"] == "whole":

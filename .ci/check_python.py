@@ -17,7 +17,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 FOLDERS = ("rsseg", "tools", "tests", "configs", "docs", ".ci")
 # What belongs to torch or to the MM stack, and the names that the stack brings along and the light packages need.
-HEAVY = {"torch", "torchvision", "segment-anything", "open_clip_torch", "mypy", "ruff"}
+HEAVY = {"torch", "torchvision", "segment-anything", "open_clip_torch", "mypy", "ruff", "playwright", "schemathesis"}
 BROUGHT = ("opencv-python", "scipy", "matplotlib", "prettytable", "pyyaml", "packaging", "setuptools")
 
 

@@ -94,7 +94,19 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["rsseg", "rsseg.*"]),
-    package_data={"rsseg": ["py.typed", "*.pyi", "**/*.json", "**/*.csv", "**/*.css", "**/*.js", "**/*.mjs", "**/*.txt", "**/*.html"]},
+    package_data={
+        "rsseg": [
+            "py.typed",
+            "*.pyi",
+            "**/*.json",
+            "**/*.csv",
+            "**/*.css",
+            "**/*.js",
+            "**/*.mjs",
+            "**/*.txt",
+            "**/*.html",
+        ]
+    },
     include_package_data=False,
     python_requires=">=3.10",
     install_requires=requirements("runtime"),

@@ -1,10 +1,10 @@
-"""From strips to files that GIS programs open: cloud-optimised GeoTIFFs with colours, names and provenance."""
+"""Files that GIS programs open: cloud-optimised GeoTIFFs with colours, names and overviews, and PNGs."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,65 +16,17 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.shutil import copy
 from rasterio.windows import Window
 
-from rsseg.io.georeference import GeoReference
-from rsseg.mapping.strips import LEVELS, NODATA, Strips, read_strip
+from rsseg.metainfo import IGNORE as NODATA
 from rsseg.metainfo import ClassTable
 
-__all__ = ["halve", "sync", "write_cog", "write_geotiff", "write_overviews", "write_png"]
+__all__ = ["describe_band", "halve", "sync", "write_cog", "write_overviews", "write_png"]
 
 _BLOCK = 512
 # level 5 takes half the time of the usual 6 and makes maps a fifth larger
 _COG = {"driver": "COG", "compress": "DEFLATE", "level": 5, "blocksize": _BLOCK, "bigtiff": "IF_SAFER"}
 
 
-def write_geotiff(
-    strips: Strips, georeference: GeoReference, table: ClassTable, tags: Mapping[str, str], folder: Path
-) -> list[Path]:
-    """Join strips to uncompressed GeoTIFFs in a folder: ``classes.tif`` and, where they were kept, ``shares.tif``.
-
-    Args:
-        strips: All of them must be there.
-        georeference: Size and place.
-        table: Names and colours.
-        tags: Metadata of the files.
-        folder: Where to.
-
-    Returns:
-        The files, classes first.
-
-    Raises:
-        OSError: Writing failed, for example on a full disk.
-    """
-    names = {"classes.tif": ["class"]}
-    if strips.kind is not None:
-        names["shares.tif"] = ["confidence"] if strips.kind == "top" else list(table.classes)
-    height, width = georeference.size
-    common = dict(driver="GTiff", dtype="uint8", nodata=NODATA, height=height, width=width, **georeference.profile)
-    paths = [folder / name for name in names]
-    try:
-        files = [rasterio.open(folder / name, "w", count=len(bands), bigtiff="IF_SAFER", **common)
-                 for name, bands in names.items()]  # fmt: skip
-        for file, bands in zip(files, names.values(), strict=True):
-            file.update_tags(**tags)
-            for number, band in enumerate(bands, start=1):
-                file.set_band_description(number, band)
-        _describe(files[0], table)
-        if len(files) > 1:
-            files[1].scales = (1 / LEVELS,) * files[1].count
-        for number in range(len(strips.grid.ys)):
-            planes, (low, high) = read_strip(strips, number), strips.grid.strip(number)
-            rows = Window(0, low, width, high - low)
-            files[0].write(planes[0], 1, window=rows)
-            if len(files) > 1:
-                files[1].write(planes[1:], window=rows)
-        for file in files:
-            file.close()
-    except RasterioError as error:
-        raise OSError(f"cannot write {folder}: {error}") from error
-    return paths
-
-
-def _describe(file: Any, table: ClassTable) -> None:
+def describe_band(file: Any, table: ClassTable) -> None:
     """Colours and class names of the band with the classes; the names once more for programs, by number."""
     file.write_colormap(1, {i: (*colour, 255) for i, colour in enumerate(table.palette)})
     file.update_tags(1, **{f"class_{i}": name for i, name in enumerate(table.classes)})

@@ -27,7 +27,8 @@ from rsseg.io.rasters import opened
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
 from rsseg.mapping.grid import BLENDS, Grid
-from rsseg.mapping.output import sync, write_cog, write_geotiff, write_overviews, write_png
+from rsseg.mapping.joining import write_geotiff
+from rsseg.mapping.output import sync, write_cog, write_overviews, write_png
 from rsseg.mapping.plan import TAG, may_keep, parts_of, plan_texts
 from rsseg.mapping.products import Products, check_products, make_products, style_files
 from rsseg.mapping.source import CACHE, RasterSource

@@ -39,6 +39,7 @@ GROUPS = {
         "segment": ("segment", "segment images by classes in your own words"),
         "export-model": ("export_model", "a trained model as ONNX or OpenVINO, for maps, other programs and QGIS"),
         "report map": ("report_map", "one HTML page for a map"),
+        "serve": ("serve", "a page to look at maps, ask in your own words, click objects and review labels"),
         "compare": ("compare_labels", "compare two folders of labels or maps of the same images"),
     },
     "Prepare and describe datasets": {

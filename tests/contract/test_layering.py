@@ -15,7 +15,7 @@ LAYERS = {
     **dict.fromkeys(("datasets", "models", "evaluation", "engine"), 1),
     **dict.fromkeys(("conversion", "mapping", "reports", "scenes", "experiments"), 2),
     **dict.fromkeys(("api", "completion", "demo", "running"), 3),
-    "grids": 4,
+    **dict.fromkeys(("grids", "serving"), 4),
     "cli": 5,
     "__main__": 6,
 }

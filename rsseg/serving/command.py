@@ -1,0 +1,99 @@
+"""What ``rsseg serve`` does with its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import socket
+
+from rsseg.errors import ConfigError, MissingPackageError
+from rsseg.serving.settings import ServeSettings
+
+__all__ = ["TOKEN_VARIABLE", "listen", "serve", "settings_of"]
+
+_log = logging.getLogger("rsseg")
+TOKEN_VARIABLE = "RSSEG_TOKEN"
+"""Environment variable with the token, which other users of the machine cannot read, unlike a command line."""
+_CONNECTIONS = 512
+
+
+def settings_of(args: argparse.Namespace) -> ServeSettings:
+    """Settings as the command line has them.
+
+    Raises:
+        ConfigError: They do not go together.
+        FileNotFoundError: A path does not exist.
+    """
+    for path in args.path:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: does not exist; name maps, images, folders of them, or converted sets")
+    if (args.config is None) != (args.checkpoint is None) and args.checkpoint is not None:
+        raise ConfigError("--checkpoint needs --config, the config of that model")
+    token = args.token or os.environ.get(TOKEN_VARIABLE) or None
+    names = ("config", "checkpoint", "device", "precision", "template", "mode", "trust", "cfg_options")
+    text = {name: getattr(args, name) for name in names} if args.config else None
+    masks = {"predictor": args.predictor, "weights": args.predictor_weights, "device": args.device}
+    return ServeSettings(
+        tuple(args.path),
+        args.out,
+        args.host,
+        args.port,
+        secrets.token_urlsafe(24) if token == "auto" else token,
+        text,
+        masks,
+        args.reviewer,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that waits for connections.
+
+    Raises:
+        ConfigError: The address is not one of this machine, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host.strip("[]"), port))
+    except OSError as error:
+        found.close()
+        raise ConfigError(f"--host {host} --port {port}: cannot listen there ({error.strerror}); "
+                          "choose another port, or 0 for a free one") from error  # fmt: skip
+    found.listen(_CONNECTIONS)
+    return found
+
+
+def serve(args: argparse.Namespace) -> None:
+    """Serve until the user ends it.
+
+    Raises:
+        UserError: Something cannot be served, or a package is missing.
+        OSError: A path does not exist.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import rio_tiler  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        advice = 'python -m pip install "rsseg[serve]"'
+        raise MissingPackageError(f"rsseg serve needs more packages: {advice} ({error})") from error
+    from rsseg.serving.app import create_app
+
+    settings = settings_of(args)
+    app = create_app(settings)
+    listener = listen(settings.host, settings.port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{listener.getsockname()[1]}/"
+    _log.info("%d layers; results go to %s", len(app.state.rsseg.layers.all()), settings.out)
+    _log.warning("open %s", f"{address}?token={settings.token}" if settings.token else address)
+    config = uvicorn.Config(app, log_level="warning", limit_concurrency=_CONNECTIONS, server_header=False,
+                            timeout_graceful_shutdown=3, lifespan="on", ws="none")  # fmt: skip
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        _log.info("ended")
+    finally:
+        listener.close()

@@ -1,0 +1,26 @@
+"""What all routes of a server share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsseg.serving.layers import Layers
+from rsseg.serving.queue import ModelQueue
+from rsseg.serving.settings import ServeSettings
+
+__all__ = ["State"]
+
+
+@dataclass
+class State:
+    """One server.
+
+    Attributes:
+        settings: As it was started.
+        layers: What it shows.
+        queue: Its model, in a process of its own.
+    """
+
+    settings: ServeSettings
+    layers: Layers
+    queue: ModelQueue

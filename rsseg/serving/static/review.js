@@ -1,0 +1,10 @@
+// The tool "Review".
+
+export const tool = {
+  id: "review",
+  title: "Review",
+  start(page) {
+    page.panel.textContent = "";
+    return {};
+  },
+};

@@ -1,0 +1,105 @@
+"""Who may ask a server what, and how much."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsseg.errors import ConfigError
+from rsseg.serving.settings import ServeSettings, is_loopback
+
+httpx = pytest.importorskip("httpx")
+TOKEN = "a-token-of-twenty-chars"
+Serve = Callable[..., str]
+
+
+def test_other_hosts_need_a_token(tmp_path: Path) -> None:
+    for host in ("0.0.0.0", "192.168.1.7", "::", "example.org"):
+        assert not is_loopback(host)
+        with pytest.raises(ConfigError, match="token is required"):
+            ServeSettings((), host=host)
+        assert ServeSettings((), host=host, token=TOKEN).token == TOKEN
+    for host in ("127.0.0.1", "localhost", "::1", "[::1]", "127.3.2.1"):
+        assert is_loopback(host)
+        assert ServeSettings((), host=host).token is None
+    with pytest.raises(ConfigError, match="at least 16"):
+        ServeSettings((), token="short")
+
+
+def test_a_foreign_name_of_this_machine_is_refused(serve: Serve) -> None:
+    address = serve()
+    assert httpx.get(f"{address}/openapi.json").status_code == 200
+    port = address.rsplit(":", 1)[1]
+    for host, status in {f"localhost:{port}": 200, "127.0.0.1": 200, f"evil.example:{port}": 421, "": 421}.items():
+        assert httpx.get(f"{address}/openapi.json", headers={"host": host}).status_code == status, host
+
+
+def test_changes_come_from_our_page_only(serve: Serve) -> None:
+    address = serve()
+    for headers, status in (
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"origin": address}, 404),
+        ({}, 404),
+    ):
+        assert httpx.post(f"{address}/nothing", headers=headers).status_code == status, headers
+
+
+def test_a_token_by_header_cookie_and_first_visit(serve: Serve) -> None:
+    address = serve(token=TOKEN)
+    for path in ("/", "/openapi.json", "/static/main.js", "/docs", "/?token=wrong"):
+        answer = httpx.get(address + path)
+        assert answer.status_code == 401, path
+        assert "Bearer" in answer.json()["detail"]
+    assert httpx.get(f"{address}/openapi.json", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+    assert httpx.get(f"{address}/openapi.json", headers={b"authorization": b"Bearer \xff"}).status_code == 401
+    with httpx.Client(base_url=address) as client:
+        first = client.get(f"/?token={TOKEN}&layer=a")
+        assert (first.status_code, first.headers["location"]) == (303, "/?layer=a")
+        assert "HttpOnly; SameSite=Strict" in first.headers["set-cookie"]
+        assert client.get("/openapi.json").status_code == 200
+
+
+def test_large_and_long_requests_end(serve: Serve) -> None:
+    address = serve(request_bytes=1000)
+    assert httpx.post(f"{address}/work", content=b"x" * 1001).status_code == 413
+    assert httpx.get(f"{address}/?{'x' * 9000}").status_code == 414
+
+
+def test_an_answer_that_takes_too_long_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastapi import APIRouter
+
+    from rsseg.serving import work
+
+    def router(state: Any) -> APIRouter:
+        routes = APIRouter()
+        routes.add_api_route("/slow", lambda: time.sleep(1))
+        return routes
+
+    monkeypatch.setattr(work, "router", router)
+    answer = httpx.get(f"{serve(request_seconds=0.2)}/slow")
+    assert answer.status_code == 504
+    assert "ask for less" in answer.json()["detail"]
+
+
+def test_only_files_of_the_page_are_given(serve: Serve) -> None:
+    address = serve()
+    assert "javascript" in httpx.get(f"{address}/static/main.js").headers["content-type"]
+    assert "javascript" in httpx.get(f"{address}/static/maplibre/maplibre-gl.mjs").headers["content-type"]
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fcli/serve.py", "/static//etc/passwd"):
+        assert httpx.get(address + path).status_code == 404, path
+
+
+def test_every_answer_has_the_headers_that_protect_it(serve: Serve) -> None:
+    address = serve()
+    for path in ("/", "/openapi.json", "/nothing"):
+        headers = httpx.get(address + path).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+    assert "interface for programs" in httpx.get(f"{address}/docs").text

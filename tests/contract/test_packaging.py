@@ -42,18 +42,8 @@ WITH_MM = {"mmcv", "mmengine", "mmseg", "mmpretrain", "cv2", "matplotlib", "pret
 SYSTEM = {"qgis"}  # Debian's python3-qgis, run by the system's Python; its tests are skipped elsewhere
 OPTIONAL = {"tensorboard", "timm", "safetensors", "segment_anything", "sam2", "open_clip", "lmdb", "pyarrow", "sklearn"}
 OPTIONAL |= {"huggingface_hub", "onnx", "onnxruntime", "openvino", "transformers", "peft"}
-OPTIONAL |= {
-    "fastapi",
-    "starlette",
-    "pydantic",
-    "uvicorn",
-    "rio_tiler",
-    "morecantile",
-    "pystac",
-    "pystac_client",
-    "fsspec",
-    "ray",
-}
+SERVING = {"fastapi", "starlette", "pydantic", "uvicorn", "rio_tiler", "morecantile"}  # all of rsseg/serving is theirs
+OPTIONAL |= {"pystac", "pystac_client", "fsspec", "ray", *SERVING}
 MEASURED = {"albumentations", "kornia", "torchgeo"}  # peers that a benchmark compares with where they are installed
 TESTING = {"pytest", "playwright", "schemathesis", "httpx", "hypothesis", "yapf", "packaging", "setuptools", "yaml"}
 ALSO = {"tests": OPTIONAL | TESTING | SYSTEM | {"sitecustomize"}, "docs": {"mkdocs"}}

@@ -220,10 +220,12 @@ def segment_files(args: argparse.Namespace) -> list[Path]:
             head: segment_files(argparse.Namespace(**{**vars(args), "head": head, "out": Path(args.out) / head}))
             for head in heads_of(args)
         }
-        for own in zip(*found.values(), strict=True):
-            pictures = [target.with_name(f"{target.stem}_overlay.png") for target in own]
-            path = Path(args.out) / f"{own[0].stem}_heads.png"
-            stack_overlays(dict(zip(found, pictures, strict=True)), path)
+        for name in sorted({target.stem for targets in found.values() for target in targets}):
+            pictures = {head: Path(args.out) / head / f"{name}_overlay.png" for head in found}
+            if not all(picture.exists() for picture in pictures.values()):
+                continue  # another process has not drawn its own yet
+            path = Path(args.out) / f"{name}_heads.png"
+            stack_overlays(pictures, path)
             logging.getLogger("rsseg").info("%s", path)
         return [target for targets in found.values() for target in targets]
     maps: list[Path] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from rsseg.commands import make_parser, write_result
+from rsseg.io.shards import shard_of
 from rsseg.stack import require_stack
 
 
@@ -24,7 +25,7 @@ def main() -> int | str | None:
     parser.add_argument("--samrs-compat-union", action="store_true", help="count missing ground truth as IoU 0")
     args = parser.parse_args()
     require_stack()
-    from rsseg.conversion import load_conversion_config, shard_of
+    from rsseg.conversion import load_conversion_config
     from rsseg.conversion.ablation import PAPER_PROMPTS, ablate_prompts, ablation_table
     from rsseg.reports.ablation import ablation_figure
     from rsseg.reports.figures import save_figure
@@ -32,7 +33,8 @@ def main() -> int | str | None:
     prompts, union = args.prompts or PAPER_PROMPTS, args.samrs_compat_union
     config = load_conversion_config(args.config, options_of_config(args))
     config.out_dir = args.out or f"{config.out_dir}_ablation_{config.predictor}"
-    report = ablate_prompts(config, prompts, union, args.on_error, args.overwrite, shard_of(args.launcher), args.update)
+    shard = shard_of(args.launcher, args.shard)
+    report = ablate_prompts(config, prompts, union, args.on_error, args.overwrite, shard, args.update)
     if report.result is not None:
         save_figure(ablation_figure(report.result), report.out_dir / "ablation.png")
         write_result(f"{ablation_table(report.result)}\nwritten to {report.out_dir}", report.result)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 
 from rsseg.commands import make_parser, write_result
+from rsseg.io.shards import shard_of
 from rsseg.io.tile_formats import add_tile_format
 from rsseg.stack import require_stack
 
@@ -29,10 +30,10 @@ def main() -> int | str | None:
     parser.add_argument("--evaluate", action="store_true", help="mask quality against ground truth: mIOU_I, mIOU_P")
     args = parser.parse_args()
     require_stack()
-    from rsseg.conversion import convert_labels, load_conversion_config, shard_of
+    from rsseg.conversion import convert_labels, load_conversion_config
 
     config = load_conversion_config(args.config, options_of_config(args))
-    shard = shard_of(args.launcher)
+    shard = shard_of(args.launcher, args.shard)
     report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard, args.update)
     if report.manifest is not None:
         write_result(report.summary, {"out_dir": report.out_dir, "evaluation": report.evaluation, **report.manifest})

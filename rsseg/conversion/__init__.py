@@ -18,7 +18,7 @@ __all__, __getattr__, __dir__ = lazy_package(
         ],
         "prompts": ["PROMPTS", "Prompts", "make_prompts", "parse_prompt"],
         "runner": ["Report", "convert_labels"],
-        "settings": ["Settings", "load_conversion_config", "shard_of"],
+        "settings": ["Settings", "load_conversion_config"],
     },
     registering=["predictors", "transforms"],
     stack=["runner", "settings"],

@@ -28,6 +28,7 @@ from rsseg.datasets.detection import DetectionSource, OnError, SourceItem
 from rsseg.errors import ConfigError
 from rsseg.io.jobs import RECORD
 from rsseg.io.progress import Progress
+from rsseg.io.shards import Shard
 from rsseg.io.tables import aligned, csv_bytes
 from rsseg.messages import few
 
@@ -93,7 +94,7 @@ def ablate_prompts(
     samrs_compat_union: bool = False,
     on_error: OnError = "skip",
     overwrite: bool = False,
-    shard: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] | Shard = (0, 1),
     update: bool = False,
 ) -> AblationReport:
     """Measure how well the masks of each prompt kind fit the ground truth; writes ``ablation.json`` and ``.csv``.
@@ -121,7 +122,7 @@ def ablate_prompts(
     Source: SAMRS paper, section 2.4 and table 1.
     """
     cv2.setNumThreads(1)
-    rank, world = shard
+    rank, world, _ = part = Shard(*shard)
     settings = Settings.from_config(config)
     prompts = _check(settings, prompts, overwrite and world > 1)
     source = settings.open_source(on_error)
@@ -138,7 +139,7 @@ def ablate_prompts(
     todo = [item for item in mine if _unfinished(store, item)]
     if len(mine) > len(todo):
         _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
-    _measure(todo, source, settings, prompts, predictor, store, verbose=rank == 0)
+    _measure(todo, source, settings, prompts, predictor, store, verbose=part.reports)
     report = AblationReport(store.root, len(todo), len(mine) - len(todo))
     if not all(store.part_path(item.stem).exists() for item in source.items):
         _log.info("process %d of %d is finished; the process that finishes last computes the means", rank, world)

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from rsseg.engine.launch import ConfigOptions
+from rsseg.io.shards import LAUNCHERS, add_shard
 
 __all__ = ["add_conversion_options", "options_of_config"]
 
@@ -28,7 +29,7 @@ def add_conversion_options(parser: argparse.ArgumentParser, config: str, out: st
     add("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
     add("--overwrite", action="store_true", help="delete the results of an earlier run first")
     add("--update", action="store_true", help="convert images again whose files have changed")
-    add("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="set by tools/dist_convert.sh")
+    add_shard(parser, tuple(LAUNCHERS), "tools/dist_convert.sh and tools/slurm_convert.sh", "the images")
     add("--cfg-options", nargs="+", action=ConfigOptions, help="config overrides, key=value")
 
 

@@ -29,6 +29,7 @@ from rsseg.conversion.summary import failure_text, nothing_text, problem_text, s
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
 from rsseg.errors import ConfigError
 from rsseg.io.progress import Progress
+from rsseg.io.shards import Shard
 
 __all__ = ["Report", "convert_labels"]
 
@@ -86,7 +87,7 @@ def convert_labels(
     on_error: OnError = "skip",
     overwrite: bool = False,
     with_evaluation: bool = False,
-    shard: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] | Shard = (0, 1),
     update: bool = False,
 ) -> Report:
     """Convert detection labels to segmentation labels.
@@ -112,7 +113,7 @@ def convert_labels(
         OSError: Writing failed, for example on a full disk; what was finished before is kept.
     """
     cv2.setNumThreads(1)
-    rank, world = shard
+    rank, world, _ = part = Shard(*shard)
     settings = Settings.from_config(config)
     if with_evaluation:
         check_truth(settings)
@@ -129,7 +130,7 @@ def convert_labels(
     todo = [item for item in mine if not _finished(store, item)]
     if len(mine) > len(todo):
         _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
-    progress = Progress(len(todo), f"convert ({settings.predictor})", verbose=rank == 0)
+    progress = Progress(len(todo), f"convert ({settings.predictor})", verbose=part.reports)
     pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1))
     _convert_all(todo, source, settings, pipeline(progress.step), predictor.needs_gt_masks)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from rsseg.io.configs import merge_options, read_config
 from rsseg.io.tile_formats import format_record
 from rsseg.metainfo import ClassTable, load_metainfo
 
-__all__ = ["Settings", "build", "load_conversion_config", "shard_of"]
+__all__ = ["Settings", "build", "load_conversion_config"]
 
 
 @dataclass(frozen=True)
@@ -225,25 +224,3 @@ def build(registry: Registry, config: Mapping[str, Any], what: str) -> Any:
     if not any(option.kind is option.VAR_KEYWORD for option in options.values()):
         check_keys(f"{what} ({kind})", config, {"type", *options})
     return registry.build(dict(config))
-
-
-def shard_of(launcher: str) -> tuple[int, int]:
-    """(rank, number of processes) as the launcher tells them.
-
-    Args:
-        launcher: ``none``, ``pytorch`` (torchrun: RANK, WORLD_SIZE) or ``slurm`` (SLURM_PROCID, SLURM_NTASKS).
-
-    Raises:
-        ConfigError: There is no such launcher, or its variables are not set.
-    """
-    names = {"none": None, "pytorch": ("RANK", "WORLD_SIZE"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS")}
-    if launcher not in names:
-        raise ConfigError(f"unknown launcher {launcher!r}; expected one of: {', '.join(names)}")
-    variables = names[launcher]
-    if variables is None:
-        return 0, 1
-    missing = [name for name in variables if name not in os.environ]
-    if missing:
-        raise ConfigError(f"launcher {launcher!r} needs {missing[0]} in the environment; start it through the launcher")
-    rank, world = (int(os.environ[name]) for name in variables)
-    return rank, world

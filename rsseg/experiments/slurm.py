@@ -8,30 +8,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rsseg.errors import ConfigError, JobError
+from rsseg.errors import JobError
 from rsseg.io.files import replacing
 
-__all__ = ["read_shard", "submit", "write_script"]
+__all__ = ["submit", "write_script"]
 
 _SCRIPT = """#!/bin/bash
 #SBATCH --job-name=rsseg-grid
 #SBATCH --array=0-{last}
 #SBATCH --output={out}/slurm_%a.log
 {options}cd {folder}
-exec {command} --shard "$((SLURM_ARRAY_TASK_ID + 1))/{count}"
+exec {command} --shard "$SLURM_ARRAY_TASK_ID/{count}"
 """
-
-
-def read_shard(text: str) -> tuple[int, int]:
-    """``2/8``, the second of eight parts, as (1, 8).
-
-    Raises:
-        ConfigError: It has another form, or there is no such part.
-    """
-    number, slash, count = text.partition("/")
-    if not (slash and number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
-        raise ConfigError(f"--shard {text}: expected I/N with 1 <= I <= N, for example 2/8")
-    return int(number) - 1, int(count)
 
 
 def write_script(words: Sequence[str], out: Path, count: int, options: Sequence[str] = ()) -> Path:

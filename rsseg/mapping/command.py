@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
 from rsseg.io.hub import config_of, is_hub, local_file
 from rsseg.io.pixel_settings import check_raster, merge_specs
+from rsseg.io.shards import local_rank, shard_of
 from rsseg.io.sums import sum_of
 from rsseg.mapping.exported import ExportedModel, known_name, load_exported, read_table
 from rsseg.mapping.layers import FORMATS
@@ -37,6 +37,7 @@ from rsseg.mapping.plan import recorded
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
+from rsseg.mapping.sharing import share_jobs
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
 from rsseg.messages import few
@@ -49,13 +50,6 @@ _log = logging.getLogger("rsseg")
 _MANY = 2048  # pixels: larger windows come one by one
 
 
-def _shard(launcher: str) -> tuple[int, int]:
-    """(rank, processes) as torchrun tells them."""
-    if launcher == "none":
-        return 0, 1
-    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-
-
 def _device(requested: str | None) -> str:
     if requested is not None:
         try:
@@ -65,7 +59,7 @@ def _device(requested: str | None) -> str:
         return requested
     if not torch.cuda.is_available():
         return "cpu"
-    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
+    return f"cuda:{local_rank() % torch.cuda.device_count()}"
 
 
 def _products(args: argparse.Namespace, table: str | ClassTable) -> Products:
@@ -251,22 +245,24 @@ def run(
             "several rasters cannot have one --reference, and their --vectors must be a suffix only "
             f"({', '.join(FORMATS)})"
         )
+    shard = shard_of(args.launcher, args.shard)
     setting = prepare(args, load)
-    failed = []
-    for source, target in jobs:
+    failed, own = [], share_jobs(jobs, shard)
+    for (source, target), part in own:
         try:
             check_raster(source, setting.kept, args.model or args.checkpoint or "the model")
             about = {**setting.about, "precision": _precision(args, setting.predictor, target)}
             if map_raster(
-                source, target, setting.predictor, setting.table, setting.options, about, _shard(args.launcher),
-                setting.products,
+                source, target, setting.predictor, setting.table, setting.options, about, part, setting.products,
             ):  # fmt: skip
                 finished(source, target)
+            else:
+                _log.info("%s: this part is finished; the process that finishes last writes the map", target)
         except (UserError, OSError) as error:
-            if len(jobs) == 1:
+            if len(own) == 1:
                 raise
             _log.error("%s", error)
             failed.append(source)
     if failed:
-        head = f"{len(failed)} of {len(jobs)} rasters could not be mapped (see above); repeat the command to map only "
+        head = f"{len(failed)} of {len(own)} rasters could not be mapped (see above); repeat the command to map only "
         raise ConfigError(few(f"{head}the missing ones:", failed))

@@ -9,6 +9,7 @@ from typing import Any
 from rsseg.commands import above, at_least, numbers
 from rsseg.engine.launch import ConfigOptions, add_precision
 from rsseg.io.checkpoint_options import add_checkpoint_options
+from rsseg.io.shards import LAUNCHERS, add_shard
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.vocabulary import MODES
 
@@ -86,7 +87,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--reference-classes", metavar="TABLE", help="class table of the labels, where it is not the map's")
     add("--merge", metavar="TABLE", help="common class table of map and labels, for example landcover6")
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
-    add("--launcher", choices=["none", "pytorch"], default="none", help="set by tools/dist_map.sh")
+    add_shard(parser, tuple(LAUNCHERS), "tools/dist_map.sh and tools/slurm_map.sh", "the rasters")
     add("--overwrite", action="store_true", help="replace results that were made with other settings")
     add("--update", action="store_true", help="map again the rasters that have changed since their maps were made")
     add_checkpoint_options(parser)

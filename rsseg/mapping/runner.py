@@ -31,6 +31,7 @@ from rsseg.mapping.joining import write_geotiff
 from rsseg.mapping.output import sync, write_cog, write_overviews, write_png
 from rsseg.mapping.plan import TAG, may_keep, parts_of, plan_texts
 from rsseg.mapping.products import Products, check_products, make_products, style_files
+from rsseg.mapping.sharing import WHOLE, Part
 from rsseg.mapping.source import CACHE, RasterSource
 from rsseg.mapping.strips import Strips, WindowScorer
 from rsseg.metainfo import ClassTable
@@ -110,7 +111,7 @@ def map_raster(
     table: ClassTable,
     options: MapOptions,
     about: Mapping[str, Any],
-    shard: tuple[int, int] = (0, 1),
+    part: Part = WHOLE,
     products: Products = Products(),  # noqa: B008, it is frozen
 ) -> bool:
     """Map one raster; of several processes each computes its strips, and the last one to end writes the files.
@@ -124,7 +125,7 @@ def map_raster(
         options: How.
         about: What made the scores (config, checkpoint, their hashes ...); goes into the map, and a run with another
             one does not go on with this one's strips.
-        shard: (rank, number of processes).
+        part: Which of its strips this call computes.
         products: What to make from the finished map; it is no part of the settings, and can be requested later.
 
     Returns:
@@ -146,12 +147,12 @@ def map_raster(
             check_products(target, products, job.georeference, job.original)
             if _is_done(job):
                 _log.info("%s: exists already", target)
-                if shard[0]:
+                if part.low > 0:
                     return True
             else:
                 _prepare(job)
                 with rasterio.Env(GDAL_CACHEMAX=raster.cache_size(job.strips.grid.extent[0])):
-                    _compute_share(job, shard)
+                    _compute_share(job, part)
         finally:
             raster.close()
         return _finish(job, products)
@@ -252,27 +253,25 @@ def _lock(job: _Job) -> Iterator[None]:
         yield
 
 
-def _compute_share(job: _Job, shard: tuple[int, int]) -> None:
+def _compute_share(job: _Job, part: Part) -> None:
     """Compute, when no other process does; another command may finish the map in the meantime."""
     busy = f"{job.target}: another process is at work on this map; waiting for it"
     try:
-        with locked(job.folder / f"{shard[0]}-of-{shard[1]}.lock", busy):
+        own = part.strips(len(job.strips.grid.ys))
+        with locked(job.folder / f"{own.start}-{own.stop}.lock", busy):
             if not _is_done(job):
-                _compute(job, shard)
+                _compute(job, own, part.reports)
     except OSError:
         if not _is_done(job):
             raise
         _log.info("%s: another process has finished this map", job.target)
 
 
-def _compute(job: _Job, shard: tuple[int, int]) -> None:
-    rank, processes = shard
-    total = len(job.strips.grid.ys)
-    own = range(total * rank // processes, total * (rank + 1) // processes)
+def _compute(job: _Job, own: range, reports: bool) -> None:
     missing = [number for number in job.strips.missing() if number in own]
     if len(missing) < len(own):
         _log.info("%s: %d of %d strips are finished already", job.target, len(own) - len(missing), len(own))
-    progress = Progress(len(missing), job.target.name, rank == 0, "strip")
+    progress = Progress(len(missing), job.target.name, reports, "strip")
     job.strips.compute(missing, progress.step)
     progress.close()
 

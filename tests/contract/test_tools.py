@@ -25,6 +25,7 @@ def test_the_tools_are_there() -> None:
         "dist_map.sh",
         "slurm_train.sh",
         "slurm_convert.sh",
+        "slurm_map.sh",
     }
     assert distributed == {path.name for path in SHELL_TOOLS}
 

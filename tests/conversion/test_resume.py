@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rsseg.conversion import convert_labels, shard_of
+from rsseg.conversion import convert_labels
 from rsseg.conversion.storage import stable_hash
 from rsseg.io.files import replacing
 
@@ -188,17 +188,6 @@ def _temporary_name(folder: Path) -> Iterator[str]:
     """Name of a temporary file of this process with the tag ``x``."""
     with replacing(folder / "file", "x"):
         yield next(folder.glob(".tmp-*")).name
-
-
-def test_shards_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"RANK": "1", "WORLD_SIZE": "4", "SLURM_PROCID": "2", "SLURM_NTASKS": "3"}.items():
-        monkeypatch.setenv(name, value)
-    assert [shard_of(name) for name in ("none", "pytorch", "slurm")] == [(0, 1), (1, 4), (2, 3)]
-    monkeypatch.delenv("RANK")
-    with pytest.raises(ValueError, match="RANK"):
-        shard_of("pytorch")
-    with pytest.raises(ValueError, match="unknown launcher"):
-        shard_of("mpi")
 
 
 def test_no_times_in_the_output(make_config: Make, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ SCRIPTS = {  # words before the arguments of the command, and which of them the 
     "dist_map.sh": ("map", 1, []),
     "slurm_train.sh": ("train", 4, [2]),
     "slurm_convert.sh": ("convert", 3, [2]),
+    "slurm_map.sh": ("map", 2, []),
 }
 PLACEHOLDERS = {"N": "1", "METRES": "1", "LOW,HIGH": "0,1"}
 

@@ -21,7 +21,9 @@ SERVER = """
 import os, sys, time
 from pathlib import Path
 import torch
+from rsseg.io.shards import Shard
 from rsseg.mapping import MapOptions, Products, map_raster
+from rsseg.mapping.sharing import part_of
 from rsseg.metainfo import load_metainfo
 
 class Slow:
@@ -47,9 +49,9 @@ for line in sys.stdin:
         status = 1
         try:
             source, table, rank, processes = rest
-            shard = int(rank), int(processes)
+            part = part_of(Shard(int(rank), int(processes)))
             wanted = Products(vectors="gpkg")
-            map_raster(source, Path(word), Slow(), load_metainfo(table), options, {}, shard, wanted)
+            map_raster(source, Path(word), Slow(), load_metainfo(table), options, {}, part, wanted)
             status = 0
         finally:
             os._exit(status)

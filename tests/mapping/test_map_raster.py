@@ -15,8 +15,10 @@ from rasterio.shutil import copy
 
 import rsseg
 from rsseg.errors import JobError
+from rsseg.io.shards import Shard
 from rsseg.mapping import MapOptions, SegmentorScorer, map_raster
 from rsseg.mapping.output import halve
+from rsseg.mapping.sharing import part_of
 
 RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
 SMALL = MapOptions(window=(16, 16), batch=2)
@@ -205,7 +207,10 @@ def test_a_broken_run_goes_on_and_gives_the_same_bytes(stub, table, noise, write
 def test_shares_of_several_processes_are_one_map(processes, stub, table, noise, write_raster, tmp_path):
     source = str(write_raster(noise(3, 90, 40)))
     map_raster(source, tmp_path / "one.tif", stub, table, SMALL, {})
-    ends = [map_raster(source, tmp_path / "many.tif", stub, table, SMALL, {}, (r, processes)) for r in range(processes)]
+    ends = [
+        map_raster(source, tmp_path / "many.tif", stub, table, SMALL, {}, part_of(Shard(r, processes)))
+        for r in range(processes)
+    ]
     assert not any(ends[: 1 if processes == 2 else 2]) and ends[-1]
     assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "many.tif").read_bytes()
 
@@ -225,7 +230,7 @@ def test_a_finished_map_is_left_alone_unless_asked(stub, table, noise, write_ras
 
 def test_half_a_map_of_other_settings_is_not_continued(stub, table, noise, write_raster, tmp_path):
     source, target = str(write_raster(noise(3, 60, 30))), tmp_path / "map.tif"
-    assert not map_raster(source, target, stub, table, SMALL, {}, (0, 2))
+    assert not map_raster(source, target, stub, table, SMALL, {}, part_of(Shard(0, 2)))
     with pytest.raises(JobError, match="started with another checkpoint; "):
         map_raster(source, target, stub, table, SMALL, {"checkpoint": "other.pth"})
     assert map_raster(source, target, stub, table, MapOptions(window=(16, 16), overwrite=True), {"checkpoint": "other"})
@@ -249,7 +254,7 @@ def test_a_raster_that_changed_is_mapped_anew_by_an_update(stub, table, noise, w
 
 def test_half_a_map_of_a_raster_that_changed_is_not_continued(stub, table, noise, write_raster, tmp_path):
     source, target = str(write_raster(noise(3, 60, 30))), tmp_path / "map.tif"
-    assert not map_raster(source, target, stub, table, SMALL, {}, (0, 2))
+    assert not map_raster(source, target, stub, table, SMALL, {}, part_of(Shard(0, 2)))
     write_raster(noise(3, 60, 30)[::-1])
     with pytest.raises(JobError, match="started with another source_state; add --update"):
         map_raster(source, target, stub, table, SMALL, {})

@@ -14,6 +14,17 @@ from PIL import Image
 
 from rsseg.metainfo import load_metainfo
 
+SRUN = """#!/usr/bin/env bash
+# Starts the tasks as srun would, one after the other.
+for word in "$@"; do
+    case $word in --ntasks=*) tasks=${word#*=} ;; esac
+done
+while [ "${1#--}" != "$1" ]; do shift; done
+for ((i = 0; i < tasks; i++)); do
+    SLURM_PROCID=$i SLURM_LOCALID=$i SLURM_NTASKS=$tasks "$@" || exit 1
+done
+"""
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, repo):
@@ -68,6 +79,36 @@ def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_to
         assert (world / "one" / name).read_bytes() == (world / "two" / name).read_bytes()
     with rasterio.open(world / "one" / "a.tif") as file:
         assert file.tags(1)["class_19"] and file.read(1).max() < 20
+
+
+@pytest.mark.slow
+def test_jobs_that_share_the_folder_are_one(world, arguments, run_tool, tmp_path, forked_python, repo):
+    """Tasks of Slurm, and shards: one that ended with an error by mistake comes last, one runs twice, one is new."""
+    common = [*arguments, "--head", "fast"]
+    assert run_tool("segment", world / "scenes", "--out", tmp_path / "one", *common).returncode == 0
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert "a_overlay.png" in names
+    result = run_tool("segment", world / "scenes", "--out", tmp_path / "shards", *common, "--shard", "3/3")
+    assert result.returncode == 1 and "expected I/N" in result.stderr
+    for shard in ("1/3", "1/3", "2/3"):
+        result = run_tool("segment", world / "scenes", "--out", tmp_path / "shards", *common, "--shard", shard)
+        assert result.returncode == 0, result.stderr
+        assert not (tmp_path / "shards" / "a.tif").exists()  # the first shard has its upper part
+    assert (
+        run_tool("segment", world / "scenes", "--out", tmp_path / "shards", *common, "--shard", "0/2").returncode == 0
+    )
+    (tmp_path / "srun").write_text(SRUN)
+    (tmp_path / "srun").chmod(0o755)
+    command = ["bash", repo / "tools" / "slurm_map.sh", "gpu", "maps", world / "scenes", tmp_path / "slurm", *common]
+    env = {**forked_python, "GPUS": "2", "PATH": f"{tmp_path}:{forked_python['PATH']}"}
+    tasks = subprocess.run([*map(str, command)], env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert tasks.returncode == 0, tasks.stderr
+    assert "process that finishes last writes the map" in tasks.stderr
+    for folder in ("shards", "slurm"):
+        found = sorted(path.name for path in (tmp_path / folder).iterdir())
+        assert found == [name for name in names if folder == "shards" or "overlay" not in name]
+        for name in found:
+            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / folder / name).read_bytes(), name
 
 
 def test_every_head_sees_the_image(world, arguments, run_tool, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from rsseg.conversion.predictors.mobile_sam import TinyViTEncoder, from_public_keys
 from rsseg.errors import DataError, MissingPackageError
 from rsseg.io.checkpoints import read_state
+from rsseg.io.shards import local_rank
 from rsseg.structures.keys import compare_keys
 
 __all__ = ["ENCODERS", "SAM2_TRUNKS", "build_sam", "load_sam", "looks_like", "own_device", "read_sam_state"]
@@ -146,5 +146,4 @@ def own_device() -> str:
     """The GPU of this process when several were started by torchrun or Slurm, else the CPU."""
     if not torch.cuda.is_available():
         return "cpu"
-    local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
-    return f"cuda:{local % torch.cuda.device_count()}"
+    return f"cuda:{local_rank() % torch.cuda.device_count()}"

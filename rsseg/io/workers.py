@@ -10,13 +10,16 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, 
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from rsseg.errors import ConfigError, JobError
 from rsseg.interruption import end_with_parent, interrupted
 
-__all__ = ["map_threads", "process_pool", "run_threads"]
+__all__ = ["map_threads", "process_pool", "run_threads", "spawn_process"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -89,6 +92,24 @@ def process_pool(workers: int, initializer: Callable[[], object] | None = None) 
             for process in multiprocessing.active_children() if interrupted() else ():
                 process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def spawn_process(body: Callable[[Connection], None], name: str) -> tuple[BaseProcess, Connection]:
+    """Start a fresh process that serves this one through a pipe, and ends at the latest when this one ends by itself.
+
+    Args:
+        body: What it runs; a function of a module.  Its end of the pipe raises ``EOFError`` once this process has
+            ended.
+        name: What the process is called.
+
+    Returns:
+        The process and this end of the pipe.
+    """
+    own, other = Pipe()
+    process = _Context().Process(target=body, args=(other,), name=name, daemon=True)
+    process.start()
+    other.close()  # so that the end of the process is the end of the pipe
+    return process, own
 
 
 class _Process(SpawnProcess):

@@ -1,0 +1,228 @@
+"""The queue of the models, with work functions that do next to nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from rsseg.interruption import _runs
+from rsseg.serving.queue import ModelQueue, QueueFull, Ticket
+
+HERE = Path(__file__).parent
+WORKS = "queue_works"  # of this folder
+LONG = 60.0
+
+
+class Limits(NamedTuple):
+    queue_length: int = 3
+    request_seconds: float = 120.0
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+
+
+@pytest.fixture
+def queue() -> Iterator[ModelQueue]:
+    found = ModelQueue(Limits(), grace=0.3)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def waiting(queue: ModelQueue, tmp_path: Path) -> Callable[..., Ticket]:
+    """Submits a request that runs until the file ``go`` is there, and returns once it runs."""
+
+    def begin(seconds: float = LONG, **options: Any) -> Ticket:
+        begun = tmp_path / f"begun{len(list(tmp_path.iterdir()))}"
+        request = {"begun": str(begun), "go": str(tmp_path / "go"), **options}
+        ticket = queue.submit(f"{WORKS}:wait", request, seconds=seconds)
+        _until(begun.exists)
+        return ticket
+
+    return begin
+
+
+def _until(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _done(queue: ModelQueue, ticket: Ticket) -> Ticket:
+    found = queue.wait(ticket.id, LONG)
+    assert found.finished
+    return found
+
+
+def _echo(queue: ModelQueue, number: int, key: str | None = None) -> Ticket:
+    return queue.submit(f"{WORKS}:echo", {"number": number}, key)
+
+
+def test_requests_are_done_in_order_by_one_process_that_keeps_its_models(queue: ModelQueue, tmp_path: Path) -> None:
+    assert queue.worker is None
+    tickets = [_echo(queue, number) for number in range(3)]
+    found = [_done(queue, ticket) for ticket in tickets]
+    results = [ticket.result or {} for ticket in found]
+    assert [result["number"] for result in results] == [0, 1, 2]
+    assert [result["calls"] for result in results] == [1, 2, 3]
+    assert {result["process"] for result in results} == {queue.worker} != {os.getpid()}
+    assert all((ticket.state, ticket.progress, ticket.position) == ("done", 1.0, 0) for ticket in found)
+
+
+def test_positions_progress_and_partial_results_are_told(
+    queue: ModelQueue, waiting: Callable[..., Ticket], tmp_path: Path
+) -> None:
+    first = waiting()
+    second, third = _echo(queue, 2), _echo(queue, 3)
+    assert (second.position, third.position, third.state) == (1, 2, "queued")
+    _until(lambda: queue.get(first.id).partial)
+    found = queue.get(first.id)
+    assert (found.state, found.progress, found.message) == ("running", 0.25, "waiting")
+    assert found.partial is not None and found.partial["text"] == "so far"
+    (tmp_path / "go").touch()
+    result = _done(queue, first).result or {}
+    assert result["text"] == "waited" and np.array_equal(result["data"], np.arange(4))
+    assert (_done(queue, third).result or {})["calls"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("user", "the value 3 is not allowed"),
+        ("file", "image.tif: No such file or directory"),
+        ("bug", "an error of the program (KeyError); the log of the server has the details"),
+        ("memory", "memory ran out; choose a smaller view, or a model with fewer parameters"),
+    ],
+)
+def test_a_failure_has_a_text_without_local_paths_and_the_process_goes_on(
+    queue: ModelQueue, kind: str, text: str
+) -> None:
+    before = (_done(queue, _echo(queue, 0)).result or {})["process"]
+    failed = _done(queue, queue.submit(f"{WORKS}:fail", {"kind": kind}))
+    assert (failed.state, failed.message, failed.result) == ("failed", text, None)
+    assert (_done(queue, _echo(queue, 1)).result or {})["process"] == before
+
+
+def test_a_process_that_is_killed_fails_its_request_and_is_started_again(
+    queue: ModelQueue, waiting: Callable[..., Ticket]
+) -> None:
+    first = waiting()
+    following = _echo(queue, 7)
+    killed = queue.worker
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    failed = _done(queue, first)
+    assert failed.state == "failed" and "has died (perhaps since memory ran out)" in failed.message
+    result = _done(queue, following).result or {}
+    assert (result["number"], result["calls"]) == (7, 1) and result["process"] == queue.worker != killed
+
+
+def test_cancelling(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
+    running = waiting()
+    process, queued = queue.worker, _echo(queue, 1)
+    assert queue.cancel(queued.id).state == "cancelled"
+    assert queue.cancel(running.id).state == "running"
+    found = _done(queue, running)
+    assert found.state == "cancelled" and (found.partial or {})["text"] == "so far"
+    assert queue.worker == process  # which ended the work by itself
+    assert queue.cancel(running.id).state == "cancelled"  # nothing to do
+    deaf = waiting(deaf=True)
+    queue.cancel(deaf.id)
+    assert _done(queue, deaf).state == "cancelled"
+    assert (_done(queue, _echo(queue, 2)).result or {})["process"] != process
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_request_that_takes_too_long_is_ended(waiting: Callable[..., Ticket], queue: ModelQueue, deaf: bool) -> None:
+    late = _done(queue, waiting(seconds=0.2, deaf=deaf))
+    assert (late.state, late.message) == ("failed", "took longer than 0.2 s and was ended; choose a smaller view")
+    assert _done(queue, _echo(queue, 1)).state == "done"
+
+
+def test_a_full_queue_refuses(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
+    waiting()
+    tickets = [_echo(queue, number) for number in range(3)]
+    with pytest.raises(QueueFull, match="3 requests wait for the model already; try again in 5 s") as error:
+        _echo(queue, 3)
+    assert error.value.retry_after == 5
+    queue.cancel(tickets[0].id)
+    assert _echo(queue, 4).position == 3
+
+
+def test_equal_requests_share_a_ticket_until_it_fails(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
+    running = waiting()
+    first = _echo(queue, 1, "a")
+    assert _echo(queue, 1, "a").id == first.id != _echo(queue, 1, "b").id
+    assert queue.submit(f"{WORKS}:large", {"bytes": 1}, "a").id != first.id
+    queue.cancel(running.id)
+    assert _done(queue, first).state == "done"
+    assert _echo(queue, 1, "a").id == first.id  # the result that is kept
+    failed = _done(queue, queue.submit(f"{WORKS}:fail", {"kind": "user"}, "c"))
+    assert queue.submit(f"{WORKS}:fail", {"kind": "user"}, "c").id != failed.id
+
+
+def test_results_are_kept_for_a_while() -> None:
+    queue = ModelQueue(Limits(), kept=3, kept_bytes=1500, kept_seconds=LONG)
+    try:
+        made = [
+            _done(queue, queue.submit(f"{WORKS}:large", {"bytes": size})) for size in (1000, 1000, 10, 10, 10, 4000)
+        ]
+        _until(lambda: len(queue._tickets) == 1)
+        assert queue.get(made[-1].id).result == {"data": bytes(4000)}  # the newest is kept, whatever its size
+        with pytest.raises(LookupError, match="finished long ago"):
+            queue.get(made[0].id)
+        queue.kept_seconds = 0
+        with pytest.raises(LookupError):
+            queue.get(made[-1].id)
+        with pytest.raises(LookupError):
+            queue.cancel("nothing")
+    finally:
+        queue.close()
+
+
+def test_the_end_of_the_server_ends_all(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
+    running = waiting(deaf=True)
+    queued, process = _echo(queue, 1), queue.worker
+    assert process is not None
+    queue.close()
+    queue.close()
+    assert not _runs(process)
+    assert [queue.get(ticket.id).state for ticket in (running, queued)] == ["cancelled", "cancelled"]
+    assert not any(thread.name == "model queue" for thread in threading.enumerate())
+    with pytest.raises(QueueFull):
+        _echo(queue, 2)
+
+
+@pytest.mark.slow
+def test_the_worker_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, time\n"
+        f"sys.path.insert(0, {str(HERE)!r})\n"
+        "from rsseg.serving.queue import ModelQueue\n"
+        "from types import SimpleNamespace\n"
+        "if __name__ == '__main__':\n"
+        "    queue = ModelQueue(SimpleNamespace(queue_length=3, request_seconds=1000))\n"
+        f"    queue.submit('{WORKS}:wait', {{'begun': {str(tmp_path / 'begun')!r}, 'go': '/nothing', 'deaf': True}})\n"
+        "    while queue.worker is None: time.sleep(0.01)\n"
+        "    print(queue.worker, flush=True)\n"
+        "    time.sleep(1000)\n"
+    )
+    path = tmp_path / "server.py"
+    path.write_text(script)
+    with subprocess.Popen([sys.executable, str(path)], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        worker = int(server.stdout.readline())
+        _until((tmp_path / "begun").exists)
+        server.kill()
+        _until(lambda: not _runs(worker))

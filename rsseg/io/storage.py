@@ -1,0 +1,224 @@
+"""Files in object storage and wherever else fsspec leads: read, listed, and written whole or not at all.
+
+An object of a store takes its place when its last byte is there; in all other places a file is written under a
+temporary name and moved.  Addresses are those of fsspec (``s3://``, ``gs://``, ``az://``, ``sftp://``, ``memory://``
+...), and so are the credentials: environment, configuration files, roles of the machine.  rsseg asks for none.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from rsseg.errors import ConfigError, MissingPackageError, UserError
+from rsseg.io.addresses import without_credentials
+from rsseg.io.files import replacing
+
+__all__ = ["Storage"]
+
+_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs",
+             "abfss": "adlfs"}  # fmt: skip
+_STORES = {*_PACKAGES, "oss", "oci", "tos"}
+"""Schemes of stores in which an object is there once it is whole."""
+_IN_PARTS = {"s3", "s3a", "gs", "gcs"}
+"""Those whose parts of an object that never became whole are kept, and paid for, until they are taken back."""
+_SMALL = 8 << 20
+_BLOCK = 16 << 20
+
+
+class Storage:
+    """A folder at an address of fsspec; names in it have slashes.
+
+    Args:
+        address: ``s3://bucket/folder``, ``memory://folder`` ...; one of a local file system needs a whole path.
+
+    Attributes:
+        address: As it may be shown: without credentials, and without a slash at the end.
+
+    Raises:
+        ConfigError: fsspec knows no such scheme, or the address names no folder.
+        MissingPackageError: The package for it is not installed; the message has the command that installs it.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = without_credentials(address).rstrip("/")
+        self._scheme = address.partition("://")[0].lower()
+        self._system, self._root = _file_system(address, self._scheme)
+        self._root = self._root.rstrip("/")
+        if self._scheme in _STORES and not self._root:
+            raise ConfigError(f"{address}: names no bucket; expected {self._scheme}://BUCKET/FOLDER")
+
+    def __str__(self) -> str:
+        return self.address
+
+    def at(self, name: str) -> str:
+        """The address of a file, for messages."""
+        return f"{self.address}/{name}"
+
+    def files(self, name: str = "") -> dict[str, int]:
+        """Bytes of all files below the folder, or below one in it, by their names; nothing where there is none.
+
+        Raises:
+            OSError: It cannot be listed.
+        """
+        with _explained(self.at(name), "listed"):
+            self._system.invalidate_cache()
+            try:
+                found = self._system.find(self._path(name), detail=True)
+            except (FileNotFoundError, NotADirectoryError):
+                return {}
+        start = len(self._root) + 1 if self._root else 0
+        files = {path[start:]: int(info.get("size") or 0) for path, info in found.items() if path != self._path(name)}
+        return {path: size for path, size in files.items() if not _is_part(path)}
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a small file, or None where there is no such file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with _explained(self.at(name), "read"):
+            try:
+                return bytes(self._system.cat_file(self._path(name)))
+            except FileNotFoundError:
+                return None
+
+    def get(self, name: str, path: Path) -> None:
+        """Copy a file to the local disk, where it is whole or not there.
+
+        Raises:
+            OSError: It cannot be read or written.
+        """
+        where = _explained(self.at(name), "read")
+        with replacing(path, "storage") as out, where, self._system.open(self._path(name), "rb") as file:
+            shutil.copyfileobj(file, out, _BLOCK)
+
+    def put(self, path: Path, name: str) -> None:
+        """Copy a local file to the storage; under its name it is whole or not there, whatever ends this process.
+
+        Raises:
+            OSError: It cannot be written, or has another size there.
+        """
+        with _explained(self.at(name), "written"):
+            self._system.invalidate_cache()
+            if self._scheme not in _STORES:
+                self._put_and_move(path, self._path(name))
+            elif self._scheme in _IN_PARTS and path.stat().st_size > _SMALL:
+                self._put_in_parts(path, self._path(name))
+            else:
+                self._system.put_file(str(path), self._path(name))
+            self._check_size(path, self._path(name))
+
+    def remove(self, name: str) -> None:
+        """Delete a file, if it is there.
+
+        Raises:
+            OSError: It cannot be deleted.
+        """
+        with _explained(self.at(name), "deleted"), suppress(FileNotFoundError):
+            self._system.invalidate_cache()
+            self._system.rm_file(self._path(name))
+
+    def remove_abandoned(self, name: str) -> None:
+        """Delete what killed uploads of a file have left under temporary names; stores of objects have none."""
+        if self._scheme in _STORES:
+            return
+        folder, _, file = self._path(name).rpartition("/")
+        with _explained(self.at(name), "written"), suppress(FileNotFoundError):
+            for path in self._system.ls(folder, detail=False):
+                found = _PART.fullmatch(path.rpartition("/")[2])
+                if found is not None and found[1] == file:
+                    self._system.rm_file(path)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+    def _put_and_move(self, path: Path, final: str) -> None:
+        folder, _, name = final.rpartition("/")
+        temporary = f"{folder}/.{name}.{secrets.token_hex(4)}.part"
+        self._system.makedirs(folder, exist_ok=True)
+        try:
+            self._system.put_file(str(path), temporary)
+            self._check_size(path, temporary)
+            try:
+                self._system.mv(temporary, final)
+            except FileExistsError:  # as Windows' shares do
+                self._system.rm_file(final)
+                self._system.mv(temporary, final)
+        except BaseException:
+            with suppress(Exception):
+                self._system.rm_file(temporary)
+            raise
+
+    def _put_in_parts(self, path: Path, final: str) -> None:
+        """Send parts, which are joined at the end; a failure takes them back."""
+        out = self._system.open(final, "wb", autocommit=False)
+        try:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, out, _BLOCK)
+            out.close()
+            out.commit()
+        except BaseException:
+            with suppress(Exception):
+                out.discard()
+            out.closed = True  # or the end of the object would close it, and so join what there is
+            raise
+
+    def _check_size(self, path: Path, there: str) -> None:
+        self._system.invalidate_cache()
+        size, expected = self._system.info(there)["size"], path.stat().st_size
+        if size != expected:
+            raise OSError(f"{size} of {expected} bytes are there")
+
+
+_PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
+
+
+def _is_part(name: str) -> bool:
+    return _PART.fullmatch(name.rpartition("/")[2]) is not None
+
+
+def _file_system(address: str, scheme: str) -> tuple[Any, str]:
+    """A file system of fsspec, and the path in it."""
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingPackageError(
+            f'{scheme}:// needs the package fsspec. Run: python -m pip install "rsseg[remote]"'
+        ) from error
+    try:
+        system, path = fsspec.url_to_fs(address)
+    except ImportError as error:
+        package = _PACKAGES.get(scheme)
+        reason = f"needs the package {package}" if package else str(error).splitlines()[0]
+        install = f"Run: python -m pip install {package}" if package else "Install it by: python -m pip install ..."
+        raise MissingPackageError(f"{scheme}://: {reason}. {install}") from error
+    except ValueError as error:
+        known = "s3://, gs://, az:// or another scheme of fsspec"
+        raise ConfigError(f"{without_credentials(address)}: {error}; expected {known}") from error
+    return system, str(path)
+
+
+@contextmanager
+def _explained(address: str, what: str) -> Iterator[None]:
+    """Errors of whatever library is below as those of files; each has its own, and not all are OSErrors.
+
+    Raises:
+        OSError: Something failed.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        text = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}{f': {text[0][:200]}' if text else ''}"
+        raise OSError(
+            f"{address}: cannot be {what} ({reason}); check the address, the credentials and the network, then repeat "
+            "the command to continue"
+        ) from error

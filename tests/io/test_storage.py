@@ -1,0 +1,192 @@
+"""Files at addresses of fsspec: whole or not there, whatever fails; what is missing is said in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.spec import AbstractBufferedFile
+
+from rsseg.errors import ConfigError, MissingPackageError
+from rsseg.io import storage
+from rsseg.io.addresses import is_address, local_or_address, without_credentials
+from rsseg.io.storage import Storage
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("s3://bucket/a.tif", "s3://bucket/a.tif"),
+        ("https://me:secret@host/a.tif?sig=secret#secret", "https://host/a.tif"),
+        ("/vsicurl/https://host/a.tif?token=secret", "/vsicurl/https://host/a.tif"),
+        ("/vsicurl?header.Authorization=secret&url=https://host/a.tif", "/vsicurl"),
+        ("ftp://me@host/what?.tif", "ftp://host/what"),
+        ("folder/what?#me@home.tif", "folder/what?#me@home.tif"),
+    ],
+)
+def test_nothing_secret_is_written_down(text: str, expected: str) -> None:
+    assert without_credentials(text) == expected
+
+
+def test_addresses_are_no_paths() -> None:
+    assert local_or_address("s3://b/f") == "s3://b/f" and local_or_address("a/b") == Path("a/b")
+    assert not is_address("C://maps") and not is_address("/vsis3/b") and not is_address(Path("s3://b"))
+
+
+@pytest.mark.parametrize("scheme", ["memory", "file"])
+def test_files_are_put_listed_read_and_removed(scheme: str, tmp_path: Path) -> None:
+    place = Storage(f"{scheme}://{tmp_path}/maps/")
+    assert str(place) == f"{scheme}://{tmp_path}/maps" and place.files() == {} and place.read("a.txt") is None
+    local = tmp_path / "local.txt"
+    local.write_bytes(b"one")
+    place.put(local, "a.txt")
+    place.put(local, "sub/b.txt")
+    local.write_bytes(b"second")
+    place.put(local, "a.txt")
+    assert place.files() == {"a.txt": 6, "sub/b.txt": 3} and place.files("sub") == {"sub/b.txt": 3}
+    assert place.read("a.txt") == b"second"
+    place.get("sub/b.txt", tmp_path / "back.txt")
+    assert (tmp_path / "back.txt").read_bytes() == b"one"
+    place.remove("a.txt")
+    place.remove("a.txt")
+    assert place.files() == {"sub/b.txt": 3}
+    with pytest.raises(OSError, match=rf"{scheme}://.*/none.txt: cannot be read .*repeat the command"):
+        place.get("none.txt", tmp_path / "none.txt")
+    assert not (tmp_path / "none.txt").exists()
+
+
+def _forget(scheme: str) -> None:
+    """Let fsspec look again for what is behind a scheme."""
+    sys.modules["fsspec.registry"]._registry.pop(scheme, None)
+
+
+class Parts(AbstractBufferedFile):
+    """A file that is sent in parts and becomes an object by ``commit``, as those of s3fs."""
+
+    def _initiate_upload(self) -> None:
+        self.parts: list[bytes] = []
+        self.fs.unfinished.append(self.path)
+
+    def _upload_chunk(self, final: bool = False) -> bool:
+        if len(self.parts) == self.fs.fails_at:
+            raise ConnectionResetError("the line is dead")
+        self.buffer.seek(0)
+        self.parts.append(self.buffer.read())
+        if final and self.autocommit:
+            self.commit()
+        return not final
+
+    def commit(self) -> None:
+        self.fs.pipe_file(self.path, b"".join(self.parts))
+        self.fs.unfinished.remove(self.path)
+
+    def discard(self) -> None:
+        self.fs.unfinished.remove(self.path)
+
+
+class Store(MemoryFileSystem):
+    """An object store."""
+
+    protocol = "s3"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    unfinished: ClassVar[list[str]] = []
+    fails_at = -1
+
+    def _open(self, path: str, mode: str = "rb", autocommit: bool = True, **kwargs: Any) -> Any:
+        if mode == "wb" and not autocommit:
+            return Parts(self, self._strip_protocol(path), mode, block_size=4, autocommit=False)
+        return super()._open(path, mode, **kwargs)
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(MemoryFileSystem._strip_protocol(path.removeprefix("s3://")))
+
+
+@pytest.fixture
+def store() -> Iterator[type[Store]]:
+    fsspec.register_implementation("s3", Store, clobber=True)
+    yield Store
+    _forget("s3")
+    Store.store.clear()
+    Store.unfinished.clear()
+    Store.clear_instance_cache()
+
+
+def test_objects_in_parts_are_whole_or_taken_back(
+    store: type[Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_SMALL", 3)
+    monkeypatch.setattr(storage, "_BLOCK", 4)
+    local, place = tmp_path / "a.bin", Storage("s3://bucket/maps")
+    local.write_bytes(b"0123456789ab")
+    place.put(local, "a.bin")
+    assert place.read("a.bin") == b"0123456789ab" and not store.unfinished
+    local.write_bytes(b"ba9876543210")
+    monkeypatch.setattr(store, "fails_at", 1)
+    with pytest.raises(OSError, match=r"s3://bucket/maps/a.bin: cannot be written .ConnectionResetError: the line is"):
+        place.put(local, "a.bin")
+    assert place.read("a.bin") == b"0123456789ab" and not store.unfinished
+    assert place.files() == {"a.bin": 12}
+
+
+class Failing(MemoryFileSystem):
+    """Writes half a file, and then fails or says nothing."""
+
+    protocol, silent = "half", False
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    def put_file(self, lpath: str, rpath: str, *args: Any, **kwargs: Any) -> None:
+        data = Path(lpath).read_bytes()
+        self.pipe_file(rpath, data[: len(data) // 2])
+        if not self.silent:
+            raise RuntimeError("the line is dead")
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(MemoryFileSystem._strip_protocol(path.removeprefix("half://")))
+
+
+@pytest.mark.parametrize("silent, message", [(False, "RuntimeError: the line is dead"), (True, "3 of 6 bytes")])
+def test_half_a_file_never_has_the_final_name(
+    silent: bool, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec.register_implementation("half", Failing, clobber=True)
+    monkeypatch.setattr(Failing, "silent", silent)
+    place, local = Storage("half://maps"), tmp_path / "a"
+    local.write_bytes(b"old")
+    Failing.store.clear()
+    place._system.pipe_file("/maps/a", b"old")
+    place._system.pipe_file("/maps/.a.01234567.part", b"left")
+    place._system.pipe_file("/maps/.ab.01234567.part", b"another's")
+    local.write_bytes(b"012345")
+    with pytest.raises(OSError, match=message):
+        place.put(local, "a")
+    assert place.read("a") == b"old" and place.files() == {"a": 3}
+    place.remove_abandoned("a")
+    assert sorted(Failing.store) == ["/maps/.ab.01234567.part", "/maps/a"]
+
+
+@pytest.mark.parametrize("scheme, package", [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs"), ("abfs", "adlfs")])
+def test_a_missing_package_is_named(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    _forget(scheme)
+    with pytest.raises(MissingPackageError, match=rf"{scheme}://: needs the package {package}. Run: .* {package}$"):
+        Storage(f"{scheme}://bucket/maps")
+
+
+def test_what_is_no_folder_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nowhere://x: Protocol not known: nowhere; expected s3://"):
+        Storage("nowhere://x")
+
+
+def test_importing_it_imports_no_fsspec() -> None:
+    code = "import sys, rsseg.io.storage, rsseg.io.addresses; sys.exit('fsspec' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

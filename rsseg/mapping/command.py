@@ -226,6 +226,7 @@ def run(
     jobs: Sequence[tuple[str, Path]] | None = None,
     finished: Callable[[str, Path], None] = lambda source, target: None,
     load: Loader | None = None,
+    report: Callable[[float], None] = lambda share: None,
 ) -> None:
     """Load the model and map every source.
 
@@ -234,6 +235,7 @@ def run(
         jobs: Sources and their maps; None for those that the arguments name.
         finished: Called with source and map once that is there.
         load: As for :func:`prepare`.
+        report: As for :func:`rsseg.mapping.runner.map_raster`, of each source.
 
     Raises:
         UserError: Arguments, config and checkpoint do not go together.
@@ -254,6 +256,7 @@ def run(
             about = {**setting.about, "precision": _precision(args, setting.predictor, target)}
             if map_raster(
                 source, target, setting.predictor, setting.table, setting.options, about, part, setting.products,
+                report,
             ):  # fmt: skip
                 finished(source, target)
             else:

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -113,6 +113,7 @@ def map_raster(
     about: Mapping[str, Any],
     part: Part = WHOLE,
     products: Products = Products(),  # noqa: B008, it is frozen
+    report: Callable[[float], None] = lambda share: None,
 ) -> bool:
     """Map one raster; of several processes each computes its strips, and the last one to end writes the files.
 
@@ -127,6 +128,7 @@ def map_raster(
             one does not go on with this one's strips.
         part: Which of its strips this call computes.
         products: What to make from the finished map; it is no part of the settings, and can be requested later.
+        report: See :meth:`rsseg.mapping.strips.Strips.compute`; what it raises interrupts the work.
 
     Returns:
         Whether the map is there now; otherwise other processes still compute their strips.
@@ -152,7 +154,7 @@ def map_raster(
             else:
                 _prepare(job)
                 with rasterio.Env(GDAL_CACHEMAX=raster.cache_size(job.strips.grid.extent[0])):
-                    _compute_share(job, part)
+                    _compute_share(job, part, report)
         finally:
             raster.close()
         return _finish(job, products)
@@ -253,26 +255,26 @@ def _lock(job: _Job) -> Iterator[None]:
         yield
 
 
-def _compute_share(job: _Job, part: Part) -> None:
+def _compute_share(job: _Job, part: Part, report: Callable[[float], None]) -> None:
     """Compute, when no other process does; another command may finish the map in the meantime."""
     busy = f"{job.target}: another process is at work on this map; waiting for it"
     try:
         own = part.strips(len(job.strips.grid.ys))
         with locked(job.folder / f"{own.start}-{own.stop}.lock", busy):
             if not _is_done(job):
-                _compute(job, own, part.reports)
+                _compute(job, own, part.reports, report)
     except OSError:
         if not _is_done(job):
             raise
         _log.info("%s: another process has finished this map", job.target)
 
 
-def _compute(job: _Job, own: range, reports: bool) -> None:
+def _compute(job: _Job, own: range, reports: bool, report: Callable[[float], None]) -> None:
     missing = [number for number in job.strips.missing() if number in own]
     if len(missing) < len(own):
         _log.info("%s: %d of %d strips are finished already", job.target, len(own) - len(missing), len(own))
     progress = Progress(len(missing), job.target.name, reports, "strip")
-    job.strips.compute(missing, progress.step)
+    job.strips.compute(missing, progress.step, report)
     progress.close()
 
 

@@ -126,8 +126,19 @@ class Strips:
         """Strips that are not there yet."""
         return [r for r in range(len(self.grid.ys)) if not self.path(r).exists()]
 
-    def compute(self, strips: Sequence[int], done: Callable[[], None] = lambda: None) -> None:
-        """Compute strips, given in ascending order; ``done`` is called after each.
+    def compute(
+        self,
+        strips: Sequence[int],
+        done: Callable[[], None] = lambda: None,
+        report: Callable[[float], None] = lambda share: None,
+    ) -> None:
+        """Compute strips, given in ascending order.
+
+        Args:
+            strips: Their numbers.
+            done: Called after each strip.
+            report: Called before each further batch of windows with the share of them that is done; what it raises
+                ends the work, and strips that are finished stay.
 
         Raises:
             OSError: A file cannot be read or written.
@@ -137,7 +148,7 @@ class Strips:
         blender = Blender(self.grid, self.blend, self.predictor.classes, self.predictor.device, self.folder)
         rows = sorted({r for s in strips for r in range(self.grid.first_row(s), s + 1)})
         wanted, before = set(strips), -2
-        reader = _ahead(self._load, self._batches(rows))
+        reader = _reporting(_ahead(self._load, self._batches(rows)), len(rows) * len(self.grid.xs), report)
         with closing(blender), ThreadPoolExecutor(1, thread_name_prefix="writer") as pool, closing(reader):
             for row in rows:
                 self._row(blender, row, row - 1 == before, reader, pool, row in wanted)
@@ -228,6 +239,18 @@ def read_strip(strips: Strips, number: int) -> NDArray[np.uint8]:
         block = data[planes * rows * left : planes * rows * right]
         out[:, :, left:right] = block.reshape(planes, rows, right - left)
     return out
+
+
+def _reporting(
+    batches: Generator[_Batch, None, None], windows: int, report: Callable[[float], None]
+) -> Generator[_Batch, None, None]:
+    """Batches as they come, each reported once the next one is asked for."""
+    done = 0
+    with closing(batches):
+        for batch in batches:
+            report(done / windows)
+            yield batch
+            done += len(batch.columns)
 
 
 def _ahead(

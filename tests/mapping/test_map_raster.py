@@ -56,6 +56,26 @@ def test_the_map_lies_where_the_raster_lay(crs, transform, stub, table, noise, w
     ]  # fmt: skip
 
 
+def test_progress_is_reported_and_an_error_there_interrupts_the_map(stub, table, noise, write_raster, tmp_path):
+    source = str(write_raster(noise(3, 40, 70)))
+    shares = []
+    assert map_raster(source, tmp_path / "whole.tif", stub, table, SMALL, {}, report=shares.append)
+    assert shares == [done / 18 for done in range(0, 18, 2)]  # 3 rows of 6 windows
+    batches = len(stub.batches)
+
+    def stop(share):
+        if share > 0.5:  # in the second row
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        map_raster(source, tmp_path / "map.tif", stub, table, SMALL, {}, report=stop)
+    assert [path.name for path in (tmp_path / ".map.tif.parts").glob("*.strip")] == ["000000.strip"]
+    before = len(stub.batches)
+    assert map_raster(source, tmp_path / "map.tif", stub, table, SMALL, {}, report=shares.append)
+    assert len(stub.batches) - before == batches  # the first row reaches into the second strip
+    assert (tmp_path / "map.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
 def test_overviews_hold_the_most_frequent_class(stub, table, write_raster, tmp_path):
     pixels = np.zeros((3, 600, 600), np.uint8)
     pixels[0] = 100

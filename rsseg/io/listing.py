@@ -17,6 +17,7 @@ __all__ = [
     "find_files",
     "group_by_stem",
     "has_suffix",
+    "lies_within",
     "one_per_stem",
     "stored_suffix",
     "walk_files",
@@ -81,10 +82,15 @@ def find_files(
     return sorted(found)
 
 
-def walk_files(folder: Path, recursive: bool = True) -> Iterator[Path]:
+def walk_files(folder: Path, recursive: bool = True, within: Sequence[Path] | None = None) -> Iterator[Path]:
     """All files of a folder that are not hidden, in no particular order; links to folders are followed once.
 
     Links to files that are missing are among them, so that whoever reads them says so.
+
+    Args:
+        folder: Where to look.
+        recursive: Look into sub-folders, too.
+        within: Resolved folders and files; links that lead out of all of them are left out.  None allows any.
     """
     seen: set[tuple[int, int]] = set()
     todo = [folder]
@@ -98,10 +104,18 @@ def walk_files(folder: Path, recursive: bool = True) -> Iterator[Path]:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.startswith("."):
                     continue
+                if within is not None and entry.is_symlink() and not lies_within(Path(entry.path), within):
+                    continue
                 if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
                     yield Path(entry.path)
                 elif recursive and entry.is_dir():
                     todo.append(Path(entry.path))
+
+
+def lies_within(path: Path, folders: Iterable[Path]) -> bool:
+    """Whether a path, its links followed, is one of these resolved folders and files, or lies in one."""
+    real = path.resolve()
+    return any(real == folder or folder in real.parents for folder in folders)
 
 
 def stored_suffix(folder: Path, suffix: str) -> str:

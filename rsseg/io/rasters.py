@@ -74,8 +74,12 @@ def ignore_missing_georeference() -> None:
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
 
 
-def open_dataset(path: str | Path) -> Any:
+def open_dataset(path: str | Path, level: int | None = None) -> Any:
     """A dataset of rasterio.  A file without georeference is nothing to warn of.
+
+    Args:
+        path: Anything that GDAL opens.
+        level: Which of its overviews to open, from 0, in place of the full resolution.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -88,7 +92,7 @@ def open_dataset(path: str | Path) -> Any:
         raise UnreadableFileError(f"{path}: is a text that refers to other files or addresses, and no image")
     try:
         with reading(path, _NOT_OPENED), rasterio.Env(**_SETTINGS):
-            file = rasterio.open(path)
+            file = rasterio.open(path, **({} if level is None else {"overview_level": level}))
     except UnreadableFileError as error:
         if named and not os.path.lexists(path):
             raise FileNotFoundError(f"{path}: {_NOT_OPENED} (there is no such file)") from error

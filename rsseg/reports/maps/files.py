@@ -15,7 +15,7 @@ from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import opened
 from rsseg.io.tables import parse_json
 
-__all__ = ["ClassArea", "MapFiles", "Score", "open_map"]
+__all__ = ["ClassArea", "MapFiles", "MapHeader", "Score", "open_map", "read_map_header"]
 
 _AREAS = ["class", "pixels", "m2", "km2", "percent"]
 _BESIDE = ("_accuracy.csv", "_areas.csv", "_probabilities.tif", ".fgb", ".geojson", ".gpkg", ".parquet", ".qml",
@@ -105,19 +105,10 @@ def open_map(path: Path) -> MapFiles:
         DataError: It is not a class map with names and colours.
     """
     with opened(path) as file:
-        names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
-        names = names or dict(enumerate(_listed(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
-        if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
-            raise DataError(
-                f"{path}: is not a class map of {command('map')}; expected one 8-bit band with class names in its "
-                "metadata"
-            )
-        colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}
-        georeference, tags = GeoReference.of(file), file.tags()
-    classes = tuple(names[i] for i in range(len(names)))
-    palette = tuple((int(r), int(g), int(b)) for r, g, b, _ in (colours.get(i, (128,) * 4) for i in range(len(names))))
-    settings = {key.removeprefix("RSSEG_").lower(): text for key, text in tags.items() if key.startswith("RSSEG_")}
-    settings = {key: text for key, text in settings.items() if key not in ("source_state", "class_table")}
+        header = read_map_header(file)
+        georeference = GeoReference.of(file)
+    classes = header.classes
+    settings = {key: text for key, text in header.settings.items() if key not in ("source_state", "class_table")}
     problems: list[str] = []
     beside = path.with_name(f"{path.stem}_areas.csv")
     areas = _read(beside, _AREAS, problems, lambda rows: _areas(rows, classes))
@@ -127,7 +118,43 @@ def open_map(path: Path) -> MapFiles:
             problems.append(f"{beside.name} was not found; areas were measured from the map")
     scores = _read(path.with_name(f"{path.stem}_accuracy.csv"), _ACCURACY, problems, lambda rows: _scores(rows))
     own = sorted(f"{path.stem}{end}" for end in _BESIDE if path.with_name(f"{path.stem}{end}").exists())
-    return MapFiles(path, georeference, classes, palette, settings, areas, scores or [], own, problems)
+    return MapFiles(path, georeference, classes, header.palette, settings, areas, scores or [], own, problems)
+
+
+@dataclass(frozen=True)
+class MapHeader:
+    """What the metadata of a class map say.
+
+    Attributes:
+        classes: Names.
+        palette: RGB of every class.
+        settings: How the map was made: lower-case name -> text.
+    """
+
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    settings: Mapping[str, str]
+
+
+def read_map_header(file: Any) -> MapHeader:
+    """Names, colours and settings of an open rasterio dataset.
+
+    Raises:
+        DataError: It is not a class map with names and colours.
+    """
+    names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
+    names = names or dict(enumerate(_listed(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
+    if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
+        raise DataError(
+            f"{file.name}: is not a class map of {command('map')}; expected one 8-bit band with class names in its "
+            "metadata"
+        )
+    colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}
+    classes = tuple(names[i] for i in range(len(names)))
+    palette = tuple((int(r), int(g), int(b)) for r, g, b, _ in (colours.get(i, (128,) * 4) for i in range(len(names))))
+    settings = {key.removeprefix("RSSEG_").lower(): text for key, text in file.tags().items()
+                if key.startswith("RSSEG_")}  # fmt: skip
+    return MapHeader(classes, palette, settings)
 
 
 def _listed(text: str) -> list[str]:

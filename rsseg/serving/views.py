@@ -1,0 +1,291 @@
+"""Where rasters lie on the page's map, and what is seen of them: pictures in Web Mercator, and polygons in degrees.
+
+Everything has a place on the Earth.  A picture that has none of its own (no CRS, no transform, a transform without CRS,
+or a bend by ground control points) is put at 0° N, 0° E in Web Mercator with one metre for a pixel.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio import Affine
+from rasterio._err import CPLE_BaseError  # errors of GDAL that rasterio lets through as they are
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform as transform_points
+
+from rsseg.errors import DataError
+from rsseg.io.bands import PixelSpec
+from rsseg.io.georeference import SPHEROID, GeoReference
+from rsseg.io.rasters import Pixels, Raster, lacks_mask, open_dataset
+
+__all__ = ["EDGE", "LATITUDE", "MERCATOR", "Place", "View", "overview_level", "read_view", "source_scale", "warped"]
+
+MERCATOR, DEGREES = CRS.from_epsg(3857), CRS.from_epsg(4326)
+EDGE = math.pi * SPHEROID[0]
+"""Half the width of Web Mercator's square, in its metres."""
+LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
+"""Where Web Mercator's square ends."""
+_SIDE = 1 << 13
+_COARSER = 1.01
+"""Times as fine as the pixels of the view may the overview be that is read."""
+_EDGE_POINTS = 33
+Bounds = tuple[float, float, float, float]
+Shapes = NDArray[np.object_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture in Web Mercator, as the page shows it.
+
+    Attributes:
+        west: Longitude in degrees; beyond ±180 where the view crosses the antimeridian.
+        south: Latitude in degrees.
+        east: Longitude in degrees; one smaller than ``west`` lies beyond the antimeridian.
+        north: Latitude in degrees.
+        width: Pixels.
+        height: Pixels.
+
+    Raises:
+        DataError: A number is not finite or not allowed.
+    """
+
+    west: float
+    south: float
+    east: float
+    north: float
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if self.east < self.west:
+            object.__setattr__(self, "east", self.east + 360)
+        numbers = self.west, self.south, self.east, self.north
+        if not all(math.isfinite(number) for number in numbers) or not (
+            -540 <= self.west < self.east <= 900 and self.east - self.west <= 720
+        ):
+            raise DataError(f"view: west {self.west}, east {self.east}; expected degrees from -540 to 540, west first")
+        if not -LATITUDE - 1e-6 <= self.south < self.north <= LATITUDE + 1e-6:
+            raise DataError(
+                f"view: south {self.south}, north {self.north}; expected degrees within ±{LATITUDE:.4f}, south first"
+            )
+        if not (1 <= self.width <= _SIDE and 1 <= self.height <= _SIDE):
+            raise DataError(f"view: {self.width} x {self.height} pixels; expected 1 to {_SIDE} of each")
+
+    @functools.cached_property
+    def grid(self) -> GeoReference:
+        """The pixels of the view."""
+        (west, east), (south, north) = _to_mercator([self.west, self.east], [self.south, self.north])
+        across, down = (east - west) / self.width, (north - south) / self.height
+        return GeoReference((self.height, self.width), MERCATOR, Affine(across, 0, west, 0, -down, north))
+
+
+def _to_mercator(lon: Any, lat: Any) -> tuple[Floats, Floats]:
+    x = np.asarray(lon, np.float64) / 180 * EDGE
+    y = np.arctanh(np.sin(np.radians(np.clip(np.asarray(lat, np.float64), -LATITUDE, LATITUDE)))) * SPHEROID[0]
+    return x, np.asarray(y, np.float64)
+
+
+def _moved(x: Floats, y: Floats, source: CRS, target: CRS) -> tuple[Floats, Floats]:
+    """Coordinates in another CRS; infinite where it does not reach."""
+    if source == target:
+        return x, y
+    try:
+        found = transform_points(source, target, x.tolist(), y.tolist())[:2]
+    except CPLE_BaseError:
+        return np.full(len(x), math.inf), np.full(len(x), math.inf)
+    return np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a raster is shown.
+
+    Attributes:
+        georeference: With CRS and transform, always.
+        own: Whether the raster itself says so; else it is put at 0° N, 0° E with one metre for a pixel.
+    """
+
+    georeference: GeoReference
+    own: bool
+
+    @classmethod
+    def of(cls, dataset: Any) -> Place:
+        """Of an open rasterio dataset, of a path, or of a :class:`GeoReference`.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        found = dataset if isinstance(dataset, GeoReference) else GeoReference.of(dataset)
+        affine, (height, width) = found.affine, found.size
+        if affine is not None and found.crs is not None and not affine.is_degenerate:
+            place = cls(GeoReference(found.size, found.crs, affine), True)
+            lon, lat = place._degrees(np.array([width / 2]), np.array([height / 2]))
+            if np.isfinite(lon).all() and np.isfinite(lat).all():
+                return place
+        return cls(GeoReference(found.size, MERCATOR, Affine(1, 0, 0, 0, -1, 0)), False)
+
+    @property
+    def crs(self) -> CRS:
+        """The CRS in which it is shown."""
+        assert self.georeference.crs is not None
+        return self.georeference.crs
+
+    def _degrees(self, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
+        return _moved(*self.georeference.coordinates(columns, rows), self.crs, DEGREES)
+
+    @functools.cached_property
+    def bounds(self) -> Bounds:
+        """West, south, east, north in degrees; west or east is beyond ±180 where it crosses the antimeridian."""
+        height, width = self.georeference.size
+        along, none = np.linspace(0, 1, _EDGE_POINTS), np.zeros(_EDGE_POINTS)
+        columns = np.concatenate([along, along, none, none + 1, [0.5]]) * width
+        rows = np.concatenate([none, none + 1, along, along, [0.5]]) * height
+        x, y = self.georeference.coordinates(columns, rows)
+        lon, lat = _moved(x, y, self.crs, DEGREES)
+        if self.crs.is_geographic:
+            lon = x * math.degrees(self.crs.units_factor[1])  # as written, also beyond 180
+        elif self.crs == MERCATOR:
+            lon = x / EDGE * 180
+        else:
+            lon = lon - 360 * (lon - lon[-1] > 180) + 360 * (lon - lon[-1] < -180)
+        known = np.isfinite(lon) & np.isfinite(lat)
+        lon, lat = lon[known], np.clip(lat[known], -LATITUDE, LATITUDE)
+        return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
+    def pixels_at(self, lon: float, lat: float) -> tuple[float, float]:
+        """Column and row of a position in degrees, also beyond the raster; infinite where its CRS does not reach."""
+        x, y = _moved(np.array([lon], np.float64), np.array([lat], np.float64), DEGREES, self.crs)
+        column, row = _apply(~_affine(self.georeference), x, y)
+        return float(column[0]), float(row[0])
+
+    def to_degrees(self, shapes: Shapes) -> Shapes:
+        """Shapely geometries (N,) in the raster's CRS, or in its pixels where it has none, as degrees."""
+        if not self.own:
+            return self.pixels_to_degrees(shapes)
+        return _each_point(shapes, lambda x, y: _moved(x, y, self.crs, DEGREES))
+
+    def from_degrees(self, shapes: Shapes) -> Shapes:
+        """Shapely geometries (N,) in degrees as the raster's CRS has them, or its pixels where it has none."""
+        if not self.own:
+            return self.degrees_to_pixels(shapes)
+        return _each_point(shapes, lambda x, y: _moved(x, y, DEGREES, self.crs))
+
+    def pixels_to_degrees(self, shapes: Shapes) -> Shapes:
+        """Shapely geometries (N,) in pixels (column, row) as degrees."""
+        return _each_point(shapes, self._degrees)
+
+    def degrees_to_pixels(self, shapes: Shapes) -> Shapes:
+        """Shapely geometries (N,) in degrees as pixels (column, row)."""
+
+        def pixels(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+            return _apply(~_affine(self.georeference), *_moved(lon, lat, DEGREES, self.crs))
+
+        return _each_point(shapes, pixels)
+
+
+def _affine(georeference: GeoReference) -> Affine:
+    assert georeference.affine is not None
+    return georeference.affine
+
+
+def _apply(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    a, b, c, d, e, f = transform[:6]
+    return a * x + b * y + c, d * x + e * y + f
+
+
+def _each_point(shapes: Shapes, move: Callable[[Floats, Floats], tuple[Floats, Floats]]) -> Shapes:
+    import shapely
+
+    out: Shapes = shapely.transform(shapes, lambda points: np.column_stack(move(points[:, 0], points[:, 1])))
+    return out
+
+
+def overview_level(factors: Sequence[int], place: Place, grid: GeoReference) -> int | None:
+    """The coarsest overview whose pixels are no larger than those of a grid; None for the raster itself.
+
+    GDAL warps from the full resolution, unless it is told.
+
+    Args:
+        factors: Of the raster's overviews, as ``dataset.overviews(1)`` gives them.
+        place: Of the raster.
+        grid: In Web Mercator.
+    """
+    if not factors:
+        return None
+    scale = source_scale(place, grid)
+    fitting = [level for level, factor in enumerate(factors) if factor <= scale * _COARSER]
+    return max(fitting, key=lambda level: factors[level], default=None)
+
+
+def source_scale(place: Place, grid: GeoReference) -> float:
+    """Pixels of a raster on the shorter side of a pixel of a grid in Web Mercator, in the middle of what both cover."""
+    west, south, east, north = place.bounds
+    (x1, x2), (y1, y2) = _to_mercator([west, east], [south, north])
+    affine, (height, width) = _affine(grid), grid.size
+    left, top = affine.c, affine.f
+    right, bottom = left + affine.a * width, top + affine.e * height
+    turn = 2 * EDGE * round(((left + right) / 2 - (x1 + x2) / 2) / (2 * EDGE))  # the copy of the world that is seen
+    column = ((max(left, x1 + turn) + min(right, x2 + turn)) / 2 - left) / affine.a
+    row = ((max(bottom, y1) + min(top, y2)) / 2 - top) / affine.e
+    ends = np.array([(column - 0.5, row), (column + 0.5, row), (column, row - 0.5), (column, row + 0.5)])
+    columns, rows = grid.pixels_in(place.georeference, *ends.T)
+    steps = np.hypot(columns[1::2] - columns[::2], rows[1::2] - rows[::2])
+    return float(steps.min()) if np.isfinite(steps).all() else 1.0
+
+
+def warped(dataset: Any, place: Place, grid: GeoReference, resampling: Resampling = Resampling.nearest) -> WarpedVRT:
+    """The pixels of an open dataset, or of one of its overviews, on a grid.
+
+    Args:
+        dataset: The raster, or an overview of it.
+        place: Of the raster.
+        grid: In Web Mercator.
+        resampling: How pixels are made of others.
+    """
+    source = place.georeference.scaled(dataset.shape)
+    return grid.view(dataset, resampling, add_alpha=lacks_mask(dataset), source=source)
+
+
+def read_view(
+    path: str | Path,
+    view: View | GeoReference,
+    spec: PixelSpec = PixelSpec(repeat_grey=True),  # noqa: B008
+) -> tuple[Pixels, NDArray[np.bool_]]:
+    """What is seen of a raster in a view, from the overview that fits.
+
+    Args:
+        path: A picture, or anything that GDAL opens.
+        view: The view, or a grid in Web Mercator.
+        spec: What is declared about its pixels.
+
+    Returns:
+        (H, W, C), numbers and order as :meth:`rsseg.io.rasters.Raster.read` gives them (uint8 RGB for images of 8
+        bits); and (H, W), which are False beyond the raster and where it has no data.
+
+    Raises:
+        OSError: The file cannot be read.
+        DataError: Its bands or the meaning of its numbers are not known.
+    """
+    grid = view.grid if isinstance(view, View) else view
+
+    def seen(dataset: Any) -> WarpedVRT:
+        place = Place.of(dataset)
+        level = overview_level(dataset.overviews(1), place, grid)
+        source = dataset if level is None else open_dataset(path, level)
+        finer = source_scale(place, grid) > _COARSER
+        return warped(source, place, grid, Resampling.average if finer else Resampling.bilinear)
+
+    with Raster(path, spec, seen) as raster:
+        pixels, valid = raster.read()
+    known = np.ones(grid.size, bool) if valid is None else valid
+    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)), known

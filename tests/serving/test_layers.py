@@ -1,0 +1,171 @@
+"""What is found in the named files and folders, and what is left out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from rsseg.errors import DataError, UserError
+from rsseg.serving.layers import Layers
+from tests.serving.world import UTM, write_image, write_map
+
+LABELS = np.zeros((8, 8), np.uint8)
+RGB = np.zeros((3, 8, 8), np.uint8)
+
+
+def _found(*paths: Path) -> dict[str, str]:
+    return {layer.name: layer.kind for layer in Layers(paths).all()}
+
+
+def test_a_folder_of_maps_images_and_a_set(tmp_path: Path) -> None:
+    (tmp_path / "maps").mkdir()
+    image = write_image(tmp_path / "scene.tif", RGB)
+    write_map(tmp_path / "maps" / "scene.tif", LABELS, image)
+    write_image(tmp_path / "maps" / "scene_probabilities.tif", RGB[:1])
+    write_image(tmp_path / "maps" / "scene_overlay.png", RGB, driver="PNG", crs=None, transform=None)
+    for name in ("scene.geojson", "scene.gpkg", "scene_areas.csv"):
+        (tmp_path / "maps" / name).write_text("")
+    folder = tmp_path / "converted"
+    (folder / "gray").mkdir(parents=True)
+    for name in ("manifest.json", "instances.json"):
+        (folder / name).write_text("{}")
+    write_image(folder / "gray" / "a.tif", RGB)
+
+    layers = {layer.name: layer for layer in Layers([tmp_path]).all()}
+    assert {name: layer.kind for name, layer in layers.items()} == {
+        "maps/scene.tif": "map", "scene.tif": "image", "converted": "set",
+    }  # fmt: skip
+    one = layers["maps/scene.tif"]
+    assert one.image == layers["scene.tif"].id
+    assert one.probabilities == one.path.with_name("scene_probabilities.tif")
+    assert one.polygons == one.path.with_name("scene.gpkg")
+    assert _found(folder) == {"converted": "set"}
+
+
+def test_ids_stay_and_folders_are_looked_through_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsseg.serving.layers._PAUSE", 0)
+    path = write_map(tmp_path / "a.tif", LABELS)
+    layers = Layers([tmp_path])
+    first = layers.all()[0]
+    write_image(tmp_path / "b.tif", RGB)
+    assert [layer.name for layer in layers.all()] == ["a.tif", "b.tif"]
+    assert layers.get(first.id) == first == Layers([path]).all()[0]
+    write_image(path, RGB)  # another file in its place
+    assert layers.all()[0].kind == "image"
+    path.unlink()
+    for unknown in (first.id, "", "../a.tif", "\ud800", "é" * 1000):
+        with pytest.raises(LookupError):
+            layers.get(unknown)
+    other = write_map(tmp_path.parent / f"{tmp_path.name}_new.tif", LABELS)
+    assert layers.add(other).path == other and layers.get(layers.add(other).id).kind == "map"
+    other.unlink()
+
+
+def test_links_out_of_the_folders_are_not_followed(tmp_path: Path) -> None:
+    secret, folder = tmp_path / "secret", tmp_path / "open"
+    secret.mkdir()
+    folder.mkdir()
+    hidden = write_map(secret / "hidden.tif", LABELS)
+    (folder / "link.tif").symlink_to(hidden)
+    (folder / "more").symlink_to(secret)
+    (folder / "gone.tif").symlink_to(tmp_path / "gone.tif")
+    own = write_map(folder / "own.tif", LABELS)
+    (folder / "again.tif").symlink_to(own)
+    write_image(secret / "own_probabilities.tif", RGB[:1])
+    (folder / "own_probabilities.tif").symlink_to(secret / "own_probabilities.tif")
+    layers = Layers([folder])
+    (layer,) = layers.all()
+    assert layer.path == own and layer.probabilities is None
+    own.unlink()
+    own.symlink_to(hidden)  # afterwards
+    with pytest.raises(LookupError):
+        layers.get(layer.id)
+    assert sorted(_found(folder, secret).values()) == ["image", "map"], "each file once, where both folders are named"
+
+
+def _vrt(path: Path, source: str, relative: int = 1) -> Path:
+    path.write_text(
+        f'<VRTDataset rasterXSize="8" rasterYSize="8"><SRS>EPSG:32633</SRS><GeoTransform>0,1,0,0,0,-1</GeoTransform>'
+        f'<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename relativeToVRT="{relative}">{source}'
+        f"</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    return path
+
+
+def test_mosaics_lead_to_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    hidden = write_image(tmp_path / "hidden.tif", RGB[:1])
+    write_image(folder / "tile.tif", RGB[:1])
+    _vrt(folder / "good.vrt", "tile.tif")
+    _vrt(folder / "bad.vrt", "../hidden.tif")
+    _vrt(folder / "absolute.vrt", str(hidden), 0)
+    _vrt(folder / "second.vrt", "bad.vrt")
+    _vrt(folder / "address.vrt", "/vsicurl/http://127.0.0.1:9/a.tif")
+    _vrt(folder / "inline.vrt", "&lt;VRTDataset/&gt;")
+    monkeypatch.chdir(tmp_path)
+    _vrt(folder / "here.vrt", "hidden.tif", 0)
+    _vrt(folder / "circle.vrt", "circle.vrt")
+    assert _found(folder) == {"good.vrt": "image", "tile.tif": "image"}
+    assert _found(folder / "bad.vrt") == {"bad.vrt": "image"}, "who names a mosaic names what it is made of"
+
+
+def test_an_index_of_tiles(tmp_path: Path) -> None:
+    pyogrio = pytest.importorskip("pyogrio")
+    import shapely
+
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    tile = write_map(folder / "tile.tif", LABELS)
+    hidden = write_map(tmp_path / "hidden.tif", LABELS)
+    with rasterio.open(tile) as file:
+        square = shapely.to_wkb([shapely.box(*file.bounds)])
+    for name, location in (("good.gti.gpkg", "tile.tif"), ("bad.gti.gpkg", str(hidden))):
+        pyogrio.raw.write(
+            folder / name, square, [np.array([location], object)], ["location"], geometry_type="Polygon",
+            crs="EPSG:32633", driver="GPKG", layer="index", layer_metadata=dict(RESX="0.5", RESY="0.5"),
+        )  # fmt: skip
+    assert _found(folder) == {"good.gti.gpkg": "map", "tile.tif": "map"}
+
+
+def test_broken_files_are_left_out_and_refused_by_name(tmp_path: Path) -> None:
+    write_map(tmp_path / "good.tif", LABELS)
+    (tmp_path / "broken.tif").write_bytes(b"II*\0nothing")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.vrt").write_text("no XML")
+    write_image(tmp_path / "complex.tif", RGB[:1].astype(np.complex64))
+    with rasterio.open(tmp_path / "palette.tif", "w", driver="GTiff", count=1, height=8, width=8, dtype="uint8",
+                       transform=UTM) as file:  # fmt: skip
+        file.write(LABELS, 1)
+        file.write_colormap(1, {0: (1, 2, 3, 255)})
+    assert _found(tmp_path) == {"good.tif": "map"}
+    with pytest.raises(OSError, match=r"broken\.tif"):
+        Layers([tmp_path / "broken.tif"])
+    with pytest.raises(DataError, match="has a palette but no class names"):
+        Layers([tmp_path / "palette.tif"])
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        Layers([tmp_path / "missing"])
+
+
+def test_the_image_of_a_map_is_the_one_that_its_metadata_name(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first = write_image(tmp_path / "a" / "scene.tif", RGB)
+    second = write_image(tmp_path / "b" / "scene.tif", RGB)
+    os.utime(second, ns=(1, 1))
+    write_map(tmp_path / "map.tif", LABELS, second)
+    layers = {layer.path: layer for layer in Layers([tmp_path]).all()}
+    assert layers[tmp_path / "map.tif"].image == layers[second].id
+    alone = Layers([tmp_path / "map.tif"]).all()
+    assert len(alone) == 1 and alone[0].image is None, "an image outside of what is named is not served"
+    os.utime(second, ns=(2, 2))
+    assert {layer.path: layer for layer in Layers([tmp_path]).all()}[tmp_path / "map.tif"].image is None
+    with rasterio.open(tmp_path / "map.tif", "r+") as file:
+        file.update_tags(RSSEG_SOURCE="../../etc/passwd", RSSEG_SOURCE_STATE=json.dumps({"a": "[["}))
+    assert Layers([tmp_path]).all()[0].image is None
+    assert first.exists() and issubclass(DataError, UserError)

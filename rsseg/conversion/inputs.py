@@ -33,7 +33,9 @@ def image_inputs(
     """
     truth = settings.truth if needs_gt_masks else None
     found = {item.stem: _inputs(item, source, settings, truth) for item in source.items}
-    for item in source.items if review is not None else ():
+    if review is None:
+        return found
+    for item in source.items:
         name = source_name(item, settings)
         digest = review.digest(name)
         if digest is not None:

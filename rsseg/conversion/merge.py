@@ -74,8 +74,8 @@ def merge_parts(
     store.write("tiles.csv", csv_bytes(_COLUMNS, rows))
     manifest = _manifest(source, settings, about, totals) | {"splits": write_splits(store, tiles, splits)}
     if review is not None:
-        sources = {source_name(item, settings) for item in source.items}
-        manifest["review"] = review_summary(review, totals.lists, sources)
+        known = {source_name(item, settings) for item in source.items}
+        manifest["review"] = review_summary(review, totals.lists, known)
     store.write_json("manifest.json", manifest, indent=1)
     return manifest
 

@@ -110,8 +110,7 @@ def convert_labels(
         shard: (rank, number of processes).
         update: Convert anew only the source images whose labels or pixels have changed, and take out those that are
             gone; the result is that of a fresh conversion.
-        review: Files of reviewers' decisions, see :mod:`rsseg.datasets.labels.decision_files`.  Where they differ from
-            those of an earlier call, only the images concerned are converted anew.
+        review: Files of reviewers' decisions; where they differ from an earlier call's, those images are redone.
         review_rule: What happens where reviewers disagree, see :func:`rsseg.conversion.review.resolve`.
 
     Raises:
@@ -128,17 +127,14 @@ def convert_labels(
         check_truth(settings)
     source = settings.open_source(on_error)
     predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
-    transforms = _build_transforms(settings, predictor)
     decided = load_review(review, review_rule, settings.table.classes) if review else None
+    transforms = _build_transforms(settings, predictor, decided)
     store = _open_store(settings, overwrite, world)
     about = _claim(store, settings, source, predictor, update, decided)
     store.remove_leftovers()
     for error in source.problems if rank == 0 else ():
         _log.warning("skipped: %s", error, extra={"all_in": store.root / "manifest.json"})
     about |= measure_once(predictor, settings, source, transforms, store)
-    if decided is not None:
-        takes_boxes = not (settings.finds_objects or predictor.needs_gt_masks)
-        transforms = with_review(transforms, decided, settings.table.classes, takes_boxes)
     mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
     todo = [item for item in mine if not _finished(store, item)]
     if len(mine) > len(todo):
@@ -237,16 +233,20 @@ def _reason(store: Store, item: SourceItem) -> str:
     return f"{problem['file']}: {problem['reason']}"
 
 
-def _build_transforms(settings: Settings, predictor: MaskPredictor) -> list[Transform]:
+def _build_transforms(settings: Settings, predictor: MaskPredictor, review: Review | None = None) -> list[Transform]:
     words = {"words": settings.words} if "text" in parse_prompt(settings.prompt) else {}
     defaults: dict[str, dict[str, Any]] = {
         "MakePrompts": {"kind": settings.prompt, **words},
         "PredictMasks": {"predictor": predictor},
     }
-    return [
+    transforms = [
         build(TRANSFORMS, {**defaults.get(transform["type"], {}), **transform}, f"pipeline.{i}")
         for i, transform in enumerate(settings.pipeline)
     ]
+    if review is None:
+        return transforms
+    takes_boxes = not (settings.finds_objects or predictor.needs_gt_masks)
+    return with_review(transforms, review, settings.table.classes, takes_boxes)
 
 
 def _convert_all(

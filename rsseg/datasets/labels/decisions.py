@@ -208,6 +208,7 @@ def _box(value: Any, where: str) -> tuple[float, ...] | None:
 def _mask(value: Any, where: str) -> dict[str, Any] | None:
     if value is None:
         return None
+    size: Any
     size, counts = (value.get("size"), value.get("counts")) if isinstance(value, dict) else (None, None)
     whole = isinstance(size, list) and len(size) == 2 and all(type(n) is int and n > 0 for n in size)
     if not whole or not isinstance(counts, str):

@@ -132,13 +132,8 @@ def convert_labels(
     store = _open_store(settings, overwrite, world)
     about = _claim(store, settings, source, predictor, update, decided)
     store.remove_leftovers()
-    for error in source.problems if rank == 0 else ():
-        _log.warning("skipped: %s", error, extra={"all_in": store.root / "manifest.json"})
     about |= measure_once(predictor, settings, source, transforms, store)
-    mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
-    todo = [item for item in mine if not _finished(store, item)]
-    if len(mine) > len(todo):
-        _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
+    mine, todo = _share(store, source, rank, world)
     progress = Progress(len(todo), f"convert ({settings.predictor})", verbose=part.reports)
     pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1), review=decided)
     _convert_all(todo, source, settings, pipeline(committed=progress.step), predictor.needs_gt_masks)
@@ -151,6 +146,17 @@ def convert_labels(
     others = [item for item in failed if item not in mine]
     _convert_all(others, source, settings, pipeline(), predictor.needs_gt_masks)
     return _finish(report, store, source, settings, about, with_evaluation, decided)
+
+
+def _share(store: Store, source: DetectionSource, rank: int, world: int) -> tuple[list[SourceItem], list[SourceItem]]:
+    """The source images of this process, and those of them that are not finished."""
+    for error in source.problems if rank == 0 else ():
+        _log.warning("skipped: %s", error, extra={"all_in": store.root / "manifest.json"})
+    mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
+    todo = [item for item in mine if not _finished(store, item)]
+    if len(mine) > len(todo):
+        _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
+    return mine, todo
 
 
 def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:

@@ -7,14 +7,14 @@ warning; any other line that is no decision is an error.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from rsseg.datasets.labels.decisions import Decision, decision_of
 from rsseg.errors import DataError
 from rsseg.io.files import locked
-from rsseg.io.tables import json_text, parse_json
+from rsseg.io.json_lines import append_rows
+from rsseg.io.tables import parse_json
 
 __all__ = ["add_decision", "read_decisions"]
 
@@ -65,36 +65,4 @@ def add_decision(path: Path, decision: Decision) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path) as descriptor:
-        size = os.fstat(descriptor).st_size
-        start = _whole(descriptor, size)
-        text = json_text(decision.as_row()).encode() + b"\n"
-        if start < 0:  # complete but for its end
-            text, start = b"\n" + text, size
-        elif start < size:
-            _log.warning("%s: the last line is cut off and taken away", path)
-            os.ftruncate(descriptor, start)
-        os.lseek(descriptor, start, os.SEEK_SET)
-        try:
-            while text:
-                text = text[os.write(descriptor, text) :]
-            os.fsync(descriptor)
-        except OSError as error:
-            os.ftruncate(descriptor, start)
-            raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
-
-
-def _whole(descriptor: int, size: int) -> int:
-    """Where the last whole line ends; -1 where only the last line's end is missing."""
-    tail, start = b"", size
-    while start and b"\n" not in tail:
-        length = min(start, 1 << 16)
-        start -= length
-        tail = os.pread(descriptor, length, start) + tail
-    end = tail.rfind(b"\n") + 1
-    if end == len(tail):
-        return size
-    try:
-        parse_json(tail[end:])
-    except ValueError:
-        return start + end
-    return -1
+        append_rows(descriptor, path, [decision.as_row()])

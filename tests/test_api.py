@@ -107,7 +107,7 @@ def test_segment_takes_models_of_fixed_classes(files, image, model, tmp_path):
     options = dict(device="cpu", out=tmp_path / "out")
     labels = rsseg.segment(tmp_path / "photo.png", files / "config.py", files / "model.pth", **options)
     assert (labels == model.predict(image)).all()
-    names = {"photo.png", "photo_overlay.png", "photo_areas.csv", "photo.qml", "photo.png.aux.xml"}
+    names = {"photo.png", "photo_overlay.png", "photo_areas.csv", "photo.stac.json"}
     assert {"photo.png", "photo_overlay.png", "photo_areas.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
     assert {path.name for path in (tmp_path / "out").iterdir()} <= names
 

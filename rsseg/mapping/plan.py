@@ -16,7 +16,7 @@ __all__ = ["TAG", "may_keep", "parts_of", "plan_texts", "recorded"]
 
 TAG = "RSSEG_"
 """Begins the names of what a map's metadata tell of its plan."""
-_OF_SOURCE = {"source", "source_state", "size", "version"}
+_OF_SOURCE = {"source", "source_state", "datetime", "stac_item", "size", "version"}
 """What may differ where the raster has changed, but not how it is mapped."""
 
 

@@ -1,4 +1,4 @@
-"""What is made from a finished map: areas, polygons, accuracy.  Each file is whole or not there."""
+"""What is made from a finished map: areas, polygons, accuracy, a STAC item.  Each file is whole or not there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from rsseg.errors import ConfigError
 from rsseg.io.files import replacing
 from rsseg.io.georeference import GeoReference
+from rsseg.mapping.item import write_item
 from rsseg.mapping.layers import FORMATS, check_format, write_layer
+from rsseg.mapping.plan import recorded
 from rsseg.mapping.reference import ReferenceLabels
 from rsseg.mapping.results import Reference, measure_accuracy, measure_areas
 from rsseg.mapping.styles import attribute_table, qgis_style
@@ -94,7 +96,8 @@ def style_files(target: Path, products: Products) -> list[Path]:
 def make_products(target: Path, table: ClassTable, products: Products, source: GeoReference | None = None) -> None:
     """Write ``<map>_areas.csv``, the class names for GIS programs and what is requested; show areas and accuracy.
 
-    Names and colours that lie beside the map already stay: the user may have changed the style in QGIS.
+    The last file is the map's STAC item, which lists all others.  Names and colours that lie beside the map already
+    stay: the user may have changed the style in QGIS.
 
     Args:
         target: The map.
@@ -121,6 +124,24 @@ def make_products(target: Path, table: ClassTable, products: Products, source: G
     layer = products.layer(target)
     if layer is not None:
         _write_layer(target, layer, table, products)
+    made = {"min_area": products.min_area, "simplify": products.tolerance}
+    extra = {"polygons": {f"rsseg:{key}": value for key, value in made.items()}}
+    write_item(target, table, areas, _files(target, products), extra)
+
+
+def _files(target: Path, products: Products) -> dict[str, Path]:
+    """The files of a finished map by the keys of their assets in the item."""
+    layer = products.layer(target)
+    ends = {"probabilities": "_probabilities.tif", "areas": "_areas.csv"}
+    ends |= {} if products.reference is None else {"accuracy": "_accuracy.csv"}
+    files = {"map": target, **{key: target.with_name(f"{target.stem}{end}") for key, end in ends.items()}}
+    if recorded("probabilities", target) is None:
+        del files["probabilities"]
+    files |= {} if layer is None else {"polygons": layer}
+    for path in style_files(target, products):
+        own = "names" if path.suffix == ".xml" else "style" if path.stem == target.stem else "polygons_style"
+        files[own] = path
+    return files
 
 
 def _write_layer(target: Path, layer: Path, table: ClassTable, products: Products) -> None:

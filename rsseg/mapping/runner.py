@@ -19,6 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
 from rsseg.errors import ConfigError, DataError, UnreadableFileError
+from rsseg.io.addresses import without_credentials
 from rsseg.io.bands import PixelSpec
 from rsseg.io.files import locked, remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
@@ -178,8 +179,9 @@ def _plan(
     file = Path(raster.path)
     state = file.stat() if file.is_file() else None
     plan = {
-        "source": file.name if state else raster.path,
+        "source": file.name if state else without_credentials(raster.path),
         "source_state": [state.st_size, state.st_mtime_ns] if state else None,
+        "datetime": raster.taken,
         "bands": list(raster.bands),
         "range": list(options.value_range) if isinstance(options.value_range, tuple) else options.value_range,
         "gsd": options.gsd,

@@ -14,6 +14,7 @@ from rasterio.vrt import WarpedVRT
 from rsseg.errors import DataError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.georeference import GeoReference
+from rsseg.io.moments import taken_at
 from rsseg.io.rasters import Raster, lacks_mask
 
 __all__ = ["CACHE", "RasterSource"]
@@ -38,6 +39,7 @@ class RasterSource:
         bands: Numbers from 1 of the bands that are read, red, green, blue first.
         georeference: Where it lies, after resampling.
         original: Where the pixels of the file lie.
+        taken: When it was taken, as its metadata say it, or None.
 
     Raises:
         OSError: The file cannot be opened.
@@ -56,6 +58,7 @@ class RasterSource:
         view = None if gsd is None else partial(self._resampled, gsd=gsd)
         self._raster = Raster(path, spec, view, blue_first=True)
         self.size, self.bands = self._raster.size, list(self._raster.bands)
+        self.taken = taken_at(self._raster.dataset)
         if gsd is None:
             self.georeference = self.original = GeoReference.of(self._raster.dataset)
 

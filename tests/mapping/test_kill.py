@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-FILES = ["map.tif", "map.tif.aux.xml", "map.qml", "map_areas.csv", "map.gpkg", "map_probabilities.tif"]
+FILES = ["map.tif", "map.tif.aux.xml", "map.qml", "map_areas.csv", "map.gpkg", "map_probabilities.tif", "map.stac.json"]
 
 # A process that has imported everything, and forks one that maps for every line it reads.  GDAL has threads in the
 # process of the tests, which therefore cannot fork itself.

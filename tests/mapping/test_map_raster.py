@@ -52,7 +52,7 @@ def test_the_map_lies_where_the_raster_lay(crs, transform, stub, table, noise, w
         assert [file.tags(1)[f"class_{i}"] for i in range(3)] == ["red", "green", "blue"]
         assert file.tags()["RSSEG_CHECKPOINT"] == "x.pth" and file.tags()["RSSEG_SOURCE"] == "source.tif"
     assert sorted(p.name for p in target.parent.iterdir()) == [
-        "map.qml", "map.tif", "map.tif.aux.xml", "map_areas.csv"
+        "map.qml", "map.stac.json", "map.tif", "map.tif.aux.xml", "map_areas.csv"
     ]  # fmt: skip
 
 

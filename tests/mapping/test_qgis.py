@@ -98,7 +98,7 @@ def test_gdal_finds_names_counts_and_colours(mapped, own_table):
 def test_the_same_bytes_again_and_a_style_of_the_users_own_stays(mapped, own_table):
     target = mapped()
     files = {path: path.read_bytes() for path in target.parent.iterdir()}
-    assert len(files) == 5
+    assert len(files) == 6
     assert mapped() and {path: path.read_bytes() for path in target.parent.iterdir()} == files
     beside, style = style_files(target, PRODUCTS)
     style.write_text("mine")

@@ -316,7 +316,9 @@ def test_a_plain_picture_becomes_a_picture(command, tmp_path, caplog):
     target = tmp_path / "out" / "photo_map.png"
     asked = ["--vocabulary", "water, Straße", "--mode", "five_view"]
     command(tmp_path / "photo.png", target, *asked)
-    assert sorted(path.name for path in target.parent.iterdir()) == ["photo_map.png", "photo_map_areas.csv"]
+    assert sorted(path.name for path in target.parent.iterdir()) == [
+        "photo_map.png", "photo_map.stac.json", "photo_map_areas.csv"
+    ]  # fmt: skip
     with Image.open(target) as picture:
         assert (picture.mode, picture.size) == ("P", (100, 80))
         assert tuple(picture.getpalette()[:6]) == sum(read_vocabulary("water, Straße").palette, ())

@@ -72,7 +72,7 @@ def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_to
         timeout=300,
     )
     assert two.returncode == 0, two.stderr
-    names = [f"{stem}{end}" for stem in "ab" for end in (".qml", ".tif", ".tif.aux.xml", "_areas.csv")]
+    names = [f"{stem}{end}" for stem in "ab" for end in (".qml", ".stac.json", ".tif", ".tif.aux.xml", "_areas.csv")]
     for folder in ("one", "two"):
         assert sorted(path.name for path in (world / folder).iterdir()) == names
     for name in names:
@@ -191,4 +191,5 @@ def test_broken_rasters_do_not_stop_the_others(world, arguments, run_tool, tmp_p
         assert "4 of 5 rasters could not be mapped" in result.stderr and "Traceback" not in result.stderr
         assert all(f"{tmp_path / name}: " in result.stderr for name in broken - {"folder.tif"})
         left = {path.name for path in tmp_path.iterdir() if path.name[0] != "."} - broken  # half maps are hidden
-        assert left == {"b.tif", "b_map.qml", "b_map.tif", "b_map.tif.aux.xml", "b_map_areas.csv"}
+        ends = (".qml", ".stac.json", ".tif", ".tif.aux.xml", "_areas.csv")
+        assert left == {"b.tif", *(f"b_map{end}" for end in ends)}

@@ -49,7 +49,7 @@ def test_a_folder_becomes_maps_pictures_and_areas(world, arguments, run_tool, tm
                       "--cfg-options", "model.test_cfg.mode=five_view")  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "road, paved" in result.stdout + result.stderr and "photo_overlay.png" in result.stdout + result.stderr
-    ends = (".{}", "_areas.csv", "_overlay.png")
+    ends = (".{}", ".stac.json", "_areas.csv", "_overlay.png")
     names = [name + end.format(kind) for name, kind in (("photo", "png"), ("scene", "tif")) for end in ends]
     names = sorted([*names, "scene.qml", "scene.tif.aux.xml"])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names

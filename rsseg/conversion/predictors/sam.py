@@ -93,7 +93,6 @@ class SAMPredictor:
     """
 
     needs_gt_masks = False
-    reads_points = True
 
     def __init__(
         self,

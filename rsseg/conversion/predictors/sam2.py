@@ -65,7 +65,6 @@ class SAM2Predictor:
     """
 
     needs_gt_masks = False
-    reads_points = True
 
     def __init__(
         self,

@@ -73,7 +73,6 @@ class TransformersPredictor:
     """
 
     needs_gt_masks = False
-    reads_points = True
 
     def __init__(
         self,

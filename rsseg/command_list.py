@@ -13,6 +13,7 @@ GROUPS = {
         "train-boxmask": ("train_boxmask", "train a mask model of your own on a few images with masks"),
         "ablate": ("ablate_prompts", "compare prompt kinds of a mask model with ground-truth masks"),
         "report labels": ("report_labels", "statistics and an HTML page of a labelled set"),
+        "report review": ("report_review", "how far reviewers of a labelled set agree"),
         "export": ("export_labels", "a labelled set as SAMRS pickles, colour images, YOLO or COCO"),
         "tile": ("tile_images", "cut images into tiles"),
         "scenes": ("make_scenes", "procedural aerial scenes with exact labels, to try everything out"),

@@ -22,7 +22,7 @@ from rsseg.io.progress import Progress
 from rsseg.io.rasters import opened
 from rsseg.io.workers import map_threads
 from rsseg.metainfo import IGNORE, ClassTable, load_metainfo, merged_ids, unmatched_ids
-from rsseg.structures.confusion import confusion_matrix, scores
+from rsseg.structures.confusion import cohen_kappa, confusion_matrix, scores
 
 __all__ = ["Agreement", "LabelFolder", "compare_folders"]
 
@@ -133,9 +133,7 @@ class Agreement:
     @property
     def kappa(self) -> float:
         """Cohen's kappa: agreement beyond what labels with these class shares reach by chance."""
-        total = max(int(self.confusion.sum()), 1)
-        chance = float((self.confusion.sum(0) / total) @ (self.confusion.sum(1) / total))
-        return (self.equal - chance) / (1 - chance) if chance < 1 else 1.0
+        return cohen_kappa(self.confusion)
 
     @property
     def scores(self) -> dict[str, NDArray[np.float64]]:

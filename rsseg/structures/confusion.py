@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["confusion_matrix", "count_scores", "scores"]
+__all__ = ["cohen_kappa", "confusion_matrix", "count_scores", "nominal_alpha", "scores"]
 
 _BYTE = 256
 _CHUNK = 1 << 19
@@ -161,3 +161,33 @@ def count_scores(
             known = counted & ~np.isnan(out[per_class])
             out[mean] = np.asarray(np.where(known, out[per_class], 0.0).sum(-1) / known.sum(-1))
     return out
+
+
+def cohen_kappa(confusion: NDArray[np.int64]) -> float:
+    """Agreement of two beyond what labels with these class shares reach by chance; 1 where there is only one class.
+
+    Args:
+        confusion: (C, C) counts by the class that the first and the second one gave.
+
+    Source: Cohen 1960.
+    """
+    total = max(int(confusion.sum()), 1)
+    equal = float(np.trace(confusion) / total)
+    chance = float((confusion.sum(0) / total) @ (confusion.sum(1) / total))
+    return (equal - chance) / (1 - chance) if chance < 1 else 1.0
+
+
+def nominal_alpha(counts: NDArray[np.int64]) -> float:
+    """Krippendorff's alpha of any number of raters who need not all have rated everything; 1 where all gave one class.
+
+    Args:
+        counts: (N, C) how many raters gave each of N items each of C classes; items with one rating do not count.
+
+    Source: Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C (nominal data).
+    """
+    rated = counts.sum(1)
+    kept, rated = counts[rated > 1], rated[rated > 1]
+    total, classes = int(rated.sum()), kept.sum(0)
+    observed = float(((rated**2 - (kept**2).sum(1)) / (rated - 1)).sum()) if total else 0.0
+    expected = float(total**2 - (classes**2).sum()) / max(total - 1, 1)
+    return 1 - observed / expected if expected else 1.0

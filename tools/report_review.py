@@ -1,0 +1,6 @@
+"""The command ``rsseg report review``, for those who know MMSegmentation's tools."""
+
+from start import start
+
+if __name__ == "__main__":
+    start("report review")

@@ -5,7 +5,8 @@ rsseg convert CONFIG [--predictor sam|boxmask|grabcut|box|truth] [--checkpoint F
 
 If it is interrupted, repeat the command to continue. Where labels or images have changed since then, it names them;
 --update converts only these again. Several processes: tools/dist_convert.sh. Classes to leave out on purpose:
---cfg-options 'source.omit=["helicopter"]'.
+--cfg-options 'source.omit=["helicopter"]'. --review applies what reviewers decided on the page of rsseg serve: objects
+go, change their class or are drawn anew, and manifest.json lists it under "review".
 """
 
 from __future__ import annotations
@@ -28,13 +29,17 @@ def main() -> int | str | None:
     add_conversion_options(parser, "config file, for example configs/samrs/convert_sota.py", "the config's out_dir")
     add_tile_format(parser, None)
     parser.add_argument("--evaluate", action="store_true", help="mask quality against ground truth: mIOU_I, mIOU_P")
+    parser.add_argument("--review", nargs="+", default=(), metavar="FILE", help="apply the decisions of rsseg serve")
+    rules = ("majority", "any-reject", "unanimous")
+    parser.add_argument("--review-rule", choices=rules, default=rules[0], help="where reviewers disagree")
     args = parser.parse_args()
     require_stack()
     from rsseg.conversion import convert_labels, load_conversion_config
 
     config = load_conversion_config(args.config, options_of_config(args))
     shard = shard_of(args.launcher, args.shard)
-    report = convert_labels(config, args.on_error, args.overwrite, args.evaluate, shard, args.update)
+    options = (args.on_error, args.overwrite, args.evaluate, shard, args.update, args.review, args.review_rule)
+    report = convert_labels(config, *options)
     if report.manifest is not None:
         write_result(report.summary, {"out_dir": report.out_dir, "evaluation": report.evaluation, **report.manifest})
     return report.error_summary

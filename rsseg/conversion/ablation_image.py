@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.predictors.base import decode, encode
 from rsseg.conversion.settings import Settings
-from rsseg.conversion.source_image import Results, SourceImage, Transform, cut_tiles, load_source_image, problem_row
+from rsseg.conversion.source_image import (
+    Results,
+    SourceImage,
+    Transform,
+    cut_tiles,
+    load_source_image,
+    problem_row,
+    source_name,
+)
 from rsseg.datasets.detection import AnnotationError, DetectionSource, SourceItem
 from rsseg.datasets.ground_truth import load_ground_truth
 from rsseg.errors import ConfigError
@@ -51,7 +58,7 @@ def measure_image(
     """
     source_image = load_source_image(item, source, settings, needs_gt_masks=False)
     part: dict[str, Any] = {
-        "source": item.image.relative_to(Path(settings.source.images)).as_posix(),
+        "source": source_name(item, settings),
         "failed": source_image.failure is not None,
         "without_gt": False,
         "unassigned": 0,

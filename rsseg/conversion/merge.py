@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rsseg.conversion.parts import tile_rows
+from rsseg.conversion.review import Review, review_summary
 from rsseg.conversion.settings import Settings
-from rsseg.conversion.source_image import problem_row
+from rsseg.conversion.source_image import problem_row, source_name
 from rsseg.conversion.splits import split_tiles, write_splits
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import DetectionSource
@@ -45,7 +46,9 @@ class _Totals:
             self.lists.setdefault(name, []).extend(values)
 
 
-def merge_parts(store: Store, source: DetectionSource, settings: Settings, about: dict[str, Any]) -> dict[str, Any]:
+def merge_parts(
+    store: Store, source: DetectionSource, settings: Settings, about: dict[str, Any], review: Review | None = None
+) -> dict[str, Any]:
     """Write ``instances.json`` (COCO), ``tiles.csv``, the split's lists and, last, ``manifest.json``.
 
     COCO ids: category = class id + 1, images and annotations from 1 in file order.
@@ -55,6 +58,7 @@ def merge_parts(store: Store, source: DetectionSource, settings: Settings, about
         source: The images and labels.
         settings: The config.
         about: The predictor's description.
+        review: What reviewers decided, where that was applied.
 
     Returns:
         The manifest.
@@ -69,6 +73,9 @@ def merge_parts(store: Store, source: DetectionSource, settings: Settings, about
     rows = ([*row, split] for row, split in zip(totals.rows, splits, strict=True))
     store.write("tiles.csv", csv_bytes(_COLUMNS, rows))
     manifest = _manifest(source, settings, about, totals) | {"splits": write_splits(store, tiles, splits)}
+    if review is not None:
+        known = {source_name(item, settings) for item in source.items}
+        manifest["review"] = review_summary(review, totals.lists, known)
     store.write_json("manifest.json", manifest, indent=1)
     return manifest
 
@@ -120,6 +127,8 @@ def _count(part: dict[str, Any], stem: str, totals: _Totals) -> None:
     dropped = [{"tile": tile["tile"], **row} for tile in part["tiles"] for row in tile.get("dropped", [])]
     totals.add("dropped_instances", len(dropped))
     totals.note("dropped", dropped)
+    for name in ("reviewed", "stale"):
+        totals.note(name, [{"source": part["source"], **row} for row in part.get(name, ())])
     totals.note("unassigned", [{"source": part["source"], "object_id": name} for name in part["unassigned"]])
     totals.note("problems", part["problems"])
     totals.note("tiles_without_objects", part["empty_tiles"])

@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsseg.conversion.review import Review
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import (
     Results,
@@ -24,6 +24,7 @@ from rsseg.conversion.source_image import (
     cut_tiles,
     mended_rows,
     problem_row,
+    source_name,
 )
 from rsseg.conversion.storage import Store, encode_labels
 from rsseg.errors import ConfigError, DataError, JobError, UserError
@@ -58,6 +59,7 @@ class Pipeline:
         tile_batch: Tiles of one source image that are encoded together.  They never come from two images, so that
             an interrupted run encodes the same tiles together.
         committed: Called after each source image whose files are all written.
+        review: What ``transforms`` apply, whose unused outcomes are listed; None where there is none.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Pipeline:
         store: Store,
         tile_batch: int = 1,
         committed: Callable[[], None] = lambda: None,
+        review: Review | None = None,
     ) -> None:
+        self._review = review
         self._settings, self._store, self._tile_batch = settings, store, tile_batch
         self._before, self._after = divide_transforms(transforms)
         self._committed = committed
@@ -130,6 +134,7 @@ class Pipeline:
         with _naming(source_image, tile):
             for transform in self._after:
                 results = transform(results)
+        part.setdefault("reviewed", []).extend(results.get("reviewed", ()))
         if self._settings.finds_objects:
             part["objects"] += len(results["instances"]) + len(results.get("dropped", []))
             if not results["instances"]:
@@ -151,6 +156,9 @@ class Pipeline:
     def _finish_unit(self, stem: str, part: dict[str, Any], tiles: list[Future[None]], files: Files) -> Future[None]:
         for tile in tiles:
             tile.result()
+        used = part.pop("reviewed", [])
+        if self._review is not None and self._review.of_image(part["source"]):
+            part |= {"reviewed": used, "stale": self._review.stale(part["source"], used)}
         return self._writer.submit(_commit, self._store, stem, part, files)
 
 
@@ -162,7 +170,7 @@ def _is_written(source_image: Future[Future[None]]) -> bool:
 def _empty_part(source_image: SourceImage, settings: Settings) -> dict[str, Any]:
     failure = [] if source_image.failure is None else [problem_row(source_image.failure)]
     return {
-        "source": source_image.item.image.relative_to(Path(settings.source.images)).as_posix(),
+        "source": source_name(source_image.item, settings),
         "objects": len(source_image.detections),
         "failed": source_image.failure is not None,
         "size": None if source_image.image is None else [int(v) for v in source_image.image.shape[:2]],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,16 +18,19 @@ from rsseg.command_list import command
 from rsseg.conversion import transforms as _transforms  # noqa: F401  (registers the transforms)
 from rsseg.conversion.evaluation import check_truth, evaluate, evaluation_table
 from rsseg.conversion.exactness import measure_once
-from rsseg.conversion.inputs import image_inputs
+from rsseg.conversion.inputs import REVIEW, image_inputs
 from rsseg.conversion.merge import merge_parts
 from rsseg.conversion.pipeline import Pipeline
 from rsseg.conversion.predictors import MaskPredictor
 from rsseg.conversion.prompts import parse_prompt
+from rsseg.conversion.review import Review, load_review
+from rsseg.conversion.review_tile import with_review
 from rsseg.conversion.settings import Settings, build
 from rsseg.conversion.source_image import SourceImage, Transform, load_source_image
 from rsseg.conversion.storage import REPORT, Store, stable_hash
-from rsseg.conversion.summary import failure_text, nothing_text, problem_text, summary
+from rsseg.conversion.summary import failure_text, nothing_text, problem_text, review_text, summary
 from rsseg.datasets.detection import AnnotationError, DetectionSource, OnError, SourceItem, image_size
+from rsseg.datasets.labels.decisions import set_id_of
 from rsseg.errors import ConfigError
 from rsseg.io.progress import Progress
 from rsseg.io.shards import Shard
@@ -89,6 +93,8 @@ def convert_labels(
     with_evaluation: bool = False,
     shard: tuple[int, int] | Shard = (0, 1),
     update: bool = False,
+    review: Sequence[Path | str] = (),
+    review_rule: str = "majority",
 ) -> Report:
     """Convert detection labels to segmentation labels.
 
@@ -104,6 +110,8 @@ def convert_labels(
         shard: (rank, number of processes).
         update: Convert anew only the source images whose labels or pixels have changed, and take out those that are
             gone; the result is that of a fresh conversion.
+        review: Files of reviewers' decisions; where they differ from an earlier call's, those images are redone.
+        review_rule: What happens where reviewers disagree, see :func:`rsseg.conversion.review.resolve`.
 
     Raises:
         ConfigError: The config is wrong.
@@ -119,20 +127,16 @@ def convert_labels(
         check_truth(settings)
     source = settings.open_source(on_error)
     predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
-    transforms = _build_transforms(settings, predictor)
+    decided = load_review(review, review_rule, settings.table.classes) if review else None
+    transforms = _build_transforms(settings, predictor, decided)
     store = _open_store(settings, overwrite, world)
-    about = _claim(store, settings, source, predictor, update)
+    about = _claim(store, settings, source, predictor, update, decided)
     store.remove_leftovers()
-    for error in source.problems if rank == 0 else ():
-        _log.warning("skipped: %s", error, extra={"all_in": store.root / "manifest.json"})
     about |= measure_once(predictor, settings, source, transforms, store)
-    mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
-    todo = [item for item in mine if not _finished(store, item)]
-    if len(mine) > len(todo):
-        _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
+    mine, todo = _share(store, source, rank, world)
     progress = Progress(len(todo), f"convert ({settings.predictor})", verbose=part.reports)
-    pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1))
-    _convert_all(todo, source, settings, pipeline(progress.step), predictor.needs_gt_masks)
+    pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1), review=decided)
+    _convert_all(todo, source, settings, pipeline(committed=progress.step), predictor.needs_gt_masks)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())
     failed = _failed(store, source)
     if failed is None:
@@ -141,7 +145,18 @@ def convert_labels(
     # Another process may not have come to its failed images yet, and the merge must tell how they are now.
     others = [item for item in failed if item not in mine]
     _convert_all(others, source, settings, pipeline(), predictor.needs_gt_masks)
-    return _finish(report, store, source, settings, about, with_evaluation)
+    return _finish(report, store, source, settings, about, with_evaluation, decided)
+
+
+def _share(store: Store, source: DetectionSource, rank: int, world: int) -> tuple[list[SourceItem], list[SourceItem]]:
+    """The source images of this process, and those of them that are not finished."""
+    for error in source.problems if rank == 0 else ():
+        _log.warning("skipped: %s", error, extra={"all_in": store.root / "manifest.json"})
+    mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
+    todo = [item for item in mine if not _finished(store, item)]
+    if len(mine) > len(todo):
+        _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
+    return mine, todo
 
 
 def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:
@@ -154,13 +169,23 @@ def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:
 
 
 def _claim(
-    store: Store, settings: Settings, source: DetectionSource, predictor: MaskPredictor, update: bool
+    store: Store,
+    settings: Settings,
+    source: DetectionSource,
+    predictor: MaskPredictor,
+    update: bool,
+    review: Review | None,
 ) -> dict[str, Any]:
     """See that what is finished was made from the same inputs; returns the predictor's description."""
     about = predictor.describe()
     truth = settings.truth if predictor.needs_gt_masks else None
     depends = {**settings.as_dict(), "class_table": settings.table.rows, "predictor": about, "truth": truth}
-    store.claim(depends, image_inputs(source, settings, predictor.needs_gt_masks), settings.cuts_tiles, update)
+    inputs = image_inputs(source, settings, predictor.needs_gt_masks, review)
+    free: tuple[str, ...] = ()
+    if review is not None:
+        review.check_set(set_id_of(json.loads(json.dumps(depends))), store.root)
+        free = (REVIEW,)
+    store.claim(depends, inputs, settings.cuts_tiles, update, free)
     return about
 
 
@@ -171,8 +196,11 @@ def _finish(
     settings: Settings,
     about: dict[str, Any],
     with_evaluation: bool,
+    review: Review | None,
 ) -> Report:
-    manifest = merge_parts(store, source, settings, about)
+    manifest = merge_parts(store, source, settings, about, review)
+    if review is not None and (text := review_text(manifest)):
+        _log.warning("%s", text)
     if manifest["problems"]:
         _log.warning("%s", problem_text(manifest, store.root / "manifest.json"))
     if store.has_report() and report.converted:
@@ -211,16 +239,20 @@ def _reason(store: Store, item: SourceItem) -> str:
     return f"{problem['file']}: {problem['reason']}"
 
 
-def _build_transforms(settings: Settings, predictor: MaskPredictor) -> list[Transform]:
+def _build_transforms(settings: Settings, predictor: MaskPredictor, review: Review | None = None) -> list[Transform]:
     words = {"words": settings.words} if "text" in parse_prompt(settings.prompt) else {}
     defaults: dict[str, dict[str, Any]] = {
         "MakePrompts": {"kind": settings.prompt, **words},
         "PredictMasks": {"predictor": predictor},
     }
-    return [
+    transforms = [
         build(TRANSFORMS, {**defaults.get(transform["type"], {}), **transform}, f"pipeline.{i}")
         for i, transform in enumerate(settings.pipeline)
     ]
+    if review is None:
+        return transforms
+    takes_boxes = not (settings.finds_objects or predictor.needs_gt_masks)
+    return with_review(transforms, review, settings.table.classes, takes_boxes)
 
 
 def _convert_all(

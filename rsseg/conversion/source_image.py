@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "load_source_image",
     "mended_rows",
     "problem_row",
+    "source_name",
     "tiles_of",
 ]
 
@@ -55,6 +57,11 @@ class SourceImage:
     gt_masks: GroundTruthMasks | None = None
     failure: AnnotationError | None = None
     tiles: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
+
+
+def source_name(item: SourceItem, settings: Settings) -> str:
+    """What a source image is called in the outputs: its path below the folder of the images."""
+    return item.image.relative_to(Path(settings.source.images)).as_posix()
 
 
 def problem_row(error: AnnotationError) -> dict[str, Any]:
@@ -154,6 +161,7 @@ def cut_tiles(source_image: SourceImage, settings: Settings, part: dict[str, Any
                 continue
         yield {
             "tile": tile,
+            "source": source_name(source_image.item, settings),
             "source_image": source_image.image,
             "window": window,
             "detections": source_image.detections.select(rows),

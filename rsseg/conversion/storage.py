@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -125,6 +125,7 @@ class Store:
         inputs: Mapping[str, Mapping[str, Input]],
         cut: bool,
         update: bool = False,
+        free: Container[str] = (),
     ) -> None:
         """Write down what decides the outcome, or compare it with what an earlier run wrote.
 
@@ -133,6 +134,7 @@ class Store:
             inputs: What the files of each source image depend on, by its stem.
             cut: Whether tiles are cut, whose names go on after the stem.
             update: Delete the files of source images that changed or are gone, instead of refusing them.
+            free: Kinds of inputs for which that is done without ``update``.
 
         Raises:
             JobError: The folder holds work that was made from something else; the message says from what.
@@ -141,7 +143,7 @@ class Store:
         outputs = Outputs(
             partial(self._files_by_stem, cut), self._was_finished, shared, self._notes, self._made_something
         )
-        self.job.claim(depends, inputs, outputs, update)
+        self.job.claim(depends, inputs, outputs, update, free=free)
 
     def _files_by_stem(self, cut: bool) -> dict[str, list[Path]]:
         """Files of every source image, its part last: while that is there, all are known."""

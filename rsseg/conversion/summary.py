@@ -13,7 +13,7 @@ from rsseg.io.tables import aligned
 from rsseg.messages import few
 from rsseg.structures.keys import some_names
 
-__all__ = ["failure_text", "nothing_text", "problem_text", "summary"]
+__all__ = ["failure_text", "nothing_text", "problem_text", "review_text", "summary"]
 
 
 def summary(manifest: dict[str, Any], out: str, seconds_per_image: float | None) -> str:
@@ -21,6 +21,7 @@ def summary(manifest: dict[str, Any], out: str, seconds_per_image: float | None)
     counts = manifest["counts"]
     rows = [(name.replace("_", " "), str(value)) for name, value in counts.items()]
     rows += [(f"  {name}", str(value)) for name, value in manifest["instances_per_class"].items() if value]
+    rows += [(f"reviewed: {name}", str(value)) for name, value in manifest.get("review", {}).get("counts", {}).items()]
     if seconds_per_image is not None:
         rows.append(("seconds per image", f"{seconds_per_image:.3f}"))
     return f"{aligned(rows)}\nwritten to {out}: instances.json, tiles.csv, manifest.json, gray/"
@@ -43,6 +44,25 @@ def problem_text(manifest: dict[str, Any], path: Path) -> str:
             f"source.omit={json.dumps(sorted(unknown)[:10])}"
         )
     return text
+
+
+def review_text(manifest: dict[str, Any]) -> str | None:
+    """Which decisions of reviewers were not applied; None where all were."""
+    review = manifest["review"]
+    heads = {
+        "conflicts": "objects stay as they are, since reviewers disagree or their decision cannot be applied:",
+        "stale": "decisions are not applied, since no object looks as it did when they were made:",
+    }
+    texts = []
+    for name, head in heads.items():
+        rows = [f"{row['tile']}, object {row['source_object_id']}: {_decision(row)}" for row in review[name]]
+        if rows:
+            texts.append(few(f"{len(rows)} {head}", rows, f"manifest.json under review.{name}", 5))
+    return "\n".join(texts) or None
+
+
+def _decision(row: dict[str, Any]) -> str:
+    return str(row.get("reason") or f"{row['action']} ({', '.join(row['reviewers'])})")
 
 
 def nothing_text(manifest: dict[str, Any]) -> str | None:

@@ -9,7 +9,8 @@ detections       the tile's objects, a ``Detections`` in source pixels
 source_gt_masks     their ground-truth masks in source pixels (``MaskCrop`` or ``None`` each), or ``None``
 image            (h, w, 3) uint8 RGB, the tile
 prompts          ``Prompts`` in tile pixels
-encoded          what the mask model keeps of the image; there from its encoder to its decoder only
+encoded          what the mask model keeps of the image; there from its encoder to its decoder only, or longer where
+                 ``keeps_encoded`` is set
 masks            one ``MaskCrop`` per object, in tile pixels; ``predicted_iou``, ``stability`` (N,) float64
 dropped          objects a policy took out: dicts of ``source_object_id``, ``reason`` and ``value``
 label_map        (h, w) uint8 class ids, 255 = unlabelled
@@ -40,7 +41,7 @@ from rsseg.structures.boxes import clip_hbox, hbox_to_qbox, qbox_area, qbox_to_h
 from rsseg.structures.masks import cut_mask, paint_mask, to_rle
 from rsseg.structures.windows import cut_window, qbox_iof
 
-__all__ = ["CutTile", "MakePrompts", "PackInstances", "PaintLabels", "PredictMasks", "RefineMasks"]
+__all__ = ["CutTile", "MakePrompts", "PackInstances", "PaintLabels", "PredictMasks", "RefineMasks", "keep_objects"]
 
 Results = dict[str, Any]
 
@@ -130,7 +131,8 @@ class PredictMasks:
             self.encode([results])
         if prompts.finds_objects:
             return self._find(results, prompts.words)
-        prediction = decode(self.predictor, results.pop("encoded"), prompts) if prompts.count else without_scores([])
+        encoded = results["encoded"] if results.get("keeps_encoded") else results.pop("encoded", None)
+        prediction = decode(self.predictor, encoded, prompts) if prompts.count else without_scores([])
         if len(prediction.masks) != prompts.count:
             raise ConfigError(f"{len(prediction.masks)} masks for {prompts.count} prompts")
         results.update(prediction._asdict())
@@ -211,12 +213,7 @@ class RefineMasks:
                 dropped.append(row)
         if kept.all():
             return
-        rows = np.flatnonzero(kept)
-        results["detections"] = results["detections"].select(rows)
-        results["prompts"] = _select(results["prompts"], rows)
-        results["masks"] = [results["masks"][i] for i in rows]
-        for name in self.least:
-            results[name] = results[name][rows]
+        keep_objects(results, np.flatnonzero(kept))
 
     def _boxes(self, results: Results) -> np.ndarray:
         detections, boxes = results["detections"], results["prompts"].boxes
@@ -224,6 +221,15 @@ class RefineMasks:
         if self.clip == "rbox":
             return np.asarray(detections.qbox - corner)
         return hbox_to_qbox(detections.hbox - np.tile(corner, 2) if boxes is None else boxes)
+
+
+def keep_objects(results: Results, rows: np.ndarray) -> None:
+    """Take all objects of a tile with masks but those of some rows (K,) int64 out of everything."""
+    results["detections"] = results["detections"].select(rows)
+    results["prompts"] = _select(results["prompts"], rows)
+    results["masks"] = [results["masks"][i] for i in rows]
+    for name in ("predicted_iou", "stability"):
+        results[name] = results[name][rows]
 
 
 def _select(prompts: Prompts, rows: np.ndarray) -> Prompts:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.warp import transform as transform_points
 from rasterio.windows import Window
 
 from rsseg.io.georeference import SPHEROID, GeoReference
 from rsseg.io.rasters import opened, read_stored
 
-__all__ = ["ClassAreas", "ground_areas", "measure_class_areas"]
+__all__ = ["ClassAreas", "ground_areas", "measure_class_areas", "shape_areas"]
 
 _ROWS = 256
+_PIECES = 64  # of an outline, whose lines are straight in the coordinates of a projected CRS
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,38 @@ def ground_areas(polygons: NDArray[np.object_], georeference: GeoReference) -> N
         return shapely.area(polygons) * unit**2 if affine is None else None
     if not crs.is_geographic or (affine is not None and not affine.b and not affine.d):
         return None
+    return _ellipsoid_areas(polygons, crs.units_factor[1])
+
+
+def shape_areas(shapes: NDArray[np.object_], georeference: GeoReference) -> NDArray[np.float64]:
+    """Square metres of shapely polygons (N,) of any kind in the coordinates of a raster; pixels where it has no metres.
+
+    A projected CRS counts in its plane and all others on the ellipsoid, as for :attr:`GeoReference.row_areas`.
+    """
+    import shapely
+
+    crs, unit = georeference.crs, georeference.plane_unit
+    shapes = shapely.orient_polygons(shapes)
+    if georeference.no_metres is not None or crs is None:
+        affine = georeference.affine
+        return np.asarray(shapely.area(shapes) / (1.0 if affine is None else abs(affine.determinant)), np.float64)
+    if unit is not None:
+        return np.asarray(shapely.area(shapes) * unit**2, np.float64)
+    if crs.is_geographic:
+        return _ellipsoid_areas(shapes, crs.units_factor[1])
+    lines = shapely.segmentize(shapes, np.maximum(shapely.length(shapes) / _PIECES, 1e-9))
+    points = shapely.get_coordinates(lines).T.tolist()
+    lon, lat = transform_points(crs, "EPSG:4326", *points)[:2] if points[0] else ([], [])
+    return _ellipsoid_areas(shapely.set_coordinates(lines, np.column_stack([lon, lat])), math.pi / 180)
+
+
+def _ellipsoid_areas(polygons: NDArray[np.object_], unit: float) -> NDArray[np.float64]:
+    """Square metres on WGS 84 of polygons (N,) of longitudes and latitudes in units of so many radians."""
+    import shapely
+
     rings, polygon = shapely.get_rings(polygons, return_index=True)
     points, ring = shapely.get_coordinates(rings, return_index=True)
-    lon, lat = points.T * crs.units_factor[1]
+    lon, lat = points.T * unit
     inside = ring[1:] == ring[:-1]
     middle = (lat[1:] + lat[:-1]) / 2
     strips = np.diff(lon) * (_below(lat[1:]) + 4 * _below(middle) + _below(lat[:-1])) / 6  # Simpson's rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,17 +98,23 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> list[str]:
     return [kind for kind in {**old, **new} if _differs(old.get(kind), new.get(kind))]
 
 
-def describe_changes(names: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """One line for each kind of change: how many items, and the first three."""
+def describe_changes(
+    names: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any], free: Container[str] = ()
+) -> list[str]:
+    """One line for each kind of change but those of ``free``: how many items, and the first three."""
     found: dict[str, list[str]] = {}
     for name in names:
         for kind in changes(old[name], new.get(name)):
+            if kind in free:
+                continue
             state = {**old[name], **new.get(name, {})}.get(kind)
             found.setdefault(kind, []).append(name if state is None else str(state[0]))
     lines = []
     for kind, own in found.items():
         many = len(own) > 1
-        if kind != "gone":
+        if kind == "review":
+            text = f"image{'s have' if many else ' has'} other decisions of reviewers (--review) than before"
+        elif kind != "gone":
             text = f"{_WHAT.get(kind, kind)}{'s' if many else ''} changed"
         elif "labels" in old[names[0]]:
             text = "images or their label files are gone" if many else "image or its label file is gone"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,7 @@ class Job:
         outputs: Outputs = _NOTHING,
         update: bool = False,
         own: Callable[[str], bool] = lambda name: True,
+        free: Container[str] = (),
     ) -> None:
         """Write down what the outputs depend on, or compare it with what an earlier run wrote.
 
@@ -126,6 +127,7 @@ class Job:
             update: Delete the outputs of items that changed or are gone, and go on with what another version of rsseg
                 finished; otherwise both are errors.
             own: Whether an item of the record is this call's business; all others stay as they are.
+            free: Kinds of inputs that may change without ``update``: only those items are made again.
 
         Raises:
             JobError: The folder holds work that was made from something else; the message says from what.
@@ -141,7 +143,7 @@ class Job:
             if before is None:
                 self._refuse_unknown(outputs, update)
             else:
-                self._compare(before, now, known, outputs, update)
+                self._compare(before, now, known, outputs, update, free)
             text: dict[str, Any] = {"kind": self.kind, "version": rsseg.__version__, "depends": now}
             if items is not None:
                 text["items"] = self.items
@@ -191,7 +193,13 @@ class Job:
             path.unlink(missing_ok=True)
 
     def _compare(
-        self, before: dict[str, Any], now: dict[str, Any], known: dict[str, Any], outputs: Outputs, update: bool
+        self,
+        before: dict[str, Any],
+        now: dict[str, Any],
+        known: dict[str, Any],
+        outputs: Outputs,
+        update: bool,
+        free: Container[str] = (),
     ) -> None:
         """Refuse what cannot be continued; with ``update`` delete what must be made again."""
         changed = differences(before.get("depends", {}), now)
@@ -209,7 +217,7 @@ class Job:
         stale = [name for name in known if changes(known[name], self.items.get(name))]
         done = [name for name in stale if name not in failed and outputs.finished(name)]
         version = before.get("version")
-        lines = describe_changes(done, known, self.items)
+        lines = describe_changes(done, known, self.items, () if update else free)
         if version != rsseg.__version__:
             lines.insert(0, f"rsseg was {version}, now {rsseg.__version__}, which may give other results")
         if lines and not update:

@@ -33,7 +33,7 @@ from rsseg.mapping.vectors import Polygons
 from rsseg.metainfo import ClassTable
 from rsseg.structures.validity import mend_shapes
 
-__all__ = ["FORMATS", "check_format", "write_layer"]
+__all__ = ["FORMATS", "Batch", "check_format", "polygon_shapes", "write_batches", "write_layer"]
 
 FORMATS = {"gpkg": "GPKG", "geojson": "GeoJSON", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
 """Names of the formats by the suffix of their files."""
@@ -46,18 +46,11 @@ _DATE = "2000-01-01T00:00:00Z"  # always the same moment, so that the same map g
 
 
 @dataclass
-class _Batch:
-    """WKB of N polygons, and their class ids, names and areas; ``unit`` is m2, or px where pixels have no size."""
+class Batch:
+    """WKB of N shapes, and their attributes (N,) by name."""
 
     geometry: NDArray[np.object_]
-    ids: NDArray[np.int32]
-    names: NDArray[np.object_]
-    areas: NDArray[np.float64]
-    unit: str
-
-    @property
-    def fields(self) -> dict[str, NDArray[Any]]:
-        return {"class_id": self.ids, "class": self.names, f"area_{self.unit}": self.areas}
+    fields: dict[str, NDArray[Any]]
 
 
 def check_format(suffix: str) -> None:
@@ -99,17 +92,40 @@ def write_layer(path: Path, found: Iterable[Polygons], table: ClassTable, georef
         OSError: Writing failed, for example on a full disk.
     """
     suffix = path.suffix[1:].lower()
+    crs = georeference.crs
+    if suffix == "geojson" and crs is not None and crs_code(crs) is None:
+        crs = CRS.from_epsg(4326)
+    return write_batches(path, _batches(found, table, georeference, crs), table, crs)
+
+
+def write_batches(
+    path: Path, batches: Iterator[Batch], table: ClassTable, crs: CRS | None, geometry_type: str = "Polygon"
+) -> int:
+    """Write shapes with any attributes as the layer ``classes`` of a new file, which is whole or not there.
+
+    Args:
+        path: The file; its suffix (see :data:`FORMATS`) says in which format.
+        batches: One or more, with the same attributes; among them is ``class``.
+        table: The classes, for the default style of a GeoPackage.
+        crs: Of the coordinates.
+        geometry_type: ``Polygon`` or ``MultiPolygon``.
+
+    Returns:
+        The number of shapes.
+
+    Raises:
+        ConfigError: There is no such format.
+        OSError: Writing failed, for example on a full disk.
+    """
+    suffix = path.suffix[1:].lower()
     check_format(suffix)
     folder = path.with_name(f".{path.name}.tmp")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir()
-        crs = georeference.crs
-        if suffix == "geojson" and crs is not None and crs_code(crs) is None:
-            crs = CRS.from_epsg(4326)
-        batches = _batches(found, table, georeference, crs)
         made = folder / f"{path.stem}.{suffix}"
-        count = (_write_parquet if suffix == "parquet" else _write_ogr)(made, batches, crs)
+        write = _write_parquet if suffix == "parquet" else _write_ogr
+        count = write(made, batches, crs, geometry_type)
         if suffix == "gpkg":
             _write_style(made, table)
         os.replace(made, path)
@@ -124,7 +140,7 @@ def write_layer(path: Path, found: Iterable[Polygons], table: ClassTable, georef
 
 def _batches(
     found: Iterable[Polygons], table: ClassTable, georeference: GeoReference, crs: CRS | None
-) -> Iterator[_Batch]:
+) -> Iterator[Batch]:
     """Polygons in coordinates of a CRS, some thousand at a time; one empty batch where there are none."""
     names = np.array(table.classes, object)
     unit = "m2" if georeference.no_metres is None else "px"
@@ -132,7 +148,7 @@ def _batches(
     for polygons in _portions(found):
         none = False
         ids, areas = polygons.labels.astype(np.int32), polygons.areas.astype(np.float64)
-        shapes = _shapes(polygons, georeference, crs)
+        shapes = polygon_shapes(polygons, georeference, crs)
         if georeference.affine is None or crs != georeference.crs:  # outlines of the map itself never cross
             parts, numbers = mend_shapes(shapes)
             if parts is not shapes:
@@ -141,10 +157,16 @@ def _batches(
                 _log.warning("polygons that crossed themselves in the coordinates of the file were made valid")
         exact = ground_areas(shapes, georeference) if crs == georeference.crs else None
         areas = areas if exact is None else exact
-        yield _Batch(shapely.to_wkb(shapes, byte_order=1), ids, names[ids], areas, unit)
+        yield Batch(shapely.to_wkb(shapes, byte_order=1), _fields(ids, names[ids], areas, unit))
     if none:
         nothing = np.empty(0, object)
-        yield _Batch(nothing, np.empty(0, np.int32), nothing, np.empty(0), unit)
+        yield Batch(nothing, _fields(np.empty(0, np.int32), nothing, np.empty(0), unit))
+
+
+def _fields(
+    ids: NDArray[np.int32], names: NDArray[np.object_], areas: NDArray[np.float64], unit: str
+) -> dict[str, NDArray[Any]]:
+    return {"class_id": ids, "class": names, f"area_{unit}": areas}
 
 
 def _portions(found: Iterable[Polygons]) -> Iterator[Polygons]:
@@ -166,8 +188,16 @@ def _portions(found: Iterable[Polygons]) -> Iterator[Polygons]:
         waiting = []
 
 
-def _shapes(polygons: Polygons, georeference: GeoReference, crs: CRS | None) -> NDArray[np.object_]:
-    """Polygons in coordinates; outer rings run against the clock there, holes with it."""
+def polygon_shapes(polygons: Polygons, georeference: GeoReference, crs: CRS | None) -> NDArray[np.object_]:
+    """Shapely polygons (N,) in coordinates of a CRS, or in those of the raster if that is None.
+
+    Outer rings run against the clock there, holes with it.
+
+    Args:
+        polygons: One or more, in pixels.
+        georeference: Of the raster.
+        crs: Of the result; not None where the raster has one.
+    """
     rings = polygons.rings
     x, y = georeference.coordinates(*rings.points.T)
     if crs != georeference.crs:
@@ -209,21 +239,21 @@ def _quiet_and_dated() -> Iterator[None]:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
 
-def _write_ogr(path: Path, batches: Iterable[_Batch], crs: CRS | None) -> int:
+def _write_ogr(path: Path, batches: Iterable[Batch], crs: CRS | None, geometry_type: str) -> int:
     """Write a file by GDAL; it is read back to count what is in it, since a full disk may go unnoticed."""
     import pyogrio
     from pyogrio.errors import DataLayerError
     from pyogrio.raw import open_arrow, write, write_arrow
 
     name = None if crs is None else crs_code(crs) or crs.to_wkt()
-    about: dict[str, Any] = dict(layer=_LAYER, geometry_type="Polygon", crs=name)
+    about: dict[str, Any] = dict(layer=_LAYER, geometry_type=geometry_type, crs=name)
     package, count = path.with_name(f"{path.stem}.gpkg"), 0
     with _quiet_and_dated():
         for number, batch in enumerate(batches):
             new = {"append": True} if number else {"dataset_options": {"VERSION": _VERSION}}
             write(package, batch.geometry, list(batch.fields.values()), list(batch.fields), driver="GPKG",
                   **new, **about)  # fmt: skip
-            count += len(batch.ids)
+            count += len(batch.geometry)
         if path != package:
             with open_arrow(package, layer=_LAYER, batch_size=_POLYGONS) as (meta, stream):
                 write_arrow(stream, path, driver=FORMATS[path.suffix[1:]],
@@ -251,21 +281,21 @@ def _write_style(path: Path, table: ClassTable) -> None:
         write(path, None, values, list(row), driver="GPKG", layer=_STYLES, layer_options=options, gdal_tz_offsets=utc)
 
 
-def _write_parquet(path: Path, batches: Iterator[_Batch], crs: CRS | None) -> int:
+def _write_parquet(path: Path, batches: Iterator[Batch], crs: CRS | None, geometry_type: str) -> int:
     """Write GeoParquet 1.1 with a row group per batch."""
     import pyarrow as pa
     from pyarrow import parquet
 
     column = {
         "encoding": "WKB",
-        "geometry_types": ["Polygon"],
+        "geometry_types": [geometry_type],
         "crs": None if crs is None else crs.to_dict(projjson=True),
         "orientation": "counterclockwise",
     }
     about = json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
     first = next(batches)
-    types = [pa.int32(), pa.string(), pa.float64(), pa.binary()]
-    fields = list(zip([*first.fields, "geometry"], types, strict=True))
+    kinds = {"O": pa.string(), "i": pa.int32(), "f": pa.float64()}
+    fields = [*((name, kinds[values.dtype.kind]) for name, values in first.fields.items()), ("geometry", pa.binary())]
     schema = pa.schema(fields, metadata={"geo": about})
     count = 0
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -273,5 +303,5 @@ def _write_parquet(path: Path, batches: Iterator[_Batch], crs: CRS | None) -> in
             columns = [*batch.fields.values(), batch.geometry]
             writer.write_batch(pa.record_batch([pa.array(v, t) for v, (_, t) in zip(columns, fields, strict=True)],
                                                schema=schema))  # fmt: skip
-            count += len(batch.ids)
+            count += len(batch.geometry)
     return count

@@ -15,7 +15,7 @@ from rsseg.mapping.simplify import corners_of, kept_corners
 from rsseg.mapping.tracing import Ints, trace
 from rsseg.structures.rings import Rings, following, is_corner, merge_rings
 
-__all__ = ["Polygons", "polygons"]
+__all__ = ["Polygons", "polygons", "polygons_of"]
 
 _ROWS, _PIXELS = (64, 512), 1 << 20
 _OUTSIDE = -1
@@ -117,6 +117,25 @@ def polygons(path: Path, areas: Floats | None, min_area: float = 0, tolerance: f
                 regions = regions.select(regions.sizes * unit >= min_area)
                 if len(regions.labels):
                     yield _polygons(regions, rows, file.height, heights, unit, tolerance > 0)
+
+
+def polygons_of(labels: NDArray[np.integer], nodata: int, min_area: float = 0, tolerance: float = 0) -> Polygons:
+    """Polygons of class ids in memory, as :func:`polygons` finds them in a file; areas are in pixels.
+
+    Args:
+        labels: (H, W) class ids, each from 0 to 32767.
+        nodata: The id of pixels that belong to no polygon.
+        min_area: Smaller regions are left out, in pixels.
+        tolerance: Pixels by which outlines may be moved to need fewer points.
+    """
+    band = np.full((labels.shape[0] + 2, labels.shape[1] + 2), _OUTSIDE, np.int16)
+    band[1:-1, 1:-1] = labels
+    found, _ = _regions(band, 0, (False, False), None, tolerance, nodata)
+    found = found.select(found.sizes >= min_area)
+    if not len(found.labels):
+        nothing = np.empty(0, np.int64)
+        return Polygons(nothing, np.empty(0), Rings(np.empty((0, 2), np.int64), nothing, nothing))
+    return _polygons(found, len(labels), len(labels), None, 1.0, tolerance > 0)
 
 
 def _heights(areas: Floats | None) -> tuple[Floats | None, float]:

@@ -132,3 +132,40 @@ def test_description_is_json(tmp_path: Path) -> None:
 
     for predictor in (BoxPredictor(), GrabCutPredictor(), GroundTruthPredictor()):
         assert json.loads(json.dumps(predictor.describe()))["name"] == type(predictor).__name__
+
+
+def _click(
+    image: np.ndarray, points: list[tuple[int, int]], labels: list[int], box: list[float] | None = None
+) -> np.ndarray:
+    boxes = None if box is None else np.array([box], float)
+    told = Prompts(1, boxes, points=np.array([points], float), point_labels=np.array([labels]))
+    return GrabCutPredictor().predict(image, told).masks[0].full(image.shape[:2])
+
+
+def test_grabcut_finds_what_is_clicked() -> None:
+    image, disc = _disc(200, (60, 60), 15)
+    other, bar = _disc(200, (110, 60), 12)
+    image[bar] = other[bar]
+    assert _iou(_click(image, [(60, 60)], [1]), disc) > 0.9  # and not the other one of the same colour
+    both = _click(image, [(60, 60), (110, 60)], [1, 1])
+    assert _iou(both, disc | bar) > 0.9
+    assert not _click(image, [(60, 60)], [0]).any()
+    assert not (_click(image, [(60, 60), (60, 70)], [1, 0])[70, 60])
+    assert (_click(image, [(60, 60)], [1]) == _click(image, [(60, 60)], [1])).all()
+
+
+def test_grabcut_in_a_box_obeys_clicks() -> None:
+    image, _ = _disc(200, (60, 60), 15)
+    other, bar = _disc(200, (110, 60), 12)
+    image[bar] = other[bar]
+    box = [40.0, 40, 125, 80]
+    assert _click(image, [(60, 60), (110, 60)], [1, 1], box)[[60, 60], [60, 110]].all()
+    without = _click(image, [(60, 60), (110, 60)], [1, 0], box)
+    assert without[60, 60] and not without[60, 110]
+
+
+def test_which_models_take_points() -> None:
+    for name in ("sam", "sam2", "sam_hf", "grabcut"):
+        assert MODELS.get(PREDICTORS[name]).reads_points
+    for name in ("boxmask", "box", "truth"):
+        assert not getattr(MODELS.get(PREDICTORS[name]), "reads_points", False)

@@ -13,7 +13,7 @@ from rasterio import Affine
 from rasterio.features import rasterize, shapes
 
 from rsseg.mapping import vectors
-from rsseg.mapping.vectors import polygons
+from rsseg.mapping.vectors import polygons, polygons_of
 from rsseg.structures.rings import Rings, cycles, merge_rings, split_rings
 
 
@@ -200,3 +200,16 @@ def test_memory_does_not_grow_with_the_map(tmp_path, repo):
         used.append([int(word) for word in run.stdout.split()])
     assert used[1][0] > 11 * used[0][0]
     assert used[1][1] < used[0][1] + 8 * 1024  # KiB; all outlines at once would be 30 MiB
+
+
+def test_labels_in_memory_give_the_polygons_of_a_file(trace):
+    rng = np.random.default_rng(5)
+    labels = np.kron(rng.integers(0, 3, (7, 9)), np.ones((4, 5), int))
+    labels[:6, :6] = 255
+    for tolerance, least in ((0, 0), (1.5, 0), (0, 30)):
+        mine = one_by_one(polygons_of(labels, 255, least, tolerance))
+        theirs = trace(labels, tolerance=tolerance, min_area=least)
+        assert [(p.label, p.area) for p in mine] == [(p.label, p.area) for p in theirs]
+        for one, other in zip(mine, theirs, strict=True):
+            assert [ring.tolist() for ring in one.rings] == [ring.tolist() for ring in other.rings]
+    assert not len(polygons_of(np.full((4, 4), 255), 255))

@@ -49,7 +49,8 @@ class MaskPredictor(Protocol):
     A model whose work on the image does not depend on the prompts may also have ``encode(images) -> list`` (what it
     keeps of each image) and ``decode(encoded, prompts) -> Prediction``; then one image is encoded while another is
     decoded, and once for many prompts.  ``tile_batch`` says how many images it likes to encode together.  A model that
-    can be asked with texts has ``reads_text``, and ``find(encoded, prompts) -> Found`` for objects without boxes.
+    takes points, with or without a box, has ``reads_points``; one that can be asked with texts has ``reads_text``, and
+    ``find(encoded, prompts) -> Found`` for objects without boxes.
 
     Attributes:
         needs_gt_masks: Whether ``prompts.gt_masks`` must be there.

@@ -10,10 +10,11 @@ from mmseg.registry import MODELS
 from numpy.typing import NDArray
 
 from rsseg.conversion.predictors.base import Prediction, without_scores
+from rsseg.conversion.predictors.grabcut_clicks import add_seeds, click_box, click_trimap, clicked_parts
 from rsseg.conversion.prompts import Prompts
 from rsseg.errors import ConfigError
 from rsseg.structures.boxes import qbox_to_rbox
-from rsseg.structures.masks import MaskCrop, crop_mask, cut_mask, fill_hbox, fill_polygon
+from rsseg.structures.masks import MaskCrop, crop_mask, cut_mask, empty_mask, fill_hbox, fill_polygon
 
 __all__ = ["GrabCutPredictor"]
 
@@ -32,15 +33,20 @@ class _Patch(NamedTuple):
     sx: float
     sy: float
 
+    def inside(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points (K, 2) x y of the image as positions in the patch."""
+        return np.asarray((points - (self.x1, self.y1)) * (self.sx, self.sy), np.float64)
+
 
 @MODELS.register_module()
 class GrabCutPredictor:
-    """Masks by GrabCut on a patch around each box.
+    """Masks by GrabCut on a patch around each box, or around each object's points.
 
     Outside the box (the rotated one, where the prompt hands it on) is sure background, inside probable
     foreground, a small ellipse at its centre sure foreground.  A cut that collapses or fills the box is replaced by
-    the filled box.  Boxes are handled one by one, each with the same random seed, so masks depend neither on the
-    order nor on the number of boxes.
+    the filled box.  Points are sure foreground or background; without a box the object is looked for around them, as
+    pixels of a like colour that hang together.  Objects are handled one by one, each with the same random seed, so
+    masks depend neither on their order nor on their number.
 
     Args:
         margin: Surroundings shown to GrabCut on each side, as a share of the box side; at least 8 px.
@@ -59,6 +65,7 @@ class GrabCutPredictor:
     """
 
     needs_gt_masks = False
+    reads_points = True
 
     def __init__(
         self,
@@ -93,36 +100,73 @@ class GrabCutPredictor:
         return {"name": "GrabCutPredictor", **self.settings}
 
     def predict(self, image: NDArray[np.uint8], prompts: Prompts) -> Prediction:
-        """Masks of the boxes in ``image`` (H, W, 3) uint8 RGB; never outside their box.
+        """Masks of the objects in ``image`` (H, W, 3) uint8 RGB; never outside their box, where there is one.
 
         Raises:
-            ValueError: There are no box prompts.
+            ValueError: There are neither box nor point prompts.
         """
+        none = np.empty((0, 2)), np.empty(0, np.int64)
+        clicks = [none] * prompts.count
+        if prompts.points is not None and prompts.point_labels is not None:
+            clicks = list(zip(prompts.points, prompts.point_labels, strict=True))
+            if prompts.boxes is None:
+                return without_scores([self._cut_clicked(image, *told) for told in clicks])
         boxes = prompts.need_boxes("GrabCutPredictor")
         corners = prompts.qboxes if prompts.qboxes is not None else [None] * len(boxes)
-        return without_scores([self._cut(image, box, quad) for box, quad in zip(boxes, corners, strict=True)])
+        rows = zip(boxes, corners, clicks, strict=True)
+        return without_scores([self._cut(image, box, quad, *told) for box, quad, told in rows])
 
-    def _cut(self, image: NDArray[np.uint8], box: NDArray[np.float64], quad: NDArray[np.float64] | None) -> MaskCrop:
+    def _cut(
+        self,
+        image: NDArray[np.uint8],
+        box: NDArray[np.float64],
+        quad: NDArray[np.float64] | None,
+        points: NDArray[np.float64],
+        labels: NDArray[np.int64],
+    ) -> MaskCrop:
         size = (int(image.shape[0]), int(image.shape[1]))
         whole = fill_hbox(box, size) if quad is None else fill_polygon(quad, size)
         if min(whole.pixels.shape) < 2:
             return whole
         patch = self._patch(image, box)
         trimap = self._trimap(patch, box, quad)
+        add_seeds(trimap, patch.inside(points), labels)
         if not _both(trimap):
             return whole
-        cv2.setRNGSeed(0)
-        models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(patch.pixels, trimap, None, *models, self.settings["iterations"], cv2.GC_INIT_WITH_MASK)
-        mask = _back(_solid(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)), self.settings["solid"]), patch)
+        mask = _back(_solid(self._run(patch, trimap), self.settings["solid"]), patch)
         frame = (patch.x1, patch.y1, patch.x1 + patch.size[1], patch.y1 + patch.size[0])
         inside = mask & cut_mask(whole, frame).full(patch.size)
         share = np.count_nonzero(inside) / whole.area
         cut = crop_mask(inside, patch.x1, patch.y1)
+        if cut.area and (labels == 0).any():  # the whole box is what the user has refused
+            return cut
         reach = cut.pixels.size / whole.pixels.size
         if not self.settings["collapsed"] <= share <= self.settings["filled"] or reach < self.settings["reach"]:
             return whole
         return cut
+
+    def _cut_clicked(
+        self, image: NDArray[np.uint8], points: NDArray[np.float64], labels: NDArray[np.int64]
+    ) -> MaskCrop:
+        """The object at points (K, 2), of which some with label 1 lie on it."""
+        on = points[labels == 1]
+        box = click_box(on, (int(image.shape[0]), int(image.shape[1]))) if len(on) else np.zeros(4)
+        if (box[2:] - box[:2]).min() < 2:
+            return empty_mask()
+        patch = self._patch(image, box)
+        clicks = patch.inside(points)
+        trimap = click_trimap(patch.pixels, clicks, labels)
+        if not _both(trimap):
+            return empty_mask()
+        mask = clicked_parts(self._run(patch, trimap), clicks, labels)
+        return crop_mask(_back(mask, patch), patch.x1, patch.y1)
+
+    def _run(self, patch: _Patch, trimap: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Foreground (h, w) of a patch with OpenCV's marks."""
+        cv2.setRNGSeed(0)
+        models = np.zeros((1, 65)), np.zeros((1, 65))
+        cv2.grabCut(patch.pixels, trimap, None, *models, self.settings["iterations"], cv2.GC_INIT_WITH_MASK)
+        return np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
     def _patch(self, image: NDArray[np.uint8], box: NDArray[np.float64]) -> _Patch:
         sides = box[2:] - box[:2]
@@ -158,7 +202,7 @@ class GrabCutPredictor:
 
 def _both(trimap: NDArray[np.uint8]) -> bool:
     """Whether there are enough pixels on either side for GrabCut's five clusters each."""
-    outside = np.count_nonzero(trimap == cv2.GC_BGD)
+    outside = np.count_nonzero(np.isin(trimap, (cv2.GC_BGD, cv2.GC_PR_BGD)))
     return bool(min(outside, trimap.size - outside) >= _CLUSTER_PIXELS)
 
 

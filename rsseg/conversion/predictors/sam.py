@@ -93,6 +93,7 @@ class SAMPredictor:
     """
 
     needs_gt_masks = False
+    reads_points = True
 
     def __init__(
         self,

@@ -65,6 +65,7 @@ class SAM2Predictor:
     """
 
     needs_gt_masks = False
+    reads_points = True
 
     def __init__(
         self,

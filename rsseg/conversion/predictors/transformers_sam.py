@@ -73,6 +73,7 @@ class TransformersPredictor:
     """
 
     needs_gt_masks = False
+    reads_points = True
 
     def __init__(
         self,

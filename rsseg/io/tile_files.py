@@ -41,18 +41,22 @@ def encode_image(image: NDArray[Any], tile_format: str = "png") -> bytes:
     return data.tobytes()
 
 
-def encode_indices(values: NDArray[np.uint8], colours: NDArray[np.uint8], tile_format: str = "png") -> bytes:
+def encode_indices(
+    values: NDArray[np.uint8], colours: NDArray[np.uint8], tile_format: str = "png", transparent: int | None = None
+) -> bytes:
     """File of values (H, W) uint8 with a palette.
 
     Args:
         values: The pixels.
         colours: (256, 3) uint8 RGB.
         tile_format: One of :data:`~rsseg.io.tile_formats.TILE_FORMATS`.
+        transparent: Value that is shown as nothing; for PNG only.
     """
     if tile_format == "tif":
         return _encode_by_gdal(values, tile_format, colours)
     buffer = io.BytesIO()
-    indexed(values, colours).save(buffer, format="PNG", compress_level=3)
+    clear = {} if transparent is None else {"transparency": transparent}
+    indexed(values, colours).save(buffer, format="PNG", compress_level=3, **clear)
     return buffer.getvalue()
 
 

@@ -85,6 +85,11 @@ class MapOptions:
         if self.batch < 1 or (self.gsd is not None and not self.gsd > 0):
             raise ConfigError(f"batch {self.batch} and gsd {self.gsd} must be positive")
 
+    def grid(self, size: tuple[int, int]) -> Grid:
+        """The windows over a raster of (H, W) pixels."""
+        (height, width), share = self.window, self.overlap
+        return Grid(size, self.window, (round(height * share), round(width * share)))
+
 
 @dataclass
 class _Job:
@@ -173,9 +178,7 @@ def _give_memory_back() -> None:
 def _plan(
     raster: RasterSource, target: Path, predictor: WindowScorer, table: ClassTable, options: MapOptions, about: Mapping
 ) -> _Job:
-    window = options.window
-    overlap = round(window[0] * options.overlap), round(window[1] * options.overlap)
-    grid = Grid(raster.size, window, overlap)
+    grid = options.grid(raster.size)
     file = Path(raster.path)
     state = file.stat() if file.is_file() else None
     plan = {
@@ -186,8 +189,8 @@ def _plan(
         "range": list(options.value_range) if isinstance(options.value_range, tuple) else options.value_range,
         "gsd": options.gsd,
         "size": list(raster.size),
-        "window": list(window),
-        "overlap": list(overlap),
+        "window": list(grid.window),
+        "overlap": list(grid.overlap),
         "blend": options.blend,
         "batch": options.batch,
         "probabilities": options.probabilities,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,13 +88,13 @@ class VocabularyRequest(NamedTuple):
 
 
 def apply_vocabulary(
-    config: Any, vocabulary: str | None, template: str | None = None, mode: str | None = None
+    config: Any, vocabulary: str | Sequence[str] | None, template: str | None = None, mode: str | None = None
 ) -> VocabularyRequest | None:
     """Let the model of a config segment the classes of a vocabulary.
 
     Args:
         config: The model's config; it is changed, so its text tells one vocabulary from another.
-        vocabulary: See :func:`read_vocabulary`; None for the config's own.
+        vocabulary: See :func:`read_vocabulary`; a list holds words, whatever they look like; None for the config's own.
         template: Text with ``{}`` where a class goes; None for the config's.
         mode: ``slide`` gives the model windows of the size that it sees, at the raster's resolution; ``five_view``
             is the released protocol on each window, ``whole`` squeezes each to what the model sees, ``config`` is what
@@ -116,7 +117,8 @@ def apply_vocabulary(
         return None
     own = model.vocabulary
     requested = own if vocabulary is None else vocabulary
-    table = read_vocabulary(requested) if isinstance(requested, str) else word_table(requested, "the config")
+    source = "the config" if vocabulary is None else "the request"
+    table = read_vocabulary(requested) if isinstance(requested, str) else word_table(requested, source)
     prompts = table.prompts or ((),) * table.num_classes
     # all of a class's texts: a model that reads one takes the first
     model.vocabulary = [", ".join(own) or name for own, name in zip(prompts, table.texts, strict=True)]

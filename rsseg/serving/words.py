@@ -1,14 +1,266 @@
-"""Routes of the tool "Words"."""
+"""Routes of the tool "Words": classes in the user's own words, in a view and as maps."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import json
+import math
+import re
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+from fastapi import APIRouter, Query, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, Field
+
+from rsseg.errors import ConfigError
+from rsseg.io.output_names import check_name
+from rsseg.metainfo import word_table
+from rsseg.serving.layers import Layer
+from rsseg.serving.queue import Ticket
 from rsseg.serving.state import State
+from rsseg.serving.views import View
+from rsseg.serving.word_masks import ViewMask
+from rsseg.serving.work import RESPONSES, TicketAnswer, TicketId, Wait, answer, enqueue, finished, told
 
-__all__ = ["router"]
+__all__ = ["MAPS", "router"]
+
+MAPS = "maps"
+"""Folder of saved maps, below that of all results."""
+_GEOJSON = "application/geo+json"
+_WORKS = "rsseg.serving.word_model"
+_ADVICE = (
+    "This server has no model. Start it with one: rsseg serve PATH --config configs/landdiscover/gsnet_vitb16.py "
+    "--checkpoint FILE takes words; any other config of rsseg shows the classes of its model."
+)
+
+
+def _tidy(words: list[str]) -> list[str]:
+    """Words as the model gets them: composed characters, single blanks."""
+    tidy = [" ".join(unicodedata.normalize("NFC", word).split()) for word in words]
+    if any(not word or re.search(r"[\x00-\x1f\x7f]", word) for word in tidy):
+        raise ValueError("a word is empty, or has a control character in it")
+    return tidy
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Words = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=100)]],
+    Field(max_length=255, description="Classes in your own words; none for the model's own.", examples=[["road"]]),
+    AfterValidator(_tidy),
+]
+LayerId = Annotated[str, Field(min_length=1, max_length=64, description="Id of an image, or of a map with its image.")]
+Threshold = Annotated[
+    float, Field(ge=0, le=1, allow_inf_nan=False, description="Pixels that are less probable get no class.")
+]
+ThresholdQuery = Annotated[
+    float, Query(ge=0, le=1, allow_inf_nan=False, description="Pixels that are less probable get no class.")
+]
+ClassesQuery = Annotated[
+    str | None,
+    Query(max_length=1100, pattern=r"^(\d{1,3}(,\d{1,3})*)?$", description="Ids of the classes to show, with commas."),
+]
+
+
+class ViewBody(BaseModel):
+    """A picture in Web Mercator, as the page shows it: degrees and pixels."""
+
+    west: Annotated[float, Field(ge=-540, le=540, allow_inf_nan=False)]
+    south: Annotated[float, Field(ge=-86, le=86, allow_inf_nan=False)]
+    east: Annotated[float, Field(ge=-540, le=900, allow_inf_nan=False)]
+    north: Annotated[float, Field(ge=-86, le=86, allow_inf_nan=False)]
+    width: Annotated[int, Field(ge=1, le=8192)]
+    height: Annotated[int, Field(ge=1, le=8192)]
+
+
+class TextBody(BaseModel):
+    """What to look for, and where."""
+
+    layer: LayerId
+    view: ViewBody
+    classes: Words = Field(default_factory=list)
+    threshold: Threshold = 0
+
+
+class MapBody(BaseModel):
+    """A map to make of a whole image."""
+
+    layer: LayerId
+    name: Annotated[str, Field(min_length=1, max_length=80, description="Name of the map, without a suffix.")]
+    classes: Words = Field(default_factory=list)
+    threshold: Threshold = 0
+
+
+class ClassShare(BaseModel):
+    """How much of a view one class is."""
+
+    id: int
+    name: str
+    color: str = Field(description="#rrggbb")
+    pixels: int
+    share: float = Field(description="Of the pixels with data, from 0 to 1.")
+    square_metres: float | None = Field(description="On the ground; null where the image has no place on the Earth.")
+
+
+class Shares(BaseModel):
+    """How much of a view each class is."""
+
+    threshold: float
+    classes: list[ClassShare]
+    pixels: int = Field(description="Pixels with data.")
+    unsure: float = Field(description="Share of the pixels whose best class is below the threshold.")
+
+
+class TextAnswer(TicketAnswer):
+    """A request; once it is done, with the classes found."""
+
+    shares: Shares | None = None
+    mask: str | None = Field(None, description="Address of the mask as PNG on this server.")
+    polygons: str | None = Field(None, description="Address of the mask as GeoJSON.")
+
+
+class ModelAnswer(BaseModel):
+    """The model for words."""
+
+    model: str | None = Field(description="Name of its config; null where the server has none.")
+    advice: str = Field(description="How to give it one.")
+    about: TicketAnswer | None = Field(description="Request that loads it; its result has is_open and classes.")
+
+
+def _options(state: State) -> dict[str, Any]:
+    if state.settings.text is None:
+        raise ConfigError(_ADVICE)
+    return dict(state.settings.text)
+
+
+def _image_of(state: State, id: str) -> Layer:
+    """The image that is segmented for a layer.
+
+    Raises:
+        ConfigError: It has none.
+        LookupError: There is no such layer.
+    """
+    layer = state.layers.get(id)
+    if layer.kind == "map" and layer.image is not None:
+        return state.layers.get(layer.image)
+    if layer.kind != "image":
+        what = "a map whose image is not served" if layer.kind == "map" else "a converted set"
+        raise ConfigError(f"{layer.name} is {what}; choose an image")
+    return layer
+
+
+def _ask(state: State, body: TextBody) -> Ticket:
+    options, layer = _options(state), _image_of(state, body.layer)
+    view = View(**body.view.model_dump())
+    if view.width * view.height > state.settings.view_pixels:
+        raise ConfigError(
+            f"view: {view.width} x {view.height} pixels; at most {state.settings.view_pixels} are segmented at once"
+        )
+    if body.classes:
+        word_table(body.classes, "the request")  # which refuses what is no list of classes
+    status = layer.path.stat()
+    request = {"path": str(layer.path), "view": body.view.model_dump(), "words": body.classes}
+    key = json.dumps([request, status.st_size, status.st_mtime_ns], sort_keys=True)
+    return enqueue(state.queue, f"{_WORKS}:segment_view", {**request, "model": options}, key)
+
+
+def _shares(mask: ViewMask, threshold: float) -> Shares:
+    return Shares(threshold=threshold, **mask.shares(threshold))
+
+
+def _chosen(classes: str | None) -> list[int] | None:
+    return None if classes is None else [int(number) for number in classes.split(",") if number]
+
+
+def _mask(state: State, id: str) -> ViewMask:
+    ticket = state.queue.get(id)
+    return ViewMask.of(ticket.result or ticket.partial)
+
+
+def _target(settings_out: Path, name: str) -> Path:
+    """File of a saved map.
+
+    Raises:
+        DataError: The name cannot be that of a file.
+    """
+    plain = unicodedata.normalize("NFC", name).strip()
+    return settings_out / MAPS / f"{check_name(plain.removesuffix('.tif'), 'name')}.tif"
+
+
+def _save(state: State, body: MapBody) -> Ticket:
+    options, layer = _options(state), _image_of(state, body.layer)
+    if body.classes:
+        word_table(body.classes, "the request")
+    target = _target(state.settings.out, body.name)
+    request = {"path": str(layer.path), "target": str(target), "words": body.classes, "threshold": body.threshold}
+    return enqueue(state.queue, f"{_WORKS}:save_map", {**request, "model": options}, seconds=math.inf)
+
+
+async def _answer_of(state: State, ticket: Ticket, body: TextBody, format: str) -> Response:
+    """Answer with a view's classes, once they are there."""
+    if ticket.state != "done":
+        return told(ticket)
+    mask = ViewMask.of(ticket.result)
+    if format == "geojson":
+        return JSONResponse(await run_in_threadpool(mask.polygons, body.threshold), media_type=_GEOJSON)
+    shares = await run_in_threadpool(_shares, mask, body.threshold)
+    end = f"threshold={body.threshold:g}"
+    found = TextAnswer(
+        **TicketAnswer.of(ticket).model_dump(),
+        shares=shares,
+        mask=f"/work/{ticket.id}/mask.png?{end}",
+        polygons=f"/work/{ticket.id}/mask.geojson?{end}",
+    )
+    return JSONResponse(found.model_dump())
 
 
 def router(state: State) -> APIRouter:
     """Routes of a server."""
-    return APIRouter()
+    routes = APIRouter(tags=["words"])
+
+    @routes.get("/api/words", responses={429: RESPONSES[429]})
+    async def read_model() -> ModelAnswer:
+        """The model for words; asking loads it, so that the first view does not wait for it."""
+        if state.settings.text is None:
+            return ModelAnswer(model=None, advice=_ADVICE, about=None)
+        options = dict(state.settings.text)
+        ticket = enqueue(state.queue, f"{_WORKS}:describe_model", {"model": options}, "model")
+        return ModelAnswer(model=Path(str(options["config"])).stem, advice=_ADVICE, about=TicketAnswer.of(ticket))
+
+    @routes.post("/segment/text", responses=RESPONSES, response_model=TextAnswer)
+    async def segment_text(
+        body: TextBody, wait: Wait = 0, format: Annotated[Literal["json", "geojson"], Query()] = "json"
+    ) -> Response:
+        """Find classes in a view; with ``wait`` the answer has the shares of the classes, or is GeoJSON."""
+        ticket = await run_in_threadpool(_ask, state, body)
+        return await _answer_of(state, await finished(state.queue, ticket.id, wait), body, format)
+
+    @routes.post("/api/maps", responses=RESPONSES, response_model=TicketAnswer)
+    async def save(body: MapBody, wait: Wait = 0) -> Response:
+        """Map a whole image with these words into the server's folder of results; the same request again goes on."""
+        return await answer(state.queue, await run_in_threadpool(_save, state, body), wait)
+
+    _add_masks(routes, state)
+    return routes
+
+
+def _add_masks(routes: APIRouter, state: State) -> None:
+    unknown: dict[int | str, dict[str, Any]] = {404: {"description": "No such request, or it has no mask yet."}}
+    picture = {**unknown, 200: {"content": {"image/png": {}}, "description": "The mask."}}
+
+    @routes.get("/work/{id}/mask.png", responses=picture, response_class=Response)
+    def read_mask(id: TicketId, threshold: ThresholdQuery = 0, classes: ClassesQuery = None) -> Response:
+        """The mask in the colours of its classes; while the request runs, as far as it is."""
+        found = _mask(state, id).picture(threshold, _chosen(classes))
+        return Response(found, media_type="image/png", headers={"cache-control": "no-store"})
+
+    @routes.get("/work/{id}/mask.geojson", responses=unknown)
+    def read_polygons(id: TicketId, threshold: ThresholdQuery = 0, classes: ClassesQuery = None) -> JSONResponse:
+        """The mask as polygons in degrees, the largest first."""
+        return JSONResponse(_mask(state, id).polygons(threshold, _chosen(classes)), media_type=_GEOJSON)
+
+    @routes.get("/work/{id}/mask.json", responses=unknown)
+    def read_shares(id: TicketId, threshold: ThresholdQuery = 0) -> Shares:
+        """How much of the view each class is."""
+        return _shares(_mask(state, id), threshold)

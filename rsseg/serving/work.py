@@ -15,7 +15,7 @@ from rsseg.serving.queue import ModelQueue, QueueFull, Ticket
 if TYPE_CHECKING:
     from rsseg.serving.state import State
 
-__all__ = ["RESPONSES", "TicketAnswer", "TicketId", "Wait", "answer", "enqueue", "finished", "router"]
+__all__ = ["RESPONSES", "TicketAnswer", "TicketId", "Wait", "answer", "enqueue", "finished", "router", "told"]
 
 _LONGEST = 600.0  # seconds that a client may wait for an answer
 _LOOK = 0.05  # seconds between looks at a request that somebody waits for
@@ -37,6 +37,23 @@ class TicketAnswer(BaseModel):
     partial: dict[str, Any] | None = Field(description="What can be shown before the end.")
     result: dict[str, Any] | None
 
+    @classmethod
+    def of(cls, ticket: Ticket) -> TicketAnswer:
+        """Of a ticket, without what only the server reads."""
+        return cls(
+            id=ticket.id,
+            state=ticket.state,
+            position=ticket.position,
+            progress=ticket.progress,
+            message=ticket.message,
+            partial=_plain(ticket.partial),
+            result=_plain(ticket.result),
+        )
+
+
+def _plain(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if result is None else {key: value for key, value in result.items() if key != "data"}
+
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"model": TicketAnswer, "description": "Not finished yet; ask for it with GET /work/{id}."},
@@ -44,22 +61,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such layer."},
     429: {"description": "Too many requests wait already; Retry-After has the seconds to wait."},
 }
-"""Documented answers of routes that end with :func:`answer`, besides 200."""
-
-
-def _told(ticket: Ticket) -> TicketAnswer:
-    def plain(result: dict[str, Any] | None) -> dict[str, Any] | None:
-        return None if result is None else {key: value for key, value in result.items() if key != "data"}
-
-    return TicketAnswer(
-        id=ticket.id,
-        state=ticket.state,
-        position=ticket.position,
-        progress=ticket.progress,
-        message=ticket.message,
-        partial=plain(ticket.partial),
-        result=plain(ticket.result),
-    )
+"""Documented answers of routes that ask a model, besides 200; see :func:`answer`."""
 
 
 def enqueue(
@@ -79,10 +81,12 @@ def enqueue(
 async def finished(queue: ModelQueue, id: str, wait: float) -> Ticket:
     """A ticket once it is finished, or after ``wait`` seconds as it is then; keeps no thread busy.
 
+    No answer takes longer than a request may, less what it takes to send it.
+
     Raises:
         LookupError: There is none with this id.
     """
-    end = time.monotonic() + wait
+    end = time.monotonic() + min(wait, 0.9 * queue.limits.request_seconds)
     ticket = queue.get(id)
     while not ticket.finished and time.monotonic() < end:
         await asyncio.sleep(_LOOK)
@@ -92,8 +96,12 @@ async def finished(queue: ModelQueue, id: str, wait: float) -> Ticket:
 
 async def answer(queue: ModelQueue, ticket: Ticket, wait: float) -> JSONResponse:
     """Answer of a route that has asked a model: 200 with the ticket if it is finished within ``wait`` s, else 202."""
-    found = await finished(queue, ticket.id, wait)
-    return JSONResponse(_told(found).model_dump(), 200 if found.finished else 202)
+    return told(await finished(queue, ticket.id, wait))
+
+
+def told(ticket: Ticket) -> JSONResponse:
+    """Answer with a ticket as it is: 200 where it is finished, else 202."""
+    return JSONResponse(TicketAnswer.of(ticket).model_dump(), 200 if ticket.finished else 202)
 
 
 def router(state: State) -> APIRouter:
@@ -104,11 +112,11 @@ def router(state: State) -> APIRouter:
     @routes.get("/work/{id}", responses=unknown)
     async def read_work(id: TicketId, wait: Wait = 0) -> TicketAnswer:
         """How far a request is, and its result; waits for its end if asked to."""
-        return _told(await finished(state.queue, id, wait))
+        return TicketAnswer.of(await finished(state.queue, id, wait))
 
     @routes.delete("/work/{id}", responses=unknown)
     def cancel_work(id: TicketId) -> TicketAnswer:
         """End a request, for all clients that share it; one that runs may take some seconds to end."""
-        return _told(state.queue.cancel(id))
+        return TicketAnswer.of(state.queue.cancel(id))
 
     return routes

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from rsseg.io.tile_files import encode_indices
-from rsseg.serving.views import Place, View
+from rsseg.serving.views import View
 
 __all__ = ["MOST_POLYGONS", "ViewMask"]
 
 MOST_POLYGONS = 5000
 """Polygons of one answer, the largest ones."""
 _NONE = 255
+_DEGREES = CRS.from_epsg(4326)
 
 
 @dataclass(frozen=True)
@@ -100,19 +102,18 @@ class ViewMask:
 
         Coordinates are in degrees; ``truncated`` says whether there were more.
         """
-        import shapely
-        from rasterio.features import shapes
-        from shapely.geometry import shape
+        from rsseg.mapping.layers import polygon_shapes
+        from rsseg.mapping.vectors import polygons_of
 
-        labels, grid = self.at(threshold, chosen), self.view.grid
-        assert grid.affine is not None
-        traced = list(shapes(labels, labels != _NONE, connectivity=4, transform=grid.affine))
-        found = np.array([shape(geometry) for geometry, _ in traced], object)
-        sizes = shapely.area(found)
-        order = np.argsort(-sizes, kind="stable")[:MOST_POLYGONS]
-        places = Place(grid, True).to_degrees(found[order])
+        traced = polygons_of(self.at(threshold, chosen), _NONE)
+        order = np.argsort(-traced.areas, kind="stable")[:MOST_POLYGONS].tolist()
+        shapes: Any = polygon_shapes(traced, self.view.grid, _DEGREES) if order else ()
         features = [
-            {"type": "Feature", "properties": self.classes[int(traced[at][1])], "geometry": place.__geo_interface__}
-            for at, place in zip(order.tolist(), places, strict=True)
+            {
+                "type": "Feature",
+                "properties": {**self.classes[int(traced.labels[at])], "pixels": int(traced.areas[at])},
+                "geometry": shapes[at].__geo_interface__,
+            }
+            for at in order
         ]
         return {"type": "FeatureCollection", "features": features, "truncated": len(traced) > len(order)}

@@ -147,6 +147,9 @@ def test_the_config_asks_for_the_words(repo):
     config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny_scenes.py")
     assert apply_vocabulary(config, None)[1:] == ("openearthmap", "slide")
     assert config.model.test_cfg.mode == "whole"  # in each of the map's windows
+    config = Config.fromfile(repo / "configs" / "scenes" / "gsnet_tiny_scenes.py")
+    listed = ["loveda", "words.txt"]  # words in a list are neither tables nor files
+    assert apply_vocabulary(config, listed)[0].classes == tuple(config.model.vocabulary) == tuple(listed)
     config.model.vocabulary = ["road, street", "tree"]
     assert apply_vocabulary(config, None)[0].classes == ("road, street", "tree")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from rasterio.windows import Window
 from rsseg.io.georeference import SPHEROID, GeoReference
 from rsseg.io.rasters import opened, read_stored
 
-__all__ = ["ClassAreas", "ground_areas", "measure_class_areas", "shape_areas"]
+__all__ = ["ClassAreas", "dataset_class_areas", "ground_areas", "measure_class_areas", "shape_areas"]
 
 _ROWS = 256
 _PIECES = 64  # of an outline, whose lines are straight in the coordinates of a projected CRS
@@ -44,16 +46,42 @@ def measure_class_areas(path: Path, classes: int) -> ClassAreas:
         OSError: The raster cannot be read.
     """
     with opened(path) as file:
-        georeference = GeoReference.of(file)
-        areas = georeference.row_areas
-        pixels, metres, unmapped = np.zeros(classes, np.int64), np.zeros(classes), 0
-        for y in range(0, file.height, _ROWS):
-            labels = read_stored(file, 1, Window(0, y, file.width, min(_ROWS, file.height - y)))
-            counts = np.stack([np.bincount(row, minlength=256)[:classes] for row in labels.astype(np.uint8)])
-            unmapped += labels.size - int(counts.sum())
-            pixels += counts.sum(axis=0)
-            if areas is not None:
-                metres += areas[y : y + len(labels)] @ counts
+        return dataset_class_areas(file, GeoReference.of(file), classes)
+
+
+def dataset_class_areas(
+    file: Any,
+    georeference: GeoReference,
+    classes: int,
+    window: Window | None = None,
+    inside: Callable[[Window], NDArray[np.bool_]] | None = None,
+) -> ClassAreas:
+    """Count the class ids 0..``classes`` - 1 in the first band of an open dataset, a few rows at a time.
+
+    Args:
+        file: Dataset of rasterio, which may be an overview.
+        georeference: Where its pixels lie.
+        classes: Number of classes.
+        window: What is counted, by default all of it.
+        inside: Which pixels (h, w) of a part of the window count, by default all.
+
+    Raises:
+        OSError: The raster cannot be read.
+    """
+    window = Window(0, 0, file.width, file.height) if window is None else window
+    areas = georeference.row_areas
+    pixels, metres, unmapped = np.zeros(classes, np.int64), np.zeros(classes), 0
+    first, last = window.row_off, window.row_off + window.height
+    for y in range(first, last, _ROWS):
+        part = Window(window.col_off, y, window.width, min(_ROWS, last - y))
+        labels = read_stored(file, 1, part).astype(np.uint8)
+        kept = None if inside is None else inside(part)
+        rows = labels if kept is None else [row[mask] for row, mask in zip(labels, kept, strict=True)]
+        counts = np.stack([np.bincount(row, minlength=256)[:classes] for row in rows])
+        unmapped += (labels.size if kept is None else int(kept.sum())) - int(counts.sum())
+        pixels += counts.sum(axis=0)
+        if areas is not None:
+            metres += areas[y : y + len(labels)] @ counts
     return ClassAreas(pixels, None if areas is None else metres, georeference.area_method, unmapped)
 
 

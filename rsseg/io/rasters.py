@@ -58,7 +58,7 @@ _TEXTS = {".vrt", ".xml", ".json", ".wms", ".gti"}
 _BANDS = 4096
 """Bands that a file may have; each costs time wherever the file is opened."""
 # A folder is not listed for each of its 100,000 files, and what libjpeg only warns of is an error.
-_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
+SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
 
 
 def ignore_missing_georeference() -> None:
@@ -91,7 +91,7 @@ def open_dataset(path: str | Path, level: int | None = None) -> Any:
     if named and _is_text(Path(path)):
         raise UnreadableFileError(f"{path}: is a text that refers to other files or addresses, and no image")
     try:
-        with reading(path, _NOT_OPENED), rasterio.Env(**_SETTINGS):
+        with reading(path, _NOT_OPENED), rasterio.Env(**SETTINGS):
             file = rasterio.open(path, **({} if level is None else {"overview_level": level}))
     except UnreadableFileError as error:
         if named and not os.path.lexists(path):
@@ -139,7 +139,7 @@ def opened(path: str | Path) -> Iterator[Any]:
         FileNotFoundError: There is no such file.
         UnreadableFileError: GDAL cannot open it or what is asked for in the block, or it only names other rasters.
     """
-    with open_dataset(path) as file, reading(path, "is damaged"), rasterio.Env(**_SETTINGS):
+    with open_dataset(path) as file, reading(path, "is damaged"), rasterio.Env(**SETTINGS):
         yield file
 
 
@@ -163,7 +163,7 @@ def read_stored(file: Any, band: int, window: Window | None = None) -> Pixels:
         DataError: There are more numbers than allowed.
     """
     check_pixels(file.shape if window is None else (window.height, window.width), file.name)
-    with reading(file.name), rasterio.Env(**_SETTINGS):
+    with reading(file.name), rasterio.Env(**SETTINGS):
         return file.read(band, window=window)
 
 
@@ -285,7 +285,7 @@ class Raster:
             whole = (x1, y1, x2, y2) == (0, 0, *self.size[::-1])
             check_pixels(shape or (y2 - y1, x2 - x1), self.path, "the image" if whole else "a window of the image")
         where = f"cannot be read at columns {x1}..{x2}, rows {y1}..{y2}"
-        with reading(self.path, where), rasterio.Env(**_SETTINGS):
+        with reading(self.path, where), rasterio.Env(**SETTINGS):
             pixels = self._numbers(window, shape)
             valid = None if self._opaque else self._validity(pixels, window, shape)
         if pixels.dtype.kind == "f":

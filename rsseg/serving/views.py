@@ -27,7 +27,19 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.georeference import SPHEROID, GeoReference
 from rsseg.io.rasters import Pixels, Raster, lacks_mask, open_dataset
 
-__all__ = ["EDGE", "LATITUDE", "MERCATOR", "Place", "View", "overview_level", "read_view", "source_scale", "warped"]
+__all__ = [
+    "DEGREES",
+    "EDGE",
+    "LATITUDE",
+    "MERCATOR",
+    "Place",
+    "View",
+    "overview_level",
+    "read_view",
+    "source_scale",
+    "to_mercator",
+    "warped",
+]
 
 MERCATOR, DEGREES = CRS.from_epsg(3857), CRS.from_epsg(4326)
 EDGE = math.pi * SPHEROID[0]
@@ -84,12 +96,13 @@ class View:
     @functools.cached_property
     def grid(self) -> GeoReference:
         """The pixels of the view."""
-        (west, east), (south, north) = _to_mercator([self.west, self.east], [self.south, self.north])
+        (west, east), (south, north) = to_mercator([self.west, self.east], [self.south, self.north])
         across, down = (east - west) / self.width, (north - south) / self.height
         return GeoReference((self.height, self.width), MERCATOR, Affine(across, 0, west, 0, -down, north))
 
 
-def _to_mercator(lon: Any, lat: Any) -> tuple[Floats, Floats]:
+def to_mercator(lon: Any, lat: Any) -> tuple[Floats, Floats]:
+    """Coordinates in Web Mercator of longitudes and latitudes (N,) in degrees, the latter cut to its square."""
     x = np.asarray(lon, np.float64) / 180 * EDGE
     y = np.arctanh(np.sin(np.radians(np.clip(np.asarray(lat, np.float64), -LATITUDE, LATITUDE)))) * SPHEROID[0]
     return x, np.asarray(y, np.float64)
@@ -230,7 +243,7 @@ def overview_level(factors: Sequence[int], place: Place, grid: GeoReference) -> 
 def source_scale(place: Place, grid: GeoReference) -> float:
     """Pixels of a raster on the shorter side of a pixel of a grid in Web Mercator, in the middle of what both cover."""
     west, south, east, north = place.bounds
-    (x1, x2), (y1, y2) = _to_mercator([west, east], [south, north])
+    (x1, x2), (y1, y2) = to_mercator([west, east], [south, north])
     affine, (height, width) = _affine(grid), grid.size
     left, top = affine.c, affine.f
     right, bottom = left + affine.a * width, top + affine.e * height

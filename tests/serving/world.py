@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from PIL import Image
 from rasterio import Affine
 from rasterio.shutil import copy
 
@@ -32,7 +34,7 @@ def write_image(path: Path, pixels: NDArray[Any], **profile: Any) -> Path:
     """Bands (C, H, W) as a GeoTIFF in UTM 33N with 0.5 m by default."""
     count, height, width = pixels.shape
     settings = {"driver": "GTiff", "crs": "EPSG:32633", "transform": UTM, **profile}
-    if count == 3 and pixels.dtype == np.uint8:
+    if count == 3 and pixels.dtype == np.uint8 and settings["driver"] == "GTiff":
         settings.setdefault("photometric", "RGB")
     with rasterio.open(path, "w", count=count, height=height, width=width, dtype=pixels.dtype, **settings) as file:
         file.write(pixels)
@@ -57,3 +59,20 @@ def write_map(path: Path, labels: NDArray[Any], source: Path | None = None, cog:
         copy(str(flat), str(path), driver="COG", compress="DEFLATE", blocksize=512, overview_resampling="MODE")
         flat.unlink()
     return path
+
+
+def client_of(out: Path, *paths: Path) -> Any:
+    """A client of an application that serves some paths."""
+    from fastapi.testclient import TestClient
+
+    from rsseg.serving.app import create_app
+    from rsseg.serving.settings import ServeSettings
+
+    return TestClient(create_app(ServeSettings(paths, out / "served")), base_url="http://127.0.0.1")
+
+
+def tile_pixels(client: Any, path: str) -> NDArray[np.uint8]:
+    """RGBA (H, W, 4) of a tile."""
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return np.array(Image.open(io.BytesIO(answer.content)).convert("RGBA"))

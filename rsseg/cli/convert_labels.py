@@ -26,7 +26,9 @@ def main() -> int | str | None:
     from rsseg.conversion.command import add_conversion_options, options_of_config
 
     parser = make_parser(__doc__, results=True)
-    add_conversion_options(parser, "config file, for example configs/samrs/convert_sota.py", "the config's out_dir")
+    add_conversion_options(
+        parser, "config file, for example configs/samrs/convert_sota.py", "the config's out_dir", True
+    )
     add_tile_format(parser, None)
     parser.add_argument("--evaluate", action="store_true", help="mask quality against ground truth: mIOU_I, mIOU_P")
     parser.add_argument("--review", nargs="+", default=(), metavar="FILE", help="apply the decisions of rsseg serve")
@@ -34,12 +36,17 @@ def main() -> int | str | None:
     parser.add_argument("--review-rule", choices=rules, default=rules[0], help="where reviewers disagree")
     args = parser.parse_args()
     require_stack()
-    from rsseg.conversion import convert_labels, load_conversion_config
+    if args.launcher == "ray":
+        from rsseg.conversion.cluster import convert_on_cluster
 
-    config = load_conversion_config(args.config, options_of_config(args))
-    shard = shard_of(args.launcher, args.shard)
-    options = (args.on_error, args.overwrite, args.evaluate, shard, args.update, args.review, args.review_rule)
-    report = convert_labels(config, *options)
+        report = convert_on_cluster(args)
+    else:
+        from rsseg.conversion import convert_labels, load_conversion_config
+
+        config = load_conversion_config(args.config, options_of_config(args))
+        shard = shard_of(args.launcher, args.shard)
+        options = (args.on_error, args.overwrite, args.evaluate, shard, args.update, args.review, args.review_rule)
+        report = convert_labels(config, *options)
     if report.manifest is not None:
         write_result(report.summary, {"out_dir": report.out_dir, "evaluation": report.evaluation, **report.manifest})
     return report.error_summary

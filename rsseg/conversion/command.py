@@ -11,13 +11,14 @@ from rsseg.io.shards import LAUNCHERS, add_shard
 __all__ = ["add_conversion_options", "options_of_config"]
 
 
-def add_conversion_options(parser: argparse.ArgumentParser, config: str, out: str) -> None:
+def add_conversion_options(parser: argparse.ArgumentParser, config: str, out: str, ray: bool = False) -> None:
     """Add the config and the options.
 
     Args:
         parser: The parser.
         config: What the config is, for the help.
         out: Default of ``--out``, for the help.
+        ray: Whether a cluster of Ray can do the work.
     """
     add = parser.add_argument
     add("config", help=config)
@@ -29,7 +30,8 @@ def add_conversion_options(parser: argparse.ArgumentParser, config: str, out: st
     add("--on-error", choices=("skip", "raise"), default="skip", help="unusable objects and images")
     add("--overwrite", action="store_true", help="delete the results of an earlier run first")
     add("--update", action="store_true", help="convert images again whose files have changed")
-    add_shard(parser, tuple(LAUNCHERS), "tools/dist_convert.sh and tools/slurm_convert.sh", "the images")
+    launchers = (*LAUNCHERS, "ray") if ray else tuple(LAUNCHERS)
+    add_shard(parser, launchers, "tools/dist_convert.sh and tools/slurm_convert.sh", "the images")
     add("--cfg-options", nargs="+", action=ConfigOptions, help="config overrides, key=value")
 
 

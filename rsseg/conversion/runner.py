@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from rsseg.errors import ConfigError
 from rsseg.io.progress import Progress
 from rsseg.io.shards import Shard
 
-__all__ = ["Report", "convert_labels"]
+__all__ = ["Conversion", "Report", "convert_labels"]
 
 _log = logging.getLogger("rsseg")
 _AHEAD_PIXELS = 64_000_000
@@ -120,43 +119,85 @@ def convert_labels(
         AnnotationError: Labels or images are unusable and ``on_error`` is ``raise``.
         OSError: Writing failed, for example on a full disk; what was finished before is kept.
     """
-    cv2.setNumThreads(1)
-    rank, world, _ = part = Shard(*shard)
-    settings = Settings.from_config(config)
-    if with_evaluation:
-        check_truth(settings)
-    source = settings.open_source(on_error)
-    predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
-    decided = load_review(review, review_rule, settings.table.classes) if review else None
-    transforms = _build_transforms(settings, predictor, decided)
-    store = _open_store(settings, overwrite, world)
-    about = _claim(store, settings, source, predictor, update, decided)
-    store.remove_leftovers()
-    about |= measure_once(predictor, settings, source, transforms, store)
-    mine, todo = _share(store, source, rank, world)
-    progress = Progress(len(todo), f"convert ({settings.predictor})", verbose=part.reports)
-    pipeline = partial(Pipeline, settings, transforms, store, getattr(predictor, "tile_batch", 1), review=decided)
-    _convert_all(todo, source, settings, pipeline(committed=progress.step), predictor.needs_gt_masks)
+    part = Shard(*shard)
+    job = Conversion.begin(config, on_error, overwrite, with_evaluation, part.world, update, review, review_rule)
+    store, source = job.store, job.source
+    for error in source.problems if part.rank == 0 else ():
+        _log.warning("skipped: %s", error, extra={"all_in": store.root / "manifest.json"})
+    mine = [item for item in source.items if stable_hash(item.stem) % part.world == part.rank]
+    todo = job.unfinished(mine)
+    if len(mine) > len(todo):
+        _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
+    progress = Progress(len(todo), f"convert ({job.settings.predictor})", verbose=part.reports)
+    job.convert(todo, progress.step)
     report = Report(store.root, False, len(todo), len(mine) - len(todo), progress.close())
     failed = _failed(store, source)
     if failed is None:
-        _log.info("process %d of %d is finished; the process that finishes last merges the results", rank, world)
+        _log.info("process %d of %d is finished; the process that finishes last merges the results", *part[:2])
         return report
     # Another process may not have come to its failed images yet, and the merge must tell how they are now.
-    others = [item for item in failed if item not in mine]
-    _convert_all(others, source, settings, pipeline(), predictor.needs_gt_masks)
-    return _finish(report, store, source, settings, about, with_evaluation, decided)
+    job.convert([item for item in failed if item not in mine])
+    return _finish(report, store, source, job.settings, job.about, with_evaluation, job.review)
 
 
-def _share(store: Store, source: DetectionSource, rank: int, world: int) -> tuple[list[SourceItem], list[SourceItem]]:
-    """The source images of this process, and those of them that are not finished."""
-    for error in source.problems if rank == 0 else ():
-        _log.warning("skipped: %s", error, extra={"all_in": store.root / "manifest.json"})
-    mine = [item for item in source.items if stable_hash(item.stem) % world == rank]
-    todo = [item for item in mine if not _finished(store, item)]
-    if len(mine) > len(todo):
-        _log.info("%d of %d images are finished already", len(mine) - len(todo), len(mine))
-    return mine, todo
+@dataclass(frozen=True)
+class Conversion:
+    """A conversion that has claimed its folder.
+
+    Attributes:
+        settings: The config.
+        source: The labels.
+        predictor: The mask model.
+        transforms: What is done to a tile.
+        store: The folder.
+        about: What the predictor says of itself, for the manifest.
+        review: The decisions of reviewers, where there are any.
+    """
+
+    settings: Settings
+    source: DetectionSource
+    predictor: MaskPredictor
+    transforms: list[Transform]
+    store: Store
+    about: dict[str, Any]
+    review: Review | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        config: Mapping[str, Any],
+        on_error: OnError = "skip",
+        overwrite: bool = False,
+        with_evaluation: bool = False,
+        world: int = 1,
+        update: bool = False,
+        review: Sequence[Path | str] = (),
+        review_rule: str = "majority",
+    ) -> Conversion:
+        """Read config and labels, load the model, claim the folder; arguments and errors as for a whole conversion."""
+        cv2.setNumThreads(1)
+        settings = Settings.from_config(config)
+        if with_evaluation:
+            check_truth(settings)
+        source = settings.open_source(on_error)
+        predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
+        decided = load_review(review, review_rule, settings.table.classes) if review else None
+        transforms = _build_transforms(settings, predictor, decided)
+        store = _open_store(settings, overwrite, world)
+        about = _claim(store, settings, source, predictor, update, decided)
+        store.remove_leftovers()
+        about |= measure_once(predictor, settings, source, transforms, store)
+        return cls(settings, source, predictor, transforms, store, about, decided)
+
+    def unfinished(self, items: Sequence[SourceItem]) -> list[SourceItem]:
+        """Those of some source images that no earlier run has finished."""
+        return [item for item in items if not _finished(self.store, item)]
+
+    def convert(self, items: Sequence[SourceItem], done: Callable[[], None] = lambda: None) -> None:
+        """Convert source images; ``done`` is called after each."""
+        batch = getattr(self.predictor, "tile_batch", 1)
+        pipeline = Pipeline(self.settings, self.transforms, self.store, batch, done, self.review)
+        _convert_all(items, self.source, self.settings, pipeline, self.predictor.needs_gt_masks)
 
 
 def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:
@@ -256,7 +297,7 @@ def _build_transforms(settings: Settings, predictor: MaskPredictor, review: Revi
 
 
 def _convert_all(
-    todo: list[SourceItem], source: DetectionSource, settings: Settings, pipeline: Pipeline, needs_gt_masks: bool
+    todo: Sequence[SourceItem], source: DetectionSource, settings: Settings, pipeline: Pipeline, needs_gt_masks: bool
 ) -> None:
     with pipeline:
         for source_image in _read_ahead(todo, source, settings, needs_gt_masks, pipeline.settle):
@@ -268,7 +309,7 @@ def _convert_all(
 
 
 def _read_ahead(
-    todo: list[SourceItem],
+    todo: Sequence[SourceItem],
     source: DetectionSource,
     settings: Settings,
     needs_gt_masks: bool,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rsseg.commands import at_least
 from rsseg.errors import ConfigError
 
 __all__ = ["LAUNCHERS", "Shard", "add_shard", "local_rank", "read_shard", "shard_of"]
@@ -97,7 +98,14 @@ def add_shard(
         what: What a shard is a part of, for the help.
     """
     if launchers:
-        parser.add_argument("--launcher", choices=launchers, default="none", help=f"set by {script}")
+        by_ray = "ray" in launchers
+        more = "; ray: tasks on a cluster of Ray (RAY_ADDRESS, or this machine)" if by_ray else ""
+        parser.add_argument("--launcher", choices=launchers, default="none", help=f"set by {script}{more}")
+        if by_ray:
+            parser.add_argument(
+                "--gpus-per-task", type=at_least(0, float), metavar="N",
+                help="with --launcher ray, also a share such as 0.25 (default: 1 where the cluster has GPUs)",
+            )  # fmt: skip
     parser.add_argument(
         "--shard",
         metavar="I/N",

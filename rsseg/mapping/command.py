@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 
 from rsseg.engine import Precision, choose_precision
+from rsseg.engine.cluster import once
 from rsseg.errors import ConfigError, UserError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.checkpoint_options import ClassOptions
@@ -22,6 +23,7 @@ from rsseg.io.hub import config_of, is_hub, local_file
 from rsseg.io.pixel_settings import check_raster, merge_specs
 from rsseg.io.shards import local_rank, shard_of
 from rsseg.io.sums import sum_of
+from rsseg.mapping.cluster import Task, UnusableModelError, map_on_cluster
 from rsseg.mapping.exported import ExportedModel, known_name, load_exported, read_table
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import (
@@ -37,14 +39,14 @@ from rsseg.mapping.plan import recorded
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
-from rsseg.mapping.sharing import share_jobs
+from rsseg.mapping.sharing import Part, share_jobs
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
 from rsseg.messages import few
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.models.gsnet.text import TEMPLATE
 
-__all__ = ["Setting", "prepare", "run"]
+__all__ = ["Setting", "map_part", "prepare", "run"]
 
 _log = logging.getLogger("rsseg")
 _MANY = 2048  # pixels: larger windows come one by one
@@ -247,25 +249,60 @@ def run(
             "several rasters cannot have one --reference, and their --vectors must be a suffix only "
             f"({', '.join(FORMATS)})"
         )
+    if args.launcher == "ray":
+        return _raise_failures(map_on_cluster(_perform, args, jobs, finished), len(jobs))
     shard = shard_of(args.launcher, args.shard)
     setting = prepare(args, load)
-    failed, own = [], share_jobs(jobs, shard)
+    failed, own = dict[str, Exception](), share_jobs(jobs, shard)
     for (source, target), part in own:
         try:
-            check_raster(source, setting.kept, args.model or args.checkpoint or "the model")
-            about = {**setting.about, "precision": _precision(args, setting.predictor, target)}
-            if map_raster(
-                source, target, setting.predictor, setting.table, setting.options, about, part, setting.products,
-                report,
-            ):  # fmt: skip
+            if map_part(args, setting, (source, target), part, report):
                 finished(source, target)
             else:
                 _log.info("%s: this part is finished; the process that finishes last writes the map", target)
         except (UserError, OSError) as error:
-            if len(own) == 1:
-                raise
-            _log.error("%s", error)
-            failed.append(source)
+            failed[source] = error
+            if len(own) > 1:
+                _log.error("%s", error)
+    _raise_failures(failed, len(own))
+
+
+def map_part(
+    args: argparse.Namespace,
+    setting: Setting,
+    job: tuple[str, Path],
+    part: Part,
+    report: Callable[[float], None] = lambda share: None,
+) -> bool:
+    """Compute a part of a raster's map; who ends last writes the files.
+
+    Returns:
+        Whether the map is there now.
+
+    Raises:
+        UserError: The raster does not go with the arguments or the model.
+        OSError: A file cannot be read or written.
+    """
+    source, target = job
+    check_raster(source, setting.kept, args.model or args.checkpoint or "the model")
+    about = {**setting.about, "precision": _precision(args, setting.predictor, target)}
+    options = setting.table, setting.options, about, part, setting.products, report
+    return map_raster(source, target, setting.predictor, *options)
+
+
+def _perform(args: argparse.Namespace, task: Task) -> bool:
+    """A task of a cluster: as :func:`map_part`, with a model that a worker keeps."""
+    try:
+        setting = once(prepare, args)
+    except (UserError, OSError) as error:
+        raise UnusableModelError(error) from error
+    return map_part(args, setting, *task)
+
+
+def _raise_failures(failed: Mapping[str, Exception], count: int) -> None:
+    """Raise what was wrong with the only raster, or name those of several that could not be mapped."""
+    if failed and count == 1:
+        raise next(iter(failed.values()))
     if failed:
-        head = f"{len(failed)} of {len(own)} rasters could not be mapped (see above); repeat the command to map only "
-        raise ConfigError(few(f"{head}the missing ones:", failed))
+        head = f"{len(failed)} of {count} rasters could not be mapped (see above); repeat the command to map only "
+        raise ConfigError(few(f"{head}the missing ones:", list(failed)))

@@ -87,7 +87,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--reference-classes", metavar="TABLE", help="class table of the labels, where it is not the map's")
     add("--merge", metavar="TABLE", help="common class table of map and labels, for example landcover6")
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
-    add_shard(parser, tuple(LAUNCHERS), "tools/dist_map.sh and tools/slurm_map.sh", "the rasters")
+    add_shard(parser, (*LAUNCHERS, "ray"), "tools/dist_map.sh and tools/slurm_map.sh", "the rasters")
     add("--overwrite", action="store_true", help="replace results that were made with other settings")
     add("--update", action="store_true", help="map again the rasters that have changed since their maps were made")
     add_checkpoint_options(parser)

@@ -12,7 +12,7 @@ from rsseg.io.rasters import image_size
 from rsseg.io.shards import Shard
 from rsseg.mapping.sources import Job
 
-__all__ = ["WHOLE", "Part", "divide", "part_of", "pixels_of", "share_jobs"]
+__all__ = ["WHOLE", "Part", "divide", "part_of", "share_jobs", "sizes_of"]
 
 
 class Part(NamedTuple):
@@ -41,22 +41,26 @@ def part_of(shard: Shard) -> Part:
     return Part(Fraction(shard.rank, shard.world), Fraction(shard.rank + 1, shard.world), shard.reports)
 
 
-def pixels_of(jobs: Sequence[Job]) -> list[int]:
-    """Pixels of each raster, for dividing the work; the same number for all where some are no local files.
+def sizes_of(jobs: Sequence[Job], remote: bool = False) -> list[tuple[int, int]]:
+    """(H, W) of each raster, for dividing the work.
 
-    One that cannot be read counts as one pixel: whoever has it says what is wrong.
+    One that cannot be read is (1, 1): whoever has it says what is wrong.
+
+    Args:
+        jobs: Rasters and their maps.
+        remote: Also ask for those that are no local files; otherwise all are the same where some are not.
     """
-    if not all(Path(source).is_file() for source, _ in jobs):
-        return [1] * len(jobs)
-    return [_pixels(source) for source, _ in jobs]
+    if not remote and not all(Path(source).is_file() for source, _ in jobs):
+        return [(1, 1)] * len(jobs)
+    return [_size(source) for source, _ in jobs]
 
 
-def _pixels(source: str) -> int:
+def _size(source: str) -> tuple[int, int]:
     try:
         height, width = image_size(source)
     except (UserError, OSError):
-        return 1
-    return max(height * width, 1)
+        return 1, 1
+    return max(height, 1), max(width, 1)
 
 
 def divide(sizes: Sequence[int], shard: Shard) -> list[tuple[int, Part]]:
@@ -89,5 +93,5 @@ def share_jobs(jobs: Sequence[Job], shard: Shard) -> list[tuple[Job, Part]]:
     """
     if shard.world == 1:
         return [(job, WHOLE) for job in jobs]
-    sizes = pixels_of(jobs) if len(jobs) > 1 else [1]
+    sizes = [height * width for height, width in sizes_of(jobs)] if len(jobs) > 1 else [1]
     return [(jobs[number], part) for number, part in divide(sizes, shard)]

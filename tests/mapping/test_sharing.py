@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from rsseg.io.shards import Shard
-from rsseg.mapping.sharing import WHOLE, Part, divide, part_of, pixels_of, share_jobs
+from rsseg.mapping.sharing import WHOLE, Part, divide, part_of, share_jobs, sizes_of
 
 
 def test_two_shards_of_three_rasters() -> None:
@@ -47,8 +47,9 @@ def test_rasters_weigh_what_they_hold(tmp_path: Path) -> None:
         Image.fromarray(np.zeros((10, width), np.uint8)).save(tmp_path / f"{name}.tif")
     (tmp_path / "c.tif").write_text("no raster")
     jobs = [(str(tmp_path / f"{name}.tif"), tmp_path / f"{name}_map.tif") for name in "abc"]
-    assert pixels_of(jobs) == [300, 100, 1]
-    assert pixels_of([*jobs, ("/vsicurl/http://127.0.0.1/d.tif", tmp_path / "d.tif")]) == [1] * 4
+    assert sizes_of(jobs) == [(10, 30), (10, 10), (1, 1)]
+    gone = [*jobs, (str(tmp_path / "d.tif"), tmp_path / "d_map.tif")]
+    assert sizes_of(gone) == [(1, 1)] * 4 and sizes_of(gone, remote=True) == [*sizes_of(jobs), (1, 1)]
     assert share_jobs(jobs, Shard()) == [(job, WHOLE) for job in jobs]
     shares = [share_jobs(jobs[:2], Shard(rank, 4)) for rank in range(4)]
     assert [[(job[1].name, part.high) for job, part in share] for share in shares] == [

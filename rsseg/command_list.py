@@ -38,6 +38,7 @@ GROUPS = {
     "Make maps": {
         "map": ("map_raster", "map rasters of any size with a trained model"),
         "segment": ("segment", "segment images by classes in your own words"),
+        "collect": ("collect_maps", "one layer, one table of areas and a STAC collection from a folder of maps"),
         "export-model": ("export_model", "a trained model as ONNX or OpenVINO, for maps, other programs and QGIS"),
         "report map": ("report_map", "one HTML page for a map"),
         "serve": ("serve", "a page to look at maps, ask in your own words, click objects and review labels"),

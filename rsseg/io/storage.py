@@ -10,16 +10,15 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rsseg.errors import ConfigError, MissingPackageError, UserError
-from rsseg.io.addresses import without_credentials
 from rsseg.io.files import replacing
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "is_storage", "shown_address", "storage_or_path"]
 
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs",
              "abfss": "adlfs"}  # fmt: skip
@@ -27,8 +26,31 @@ _STORES = {*_PACKAGES, "oss", "oci", "tos"}
 """Schemes of stores in which an object is there once it is whole."""
 _IN_PARTS = {"s3", "s3a", "gs", "gcs"}
 """Those whose parts of an object that never became whole are kept, and paid for, until they are taken back."""
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: one is a drive of Windows
+_LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
 _SMALL = 8 << 20
 _BLOCK = 16 << 20
+_MANY = 500
+
+
+def is_storage(target: object) -> bool:
+    """Whether a target is an address, ``scheme://...``, and no local path."""
+    return isinstance(target, str) and _ADDRESS.match(target) is not None
+
+
+def storage_or_path(text: str) -> Path | str:
+    """The type of an option that names a local path, or an address, which ``Path`` would spoil."""
+    return text if is_storage(text) else Path(text)
+
+
+storage_or_path.__name__ = "path or address"
+
+
+def shown_address(text: str) -> str:
+    """An address without what may be secret: name and password before the host, and the query; a path as it is."""
+    if not (is_storage(text) or text.startswith("/vsi")):
+        return text
+    return _LOGIN.sub("", re.split(r"[?#]", text, maxsplit=1)[0])
 
 
 class Storage:
@@ -46,7 +68,7 @@ class Storage:
     """
 
     def __init__(self, address: str) -> None:
-        self.address = without_credentials(address).rstrip("/")
+        self.address = shown_address(address).rstrip("/")
         self._scheme = address.partition("://")[0].lower()
         self._system, self._root = _file_system(address, self._scheme)
         self._root = self._root.rstrip("/")
@@ -87,6 +109,18 @@ class Storage:
                 return bytes(self._system.cat_file(self._path(name)))
             except FileNotFoundError:
                 return None
+
+    def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Names and contents of many small files, some hundred requests at a time.
+
+        Raises:
+            OSError: One cannot be read.
+        """
+        for start in range(0, len(names), _MANY):
+            paths = {self._path(name): name for name in names[start : start + _MANY]}
+            with _explained(self.at(names[start]), "read"):
+                found = self._system.cat(list(paths))
+            yield from ((name, bytes(found[path])) for path, name in paths.items())
 
     def get(self, name: str, path: Path) -> None:
         """Copy a file to the local disk, where it is whole or not there.
@@ -200,7 +234,7 @@ def _file_system(address: str, scheme: str) -> tuple[Any, str]:
         raise MissingPackageError(f"{scheme}://: {reason}. {install}") from error
     except ValueError as error:
         known = "s3://, gs://, az:// or another scheme of fsspec"
-        raise ConfigError(f"{without_credentials(address)}: {error}; expected {known}") from error
+        raise ConfigError(f"{shown_address(address)}: {error}; expected {known}") from error
     return system, str(path)
 
 

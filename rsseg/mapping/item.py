@@ -16,29 +16,36 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from rasterio import Affine
+from rasterio.crs import CRS
+
 from rsseg.errors import DataError, UserError
-from rsseg.io.addresses import is_address, without_credentials
 from rsseg.io.files import sha256_of
 from rsseg.io.footprints import crs_code, footprint
 from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import opened
+from rsseg.io.storage import is_storage, shown_address
 from rsseg.io.tables import parse_json, write_json
 from rsseg.mapping.plan import TAG
 from rsseg.mapping.results import AreaTable
 from rsseg.metainfo import ClassTable
 
-__all__ = ["ITEM", "MapItem", "StoredFile", "item_path", "links_of", "write_item"]
+__all__ = ["COG", "ITEM", "MapItem", "StoredFile", "extensions", "item_path", "links_of", "write_item"]
 
 ITEM = ".stac.json"
 """What follows the name of a map in the name of its item."""
-_EXTENSIONS = tuple(
-    f"https://stac-extensions.github.io/{name}/schema.json"
-    for name in ("classification/v2.0.0", "file/v2.1.0", "processing/v1.2.0", "projection/v2.0.0", "raster/v2.0.0")
-)
+_VERSIONS = {
+    "classification": "2.0.0",
+    "file": "2.1.0",
+    "processing": "1.2.0",
+    "projection": "2.0.0",
+    "raster": "2.0.0",
+}
+
 _SHA256 = "1220"  # of a multihash: its function, and that 32 bytes follow
-_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _TYPES = {
-    ".tif": _COG, ".tiff": _COG, ".png": "image/png", ".csv": "text/csv", ".xml": "application/xml",
+    ".tif": COG, ".tiff": COG, ".png": "image/png", ".csv": "text/csv", ".xml": "application/xml",
     ".qml": "application/xml", ".gpkg": "application/geopackage+sqlite3", ".geojson": "application/geo+json",
     ".fgb": "application/vnd.flatgeobuf", ".parquet": "application/vnd.apache.parquet",
 }  # fmt: skip
@@ -55,6 +62,11 @@ _ABOUT = {
 """Keys of assets: their titles and roles."""
 _LEVELS = 254  # of probabilities
 _BEGINNING, _END = "1900-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+
+
+def extensions(*names: str) -> list[str]:
+    """Addresses of the schemas of STAC's extensions."""
+    return [f"https://stac-extensions.github.io/{name}/v{_VERSIONS[name]}/schema.json" for name in names]
 
 
 def item_path(target: Path) -> Path:
@@ -152,6 +164,35 @@ class MapItem:
         """Objects of the classification extension, in the order of the ids."""
         return list(self.assets["map"]["classification:classes"])
 
+    @property
+    def metres(self) -> list[float] | None:
+        """Square metres of each class; None where pixels have no size on the ground."""
+        return self.assets["areas"].get("rsseg:m2")
+
+    @property
+    def interval(self) -> tuple[str, str] | None:
+        """When the raster was taken, from and to; None where nothing is known."""
+        found = self.properties
+        times = found["datetime"] or found["start_datetime"], found["datetime"] or found["end_datetime"]
+        return None if times[0] == _BEGINNING else times
+
+    @property
+    def table(self) -> ClassTable:
+        """Names and colours of the classes; each stands for its own id."""
+        rows = self.classes
+        colours = tuple((int(c[:2], 16), int(c[2:4], 16), int(c[4:], 16)) for c in (row["color_hint"] for row in rows))
+        ids = tuple((row["value"],) for row in rows)
+        return ClassTable("classes", "STAC item", tuple(row["title"] for row in rows), colours, ids)
+
+    @property
+    def georeference(self) -> GeoReference:
+        """Where the map lies, if it has a transform; ground control points are not in an item."""
+        found = self.properties
+        name = found.get("proj:code") or found.get("proj:wkt2")
+        transform = Affine(*found["proj:transform"]) if "proj:transform" in found else Affine.identity()
+        height, width = found["proj:shape"]
+        return GeoReference((height, width), None if name is None else CRS.from_user_input(name), transform)
+
 
 def _path(href: str) -> str:
     return href.removeprefix("./")
@@ -188,11 +229,13 @@ def write_item(
         scale = {"raster:scale": round(1 / _LEVELS, 12), "raster:offset": 0}
         bands = [{"name": name} for name in names]
         assets["probabilities"] |= {"data_type": "uint8", "nodata": 255, **scale, "bands": bands}
+    if areas.metres is not None and "areas" in assets:
+        assets["areas"]["rsseg:m2"] = [round(float(value), 2) for value in areas.metres]
     outline = footprint(georeference)
     document = {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "stac_extensions": list(_EXTENSIONS),
+        "stac_extensions": extensions(*_VERSIONS),
         "id": target.stem,
         "geometry": None if outline is None else outline[0],
         **({} if outline is None else {"bbox": outline[1]}),
@@ -281,11 +324,11 @@ def links_of(settings: Mapping[str, str]) -> list[dict[str, str]]:
     """Links to what was mapped, without credentials; a local file is named in ``rsseg:source`` only."""
     links = []
     if item := settings.get("stac_item"):
-        links.append({"rel": "derived_from", "href": without_credentials(item), "type": "application/geo+json"})
+        links.append({"rel": "derived_from", "href": shown_address(item), "type": "application/geo+json"})
     source = settings.get("source", "")
     for prefix, scheme in _PREFIXES.items():
         if source.startswith(prefix):
             source = scheme + source.removeprefix(prefix)
-    if is_address(source):
-        links.append({"rel": "source", "href": without_credentials(source)})
+    if is_storage(source):
+        links.append({"rel": "source", "href": shown_address(source)})
     return links

@@ -10,9 +10,7 @@ import json
 import logging
 import os
 import shutil
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -28,6 +26,7 @@ from rsseg.errors import ConfigError
 from rsseg.io.areas import ground_areas
 from rsseg.io.footprints import crs_code
 from rsseg.io.georeference import GeoReference
+from rsseg.io.vector_files import DATE, GPKG_VERSION, fixed_date, write_errors
 from rsseg.mapping.styles import qgis_style
 from rsseg.mapping.vectors import Polygons
 from rsseg.metainfo import ClassTable
@@ -40,9 +39,7 @@ FORMATS = {"gpkg": "GPKG", "geojson": "GeoJSON", "fgb": "FlatGeobuf", "parquet":
 
 _log = logging.getLogger("rsseg")
 _LAYER, _STYLES = "classes", "layer_styles"
-_VERSION = "1.2"  # of GeoPackages: programs older than GDAL 3.7, as in QGIS 3.22, warn of newer ones
 _POLYGONS, _POINTS = 5000, 500_000  # of a batch
-_DATE = "2000-01-01T00:00:00Z"  # always the same moment, so that the same map gives the same bytes
 
 
 @dataclass
@@ -130,7 +127,7 @@ def write_batches(
             _write_style(made, table)
         os.replace(made, path)
         return count
-    except _failed() as error:
+    except write_errors() as error:
         raise OSError(f"cannot write {path}: {error}") from error
     except OSError as error:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
@@ -214,31 +211,6 @@ def polygon_shapes(polygons: Polygons, georeference: GeoReference, crs: CRS | No
     return shapes
 
 
-def _failed() -> tuple[type[Exception], ...]:
-    """Errors of pyogrio, which is imported where it writes: with pyarrow it takes a quarter of a second."""
-    from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
-
-    return CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
-
-
-@contextmanager
-def _quiet_and_dated() -> Iterator[None]:
-    """Write one fixed date, and no line per batch; maps without a CRS are nothing to warn of."""
-    import pyogrio
-
-    before, log = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE"), logging.getLogger("pyogrio")
-    level = log.level
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
-    log.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "'crs' was not provided")
-            yield
-    finally:
-        log.setLevel(level)
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
-
-
 def _write_ogr(path: Path, batches: Iterable[Batch], crs: CRS | None, geometry_type: str) -> int:
     """Write a file by GDAL; it is read back to count what is in it, since a full disk may go unnoticed."""
     import pyogrio
@@ -248,9 +220,9 @@ def _write_ogr(path: Path, batches: Iterable[Batch], crs: CRS | None, geometry_t
     name = None if crs is None else crs_code(crs) or crs.to_wkt()
     about: dict[str, Any] = dict(layer=_LAYER, geometry_type=geometry_type, crs=name)
     package, count = path.with_name(f"{path.stem}.gpkg"), 0
-    with _quiet_and_dated():
+    with fixed_date():
         for number, batch in enumerate(batches):
-            new = {"append": True} if number else {"dataset_options": {"VERSION": _VERSION}}
+            new = {"append": True} if number else {"dataset_options": {"VERSION": GPKG_VERSION}}
             write(package, batch.geometry, list(batch.fields.values()), list(batch.fields), driver="GPKG",
                   **new, **about)  # fmt: skip
             count += len(batch.geometry)
@@ -273,11 +245,11 @@ def _write_style(path: Path, table: ClassTable) -> None:
         "f_table_catalog": text, "f_table_schema": text, "f_table_name": _LAYER, "f_geometry_column": "geom",
         "styleName": table.name[:30], "styleQML": style, "styleSLD": text, "useAsDefault": True,
         "description": f"classes of {table.name}", "owner": text, "ui": text,
-        "update_time": np.datetime64(_DATE.rstrip("Z"), "ms"),
+        "update_time": np.datetime64(DATE.rstrip("Z"), "ms"),
     }  # fmt: skip
     values = [np.array([value], object if isinstance(value, str) else None) for value in row.values()]
     utc, options = {"update_time": np.array([100])}, {"FID": "id", "DATETIME_PRECISION": "MILLISECOND"}
-    with _quiet_and_dated():
+    with fixed_date():
         write(path, None, values, list(row), driver="GPKG", layer=_STYLES, layer_options=options, gdal_tz_offsets=utc)
 
 

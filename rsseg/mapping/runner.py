@@ -19,12 +19,12 @@ from rasterio.errors import NotGeoreferencedWarning
 
 import rsseg
 from rsseg.errors import ConfigError, DataError, UnreadableFileError
-from rsseg.io.addresses import without_credentials
 from rsseg.io.bands import PixelSpec
 from rsseg.io.files import locked, remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
 from rsseg.io.rasters import opened
+from rsseg.io.storage import shown_address
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
 from rsseg.mapping.grid import BLENDS, Grid
@@ -182,7 +182,7 @@ def _plan(
     file = Path(raster.path)
     state = file.stat() if file.is_file() else None
     plan = {
-        "source": file.name if state else without_credentials(raster.path),
+        "source": file.name if state else shown_address(raster.path),
         "source_state": [state.st_size, state.st_mtime_ns] if state else None,
         "datetime": raster.taken,
         "bands": list(raster.bands),

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from rsseg.metainfo import ClassTable
 
-__all__ = ["attribute_table", "qgis_style"]
+__all__ = ["add_palette", "attribute_table", "qgis_style", "xml_bytes"]
 
 _NAME, _COUNT, _VALUE = 2, 1, 5  # GDALRATFieldUsage
 _INTEGER, _TEXT = 0, 2  # GDALRATFieldType
@@ -36,13 +36,7 @@ def attribute_table(table: ClassTable, pixels: Sequence[int]) -> bytes:
     """
     root = Element("PAMDataset")
     band = SubElement(root, "PAMRasterBand", band="1")
-    SubElement(band, "ColorInterp").text = "Palette"
-    colours = SubElement(band, "ColorTable")
-    for colour in table.palette:
-        SubElement(colours, "Entry", {f"c{i}": str(value) for i, value in enumerate((*colour, 255), start=1)})
-    names = SubElement(band, "CategoryNames")
-    for name in table.classes:
-        SubElement(names, "Category").text = _plain(name)
+    add_palette(band, table)
     rows = SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
     for index, (name, (kind, usage)) in enumerate(_FIELDS.items()):
         field = SubElement(rows, "FieldDefn", index=str(index))
@@ -52,7 +46,18 @@ def attribute_table(table: ClassTable, pixels: Sequence[int]) -> bytes:
         row = SubElement(rows, "Row", index=str(i))
         for value in (i, _plain(name), count, *colour, 255):
             SubElement(row, "F").text = str(value)
-    return _bytes(root)
+    return xml_bytes(root)
+
+
+def add_palette(band: Element, table: ClassTable) -> None:
+    """Add colours and category names to the element of a band, in ``.aux.xml``, VRT and GTI alike."""
+    SubElement(band, "ColorInterp").text = "Palette"
+    colours = SubElement(band, "ColorTable")
+    for colour in table.palette:
+        SubElement(colours, "Entry", {f"c{i}": str(value) for i, value in enumerate((*colour, 255), start=1)})
+    names = SubElement(band, "CategoryNames")
+    for name in table.classes:
+        SubElement(names, "Category").text = _plain(name)
 
 
 def qgis_style(table: ClassTable) -> bytes:
@@ -79,7 +84,7 @@ def qgis_style(table: ClassTable) -> bytes:
         for key, value in {"color": "{},{},{},255".format(*colour), **_OUTLINE}.items():
             SubElement(layer, "prop", k=key, v=value)
     SubElement(root, "layerGeometryType").text = _POLYGON
-    return _DOCTYPE.encode() + _bytes(root)
+    return _DOCTYPE.encode() + xml_bytes(root)
 
 
 def _plain(text: str) -> str:
@@ -87,6 +92,7 @@ def _plain(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def _bytes(root: Element) -> bytes:
+def xml_bytes(root: Element) -> bytes:
+    """A document with indents, in UTF-8."""
     indent(root)
     return tostring(root, encoding="utf-8", xml_declaration=False) + b"\n"

@@ -15,8 +15,7 @@ from fsspec.spec import AbstractBufferedFile
 
 from rsseg.errors import ConfigError, MissingPackageError
 from rsseg.io import storage
-from rsseg.io.addresses import is_address, local_or_address, without_credentials
-from rsseg.io.storage import Storage
+from rsseg.io.storage import Storage, is_storage, shown_address, storage_or_path
 
 
 @pytest.mark.parametrize(
@@ -31,12 +30,12 @@ from rsseg.io.storage import Storage
     ],
 )
 def test_nothing_secret_is_written_down(text: str, expected: str) -> None:
-    assert without_credentials(text) == expected
+    assert shown_address(text) == expected
 
 
 def test_addresses_are_no_paths() -> None:
-    assert local_or_address("s3://b/f") == "s3://b/f" and local_or_address("a/b") == Path("a/b")
-    assert not is_address("C://maps") and not is_address("/vsis3/b") and not is_address(Path("s3://b"))
+    assert storage_or_path("s3://b/f") == "s3://b/f" and storage_or_path("a/b") == Path("a/b")
+    assert not is_storage("C://maps") and not is_storage("/vsis3/b") and not is_storage(Path("s3://b"))
 
 
 @pytest.mark.parametrize("scheme", ["memory", "file"])
@@ -188,5 +187,5 @@ def test_what_is_no_folder_is_refused() -> None:
 
 
 def test_importing_it_imports_no_fsspec() -> None:
-    code = "import sys, rsseg.io.storage, rsseg.io.addresses; sys.exit('fsspec' in sys.modules)"
+    code = "import sys, rsseg.io.storage; sys.exit('fsspec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -15,7 +15,6 @@ import pytest
 import rasterio
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.file import FileExtension
-from pystac.validation import validate_dict
 from rasterio import Affine
 from rasterio.crs import CRS
 
@@ -26,16 +25,11 @@ from rsseg.io.moments import taken_at
 from rsseg.mapping import MapOptions, Products, map_raster
 from rsseg.mapping.item import MapItem, item_path, links_of
 from rsseg.metainfo import ClassTable, load_metainfo
+from tests.mapping.stac import check_schema
 
 Make = Callable[..., Path]
 SMALL = MapOptions(window=(32, 32), batch=4, probabilities="top")
 OWN = "+proj=laea +lat_0=40.5 +lon_0=14.5 +ellps=GRS80 +units=m"
-
-
-def check_schema(document: dict[str, Any]) -> None:
-    """See that the core schemas of STAC 1.1, which pystac ships, allow a document; those of extensions are online."""
-    pytest.importorskip("jsonschema")
-    validate_dict(document, stac_version="1.1.0", extensions=[])
 
 
 @pytest.fixture

@@ -1,0 +1,248 @@
+"""Maps of a folder as one layer: a tile index that GDAL 3.9 reads as a raster (GTI), and a VRT for older programs.
+
+Both name the maps by their paths from the folder, so that it can be moved, copied or uploaded as a whole.  They are
+written here, since rasterio has no function for either; GDAL reads them.
+Source: GDAL's documentation of the drivers GTI and VRT.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement
+
+import numpy as np
+import shapely
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.warp import calculate_default_transform
+from rasterio.warp import transform as transform_points
+
+from rsseg.io.files import replacing
+from rsseg.io.footprints import crs_code
+from rsseg.io.georeference import GeoReference
+from rsseg.io.vector_files import GPKG_VERSION, fixed_date, write_errors
+from rsseg.mapping.styles import add_palette, xml_bytes
+from rsseg.messages import few
+from rsseg.metainfo import IGNORE, ClassTable
+
+__all__ = ["GTI", "VRT", "Mosaic", "plan_mosaic", "write_mosaic"]
+
+GTI, VRT = "mosaic.gti.gpkg", "mosaic.vrt"
+_log = logging.getLogger("rsseg")
+_LAYER, _FIELD = "maps", "location"
+_ALIGNED = 1e-3  # pixels
+_SMALLEST = 256  # pixels of the longer side of the smallest overview
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Maps on one grid.
+
+    Attributes:
+        crs: Of the grid.
+        transform: Of the grid, north up.
+        size: (H, W) in pixels.
+        maps: Where each map lies, by name in the order in which they are drawn; later ones cover earlier ones.
+        outlines: Each map's outline in the CRS of the grid.
+        aligned: Whether all maps are on pixels of the grid, so that nothing is resampled.
+    """
+
+    crs: CRS
+    transform: Affine
+    size: tuple[int, int]
+    maps: Mapping[str, GeoReference]
+    outlines: Sequence[shapely.Polygon]
+    aligned: bool
+
+    @property
+    def overlaps(self) -> int:
+        """Pairs of maps that have more than a tenth of a pixel's breadth of ground in common."""
+        shrunk = [outline.buffer(-0.1 * self.transform.a) for outline in self.outlines]
+        first, second = shapely.STRtree(shrunk).query(shrunk, predicate="intersects")
+        return int((first < second).sum())
+
+
+def plan_mosaic(maps: Mapping[str, GeoReference], crs: CRS | None = None) -> Mosaic | None:
+    """The grid that holds some maps: their own pixels where they agree, else the finest pixels over all of them.
+
+    Args:
+        maps: Where each map lies, by its path from the folder.
+        crs: Of the grid; None takes the CRS of most maps.
+
+    Returns:
+        None where no map can be part of one, which needs a CRS, and rows that run to the south.
+    """
+    usable = {name: maps[name] for name in sorted(maps) if _is_upright(maps[name])}
+    if left := sorted(maps.keys() - usable.keys()):
+        _log.warning("%s", few(f"{len(left)} of {len(maps)} maps are not part of the mosaic, which needs a CRS and a "
+                               "transform with north up (gdalwarp makes one):", left))  # fmt: skip
+    if not usable:
+        return None
+    codes = Counter(found.crs.to_wkt() for found in usable.values() if found.crs is not None)
+    crs = crs or CRS.from_wkt(min(codes, key=lambda text: (-codes[text], text)))
+    others = [name for name, found in usable.items() if found.crs != crs]
+    if others:
+        code = crs_code(crs) or crs.to_string()
+        _log.info("%s", few(f"{len(others)} maps have another CRS than the mosaic, {code}, and are warped where it is "
+                            "read:", others))  # fmt: skip
+    first, outlines = next(iter(usable.values())), [_outline(found, crs) for found in usable.values()]
+    if not others and all(_offsets(found, first) for found in usable.values()):
+        return _on_one_grid(crs, usable, outlines)
+    sizes = [_pixel(found, crs) for found in usable.values()]
+    across, down = min(size[0] for size in sizes), min(size[1] for size in sizes)
+    west, south, east, north = shapely.total_bounds(np.array(outlines, object)).tolist()
+    size = int(np.ceil((north - south) / down - _ALIGNED)), int(np.ceil((east - west) / across - _ALIGNED))
+    return Mosaic(crs, Affine(across, 0, west, 0, -down, north), size, usable, outlines, False)
+
+
+def _is_upright(found: GeoReference) -> bool:
+    a, b, _, d, e, _ = found.transform[:6]
+    return found.crs is not None and found.has_coordinates and not found.gcps and not b and not d and a > 0 > e
+
+
+def _outline(found: GeoReference, crs: CRS) -> shapely.Polygon:
+    """The outline in a CRS; straight sides in another one are followed at 17 points."""
+    height, width = found.size
+    along = np.linspace(0, 1, 2 if found.crs == crs else 17)
+    one, zero = np.ones_like(along), np.zeros_like(along)
+    columns = np.concatenate([along, one, 1 - along, zero]) * width
+    rows = np.concatenate([zero, along, one, 1 - along]) * height
+    x, y = found.coordinates(columns, rows)
+    if found.crs != crs:
+        x, y = (np.asarray(values) for values in transform_points(found.crs, crs, x.tolist(), y.tolist())[:2])
+    return shapely.Polygon(np.column_stack([x, y]))
+
+
+def _offsets(found: GeoReference, first: GeoReference) -> tuple[int, int] | None:
+    """Columns and rows from the corner of the first map, if both have the same pixels."""
+    own, other = found.transform, first.transform
+    height, width = found.size
+    if abs(own.a / other.a - 1) * width > _ALIGNED or abs(own.e / other.e - 1) * height > _ALIGNED:
+        return None
+    column, row = (own.c - other.c) / other.a, (own.f - other.f) / other.e
+    near = abs(column - round(column)) <= _ALIGNED and abs(row - round(row)) <= _ALIGNED
+    return (round(column), round(row)) if near else None
+
+
+def _on_one_grid(crs: CRS, maps: Mapping[str, GeoReference], outlines: Sequence[shapely.Polygon]) -> Mosaic:
+    first = next(iter(maps.values()))
+    found = [(_offsets(one, first) or (0, 0), one.size) for one in maps.values()]
+    west, north = min(column for (column, _), _ in found), min(row for (_, row), _ in found)
+    east = max(column + size[1] for (column, _), size in found)
+    south = max(row + size[0] for (_, row), size in found)
+    a, _, c, _, e, f = first.transform[:6]
+    grid = Affine(a, 0, c + west * a, 0, e, f + north * e)
+    return Mosaic(crs, grid, (south - north, east - west), maps, outlines, True)
+
+
+def _pixel(found: GeoReference, crs: CRS) -> tuple[float, float]:
+    """Width and height of a map's pixels in a CRS."""
+    transform = found.transform
+    if found.crs != crs:
+        height, width = found.size
+        west, north = transform.c, transform.f
+        bounds = west, north + height * transform.e, west + width * transform.a, north
+        transform = calculate_default_transform(found.crs, crs, width, height, *bounds)[0]
+    return transform.a, -transform.e
+
+
+def write_mosaic(folder: Path, mosaic: Mosaic, table: ClassTable) -> list[Path]:
+    """Write the tile index, and a VRT where nothing has to be resampled; each is whole or not there.
+
+    Args:
+        folder: That of the maps; one process at a time may write there.
+        mosaic: The grid.
+        table: Names and colours of the classes.
+
+    Returns:
+        The files.
+
+    Raises:
+        OSError: Writing failed.
+    """
+    files, temporary = [folder / GTI], folder / f".{GTI}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        _write_index(temporary / GTI, mosaic, table)
+        os.replace(temporary / GTI, folder / GTI)
+    except write_errors() as error:
+        raise OSError(f"cannot write {folder / GTI}: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    if mosaic.aligned:
+        files.append(folder / VRT)
+        with replacing(folder / VRT, "mosaic") as out:
+            out.write(_vrt(mosaic, table))
+    return files
+
+
+def _write_index(path: Path, mosaic: Mosaic, table: ClassTable) -> None:
+    """Write the outlines, and into the layer's metadata the document by which GDAL takes them for a raster."""
+    from pyogrio.raw import write
+
+    crs = crs_code(mosaic.crs) or mosaic.crs.to_wkt()
+    geometry = shapely.to_wkb(np.array(mosaic.outlines, object), byte_order=1)
+    with fixed_date():
+        write(path, geometry, [np.array(list(mosaic.maps), object)], [_FIELD], driver="GPKG", layer=_LAYER,
+              geometry_type="Polygon", crs=crs, dataset_options={"VERSION": GPKG_VERSION},
+              layer_metadata={"LOCATION_FIELD": _FIELD})  # fmt: skip
+    root = Element("GDALMultiDomainMetadata")
+    SubElement(root, "Metadata", domain="xml:GTI", format="xml").append(_gti(mosaic, table))
+    with closing(sqlite3.connect(path)) as base:  # pyogrio writes metadata of the default domain only
+        base.execute("UPDATE gpkg_metadata SET metadata = ?", (xml_bytes(root).decode(),))
+        base.commit()
+
+
+def _gti(mosaic: Mosaic, table: ClassTable) -> Element:
+    root = Element("GDALTileIndexDataset")
+    height, width = mosaic.size
+    for key, value in {
+        "LocationField": _FIELD,
+        "SortField": _FIELD,
+        "GeoTransform": ",".join(map(repr, mosaic.transform.to_gdal())),
+        "XSize": width,
+        "YSize": height,
+    }.items():
+        SubElement(root, key).text = str(value)
+    band = SubElement(root, "Band", band="1", dataType="Byte")
+    SubElement(band, "NoDataValue").text = str(IGNORE)
+    add_palette(band, table)
+    factor = 2
+    while max(height, width) / factor >= _SMALLEST:  # the maps have the same ones
+        SubElement(SubElement(root, "Overview"), "Factor").text = str(factor)
+        factor *= 2
+    return root
+
+
+def _vrt(mosaic: Mosaic, table: ClassTable) -> bytes:
+    height, width = mosaic.size
+    root = Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
+    SubElement(root, "SRS").text = mosaic.crs.to_wkt()
+    SubElement(root, "GeoTransform").text = ", ".join(map(repr, mosaic.transform.to_gdal()))
+    band = SubElement(root, "VRTRasterBand", dataType="Byte", band="1")
+    SubElement(band, "NoDataValue").text = str(IGNORE)
+    add_palette(band, table)
+    grid = GeoReference(mosaic.size, mosaic.crs, mosaic.transform)
+    for name, found in mosaic.maps.items():
+        rows, columns = found.size
+        column, row = _offsets(found, grid) or (0, 0)
+        source = SubElement(band, "ComplexSource")
+        SubElement(source, "SourceFilename", relativeToVRT="1").text = name
+        SubElement(source, "SourceBand").text = "1"
+        shape = {"RasterXSize": str(columns), "RasterYSize": str(rows), "DataType": "Byte"}
+        SubElement(source, "SourceProperties", {**shape, "BlockXSize": "512", "BlockYSize": "512"})
+        size: dict[str, Any] = {"xSize": str(columns), "ySize": str(rows)}
+        SubElement(source, "SrcRect", xOff="0", yOff="0", **size)
+        SubElement(source, "DstRect", xOff=str(column), yOff=str(row), **size)
+        SubElement(source, "NODATA").text = str(IGNORE)
+    return xml_bytes(root)

@@ -13,7 +13,10 @@ from typing import IO, Any
 from rsseg.errors import AnnotationError, DataError
 from rsseg.io.tables import json_text, parse_json
 
-__all__ = ["SECTIONS", "CocoWriter", "read_categories", "read_sections", "stream_annotations"]
+__all__ = [
+    "SECTIONS", "CocoWriter", "annotation_lines", "annotation_of", "read_categories", "read_sections",
+    "stream_annotations",
+]  # fmt: skip
 
 SECTIONS = ("images", "annotations", "categories")
 _START, _END = b'"annotations":[', b"]"
@@ -93,7 +96,16 @@ def stream_annotations(path: Path) -> Iterator[Row] | None:
 
 
 def _annotations(path: Path) -> Iterator[Row]:
-    inside = False
+    return (row for _, _, row in annotation_lines(path))
+
+
+def annotation_lines(path: Path) -> Iterator[tuple[int, int, Row]]:
+    """First byte, length in bytes and content of each annotation of a file that :class:`CocoWriter` wrote.
+
+    Raises:
+        DataError: A line is no annotation, or the file is cut short, or another program saved it.
+    """
+    inside, start = False, 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not inside:
@@ -101,11 +113,28 @@ def _annotations(path: Path) -> Iterator[Row]:
             elif line.startswith(_END):
                 return
             else:
-                try:
-                    yield parse_json(line.rstrip(b",\r\n"))
-                except ValueError as error:
-                    raise DataError(f"{path}, line {number}: not one annotation ({error}); convert again") from error
+                yield start, len(line), annotation_of(line, f"{path}, line {number}")
+            start += len(line)
     raise DataError(f"{path} does not have one annotation per line to its end; run the conversion again")
+
+
+def annotation_of(line: bytes, where: str) -> Row:
+    """The annotation that stands in a line of a file that :class:`CocoWriter` wrote.
+
+    Args:
+        line: The line.
+        where: Opens the message: file and line.
+
+    Raises:
+        DataError: It is none.
+    """
+    try:
+        row = parse_json(line.rstrip(b",\r\n"))
+    except ValueError as error:
+        raise DataError(f"{where}: not one annotation ({error}); convert again") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: not one annotation; convert again")
+    return row
 
 
 def read_categories(path: Path) -> list[Row]:

@@ -54,8 +54,8 @@ class ConvertedSet(LabelledSet):
         path = self.root / "instances.json"
         rows = stream_annotations(path)
         tiles = self._resaved(path) if rows is None else self._streamed(path, rows)
-        for row, instances in zip(self._rows, tiles, strict=True):
-            yield self._tile(row, instances)
+        for number, instances in enumerate(tiles):
+            yield self.tile(number, instances)
 
     def _streamed(self, path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[list[Instance]]:
         """Instances of each tile, of a file as the conversion wrote it: one tile in memory."""
@@ -95,7 +95,9 @@ class ConvertedSet(LabelledSet):
         except ValueError as error:
             raise DataError(f"{path}: {error}") from error
 
-    def _tile(self, row: dict[str, str], instances: list[Instance]) -> LabelledTile:
+    def tile(self, number: int, instances: Sequence[Instance] = ()) -> LabelledTile:
+        """The tile of a row of ``tiles.csv``, numbered from 0, with some instances."""
+        row = self._rows[number]
         name = row["tile"]
         image, labels = (f"{name}{suffix}" for suffix in self._suffixes)
         places = (self.root / "images" / image, self._images / row["source"])
@@ -107,8 +109,30 @@ class ConvertedSet(LabelledSet):
             size=(int(row["height"]), int(row["width"])),
             offset=(int(row["x"]), int(row["y"])),
             split=row["split"],
-            instances=instances,
+            instances=list(instances),
         )
+
+    def categories(self) -> dict[Any, int]:
+        """Class id by category id.
+
+        Raises:
+            DataError: ``instances.json`` has other classes than the table.
+        """
+        path = self.root / "instances.json"
+        return self._labels(path, read_categories(path))
+
+    def instance(self, row: dict[str, Any], number: int, labels: dict[Any, int]) -> Instance:
+        """The instance that a row of ``instances.json`` describes.
+
+        Args:
+            row: The row.
+            number: Row of its tile, from 0.
+            labels: As :meth:`categories` gives them.
+
+        Raises:
+            DataError: It is damaged.
+        """
+        return self._instance(self.root / "instances.json", row, self._rows[number], labels)
 
     def _instance(self, path: Path, row: dict[str, Any], tile: dict[str, str], labels: dict[Any, int]) -> Instance:
         size = int(tile["height"]), int(tile["width"])

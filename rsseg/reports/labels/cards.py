@@ -24,7 +24,7 @@ from rsseg.reports.markup import data_uri
 from rsseg.structures.boxes import hbox_to_qbox, rbox_to_qbox
 from rsseg.structures.masks import cut_mask, rle_to_crop
 
-__all__ = ["FLAGS", "Card", "flags_of", "make_cards", "outline", "view_of"]
+__all__ = ["FLAGS", "Card", "crop_of", "flags_of", "lines_of", "make_cards", "outline", "view_of"]
 
 FLAGS = {
     "empty": "empty mask",
@@ -78,12 +78,13 @@ def flags_of(instance: Instance) -> tuple[str, ...]:
     return tuple(name for name, holds in held.items() if holds)
 
 
-def view_of(instance: Instance, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def view_of(instance: Instance, size: tuple[int, int], margin: float = _MARGIN) -> tuple[int, int, int, int]:
     """The part x1 y1 x2 y2 of a tile to show: a square around mask and box, moved or cut to lie inside the tile.
 
     Args:
         instance: The mask.
         size: (H, W) of the tile.
+        margin: Side of the square by that of mask and box.
     """
     boxes = [np.asarray(instance.bbox, np.float64)] if instance.area else []
     boxes += [] if instance.prompt_box is None else [np.asarray(instance.prompt_box, np.float64)]
@@ -92,7 +93,7 @@ def view_of(instance: Instance, size: tuple[int, int]) -> tuple[int, int, int, i
     limits = np.array([size[1], size[0]])
     low = np.clip(np.min([box[:2] for box in boxes], axis=0), 0, limits)
     high = np.clip(np.max([box[2:] for box in boxes], axis=0), 0, limits)
-    side = max(_LEAST, math.ceil((high - low).max() * _MARGIN))
+    side = max(_LEAST, math.ceil((high - low).max() * margin))
     sides = np.minimum(side, limits)
     start = np.clip(np.round((low + high - sides) / 2), 0, limits - sides).astype(int)
     x, y = (int(value) for value in start)
@@ -118,19 +119,38 @@ def _boxes(instance: Instance, origin: NDArray[np.float64], scale: float) -> str
 def _card(choice: Choice, image: NDArray[np.uint8] | None) -> Card:
     instance, size = choice.instance, choice.tile.size
     view = view_of(instance, size)
+    picture = None
+    if image is not None:
+        picture = data_uri(Image.fromarray(crop_of(image, view, _SIDE)), "WEBP", quality=_QUALITY, method=4)
+    (height, width), path, boxes = lines_of(instance, view, _SIDE)
+    return Card(choice, flags_of(instance), (height, width), picture, path, boxes)
+
+
+def _scaled(view: tuple[int, int, int, int], side: int) -> tuple[float, int, int]:
     x1, y1, x2, y2 = view
-    scale = _SIDE / max(x2 - x1, y2 - y1)
+    scale = side / max(x2 - x1, y2 - y1)
     width, height = (max(1, round(length * scale)) for length in (x2 - x1, y2 - y1))
-    path, picture = "", None
+    return scale, width, height
+
+
+def crop_of(image: NDArray[np.uint8], view: tuple[int, int, int, int], side: int) -> NDArray[np.uint8]:
+    """A part x1 y1 x2 y2 of an image (H, W, 3), resampled so that its longer side has ``side`` pixels."""
+    x1, y1, x2, y2 = view
+    scale, width, height = _scaled(view, side)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    crop = cv2.resize(np.ascontiguousarray(image[y1:y2, x1:x2]), (width, height), interpolation=how)
+    return np.asarray(crop, np.uint8)
+
+
+def lines_of(instance: Instance, view: tuple[int, int, int, int], side: int) -> tuple[tuple[int, int], str, str]:
+    """Size (H, W) of the picture by :func:`crop_of`, and on it the mask's outline and the boxes as SVG paths."""
+    x1, y1, x2, y2 = view
+    scale, width, height = _scaled(view, side)
+    path = ""
     if instance.area:
         mask = cut_mask(rle_to_crop(instance.rle), view).full((y2 - y1, x2 - x1)).astype(np.uint8)
         path = outline(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0)
-    if image is not None:
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        crop = cv2.resize(np.ascontiguousarray(image[y1:y2, x1:x2]), (width, height), interpolation=how)
-        picture = data_uri(Image.fromarray(crop), "WEBP", quality=_QUALITY, method=4)
-    boxes = _boxes(instance, np.array([x1, y1], np.float64), scale)
-    return Card(choice, flags_of(instance), (height, width), picture, path, boxes)
+    return (height, width), path, _boxes(instance, np.array([x1, y1], np.float64), scale)
 
 
 def _read(path: Path | None, size: tuple[int, int]) -> tuple[NDArray[np.uint8] | None, str]:

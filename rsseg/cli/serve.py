@@ -39,6 +39,7 @@ def parse_args() -> argparse.Namespace:
     add("--predictor-weights", metavar="FILE", help="its weights")
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     add("--reviewer", default="me", metavar="NAME", help="who reviews labels (default: %(default)s)")
+    add("--not-blind", action="store_true", help="reviewers see what others decided before they have finished")
     add_precision(parser)
     return parser.parse_args()
 

@@ -44,6 +44,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         text,
         masks,
         args.reviewer,
+        not args.not_blind,
     )
 
 

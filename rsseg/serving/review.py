@@ -2,13 +2,101 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Any
 
+from fastapi import APIRouter, Response
+
+from rsseg.serving.review_bodies import (
+    AgreementAnswer,
+    Context,
+    DecisionBody,
+    Item,
+    ItemsAnswer,
+    Label,
+    LayerId,
+    Limit,
+    Number,
+    Order,
+    ReviewerBody,
+    ReviewerName,
+    Shown,
+    Start,
+    StateOf,
+    SummaryAnswer,
+)
+from rsseg.serving.review_crops import draw
+from rsseg.serving.reviews import Reviews
 from rsseg.serving.state import State
 
 __all__ = ["router"]
 
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The layer is no converted set, or the request makes no sense; the text says why."},
+    404: {"description": "There is no such layer or object."},
+    409: {"description": "The set was converted again since, or others' decisions are hidden still."},
+}
+_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}, "description": "A picture."}}
+
 
 def router(state: State) -> APIRouter:
-    """Routes of a server."""
-    return APIRouter()
+    """``/api/review/{layer}``: objects, pictures, decisions and their agreement."""
+    routes = APIRouter(prefix="/api/review", tags=["review"], responses=_ERRORS)
+    reviews = Reviews(state)
+
+    @routes.get("/{layer}")
+    def read_summary(layer: LayerId, reviewer: ReviewerName = state.settings.reviewer) -> SummaryAnswer:
+        """The set, its classes, and how far the reviewer is."""
+        return reviews.summary(layer, reviewer)
+
+    @routes.get("/{layer}/items")
+    def read_items(
+        layer: LayerId,
+        reviewer: ReviewerName = state.settings.reviewer,
+        order: Order = "suspicious",
+        shown: Shown = "undecided",
+        label: Label = None,
+        start: Start = 0,
+        limit: Limit = 24,
+        context: Context = 1,
+    ) -> ItemsAnswer:
+        """Some objects, in an order and by filters."""
+        return reviews.items(layer, reviewer, (order, label, shown), (start, limit), context)
+
+    @routes.get("/{layer}/items/{number}")
+    def read_item(
+        layer: LayerId, number: Number, reviewer: ReviewerName = state.settings.reviewer, context: Context = 1
+    ) -> Item:
+        """One object, with more of its surroundings if asked for."""
+        return reviews.item(layer, reviewer, number, context)
+
+    @routes.get("/{layer}/pictures/{number}", response_class=Response, responses=_PICTURE)
+    def read_picture(layer: LayerId, number: Number, state: StateOf, context: Context = 1) -> Response:
+        """Picture of an object in a state."""
+        found, tile, instance = reviews.read(layer, number, state)
+        window = draw(tile, instance, context).window
+        data = reviews.crops.picture(tile, window, (found.set_id, number, context, state))
+        return Response(data, media_type="image/webp", headers={"cache-control": "private, max-age=86400, immutable"})
+
+    @routes.post("/{layer}/decisions")
+    def add_decision(layer: LayerId, body: DecisionBody) -> Item:
+        """Decide about an object; the decision is on the disk when this answers."""
+        return reviews.decide(layer, body)
+
+    @routes.post("/{layer}/undo")
+    def undo(layer: LayerId, body: ReviewerBody, context: Context = 1) -> Item | None:
+        """Take back the reviewer's last decision; the answer is its object, null where there is nothing to undo."""
+        number = reviews.get(layer).undo(body.reviewer)
+        return None if number is None else reviews.item(layer, body.reviewer, number, context)
+
+    @routes.post("/{layer}/finish")
+    def finish(layer: LayerId, body: ReviewerBody) -> SummaryAnswer:
+        """Say that the review is finished, so that others' decisions may be seen."""
+        reviews.get(layer).finish(body.reviewer)
+        return reviews.summary(layer, body.reviewer)
+
+    @routes.get("/{layer}/agreement")
+    def read_agreement(layer: LayerId, reviewer: ReviewerName = state.settings.reviewer) -> AgreementAnswer:
+        """How far all reviewers agree."""
+        return reviews.agreement(layer, reviewer)
+
+    return routes

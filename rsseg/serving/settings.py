@@ -28,6 +28,7 @@ class ServeSettings:
         text: Options of ``rsseg map`` that name the model of own words (config, checkpoint ...); None for none.
         masks: The predictor of clicks and boxes and its settings, as a conversion's config has them; None for GrabCut.
         reviewer: Who reviews, where the page does not say.
+        blind: Whether reviewers see what others decided only after they have finished.
         request_bytes: Largest body of a request.
         request_seconds: Longest time of a request, and of a model's work for one.
         view_pixels: Largest picture that a model is given at once.
@@ -45,6 +46,7 @@ class ServeSettings:
     text: Mapping[str, Any] | None = None
     masks: Mapping[str, Any] | None = None
     reviewer: str = "me"
+    blind: bool = True
     request_bytes: int = 4 << 20
     request_seconds: float = 120.0
     view_pixels: int = 4 << 20

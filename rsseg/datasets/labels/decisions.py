@@ -224,13 +224,18 @@ def _mask(value: Any, where: str) -> dict[str, Any] | None:
 
 
 def last_decisions(decisions: Iterable[Decision]) -> dict[Key, dict[str, Decision]]:
-    """What counts: the last decision of each reviewer about each object, by its key; what was undone is not there."""
-    found: dict[Key, dict[str, Decision]] = {}
+    """What counts: the last decision of each reviewer about each object, by its key.
+
+    ``undo`` takes back the reviewer's last one about the object, so that the one before counts again.
+    """
+    found: dict[Key, dict[str, list[Decision]]] = {}
     for own in sorted(decisions, key=lambda decision: decision.time):
         if own.decision == FINISHED:
             continue
-        reviewers = found.setdefault(own.key, {})
-        reviewers.pop(own.reviewer, None)
+        stack = found.setdefault(own.key, {}).setdefault(own.reviewer, [])
         if own.decision != "undo":
-            reviewers[own.reviewer] = own
-    return {key: dict(sorted(reviewers.items())) for key, reviewers in sorted(found.items()) if reviewers}
+            stack.append(own)
+        elif stack:
+            stack.pop()
+    last = {key: {name: own[-1] for name, own in sorted(each.items()) if own} for key, each in sorted(found.items())}
+    return {key: reviewers for key, reviewers in last.items() if reviewers}

@@ -128,12 +128,16 @@ def test_the_last_decision_counts() -> None:
         make(),
         make(reviewer="ben", object_id="2"),
         make(reviewer="ben", object_id="2", decision="undo"),
+        make(reviewer="ben", object_id="2", decision="undo"),
+        make(reviewer="cleo", decision="reject"),
+        make(reviewer="cleo"),
+        make(reviewer="cleo", decision="undo"),
         make(reviewer="ben"),
         Decision(ROW["set"], "ben", later, "finished"),
     ]
     found = last_decisions(given)
     assert {key[2]: {n: d.decision for n, d in own.items()} for key, own in found.items()} == {
-        "1": {"anna": "reject", "ben": "accept"}
+        "1": {"anna": "reject", "ben": "accept", "cleo": "reject"}
     }
 
 

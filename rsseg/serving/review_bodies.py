@@ -29,7 +29,7 @@ Label = Annotated[str | None, Query(max_length=200, description="Only objects th
 Start = Annotated[int, Query(ge=0, le=_MOST, description="Place in the order of all objects to begin at.")]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many objects.")]
 StateOf = Annotated[str, Query(pattern=r"^[0-9a-f]{16}$", description="State of the object, as it was told.")]
-Context = Annotated[Literal[1, 2, 4], Query(description="How much of the surroundings, by the factor of the side.")]
+Context = Annotated[int, Query(ge=1, le=4, description="How much of the surroundings, by the factor of the side.")]
 
 
 class _Body(BaseModel):
@@ -61,7 +61,7 @@ class SegmentBody(_Body):
 
     number: int = Field(ge=0, le=_MOST)
     state: str = Field(pattern=r"^[0-9a-f]{16}$")
-    context: Literal[1, 2, 4] = 2
+    context: int = Field(2, ge=1, le=4)
     box: tuple[_Pixel, _Pixel, _Pixel, _Pixel] | None = None
     points: list[tuple[_Pixel, _Pixel, Literal[0, 1]]] = Field(
         default_factory=list, max_length=100, description="x, y and 1 on the object, 0 off it."

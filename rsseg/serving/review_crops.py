@@ -19,12 +19,10 @@ from rsseg.io.rgb import convert_to_rgb
 from rsseg.reports.labels.cards import crop_of, flags_of, lines_of, view_of
 from rsseg.structures.masks import MaskCrop, crop_mask, fill_polygon
 
-__all__ = ["CONTEXTS", "SIDE", "Crops", "Drawing", "draw", "mask_of_rings"]
+__all__ = ["SIDE", "Crops", "Drawing", "draw", "mask_of_rings"]
 
 SIDE = 512
 """Pixels of the longer side of a picture."""
-CONTEXTS = (1, 2, 4)
-"""How much of the surroundings may be shown, by the factor of the side."""
 _MARGIN, _QUALITY = 1.4, 82
 _TILE_PIXELS, _PICTURES = 64_000_000, 512
 

@@ -148,12 +148,9 @@ def test_a_second_reviewer_sees_nothing_before_the_end(client: Client, serve: Se
     assert ben.items()[0]["others"] == [{"reviewer": "anna", "verdict": "accept"}]
     found = ben.get("/agreement")
     assert found["pairs"] == [{"first": "anna", "second": "ben", "items": 2, "equal": 0.5, "kappa": 0.0}]
-    assert [row["object"][2] for row in found["disagreements"]] == [OBJECT_ID]
+    assert [row["object"][2] for row in found["disagreements"]] == ["1"]
     seeing = Client(serve(tmp_path / "set", blind=False), "cleo")
     assert [other["reviewer"] for other in seeing.items()[0]["others"]] == ["anna", "ben"]
-
-
-OBJECT_ID = "1"
 
 
 def test_a_conversion_applies_what_was_decided(client: Client, world: Path, tmp_path: Path) -> None:

@@ -42,16 +42,21 @@ def router(state: State) -> APIRouter:
     """``/api/review/{layer}``: objects, pictures, decisions and their agreement."""
     routes = APIRouter(prefix="/api/review", tags=["review"], responses=_ERRORS)
     reviews = Reviews(state)
+    _add_objects(routes, reviews, state.settings.reviewer)
+    _add_decisions(routes, reviews, state.settings.reviewer)
+    return routes
 
+
+def _add_objects(routes: APIRouter, reviews: Reviews, me: str) -> None:
     @routes.get("/{layer}")
-    def read_summary(layer: LayerId, reviewer: ReviewerName = state.settings.reviewer) -> SummaryAnswer:
+    def read_summary(layer: LayerId, reviewer: ReviewerName = me) -> SummaryAnswer:
         """The set, its classes, and how far the reviewer is."""
         return reviews.summary(layer, reviewer)
 
     @routes.get("/{layer}/items")
     def read_items(
         layer: LayerId,
-        reviewer: ReviewerName = state.settings.reviewer,
+        reviewer: ReviewerName = me,
         order: Order = "suspicious",
         shown: Shown = "undecided",
         label: Label = None,
@@ -63,9 +68,7 @@ def router(state: State) -> APIRouter:
         return reviews.items(layer, reviewer, (order, label, shown), (start, limit), context)
 
     @routes.get("/{layer}/items/{number}")
-    def read_item(
-        layer: LayerId, number: Number, reviewer: ReviewerName = state.settings.reviewer, context: Context = 1
-    ) -> Item:
+    def read_item(layer: LayerId, number: Number, reviewer: ReviewerName = me, context: Context = 1) -> Item:
         """One object, with more of its surroundings if asked for."""
         return reviews.item(layer, reviewer, number, context)
 
@@ -77,6 +80,8 @@ def router(state: State) -> APIRouter:
         data = reviews.crops.picture(tile, window, (found.set_id, number, context, state))
         return Response(data, media_type="image/webp", headers={"cache-control": "private, max-age=86400, immutable"})
 
+
+def _add_decisions(routes: APIRouter, reviews: Reviews, me: str) -> None:
     @routes.post("/{layer}/decisions")
     def add_decision(layer: LayerId, body: DecisionBody) -> Item:
         """Decide about an object; the decision is on the disk when this answers."""
@@ -95,8 +100,6 @@ def router(state: State) -> APIRouter:
         return reviews.summary(layer, body.reviewer)
 
     @routes.get("/{layer}/agreement")
-    def read_agreement(layer: LayerId, reviewer: ReviewerName = state.settings.reviewer) -> AgreementAnswer:
+    def read_agreement(layer: LayerId, reviewer: ReviewerName = me) -> AgreementAnswer:
         """How far all reviewers agree."""
         return reviews.agreement(layer, reviewer)
-
-    return routes

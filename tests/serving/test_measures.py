@@ -43,9 +43,7 @@ def test_class_probability_and_position(tmp_path: Path) -> None:
     path = write_map(tmp_path / "a.tif", _quarters())
     shares = np.full((1, 8, 8), 127, np.uint8)
     shares[0, 0, 0] = 254
-    write_image(tmp_path / "a_probabilities.tif", shares, nodata=255)
-    with rasterio.open(tmp_path / "a_probabilities.tif", "r+") as file:
-        file.scales = (1 / 254,)
+    write_image(tmp_path / "a_probabilities.tif", shares, nodata=255, scales=(1 / 254,))
     client, base = _client(tmp_path)
     assert client.get(base).json()["probability"] is True
     found = client.get(f"{base}/point", params=_degrees(path, 5.5, 1.5)).json()
@@ -72,9 +70,7 @@ def test_class_probability_and_position(tmp_path: Path) -> None:
 def test_probabilities_of_all_classes_and_those_of_another_map(tmp_path: Path) -> None:
     path = write_map(tmp_path / "a.tif", _quarters())
     shares = np.stack([np.full((8, 8), value, np.uint8) for value in (254, 127, 0)])
-    other = write_image(tmp_path / "a_probabilities.tif", shares, nodata=255)
-    with rasterio.open(other, "r+") as file:
-        file.scales = (1 / 254,) * 3
+    other = write_image(tmp_path / "a_probabilities.tif", shares, nodata=255, scales=(1 / 254,) * 3)
     client, base = _client(tmp_path)
     values = [
         client.get(f"{base}/point", params=_degrees(path, *at)).json()["probability"] for at in ((1, 1), (5, 1), (1, 5))

@@ -13,18 +13,12 @@ from rasterio import Affine
 from rsseg.io.georeference import GeoReference
 from rsseg.mapping.products import Products, make_products
 from rsseg.metainfo import ClassTable, load_metainfo
-from tests.serving.world import CLASSES, COLOURS, UTM, client_of, write_map
+from tests.serving.world import UTM, client_of, write_map, write_table
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> ClassTable:
-    rows = [dict(id=i, name=name, color="#{:02X}{:02X}{:02X}".format(*colour))
-            for i, (name, colour) in enumerate(zip(CLASSES, COLOURS, strict=True))]  # fmt: skip
-    import json
-
-    path = tmp_path / "table.json"
-    path.write_text(json.dumps(dict(name="three", source="test", categories=rows)))
-    return load_metainfo(str(path))
+    return load_metainfo(str(write_table(tmp_path / "table.json")))
 
 
 def _blocks() -> np.ndarray:

@@ -36,8 +36,11 @@ def write_image(path: Path, pixels: NDArray[Any], **profile: Any) -> Path:
     settings = {"driver": "GTiff", "crs": "EPSG:32633", "transform": UTM, **profile}
     if count == 3 and pixels.dtype == np.uint8 and settings["driver"] == "GTiff":
         settings.setdefault("photometric", "RGB")
+    scales = settings.pop("scales", None)
     with rasterio.open(path, "w", count=count, height=height, width=width, dtype=pixels.dtype, **settings) as file:
         file.write(pixels)
+        if scales is not None:
+            file.scales = scales
     return path
 
 
@@ -58,6 +61,14 @@ def write_map(path: Path, labels: NDArray[Any], source: Path | None = None, cog:
     if cog:
         copy(str(flat), str(path), driver="COG", compress="DEFLATE", blocksize=512, overview_resampling="MODE")
         flat.unlink()
+    return path
+
+
+def write_table(path: Path) -> Path:
+    """The class table of the maps."""
+    rows = [dict(id=i, name=name, color="#{:02X}{:02X}{:02X}".format(*colour))
+            for i, (name, colour) in enumerate(zip(CLASSES, COLOURS, strict=True))]  # fmt: skip
+    path.write_text(json.dumps(dict(name="three", source="test", categories=rows)))
     return path
 
 

@@ -122,7 +122,7 @@ async function start() {
     const folded = byId("side").classList.toggle("folded");
     event.currentTarget.setAttribute("aria-expanded", String(!folded));
   });
-  const layers = await page.refresh();
+  const layers = await page.refresh(new URLSearchParams(location.hash.slice(1)).get("layer"));
   if (!layers.length) toast("There is nothing to show: name maps, images or folders of them.", "error");
   document.body.dataset.ready = "true";
 }

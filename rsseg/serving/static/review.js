@@ -1,10 +1,223 @@
-// The tool "Review".
+// The tool "Review": accept, reject, reclass and redraw the objects of a converted set; every decision is kept at once.
 
-export const tool = {
-  id: "review",
-  title: "Review",
-  start(page) {
-    page.panel.textContent = "";
-    return {};
-  },
-};
+import { makePanel } from "/static/review_panel.js";
+import { makeStage } from "/static/review_stage.js";
+
+const PAGE = 24;
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
+const remembered = (key) => { try { return localStorage.getItem(`rsseg.review.${key}`); } catch { return null; } };
+const remember = (key, value) => { try { localStorage.setItem(`rsseg.review.${key}`, value); } catch { /* private windows have none */ } };
+
+function start(page) {
+  document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/review.css" }));
+  let layer = null, summary = null, items = [], at = 0, following = null, starts = [0], mode = "", context = 1;
+  let visible = false, points = [], drawn = null, asked = 0, queue = Promise.resolve();
+  const state = (value) => { stage.stage.dataset.state = value; };
+  const fail = (error) => { state("ready"); page.toast(error.message, "error"); };
+  const address = (path) => `/api/review/${encodeURIComponent(layer)}${path}`;
+  // One thing after the other, in the order of the keys.
+  const run = (work) => () => { queue = queue.then(work).catch(fail); return queue; };
+  const query = (more) => new URLSearchParams({ reviewer: summary.reviewer, ...more });
+  const item = () => items[at] || null;
+
+  const stage = makeStage(page.map.getContainer(), { onPick: (i) => select(i), onBox: offerBox, onClick: addPoint });
+  const panel = makePanel(page.panel, {
+    accept: () => decide({ decision: "accept" }), reject: () => decide({ decision: "reject" }),
+    reclass: (name) => decide({ decision: "class", new_class: name }),
+    mode: (name) => setMode(mode === name ? "" : name), undo: run(undo), step: (by) => run(() => step(by))(),
+    context: (by) => { context = Math.min(Math.max(context + by, 1), 4); run(showItem)(); },
+    filter: () => { keepFilters(); run(() => load([0]))(); },
+    reviewer: (name) => changeReviewer(name), finish: run(finish),
+  });
+
+  async function begin() {
+    stage.stage.hidden = !(visible && layer);
+    if (!visible) return;
+    if (!layer) return panel.choose(page.layers.filter((own) => own.kind === "set"), (id) => page.choose(id).catch(fail));
+    state("busy");
+    const name = remembered("reviewer");
+    summary = await page.api.get(address(name && NAME.test(name) ? `?${new URLSearchParams({ reviewer: name })}` : ""));
+    panel.begin(summary, JSON.parse(remembered(`filters.${summary.set}`) || "{}"));
+    if (summary.finished) await showAgreement();
+    await load([0]);
+  }
+
+  function keepFilters() {
+    remember(`filters.${summary.set}`, JSON.stringify({ label: panel.label.value, order: panel.order.value, shown: panel.shown.value }));
+  }
+
+  async function load(places, last = false) {
+    state("busy");
+    const wanted = { order: panel.order.value, shown: panel.shown.value, start: places[places.length - 1], limit: PAGE };
+    if (panel.label.value) wanted.label = panel.label.value;
+    const found = await page.api.get(address(`/items?${query(wanted)}`));
+    items = found.items;
+    following = found.following;
+    starts = places;
+    stage.fill(items);
+    if (items.length) return void select(last ? items.length - 1 : 0);
+    at = 0;
+    setMode("");
+    panel.tell(null, summary);
+    stage.say(summary.decided === summary.total ? "All objects are decided. Thank you!" : "No object fits these filters.");
+    state("ready");
+  }
+
+  function select(i) {
+    at = i;
+    setMode("");
+    stage.choose(i);
+    panel.tell(item(), summary);
+    return run(showItem)();
+  }
+
+  async function showItem() {
+    const chosen = item();
+    if (!chosen) return;
+    const seen = context === 1 ? chosen : await page.api.get(address(`/items/${chosen.number}?${query({ context })}`));
+    if (item() !== chosen) return;
+    stage.show({ ...seen, decision: chosen.decision }, `${chosen.label}${chosen.decision ? ` → ${chosen.decision.verdict}` : ""}`);
+    stage.stage.dataset.number = String(chosen.number);
+    state("ready");
+  }
+
+  async function step(by) {
+    if (at + by >= 0 && at + by < items.length) return void select(at + by);
+    if (by > 0 && following !== null) return load([...starts, following]);
+    if (by < 0 && starts.length > 1) return load(starts.slice(0, -1), true);
+    page.toast(by > 0 ? "This is the last object." : "This is the first object.");
+  }
+
+  function decide(body) {
+    const chosen = item(), place = at;
+    if (!chosen) return;
+    state("busy");
+    const comment = panel.comment.value.trim();
+    panel.comment.value = "";
+    setMode("");
+    run(async () => {
+      const before = chosen.decision;
+      const found = await page.api.post(address("/decisions"), { reviewer: summary.reviewer, number: chosen.number, state: chosen.state,
+        ...body, ...(comment ? { comment } : {}) });
+      chosen.decision = found.decision;
+      if (!before) summary.decided += 1;
+      panel.count(summary);
+      stage.mark(items.indexOf(chosen), found.decision);
+      if (item() === chosen && at === place) await next();
+    })();
+  }
+
+  // The next object that has no decision yet, else the next one.
+  async function next() {
+    const open = items.findIndex((own, i) => i > at && !own.decision);
+    if (open >= 0) return void select(open);
+    if (following !== null) return load([...starts, following]);
+    if (panel.shown.value === "undecided" && summary.decided < summary.total) return load([0]);
+    if (at + 1 < items.length) return void select(at + 1);
+    if (summary.decided === summary.total) page.toast("All objects are decided. Thank you!", "good");
+    return showAgain();
+  }
+
+  function showAgain() {
+    panel.tell(item(), summary);
+    return showItem();
+  }
+
+  async function undo() {
+    const found = await page.api.post(address("/undo"), { reviewer: summary.reviewer });
+    if (!found) return page.toast("There is nothing to undo.");
+    summary = await page.api.get(address(`?${query({})}`));
+    panel.count(summary);
+    const place = items.findIndex((own) => own.number === found.number);
+    if (place < 0) return load([0]);
+    items[place].decision = found.decision;
+    stage.mark(place, found.decision);
+    select(place);
+  }
+
+  function setMode(value) {
+    mode = value;
+    points = [];
+    drawn = null;
+    asked += 1;
+    stage.clear();
+    stage.setMode(value);
+    panel.mode(value);
+    if (value === "box") stage.offer([["Draw a box around the object", false, () => {}], ["Cancel", false, () => setMode("")]]);
+    if (value === "click") stage.offer([["Click on the object; with Shift beside it", false, () => {}], ["Cancel", false, () => setMode("")]]);
+  }
+
+  function offerBox(box) {
+    drawn = { decision: "box", box };
+    stage.drawBox(box);
+    stage.offer([["Use this box", true, useDrawn], ["Cancel", false, () => setMode("")]]);
+  }
+
+  function addPoint(x, y, off) {
+    points.push([x, y, off ? 0 : 1]);
+    run(askModel)();
+  }
+
+  // Asks the mask model about the clicks; an answer that comes after the next click is not shown.
+  async function askModel() {
+    const chosen = item(), number = (asked += 1);
+    stage.drawMask([], points);
+    stage.offer([["The model is asked …", false, () => {}], ["Cancel", false, () => setMode("")]]);
+    const ticket = await page.api.post(address("/segment?wait=1"), { number: chosen.number, state: chosen.state, context, points });
+    const found = await page.api.finish(ticket);
+    if (number !== asked || item() !== chosen) return;
+    const { rings } = found.result;
+    stage.drawMask(rings, points);
+    drawn = rings.length ? { decision: "mask", rings } : null;
+    stage.offer([...(drawn ? [["Use this mask", true, useDrawn]] : [["Nothing was found", false, () => {}]]), ["Cancel", false, () => setMode("")]]);
+  }
+
+  function useDrawn() {
+    if (drawn) decide(drawn);
+  }
+
+  function changeReviewer(name) {
+    if (!NAME.test(name)) {
+      panel.count(summary);
+      return page.toast("A name has letters, digits, '_', '.' and '-', 64 at most.", "error");
+    }
+    remember("reviewer", name);
+    return run(begin)();
+  }
+
+  async function finish() {
+    summary = await page.api.post(address("/finish"), { reviewer: summary.reviewer });
+    panel.count(summary);
+    await showAgreement();
+    await load(starts);
+  }
+
+  async function showAgreement() {
+    panel.agreement(await page.api.get(address(`/agreement?${query({})}`)));
+  }
+
+  const KEYS = { a: () => decide({ decision: "accept" }), r: () => decide({ decision: "reject" }), c: () => panel.classes.focus(),
+    b: () => summary.takes_boxes && item() && setMode(mode === "box" ? "" : "box"), k: () => item() && setMode(mode === "click" ? "" : "click"),
+    u: run(undo), arrowright: () => run(() => step(1))(), arrowleft: () => run(() => step(-1))(), enter: useDrawn, escape: () => setMode(""),
+    m: () => stage.bare(!stage.stage.querySelector("svg.bare")) };
+  document.addEventListener("keydown", (event) => {
+    const { target } = event;
+    const typing = target.closest?.("input, select, textarea, [role=tab]") || (event.key === "Enter" && target.closest?.("button"));
+    if (!visible || !layer || !summary || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = KEYS[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  page.onLayer((shown) => {
+    layer = shown.kind === "set" ? shown.id : null;
+    if (visible) run(begin)();
+  });
+  return {
+    show() { visible = true; run(begin)(); },
+    hide() { visible = false; setMode(""); stage.stage.hidden = true; },
+  };
+}
+
+export const tool = { id: "review", title: "Review", start };

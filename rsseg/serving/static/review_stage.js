@@ -135,10 +135,10 @@ export function makeStage(container, { onPick, onBox, onClick }) {
     },
     fill(items) {
       strip.replaceChildren(...items.map((item, i) => {
-        const button = element("button", { type: "button", title: `${item.label}, ${item.tile}, object ${item.object}`,
-          attributes: { role: "option", "aria-label": `${item.label}, object ${item.object} in ${item.tile}` }, on: { click: () => onPick(i) } },
-        element("img", { src: item.picture, alt: "", loading: "lazy", draggable: false }));
-        return button;
+        const picture = shape("svg", { viewBox: `0 0 ${item.width} ${item.height}`, preserveAspectRatio: "xMidYMid slice", "aria-hidden": "true" });
+        picture.append(shape("image", { href: item.picture, width: item.width, height: item.height }), shape("path", { class: "review-mask", d: item.outline }));
+        return element("button", { type: "button", title: `${item.label}, ${item.tile}, object ${item.object}`,
+          attributes: { role: "option", "aria-label": `${item.label}, object ${item.object} in ${item.tile}` }, on: { click: () => onPick(i) } }, picture);
       }));
       items.forEach((item, i) => this.mark(i, item.decision));
     },

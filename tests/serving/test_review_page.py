@@ -1,4 +1,4 @@
-"""The tool "Review" in a browser: by clicks, keys and touch, at both widths; then a conversion with what was decided."""
+"""The tool "Review" in a browser: by clicks, keys and touch, at both widths; then a conversion by its decisions."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query
@@ -39,6 +40,9 @@ LayerId = Annotated[str, Path(min_length=1, max_length=64, description="Id of a 
 Lon = Annotated[float, Query(ge=-540, le=540, allow_inf_nan=False, description="Degrees")]
 Lat = Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Degrees")]
 Number = Annotated[int, Field(ge=0)]
+Two = Annotated[Sequence[float], Field(min_length=2, max_length=2)]
+Size = Annotated[Sequence[int], Field(min_length=2, max_length=2)]
+Four = Annotated[Sequence[float], Field(min_length=4, max_length=4)]
 
 
 class LayerOut(BaseModel):
@@ -63,17 +67,17 @@ class LayerInfo(LayerOut):
 
     version: str = Field("", description="Changes with the file")
     classes: list[ClassOut] = []
-    bounds: tuple[float, float, float, float] | None = Field(None, description="West, south, east, north in degrees")
-    size: tuple[int, int] | None = Field(None, description="Height and width in pixels")
+    bounds: Four | None = Field(None, description="West, south, east, north in degrees")
+    size: Size | None = Field(None, description="Height and width in pixels")
     crs: str | None = Field(None, description="None: shown at 0° N, 0° E with a metre for a pixel")
-    pixel: tuple[float, float] | None = Field(None, description="Metres on the ground, to the right and downwards")
+    pixel: Two | None = Field(None, description="Metres on the ground, to the right and downwards")
     probability: bool = False
     polygons: bool = False
     minzoom: int = Field(0, description="First zoom with tiles; above 0 only for large files without overviews")
     maxzoom: int = 0
     display: str = Field("", description="What was chosen for the display only")
     bands: list[int] = Field([], description="Bands of an image that are shown as red, green, blue")
-    value_range: tuple[float, float] | None = Field(None, description="Values of an image shown as black and white")
+    value_range: Two | None = Field(None, description="Values of an image shown as black and white")
 
 
 class PointOut(BaseModel):
@@ -83,8 +87,8 @@ class PointOut(BaseModel):
     name: str | None = Field(None, description="Of the class")
     color: str | None = None
     probability: float | None = Field(None, description="Of the class, 0 to 1")
-    pixel: tuple[int, int] | None = Field(None, description="Column and row; None beyond the raster")
-    coordinates: tuple[float, float] | None = Field(None, description="In the layer's CRS")
+    pixel: Size | None = Field(None, description="Column and row; None beyond the raster")
+    coordinates: Two | None = Field(None, description="In the layer's CRS")
     crs: str | None = None
     values: list[float | None] | None = Field(None, description="Of all bands of an image")
 

@@ -4,7 +4,7 @@ rsseg report bigearthnet data/bigearthnet_v1 OUT [--version v1] [--metadata FILE
 
 Reads each JSON file once, with progress; v2's tables at once.  Writes CSV tables, totals.json and figures/.
 Countries of v1 come from FILE (v2's metadata.parquet, or the authors' s1_s2_name_country_season.csv.bz2) where that
-knows a patch, else from its place (rough near borders).
+knows a patch, else from its place (rough near borders). Independent jobs share the reading of v1 by --shard I/N.
 Exit status 1 names patches that could not be read; all others are counted.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rsseg.commands import make_parser
+from rsseg.io.shards import add_shard, shard_of
 from rsseg.messages import few
 
 
@@ -23,8 +24,10 @@ def main() -> int | str | None:
     parser.add_argument("out", type=Path, help="folder of the tables and figures")
     parser.add_argument("--version", choices=["v1", "v2"], default="v1", help="of BigEarthNet (default v1)")
     parser.add_argument("--metadata", type=Path, help="file with the countries of v1's patches")
+    add_shard(parser, what="v1's patches")
     args = parser.parse_args()
     from rsseg.reports.bigearthnet.report import report_archive
 
-    problems = report_archive(args.root, args.out, args.version, args.metadata).problems
+    shard = shard_of(shard=args.shard)
+    problems = report_archive(args.root, args.out, args.version, args.metadata, shard).problems
     return few(f"{len(problems)} patches could not be read:", problems) if problems else 0

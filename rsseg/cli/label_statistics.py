@@ -4,7 +4,8 @@ rsseg report classes OUT configs/_base_/datasets/openearthmap.py [configs/_base_
 rsseg report classes OUT CONFIG --encoder CONFIG CHECKPOINT [--size 512] [--device cuda]
 
 Each CONFIG is one set; several are drawn side by side.  For OpenEarthMap also by region and continent, and with
---encoder a map of its regions (t-SNE of a trained encoder's features).  Exit status 1 names broken labels.
+--encoder a map of its regions (t-SNE of a trained encoder's features).  Independent jobs share the work by --shard I/N.
+Exit status 1 names broken labels.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 from pathlib import Path
 
 from rsseg.commands import add_workers, at_least, make_parser
+from rsseg.io.shards import add_shard, shard_of
 from rsseg.messages import few
 from rsseg.stack import require_stack
 
@@ -32,6 +34,7 @@ def main() -> int | str | None:
     parser.add_argument("--size", type=at_least(1), help="--encoder: resize images to this side (default: no)")
     parser.add_argument("--device", default="cpu", help="--encoder: where it runs (default: cpu)")
     add_workers(parser)
+    add_shard(parser, what="the labels")
     parser.add_argument(
         "--cfg-options", nargs="+", action=ConfigOptions, help="settings of the first set: key=value ..."
     )
@@ -46,8 +49,8 @@ def main() -> int | str | None:
     init_default_scope("mmseg")
     configs = [read_config(path, None if i else args.cfg_options) for i, path in enumerate(args.configs)]
     model = load_encoder(read_config(args.encoder[0]), args.encoder[1], args.device) if args.encoder else None
-    sets = report_sets(configs, args.out, args.splits, args.workers)
-    if model is not None:
+    sets = report_sets(configs, args.out, args.splits, args.workers, shard_of(shard=args.shard))
+    if model is not None and sets:
         draw_similarity(model, sets[0], args.out, args.size)
     problems = [problem for counts in sets for problem in counts.problems]
     return few(f"{len(problems)} labels could not be used:", problems, f"{args.out}/left_out_*.txt") if problems else 0

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+import rsseg.datasets.bigearthnet.shares
 from rsseg.datasets.bigearthnet import PatchInfo, read_infos, season_of
 from rsseg.datasets.bigearthnet.counts import count_archive
+from rsseg.io.shards import Shard
 from rsseg.reports.bigearthnet.report import report_archive, summary
 
 ZONE = 'PROJCS["WGS 84 / UTM zone {}N",GEOGCS["WGS 84"]]'
@@ -113,6 +115,26 @@ def test_unreadable_labels_are_listed(tmp_path):
     assert len(counts.problems) == 2 and "patch S2A_x_20170617T1_0_1" in counts.problems[0]
     assert "patch S2A_x_20170617T1_0_2: 'Lava' is not a label" in counts.problems[1]
     assert json.loads((tmp_path / "out" / "totals.json").read_text())["problems"] == counts.problems
+
+
+def test_jobs_that_share_the_work_write_what_one_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(rsseg.datasets.bigearthnet.shares, "_CHUNK", 1)
+    place = {"coordinates": {"ulx": 643200, "uly": 5798040}, "projection": ZONE.format(29)}
+    for i, text in enumerate((json.dumps({"labels": ["Pastures"], **place}), "{", '{"labels": ["Lava"]}')):
+        name = f"S2A_x_20170617T1_0_{i}"
+        (tmp_path / "BigEarthNet-v1.0" / name).mkdir(parents=True)
+        (tmp_path / "BigEarthNet-v1.0" / name / f"{name}_labels_metadata.json").write_text(text)
+    alone = report_archive(tmp_path, tmp_path / "alone")
+    assert report_archive(tmp_path, tmp_path / "shared", shard=Shard(1, 2, True)).images == 0
+    assert not (tmp_path / "shared" / "totals.json").exists()
+    shared = report_archive(tmp_path, tmp_path / "shared", shard=Shard(0, 2, True))
+    assert shared == alone and len(shared.problems) == 2 and dict(shared.countries) == {"Ireland": 1}
+    files = sorted(path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*") if path.is_file())
+    assert len(files) > 6
+    for name in files:
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "shared" / name).read_bytes(), name
+    with pytest.raises(ValueError, match="v2 has tables"):
+        report_archive(tmp_path, tmp_path / "shared", "v2", shard=Shard(0, 2))
 
 
 @pytest.mark.parametrize(("said", "country"), [({}, "Ireland"), ({"projection": None}, "unknown")])

@@ -16,9 +16,12 @@ from mmseg.registry import MODELS
 from rasterio import Affine
 from scipy.ndimage import label as connected
 
+import rsseg.datasets.checking.counts
 from rsseg.datasets.checking.counts import count_segments, count_set, labelled_parts
 from rsseg.datasets.openearthmap.groups import groups_of
 from rsseg.engine.features import encoder_features, load_encoder
+from rsseg.io.chunks import CHUNKS
+from rsseg.io.shards import Shard
 from rsseg.reports.land_cover.report import draw_similarity, report_sets
 from rsseg.reports.land_cover.similarity import project_features
 from rsseg.reports.land_cover.tables import class_text
@@ -98,6 +101,30 @@ def test_tables_by_hand(tmp_path):
                      "mix_continent_openearthmap.png"}  # fmt: skip
     with pytest.raises(ValueError, match="the same dataset"):
         report_sets([config, config], tmp_path / "out")
+
+
+def test_jobs_that_share_the_work_write_what_one_writes(tmp_path, monkeypatch):
+    """Of twelve labels, in chunks of two: a job that runs twice, another number of jobs, a label that has changed."""
+    monkeypatch.setattr(rsseg.datasets.checking.counts, "_CHUNK", 2)
+    config, out = write_world(tmp_path / "oem"), tmp_path / "shared"
+    broken = tmp_path / "oem" / "kyoto" / "labels" / "kyoto_2.tif"
+    broken.write_bytes(broken.read_bytes()[:40])
+    report_sets([config], tmp_path / "alone")
+    assert not (tmp_path / "alone" / CHUNKS).exists()
+    chunks = out / CHUNKS / "openearthmap"
+    for rank, count in ((2, 2), (2, 2), (0, 4)):  # six chunks: 2 and 5, then 0 and 3
+        assert report_sets([config], out, shard=Shard(rank, 3, True)) == []
+        assert len(list(chunks.iterdir())) == count and not (out / "classes.csv").exists()
+    (counts,) = report_sets([config], out, shard=Shard(0, 2, True)) or report_sets([config], out, shard=Shard(1, 2))
+    assert len(counts.files) == 11 and "kyoto_2.tif" in counts.problems[0]
+    for _ in range(2):  # once more, by a job that comes late
+        written = {path.name: path.read_bytes() for path in out.iterdir() if path.name != CHUNKS}
+        assert written == {path.name: path.read_bytes() for path in (tmp_path / "alone").iterdir()}
+        assert report_sets([config], out, shard=Shard(1, 3))
+    cv2.imwrite(str(broken), np.full((8, 8), 6, np.uint8))
+    assert report_sets([config], out, shard=Shard(0, 3)) == []  # its own chunks are as they were
+    assert any(report_sets([config], out, shard=Shard(rank, 3)) for rank in (1, 2)) and len(list(chunks.iterdir())) == 6
+    assert not (out / "left_out_openearthmap.txt").exists()
 
 
 def test_ground_and_origin_by_hand(tmp_path):

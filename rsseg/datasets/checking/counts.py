@@ -5,9 +5,9 @@ Source: OpenEarthMap paper, table 2 and figs. 2-4.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,22 @@ from numpy.typing import NDArray
 
 from rsseg.datasets.checking.parts import Part, open_parts
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.chunks import file_states, share_chunks
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
 from rsseg.io.rasters import opened
+from rsseg.io.shards import Shard
+from rsseg.io.tables import read_json
 from rsseg.io.workers import map_threads
 from rsseg.metainfo import IGNORE
 
-__all__ = ["LabelCounts", "count_segments", "count_set", "labelled_parts"]
+__all__ = ["LabelCounts", "count_segments", "count_set", "count_share", "labelled_parts"]
 
 Ints = NDArray[np.int64]
+_Item = tuple[Part, Path, Path]
+_Row = tuple[Ints, Ints, Ints, float]
+_CHUNK = 32
+"""Labels of a chunk, where jobs share them."""
 
 
 @dataclass
@@ -128,20 +135,67 @@ def count_set(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
         parts: From :func:`labelled_parts`.
         workers: Threads.
     """
-    first = parts[0]
-    out, rows = LabelCounts(first.name, first.classes), []
-    progress = Progress(sum(len(part.files) for part in parts), f"count {first.name}")
-    for part in parts:
-        counted = map_threads(partial(_count, part), part.files, workers)
-        for (image, label), row in zip(part.files, counted, strict=True):
-            if isinstance(row, str):
-                out.problems.append(row)
-            elif label is not None:
-                out.files.append(label)
-                out.images.append(image)
-                rows.append(row)
-            progress.step()
+    items = _items(parts)
+    progress = Progress(len(items), f"count {parts[0].name}")
+    rows = []
+    for row in map_threads(_count, items, workers):
+        rows.append(row)
+        progress.step()
     progress.close()
+    return _gather(parts[0], items, rows)
+
+
+def count_share(parts: Sequence[Part], folder: Path, shard: Shard, workers: int = 1) -> LabelCounts | None:
+    """As :func:`count_set`, by jobs that share a folder.
+
+    Args:
+        parts: As there.
+        folder: Where the jobs keep what they have counted.
+        shard: Which share of the labels this job counts.
+        workers: Threads.
+
+    Returns:
+        The counts; None while other jobs have not done their share.
+    """
+
+    def count(items: Sequence[_Item]) -> bytes:
+        return json.dumps([_as_json(row) for row in map_threads(_count, items, workers)]).encode()
+
+    def depends(items: Sequence[_Item]) -> str:
+        labels = file_states([label for _, _, label in items])
+        return "\n".join([labels, *(f"{part.name} {part.classes} {part.meaning.tolist()}" for part in parts)])
+
+    items = _items(parts)
+    files = share_chunks(items, count, depends, folder / parts[0].name, shard, _CHUNK, f"count {parts[0].name}")
+    if files is None:
+        return None
+    return _gather(parts[0], items, [_from_json(row) for file in files for row in read_json(file, list)])
+
+
+def _items(parts: Sequence[Part]) -> list[_Item]:
+    return [(part, image, label) for part in parts for image, label in part.files if label is not None]
+
+
+def _as_json(row: _Row | str) -> Any:
+    return row if isinstance(row, str) else [*(counts.tolist() for counts in row[:3]), row[3]]
+
+
+def _from_json(row: Any) -> _Row | str:
+    if isinstance(row, str):
+        return row
+    pixels, segments, holes = (np.array(counts, np.int64) for counts in row[:3])
+    return pixels, segments, holes, row[3]
+
+
+def _gather(first: Part, items: Sequence[_Item], found: Sequence[_Row | str]) -> LabelCounts:
+    out, rows = LabelCounts(first.name, first.classes), []
+    for (_, image, label), row in zip(items, found, strict=True):
+        if isinstance(row, str):
+            out.problems.append(row)
+        else:
+            out.files.append(label)
+            out.images.append(image)
+            rows.append(row)
     count = len(first.classes)
     out.pixels = np.array([row[0] for row in rows], np.int64).reshape(-1, count + 1)
     out.segments, out.holes = (np.array([row[i] for row in rows], np.int64).reshape(-1, count) for i in (1, 2))
@@ -149,10 +203,9 @@ def count_set(parts: Sequence[Part], workers: int = 1) -> LabelCounts:
     return out
 
 
-def _count(part: Part, files: tuple[Path, Path | None]) -> tuple[Ints, Ints, Ints, float] | str:
+def _count(item: _Item) -> _Row | str:
     """Pixels, segments, holes and square metres of an image's label; or why it cannot be used."""
-    image, label = files
-    assert label is not None  # labelled_parts leaves the others out
+    part, image, label = item
     try:
         ids = part.ids(label)
     except (OSError, ValueError, SyntaxError) as error:

@@ -16,12 +16,15 @@ from rsseg.datasets.bigearthnet.archive import (
     archive_folder,
     find_patches,
     read_countries,
-    read_jsons,
     read_parquet,
     season_of,
 )
 from rsseg.datasets.bigearthnet.corine import load_label_set
 from rsseg.datasets.bigearthnet.counts import SEASONS, ArchiveCounts, count_archive
+from rsseg.datasets.bigearthnet.shares import read_share
+from rsseg.errors import ConfigError
+from rsseg.io.chunks import CHUNKS
+from rsseg.io.shards import Shard
 from rsseg.io.tables import aligned, write_csv, write_json
 from rsseg.metainfo import table_path
 from rsseg.reports.bigearthnet.figures import FIGURES
@@ -32,7 +35,13 @@ __all__ = ["report_archive"]
 _log = logging.getLogger("rsseg")
 
 
-def report_archive(root: Path, out: Path, version: str = "v1", metadata: Path | None = None) -> ArchiveCounts:
+def report_archive(
+    root: Path,
+    out: Path,
+    version: str = "v1",
+    metadata: Path | None = None,
+    shard: Shard = Shard(),  # noqa: B008, it is a tuple
+) -> ArchiveCounts:
     """Write ``classes.csv``, ``labels_per_image.csv``, ``dates.csv``, ``seasons.csv``, ``countries.csv``,
     ``totals.json`` and ``figures/``.
 
@@ -41,13 +50,20 @@ def report_archive(root: Path, out: Path, version: str = "v1", metadata: Path | 
         out: Folder of the report; made where it is missing.
         version: ``v1`` (one JSON file per patch is read) or ``v2`` (its tables are).
         metadata: What knows the countries of v1's patches, see :func:`read_countries`.
+        shard: Which share of v1's patches this job reads, of several that share the folder; the last one writes.
+
+    Returns:
+        The counts; of nothing while other jobs have not done their share.
 
     Raises:
+        ConfigError: v2's tables are to be shared.
         FileNotFoundError: There is no such archive or table.
         OSError: Writing failed; the message names the file.
         ValueError: A table is broken.
     """
     problems: list[str] = []
+    if shard.world > 1 and version != "v1":
+        raise ConfigError(f"--shard is for v1, whose labels are a file for each patch; {version} has tables; remove it")
     if version == "v2":
         extra = root / "metadata_for_patches_with_snow_cloud_or_shadow.parquet"
         patches: Iterable[PatchInfo] = read_parquet(root / "metadata.parquet")
@@ -55,8 +71,10 @@ def report_archive(root: Path, out: Path, version: str = "v1", metadata: Path | 
         counts = count_archive(patches, ["nineteen"])
     else:
         base, names = archive_folder(root, version), find_patches(root, version)
-        known = read_countries(metadata) if metadata else None
-        counts = count_archive(read_jsons(base, names, "count", problems), countries=known)
+        infos = read_share(base, names, out / CHUNKS, shard, problems)
+        if infos is None:
+            return count_archive([])
+        counts = count_archive(infos, countries=read_countries(metadata) if metadata else None)
     counts.problems = problems = [*problems, *counts.problems]
     out.mkdir(parents=True, exist_ok=True)
     for name, (columns, rows) in tables(counts).items():

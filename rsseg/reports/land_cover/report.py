@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.command_list import command
-from rsseg.datasets.checking.counts import LabelCounts, count_set, labelled_parts
+from rsseg.datasets.checking.counts import LabelCounts, count_set, count_share, labelled_parts
 from rsseg.datasets.openearthmap.groups import groups_of
 from rsseg.engine.features import encoder_features
 from rsseg.errors import ConfigError
+from rsseg.io.chunks import CHUNKS
 from rsseg.io.files import replacing
+from rsseg.io.shards import Shard
 from rsseg.io.tables import csv_writer
 from rsseg.reports.figures import save_figure
 from rsseg.reports.land_cover import figures
@@ -25,7 +27,11 @@ _log = logging.getLogger("rsseg")
 
 
 def report_sets(
-    configs: Sequence[Mapping[str, Any]], out: Path, splits: Sequence[str] = ("train", "val"), workers: int = 1
+    configs: Sequence[Mapping[str, Any]],
+    out: Path,
+    splits: Sequence[str] = ("train", "val"),
+    workers: int = 1,
+    shard: Shard = Shard(),  # noqa: B008, it is a tuple
 ) -> list[LabelCounts]:
     """Count the labels of each config's set and write what there is to see.
 
@@ -38,9 +44,10 @@ def report_sets(
         out: Folder; made where it is missing.
         splits: Of ``train``, ``val``, ``test``.
         workers: Threads that read labels.
+        shard: Which share of the labels this job counts, of several that share the folder; the last one writes.
 
     Returns:
-        The counts.
+        The counts; none while other jobs have not done their share.
 
     Raises:
         FileNotFoundError: A set cannot be opened.
@@ -52,9 +59,14 @@ def report_sets(
     if len(set(names)) != len(names):
         raise ConfigError(f"two configs have the same dataset: {', '.join(names)}; expected one config per dataset")
     out.mkdir(parents=True, exist_ok=True)
-    sets = []
-    for part in parts:
-        counts = count_set(part, workers)
+    found = [
+        count_set(part, workers) if shard.world == 1 else count_share(part, out / CHUNKS, shard, workers)
+        for part in parts
+    ]
+    sets = [counts for counts in found if counts is not None]
+    if len(sets) < len(found):
+        return []
+    for counts in sets:
         _log.info("%s", class_text(counts))
         groups = groups_of(counts.images)
         _write_left_out(counts, out / f"left_out_{counts.name}.txt")
@@ -65,7 +77,6 @@ def report_sets(
             save_figure(figures.continent_figure(counts, groups), out / f"continents_{counts.name}.png")
             for kind in ("region", "continent"):
                 save_figure(figures.mix_figure(counts, groups, kind), out / f"mix_{kind}_{counts.name}.png")
-        sets.append(counts)
     write_classes(sets, out / "classes.csv")
     save_figure(figures.class_share_figure(sets), out / "class_shares.png")
     save_figure(figures.segment_figure(sets), out / "segments.png")

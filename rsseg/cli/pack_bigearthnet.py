@@ -4,8 +4,8 @@ rsseg pack-bigearthnet data/bigearthnet_v1 OUT [--version v1] [--s1] [--workers 
 
 If it is interrupted, repeat the command to continue. OUT also gets patches.csv with labels and dates. Training reads
 it with train_dataloader.dataset.packed=OUT. About 157 KB a patch: 93 GB for the 590,326 of v1. --verify compares
-every band with its GeoTIFF afterwards, and removes what differs; repeat the command to pack it again. Exit status 1
-names what could not be read or differs.
+every band with its GeoTIFF afterwards, and removes what differs; repeat the command to pack it again. Independent jobs
+share the work by --shard I/N. Exit status 1 names what could not be read or differs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import os
 from pathlib import Path
 
 from rsseg.commands import add_workers, make_parser
+from rsseg.errors import ConfigError
+from rsseg.io.shards import add_shard, shard_of
 from rsseg.messages import few
 
 
@@ -28,11 +30,17 @@ def main() -> int | str | None:
     add_workers(parser)
     parser.add_argument("--verify", action="store_true", help="compare the packed file with the GeoTIFFs")
     parser.add_argument("--update", action="store_true", help="pack again what differs from the GeoTIFFs or is missing")
+    add_shard(parser, what="the patches")
     args = parser.parse_args()
+    shard = shard_of(shard=args.shard)
+    if args.verify and shard.world > 1:
+        raise ConfigError(
+            "--verify requires a single process; repeat the command with it and without --shard afterwards"
+        )
     from rsseg.datasets.bigearthnet import pack_archive, verify_packed
 
     options = args.version, args.s1, args.workers
-    problems = pack_archive(args.root, args.out, *options, args.update).problems
+    problems = pack_archive(args.root, args.out, *options, args.update, shard).problems
     if args.verify:
         problems += verify_packed(args.root, args.out, *options)
     what = f"{len(problems)} problems; the other patches are packed; repeat the command to retry these:"

@@ -53,7 +53,7 @@ def share_chunks(
     Args:
         items: All items, the same in all shards.
         work: The result of some items.
-        depends: What that depends on, besides the version of rsseg.
+        depends: What that depends on, besides the version of rsseg; it names the items, too.
         folder: Where the files go; made where it is missing.
         shard: Which share of the chunks this job does.
         size: Items of a chunk, whatever the number of shards.
@@ -67,7 +67,7 @@ def share_chunks(
     """
     folder.mkdir(parents=True, exist_ok=True)
     chunks = [items[i : i + size] for i in range(0, len(items), size)]
-    paths = [folder / f"{_code(i, depends(chunk))}{_SUFFIX}" for i, chunk in enumerate(chunks)]
+    paths = [folder / f"{_code(depends(chunk))}{_SUFFIX}" for chunk in chunks]
     own = range(shard.rank, len(chunks), shard.world)
     missing = [number for number in own if not paths[number].exists()]
     if len(missing) < len(own):
@@ -87,5 +87,5 @@ def share_chunks(
     return paths
 
 
-def _code(number: int, depends: str) -> str:
-    return f"{number:06d}-{sum_of(f'{rsseg.__version__} {depends}'.encode())[:16]}"
+def _code(depends: str) -> str:
+    return sum_of(f"{rsseg.__version__} {depends}".encode())[:32]

@@ -14,7 +14,7 @@ from mmseg.registry import TRANSFORMS
 
 from rsseg.datasets.bigearthnet.bands import SIDE, check_bands, read_bands, stack_bands
 from rsseg.datasets.bigearthnet.corine import load_label_set
-from rsseg.datasets.bigearthnet.packed import read_packed
+from rsseg.datasets.bigearthnet.lmdb_file import read_packed
 from rsseg.datasets.bigearthnet.selection import Selection
 from rsseg.datasets.sampling import SeededIndex, seed_all
 from rsseg.errors import ConfigError

@@ -6,12 +6,8 @@ rico-hdl writes the same, so that either can read what the other wrote.
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
-import math
-import os
-import threading
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from rsseg.command_list import command
 from rsseg.datasets.bigearthnet.archive import (
     INDEX,
     PatchInfo,
@@ -34,147 +28,35 @@ from rsseg.datasets.bigearthnet.archive import (
     write_index,
 )
 from rsseg.datasets.bigearthnet.band_table import Band, load_bands
-from rsseg.datasets.bigearthnet.bands import check_plane, read_bands
-from rsseg.errors import DataError, JobError, MissingPackageError, UserError
+from rsseg.datasets.bigearthnet.bands import read_bands
+from rsseg.datasets.bigearthnet.lmdb_file import (
+    begin,
+    check_whole,
+    close_packed,
+    lmdb_package,
+    open_packed,
+    read_packed,
+)
+from rsseg.datasets.bigearthnet.pack_chunks import decode_chunk, encode_chunk
+from rsseg.errors import ConfigError, JobError, UserError
+from rsseg.io.chunks import CHUNKS, share_chunks
+from rsseg.io.files import locked, replacing
 from rsseg.io.jobs import Job
 from rsseg.io.progress import Progress
+from rsseg.io.shards import Shard
 from rsseg.io.workers import map_threads
 
-__all__ = ["Packing", "missing_patches", "pack_archive", "read_packed", "verify_packed"]
+__all__ = ["Packing", "pack_archive", "verify_packed"]
 
 _log = logging.getLogger("rsseg")
 
 _BATCH = 512
 """Patches that are committed at once; so many are read again after a kill."""
 _FIRST_SIZE = 1 << 30
-_SLACK = 1 << 24
-"""Bytes that may be missing at the end: LMDB does not write pages that were given up before they were committed."""
-_DTYPES: dict[str, np.dtype[Any]] = {"U16": np.dtype("<u2"), "F32": np.dtype("<f4")}
-
-
-def _lmdb() -> Any:
-    try:
-        import lmdb
-    except ImportError as error:
-        raise MissingPackageError("packed BigEarthNet requires lmdb: pip install 'rsseg[optional]'") from error
-    return lmdb
-
-
-_readers: dict[str, tuple[int, Any]] = {}
-_lock = threading.Lock()
-
-
-def _open(folder: str | Path) -> Any:
-    """Environment for reading: one per process and folder, as LMDB wants it."""
-    key = str(folder)
-    process, environment = _readers.get(key, (0, None))
-    if process == os.getpid():
-        return environment
-    with _lock:
-        process, environment = _readers.get(key, (0, None))
-        if process != os.getpid():
-            if environment is not None:  # a forked process must not use its parent's
-                environment.close()
-            if not Path(folder, "data.mdb").is_file():
-                raise FileNotFoundError(
-                    f"{folder}: no packed patches (data.mdb); {command('pack-bigearthnet')} writes them"
-                )
-            try:
-                environment = _lmdb().open(key, readonly=True, lock=False, readahead=False, max_spare_txns=16)
-            except _lmdb().Error as error:
-                raise DataError(f"{folder}: no readable LMDB ({error}); pack the archive again") from error
-            _check_whole(environment, folder)
-            _readers[key] = os.getpid(), environment
-        return environment
-
-
-def _check_whole(environment: Any, folder: str | Path) -> None:
-    """Refuse a file that was cut off: reading behind its end would kill the process."""
-    expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    size = Path(folder, "data.mdb").stat().st_size
-    if size + _SLACK < expected:
-        environment.close()
-        raise DataError(
-            f"{folder}: data.mdb has {size} of {expected} bytes; copy it again, or delete it and pack the archive again"
-        )
-
-
-def _begin(environment: Any, **options: Any) -> Any:
-    """A transaction, also where another process made the file larger."""
-    try:
-        return environment.begin(**options)
-    except _lmdb().MapResizedError:
-        environment.set_mapsize(0)  # as large as it is now
-        return environment.begin(**options)
-
-
-def _close(folder: str | Path) -> None:
-    """Give up reading, so that this process may write."""
-    with _lock:
-        _, environment = _readers.pop(str(folder), (0, None))
-    if environment is not None:
-        environment.close()
-
-
-@functools.lru_cache(maxsize=256)
-def _layout(header: bytes) -> dict[str, tuple[int, int, tuple[int, ...], np.dtype[Any]]]:
-    """Offset, count, shape and type of every band, from the header of safetensors; patches share few of them."""
-    out: dict[str, tuple[int, int, tuple[int, ...], np.dtype[Any]]] = {}
-    for name, about in json.loads(header).items():
-        if name != "__metadata__":
-            dtype = _DTYPES[about["dtype"]]
-            start, end = about["data_offsets"]
-            out[name] = start, (end - start) // dtype.itemsize, tuple(about["shape"]), dtype
-    return out
-
-
-def read_packed(folder: str | Path, patch: str, bands: Sequence[Band]) -> list[NDArray[Any]]:
-    """Several bands of a patch as they are stored, without copies.
-
-    Args:
-        folder: Folder of the LMDB.
-        patch: Name of a Sentinel-2 or Sentinel-1 patch.
-        bands: Which bands.
-
-    Returns:
-        Arrays (side, side), uint16 or float32, that must not be written to.
-
-    Raises:
-        FileNotFoundError: There is no LMDB, no such patch in it, or no such band in the patch.
-        DataError: What is stored is damaged, or has another size or type.
-    """
-    try:
-        with _begin(_open(folder)) as transaction:
-            value = transaction.get(patch.encode())
-    except _lmdb().Error as error:
-        raise DataError(
-            f"patch {patch}: {folder} is damaged ({error}); delete it and pack the archive again"
-        ) from error
-    if value is None:
-        raise FileNotFoundError(f"patch {patch}: not in {folder}; run {command('pack-bigearthnet')} again")
-    try:
-        start = 8 + int.from_bytes(value[:8], "little")
-        layout = _layout(value[8:start])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"patch {patch}: {folder} holds no safetensors for it ({error}); pack it again") from error
-    planes = []
-    for band in bands:
-        if band.name not in layout:
-            raise FileNotFoundError(f"patch {patch}, band {band.name}: {folder} has {', '.join(sorted(layout))} only")
-        offset, count, shape, dtype = layout[band.name]
-        if start + offset + count * dtype.itemsize > len(value) or count != math.prod(shape):
-            raise DataError(f"patch {patch}, band {band.name}: {folder} holds only part of it; pack it again")
-        plane = np.frombuffer(value, dtype, count, start + offset).reshape(shape)
-        check_plane(plane, band, patch)
-        planes.append(plane)
-    return planes
-
-
-def missing_patches(folder: str | Path, names: Sequence[str]) -> list[str]:
-    """Those of some patches that a packed file does not hold."""
-    with _begin(_open(folder), buffers=True) as transaction:
-        cursor = transaction.cursor()
-        return [name for name in names if not cursor.set_key(name.encode())]
+Sources = Sequence[tuple[str, str, tuple[Band, ...]]]
+"""Key, folder and bands of patches."""
+Batches = Iterable[tuple[list[tuple[str, bytes]], list[str]]]
+"""Values of patches by name, and problems."""
 
 
 @dataclass
@@ -219,16 +101,22 @@ def _put(environment: Any, items: Sequence[tuple[str, bytes]]) -> None:
     """Write patches in one transaction; the map doubles when it is full."""
     while True:
         try:
-            with _begin(environment, write=True) as transaction:
+            with begin(environment, write=True) as transaction:
                 for name, value in items:
                     transaction.put(name.encode(), value)
             return
-        except _lmdb().MapFullError:
+        except lmdb_package().MapFullError:
             environment.set_mapsize(2 * environment.info()["map_size"])
 
 
 def pack_archive(
-    root: Path, out: Path, version: str = "v1", radar: bool = False, workers: int = 2, update: bool = False
+    root: Path,
+    out: Path,
+    version: str = "v1",
+    radar: bool = False,
+    workers: int = 2,
+    update: bool = False,
+    shard: Shard = Shard(),  # noqa: B008, it is a tuple
 ) -> Packing:
     """Write all patches of an archive into one LMDB, and ``patches.csv`` with their labels beside it.
 
@@ -243,33 +131,44 @@ def pack_archive(
         radar: Whether Sentinel-1 is packed as well.
         workers: Threads that read.
         update: Compare what is packed with the GeoTIFFs, pack anew what differs, and take out patches that are gone.
+        shard: Which share of the patches this job reads, of several that share the folder; the last one writes.
 
     Raises:
+        ConfigError: Several jobs are to update.
         FileNotFoundError: There is no such archive.
         JobError: The LMDB holds another archive, or patches that this one does not have.
         OSError: Writing failed, for example on a full disk.
         DataError: The LMDB that is there was cut off.
     """
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    lmdb, sources = _lmdb(), _sources(root, version, radar)
+    sources = _sources(root, version, radar)
     job = Job(out, "packed patches", hint="choose another folder, or remove it")
+    if update and shard.world > 1:
+        raise ConfigError("--update requires a single process; remove --shard")
     job.claim({"archive": version}, update=update)
+    if shard.world > 1:
+        return _pack_share(root, out, version, radar, sources, workers, shard)
     if update and (out / "data.mdb").is_file():
         verify_packed(root, out, version, radar, workers)  # takes out what differs
-    _close(out)
-    result = Packing()
+    result = _write(root, out, radar, sources, lambda left: _batches(left, _value, workers, "pack"), update)
+    _write_labels(root, out, version, radar, result.problems)
+    _log.info("%s: %d patches packed, %d were packed before", out, result.packed, result.found)
+    return result
+
+
+def _write(
+    root: Path, out: Path, radar: bool, sources: Sources, read: Callable[[Sources], Batches], update: bool
+) -> Packing:
+    """Write what the LMDB does not hold; ``read`` gives batches of it."""
+    lmdb, result = lmdb_package(), Packing()
+    close_packed(out)
     try:
         with lmdb.open(str(out), map_size=_FIRST_SIZE) as environment:
-            _check_whole(environment, out)
-            with _begin(environment, buffers=True) as transaction:
-                cursor = transaction.cursor()
-                names = {source[0] for source in sources}
-                kept = [bytes(key).decode() for key in cursor.iternext(values=False)]
-                gone = [name for name in kept if name not in names and (radar or not name.startswith("S1"))]
-                left = [source for source in sources if not cursor.set_key(source[0].encode())]
+            check_whole(environment, out)
+            gone, left = _compare(environment, sources, radar)
             result.found = len(sources) - len(left)
             _take_out(environment, out, root, gone, update)
-            for items, problems in _batches(left, _value, workers, "pack"):
+            for items, problems in read(left):
                 _put(environment, items)
                 result.packed += len(items)
                 result.problems += problems
@@ -278,21 +177,84 @@ def pack_archive(
         if "Input/output error" in text:  # what LMDB says where less was written than it asked for
             text += ", perhaps since the disk is full"
         raise OSError(f"cannot write {out}: {text}") from error
-    _write_labels(root, out, version, radar, result.problems)
+    return result
+
+
+def _compare(environment: Any, sources: Sources, radar: bool) -> tuple[list[str], Sources]:
+    """Patches of an LMDB that the archive does not have, and sources that the LMDB does not hold."""
+    with begin(environment, buffers=True) as transaction:
+        cursor = transaction.cursor()
+        names = {source[0] for source in sources}
+        kept = [bytes(key).decode() for key in cursor.iternext(values=False)]
+        gone = [name for name in kept if name not in names and (radar or not name.startswith("S1"))]
+        return gone, [source for source in sources if not cursor.set_key(source[0].encode())]
+
+
+def _pack_share(
+    root: Path, out: Path, version: str, radar: bool, sources: Sources, workers: int, shard: Shard
+) -> Packing:
+    """Read a share of the patches; the last of the jobs writes what all have read, as one process would."""
+    folder = out / CHUNKS
+    with locked(out):  # while nobody writes
+        planned = _plan_share(root, out, radar, sources)
+
+    def work(some: Sources) -> bytes:
+        return encode_chunk(zip((name for name, *_ in some), map_threads(_value, some, workers), strict=True))
+
+    def names(some: Sources) -> str:
+        return "\n".join(name for name, *_ in some)
+
+    files = share_chunks(planned, work, names, folder, shard, _BATCH, "pack")
+    if files is None:
+        return Packing(found=len(sources) - len(planned))
+
+    def read(left: Sources) -> Batches:
+        missing = {name for name, *_ in left}
+        for file in files if missing else ():
+            items, problems = decode_chunk(file)
+            yield [item for item in items if item[0] in missing], problems
+
+    with locked(out):
+        result = _write(root, out, radar, sources, read, False)
+        _write_labels(root, out, version, radar, result.problems)
+        shutil.rmtree(folder, ignore_errors=True)
     _log.info("%s: %d patches packed, %d were packed before", out, result.packed, result.found)
     return result
 
 
+def _plan_share(root: Path, out: Path, radar: bool, sources: Sources) -> Sources:
+    """What the jobs pack: what the LMDB lacked when the first of them began, also once half of it is written."""
+    plan, known = out / CHUNKS / "patches.txt", {source[0]: source for source in sources}
+    if plan.exists():
+        names = plan.read_text(encoding="utf-8").split()
+        if known.keys() >= set(names):
+            return [known[name] for name in names]
+    left = sources
+    if (out / "data.mdb").is_file():
+        gone, left = _compare(open_packed(out), sources, radar)
+        _refuse_gone(out, root, gone)
+        close_packed(out)
+    plan.parent.mkdir(exist_ok=True)
+    with replacing(plan) as file:
+        file.write("\n".join(name for name, *_ in left).encode())
+    return left
+
+
 def _take_out(environment: Any, out: Path, root: Path, gone: Sequence[str], update: bool) -> None:
     """Refuse patches that the archive does not have, or take them out for an update."""
-    if gone and not update:
+    if not update:
+        _refuse_gone(out, root, gone)
+    with begin(environment, write=True) as transaction:
+        for name in gone:
+            transaction.delete(name.encode())
+
+
+def _refuse_gone(out: Path, root: Path, gone: Sequence[str]) -> None:
+    if gone:
         raise JobError(
             f"{out} holds {len(gone)} patches that {root} does not have ({', '.join(gone[:3])}"
             f"{', ...' if len(gone) > 3 else ''}). Use --update to remove them, or choose another folder."
         )
-    with _begin(environment, write=True) as transaction:
-        for name in gone:
-            transaction.delete(name.encode())
 
 
 def _write_labels(root: Path, out: Path, version: str, radar: bool, problems: list[str]) -> None:
@@ -371,10 +333,10 @@ def _remove(out: Path, names: Sequence[str]) -> None:
     """Take patches out of the LMDB."""
     if not names or not (out / "data.mdb").is_file():
         return
-    _close(out)
-    lmdb = _lmdb()
+    close_packed(out)
+    lmdb = lmdb_package()
     try:
-        with lmdb.open(str(out)) as environment, _begin(environment, write=True) as transaction:
+        with lmdb.open(str(out)) as environment, begin(environment, write=True) as transaction:
             for name in names:
                 transaction.delete(name.encode())
     except lmdb.Error as error:

@@ -19,7 +19,7 @@ from rsseg.datasets.bigearthnet.archive import (
 from rsseg.datasets.bigearthnet.band_table import Band
 from rsseg.datasets.bigearthnet.bands import check_bands
 from rsseg.datasets.bigearthnet.lists import PAIRS, find_list, has_lists, split_names
-from rsseg.datasets.bigearthnet.packed import missing_patches
+from rsseg.datasets.bigearthnet.lmdb_file import missing_patches
 from rsseg.errors import ConfigError, DataError
 
 __all__ = ["Selection"]

@@ -10,11 +10,21 @@ import signal
 import numpy as np
 import pytest
 
-from rsseg.datasets.bigearthnet import find_patches, pack_archive, packed, read_bands, read_packed, verify_packed
+from rsseg.datasets.bigearthnet import (
+    find_patches,
+    lmdb_file,
+    pack_archive,
+    packed,
+    read_bands,
+    read_packed,
+    verify_packed,
+)
 from rsseg.datasets.bigearthnet.band_table import load_bands
 from rsseg.datasets.bigearthnet.bands import check_bands
 from rsseg.errors import JobError
+from rsseg.io.chunks import CHUNKS
 from rsseg.io.jobs import Job
+from rsseg.io.shards import read_shard
 
 lmdb = pytest.importorskip("lmdb")
 safetensors = pytest.importorskip("safetensors.numpy")
@@ -50,6 +60,43 @@ def test_what_was_written_by_others_is_read(tmp_path):
         transaction.put(b"S2A_x_0_0", safetensors.save({name: planes[name] for name in OPTICAL}, {"made": "by hand"}))
     read = read_packed(tmp_path, "S2A_x_0_0", check_bands(["B8A", "B02"]))
     assert [int(plane[0, 0]) for plane in read] == [8, 1] and read[0].shape == (60, 60)
+
+
+def test_jobs_that_share_the_work_write_what_one_writes(archive_v1, tmp_path, monkeypatch):
+    """Five patches in batches of two; one job twice, another number of jobs, a writer that is killed, a late job."""
+    monkeypatch.setattr(packed, "_BATCH", 2)
+    root, alone, out = archive_v1([["Pastures"]] * 5), tmp_path / "alone", tmp_path / "shared"
+    broken = root / "BigEarthNet-v1.0" / "S2A_MSIL2A_20170617T113321_0_1" / "S2A_MSIL2A_20170617T113321_0_1_B05.tif"
+    broken.write_bytes(broken.read_bytes()[:500])
+    assert len(pack_archive(root, alone).problems) == 1
+    for shard in ("2/3", "2/3", "1/3"):
+        assert pack_archive(root, out, shard=read_shard(shard)).packed == 0
+        assert not (out / "data.mdb").exists()
+    with pytest.raises(ValueError, match="--update requires a single process"):
+        pack_archive(root, out, update=True, shard=read_shard("0/2"))
+    put, calls = packed._put, []
+
+    def fail(environment, items):
+        calls.append(items)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        put(environment, items)
+
+    monkeypatch.setattr(packed, "_put", fail)
+    with pytest.raises(KeyboardInterrupt):
+        pack_archive(root, out, shard=read_shard("0/2"))
+    monkeypatch.setattr(packed, "_put", put)
+    done = pack_archive(root, out, shard=read_shard("0/2"))
+    assert (done.packed, done.found, len(done.problems)) == (3, 1, 1)  # three of the second and third batch
+    assert _content(out).keys() == _content(alone).keys() and not (out / CHUNKS).exists()
+    straight = tmp_path / "straight"
+    for rank in range(2):
+        done = pack_archive(root, straight, shard=read_shard(f"{rank}/2"))
+    assert done.packed == 4 and len(done.problems) == 1
+    for name in ("data.mdb", "patches.csv"):
+        assert (alone / name).read_bytes() == (straight / name).read_bytes(), name
+    late = pack_archive(root, straight, shard=read_shard("0/2"))  # tries the broken one again
+    assert (late.packed, late.found, len(late.problems)) == (0, 4, 1)
 
 
 def test_a_second_run_packs_what_is_new_or_was_broken(archive_v1, tmp_path, monkeypatch):
@@ -122,7 +169,7 @@ def test_a_file_that_gave_up_pages_at_its_end_is_whole(tmp_path):
 
 
 def test_a_cut_file_is_named(archive_v1, tmp_path, monkeypatch):
-    monkeypatch.setattr(packed, "_SLACK", 0)
+    monkeypatch.setattr(lmdb_file, "_SLACK", 0)
     root, out = archive_v1([["Pastures"]] * 2), tmp_path / "packed"
     pack_archive(root, out)
     size = (out / "data.mdb").stat().st_size

@@ -52,8 +52,9 @@ def create_app(settings: ServeSettings) -> FastAPI:
         UserError: What is to be served cannot be.
         OSError: A path does not exist, or the folder for results cannot be made.
     """
-    settings.out.mkdir(parents=True, exist_ok=True)
-    state = State(settings, Layers(settings.paths), ModelQueue(settings))
+    saved = settings.out / words.MAPS
+    saved.mkdir(parents=True, exist_ok=True)
+    state = State(settings, Layers((*settings.paths, saved)), ModelQueue(settings))
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 
 from tests.serving.tiny_words import write_fixed_model, write_ground, write_open_model
 
@@ -245,3 +247,44 @@ def test_requests_that_are_not_there(asked: tuple[Any, str]) -> None:
     for path in ("/work/nothing", "/work/nothing/mask.png", "/work/nothing/mask.json", "/work/nothing/mask.geojson"):
         assert asked[0].get(path).status_code == 404
     assert asked[0].delete("/work/nothing").status_code == 404
+
+
+@pytest.mark.slow
+def test_one_request_gives_a_result_and_thresholds_need_no_other(
+    options: dict[str, Any], ground: Path, tmp_path: Path
+) -> None:
+    """Through the worker process: what one line of curl gets, then masks, polygons, a saved map."""
+    with client(tmp_path, ground, text=options) as http:
+        layer = layer_of(ground)
+        body = {
+            "layer": layer,
+            "view": view_of(ground, 300, 240),
+            "classes": [" Straße  路 ", "sea"],
+            "threshold": 0.25,
+        }
+        answer = http.post("/segment/text?wait=100", json=body)
+        found = answer.json()
+        assert (answer.status_code, found["state"], found["shares"]["threshold"]) == (200, "done", 0.25)
+        assert [row["name"] for row in found["shares"]["classes"]] == ["Straße 路", "sea"]
+        assert sum(row["share"] for row in found["shares"]["classes"]) + found["shares"]["unsure"] == pytest.approx(1)
+        picture = http.get(found["mask"])
+        assert picture.headers["content-type"] == "image/png"
+        with Image.open(io.BytesIO(picture.content)) as image:
+            assert image.size == (300, 240)
+        again = http.post("/segment/text?wait=100", json={**body, "threshold": 0}).json()
+        assert again["id"] == found["id"] and again["shares"]["unsure"] == 0  # the same mask at another threshold
+        shares = http.get(f"/work/{found['id']}/mask.json?threshold=0.25").json()
+        assert shares == found["shares"]
+        polygons = http.post("/segment/text?wait=100&format=geojson", json={**body, "threshold": 0}).json()
+        assert polygons == http.get(f"/work/{found['id']}/mask.geojson").json() and polygons["features"]
+        saved = http.post(
+            "/api/maps?wait=100", json={"layer": layer, "name": "mine", "classes": ["sea", "land"], "threshold": 0.2}
+        ).json()
+        assert (saved["state"], saved["result"]) == ("done", {"name": "mine.tif"})
+        layers = http.app.state.rsseg.layers.all()
+        assert [(one.kind, one.name) for one in layers] == [("map", "mine.tif"), ("image", "ground.tif")]
+        assert layers[0].image == layer and layers[0].probabilities is not None
+        body["layer"] = layers[0].id  # a map stands for its image
+        assert http.post("/segment/text?wait=100", json={**body, "classes": ["a"]}).json()["state"] == "done"
+        failed = http.post("/segment/text?wait=100", json={**body, "classes": ["路" * 90]}).json()
+        assert failed["state"] == "failed" and "shorten the name" in failed["message"]

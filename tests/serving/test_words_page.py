@@ -1,0 +1,66 @@
+"""The tool "Words" by clicks, with a tiny model in its own process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serving.tiny_words import write_ground, write_open_model
+
+pytest.importorskip("mmseg")
+pytest.importorskip("open_clip")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def address(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from rsseg.serving.settings import ServeSettings
+    from tests.serving.conftest import running
+
+    folder = tmp_path_factory.mktemp("page")
+    path = write_ground(folder / "ground.tif", 700, 900)
+    text = write_open_model(folder, repo)
+    with running(ServeSettings((path,), out=folder / "out", port=0, text=text)) as found:
+        yield found
+
+
+def shot(tab: Any, name: str) -> None:
+    """A picture to look at, where the variable RSSEG_SHOTS names a folder."""
+    if folder := os.environ.get("RSSEG_SHOTS"):
+        tab.screenshot(path=f"{folder}/{name}.png")
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_words_by_clicks(address: str, page: Callable[..., Any], size: str) -> None:
+    tab = page(address, size)
+    panel = tab.locator("#panel-words")
+    tab.get_by_role("tab", name="Words").click()
+    tab.wait_for_selector("#panel-words[data-model=open]")
+    field = tab.get_by_label("Classes in your own words")
+    field.fill("water, green roof,")
+    field.type("Straße 路")
+    field.press("Enter")
+    assert panel.locator(".chip").count() == 3
+    tab.get_by_role("button", name="Remove green roof").click()
+    tab.get_by_role("button", name="Run", exact=True).click()
+    tab.wait_for_selector("#panel-words[data-state=done]")
+    assert sorted(panel.locator("tbody label").all_inner_texts()) == ["Straße 路", "water"]
+    tab.wait_for_selector("body[data-idle=true]")
+    shot(tab, f"words-{size}")
+    slider = tab.get_by_label("Threshold")
+    slider.fill("0.9")
+    tab.wait_for_selector("#panel-words[data-threshold='0.9']")
+    assert "100 % have no class" in panel.locator(".words-unsure").inner_text()
+    slider.fill("0.3")
+    tab.wait_for_selector("#panel-words[data-threshold='0.3']")
+    tab.get_by_label("Opacity", exact=True).fill("1")
+    panel.get_by_role("checkbox").first.uncheck()
+    tab.get_by_label("Name").fill(f"Wörter {size}")
+    tab.get_by_role("button", name="Save as map").click()
+    tab.wait_for_selector("#panel-words[data-saving=done]")
+    assert any(f"Wörter {size}.tif" in text for text in tab.locator("#layer option").all_inner_texts())
+    shot(tab, f"words-saved-{size}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,12 +36,18 @@ def shot(tab: Any, name: str) -> None:
         tab.screenshot(path=f"{folder}/{name}.png")
 
 
+def open_tool(tab: Any) -> None:
+    """Look at the whole image with the tool."""
+    tab.evaluate("const { page, map } = window.rsseg; map.fitBounds(page.current().bounds, { animate: false });")
+    tab.get_by_role("tab", name="Words").click()
+    tab.wait_for_selector("#panel-words[data-model=open]")
+
+
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_words_by_clicks(address: str, page: Callable[..., Any], size: str) -> None:
     tab = page(address, size)
     panel = tab.locator("#panel-words")
-    tab.get_by_role("tab", name="Words").click()
-    tab.wait_for_selector("#panel-words[data-model=open]")
+    open_tool(tab)
     field = tab.get_by_label("Classes in your own words")
     field.fill("water, green roof,")
     field.type("Straße 路")
@@ -64,3 +72,31 @@ def test_words_by_clicks(address: str, page: Callable[..., Any], size: str) -> N
     tab.wait_for_selector("#panel-words[data-saving=done]")
     assert any(f"Wörter {size}.tif" in text for text in tab.locator("#layer option").all_inner_texts())
     shot(tab, f"words-saved-{size}")
+
+
+def test_a_request_is_stopped_by_a_click(address: str, page: Callable[..., Any]) -> None:
+    tab = page(address)
+    open_tool(tab)
+    tab.get_by_label("Classes in your own words").fill("never, seen")
+    worker = next(process.pid for process in multiprocessing.active_children() if process.name == "models")
+    assert worker is not None
+    os.kill(worker, signal.SIGSTOP)  # so that nothing is ready before the click
+    try:
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector("#panel-words[data-state=running]")
+        tab.get_by_role("button", name="Stop", exact=True).click()
+        tab.get_by_text("being cancelled").wait_for()
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    tab.wait_for_selector("#panel-words[data-state=cancelled]")
+    assert tab.get_by_role("button", name="Run", exact=True).is_enabled()
+
+
+def test_without_a_model_the_tool_says_how_to_give_one(
+    serve: Callable[..., str], page: Callable[..., Any], tmp_path: Path
+) -> None:
+    tab = page(serve(write_ground(tmp_path / "ground.tif")), "phone")
+    tab.get_by_role("tab", name="Words").click()
+    tab.get_by_text("--config configs/landdiscover/gsnet_vitb16.py --checkpoint FILE").wait_for()
+    assert tab.get_by_role("button", name="Run", exact=True).is_disabled()
+    shot(tab, "words-none")

@@ -13,8 +13,8 @@ const PANEL = `
     <div class="row">
       <button type="submit" class="primary words-run">Run</button>
       <button type="button" class="words-stop" disabled>Stop</button>
-      <span class="soft words-hint">In what the map shows; without classes, those of the model.</span>
     </div>
+    <p class="soft words-hint">Looks at what the map shows. Without classes it takes those of the model.</p>
   </form>
   <div class="words-progress" hidden><progress max="1" aria-label="Progress"></progress>
     <p class="soft words-status" role="status"></p></div>

@@ -31,8 +31,8 @@ MAPS = "maps"
 _GEOJSON = "application/geo+json"
 _WORKS = "rsseg.serving.word_model"
 _ADVICE = (
-    "This server has no model. Start it with one: rsseg serve PATH --config configs/landdiscover/gsnet_vitb16.py "
-    "--checkpoint FILE takes words; any other config of rsseg shows the classes of its model."
+    "This server has no model. Start it with --config CONFIG --checkpoint FILE: with "
+    "configs/landdiscover/gsnet_vitb16.py it takes words, with any other config of rsseg it shows that model's classes."
 )
 
 

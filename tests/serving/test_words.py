@@ -201,7 +201,10 @@ def test_without_a_model_the_tool_says_how_to_give_one(ground: Path, tmp_path: P
     with client(tmp_path, ground) as http:
         about = http.get("/api/words").json()
         assert about["model"] is None and about["about"] is None
-        assert "--config configs/landdiscover/gsnet_vitb16.py --checkpoint FILE takes words" in about["advice"]
+        assert (
+            "Start it with --config CONFIG --checkpoint FILE: with configs/landdiscover/gsnet_vitb16.py"
+            in about["advice"]
+        )
         body = {"layer": layer_of(ground), "view": view_of(ground, 60, 50), "classes": ["sea"]}
         answer = http.post("/segment/text", json=body)
         assert (answer.status_code, answer.json()["detail"]) == (400, about["advice"])

@@ -79,28 +79,30 @@ class Crops:
             if key in self._pictures:
                 self._pictures.move_to_end(key)
                 return self._pictures[key]
-            image = self._image(tile)
-            buffer = io.BytesIO()
-            Image.fromarray(crop_of(image, window, SIDE)).save(buffer, "WEBP", quality=_QUALITY, method=2)
+        buffer = io.BytesIO()
+        Image.fromarray(crop_of(self._image(tile), window, SIDE)).save(buffer, "WEBP", quality=_QUALITY, method=2)
+        with self._lock:
             self._pictures[key] = buffer.getvalue()
             while len(self._pictures) > _PICTURES:
                 self._pictures.popitem(last=False)
-            return self._pictures[key]
+        return buffer.getvalue()
 
     def _image(self, tile: LabelledTile) -> NDArray[np.uint8]:
         if tile.image is None:
             raise DataError(f"the image of tile {tile.name} is not where the set says; put it back")
-        if tile.image in self._tiles:
-            self._tiles.move_to_end(tile.image)
-            return self._tiles[tile.image]
+        with self._lock:
+            if tile.image in self._tiles:
+                self._tiles.move_to_end(tile.image)
+                return self._tiles[tile.image]
         image = convert_to_rgb(tile.image)
         if image.shape[:2] != tile.size:
             raise DataError(
                 f"the image of tile {tile.name} has {image.shape[:2]} pixels (H, W), but its labels have {tile.size}"
             )
-        self._tiles[tile.image] = image
-        while len(self._tiles) > 1 and sum(own.size // 3 for own in self._tiles.values()) > _TILE_PIXELS:
-            self._tiles.popitem(last=False)
+        with self._lock:
+            self._tiles[tile.image] = image
+            while len(self._tiles) > 1 and sum(own.size // 3 for own in self._tiles.values()) > _TILE_PIXELS:
+                self._tiles.popitem(last=False)
         return image
 
 

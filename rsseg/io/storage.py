@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -97,6 +98,32 @@ class Storage:
         start = len(self._root) + 1 if self._root else 0
         files = {path[start:]: int(info.get("size") or 0) for path, info in found.items() if path != self._path(name)}
         return {path: size for path, size in files.items() if not _is_part(path)}
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, or None where there is no such file.
+
+        Raises:
+            OSError: It cannot be asked for.
+        """
+        with _explained(self.at(name), "read"):
+            self._system.invalidate_cache()
+            try:
+                return int(self._system.info(self._path(name))["size"])
+            except FileNotFoundError:
+                return None
+
+    def check_writable(self) -> None:
+        """See that files can be written, before the work that makes them.
+
+        Raises:
+            OSError: They cannot.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / ".rsseg-write-test"
+            path.write_bytes(b"rsseg writes maps here\n")
+            self.put(path, path.name)
+        with suppress(OSError):  # who may write may not always delete
+            self.remove(path.name)
 
     def read(self, name: str) -> bytes | None:
         """The content of a small file, or None where there is no such file.

@@ -10,6 +10,7 @@ from rsseg.commands import above, at_least, numbers
 from rsseg.engine.launch import ConfigOptions, add_precision
 from rsseg.io.checkpoint_options import add_checkpoint_options
 from rsseg.io.shards import LAUNCHERS, add_shard
+from rsseg.io.storage import storage_or_path
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.vocabulary import MODES
 
@@ -31,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SRC",
         help="a raster that GDAL reads, a folder of rasters, or a .txt file with one path per line",
     )
-    add("target", metavar="DST", type=Path, help="the map (.tif, or .png); a folder where SRC is a folder or a list")
+    add("target", metavar="DST", type=storage_or_path, help="the map (.tif, or .png); a folder where SRC is a folder or "
+        "a list; also in object storage: s3://BUCKET/FOLDER/, gs://, az:// and what else fsspec knows")  # fmt: skip
     add_options(parser)
 
 
@@ -86,6 +88,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--reference", help="labels to compare the map with: IoU, F1, recall per class, OA")
     add("--reference-classes", metavar="TABLE", help="class table of the labels, where it is not the map's")
     add("--merge", metavar="TABLE", help="common class table of map and labels, for example landcover6")
+    add("--work", type=Path, metavar="DIR", help="DST in object storage: where maps are made before they are uploaded "
+        f"(default: {WORK}); with --shard, a folder that all jobs share lets them divide a raster")  # fmt: skip
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     add_shard(parser, (*LAUNCHERS, "ray"), "tools/dist_map.sh and tools/slurm_map.sh", "the rasters")
     add("--overwrite", action="store_true", help="replace results that were made with other settings")
@@ -108,6 +112,6 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     """Add images, folder and options of ``rsseg segment``."""
     parser.add_argument("source", nargs="+", metavar="IMAGE",
                         help="pictures and rasters, folders of them, or .txt files with one path per line")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("work_dirs/segment"), metavar="DIR",
-                        help="folder of the results (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--out", type=storage_or_path, default=Path("work_dirs/segment"), metavar="DIR",
+                        help="folder of the results, or its address (default: %(default)s)")  # fmt: skip
     add_options(parser)

@@ -52,7 +52,7 @@ def plan_texts(plan: Mapping[str, Any]) -> dict[str, str]:
 
 
 def may_keep(
-    found: Mapping[str, Any], now: Mapping[str, Any], what: str, path: Path, update: bool, overwrite: bool
+    found: Mapping[str, Any], now: Mapping[str, Any], what: str, path: Path | str, update: bool, overwrite: bool
 ) -> bool:
     """Whether work that was begun or finished by one plan may be continued by another.
 
@@ -60,7 +60,7 @@ def may_keep(
         found: The plan of the work that is there.
         now: The plan of this run.
         what: What to say of it in the error.
-        path: The map or its folder, for the error.
+        path: The map, its folder or its address, for the error.
         update: Begin anew where only the raster has changed; go on where only the version of rsseg has.
         overwrite: Begin anew whatever has changed.
 

@@ -27,6 +27,7 @@ from rsseg.io.rasters import opened
 from rsseg.io.storage import shown_address
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
+from rsseg.mapping.delivery import StoredMap
 from rsseg.mapping.grid import BLENDS, Grid
 from rsseg.mapping.joining import write_geotiff
 from rsseg.mapping.output import sync, write_cog, write_overviews, write_png
@@ -120,6 +121,7 @@ def map_raster(
     part: Part = WHOLE,
     products: Products = Products(),  # noqa: B008, it is frozen
     report: Callable[[float], None] = lambda share: None,
+    stored: StoredMap | None = None,
 ) -> bool:
     """Map one raster; of several processes each computes its strips, and the last one to end writes the files.
 
@@ -135,6 +137,7 @@ def map_raster(
         part: Which of its strips this call computes.
         products: What to make from the finished map; it is no part of the settings, and can be requested later.
         report: See :meth:`rsseg.mapping.strips.Strips.compute`; what it raises interrupts the work.
+        stored: The map in the storage where it is to go; one that is there already is not made again.
 
     Returns:
         Whether the map is there now; otherwise other processes still compute their strips.
@@ -153,6 +156,8 @@ def map_raster(
         try:
             job = _plan(raster, target, predictor, table, options, about)
             check_products(target, products, job.georeference, job.original)
+            if stored is not None and stored.is_there(job.plan, job.code, products, options.update, options.overwrite):
+                return True
             if _is_done(job):
                 _log.info("%s: exists already", target)
                 if part.low > 0:

@@ -12,7 +12,7 @@ from rsseg.io.rasters import image_size
 from rsseg.io.shards import Shard
 from rsseg.mapping.sources import Job
 
-__all__ = ["WHOLE", "Part", "divide", "part_of", "share_jobs", "sizes_of"]
+__all__ = ["WHOLE", "Part", "divide", "part_of", "share_jobs", "sizes_of", "whole_jobs"]
 
 
 class Part(NamedTuple):
@@ -95,3 +95,8 @@ def share_jobs(jobs: Sequence[Job], shard: Shard) -> list[tuple[Job, Part]]:
         return [(job, WHOLE) for job in jobs]
     sizes = [height * width for height, width in sizes_of(jobs)] if len(jobs) > 1 else [1]
     return [(jobs[number], part) for number, part in divide(sizes, shard)]
+
+
+def whole_jobs(jobs: Sequence[Job], shard: Shard) -> list[tuple[Job, Part]]:
+    """As :func:`share_jobs`, for shards that do not see each other's files: each raster is of the one it begins in."""
+    return [(job, WHOLE) for job, part in share_jobs(jobs, shard) if part.low == 0]

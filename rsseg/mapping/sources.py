@@ -8,6 +8,7 @@ from pathlib import Path
 from rsseg.errors import DataError
 from rsseg.io.listing import RASTER_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import read_lines
+from rsseg.mapping.mosaic import VRT
 
 __all__ = ["MAP_ENDS", "check_jobs", "sources_of"]
 
@@ -53,7 +54,7 @@ def _rasters(folder: Path, target: Path) -> list[Path]:
         files = [file for file in files if file.parent.name == "images"]
     out = target.resolve()
     if out == folder.resolve():
-        made = {file.with_name(f"{file.stem}_map{end}") for file in files for end in MAP_ENDS}
+        made = {file.with_name(f"{file.stem}_map{end}") for file in files for end in MAP_ENDS} | {folder / VRT}
         found = [file for file in files if file not in made]
     else:
         found = [file for file in files if out not in file.resolve().parents]

@@ -1,0 +1,291 @@
+"""Maps whose place is a storage: made in a work folder, then uploaded whole, each with its item as the last file.
+
+Where the item is, the map is whole: it lists the files with their bytes and SHA-256, and the settings.  Before a file
+that it lists is replaced, the item is removed.  What has been uploaded already is noted in the work folder, so that a
+command which is repeated after a failure uploads only what is missing; a finished map is then removed there.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from rsseg.errors import ConfigError, DataError, UserError
+from rsseg.io.files import locked, sha256_of
+from rsseg.io.listing import has_suffix
+from rsseg.io.storage import Storage, shown_address
+from rsseg.io.tables import read_json, write_json
+from rsseg.mapping.item import MapItem, StoredFile, item_path
+from rsseg.mapping.layers import FORMATS
+from rsseg.mapping.plan import may_keep, plan_texts
+from rsseg.mapping.products import Products
+
+__all__ = ["WORK", "Delivery", "StoredMap", "begin_delivery"]
+
+WORK = Path("work_dirs/uploads")
+"""Where work folders are made, for a command that names no other place."""
+_MAPS = (".tif", ".tiff", ".png")
+_log = logging.getLogger("rsseg")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where maps go, and where they are made.
+
+    Attributes:
+        address: Folder in the storage.
+        folder: The work folder; its files are called as in the storage.
+    """
+
+    address: str
+    folder: Path
+
+    @functools.cached_property
+    def storage(self) -> Storage:
+        """The folder in the storage."""
+        return Storage(self.address)
+
+    def __repr__(self) -> str:
+        return f"Delivery({shown_address(self.address)!r}, {self.folder!r})"
+
+    def __reduce__(self) -> Any:
+        return Delivery, (self.address, self.folder)
+
+    def stored(self, target: Path) -> StoredMap:
+        """A map, by its place in the work folder."""
+        return StoredMap(self, target)
+
+    def upload_after(self, finished: Callable[[str, Path], None], overlays: bool) -> Callable[[str, Path], None]:
+        """What to call once a map is there: ``finished``, then its upload; nothing for one that was there before.
+
+        Args:
+            finished: Called with source and map.
+            overlays: Whether that makes a picture beside the map.
+        """
+
+        def upload(source: str, target: Path) -> None:
+            if target.exists():
+                finished(source, target)
+                self.stored(target).upload(["_overlay.png"] if overlays else [])
+
+        return upload
+
+    def close(self) -> None:
+        """Remove the work folder and those in it, if they are empty."""
+        folders = [path for path in self.folder.rglob("*") if path.is_dir()]
+        for path in [*sorted(folders, reverse=True), self.folder]:
+            with suppress(OSError):
+                path.rmdir()
+
+
+def begin_delivery(address: str, work: Path | None, options: Mapping[str, Any]) -> tuple[Delivery, Path]:
+    """See that a storage can be written to, and make a work folder, which the same address finds again.
+
+    Args:
+        address: A folder; or a map, by its suffix.
+        work: Where to make the work folder; None for ``work_dirs/uploads``.
+        options: Of the command: ``vectors`` may be a suffix only.
+
+    Returns:
+        The delivery, and the local target in the place of the address.
+
+    Raises:
+        ConfigError: fsspec knows no such address, or polygons are to be a local file.
+        MissingPackageError: The package for the storage is not installed.
+        OSError: The storage cannot be written to.
+    """
+    vectors = options.get("vectors")
+    if vectors is not None and vectors not in FORMATS:
+        raise ConfigError(f"--vectors {vectors}: polygons go to the storage beside the map, so name a suffix only: "
+                          f"{', '.join(FORMATS)}")  # fmt: skip
+    folder, _, name = address.rstrip("/").rpartition("/")
+    single = has_suffix(name, _MAPS)
+    folder = folder if single else address.rstrip("/")
+    delivery = Delivery(folder, _work_folder(folder, work or WORK))
+    delivery.storage.check_writable()
+    delivery.folder.mkdir(parents=True, exist_ok=True)
+    _log.info("%s: maps are made in %s, and removed there once they are uploaded", delivery.storage, delivery.folder)
+    return delivery, delivery.folder / name if single else delivery.folder
+
+
+def _work_folder(address: str, work: Path) -> Path:
+    shown = shown_address(address)
+    name = re.sub(r"[^\w.-]+", "_", PurePosixPath(shown).name).strip("._") or "maps"
+    return work / f"{name}-{hashlib.sha256(shown.encode()).hexdigest()[:12]}"
+
+
+class StoredMap:
+    """A map in a storage.
+
+    Args:
+        delivery: Where it goes.
+        target: The map in the work folder.
+    """
+
+    def __init__(self, delivery: Delivery, target: Path) -> None:
+        self._storage, self.target = delivery.storage, target
+        self._parent = target.parent.relative_to(delivery.folder).as_posix().removeprefix(".")
+        self._folder = delivery.folder
+
+    def __str__(self) -> str:
+        return self._storage.at(self._name(self.target.name))
+
+    @functools.cached_property
+    def item(self) -> MapItem | None:
+        """The item in the storage, or None where the map is not there, or not whole.
+
+        Raises:
+            DataError: The file is no item.
+            OSError: It cannot be read.
+        """
+        name = self._name(item_path(self.target).name)
+        data = self._storage.read(name)
+        return None if data is None else MapItem.parse(data, self._storage.at(name))
+
+    def is_there(
+        self, plan: Mapping[str, Any], code: str, products: Products, update: bool, overwrite: bool
+    ) -> bool:  # fmt: skip
+        """Whether the map is in the storage with all that is requested; else what there is of it is fetched.
+
+        Args:
+            plan: What the map is to be made with.
+            code: Of the plan.
+            products: What to make from it.
+            update: As for :func:`rsseg.mapping.plan.may_keep`.
+            overwrite: As there.
+
+        Raises:
+            JobError: It was made with other settings.
+            DataError: A file is not what its item says.
+            OSError: The storage cannot be read.
+        """
+        item = self._before() if overwrite else self.item
+        if item is None:
+            return False
+        what, now = "exists and was made with another", plan_texts(plan)
+        if item.code != code and not may_keep(item.settings, now, what, str(self), update, overwrite):
+            return False
+        lost = [name for name, file in item.files.items() if self._storage.size(self._name(name)) != file.size]
+        if lost:
+            _log.warning("%s: %s is missing or not what its item says, and is made again", self, lost[0])
+        elif _has_products(item, products, self.target):
+            _log.info("%s: exists already", self)
+            self._remove_local(item)
+            return True
+        if not self.target.exists() and not set(lost) & _rasters(item):
+            self._fetch(item, lost)
+        return False
+
+    def upload(self, more: Sequence[str] = ()) -> None:
+        """Upload the files of the map that are not there yet, the item last, and remove them in the work folder.
+
+        Args:
+            more: What follows the map's name in the names of files that are no part of the item.
+
+        Raises:
+            OSError: Something cannot be read or uploaded; what has been uploaded stays.
+        """
+        with locked(self._beside("lock")):
+            if not self.target.exists():
+                return  # another process has done it
+            item = MapItem.read(item_path(self.target))
+            others = [self.target.with_name(f"{self.target.stem}{end}") for end in more]
+            files = {**item.files, **{path.name: StoredFile.of(path) for path in others if path.exists()}}
+            self._upload(item, files)
+            self._remove_local(item, others)
+        self._beside("lock").unlink(missing_ok=True)
+
+    def _upload(self, item: MapItem, files: Mapping[str, StoredFile]) -> None:
+        before, record = self._before(), self._record()
+        known = {**(before.files if before else {}), **record}
+        todo = [name for name, file in files.items() if not self._has(name, file, known.get(name))]
+        last = item_path(self.target)
+        if before is not None and (set(todo) & before.files.keys() or before.code != item.code):
+            self._storage.remove(self._name(last.name))  # it would describe other files
+        for name in todo:
+            self._put(self.target.parent / name, name)
+            record[name] = files[name]
+            write_json(self._beside("uploaded.json"), {name: [f.size, f.sha256] for name, f in record.items()})
+        if before is None or todo or before != item:
+            self._put(last, last.name)
+        for name in (before.files.keys() if before else set()) - files.keys():
+            self._storage.remove(self._name(name))
+        size = sum(files[name].size for name in todo) / 1e6
+        _log.info("%s: %d of %d files uploaded, %.1f MB", self, len(todo), len(files), size)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the map was made with; nothing where it is not there."""
+        item = self._before()
+        return {} if item is None else item.settings
+
+    def _before(self) -> MapItem | None:
+        """The item, or None where the file is none; is_there says so, and ``--overwrite`` replaces it."""
+        try:
+            return self.item
+        except DataError:
+            return None
+
+    def _has(self, name: str, file: StoredFile, known: StoredFile | None) -> bool:
+        return known == file and self._storage.size(self._name(name)) == file.size
+
+    def _put(self, path: Path, name: str) -> None:
+        self._storage.remove_abandoned(self._name(name))
+        self._storage.put(path, self._name(name))
+
+    def _fetch(self, item: MapItem, lost: Sequence[str]) -> None:
+        """Copy the files of the map to the work folder, the map itself last; those that are lost stay away."""
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        for name in sorted(item.files.keys() - set(lost), key=lambda name: name == item.name):
+            path = self.target.parent / name
+            self._storage.get(self._name(name), path)
+            if sha256_of(path) != item.files[name].sha256:
+                path.unlink()
+                raise DataError(f"{self._storage.at(self._name(name))}: is not the file that the item of the map lists; "
+                                "add --overwrite to make the map again")  # fmt: skip
+        write_json(item_path(self.target), item.document)
+
+    def _record(self) -> dict[str, StoredFile]:
+        """What an earlier run has uploaded of this map."""
+        path = self._beside("uploaded.json")
+        if not path.exists():
+            return {}
+        try:
+            return {name: StoredFile(int(size), str(digest)) for name, (size, digest) in read_json(path).items()}
+        except (UserError, ValueError, TypeError):
+            return {}
+
+    def _remove_local(self, item: MapItem, others: Sequence[Path] = ()) -> None:
+        """Remove what has been uploaded, the map itself first, so that nothing takes the rest for a map."""
+        names = sorted(item.files, key=lambda name: name != item.name)
+        files = [self.target.parent / name for name in names if "/" not in name]
+        for path in [*files, item_path(self.target), *others, self._beside("uploaded.json")]:
+            path.unlink(missing_ok=True)
+
+    def _beside(self, end: str) -> Path:
+        return self.target.with_name(f".{self.target.name}.{end}")
+
+    def _name(self, name: str) -> str:
+        return f"{self._parent}/{name}" if self._parent else name
+
+
+def _rasters(item: MapItem) -> set[str]:
+    """Files that only the model can make again."""
+    return {asset["href"].removeprefix("./") for key, asset in item.assets.items() if key in ("map", "probabilities")}
+
+
+def _has_products(item: MapItem, products: Products, target: Path) -> bool:
+    """Whether a map has what is requested; agreement with reference labels is always measured anew."""
+    layer = products.layer(target)
+    if products.reference is not None or layer is None:
+        return products.reference is None
+    asset = item.assets.get("polygons", {})
+    told = asset.get("href"), asset.get("rsseg:min_area"), asset.get("rsseg:simplify")
+    return told == (f"./{layer.name}", products.min_area, products.tolerance)

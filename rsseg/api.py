@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rsseg.commands import arguments_of
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.hub import weights_of
+from rsseg.io.storage import is_storage
 from rsseg.metainfo import ClassTable, load_metainfo
 
 if TYPE_CHECKING:
@@ -71,30 +72,35 @@ class Model:
         """Class names in the order of the ids that :meth:`predict` gives."""
         return self.table.classes
 
-    def map(self, source: PathLike, target: PathLike, **options: Any) -> Path:
+    def map(self, source: PathLike, target: PathLike, **options: Any) -> PathLike:
         """Map a raster of any size, as ``rsseg map SRC DST`` does; a call that was interrupted goes on.
 
         Args:
             source: A raster that GDAL reads.
-            target: The map, a ``.tif``; or a ``.png`` for a picture without georeference.
+            target: The map, a ``.tif``; or a ``.png`` for a picture without georeference.  In a storage, its address:
+                ``s3://bucket/map.tif``.
             **options: Those of ``rsseg map``, with ``_`` for ``-``: ``bands=(3, 2, 1)``, ``range=(0, 3000)``,
                 ``gsd=0.5``, ``probabilities="top"``, ``vectors="gpkg"``, ``overwrite=True`` ...
 
         Returns:
-            ``target``.
+            ``target``: a path, or the address.
 
         Raises:
             ConfigError: There is no such option, or it does not fit the model.
             UserError: The source cannot be mapped, or the target was made with other settings.
             OSError: A file cannot be read or written.
         """
-        from rsseg.mapping.command import run
+        from rsseg.mapping.command import deliver_to, run
         from rsseg.mapping.options import add_options
 
         if fixed := [name for name in options if name in _LOADING]:
             raise ConfigError(f"{fixed[0]!r} belongs to the model; give it to rsseg.load_model")
-        run(arguments_of(add_options, {**vars(self._base), **options}), [(str(source), Path(target))], load=self._once)
-        return Path(target)
+        args = arguments_of(add_options, {**vars(self._base), **options})
+        delivery, local = deliver_to(args, target)
+        if delivery is not None and local == delivery.folder:
+            raise ConfigError(f"{target}: names a folder; name the map in it, {str(target).rstrip('/')}/NAME.tif")
+        run(args, [(str(source), local)], load=self._once, delivery=delivery)
+        return local if delivery is None else target
 
     def predict(self, image: PathLike | NDArray[Any], **options: Any) -> NDArray[np.uint8]:
         """Class ids of an image that fits into memory.
@@ -161,7 +167,7 @@ def load_model(
     )  # fmt: skip
 
 
-def map_raster(source: PathLike, target: PathLike, model: Model, **options: Any) -> Path:
+def map_raster(source: PathLike, target: PathLike, model: Model, **options: Any) -> PathLike:
     """Map a raster of any size with a loaded model; see :meth:`Model.map`."""
     return model.map(source, target, **options)
 
@@ -205,6 +211,10 @@ def segment(
     from rsseg.stack import require_stack
 
     require_stack()
+    if is_storage(out):
+        raise ConfigError(
+            f"segment(out={out!r}): the result is read from there; name a local folder (rsseg segment takes addresses)"
+        )
     given = {"source": [str(image)], "out": Path(out), "config": str(config)}
     given["checkpoint"] = weights_of(config, checkpoint)
     return read_labels(segment_files(arguments_of(add_segment_arguments, {**given, **model}))[0])
@@ -215,6 +225,8 @@ def segment_files(args: argparse.Namespace) -> list[Path]:
     from rsseg.mapping.segmenting import heads_of, run_segmentation
     from rsseg.reports.maps.overlay import stack_overlays, write_overlay
 
+    if args.head == "all" and is_storage(args.out):
+        raise ConfigError(f"--head all draws the maps of all heads together, and needs a local --out, not {args.out}")
     if args.head == "all":
         found = {
             head: segment_files(argparse.Namespace(**{**vars(args), "head": head, "out": Path(args.out) / head}))

@@ -17,12 +17,12 @@ from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import locked
 from rsseg.io.storage import Storage
 from rsseg.io.tables import write_json
-from rsseg.mapping.item import COG, ITEM, MapItem, extensions
+from rsseg.mapping.item import COG, ITEM, MapItem, extensions, item_path
 from rsseg.mapping.mosaic import GTI, VRT, Mosaic, plan_mosaic, write_mosaic
 from rsseg.mapping.results import AreaTable
 from rsseg.messages import few
 
-__all__ = ["AREAS", "COLLECTION", "Collected", "collect", "read_crs"]
+__all__ = ["AREAS", "COLLECTION", "Collected", "collect", "collect_finished", "read_crs"]
 
 COLLECTION, AREAS = "collection.json", "areas.csv"
 _log = logging.getLogger("rsseg")
@@ -97,6 +97,27 @@ def collect(place: Path | Storage, crs: CRS | None = None) -> Collected:
             place.remove_abandoned(name)
             place.put(Path(folder) / name, name)
     return made
+
+
+def collect_finished(place: Path | Storage, maps: Sequence[Path], alone: bool) -> None:
+    """At the end of a command for several rasters, collect the folder of the maps; what prevents it is a warning.
+
+    Args:
+        place: The folder.
+        maps: The maps of the command, by their paths from there.
+        alone: Whether no other process maps them; otherwise nothing happens before all are there.
+
+    Raises:
+        OSError: Something cannot be read or written.
+    """
+    if not alone:
+        there = place.files() if isinstance(place, Storage) else dict(_local_files(place))
+        if not {item_path(path).as_posix() for path in maps} <= there.keys():
+            return
+    try:
+        _log.info("%s: %s", place, collect(place))
+    except (DataError, FileNotFoundError) as error:
+        _log.warning("%s", error)
 
 
 def _collect(place: Path | Storage, folder: Path, crs: CRS | None) -> Collected:

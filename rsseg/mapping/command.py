@@ -21,9 +21,12 @@ from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
 from rsseg.io.hub import config_of, is_hub, local_file
 from rsseg.io.pixel_settings import check_raster, merge_specs
-from rsseg.io.shards import local_rank, shard_of
+from rsseg.io.shards import Shard, local_rank, shard_of
+from rsseg.io.storage import is_storage
 from rsseg.io.sums import sum_of
 from rsseg.mapping.cluster import Task, UnusableModelError, map_on_cluster
+from rsseg.mapping.collection import collect_finished
+from rsseg.mapping.delivery import Delivery, StoredMap, begin_delivery
 from rsseg.mapping.exported import ExportedModel, known_name, load_exported, read_table
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.model import (
@@ -35,18 +38,19 @@ from rsseg.mapping.model import (
     views_of,
     window_of,
 )
+from rsseg.mapping.options import WORK
 from rsseg.mapping.plan import recorded
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
-from rsseg.mapping.sharing import Part, share_jobs
+from rsseg.mapping.sharing import Part, share_jobs, whole_jobs
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
 from rsseg.messages import few
 from rsseg.metainfo import ClassTable, load_metainfo
 from rsseg.models.gsnet.text import TEMPLATE
 
-__all__ = ["Setting", "map_part", "prepare", "run"]
+__all__ = ["Setting", "deliver_to", "map_part", "prepare", "run"]
 
 _log = logging.getLogger("rsseg")
 _MANY = 2048  # pixels: larger windows come one by one
@@ -209,11 +213,13 @@ def _prepare_exported(args: argparse.Namespace, load: Loader) -> Setting:
     return Setting(predictor, table, options, made, _products(args, known_name(about, table)), about["pixels"])
 
 
-def _precision(args: argparse.Namespace, predictor: SegmentorScorer, target: Path) -> str:
+def _precision(args: argparse.Namespace, predictor: SegmentorScorer, target: Path, stored: StoredMap | None) -> str:
     """How a map is computed: as it was begun, where that is left to choose; else as chosen now."""
     if isinstance(predictor.model, ExportedModel):
         return "bf16" if args.precision == "bf16" else "exact"
     before = recorded("precision", target) if args.precision == "auto" else None
+    if args.precision == "auto" and before is None and stored is not None:
+        before = stored.settings.get("precision")
     found = Precision.parse(before) if before else None
     if found is None or found.bf16:
         found = choose_precision(args.precision, predictor.model)
@@ -229,6 +235,7 @@ def run(
     finished: Callable[[str, Path], None] = lambda source, target: None,
     load: Loader | None = None,
     report: Callable[[float], None] = lambda share: None,
+    delivery: Delivery | None = None,
 ) -> None:
     """Load the model and map every source.
 
@@ -238,22 +245,66 @@ def run(
         finished: Called with source and map once that is there.
         load: As for :func:`prepare`.
         report: As for :func:`rsseg.mapping.runner.map_raster`, of each source.
+        delivery: Where the maps of the jobs go, if that is a storage.
 
     Raises:
         UserError: Arguments, config and checkpoint do not go together.
         OSError: A file cannot be read or written.
     """
-    jobs = sources_of(args.source, args.target) if jobs is None else jobs
+    collects = jobs is None
+    if jobs is None:
+        delivery, target = deliver_to(args, args.target)
+        jobs = sources_of(args.source, target)
+    args = argparse.Namespace(**{**vars(args), "delivery": delivery})
     if len(jobs) > 1 and (args.reference or args.vectors not in (None, *FORMATS)):
         raise ConfigError(
             "several rasters cannot have one --reference, and their --vectors must be a suffix only "
             f"({', '.join(FORMATS)})"
         )
+    finished = finished if delivery is None else delivery.upload_after(finished)
+    shard = Shard() if args.launcher == "ray" else shard_of(args.launcher, args.shard)
     if args.launcher == "ray":
-        return _raise_failures(map_on_cluster(_perform, args, jobs, finished), len(jobs))
-    shard = shard_of(args.launcher, args.shard)
+        failed, own = map_on_cluster(_perform, args, jobs, finished), len(jobs)
+    else:
+        failed, own = _map_shard(args, jobs, shard, finished, load, report)
+    if collects and len(jobs) > 1:
+        place, root = (args.target, args.target) if delivery is None else (delivery.storage, delivery.folder)
+        collect_finished(place, [target.relative_to(root) for _, target in jobs], shard.world == 1)
+    if delivery is not None and shard.world == 1:
+        delivery.close()
+    _raise_failures(failed, own)
+
+
+def deliver_to(args: argparse.Namespace, target: Path | str) -> tuple[Delivery | None, Path]:
+    """Where maps are made, and the delivery to the place where they go if that is a storage.
+
+    Args:
+        args: With ``work`` and ``vectors``.
+        target: A local path, or an address.
+
+    Raises:
+        UserError: As for :func:`rsseg.mapping.delivery.begin_delivery`, or a work folder is named for a local target.
+        OSError: The storage cannot be written to.
+    """
+    if is_storage(target):
+        return begin_delivery(str(target), args.work or WORK, args.vectors)
+    if args.work is not None:
+        raise ConfigError(f"--work {args.work}: {target} is no address of a storage, so maps are made there; remove it")
+    return None, Path(target)
+
+
+def _map_shard(
+    args: argparse.Namespace,
+    jobs: Sequence[tuple[str, Path]],
+    shard: Shard,
+    finished: Callable[[str, Path], None],
+    load: Loader | None,
+    report: Callable[[float], None],
+) -> tuple[dict[str, Exception], int]:
+    """Map what belongs to a shard: what went wrong by raster, and how many rasters it has a part of."""
     setting = prepare(args, load)
-    failed, own = dict[str, Exception](), share_jobs(jobs, shard)
+    apart = args.delivery is not None and args.shard is not None and args.work is None
+    failed, own = dict[str, Exception](), (whole_jobs if apart else share_jobs)(jobs, shard)
     for (source, target), part in own:
         try:
             if map_part(args, setting, (source, target), part, report):
@@ -264,7 +315,7 @@ def run(
             failed[source] = error
             if len(own) > 1:
                 _log.error("%s", error)
-    _raise_failures(failed, len(own))
+    return failed, len(own)
 
 
 def map_part(
@@ -285,8 +336,9 @@ def map_part(
     """
     source, target = job
     check_raster(source, setting.kept, args.model or args.checkpoint or "the model")
-    about = {**setting.about, "precision": _precision(args, setting.predictor, target)}
-    options = setting.table, setting.options, about, part, setting.products, report
+    stored = None if args.delivery is None else args.delivery.stored(target)
+    about = {**setting.about, "precision": _precision(args, setting.predictor, target, stored)}
+    options = setting.table, setting.options, about, part, setting.products, report, stored
     return map_raster(source, target, setting.predictor, *options)
 
 

@@ -27,10 +27,8 @@ from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.plan import may_keep, plan_texts
 from rsseg.mapping.products import Products
 
-__all__ = ["WORK", "Delivery", "StoredMap", "begin_delivery"]
+__all__ = ["Delivery", "StoredMap", "begin_delivery"]
 
-WORK = Path("work_dirs/uploads")
-"""Where work folders are made, for a command that names no other place."""
 _MAPS = (".tif", ".tiff", ".png")
 _log = logging.getLogger("rsseg")
 
@@ -62,18 +60,17 @@ class Delivery:
         """A map, by its place in the work folder."""
         return StoredMap(self, target)
 
-    def upload_after(self, finished: Callable[[str, Path], None], overlays: bool) -> Callable[[str, Path], None]:
-        """What to call once a map is there: ``finished``, then its upload; nothing for one that was there before.
+    def upload_after(self, finished: Callable[[str, Path], None]) -> Callable[[str, Path], None]:
+        """What to call once a map is there: ``finished``, then its upload; nothing for one that was uploaded before.
 
         Args:
             finished: Called with source and map.
-            overlays: Whether that makes a picture beside the map.
         """
 
         def upload(source: str, target: Path) -> None:
             if target.exists():
                 finished(source, target)
-                self.stored(target).upload(["_overlay.png"] if overlays else [])
+                self.stored(target).upload()
 
         return upload
 
@@ -85,13 +82,13 @@ class Delivery:
                 path.rmdir()
 
 
-def begin_delivery(address: str, work: Path | None, options: Mapping[str, Any]) -> tuple[Delivery, Path]:
+def begin_delivery(address: str, work: Path, vectors: str | None) -> tuple[Delivery, Path]:
     """See that a storage can be written to, and make a work folder, which the same address finds again.
 
     Args:
         address: A folder; or a map, by its suffix.
-        work: Where to make the work folder; None for ``work_dirs/uploads``.
-        options: Of the command: ``vectors`` may be a suffix only.
+        work: Where to make the work folder.
+        vectors: As for :class:`rsseg.mapping.products.Products`; a suffix only.
 
     Returns:
         The delivery, and the local target in the place of the address.
@@ -101,14 +98,13 @@ def begin_delivery(address: str, work: Path | None, options: Mapping[str, Any]) 
         MissingPackageError: The package for the storage is not installed.
         OSError: The storage cannot be written to.
     """
-    vectors = options.get("vectors")
     if vectors is not None and vectors not in FORMATS:
         raise ConfigError(f"--vectors {vectors}: polygons go to the storage beside the map, so name a suffix only: "
                           f"{', '.join(FORMATS)}")  # fmt: skip
     folder, _, name = address.rstrip("/").rpartition("/")
     single = has_suffix(name, _MAPS)
     folder = folder if single else address.rstrip("/")
-    delivery = Delivery(folder, _work_folder(folder, work or WORK))
+    delivery = Delivery(folder, _work_folder(folder, work))
     delivery.storage.check_writable()
     delivery.folder.mkdir(parents=True, exist_ok=True)
     _log.info("%s: maps are made in %s, and removed there once they are uploaded", delivery.storage, delivery.folder)
@@ -183,11 +179,8 @@ class StoredMap:
             self._fetch(item, lost)
         return False
 
-    def upload(self, more: Sequence[str] = ()) -> None:
+    def upload(self) -> None:
         """Upload the files of the map that are not there yet, the item last, and remove them in the work folder.
-
-        Args:
-            more: What follows the map's name in the names of files that are no part of the item.
 
         Raises:
             OSError: Something cannot be read or uploaded; what has been uploaded stays.
@@ -196,10 +189,12 @@ class StoredMap:
             if not self.target.exists():
                 return  # another process has done it
             item = MapItem.read(item_path(self.target))
-            others = [self.target.with_name(f"{self.target.stem}{end}") for end in more]
-            files = {**item.files, **{path.name: StoredFile.of(path) for path in others if path.exists()}}
+            files = item.files
+            overlay = self._overlay
+            if overlay.exists():  # of rsseg segment
+                files[overlay.name] = StoredFile.of(overlay)
             self._upload(item, files)
-            self._remove_local(item, others)
+            self._remove_local(item)
         self._beside("lock").unlink(missing_ok=True)
 
     def _upload(self, item: MapItem, files: Mapping[str, StoredFile]) -> None:
@@ -248,8 +243,8 @@ class StoredMap:
             self._storage.get(self._name(name), path)
             if sha256_of(path) != item.files[name].sha256:
                 path.unlink()
-                raise DataError(f"{self._storage.at(self._name(name))}: is not the file that the item of the map lists; "
-                                "add --overwrite to make the map again")  # fmt: skip
+                at = self._storage.at(self._name(name))
+                raise DataError(f"{at}: is not what the map's item says; add --overwrite to make the map again")
         write_json(item_path(self.target), item.document)
 
     def _record(self) -> dict[str, StoredFile]:
@@ -262,12 +257,16 @@ class StoredMap:
         except (UserError, ValueError, TypeError):
             return {}
 
-    def _remove_local(self, item: MapItem, others: Sequence[Path] = ()) -> None:
+    def _remove_local(self, item: MapItem) -> None:
         """Remove what has been uploaded, the map itself first, so that nothing takes the rest for a map."""
         names = sorted(item.files, key=lambda name: name != item.name)
         files = [self.target.parent / name for name in names if "/" not in name]
-        for path in [*files, item_path(self.target), *others, self._beside("uploaded.json")]:
+        for path in [*files, item_path(self.target), self._overlay, self._beside("uploaded.json")]:
             path.unlink(missing_ok=True)
+
+    @property
+    def _overlay(self) -> Path:
+        return self.target.with_name(f"{self.target.stem}_overlay.png")
 
     def _beside(self, end: str) -> Path:
         return self.target.with_name(f".{self.target.name}.{end}")

@@ -14,7 +14,10 @@ from rsseg.io.storage import storage_or_path
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.vocabulary import MODES
 
-__all__ = ["add_arguments", "add_options", "add_segment_arguments"]
+__all__ = ["WORK", "add_arguments", "add_options", "add_segment_arguments"]
+
+WORK = Path("work_dirs/uploads")
+"""Where maps are made that go to a storage."""
 
 
 def _range(text: str) -> Any:
@@ -32,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SRC",
         help="a raster that GDAL reads, a folder of rasters, or a .txt file with one path per line",
     )
-    add("target", metavar="DST", type=storage_or_path, help="the map (.tif, or .png); a folder where SRC is a folder or "
-        "a list; also in object storage: s3://BUCKET/FOLDER/, gs://, az:// and what else fsspec knows")  # fmt: skip
+    add("target", metavar="DST", type=storage_or_path, help="the map (.tif, or .png); a folder where SRC is a "
+        "folder or a list; also in object storage: s3://BUCKET/FOLDER/, gs://, az:// ...")  # fmt: skip
     add_options(parser)
 
 

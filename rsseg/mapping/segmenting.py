@@ -11,7 +11,7 @@ from rsseg.errors import ConfigError, UserError
 from rsseg.io.configs import read_config
 from rsseg.io.georeference import GeoReference
 from rsseg.io.hub import config_of
-from rsseg.mapping.command import run
+from rsseg.mapping.command import deliver_to, run
 from rsseg.mapping.sources import check_jobs, sources_of
 
 __all__ = ["heads_of", "run_segmentation", "segmentation_jobs"]
@@ -82,7 +82,8 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
         UserError: Arguments, config and checkpoint do not go together, or an image could not be segmented.
         OSError: A file cannot be read or written.
     """
-    jobs = segmentation_jobs(args.source, args.out)
+    delivery, out = deliver_to(args, args.out)
+    jobs = segmentation_jobs(args.source, out)
     pictures = [job for job in jobs if job[1].suffix == ".png"]
     others = [job for job in jobs if job[1].suffix != ".png"]
     by_kind = args.mode is None and _has_vocabulary(args)
@@ -92,7 +93,7 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
         if not group:
             continue
         try:
-            run(argparse.Namespace(**{**vars(args), "mode": mode}), group, finished)
+            run(argparse.Namespace(**{**vars(args), "mode": mode}), group, finished, delivery=delivery)
         except (UserError, OSError) as error:
             if len(group) == len(jobs):
                 raise

@@ -1,0 +1,242 @@
+"""Maps in a storage: the same bytes as locally, whole or not there, uploaded and computed once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsseg.errors import ConfigError, DataError, JobError
+from rsseg.io.shards import Shard
+from rsseg.io.storage import Storage
+from rsseg.mapping import MapOptions, Products, map_raster
+from rsseg.mapping.delivery import Delivery, begin_delivery
+from rsseg.mapping.item import MapItem, item_path
+from rsseg.mapping.sharing import Part, share_jobs, whole_jobs
+from tests.mapping.slow_files import STOPPED, SlowFiles
+
+NAMES = ["map.gpkg", "map.qml", "map.stac.json", "map.tif", "map.tif.aux.xml", "map_areas.csv", "map_probabilities.tif"]
+OPTIONS: dict[str, Any] = dict(window=(32, 32), batch=4, probabilities="top")
+GPKG = Products(vectors="gpkg")
+Deliver = Callable[..., int]
+
+
+@pytest.fixture(params=["memory", "slow"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Address of an empty folder in a storage."""
+    SlowFiles.puts.clear()
+    yield f"{request.param}://{tmp_path}/store"
+
+
+@pytest.fixture
+def deliver(stub: Any, table: Any, noise: Any, write_raster: Any, tmp_path: Path) -> Deliver:
+    """``deliver(address)`` maps a raster as a command does; gives how many batches the model was asked for."""
+    source = write_raster(noise(3, 40, 50))
+
+    def run(address: str, products: Products = GPKG, name: str = "map.tif", **options: Any) -> int:
+        delivery, target = begin_delivery(f"{address}/{name}", tmp_path / "work", products.vectors)
+        stub.batches.clear()
+        stored, settings = delivery.stored(target), MapOptions(**{**OPTIONS, **options})
+        if map_raster(str(source), target, stub, table, settings, {}, products=products, stored=stored):
+            delivery.upload_after(lambda source, target: None)(str(source), target)
+        delivery.close()
+        return len(stub.batches)
+
+    return run
+
+
+@pytest.fixture
+def local(stub: Any, table: Any, deliver: Deliver, tmp_path: Path) -> dict[str, bytes]:
+    """The files of the same map as it is made locally."""
+    map_raster(str(tmp_path / "source.tif"), tmp_path / "local" / "map.tif", stub, table, MapOptions(**OPTIONS), {},
+               products=GPKG)  # fmt: skip
+    return {path.name: path.read_bytes() for path in sorted((tmp_path / "local").iterdir())}
+
+
+def contents(address: str) -> dict[str, bytes]:
+    storage = Storage(address)
+    return {name: storage.read(name) or b"" for name in sorted(storage.files())}
+
+
+def test_a_map_is_uploaded_whole_and_made_once(
+    place: str, deliver: Deliver, local: dict[str, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    assert sorted(local) == NAMES
+    assert deliver(place) > 0 and contents(place) == local
+    assert not (tmp_path / "work").exists() or not list((tmp_path / "work").iterdir())
+    assert "6 of 6 files uploaded" in caplog.text
+    SlowFiles.puts.clear()
+    assert deliver(place) == 0 and contents(place) == local
+    assert "map.tif: exists already" in caplog.text and SlowFiles.puts in ([], [".rsseg-write-test"])
+
+
+def test_the_item_is_the_last_file(deliver: Deliver, tmp_path: Path) -> None:
+    SlowFiles.puts.clear()
+    deliver(f"slow://{tmp_path}/store")
+    assert SlowFiles.puts[0] == ".rsseg-write-test" and SlowFiles.puts[-1] == "map.stac.json"
+    assert sorted(SlowFiles.puts[1:]) == NAMES
+
+
+def test_other_settings_are_refused_or_replace_all(place: str, deliver: Deliver, tmp_path: Path) -> None:
+    deliver(place)
+    before = contents(place)
+    with pytest.raises(JobError, match=rf"{place}/map.tif: exists and was made with another overlap; .*--overwrite"):
+        deliver(place, overlap=0.5)
+    with pytest.raises(JobError, match="--update cannot help"):
+        deliver(place, overlap=0.5, update=True)
+    assert contents(place) == before
+    assert deliver(place, overlap=0.5, probabilities=None, overwrite=True) > 0
+    after = contents(place)  # and what belonged to the map before is gone
+    assert sorted(after) == [name for name in NAMES if "probabilities" not in name]
+    os.utime(tmp_path / "source.tif", ns=(0, 10**18))
+    with pytest.raises(JobError, match=r"the raster has changed.|add --update"):
+        deliver(place, overlap=0.5, probabilities=None)
+    assert deliver(place, overlap=0.5, probabilities=None, update=True) > 0
+    assert contents(place)["map.tif"] != after["map.tif"]
+
+
+def test_further_products_need_no_model(place: str, deliver: Deliver, local: dict[str, bytes]) -> None:
+    assert deliver(place, Products()) > 0 and "map.gpkg" not in contents(place)
+    SlowFiles.puts.clear()
+    assert deliver(place) == 0 and contents(place) == local
+    assert SlowFiles.puts in ([], [".rsseg-write-test", "map.gpkg", "map.stac.json"])
+    assert deliver(place, Products(vectors="gpkg", min_area=2)) == 0 and contents(place) != local
+    assert deliver(place, Products()) == 0 and "map.gpkg" in contents(place)
+
+
+def test_what_is_missing_or_changed_there_is_made_again(
+    place: str, deliver: Deliver, local: dict[str, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    deliver(place)
+    Storage(place).remove("map_areas.csv")
+    assert deliver(place) == 0 and contents(place) == local
+    assert "map_areas.csv: is missing" in caplog.text.replace("map.tif: map_areas.csv is", "map_areas.csv: is")
+    Storage(place).remove("map.tif")
+    assert deliver(place) > 0 and contents(place) == local
+    (tmp_path / "other").write_bytes(bytes(len(local["map.tif"])))  # as many bytes, but others
+    Storage(place).put(tmp_path / "other", "map.tif")
+    with pytest.raises(DataError, match=r"map.tif: is not what the map's item says; add --overwrite"):
+        deliver(place, Products(vectors="fgb"))
+    Storage(place).put(tmp_path / "other", "map.stac.json")
+    with pytest.raises(DataError, match=r"map.stac.json: is no STAC item of a map"):
+        deliver(place)
+    assert deliver(place, overwrite=True) > 0 and contents(place) == local
+
+
+UPLOAD = """
+import sys
+from pathlib import Path
+from slow_files import SlowFiles
+from rsseg.mapping.delivery import Delivery
+
+address, folder, SlowFiles.stop_at = sys.argv[1:]
+Delivery(address, Path(folder)).stored(Path(folder) / "map.tif").upload()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_at, there", [("map.tif", 0), ("_areas.csv", 2), (".stac.json", 6)])
+def test_a_killed_upload_leaves_no_half_file(
+    stop_at: str,
+    there: int,
+    deliver: Deliver,
+    local: dict[str, bytes],
+    stub: Any,
+    table: Any,
+    tmp_path: Path,
+    repo: Path,
+) -> None:
+    """kill -9 in the middle of a file; the command that is repeated uploads the others only."""
+    address = f"slow://{tmp_path}/store"
+    delivery, target = begin_delivery(f"{address}/map.tif", tmp_path / "work", "gpkg")
+    map_raster(str(tmp_path / "source.tif"), target, stub, table, MapOptions(**OPTIONS), {}, products=GPKG)
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{repo}"}
+    command = [sys.executable, "-c", UPLOAD, address, str(delivery.folder), stop_at]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None and STOPPED in process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    found = contents(address)
+    assert len(found) == there and all(local[name] == data for name, data in found.items())
+    assert len(list((tmp_path / "store").iterdir())) == there + 1  # a half, under another name
+    SlowFiles.puts.clear()
+    assert deliver(address) == 0 and contents(address) == local
+    assert len(SlowFiles.puts) == 1 + len(NAMES) - there  # with the test whether the place can be written
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == NAMES
+
+
+def test_a_failed_upload_keeps_the_map_and_goes_on(
+    deliver: Deliver, local: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, put = f"slow://{tmp_path}/store", SlowFiles.put_file
+
+    def fail(self: SlowFiles, path1: str, path2: str, *args: Any, **kwargs: Any) -> None:
+        if path1.endswith("map_areas.csv"):
+            raise ConnectionError("the line is dead")
+        put(self, path1, path2, *args, **kwargs)
+
+    monkeypatch.setattr(SlowFiles, "put_file", fail)
+    with pytest.raises(OSError, match=r"map_areas.csv: cannot be written \(ConnectionError: the line is dead\)"):
+        deliver(address)
+    assert "map.stac.json" not in contents(address) and "map_areas.csv" not in contents(address)
+    monkeypatch.setattr(SlowFiles, "put_file", put)
+    assert deliver(address) == 0 and contents(address) == local
+
+
+def test_a_replaced_map_is_never_described_by_an_old_item(
+    deliver: Deliver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, put, seen = f"slow://{tmp_path}/store", SlowFiles.put_file, []
+
+    def watch(self: SlowFiles, path1: str, path2: str, *args: Any, **kwargs: Any) -> None:
+        seen.append((tmp_path / "store" / "map.stac.json").exists())
+        put(self, path1, path2, *args, **kwargs)
+
+    deliver(address)
+    monkeypatch.setattr(SlowFiles, "put_file", watch)
+    deliver(address, overlap=0.5, overwrite=True)
+    assert seen[0] and not any(seen[1:])
+
+
+def test_the_work_folder_is_found_again(tmp_path: Path) -> None:
+    first, map_one = begin_delivery(f"memory://{tmp_path}/a/maps/", tmp_path / "work", None)
+    again, map_two = begin_delivery(f"memory://{tmp_path}/a/maps", tmp_path / "work", "fgb")
+    other, _ = begin_delivery(f"memory://{tmp_path}/b/maps/x.tif", tmp_path / "work", None)
+    assert first == again and map_one == map_two == first.folder and first.folder.is_dir()
+    assert other.folder != first.folder and other.folder.name.startswith("maps-")
+    secret = Delivery("ftp://me:secret@host/maps", tmp_path)
+    assert "secret" not in repr(secret)
+    with pytest.raises(ConfigError, match=r"--vectors out.gpkg: polygons go to the storage.*suffix only"):
+        begin_delivery(f"memory://{tmp_path}/a/maps/", tmp_path / "work", "out.gpkg")
+
+
+def test_a_storage_that_cannot_be_written_is_known_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise PermissionError("AccessDenied")
+
+    monkeypatch.setattr(SlowFiles, "put_file", refuse)
+    with pytest.raises(OSError, match=r"cannot be written \(PermissionError: AccessDenied\); check the address"):
+        begin_delivery(f"slow://{tmp_path}/store", tmp_path / "work", None)
+
+
+def test_shards_without_a_common_folder_have_whole_rasters(tmp_path: Path) -> None:
+    """Three rasters of one size (none is a file) in two shards: the second is divided where files are shared."""
+    jobs = [(name, tmp_path / f"{name}.tif") for name in ("a", "b", "c")]
+    shards = [Shard(rank, 2, True) for rank in range(2)]
+    assert [[job[0] for job, _ in share_jobs(jobs, shard)] for shard in shards] == [["a", "b"], ["b", "c"]]
+    assert [[job[0] for job, _ in whole_jobs(jobs, shard)] for shard in shards] == [["a", "b"], ["c"]]
+    assert {part for shard in shards for _, part in whole_jobs(jobs, shard)} == {Part()}
+
+
+def test_an_item_lists_what_is_uploaded(place: str, deliver: Deliver, tmp_path: Path) -> None:
+    deliver(place, name="sub/map.tif")
+    item = MapItem.parse(contents(f"{place}/sub")["map.stac.json"], "x")
+    assert {*item.files, item_path(Path("map.tif")).name} == {*NAMES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 
@@ -24,6 +25,11 @@ for ((i = 0; i < tasks; i++)); do
     SLURM_PROCID=$i SLURM_LOCALID=$i SLURM_NTASKS=$tasks "$@" || exit 1
 done
 """
+
+
+ENDS = (".qml", ".stac.json", ".tif", ".tif.aux.xml", "_areas.csv")
+COLLECTED = ("areas.csv", "collection.json", "mosaic.gti.gpkg", "mosaic.vrt")
+"""What a map consists of, and a folder of maps."""
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +78,12 @@ def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_to
         timeout=300,
     )
     assert two.returncode == 0, two.stderr
-    names = [f"{stem}{end}" for stem in "ab" for end in (".qml", ".stac.json", ".tif", ".tif.aux.xml", "_areas.csv")]
+    names = sorted([*COLLECTED, *(f"{stem}{end}" for stem in "ab" for end in ENDS)])
     for folder in ("one", "two"):
         assert sorted(path.name for path in (world / folder).iterdir()) == names
     for name in names:
-        assert (world / "one" / name).read_bytes() == (world / "two" / name).read_bytes()
+        one, two = ((world / folder / name).read_bytes() for folder in ("one", "two"))
+        assert one == two.replace(b'"id": "two"', b'"id": "one"'), name
     with rasterio.open(world / "one" / "a.tif") as file:
         assert file.tags(1)["class_19"] and file.read(1).max() < 20
 
@@ -106,7 +113,9 @@ def test_jobs_that_share_the_folder_are_one(world, arguments, run_tool, tmp_path
     assert "process that finishes last writes the map" in tasks.stderr
     for folder in ("shards", "slurm"):
         found = sorted(path.name for path in (tmp_path / folder).iterdir())
-        assert found == [name for name in names if folder == "shards" or "overlay" not in name]
+        expected = names if folder == "shards" else [*COLLECTED, *(name for name in names if "overlay" not in name)]
+        assert found == sorted(expected)
+        found = [name for name in found if name not in COLLECTED]
         for name in found:
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / folder / name).read_bytes(), name
 
@@ -191,5 +200,35 @@ def test_broken_rasters_do_not_stop_the_others(world, arguments, run_tool, tmp_p
         assert "4 of 5 rasters could not be mapped" in result.stderr and "Traceback" not in result.stderr
         assert all(f"{tmp_path / name}: " in result.stderr for name in broken - {"folder.tif"})
         left = {path.name for path in tmp_path.iterdir() if path.name[0] != "."} - broken  # half maps are hidden
-        ends = (".qml", ".stac.json", ".tif", ".tif.aux.xml", "_areas.csv")
-        assert left == {"b.tif", *(f"b_map{end}" for end in ends)}
+        assert left == {"b.tif", *COLLECTED, *(f"b_map{end}" for end in ENDS)}
+
+
+@pytest.mark.slow
+def test_a_folder_of_maps_in_a_storage(world, arguments, run_tool, tmp_path):
+    """The same files as locally, made and uploaded once; pictures with their overlays; one table of areas."""
+    common = [*arguments, "--head", "fast"]
+    assert run_tool("map_raster", world / "scenes", tmp_path / "local" / "maps", *common).returncode == 0
+    local = {path.name: path.read_bytes() for path in (tmp_path / "local" / "maps").iterdir()}
+    assert sorted(local) == sorted([*COLLECTED, *(f"{stem}{end}" for stem in "ab" for end in ENDS)])
+    address, store = f"file://{tmp_path}/maps", tmp_path / "maps"
+    for shard in ("0/2", "1/2"):  # without a common work folder
+        result = run_tool("map_raster", world / "scenes", address, *common, "--shard", shard)
+        assert result.returncode == 0, result.stderr
+    assert {path.name: path.read_bytes() for path in store.iterdir()} == local
+    result = run_tool("map_raster", world / "scenes", f"{address}/", *common)
+    assert result.returncode == 0 and result.stderr.count("exists already") == 2, result.stderr
+    assert not list((tmp_path / "work_dirs" / "uploads").iterdir())
+    result = run_tool("collect_maps", address, "--json")
+    assert result.returncode == 0 and json.loads(result.stdout)["overlaps"] == 1, result.stderr
+    assert {path.name: path.read_bytes() for path in store.iterdir()} == local
+    result = run_tool("segment", world / "scenes" / "b.tif", "--out", f"file://{tmp_path}/seen", *common)
+    assert result.returncode == 0, result.stderr
+    assert {p.name for p in (tmp_path / "seen").iterdir()} == {*(f"b{end}" for end in ENDS), "b_overlay.png"}
+    for more, message in (
+        (["--out", f"file://{tmp_path}/x", "--head", "all"], "--head all draws the maps of all heads together"),
+        (["--out", tmp_path / "x", "--work", tmp_path], "is no address of a storage, so maps are made there"),
+        (["--out", "s3://bucket/x"], "s3://: needs the package s3fs. Run: python -m pip install s3fs"),
+    ):
+        result = run_tool("segment", world / "scenes" / "b.tif", *common, *more)
+        assert result.returncode == 1 and message in result.stderr, result.stderr
+        assert len(result.stderr.splitlines()) == 1

@@ -213,7 +213,9 @@ def _prepare_exported(args: argparse.Namespace, load: Loader) -> Setting:
     return Setting(predictor, table, options, made, _products(args, known_name(about, table)), about["pixels"])
 
 
-def _precision(args: argparse.Namespace, predictor: SegmentorScorer, target: Path, stored: StoredMap | None) -> str:
+def _precision(
+    args: argparse.Namespace, predictor: SegmentorScorer, target: Path, stored: StoredMap | None = None
+) -> str:
     """How a map is computed: as it was begun, where that is left to choose; else as chosen now."""
     if isinstance(predictor.model, ExportedModel):
         return "bf16" if args.precision == "bf16" else "exact"

@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import queue
+import re
 import threading
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,10 @@ __all__ = ["Stopped", "error_summary", "serve_requests"]
 
 _log = logging.getLogger("rsseg")
 _MEMORY = "memory ran out; choose a smaller view, or a model with fewer parameters"
+
+
+_FOLDERS = re.compile(r"(?<![\w.~-])~?/(?:[^/\s:;,'\"()]+/)+")
+"""The folders of an absolute path in a text."""
 
 
 class Stopped(BaseException):
@@ -83,17 +88,19 @@ def _run(work: str, request: dict[str, Any], models: dict[str, Any], progress: _
     except Stopped:
         return "stopped", None
     except Exception as error:
-        if not isinstance(error, UserError):
+        if isinstance(error, (UserError, OSError)):
+            _log.warning("%s: %s", work, error)
+        else:
             _log.error("%s failed:\n%s", work, traceback.format_exc())
         return "failed", error_summary(error)
 
 
 def error_summary(error: Exception) -> str:
-    """One line about an error for the page; texts that are not meant for users stay in the server's log."""
+    """One line about an error for the page, without folders; what is not meant for users stays in the server's log."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return _MEMORY
-    if isinstance(error, UserError):
-        return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{Path(os.fsdecode(error.filename)).name}: {error.strerror or type(error).__name__}"
+    if isinstance(error, (UserError, OSError)):
+        return _FOLDERS.sub("", str(error))
     return f"an error of the program ({type(error).__name__}); the log of the server has the details"

@@ -23,8 +23,9 @@ def echo(request: Dict, models: Dict, progress: Progress) -> Dict:
 def fail(request: Dict, models: Dict, progress: Progress) -> Dict:
     """Raise what is asked for."""
     kinds = {
-        "user": ConfigError("the value 3 is not allowed"),
+        "user": ConfigError("/secret/place/ground.tif: the value 3 is not allowed; see configs/landdiscover or 3/4"),
         "file": FileNotFoundError(2, "No such file or directory", "/secret/place/image.tif"),
+        "text": FileNotFoundError("/secret/place/model.py: no such config file"),
         "bug": KeyError("/secret/place"),
         "memory": MemoryError(),
     }

@@ -99,8 +99,9 @@ def test_positions_progress_and_partial_results_are_told(
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("user", "the value 3 is not allowed"),
+        ("user", "ground.tif: the value 3 is not allowed; see configs/landdiscover or 3/4"),
         ("file", "image.tif: No such file or directory"),
+        ("text", "model.py: no such config file"),
         ("bug", "an error of the program (KeyError); the log of the server has the details"),
         ("memory", "memory ran out; choose a smaller view, or a model with fewer parameters"),
     ],

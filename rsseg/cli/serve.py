@@ -31,6 +31,8 @@ def parse_args() -> argparse.Namespace:
     add("--token", help="what requests must know; auto: a new one (default: $RSSEG_TOKEN); required with other hosts")
     add("--config", help="config of the model for own words, for example configs/landdiscover/gsnet_vitb16.py")
     add("--checkpoint", help="its weights: a file, or hf://OWNER/NAME on the hub")
+    add("--head", help="label set, for models with several heads")
+    add("--classes", help="class table (a name or a .json), if the config does not name one")
     add("--template", help="text with {} where a class goes (default: the config's)")
     add("--mode", choices=["slide", "five_view", "whole", "config"], help="as of rsseg map")
     add("--trust", action="store_true", help="load files that may run code; only your own")

@@ -7,8 +7,12 @@ import logging
 import os
 import secrets
 import socket
+from pathlib import Path
+from typing import Any
 
 from rsseg.errors import ConfigError, MissingPackageError
+from rsseg.io.configs import config_path
+from rsseg.io.hub import config_of, is_hub
 from rsseg.serving.settings import ServeSettings
 
 __all__ = ["TOKEN_VARIABLE", "listen", "serve", "settings_of"]
@@ -17,6 +21,8 @@ _log = logging.getLogger("rsseg")
 TOKEN_VARIABLE = "RSSEG_TOKEN"
 """Environment variable with the token, which other users of the machine cannot read, unlike a command line."""
 _CONNECTIONS = 512
+_MODEL = ("checkpoint", "head", "classes", "device", "precision", "template", "mode", "trust", "cfg_options")
+"""Options of ``rsseg map`` that say which model answers to words, and how."""
 
 
 def settings_of(args: argparse.Namespace) -> ServeSettings:
@@ -29,11 +35,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
     for path in args.path:
         if not path.exists():
             raise FileNotFoundError(f"{path}: does not exist; name maps, images, folders of them, or converted sets")
-    if (args.config is None) != (args.checkpoint is None) and args.checkpoint is not None:
-        raise ConfigError("--checkpoint needs --config, the config of that model")
     token = args.token or os.environ.get(TOKEN_VARIABLE) or None
-    names = ("config", "checkpoint", "device", "precision", "template", "mode", "trust", "cfg_options")
-    text = {name: getattr(args, name) for name in names} if args.config else None
     masks = {"predictor": args.predictor, "weights": args.predictor_weights, "device": args.device}
     return ServeSettings(
         tuple(args.path),
@@ -41,11 +43,23 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         args.host,
         args.port,
         secrets.token_urlsafe(24) if token == "auto" else token,
-        text,
+        _text_model(args),
         masks,
         args.reviewer,
         not args.not_blind,
     )
+
+
+def _text_model(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Options of the model for words, whose files are there; None for no model."""
+    if args.config is None and args.checkpoint is None:
+        return None
+    config = config_of(args.config, args.checkpoint)
+    if not is_hub(config):
+        config_path(config)
+    if args.checkpoint is not None and not is_hub(args.checkpoint) and not Path(args.checkpoint).expanduser().is_file():
+        raise FileNotFoundError(f"--checkpoint {args.checkpoint}: there is no such file with a model's weights")
+    return {"config": config, **{name: getattr(args, name) for name in _MODEL}}
 
 
 def listen(host: str, port: int) -> socket.socket:

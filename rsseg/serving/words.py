@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Field
 
 from rsseg.errors import ConfigError
+from rsseg.io.hub import is_hub
 from rsseg.io.output_names import check_name
 from rsseg.metainfo import word_table
 from rsseg.serving.layers import Layer
@@ -226,7 +227,8 @@ def router(state: State) -> APIRouter:
             return ModelAnswer(model=None, advice=_ADVICE, about=None)
         options = dict(state.settings.text)
         ticket = enqueue(state.queue, f"{_WORKS}:describe_model", {"model": options}, "model")
-        return ModelAnswer(model=Path(str(options["config"])).stem, advice=_ADVICE, about=TicketAnswer.of(ticket))
+        name = options["config"] if is_hub(options["config"]) else Path(options["config"]).stem
+        return ModelAnswer(model=name, advice=_ADVICE, about=TicketAnswer.of(ticket))
 
     @routes.post("/segment/text", responses=RESPONSES, response_model=TextAnswer)
     async def segment_text(

@@ -28,10 +28,13 @@ def arguments(monkeypatch: pytest.MonkeyPatch, *words: str) -> argparse.Namespac
 
 def test_settings_of_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
-    found = settings_of(arguments(monkeypatch, str(tmp_path), "--config", "c.py", "--checkpoint", "c.pth"))
+    model = tmp_path / "c.pth"
+    model.touch()
+    config = "configs/landdiscover/gsnet_vitb16.py"
+    found = settings_of(arguments(monkeypatch, str(tmp_path), "--config", config, "--checkpoint", str(model)))
     assert (found.paths, found.host, found.port, found.token) == ((tmp_path,), "127.0.0.1", 8000, None)
     assert found.text is not None
-    assert (found.text["config"], found.text["checkpoint"]) == ("c.py", "c.pth")
+    assert (found.text["config"], found.text["checkpoint"]) == (config, str(model))
     found = settings_of(arguments(monkeypatch, str(tmp_path), "--host", "0.0.0.0", "--token", "auto"))
     assert found.token is not None
     assert len(found.token) == 32
@@ -44,8 +47,16 @@ def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     with pytest.raises(FileNotFoundError, match=r"gone\.tif: does not exist"):
         settings_of(arguments(monkeypatch, str(tmp_path / "gone.tif")))
-    with pytest.raises(ConfigError, match="--checkpoint needs --config"):
+    with pytest.raises(ConfigError, match=r"c\.pth: name its config with --config"):
         settings_of(arguments(monkeypatch, str(tmp_path), "--checkpoint", "c.pth"))
+    with pytest.raises(FileNotFoundError, match=r"c\.py: no such config file"):
+        settings_of(arguments(monkeypatch, str(tmp_path), "--config", "c.py"))
+    with pytest.raises(FileNotFoundError, match=r"--checkpoint c\.pth: there is no such file"):
+        config = "configs/landdiscover/gsnet_vitb16.py"
+        settings_of(arguments(monkeypatch, str(tmp_path), "--config", config, "--checkpoint", "c.pth"))
+    text = settings_of(arguments(monkeypatch, str(tmp_path), "--checkpoint", "hf://own/model")).text
+    assert text is not None
+    assert text["config"].startswith("hf://own/model")
     with pytest.raises(ConfigError, match="token is required"):
         settings_of(arguments(monkeypatch, str(tmp_path), "--host", "0.0.0.0"))
 

@@ -3,6 +3,7 @@
     python tools/benchmark.py NAME [--json FILE] [--runs N]
     python tools/benchmark.py --quick            # a set that ends in five minutes on two cores
     python tools/benchmark.py --suite gpu        # one table, in under eight minutes on one card
+    python tools/benchmark.py --suite serve      # tiles of a large map for 1, 10 and 50 clients of rsseg serve
     python tools/benchmark.py --list
 
 Prints ``NAME ours=... reference=... ratio=... cpu_ratio=...`` (medians; ratio = reference / ours, so above 1 is better;
@@ -33,10 +34,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each side (default 5)")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--quick", action="store_true", help=f"measure {', '.join(QUICK)}, one run of each side")
-    parser.add_argument("--suite", choices=["gpu"], help="measure rates on one device and print them as one table")
-    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="of the suite (default: %(default)s)")
+    parser.add_argument("--suite", choices=["gpu", "serve"], help="measure rates and print them as one table")
+    parser.add_argument(
+        "--device", choices=["cuda", "cpu"], default="cuda", help="of the suite gpu (default: %(default)s)"
+    )
     parser.add_argument("--toy", action="store_true", help="the suite with tiny models and images, to try it out")
     args = parser.parse_args()
+    if args.suite == "serve":
+        return _serve(args.toy)
     if args.suite:
         return _suite(args.device, args.toy)
     if args.quick:
@@ -67,6 +72,14 @@ def _suite(device: str, toy: bool) -> int:
     rows = list(run_suite(device, toy))
     write_result(table(rows, device), [row._asdict() for row in rows])
     return int(any(row.rate is None for row in rows))
+
+
+def _serve(toy: bool) -> int:
+    from benchmarks.serving import load_table, measure_load
+
+    loads = measure_load(toy)
+    write_result(load_table(loads), [load.row() for load in loads])
+    return int(any(load.errors for load in loads))
 
 
 if __name__ == "__main__":

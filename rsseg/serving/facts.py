@@ -22,7 +22,7 @@ from rsseg.io.tables import parse_json
 from rsseg.serving.layers import Layer, Layers
 from rsseg.serving.mosaics import class_header
 from rsseg.serving.readers import Readers, file_state
-from rsseg.serving.views import EDGE, Place, View, source_scale
+from rsseg.serving.views import EDGE, Place, View, fitting_level, source_scale
 
 __all__ = ["SIDE", "Facts", "FactsCache", "naming"]
 
@@ -83,13 +83,14 @@ class Facts:
     spec: PixelSpec = PixelSpec()  # noqa: RUF009, it is frozen
     display: str = ""
 
-    def cost(self, grid: GeoReference) -> float:
-        """Numbers that must be read for a grid in Web Mercator."""
+    def reading(self, grid: GeoReference) -> tuple[int | None, float]:
+        """The overview that fits a grid in Web Mercator, and how many numbers are read for it."""
         scale = source_scale(self.place, grid)
-        factor = max((factor for factor in self.factors if factor <= scale * 1.01), default=1)
+        level = fitting_level(self.factors, scale)
+        factor = 1 if level is None else self.factors[level]
         height, width = (side / factor for side in self.size)
         rows, columns = (side * scale / factor for side in grid.size)
-        return min(rows, height) * min(columns, width) * len(self.spec.bands or (1,))
+        return level, min(rows, height) * min(columns, width) * len(self.spec.bands or (1,))
 
     @property
     def zooms(self) -> tuple[int, int]:

@@ -23,10 +23,10 @@ from rsseg.io.georeference import GeoReference
 from rsseg.serving.facts import BUDGET, SIDE, Facts, naming
 from rsseg.serving.layers import Layer
 from rsseg.serving.readers import Readers
-from rsseg.serving.views import EDGE, MERCATOR, overview_level, read_view, to_mercator, warped
+from rsseg.serving.views import EDGE, MERCATOR, read_view, to_mercator, warped
 from rsseg.structures.pictures import indexed
 
-__all__ = ["NODATA", "empty_tile", "read_classes", "read_tile", "tile_grid"]
+__all__ = ["NODATA", "empty_tile", "read_tile", "tile_grid"]
 
 NODATA = 255
 _KINDS = {"png": ("PNG", {"compress_level": 1}), "webp": ("WEBP", {"quality": 80, "method": 0})}
@@ -64,11 +64,14 @@ def read_tile(
         DataError: The file is damaged.
         LookupError: It is gone.
     """
-    if not _meets(facts, grid) or facts.cost(grid) > BUDGET:
+    if not _meets(facts, grid):
+        return empty_tile(kind)
+    level, numbers = facts.reading(grid)
+    if numbers > BUDGET:
         return empty_tile(kind)
     with naming(layer):
         if layer.kind == "map":
-            return _class_tile(read_classes(readers, layer.path, facts, grid), facts, shown, kind)
+            return _class_tile(_read_classes(readers, layer.path, facts, grid, level), facts, shown, kind)
         return _image_tile(readers, layer.path, facts, grid, kind)
 
 
@@ -83,12 +86,16 @@ def _meets(facts: Facts, grid: GeoReference) -> bool:
     return around and low < top and bottom < high
 
 
-def read_classes(readers: Readers, path: Path, facts: Facts, grid: GeoReference) -> NDArray[np.uint8]:
-    """Class ids (H, W) on a grid, each of the nearest pixel of the overview that fits; 255 where there is none."""
-    level = overview_level(facts.factors, facts.place, grid)
+def _read_classes(
+    readers: Readers, path: Path, facts: Facts, grid: GeoReference, level: int | None
+) -> NDArray[np.uint8]:
+    """Class ids (H, W) on a grid, each of the nearest pixel of an overview; 255 where there is none."""
     with readers.borrow(path) as opened, warped(opened(level), facts.place, grid) as view:
         labels: NDArray[np.uint8] = view.read(1)
-        labels[view.dataset_mask() == 0] = NODATA
+        if view.nodata is None:
+            labels[view.dataset_mask() == 0] = NODATA
+        else:
+            labels[labels == view.nodata] = NODATA
     labels[labels >= len(facts.classes)] = NODATA
     return labels
 

@@ -34,6 +34,7 @@ __all__ = [
     "MERCATOR",
     "Place",
     "View",
+    "fitting_level",
     "overview_level",
     "read_view",
     "source_scale",
@@ -233,9 +234,11 @@ def overview_level(factors: Sequence[int], place: Place, grid: GeoReference) -> 
         place: Of the raster.
         grid: In Web Mercator.
     """
-    if not factors:
-        return None
-    scale = source_scale(place, grid)
+    return fitting_level(factors, source_scale(place, grid)) if factors else None
+
+
+def fitting_level(factors: Sequence[int], scale: float) -> int | None:
+    """As :func:`overview_level`, for a grid whose pixels are ``scale`` times as large as those of the raster."""
     fitting = [level for level, factor in enumerate(factors) if factor <= scale * _COARSER]
     return max(fitting, key=lambda level: factors[level], default=None)
 

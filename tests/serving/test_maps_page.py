@@ -59,7 +59,7 @@ class _Tab:
 
     def colour(self, across: float, down: float) -> tuple[int, ...]:
         picture = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
-        found = picture.getpixel(tuple(round(value) for value in self.at(across, down)))
+        found = picture.getpixel([round(value) for value in self.at(across, down)])
         assert isinstance(found, tuple)
         return tuple(found)
 

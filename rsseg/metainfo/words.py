@@ -66,8 +66,11 @@ def _colours(names: Sequence[str]) -> tuple[tuple[int, int, int], ...]:
     # greys say nothing on a photograph
     levels = next(levels for most, levels in _LEVELS.items() if len(names) <= most)
     free = [colour for colour in product(levels, repeat=3) if max(colour) - min(colour) >= 80]
+    nearest = distance(free)
     for i in range(len(names)):
         if i not in chosen:
-            r, g, b = free[int(distance(free).argmax())]
+            r, g, b = free[int(nearest.argmax())]
             chosen[i] = (r, g, b)
+            to_this = np.linalg.norm((np.array(free, float) - chosen[i]) * _EYE, axis=1)
+            nearest = np.minimum(nearest, to_this)
     return tuple(chosen[i] for i in range(len(names)))

@@ -101,6 +101,20 @@ class View:
         across, down = (east - west) / self.width, (north - south) / self.height
         return GeoReference((self.height, self.width), MERCATOR, Affine(across, 0, west, 0, -down, north))
 
+    def positions(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        """Columns and rows (K,) in the view of longitudes and latitudes (K,), of the nearest copy of the world."""
+        middle = (self.west + self.east) / 2
+        return _apply(~_affine(self.grid), *_to_mercator((lon - middle + 180) % 360 - 180 + middle, lat))
+
+    def pixels_to_degrees(self, shapes: Shapes) -> Shapes:
+        """Shapely geometries (N,) in pixels of the view (column, row) as degrees."""
+
+        def degrees(columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
+            x, y = self.grid.coordinates(columns, rows)
+            return x / EDGE * 180, np.degrees(np.arctan(np.sinh(y / SPHEROID[0])))
+
+        return _each_point(shapes, degrees)
+
 
 def to_mercator(lon: Any, lat: Any) -> tuple[Floats, Floats]:
     """Coordinates in Web Mercator of longitudes and latitudes (N,) in degrees, the latter cut to its square."""
@@ -156,6 +170,11 @@ class Place:
 
     def _degrees(self, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
         return _moved(*self.georeference.coordinates(columns, rows), self.crs, DEGREES)
+
+    @property
+    def measured(self) -> GeoReference:
+        """Where pixels lie for measuring: nowhere, where the raster does not say so itself."""
+        return self.georeference if self.own else GeoReference(self.georeference.size)
 
     @functools.cached_property
     def bounds(self) -> Bounds:

@@ -63,6 +63,12 @@ _GONE: dict[int | str, dict[str, Any]] = {
 }
 
 
+_KINDS = {"gpkg": "application/geopackage+sqlite3", "coco": "application/json"}
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind: {} for kind in _KINDS.values()}, "description": "The file."}
+}
+
+
 class _Store:
     """The shapes of all layers of a server."""
 
@@ -221,7 +227,7 @@ def router(state: State) -> APIRouter:
     def read_shapes(layer: LayerQuery, limit: Limit = 10_000) -> Response:
         """The kept polygons of a layer."""
         found, log, _ = store.open(layer)
-        return JSONResponse(_listed(found, log, limit), media_type="application/geo+json")
+        return JSONResponse(_listed(found, log, limit))
 
     @routes.post("/api/shapes", responses=_GONE, response_model=AddedAnswer, status_code=201)
     def add_shapes(body: AddBody) -> Response:
@@ -235,13 +241,11 @@ def router(state: State) -> APIRouter:
         log.undo(body.client)
         return JSONResponse(_listed(found, log, _LISTED))
 
-    @routes.get("/api/shapes/export", responses={**_GONE, 200: {"content": {"application/octet-stream": {}}}},
-                response_class=FileResponse)  # fmt: skip
+    @routes.get("/api/shapes/export", responses={**_GONE, **_FILES}, response_class=FileResponse)
     def export(layer: LayerQuery, format: Format = "gpkg") -> FileResponse:
         """The kept polygons as a file: a GeoPackage in the image's CRS, or COCO in its pixels."""
         path, name = _export(store, layer, format)
-        kind = "application/geopackage+sqlite3" if format == "gpkg" else "application/json"
-        return FileResponse(path, media_type=kind, filename=name,
+        return FileResponse(path, media_type=_KINDS[format], filename=name,
                             background=BackgroundTask(shutil.rmtree, path.parent, ignore_errors=True))  # fmt: skip
 
     @routes.patch("/api/shapes/{id}", responses=_GONE, response_model=ShapeAnswer)

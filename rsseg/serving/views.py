@@ -104,7 +104,7 @@ class View:
     def positions(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Columns and rows (K,) in the view of longitudes and latitudes (K,), of the nearest copy of the world."""
         middle = (self.west + self.east) / 2
-        return _apply(~_affine(self.grid), *_to_mercator((lon - middle + 180) % 360 - 180 + middle, lat))
+        return _apply(~_affine(self.grid), *to_mercator((lon - middle + 180) % 360 - 180 + middle, lat))
 
     def pixels_to_degrees(self, shapes: Shapes) -> Shapes:
         """Shapely geometries (N,) in pixels of the view (column, row) as degrees."""

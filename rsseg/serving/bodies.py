@@ -55,7 +55,7 @@ class ViewBody(BaseModel):
         view = View(self.west, self.south, self.east, self.north, self.width, self.height)
         most = state.settings.view_pixels
         if view.width * view.height > most:
-            raise ConfigError(f"view: {view.width} x {view.height} pixels; at most {most} in all are looked at at once")
+            raise ConfigError(f"view: {view.width} x {view.height} pixels; at most {most} are segmented at once")
         return view
 
 

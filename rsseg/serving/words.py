@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,16 +11,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from rsseg.errors import ConfigError
 from rsseg.io.hub import is_hub
 from rsseg.io.output_names import check_name
 from rsseg.metainfo import word_table
-from rsseg.serving.layers import Layer
+from rsseg.serving.bodies import LayerId, ViewBody, Word, picture_of
 from rsseg.serving.queue import Ticket
 from rsseg.serving.state import State
-from rsseg.serving.views import View
 from rsseg.serving.word_masks import ViewMask
 from rsseg.serving.work import RESPONSES, TicketAnswer, TicketId, Wait, answer, enqueue, finished, told
 
@@ -37,21 +35,10 @@ _ADVICE = (
 )
 
 
-def _tidy(words: list[str]) -> list[str]:
-    """Words as the model gets them: composed characters, single blanks."""
-    tidy = [" ".join(unicodedata.normalize("NFC", word).split()) for word in words]
-    if any(not word or re.search(r"[\x00-\x1f\x7f]", word) for word in tidy):
-        raise ValueError("a word is empty, or has a control character in it")
-    return tidy
-
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
 Words = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=100)]],
+    list[Word],
     Field(max_length=255, description="Classes in your own words; none for the model's own.", examples=[["road"]]),
-    AfterValidator(_tidy),
 ]
-LayerId = Annotated[str, Field(min_length=1, max_length=64, description="Id of an image, or of a map with its image.")]
 Threshold = Annotated[
     float, Field(ge=0, le=1, allow_inf_nan=False, description="Pixels that are less probable get no class.")
 ]
@@ -62,17 +49,6 @@ ClassesQuery = Annotated[
     str | None,
     Query(max_length=1100, pattern=r"^(\d{1,3}(,\d{1,3})*)?$", description="Ids of the classes to show, with commas."),
 ]
-
-
-class ViewBody(BaseModel):
-    """A picture in Web Mercator, as the page shows it: degrees and pixels."""
-
-    west: Annotated[float, Field(ge=-540, le=540, allow_inf_nan=False)]
-    south: Annotated[float, Field(ge=-86, le=86, allow_inf_nan=False)]
-    east: Annotated[float, Field(ge=-540, le=900, allow_inf_nan=False)]
-    north: Annotated[float, Field(ge=-86, le=86, allow_inf_nan=False)]
-    width: Annotated[int, Field(ge=1, le=8192)]
-    height: Annotated[int, Field(ge=1, le=8192)]
 
 
 class TextBody(BaseModel):
@@ -135,29 +111,9 @@ def _options(state: State) -> dict[str, Any]:
     return dict(state.settings.text)
 
 
-def _image_of(state: State, id: str) -> Layer:
-    """The image that is segmented for a layer.
-
-    Raises:
-        ConfigError: It has none.
-        LookupError: There is no such layer.
-    """
-    layer = state.layers.get(id)
-    if layer.kind == "map" and layer.image is not None:
-        return state.layers.get(layer.image)
-    if layer.kind != "image":
-        what = "a map whose image is not served" if layer.kind == "map" else "a converted set"
-        raise ConfigError(f"{layer.name} is {what}; choose an image")
-    return layer
-
-
 def _ask(state: State, body: TextBody) -> Ticket:
-    options, layer = _options(state), _image_of(state, body.layer)
-    view = View(**body.view.model_dump())
-    if view.width * view.height > state.settings.view_pixels:
-        raise ConfigError(
-            f"view: {view.width} x {view.height} pixels; at most {state.settings.view_pixels} are segmented at once"
-        )
+    options, layer = _options(state), picture_of(state, body.layer)
+    body.view.checked(state)
     if body.classes:
         word_table(body.classes, "the request")  # which refuses what is no list of classes
     status = layer.path.stat()
@@ -190,7 +146,7 @@ def _target(settings_out: Path, name: str) -> Path:
 
 
 def _save(state: State, body: MapBody) -> Ticket:
-    options, layer = _options(state), _image_of(state, body.layer)
+    options, layer = _options(state), picture_of(state, body.layer)
     if body.classes:
         word_table(body.classes, "the request")
     target = _target(state.settings.out, body.name)

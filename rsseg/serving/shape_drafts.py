@@ -58,6 +58,7 @@ def checked_geometry(body: PolygonBody | MultiPolygonBody, place: Place, units: 
 
 def geojson(geometry: Any) -> dict[str, Any]:
     """A shapely geometry in degrees as GeoJSON, rounded to a tenth of a millimetre."""
+
     def rounded(value: Any) -> Any:
         return round(value, _DIGITS) if isinstance(value, float) else [rounded(part) for part in value]
 

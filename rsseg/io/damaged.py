@@ -15,6 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from rsseg.errors import UnreadableFileError, UserError
+from rsseg.io.addresses import hide_secrets, shown_name
 
 __all__ = ["reading"]
 
@@ -81,9 +82,9 @@ def reading(path: Path | str, what: str = "cannot be read") -> Iterator[None]:
     except _KINDS as error:
         if isinstance(error, FileNotFoundError) and not os.path.islink(path):
             raise
-        raise UnreadableFileError(f"{path}: {what} ({_reason(error, path)})") from error
+        raise UnreadableFileError(f"{shown_name(path)}: {what} ({_reason(error, path)})") from error
     if warned:
-        raise UnreadableFileError(f"{path}: {what} (the JPEG data in it is damaged: {warned[0]})")
+        raise UnreadableFileError(f"{shown_name(path)}: {what} (the JPEG data in it is damaged: {warned[0]})")
 
 
 def _reason(error: BaseException, path: Path | str) -> str:
@@ -93,5 +94,5 @@ def _reason(error: BaseException, path: Path | str) -> str:
         return "there is not enough memory for an image of the size that it states"
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or type(error).__name__
-    text = str(error.__cause__ or error).strip()
+    text = hide_secrets(str(error.__cause__ or error).strip())
     return text if text and not isinstance(error, KeyError) else f"{type(error).__name__} {text}".strip()

@@ -27,9 +27,11 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from rsseg.errors import DataError, UnreadableFileError
+from rsseg.io.addresses import Address, is_text_name, locate, shown_name
 from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, refuse_complex, scale_values
 from rsseg.io.damaged import reading
 from rsseg.io.limits import check_pixels
+from rsseg.io.opening import gdal_settings, open_named
 from rsseg.io.pictures import Picture, PictureHeader, decode_picture, read_header
 from rsseg.io.tiff import cut_arrays, orientation, read_tags, turned_by_gdal
 
@@ -53,12 +55,8 @@ _NOT_OPENED = "not a raster that GDAL can open"
 _ODD_HEADER = "its header cannot be understood"
 _WHOLE = 1 << 25
 """Pixels up to which a plain picture is decoded at once; larger ones are read by GDAL, window by window."""
-_TEXTS = {".vrt", ".xml", ".json", ".wms", ".gti"}
-"""Suffixes of texts that say where rasters are; other files that are such texts are not what they seem."""
 _BANDS = 4096
 """Bands that a file may have; each costs time wherever the file is opened."""
-# A folder is not listed for each of its 100,000 files, and what libjpeg only warns of is an error.
-SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
 
 
 def ignore_missing_georeference() -> None:
@@ -87,12 +85,13 @@ def open_dataset(path: str | Path, level: int | None = None) -> Any:
         DataError: It is stored in blocks of more pixels than allowed, has thousands of bands, or is turned in part.
     """
     ignore_missing_georeference()
-    named = ":" not in str(path) and not str(path).startswith("/vsi")  # a file, and no address that GDAL knows
+    path = locate(path)
+    named = not isinstance(path, Address)  # a file, and no address that GDAL knows
     if named and _is_text(Path(path)):
         raise UnreadableFileError(f"{path}: is a text that refers to other files or addresses, and no image")
     try:
-        with reading(path, _NOT_OPENED), rasterio.Env(**SETTINGS):
-            file = rasterio.open(path, **({} if level is None else {"overview_level": level}))
+        with reading(path, _NOT_OPENED), rasterio.Env(**gdal_settings(path)):
+            file = open_named(path, open_dataset, level)
     except UnreadableFileError as error:
         if named and not os.path.lexists(path):
             raise FileNotFoundError(f"{path}: {_NOT_OPENED} (there is no such file)") from error
@@ -125,7 +124,7 @@ def open_dataset(path: str | Path, level: int | None = None) -> Any:
 
 def _is_text(path: Path) -> bool:
     """Whether an image is a text after all, by which GDAL would read other files, or ask servers, without a word."""
-    if path.suffix.lower() in _TEXTS or not path.is_file():
+    if is_text_name(str(path)) or not path.is_file():
         return False
     with reading(path, _NOT_OPENED), path.open("rb") as file:
         return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"<", b"{")
@@ -139,7 +138,7 @@ def opened(path: str | Path) -> Iterator[Any]:
         FileNotFoundError: There is no such file.
         UnreadableFileError: GDAL cannot open it or what is asked for in the block, or it only names other rasters.
     """
-    with open_dataset(path) as file, reading(path, "is damaged"), rasterio.Env(**SETTINGS):
+    with open_dataset(path) as file, reading(path, "is damaged"), rasterio.Env(**gdal_settings(path)):
         yield file
 
 
@@ -162,8 +161,8 @@ def read_stored(file: Any, band: int, window: Window | None = None) -> Pixels:
         UnreadableFileError: The file is damaged.
         DataError: There are more numbers than allowed.
     """
-    check_pixels(file.shape if window is None else (window.height, window.width), file.name)
-    with reading(file.name), rasterio.Env(**SETTINGS):
+    check_pixels(file.shape if window is None else (window.height, window.width), shown_name(file.name))
+    with reading(file.name), rasterio.Env(**gdal_settings(file.name)):
         return file.read(band, window=window)
 
 
@@ -195,6 +194,7 @@ class Raster:
         view: Callable[[Any], Any] | None = None,
         blue_first: bool = False,
     ) -> None:
+        path = locate(path)
         self.path, self.spec = path, spec
         self._dataset: Any = None
         self._data: Any = None
@@ -285,7 +285,7 @@ class Raster:
             whole = (x1, y1, x2, y2) == (0, 0, *self.size[::-1])
             check_pixels(shape or (y2 - y1, x2 - x1), self.path, "the image" if whole else "a window of the image")
         where = f"cannot be read at columns {x1}..{x2}, rows {y1}..{y2}"
-        with reading(self.path, where), rasterio.Env(**SETTINGS):
+        with reading(self.path, where), rasterio.Env(**gdal_settings(self.path)):
             pixels = self._numbers(window, shape)
             valid = None if self._opaque else self._validity(pixels, window, shape)
         if pixels.dtype.kind == "f":

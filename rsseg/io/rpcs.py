@@ -7,6 +7,8 @@ from typing import Any
 
 from rasterio.rpc import RPC
 
+from rsseg.io.addresses import shown_name
+
 __all__ = ["move_rpcs", "read_rpcs"]
 
 _log = logging.getLogger("rsseg")
@@ -18,7 +20,9 @@ def read_rpcs(dataset: Any) -> RPC | None:
         rpcs: RPC | None = dataset.rpcs
     except (KeyError, ValueError, TypeError) as error:
         _log.warning(
-            "%s: its rational polynomial coefficients (RPC) are incomplete and not used (%r)", dataset.name, error
+            "%s: its rational polynomial coefficients (RPC) are incomplete and not used (%r)",
+            shown_name(dataset.name),
+            error,
         )
         return None
     return rpcs

@@ -299,7 +299,8 @@ def _times(settings: Mapping[str, str]) -> dict[str, Any]:
     if known is not None and "/" not in known:
         return {"datetime": known}
     start, end = known.split("/") if known else (_BEGINNING, _END)
-    if not known and (state := json.loads(settings.get("source_state", "null"))):
+    state = json.loads(settings.get("source_state", "null"))
+    if not known and state and isinstance(state[-1], int):
         end = datetime.fromtimestamp(state[1] // 10**9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"datetime": None, "start_datetime": start, "end_datetime": end}
 

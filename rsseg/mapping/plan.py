@@ -71,6 +71,8 @@ def may_keep(
         JobError: The plans differ, and neither ``update`` nor ``overwrite`` says what to do; the message says in what.
     """
     changed = sorted(key for key in {*found, *now} if found.get(key) != now.get(key))
+    if "source_state" in changed and None in (found.get("source_state"), now.get("source_state")):
+        changed.remove("source_state")  # a server that does not say
     if not changed:
         return True
     if overwrite:

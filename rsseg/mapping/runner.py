@@ -24,7 +24,7 @@ from rsseg.io.files import locked, remove_abandoned, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
 from rsseg.io.rasters import opened
-from rsseg.io.storage import shown_address
+from rsseg.io.remote import source_state
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
 from rsseg.mapping.delivery import StoredMap
@@ -185,10 +185,9 @@ def _plan(
 ) -> _Job:
     grid = options.grid(raster.size)
     file = Path(raster.path)
-    state = file.stat() if file.is_file() else None
     plan = {
-        "source": file.name if state else shown_address(raster.path),
-        "source_state": [state.st_size, state.st_mtime_ns] if state else None,
+        "source": file.name if file.is_file() else raster.path,
+        "source_state": source_state(raster.path),
         "datetime": raster.taken,
         "bands": list(raster.bands),
         "range": list(options.value_range) if isinstance(options.value_range, tuple) else options.value_range,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
@@ -11,13 +13,17 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
-from rsseg.errors import DataError
+from rsseg.errors import DataError, UnreadableFileError
+from rsseg.io.addresses import locate
 from rsseg.io.bands import PixelSpec
 from rsseg.io.georeference import GeoReference
 from rsseg.io.moments import taken_at
 from rsseg.io.rasters import Raster, lacks_mask
+from rsseg.io.remote import is_remote, waits
 
 __all__ = ["CACHE", "RasterSource"]
+
+_log = logging.getLogger("rsseg")
 
 CACHE = 32 << 20
 """Bytes of GDAL's cache for a file in tiles, and while maps are written (rasterio takes bytes, not MiB)."""
@@ -53,7 +59,7 @@ class RasterSource:
         value_range: tuple[float, float] | Literal["raw"] | None = None,
         gsd: float | None = None,
     ) -> None:
-        self.path = path
+        self.path = path = locate(path)
         spec = PixelSpec(None if bands is None else tuple(bands), value_range)
         view = None if gsd is None else partial(self._resampled, gsd=gsd)
         self._raster = Raster(path, spec, view, blue_first=True)
@@ -83,8 +89,23 @@ class RasterSource:
         Raises:
             OSError: The file is damaged; the message names it and the position.
         """
-        pixels, valid = self._raster.read(x1, y1, x2, y2)
+        pixels, valid = self._read_again(x1, y1, x2, y2)
         return (pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)), valid
+
+    def _read_again(self, *window: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Read, again and again where a network fails; what failed is not kept by GDAL."""
+        for wait in waits(self.path):
+            try:
+                return self._raster.read(*window)
+            except UnreadableFileError as error:
+                _log.warning("%s; trying again in %g s", error, wait)
+                time.sleep(wait)
+        try:
+            return self._raster.read(*window)
+        except UnreadableFileError as error:
+            if is_remote(self.path):
+                raise UnreadableFileError(f"{error}; the same command continues where it stopped") from error
+            raise
 
     def close(self) -> None:
         """Close the file."""

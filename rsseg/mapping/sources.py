@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rsseg.errors import DataError
+from rsseg.io.addresses import Address, is_address, locate
 from rsseg.io.listing import RASTER_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import read_lines
+from rsseg.io.remote import list_prefix
 from rsseg.mapping.mosaic import VRT
+from rsseg.mapping.stac import StacRequest, items_of
 
 __all__ = ["MAP_ENDS", "check_jobs", "sources_of"]
 
@@ -18,34 +21,67 @@ MAP_ENDS = (".tif", ".png", "_probabilities.tif", "_overlay.png")
 Job = tuple[str, Path]
 
 
-def sources_of(source: str, target: Path) -> list[Job]:
-    """Rasters and their maps: one, those in a folder, or those of a ``.txt`` list (paths from the list's folder).
+def sources_of(source: str, target: Path, request: StacRequest = StacRequest()) -> list[Job]:  # noqa: B008, frozen
+    """Rasters and their maps: one, those in a folder or below a prefix, items of STAC, or those of a ``.txt`` list.
 
-    Maps have the names of their rasters.  Those of a folder keep its sub-folders; where some are called ``images`` and
-    others ``labels``, only rasters in the former are taken.  A map that would lie beside its raster is called
-    NAME_map.tif; such maps, and those in a sub-folder that is the target, are no sources.
+    Maps have the names of their rasters: the last part of an address without its query, an item's id.  Those of a
+    folder keep its sub-folders; where some are called ``images`` and others ``labels``, only rasters in the former are
+    taken.
+    A map that would lie beside its raster is called NAME_map.tif; such maps, and those in a sub-folder that is the
+    target, are no sources.  Paths in a list are relative to the list's folder; addresses stay as they are.
+
+    Args:
+        source: A path or an address; one that ends in a slash is a prefix.
+        target: The map, or a folder of maps.
+        request: Which items of STAC, and which of their assets.
 
     Raises:
         FileNotFoundError: There is no such folder or list, or no raster in it.
         DataError: The list is empty, or a single map's name ends in neither .tif nor .png; or as for
-            :func:`check_jobs`.
+            :func:`check_jobs` and :func:`rsseg.mapping.stac.items_of`.
     """
     path = Path(source)
-    if path.is_dir():
-        jobs = [(str(file), _map_of(file, target / file.relative_to(path).parent)) for file in _rasters(path, target)]
-    elif path.suffix == ".txt":
-        files = [path.parent / line for _, line in read_lines(path, "a text file with one raster per line")]
-        if not files:
+    if path.suffix == ".txt" and not is_address(source):
+        lines = [line for _, line in read_lines(path, "a text file with one raster per line")]
+        if not lines:
             raise DataError(f"{path}: the list is empty; expected one raster per line")
-        jobs = [(str(file), _map_of(file, target)) for file in files]
-    elif target.is_dir() or has_suffix(target, (".tif", ".tiff", ".png")):
-        return [(source, _map_of(path, target) if target.is_dir() else target)]
-    else:
-        raise DataError(
-            f"{target}: the name of a map must end in .tif or .png; for a folder of maps, create {target} first"
-        )
+        jobs = [job for line in lines for job in _jobs_of(_in_list(line, path.parent), target, request)]
+    elif len(jobs := _jobs_of(source, target, request)) == 1 and not (_is_folder(source) or target.is_dir()):
+        if not has_suffix(target, (".tif", ".tiff", ".png")):
+            raise DataError(
+                f"{target}: the name of a map must end in .tif or .png; for a folder of maps, create {target} first"
+            )
+        return [(jobs[0][0], target)]
     check_jobs(jobs)
     return jobs
+
+
+def _in_list(line: str, folder: Path) -> str:
+    return line if is_address(line) or line.startswith("stac:") else str(folder / line)
+
+
+def _is_folder(source: str) -> bool:
+    """Whether it is a folder of rasters or a prefix; a store of Zarr is a raster, although it is a folder."""
+    if is_address(source):
+        return source.endswith("/")
+    return Path(source).is_dir() and Path(source).suffix.lower() != ".zarr"
+
+
+def _jobs_of(source: str, target: Path, request: StacRequest) -> list[Job]:
+    """What a source other than a list holds, and the maps in a folder."""
+    items = items_of(source, request)
+    if items is not None:
+        return [(item, target / f"{item.name}.tif") for item in items]
+    if is_address(source) and _is_folder(source):
+        prefix = locate(source)
+        assert isinstance(prefix, Address)
+        return [(file, (target / below).with_suffix(".tif")) for file, below in list_prefix(prefix, RASTER_SUFFIXES)]
+    if isinstance(address := locate(source), Address):
+        return [(address, target / f"{address.name}.tif")]
+    path = Path(source)
+    if _is_folder(source):
+        return [(str(file), _map_of(file, target / file.relative_to(path).parent)) for file in _rasters(path, target)]
+    return [(source, _map_of(path, target))]
 
 
 def _rasters(folder: Path, target: Path) -> list[Path]:
@@ -94,7 +130,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
                     f"{other}: its map would have the name of another file of the map of {source}, {target.stem}{end}; "
                     "rename one, or map them by two commands into a folder each"
                 )
-    rasters = {Path(source).resolve(): source for source, _ in jobs}
+    rasters = {Path(source).resolve(): source for source, _ in jobs if not isinstance(source, Address)}
     for source, target in jobs:
         other = rasters.get(target.resolve())
         if other is not None:

@@ -18,7 +18,8 @@ from typing import Any
 import rasterio
 
 from rsseg.io.damaged import reading
-from rsseg.io.rasters import SETTINGS, open_dataset
+from rsseg.io.opening import SETTINGS
+from rsseg.io.rasters import open_dataset
 
 __all__ = ["Reader", "Readers", "file_state"]
 

@@ -1,0 +1,139 @@
+"""Rasters that are no local files: what GDAL opens, and what is shown and recorded of them.
+
+An address may hold what gives access: ``user:password@``, a signature or a token in its query.  GDAL gets all of it;
+everything else sees an :class:`Address`, whose text has none of it, so that no message, plan, log or map can show it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+__all__ = ["Address", "gdal_name", "hide_secrets", "is_address", "is_text_name", "locate", "shown_name", "stem_of"]
+
+_SCHEMES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "ftp": "/vsicurl/ftp://", "s3": "/vsis3/",
+            "gs": "/vsigs/", "gcs": "/vsigs/", "az": "/vsiaz/", "oss": "/vsioss/", "swift": "/vsiswift/"}  # fmt: skip
+_TEXTS = (".vrt", ".xml", ".json", ".geojson", ".wms", ".gti", ".gti.gpkg", ".gti.fgb", ".gti.parquet")
+"""What the names of files end in that say where rasters are; other files that do so are not what they seem."""
+_PREFIX = re.compile(r"[A-Za-z][\w+.-]+:")
+_URL = re.compile(r"([A-Za-z][\w+.-]*://)([^/\s?#\"'<>]*@)?([^\s\"'?#<>]*)(\?[^\s\"'#<>]*)?")
+_PAIR = re.compile(r"([?&,])([^=&,?]*)=([^&,]*(?:,[^=&,]*(?=[&,]|$))*)|([?&][^=&,?]+)(?=[&,]|$)")
+_HARMLESS = {"service", "request", "version", "layers", "layer", "styles", "style", "crs", "srs", "bbox", "format",
+             "transparent", "tilematrixset", "tilematrix", "zoom_level", "extendbeyonddateline", "width", "height",
+             "time", "datetime", "collections", "collection", "ids", "item", "items", "limit", "bands", "url",
+             "max_retry", "retry_delay", "pc_url_signing", "list_dir"}  # fmt: skip
+"""Parameters of a query that are shown; all others may give access."""
+
+
+class Address(str):
+    """A raster that is no local file; its text is what is shown and recorded.
+
+    Attributes:
+        gdal: What GDAL opens, with all that gives access; never to be shown.
+        parts: Rasters of which it is made, each giving one or more bands; none where it is one raster.
+        name: What its map is called.
+    """
+
+    gdal: str
+    parts: tuple[str, ...]
+    name: str
+
+    def __new__(cls, text: str, gdal: str, parts: Sequence[str] = (), name: str = "") -> Address:
+        """Make one; ``text`` is shown."""
+        self = super().__new__(cls, text)
+        self.gdal, self.parts, self.name = gdal, tuple(parts), name or stem_of(text)
+        return self
+
+    def __reduce__(self) -> Any:
+        return Address, (str.__str__(self), self.gdal, self.parts, self.name)
+
+
+def is_address(source: str | Path) -> bool:
+    """Whether something names a raster by a scheme, a driver or one of GDAL's file systems, and is no local file."""
+    text = str(source)
+    if isinstance(source, Address) or text.startswith("/vsi"):
+        return True
+    return _PREFIX.match(text) is not None and not os.path.lexists(text)
+
+
+def locate(source: str | Path) -> str:
+    """An :class:`Address` for what is no local file, and the path itself for what is one."""
+    text = str(source)
+    if isinstance(source, Address) or not is_address(text):
+        return source if isinstance(source, Address) else text
+    if text.lower().startswith("file://"):
+        return urllib.request.url2pathname(urllib.parse.urlsplit(text).path)
+    return Address(hide_secrets(text), gdal_name(text))
+
+
+def gdal_name(address: str) -> str:
+    """The name by which GDAL opens an address: ``s3://bucket/a.tif`` is ``/vsis3/bucket/a.tif``."""
+    scheme, separator, rest = address.partition("://")
+    start = _SCHEMES.get(scheme.lower()) if separator else None
+    return address if start is None else start + rest
+
+
+def is_text_name(source: str) -> bool:
+    """Whether a name says that it is a text that refers to other rasters, or names the driver of GDAL that reads it."""
+    name = source.gdal if isinstance(source, Address) else source
+    if isinstance(source, Address) and not name.startswith("/vsi"):
+        return True
+    path = name if not isinstance(source, Address) else re.split(r"[?#]", name.rpartition("://")[2] or name)[0]
+    return path.lower().endswith(_TEXTS)
+
+
+def hide_secrets(text: str) -> str:
+    """A text in which addresses have neither user and password nor parameters that may give access."""
+    if text.startswith("/vsicurl?"):  # its parameters hold an address, percent-encoded
+        text = urllib.parse.unquote(text)
+    if "://" not in text:
+        return text
+
+    def shown(match: re.Match[str]) -> str:
+        scheme, _, path, query = match.groups()
+        return f"{scheme}{path}{_harmless(query or '')}"
+
+    return _URL.sub(shown, text)
+
+
+def shown_name(dataset: Path | str) -> str:
+    """What is shown of the name of a path, an address, or an open dataset, which may be a text of bands."""
+    text = str(dataset)
+    return "the bands of several rasters" if text.startswith("<") else hide_secrets(text)
+
+
+def _harmless(query: str) -> str:
+    def kept(match: re.Match[str]) -> str:
+        separator, name, value, flag = match.groups()
+        if flag or name.lower() not in _HARMLESS:
+            return ""
+        return f"{separator}{name}={value}"
+
+    found = _PAIR.sub(kept, query).lstrip("?&")
+    return found if not found or found.startswith(",") else f"?{found}"
+
+
+def stem_of(source: str) -> str:
+    """What the map of a source is called: the last part of its path without query and suffix; then its subdataset."""
+    text = hide_secrets(source)
+    layer = re.search(r"^wm[st]s?:.*[?&,]layers?=([^&,]+)", text, re.IGNORECASE)
+    if layer:
+        return _name(urllib.parse.unquote(layer[1]))
+    subdataset = re.fullmatch(r"[A-Za-z]\w+:\"?(.+?)\"?:(/?[\w/ .-]+)", text)
+    if subdataset and not subdataset[2].startswith("//"):
+        return _name("_".join([stem_of(subdataset[1]), *filter(None, subdataset[2].split("/"))]))
+    text = text.partition("url=")[2] if text.startswith("/vsicurl?") else text
+    path = re.split(r"[?#]", text)[0].rstrip('/"')
+    path = urllib.parse.unquote(path) if "://" in path else path
+    name = PurePosixPath(re.split(r"[/\\]", path)[-1])
+    first = name.name.partition(".")[0] if name.name.lower().endswith(_TEXTS) else name.stem
+    return _name(first.partition(":")[2] if _PREFIX.match(first) else first)
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[^\w. ()+=@~-]+", "_", text).lstrip(".") or "map"

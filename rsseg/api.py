@@ -76,9 +76,9 @@ class Model:
         """Map a raster of any size, as ``rsseg map SRC DST`` does; a call that was interrupted goes on.
 
         Args:
-            source: A raster that GDAL reads.
-            target: The map, a ``.tif``; or a ``.png`` for a picture without georeference.  In a storage, its address:
-                ``s3://bucket/map.tif``.
+            source: A raster that GDAL reads; or a folder, prefix, list or STAC, as for the command.
+            target: The map, a ``.tif``; or a ``.png`` for a picture without georeference; or the folder of several.  In
+                a storage, its address: ``s3://bucket/map.tif``.
             **options: Those of ``rsseg map``, with ``_`` for ``-``: ``bands=(3, 2, 1)``, ``range=(0, 3000)``,
                 ``gsd=0.5``, ``probabilities="top"``, ``vectors="gpkg"``, ``overwrite=True`` ...
 
@@ -92,6 +92,8 @@ class Model:
         """
         from rsseg.mapping.command import deliver_to, run
         from rsseg.mapping.options import add_options
+        from rsseg.mapping.selecting import request_of, selected_area
+        from rsseg.mapping.sources import sources_of
 
         if fixed := [name for name in options if name in _LOADING]:
             raise ConfigError(f"{fixed[0]!r} belongs to the model; give it to rsseg.load_model")
@@ -99,7 +101,8 @@ class Model:
         delivery, local = deliver_to(args, target)
         if delivery is not None and local == delivery.folder:
             raise ConfigError(f"{target}: names a folder; name the map in it, {str(target).rstrip('/')}/NAME.tif")
-        run(args, [(str(source), local)], load=self._once, delivery=delivery)
+        jobs = sources_of(str(source), local, request_of(args, selected_area(args)))
+        run(args, jobs, load=self._once, delivery=delivery)
         return local if delivery is None else target
 
     def predict(self, image: PathLike | NDArray[Any], **options: Any) -> NDArray[np.uint8]:

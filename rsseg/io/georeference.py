@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from rsseg.errors import DataError
 from rsseg.io.damaged import reading
 from rsseg.io.rasters import opened
 from rsseg.io.rpcs import move_rpcs, read_rpcs
+from rsseg.structures.affine import apply_affine, moved_affine
 
 __all__ = ["SPHEROID", "GeoReference"]
 
@@ -102,8 +103,8 @@ class GeoReference:
         fit = Affine(a, b, c, d, e, f)
         if fit.is_degenerate:
             return None
-        found = np.stack(_apply(~fit, *(points[:, 2:] - corner).T), axis=1)
-        return _moved(fit, *corner.tolist()) if np.abs(found - points[:, :2]).max() <= _FIT else None
+        found = np.stack(apply_affine(~fit, *(points[:, 2:] - corner).T), axis=1)
+        return moved_affine(fit, *corner.tolist()) if np.abs(found - points[:, :2]).max() <= _FIT else None
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -121,16 +122,27 @@ class GeoReference:
         Raises:
             DataError: GDAL finds no polynomial through the ground control points.
         """
-        columns, rows = np.atleast_1d(np.asarray(columns, np.float64)), np.atleast_1d(np.asarray(rows, np.float64))
+        columns, rows = (np.atleast_1d(np.asarray(axis, np.float64)) for axis in (columns, rows))
         if self.affine is not None or not self.gcps:
-            return _apply(self.affine or self.transform, columns, rows)
+            return apply_affine(self.affine or self.transform, columns, rows)
+        return self._by_points(lambda points: points.xy(rows, columns, offset="ul"))
+
+    def positions(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+        """Pixel positions (column, row) of coordinates (K,) in the CRS: what :meth:`coordinates` turns round."""
+        x, y = (np.atleast_1d(np.asarray(axis, np.float64)) for axis in (x, y))
+        if self.affine is not None or not self.gcps:
+            return apply_affine(~(self.affine or self.transform), x, y)
+        rows, columns = self._by_points(lambda points: points.rowcol(x, y, op=np.asarray))
+        return columns, rows
+
+    def _by_points(self, ask: Callable[[GCPTransformer], Sequence[ArrayLike]]) -> tuple[Floats, Floats]:
         try:
             with GCPTransformer(list(self.gcps)) as transformer:
-                x, y = transformer.xy(rows, columns, offset="ul")
+                first, second = ask(transformer)
         except CPLE_BaseError as error:
             raise DataError(f"the raster has {len(self.gcps)} ground control points that give no position ({error})"
                             ) from error  # fmt: skip
-        return np.asarray(x, np.float64), np.asarray(y, np.float64)
+        return np.asarray(first, np.float64), np.asarray(second, np.float64)
 
     # What pixels measure ------------------------------------------------------------------------------------------
 
@@ -303,7 +315,7 @@ class GeoReference:
                 x, y = (np.asarray(v) for v in transform_points(self.crs, other.crs, x.tolist(), y.tolist())[:2])
             except CPLE_BaseError:
                 x = y = np.full(len(x), math.nan)
-        return _apply(~other.affine, x, y)
+        return apply_affine(~other.affine, x, y)
 
     def same_pixels(self, other: GeoReference) -> bool:
         """Whether pixel by pixel both rasters are the same ground, to a hundredth of a pixel.
@@ -378,16 +390,6 @@ class GeoReference:
 
 def _determinant(steps: Floats) -> Floats:
     return np.asarray(steps[0, 0] * steps[1, 1] - steps[0, 1] * steps[1, 0])
-
-
-def _apply(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    a, b, c, d, e, f = transform[:6]
-    return a * x + b * y + c, d * x + e * y + f
-
-
-def _moved(transform: Affine, x: float, y: float) -> Affine:
-    a, b, c, d, e, f = transform[:6]
-    return Affine(a, b, c + x, d, e, f + y)
 
 
 def _ends(columns: Floats, rows: Floats) -> Sequence[tuple[Floats, Floats]]:

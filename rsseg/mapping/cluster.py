@@ -13,6 +13,7 @@ from pathlib import Path
 from rsseg.engine.cluster import connected
 from rsseg.errors import ConfigError, JobError
 from rsseg.io.progress import Progress
+from rsseg.mapping.masking import log_failure
 from rsseg.mapping.sharing import Part, sizes_of
 from rsseg.mapping.sources import Job
 
@@ -84,7 +85,7 @@ def map_on_cluster(
                 raise found.args[0]
             if isinstance(found, Exception):
                 if source not in failed and len(jobs) > 1:
-                    _log.error("%s", found)
+                    log_failure(found)
                 failed.setdefault(source, found)
             elif found and source not in made:
                 made.add(source)

@@ -29,6 +29,7 @@ from rsseg.mapping.collection import collect_finished
 from rsseg.mapping.delivery import Delivery, StoredMap, begin_delivery
 from rsseg.mapping.exported import ExportedModel, known_name, load_exported, read_table
 from rsseg.mapping.layers import FORMATS
+from rsseg.mapping.masking import OutsideAreaError, log_failure
 from rsseg.mapping.model import (
     SegmentorScorer,
     check_heads,
@@ -43,6 +44,7 @@ from rsseg.mapping.plan import recorded
 from rsseg.mapping.products import Products
 from rsseg.mapping.results import Reference
 from rsseg.mapping.runner import MapOptions, map_raster
+from rsseg.mapping.selecting import request_of, selected_area
 from rsseg.mapping.sharing import Part, share_jobs, whole_jobs
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
@@ -177,6 +179,7 @@ def _options(
         args.overwrite,
         threshold,
         args.update,
+        selected_area(args),
     )
 
 
@@ -256,7 +259,7 @@ def run(
     collects = jobs is None
     if jobs is None:
         delivery, target = deliver_to(args, args.target)
-        jobs = sources_of(args.source, target)
+        jobs = sources_of(args.source, target, request_of(args, selected_area(args)))
     args = argparse.Namespace(**{**vars(args), "delivery": delivery})
     if len(jobs) > 1 and (args.reference or args.vectors not in (None, *FORMATS)):
         raise ConfigError(
@@ -316,7 +319,7 @@ def _map_shard(
         except (UserError, OSError) as error:
             failed[source] = error
             if len(own) > 1:
-                _log.error("%s", error)
+                log_failure(error)
     return failed, len(own)
 
 
@@ -354,9 +357,16 @@ def _perform(args: argparse.Namespace, task: Task) -> bool:
 
 
 def _raise_failures(failed: Mapping[str, Exception], count: int) -> None:
-    """Raise what was wrong with the only raster, or name those of several that could not be mapped."""
-    if failed and count == 1:
+    """Raise what was wrong with the only raster, or name those of several that could not be mapped.
+
+    Of several, those that lie outside of the area of interest are only counted, unless all do.
+    """
+    outside = {source for source, error in failed.items() if isinstance(error, OutsideAreaError)}
+    if failed and (count == 1 or len(outside) == count):
         raise next(iter(failed.values()))
+    if outside:
+        _log.info("%d of %d rasters have no pixel in the area and were left out", len(outside), count)
+        failed = {source: error for source, error in failed.items() if source not in outside}
     if failed:
         head = f"{len(failed)} of {count} rasters could not be mapped (see above); repeat the command to map only "
         raise ConfigError(few(f"{head}the missing ones:", list(failed)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsseg.structures.windows import tile_windows
 
-__all__ = ["BLENDS", "Grid", "blend_centre", "blend_cosine", "blend_mean"]
+__all__ = ["BLENDS", "Grid", "GridPart", "blend_centre", "blend_cosine", "blend_mean"]
 
 Starts = NDArray[np.int64]
 Weights = NDArray[np.float32]
@@ -67,6 +67,53 @@ class Grid:
     def first_row(self, strip: int) -> int:
         """The first row of windows that reaches into a strip."""
         return int(np.argmax(self.ys + self.extent[0] > self.ys[strip]))
+
+
+@dataclass(frozen=True)
+class GridPart(Grid):
+    """Those windows of a grid that reach into a rectangle; pixels count from the first of them.
+
+    Within the rectangle, sums and weights of windows are those of the whole grid.
+
+    Attributes:
+        whole: The grid.
+        rows: First and last (exclusive) row of windows.
+        columns: First and last (exclusive) window of a row.
+        origin: (row, column) of its first pixel in the whole grid.
+    """
+
+    whole: Grid
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    origin: tuple[int, int]
+
+    @classmethod
+    def of(cls, whole: Grid, x1: int, y1: int, x2: int, y2: int) -> GridPart:
+        """The windows that reach into a rectangle of pixels."""
+        (height, width), ys, xs = whole.extent, whole.ys, whole.xs
+        rows, columns = (
+            np.flatnonzero((starts < last) & (starts + size > first))
+            for starts, size, first, last in ((ys, height, y1, y2), (xs, width, x1, x2))
+        )
+        origin = int(ys[rows[0]]), int(xs[columns[0]])
+        size = int(ys[rows[-1]]) + height - origin[0], int(xs[columns[-1]]) + width - origin[1]
+        ends = (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
+        return cls(size, whole.window, whole.overlap, whole, *ends, origin)
+
+    @property
+    def extent(self) -> tuple[int, int]:  # type: ignore[override]
+        """(height, width) of windows, as in the whole grid."""
+        return self.whole.extent
+
+    @cached_property
+    def ys(self) -> Starts:
+        """(R,) int64 first pixel row of every window row."""
+        return self.whole.ys[slice(*self.rows)] - self.origin[0]
+
+    @cached_property
+    def xs(self) -> Starts:
+        """(N,) int64 first pixel column of every window in a row."""
+        return self.whole.xs[slice(*self.columns)] - self.origin[1]
 
 
 def blend_mean(starts: Starts, size: int, length: int) -> Weights:

@@ -18,8 +18,9 @@ __all__ = ["write_geotiff"]
 
 
 def write_geotiff(
-    strips: Strips, georeference: GeoReference, table: ClassTable, tags: Mapping[str, str], folder: Path
-) -> list[Path]:
+    strips: Strips, georeference: GeoReference, table: ClassTable, tags: Mapping[str, str], folder: Path,
+    corner: tuple[int, int] = (0, 0),
+) -> list[Path]:  # fmt: skip
     """Join strips to uncompressed GeoTIFFs in a folder: ``classes.tif`` and, where they were kept, ``shares.tif``.
 
     Args:
@@ -28,6 +29,7 @@ def write_geotiff(
         table: Names and colours.
         tags: Metadata of the files.
         folder: Where to.
+        corner: (row, column) of the strips where the files begin; they end with the georeference.
 
     Returns:
         The files, classes first.
@@ -52,8 +54,12 @@ def write_geotiff(
         if len(files) > 1:
             files[1].scales = (1 / LEVELS,) * files[1].count
         for number in range(len(strips.grid.ys)):
-            planes, (low, high) = read_strip(strips, number), strips.grid.strip(number)
-            rows = Window(0, low, width, high - low)
+            low, high = strips.grid.strip(number)
+            first, last = max(low, corner[0]), min(high, corner[0] + height)
+            if first >= last:
+                continue
+            planes = read_strip(strips, number)[:, first - low : last - low, corner[1] : corner[1] + width]
+            rows = Window(0, first - corner[0], width, last - first)
             files[0].write(planes[0], 1, window=rows)
             if len(files) > 1:
                 files[1].write(planes[1:], window=rows)

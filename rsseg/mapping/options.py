@@ -12,6 +12,7 @@ from rsseg.io.checkpoint_options import add_checkpoint_options
 from rsseg.io.shards import LAUNCHERS, add_shard
 from rsseg.io.storage import storage_or_path
 from rsseg.mapping.grid import BLENDS
+from rsseg.mapping.selecting import add_selection
 from rsseg.mapping.vocabulary import MODES
 
 __all__ = ["WORK", "add_arguments", "add_options", "add_segment_arguments"]
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "source",
         metavar="SRC",
-        help="a raster that GDAL reads, a folder of rasters, or a .txt file with one path per line",
+        help="a raster that GDAL reads (path, URL, s3:// ...), a folder or prefix of rasters, a .txt file with one per "
+        "line, or STAC: an item, a collection or an API",
     )
     add("target", metavar="DST", type=storage_or_path, help="the map (.tif, or .png); a folder where SRC is a "
         "folder or a list; also in object storage: s3://BUCKET/FOLDER/, gs://, az:// ...")  # fmt: skip
@@ -97,6 +99,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_shard(parser, (*LAUNCHERS, "ray"), "tools/dist_map.sh and tools/slurm_map.sh", "the rasters")
     add("--overwrite", action="store_true", help="replace results that were made with other settings")
     add("--update", action="store_true", help="map again the rasters that have changed since their maps were made")
+    add_selection(parser)
     add_checkpoint_options(parser)
     add("--cfg-options", nargs="+", action=ConfigOptions, help="override settings of the config: key=value ...")
 

@@ -27,9 +27,11 @@ from rsseg.io.rasters import opened
 from rsseg.io.remote import source_state
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
+from rsseg.mapping.area import Area
 from rsseg.mapping.delivery import StoredMap
-from rsseg.mapping.grid import BLENDS, Grid
+from rsseg.mapping.grid import BLENDS, Grid, GridPart
 from rsseg.mapping.joining import write_geotiff
+from rsseg.mapping.masking import MaskedSource
 from rsseg.mapping.output import sync, write_cog, write_overviews, write_png
 from rsseg.mapping.plan import TAG, may_keep, parts_of, plan_texts
 from rsseg.mapping.products import Products, check_products, make_products, style_files
@@ -61,6 +63,7 @@ class MapOptions:
         overwrite: Replace a map or half a map that other settings have made.
         threshold: Pixels whose most probable class is less probable than this are 255; None for none.
         update: Map a raster anew that has changed since its map was made.
+        area: Map only this area of interest.
     """
 
     bands: tuple[int, ...] | None = None
@@ -74,6 +77,7 @@ class MapOptions:
     overwrite: bool = False
     threshold: float | None = None
     update: bool = False
+    area: Area | None = None
 
     def __post_init__(self) -> None:
         if self.blend not in BLENDS:
@@ -101,6 +105,7 @@ class _Job:
     plan: dict[str, Any]
     options: MapOptions
     original: GeoReference  # of the raster's own pixels
+    corner: tuple[int, int]  # of the strips, where the map begins
 
     @property
     def folder(self) -> Path:
@@ -183,7 +188,12 @@ def _give_memory_back() -> None:
 def _plan(
     raster: RasterSource, target: Path, predictor: WindowScorer, table: ClassTable, options: MapOptions, about: Mapping
 ) -> _Job:
-    grid = options.grid(raster.size)
+    grid, place, corner, pixels = options.grid(raster.size), raster.georeference, (0, 0), None
+    if options.area is not None:
+        pixels = options.area.on(place, raster.path)
+        x1, y1, x2, y2 = pixels.window
+        grid = GridPart.of(grid, *pixels.window)
+        place, corner = place.window(x1, y1, x2 - x1, y2 - y1), (y1 - grid.origin[0], x1 - grid.origin[1])
     file = Path(raster.path)
     plan = {
         "source": file.name if file.is_file() else raster.path,
@@ -204,14 +214,17 @@ def _plan(
         "version": rsseg.__version__,
         **about,
     }
+    if options.area is not None and pixels is not None:
+        plan["area"] = {"name": options.area.name, "sha256": options.area.digest, "window": list(pixels.window)}
     folder = parts_of(target)
     kept = options.probabilities, options.threshold
-    strips = Strips(raster, predictor, grid, options.blend, folder, options.batch, *kept)
+    windows = raster if pixels is None else MaskedSource(raster, pixels, grid.origin)
+    strips = Strips(windows, predictor, grid, options.blend, folder, options.batch, *kept)
     if target.suffix.lower() == ".png" and not raster.georeference.is_empty:
         raise ConfigError(
             f"{target}: PNG cannot store georeferencing, which {raster.path} has; name the map {target.stem}.tif"
         )
-    return _Job(target, raster.georeference, strips, table, plan, options, raster.original)
+    return _Job(target, place, strips, table, plan, options, raster.original, corner)
 
 
 def _is_done(job: _Job) -> bool:
@@ -302,7 +315,8 @@ def _finish(job: _Job, products: Products) -> bool:
 
 def _write(job: _Job, products: Products) -> None:
     metadata = {f"{TAG}{key.upper()}": text for key, text in plan_texts(job.plan).items()}
-    flat = write_geotiff(job.strips, job.georeference, job.table, {**metadata, _PLAN: job.code}, job.folder)
+    metadata[_PLAN] = job.code
+    flat = write_geotiff(job.strips, job.georeference, job.table, metadata, job.folder, job.corner)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     finished = [(job.folder / f"map{job.target.suffix}", job.target)]
     if job.target.suffix.lower() == ".png":

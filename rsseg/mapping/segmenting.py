@@ -12,7 +12,9 @@ from rsseg.io.configs import read_config
 from rsseg.io.georeference import GeoReference
 from rsseg.io.hub import config_of
 from rsseg.mapping.command import deliver_to, run
+from rsseg.mapping.selecting import request_of, selected_area
 from rsseg.mapping.sources import check_jobs, sources_of
+from rsseg.mapping.stac import StacRequest
 
 __all__ = ["heads_of", "run_segmentation", "segmentation_jobs"]
 
@@ -20,7 +22,11 @@ _log = logging.getLogger("rsseg")
 _PICTURES = {".png", ".jpg", ".jpeg"}
 
 
-def segmentation_jobs(sources: Sequence[str], out: Path) -> list[tuple[str, Path]]:
+def segmentation_jobs(
+    sources: Sequence[str],
+    out: Path,
+    request: StacRequest = StacRequest(),  # noqa: B008, frozen
+) -> list[tuple[str, Path]]:
     """Images and their maps in a folder: ``<name>.png`` for plain pictures, ``<name>.tif`` for all others.
 
     Maps beside their images are called ``<name>_map``.  Plain pictures are PNG and JPEG files without georeference.
@@ -30,7 +36,7 @@ def segmentation_jobs(sources: Sequence[str], out: Path) -> list[tuple[str, Path
         DataError: Two would have the same map.
     """
     out.mkdir(parents=True, exist_ok=True)
-    jobs = [job for source in sources for job in sources_of(source, out)]
+    jobs = [job for source in sources for job in sources_of(source, out, request)]
     check_jobs(jobs)
     jobs = [(source, target.with_suffix(".png") if _is_picture(source) else target) for source, target in jobs]
     check_jobs(jobs)
@@ -83,7 +89,7 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
         OSError: A file cannot be read or written.
     """
     delivery, out = deliver_to(args, args.out)
-    jobs = segmentation_jobs(args.source, out)
+    jobs = segmentation_jobs(args.source, out, request_of(args, selected_area(args)))
     pictures = [job for job in jobs if job[1].suffix == ".png"]
     others = [job for job in jobs if job[1].suffix != ".png"]
     by_kind = args.mode is None and _has_vocabulary(args)

@@ -20,7 +20,7 @@ __version__ = "0.2.0"
 
 # For type checkers and editors they stand in __init__.pyi as well; a test compares both.
 _NAMES = {
-    "api": ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"],
+    "api": ["Model", "check_dataset", "compare_maps", "load_model", "map_raster", "read_labels", "segment"],
     "errors": ["AnnotationError", "ConfigError", "DataError", "JobError", "MissingPackageError", "UserError"],
     "metainfo": ["ClassTable", "list_metainfo", "load_metainfo"],
     "io.configs": ["read_config"],

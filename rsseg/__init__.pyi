@@ -2,6 +2,7 @@
 
 from rsseg.api import Model as Model
 from rsseg.api import check_dataset as check_dataset
+from rsseg.api import compare_maps as compare_maps
 from rsseg.api import load_model as load_model
 from rsseg.api import map_raster as map_raster
 from rsseg.api import read_labels as read_labels

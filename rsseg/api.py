@@ -28,8 +28,9 @@ from rsseg.metainfo import ClassTable, load_metainfo
 if TYPE_CHECKING:
     from rsseg.datasets.checking.check import Check
     from rsseg.datasets.detection import Detections
+    from rsseg.mapping.change import Transitions
 
-__all__ = ["Model", "check_dataset", "load_model", "map_raster", "read_labels", "segment"]
+__all__ = ["Model", "check_dataset", "compare_maps", "load_model", "map_raster", "read_labels", "segment"]
 
 PathLike = str | Path
 _LOADING = ("head", "classes", "vocabulary", "template", "device", "precision", "tta", "trust", "class_map",
@@ -289,6 +290,33 @@ def check_dataset(
 
         check.domains = compare_domains(cfg, check, workers)
     return check
+
+
+def compare_maps(before: PathLike, after: PathLike, out: PathLike, **options: Any) -> Transitions:
+    """Compare two class maps of one place, as ``rsseg change BEFORE AFTER OUT`` does.
+
+    Args:
+        before: The earlier map, of ``rsseg map`` or any raster with one band of class values.
+        after: The later map, on any grid.
+        out: Folder of the tables, the raster, the polygons and the page.
+        **options: Those of ``rsseg change``, with ``_`` for ``-``: ``classes="openearthmap"``, ``vectors="gpkg"`` ...
+
+    Returns:
+        :class:`rsseg.mapping.change.Transitions`: ``pixels`` and ``metres`` of every pair of classes as arrays, and
+        the tables.
+
+    Raises:
+        UserError: The maps cannot be compared.
+        OSError: A file cannot be read or written.
+    """
+    from rsseg.mapping import change
+    from rsseg.mapping.change.options import add_options
+    from rsseg.reports.maps.change import report_change
+
+    chosen = change.ChangeOptions(**vars(arguments_of(add_options, options)))
+    found = change.compare_maps(str(before), str(after), Path(out), chosen)
+    report_change(Path(out))
+    return found
 
 
 def read_labels(

@@ -42,6 +42,7 @@ GROUPS = {
         "export-model": ("export_model", "a trained model as ONNX or OpenVINO, for maps, other programs and QGIS"),
         "report map": ("report_map", "one HTML page for a map"),
         "serve": ("serve", "a page to look at maps, ask in your own words, click objects and review labels"),
+        "change": ("change", "compare two maps of one place: matrix, areas, polygons of change, a page"),
         "compare": ("compare_labels", "compare two folders of labels or maps of the same images"),
     },
     "Prepare and describe datasets": {

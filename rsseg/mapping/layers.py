@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -36,6 +36,9 @@ __all__ = ["FORMATS", "Batch", "check_format", "polygon_shapes", "write_batches"
 
 FORMATS = {"gpkg": "GPKG", "geojson": "GeoJSON", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
 """Names of the formats by the suffix of their files."""
+
+Columns = Mapping[str, NDArray[Any]]
+"""Name of a field -> its value for each class, int32 or text."""
 
 _log = logging.getLogger("rsseg")
 _LAYER, _STYLES = "classes", "layer_styles"
@@ -67,7 +70,13 @@ def check_format(suffix: str) -> None:
             ) from error
 
 
-def write_layer(path: Path, found: Iterable[Polygons], table: ClassTable, georeference: GeoReference) -> int:
+def write_layer(
+    path: Path,
+    found: Iterable[Polygons],
+    table: ClassTable,
+    georeference: GeoReference,
+    columns: Columns | None = None,
+) -> int:
     """Write polygons as the layer ``classes`` of a new file, which is whole or not there.
 
     Fields are ``class_id``, ``class`` and ``area_m2``, the area of the geometry as it is written (``area_px`` where
@@ -80,6 +89,7 @@ def write_layer(path: Path, found: Iterable[Polygons], table: ClassTable, georef
         found: Polygons in pixels.
         table: Names of the classes.
         georeference: Of the map.
+        columns: Fields in the place of ``class_id`` and ``class``, by name: a value for each class of the table.
 
     Returns:
         The number of polygons.
@@ -92,7 +102,10 @@ def write_layer(path: Path, found: Iterable[Polygons], table: ClassTable, georef
     crs = georeference.crs
     if suffix == "geojson" and crs is not None and crs_code(crs) is None:
         crs = CRS.from_epsg(4326)
-    return write_batches(path, _batches(found, table, georeference, crs), table, crs)
+    if columns is None:
+        ids, names = np.arange(len(table.classes), dtype=np.int32), np.array(table.classes, object)
+        columns = {"class_id": ids, "class": names}
+    return write_batches(path, _batches(found, columns, georeference, crs), table, crs)
 
 
 def write_batches(
@@ -136,11 +149,10 @@ def write_batches(
 
 
 def _batches(
-    found: Iterable[Polygons], table: ClassTable, georeference: GeoReference, crs: CRS | None
+    found: Iterable[Polygons], columns: Columns, georeference: GeoReference, crs: CRS | None
 ) -> Iterator[Batch]:
     """Polygons in coordinates of a CRS, some thousand at a time; one empty batch where there are none."""
-    names = np.array(table.classes, object)
-    unit = "m2" if georeference.no_metres is None else "px"
+    area = "area_m2" if georeference.no_metres is None else "area_px"
     none = True
     for polygons in _portions(found):
         none = False
@@ -154,16 +166,11 @@ def _batches(
                 _log.warning("polygons that crossed themselves in the coordinates of the file were made valid")
         exact = ground_areas(shapes, georeference) if crs == georeference.crs else None
         areas = areas if exact is None else exact
-        yield Batch(shapely.to_wkb(shapes, byte_order=1), _fields(ids, names[ids], areas, unit))
+        fields = {name: values[ids] for name, values in columns.items()}
+        yield Batch(shapely.to_wkb(shapes, byte_order=1), {**fields, area: areas})
     if none:
-        nothing = np.empty(0, object)
-        yield Batch(nothing, _fields(np.empty(0, np.int32), nothing, np.empty(0), unit))
-
-
-def _fields(
-    ids: NDArray[np.int32], names: NDArray[np.object_], areas: NDArray[np.float64], unit: str
-) -> dict[str, NDArray[Any]]:
-    return {"class_id": ids, "class": names, f"area_{unit}": areas}
+        fields = {name: values[:0] for name, values in columns.items()}
+        yield Batch(np.empty(0, object), {**fields, area: np.empty(0)})
 
 
 def _portions(found: Iterable[Polygons]) -> Iterator[Polygons]:

@@ -18,7 +18,7 @@ from rsseg.mapping.styles import attribute_table, qgis_style
 from rsseg.mapping.vectors import polygons
 from rsseg.metainfo import ClassTable
 
-__all__ = ["Products", "check_products", "make_products", "style_files"]
+__all__ = ["Products", "check_products", "make_products", "style_files", "warn_of_coordinates"]
 
 _log = logging.getLogger("rsseg")
 
@@ -146,13 +146,13 @@ def _files(target: Path, products: Products) -> dict[str, Path]:
 
 def _write_layer(target: Path, layer: Path, table: ClassTable, products: Products) -> None:
     georeference = GeoReference.of(target)
-    _say_what_coordinates_are(layer, georeference)
+    warn_of_coordinates(layer, georeference)
     found = polygons(target, georeference.row_areas, products.min_area, products.tolerance)
     _log.info("%s: %d polygons", layer, write_layer(layer, found, table, georeference))
 
 
-def _say_what_coordinates_are(layer: Path, georeference: GeoReference) -> None:
-    """Warn of coordinates that are none on Earth."""
+def warn_of_coordinates(layer: Path, georeference: GeoReference) -> None:
+    """Warn of coordinates of polygons that are none on Earth."""
     if not georeference.has_coordinates:
         _log.warning(
             "%s: the coordinates are pixels of the map (x to the right, y downwards) and areas are in pixels "

@@ -25,7 +25,7 @@ _OUTLINE = {"outline_color": "35,35,35,160", "outline_style": "solid", "outline_
             "outline_width_unit": "MM", "style": "solid", "joinstyle": "miter"}  # fmt: skip
 
 
-def attribute_table(table: ClassTable, pixels: Sequence[int]) -> bytes:
+def attribute_table(table: ClassTable, pixels: Sequence[int], values: Sequence[int] | None = None) -> bytes:
     """Colours, category names and a raster attribute table, as GDAL reads them from ``<map>.tif.aux.xml``.
 
     GDAL prefers this colour table, which ends with the last class, to that of the TIFF.
@@ -33,10 +33,13 @@ def attribute_table(table: ClassTable, pixels: Sequence[int]) -> bytes:
     Args:
         table: Names and colours.
         pixels: Of each class, their number in the map.
+        values: Of each class, its value in the map, where that is not its id; there is no colour table then, which
+            would need a colour for every value.
     """
     root = Element("PAMDataset")
     band = SubElement(root, "PAMRasterBand", band="1")
-    add_palette(band, table)
+    if values is None:
+        add_palette(band, table)
     rows = SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
     for index, (name, (kind, usage)) in enumerate(_FIELDS.items()):
         field = SubElement(rows, "FieldDefn", index=str(index))
@@ -44,8 +47,8 @@ def attribute_table(table: ClassTable, pixels: Sequence[int]) -> bytes:
             SubElement(field, key).text = str(value)
     for i, (name, count, colour) in enumerate(zip(table.classes, pixels, table.palette, strict=True)):
         row = SubElement(rows, "Row", index=str(i))
-        for value in (i, _plain(name), count, *colour, 255):
-            SubElement(row, "F").text = str(value)
+        for cell in (i if values is None else values[i], _plain(name), count, *colour, 255):
+            SubElement(row, "F").text = str(cell)
     return xml_bytes(root)
 
 
@@ -60,11 +63,15 @@ def add_palette(band: Element, table: ClassTable) -> None:
         SubElement(names, "Category").text = _plain(name)
 
 
-def qgis_style(table: ClassTable) -> bytes:
+def qgis_style(table: ClassTable, values: Sequence[int] | None = None) -> bytes:
     """Names and colours as QGIS reads them from ``<map>.qml``, for the map as well as for its polygons.
 
     QGIS looks for a style by the name of a file without its suffix, so ``map.tif`` and ``map.geojson`` share one: it
     takes the palette for a raster, and the categories for polygons with a field ``class``.
+
+    Args:
+        table: Names and colours.
+        values: Of each class, its value in the map, where that is not its id.
     """
     root = Element("qgis", version="3.22.0", styleCategories="Symbology")
     pipe = SubElement(root, "pipe")
@@ -77,12 +84,13 @@ def qgis_style(table: ClassTable) -> bytes:
     polygons.append(symbols)
     for i, (name, colour) in enumerate(zip(map(_plain, table.classes), table.palette, strict=True)):
         code = "#{:02x}{:02x}{:02x}".format(*colour)
-        SubElement(palette, "paletteEntry", value=str(i), color=code, alpha="255", label=name)
+        value = i if values is None else values[i]
+        SubElement(palette, "paletteEntry", value=str(value), color=code, alpha="255", label=name)
         SubElement(categories, "category", value=name, symbol=str(i), label=name, render="true", type="string")
         symbol = SubElement(symbols, "symbol", type="fill", name=str(i), alpha="1", clip_to_extent="1", force_rhr="0")
         layer = SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
-        for key, value in {"color": "{},{},{},255".format(*colour), **_OUTLINE}.items():
-            SubElement(layer, "prop", k=key, v=value)
+        for key, text in {"color": "{},{},{},255".format(*colour), **_OUTLINE}.items():
+            SubElement(layer, "prop", k=key, v=text)
     SubElement(root, "layerGeometryType").text = _POLYGON
     return _DOCTYPE.encode() + xml_bytes(root)
 

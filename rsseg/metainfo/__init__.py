@@ -2,7 +2,7 @@
 
 from rsseg.metainfo.heads import class_names, explain_difference, head_errors, head_settings, trained_names
 from rsseg.metainfo.matching import ClassMatch, match_classes
-from rsseg.metainfo.merging import merged_ids, unmatched_ids
+from rsseg.metainfo.merging import ids_of_map, merged_ids, unmatched_ids
 from rsseg.metainfo.table import BACKGROUND, IGNORE, ClassTable, base_table, list_metainfo, load_metainfo, table_path
 from rsseg.metainfo.words import word_table
 
@@ -16,6 +16,7 @@ __all__ = [
     "explain_difference",
     "head_errors",
     "head_settings",
+    "ids_of_map",
     "list_metainfo",
     "load_metainfo",
     "match_classes",

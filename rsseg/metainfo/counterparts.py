@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsseg.errors import DataError
 
-__all__ = ["IGNORE", "ids_by_name", "ids_by_rules", "name_key"]
+__all__ = ["IGNORE", "ids_by_name", "ids_by_rules", "ids_in_common", "name_key"]
 
 IGNORE = 255
 """Training id of pixels without a label."""
@@ -19,6 +19,25 @@ IGNORE = 255
 def name_key(name: str) -> str:
     """A class name without what makes no difference between two of them: case, spaces, ``_`` and ``-``."""
     return name.strip().lower().replace(" ", "-").replace("_", "-")
+
+
+def ids_in_common(
+    source: Any, target: Any, data: Mapping[str, Any], key: str, path: str, where: str, background: bool = False
+) -> NDArray[np.uint8]:
+    """By the rules of a common table where it has some for a set, else by name; see the two functions below.
+
+    Args:
+        source: Class table of the set.
+        target: The common class table.
+        data: Content of the common table's file.
+        key: Name of the set in its rules.
+        path: The common table's file, for messages.
+        where: What to name in an error where there are no rules.
+        background: Whether the last class of the set is one that no rule knows.
+    """
+    if any(key in row.get("from", {}) for row in data["categories"]):
+        return ids_by_rules(source, target, data, key, path, background)
+    return ids_by_name(source, target, data.get("unused", {}).get(key, ()), where)
 
 
 def ids_by_rules(

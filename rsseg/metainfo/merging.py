@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.errors import DataError
-from rsseg.metainfo.counterparts import ids_by_rules
+from rsseg.metainfo.counterparts import ids_by_rules, ids_in_common, name_key
 from rsseg.metainfo.schema import read_table
-from rsseg.metainfo.table import base_table, load_metainfo, table_path
+from rsseg.metainfo.table import ClassTable, base_table, list_metainfo, load_metainfo, table_path
 
-__all__ = ["merged_ids", "unmatched_ids"]
+__all__ = ["ids_of_map", "merged_ids", "unmatched_ids"]
 
 
 @functools.cache
@@ -60,3 +60,35 @@ def unmatched_ids(common: str, *tables: str) -> tuple[int, ...]:
     """
     held = [set(merged_ids(common, table).tolist()) for table in tables]
     return tuple(i for i in range(load_metainfo(common).num_classes) if not all(i in ids for ids in held))
+
+
+def ids_of_map(common: str, table: ClassTable, name: str | None = None) -> NDArray[np.uint8]:
+    """Which common class each class of a map becomes, by the rules of the common table, or else by name.
+
+    Args:
+        common: Name or path of the common table.
+        table: Classes of the map.
+        name: Name or path of its class table, where that is known; else it is the set with the same names among those
+            that the common table has rules for.
+
+    Returns:
+        (256,) uint8: class id of the map -> training id of the common table; 255 for classes it does not use.
+
+    Raises:
+        UserError: A class has no counterpart.
+    """
+    data, target = read_table(table_path(common)), load_metainfo(common)
+    known = sorted({key for row in data["categories"] for key in row.get("from", {})})
+    if name is None:
+        name = next((key for key in known if _has_names(key, table)), None)
+    key = Path(base_table(name)).stem if name is not None else ""
+    background = name is not None and base_table(name) != name
+    where = f"{name or table.name} with --merge {common}"
+    return ids_in_common(table, target, data, key, str(table_path(common)), where, background)
+
+
+def _has_names(known: str, table: ClassTable) -> bool:
+    """Whether a class table that comes with rsseg has the class names of another one, in the same order."""
+    if known not in list_metainfo():
+        return False
+    return list(map(name_key, load_metainfo(known).classes)) == list(map(name_key, table.classes))

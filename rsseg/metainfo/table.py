@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, DataError
-from rsseg.metainfo.counterparts import IGNORE, ids_by_name, ids_by_rules, name_key
+from rsseg.metainfo.counterparts import IGNORE, ids_in_common, name_key
 from rsseg.metainfo.schema import read_table
 from rsseg.packaged import find_packaged
 
@@ -257,10 +257,8 @@ def _as_common(own: str, common: str) -> ClassTable:
     """The classes of a common table with the label values of another one's files."""
     source, target, key = load_metainfo(own), load_metainfo(common), Path(base_table(own)).stem
     data = read_table(table_path(common))
-    if any(key in row.get("from", {}) for row in data["categories"]):
-        ids = ids_by_rules(source, target, data, key, str(table_path(common)), base_table(own) != own)
-    else:
-        ids = ids_by_name(source, target, data.get("unused", {}).get(key, ()), f"{own}{COMMON}{common}")
+    where, path = f"{own}{COMMON}{common}", str(table_path(common))
+    ids = ids_in_common(source, target, data, key, path, where, base_table(own) != own)
     groups: dict[int, list[int]] = {}
     for i, values in enumerate(source.raw_values):
         groups.setdefault(int(ids[i]), []).extend(values)

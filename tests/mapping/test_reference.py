@@ -74,6 +74,8 @@ def confusion(stub, table, write_raster, tmp_path):
          {"transform": Affine(1, 0, EAST + 2, 0, -1, NORTH + 2)},
          [[4, 0, 2], [0, 12, 6], [0, 0, 0]]),
         (TRUTH.repeat(4, 0).repeat(4, 1), {"transform": FINE}, ALL),
+        (np.pad(TRUTH, 3, constant_values=9), {"transform": Affine(1, 0, EAST - 3, 0, -1, NORTH + 3)},
+         ALL),
         (TRUTH[::2, ::2], {"transform": COARSE}, ALL),
         (TRUTH[::-1], {"transform": SOUTH_UP}, ALL),
         (TRUTH[:5][::-1], {"transform": Affine(1, 0, EAST, 0, 1, NORTH - 5)}, [[16, 0, 4], [0, 24, 6], [0, 0, 0]]),

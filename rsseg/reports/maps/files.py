@@ -11,6 +11,7 @@ from typing import Any
 from rsseg.command_list import command
 from rsseg.errors import DataError
 from rsseg.io.areas import measure_class_areas
+from rsseg.io.class_maps import classes_of
 from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import opened
 from rsseg.io.tables import parse_json
@@ -142,28 +143,15 @@ def read_map_header(file: Any) -> MapHeader:
     Raises:
         DataError: It is not a class map with names and colours.
     """
-    names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
-    names = names or dict(enumerate(_listed(file.tags().get("RSSEG_CLASSES", "[]"))))  # a PNG
-    if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
+    found = classes_of(file)
+    if found is None:
         raise DataError(
             f"{file.name}: is not a class map of {command('map')}; expected one 8-bit band with class names in its "
             "metadata"
         )
-    colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}
-    classes = tuple(names[i] for i in range(len(names)))
-    palette = tuple((int(r), int(g), int(b)) for r, g, b, _ in (colours.get(i, (128,) * 4) for i in range(len(names))))
     settings = {key.removeprefix("RSSEG_").lower(): text for key, text in file.tags().items()
                 if key.startswith("RSSEG_")}  # fmt: skip
-    return MapHeader(classes, palette, settings)
-
-
-def _listed(text: str) -> list[str]:
-    """Names of classes in a PNG's metadata; none where they are damaged."""
-    try:
-        names = parse_json(text)
-    except ValueError:
-        return []
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
+    return MapHeader(*found, settings)
 
 
 def _read(path: Path, header: list[str], problems: list[str], parse: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from rsseg.reports.maps.files import MapFiles
 from rsseg.reports.markup import data_uri
 from rsseg.structures.pictures import indexed
 
-__all__ = ["image_picture", "image_pixels", "map_labels", "map_picture"]
+__all__ = ["bounded_uri", "image_picture", "image_pixels", "map_labels", "map_picture", "picture_size", "read_small"]
 
 _SIDE = 1600
 _SHRINK = (1, 0.7, 0.5, 0.35)
@@ -26,28 +27,39 @@ _MOST = 2_200_000
 _NODATA = 255
 
 
-def _picture_size(files: MapFiles) -> tuple[int, int]:
-    scale = min(1.0, _SIDE / max(files.size))
-    return max(1, round(files.size[0] * scale)), max(1, round(files.size[1] * scale))
+def picture_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) of a picture of a map of (H, W) pixels; its longer side has at most 1600."""
+    scale = min(1.0, _SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def map_labels(files: MapFiles) -> NDArray[np.uint8]:
-    """Class ids (h, w) of a map, 255 where it has none; its longer side has at most 1600 pixels.
+def read_small(path: Path) -> NDArray[np.integer]:
+    """Values (h, w) of the first band of a map of classes, as large as :func:`picture_size` says.
 
     They are read through the overviews; of the pixels that become one the most frequent class is taken.
 
     Raises:
         OSError: The map cannot be read.
     """
-    with opened(files.path) as file:
+    with opened(path) as file:
         small = max(file.shape) <= 2 * _SIDE or file.overviews(1)
         method = Resampling.mode if small else Resampling.nearest
-        labels: NDArray[np.uint8] = file.read(1, out_shape=_picture_size(files), resampling=method)
+        values: NDArray[np.integer] = file.read(1, out_shape=picture_size(file.shape), resampling=method)
+    return values
+
+
+def map_labels(files: MapFiles) -> NDArray[np.uint8]:
+    """Class ids (h, w) of a map, 255 where it has none; see :func:`read_small`.
+
+    Raises:
+        OSError: The map cannot be read.
+    """
+    labels = read_small(files.path).astype(np.uint8)
     labels[labels >= len(files.classes)] = _NODATA
     return labels
 
 
-def _bounded(picture: Image.Image, resample: Image.Resampling, kind: str, **options: Any) -> str:
+def bounded_uri(picture: Image.Image, resample: Image.Resampling, kind: str, **options: Any) -> str:
     """The ``data:`` URI of a picture, shrunk until it has at most 2.2 million characters."""
     uri = ""
     for scale in _SHRINK:
@@ -67,7 +79,7 @@ def map_picture(files: MapFiles) -> str:
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(files.palette)] = files.palette
     picture = indexed(map_labels(files), colours)
-    return _bounded(picture, Image.Resampling.NEAREST, "PNG", optimize=True, transparency=_NODATA)
+    return bounded_uri(picture, Image.Resampling.NEAREST, "PNG", optimize=True, transparency=_NODATA)
 
 
 def image_picture(files: MapFiles, path: str, bands: Sequence[int] | None) -> tuple[str, str]:
@@ -90,7 +102,7 @@ def image_picture(files: MapFiles, path: str, bands: Sequence[int] | None) -> tu
     rgba = np.dstack([*(pixels if len(pixels) == 3 else pixels.repeat(3, 0)), np.where(valid, 255, 0)])
     picture = Image.fromarray(rgba.astype(np.uint8))
     picture = picture.convert("RGB") if valid.all() else picture
-    return _bounded(picture, Image.Resampling.BOX, "WEBP", quality=80, method=4), note
+    return bounded_uri(picture, Image.Resampling.BOX, "WEBP", quality=80, method=4), note
 
 
 def image_pixels(
@@ -101,7 +113,7 @@ def image_pixels(
     Returns:
         (1 or 3, h, w) values, (h, w) validity, and what was done to the values.
     """
-    size = _picture_size(files)
+    size = picture_size(files.size)
     spec = PixelSpec(_bands(files, path, bands), "raw", repeat_grey=True)
     with Raster(path, spec, lambda dataset: _on_ground(files, dataset, size, path)) as raster:
         pixels, mask = raster.read(size=size)

@@ -261,26 +261,31 @@ def _write_style(path: Path, table: ClassTable) -> None:
 
 
 def _write_parquet(path: Path, batches: Iterator[Batch], crs: CRS | None, geometry_type: str) -> int:
-    """Write GeoParquet 1.1 with a row group per batch."""
+    """Write GeoParquet 1.1 with a row group per batch, and the bounds of each shape, by which readers skip groups."""
     import pyarrow as pa
     from pyarrow import parquet
 
+    sides = ["xmin", "ymin", "xmax", "ymax"]
     column = {
         "encoding": "WKB",
         "geometry_types": [geometry_type],
         "crs": None if crs is None else crs.to_dict(projjson=True),
         "orientation": "counterclockwise",
+        "covering": {"bbox": {side: ["bbox", side] for side in sides}},
     }
     about = json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
     first = next(batches)
     kinds = {"O": pa.string(), "i": pa.int32(), "f": pa.float64()}
-    fields = [*((name, kinds[values.dtype.kind]) for name, values in first.fields.items()), ("geometry", pa.binary())]
+    fields = [(name, kinds[values.dtype.kind]) for name, values in first.fields.items()]
+    fields += [("bbox", pa.struct([(side, pa.float64()) for side in sides])), ("geometry", pa.binary())]
     schema = pa.schema(fields, metadata={"geo": about})
     count = 0
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in chain([first], batches):
-            columns = [*batch.fields.values(), batch.geometry]
-            writer.write_batch(pa.record_batch([pa.array(v, t) for v, (_, t) in zip(columns, fields, strict=True)],
-                                               schema=schema))  # fmt: skip
+            bounds = shapely.bounds(shapely.from_wkb(batch.geometry)).reshape(-1, 4)
+            boxes = pa.StructArray.from_arrays([pa.array(side) for side in bounds.T], sides)
+            columns = [*batch.fields.values(), boxes, batch.geometry]
+            arrays = [c if c is boxes else pa.array(c, kind) for c, (_, kind) in zip(columns, fields, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
             count += len(batch.geometry)
     return count

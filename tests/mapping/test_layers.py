@@ -307,3 +307,48 @@ def test_coordinates_that_are_none_on_earth_are_said(profile, message, write_map
     found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(found) == (message is not None) and (message is None or message in found[0])
     assert message is None or found[0].startswith(str(path.with_suffix(".geojson")))
+
+
+@pytest.mark.parametrize("crs", [UTM, OWN, None])
+def test_geoparquet_follows_its_specification(crs, write_map, table, monkeypatch):
+    """Version 1.1: what the metadata must and may say, and that the bounds in the file are those of the polygons."""
+    from pyarrow import compute, parquet
+
+    monkeypatch.setattr(layers, "_POLYGONS", 2)
+    path = write_map(transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000), **({} if crs is None else {"crs": crs}))
+    make_products(path, table, Products(vectors="parquet"))
+    file = parquet.ParquetFile(path.with_suffix(".parquet"))
+    geo = json.loads(file.metadata.metadata[b"geo"])
+    column = geo["columns"]["geometry"]
+    assert geo.keys() == {"version", "primary_column", "columns"} and geo["version"] == "1.1.0"
+    assert (
+        geo["primary_column"] == "geometry" and column["encoding"] == "WKB" and column["geometry_types"] == ["Polygon"]
+    )
+    assert column["orientation"] == "counterclockwise"
+    if crs is None:
+        assert column["crs"] is None  # no key would mean longitude and latitude
+    else:
+        assert column["crs"]["type"] == "ProjectedCRS" and CRS.from_user_input(json.dumps(column["crs"])) == crs
+    sides = ["xmin", "ymin", "xmax", "ymax"]
+    assert column["covering"] == {"bbox": {side: ["bbox", side] for side in sides}}
+    rows = file.read()
+    shapes = shapely.from_wkb(rows["geometry"].to_pylist())
+    np.testing.assert_array_equal(
+        [[row[side] for side in sides] for row in rows["bbox"].to_pylist()], shapely.bounds(shapes)
+    )
+    assert file.metadata.num_row_groups == 3 and file.schema_arrow.field("geometry").type == "binary"
+    found = parquet.read_table(path.with_suffix(".parquet"), filters=compute.field("bbox", "xmin") > 500000.4)
+    assert found.num_rows == (shapely.bounds(shapes)[:, 0] > 500000.4).sum()
+
+
+def test_flatgeobuf_has_a_spatial_index(write_map, table):
+    path = write_map(crs=UTM, transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000))
+    make_products(path, table, Products(vectors="fgb"))
+    made = path.with_suffix(".fgb")
+    assert made.read_bytes()[:8] == b"fgb\x03fgb\x01"  # version 3 of the format
+    info = pyogrio.read_info(made)
+    assert info["capabilities"]["fast_spatial_filter"] and info["features"] == 5 and info["crs"] == "EPSG:32633"
+    geometry = pyogrio.raw.read(made, bbox=(500001.6, 3999998.1, 500001.9, 3999998.4))[2]
+    assert len(geometry) == 1 and shapely.from_wkb(geometry)[0].equals(
+        shapely.box(500001.5, 3999998, 500002, 3999998.5)
+    )

@@ -51,7 +51,7 @@ def test_version(monkeypatch, capsys):
     [
         (("mpa",), "rsseg: unknown command 'mpa'; did you mean 'rsseg map'? All commands: rsseg --help"),
         (("convert_label",), "did you mean 'rsseg convert'?"),
-        (("report",), "rsseg report: say of what: rsseg report labels, rsseg report map,"),
+        (("report",), "rsseg report: say of what: rsseg report labels, rsseg report review, rsseg report map,"),
         (("report", "weather"), "rsseg report: say of what:"),
         (("qqq",), "rsseg: unknown command 'qqq' All commands"),
     ],

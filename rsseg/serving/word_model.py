@@ -26,6 +26,7 @@ Models = dict[str, Any]
 Progress = Callable[..., None]
 _NONE = 255
 _NAMED = 12  # classes in a message
+_FEATURES = 1 << 30  # bytes of image features that are kept
 
 
 class WordModel:
@@ -37,6 +38,7 @@ class WordModel:
     Attributes:
         args: All options of ``rsseg map``, without a vocabulary.
         is_open: Whether it takes classes in words.
+        features: What keeps the image features of the view that was seen last; None for models that have none apart.
 
     Raises:
         UserError: Options, config and checkpoint do not go together.
@@ -54,6 +56,7 @@ class WordModel:
         self.args = arguments_of(add_options, given)
         self.setting = prepare(self.args, self.load)
         self.is_open = bool(self._own)
+        self.features = _remembered(self._loaded[0])
         self.setting.predictor.use(choose_precision(self.args.precision, self._loaded[0]))
 
     def load(self, config: Any, *args: Any) -> Any:
@@ -90,6 +93,28 @@ class WordModel:
         predictor = copy.copy(self.setting.predictor)
         predictor.classes = table.num_classes
         return table, predictor
+
+
+def _remembered(model: Any) -> Any:
+    from rsseg.models.gsnet.segmentor import GSNet
+    from rsseg.models.remembered import RememberedFeatures
+
+    if not isinstance(model, GSNet):
+        return None
+    model.extract_feat = RememberedFeatures(model.extract_feat, _FEATURES)  # type: ignore[method-assign]
+    return model.extract_feat
+
+
+def _look_at(model: WordModel, request: Mapping[str, Any] | None) -> None:
+    """Keep the image features of the view of a request, for other words; None keeps none."""
+    if model.features is None:
+        return
+    if request is None:
+        model.features.look_at(None)
+        return
+    status = Path(request["path"]).stat()
+    view = tuple(sorted(request["view"].items()))
+    model.features.look_at((request["path"], status.st_size, status.st_mtime_ns, view))
 
 
 def _model(request: Mapping[str, Any], models: Models, progress: Progress) -> WordModel:
@@ -161,6 +186,7 @@ def segment_view(request: dict[str, Any], models: Models, progress: Progress) ->
     pixels, valid = read_view(path, view, PixelSpec(options.bands, options.value_range))
     if not valid.any():
         raise DataError("the view shows nothing of the image; move the map to where the image is")
+    _look_at(model, request)
     grid = options.grid(valid.shape)
     labels, best = np.full((2, *valid.shape), _NONE, np.uint8)
     found = {"classes": _rows(table), "view": request["view"], "has_place": Place.of(path).own}
@@ -206,6 +232,7 @@ def save_map(request: dict[str, Any], models: Models, progress: Progress) -> dic
 
     model = _model(request, models, progress)
     model.check(request["words"])
+    _look_at(model, None)
     target = Path(request["target"])
     asked = {"vocabulary": list(request["words"]) or None, "threshold": request["threshold"], "probabilities": "top"}
     args = argparse.Namespace(**{**vars(model.args), **asked})

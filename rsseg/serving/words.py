@@ -28,6 +28,8 @@ __all__ = ["MAPS", "router"]
 MAPS = "maps"
 """Folder of saved maps, below that of all results."""
 _GEOJSON = "application/geo+json"
+_VIEW = 5
+"""How many times as long as other requests a view may take: it shows what it has, and can be stopped."""
 _WORKS = "rsseg.serving.word_model"
 _ADVICE = (
     "This server has no model. Start it with --config CONFIG --checkpoint FILE: with "
@@ -119,7 +121,8 @@ def _ask(state: State, body: TextBody) -> Ticket:
     status = layer.path.stat()
     request = {"path": str(layer.path), "view": body.view.model_dump(), "words": body.classes}
     key = json.dumps([request, status.st_size, status.st_mtime_ns], sort_keys=True)
-    return enqueue(state.queue, f"{_WORKS}:segment_view", {**request, "model": options}, key)
+    seconds = _VIEW * state.settings.request_seconds
+    return enqueue(state.queue, f"{_WORKS}:segment_view", {**request, "model": options}, key, seconds)
 
 
 def _shares(mask: ViewMask, threshold: float) -> Shares:
@@ -182,7 +185,8 @@ def router(state: State) -> APIRouter:
         if state.settings.text is None:
             return ModelAnswer(model=None, advice=_ADVICE, about=None)
         options = dict(state.settings.text)
-        ticket = enqueue(state.queue, f"{_WORKS}:describe_model", {"model": options}, "model")
+        seconds = _VIEW * state.settings.request_seconds
+        ticket = enqueue(state.queue, f"{_WORKS}:describe_model", {"model": options}, "model", seconds)
         name = options["config"] if is_hub(options["config"]) else Path(options["config"]).stem
         return ModelAnswer(model=name, advice=_ADVICE, about=TicketAnswer.of(ticket))
 

@@ -4,6 +4,7 @@
     python tools/benchmark.py --quick            # a set that ends in five minutes on two cores
     python tools/benchmark.py --suite gpu        # one table, in under eight minutes on one card
     python tools/benchmark.py --suite serve      # tiles of a large map for 1, 10 and 50 clients of rsseg serve
+    python tools/benchmark.py --suite areas --runs 2    # square kilometres in an hour, by shards and by Ray
     python tools/benchmark.py --list
 
 Prints ``NAME ours=... reference=... ratio=... cpu_ratio=...`` (medians; ratio = reference / ours, so above 1 is better;
@@ -12,6 +13,7 @@ cpu_ratio is that of CPU seconds, for machines with other work on them).
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -19,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import ENTRIES, QUICK, measure, run_suite, table
+from benchmarks import ENTRIES, QUICK, measure, run_areas, run_suite, table
 
 from rsseg.commands import make_parser, run_tool, write_result
 from rsseg.errors import ConfigError
@@ -34,7 +36,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each side (default 5)")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--quick", action="store_true", help=f"measure {', '.join(QUICK)}, one run of each side")
-    parser.add_argument("--suite", choices=["gpu", "serve"], help="measure rates and print them as one table")
+    parser.add_argument("--suite", choices=["gpu", "serve", "areas"], help="measure rates and print them as one table")
     parser.add_argument(
         "--device", choices=["cuda", "cpu"], default="cuda", help="of the suite gpu (default: %(default)s)"
     )
@@ -43,7 +45,7 @@ def main() -> int:
     if args.suite == "serve":
         return _serve(args.toy)
     if args.suite:
-        return _suite(args.device, args.toy)
+        return _suite(args)
     if args.quick:
         args.names, args.runs = [*args.names, *QUICK], 1
     if args.list or not args.names:
@@ -64,12 +66,13 @@ def main() -> int:
     return 0
 
 
-def _suite(device: str, toy: bool) -> int:
+def _suite(args: argparse.Namespace) -> int:
     import torch
 
+    device = "cpu" if args.suite == "areas" else args.device
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--suite gpu: there is no GPU; --device cpu --toy tries the suite out")
-    rows = list(run_suite(device, toy))
+    rows = list(run_areas(args.runs, args.toy) if args.suite == "areas" else run_suite(device, args.toy))
     write_result(table(rows, device), [row._asdict() for row in rows])
     return int(any(row.rate is None for row in rows))
 

@@ -103,6 +103,36 @@ def test_the_suite_works_at_toy_sizes(monkeypatch):
     assert len(rows) == 10 and not [row for row in rows if row.error]
 
 
+@pytest.mark.stack
+def test_areas_by_hand(monkeypatch):
+    """Start and end take 2 s, 1000 pixels 1 ms; two shards divide that, but not the CPU seconds."""
+    suite_of(monkeypatch)
+    areas = importlib.import_module("benchmarks.areas")
+    monkeypatch.setattr(areas, "_save_model", lambda path: path)
+
+    def run(arguments, words, target):
+        target.mkdir(exist_ok=True)
+        (target / "map.tif").write_bytes(words[0].encode())
+        seconds = int(Path(words[0]).stem) ** 2 / 1e6
+        return 2 + seconds / len(arguments), 2 + seconds
+
+    monkeypatch.setattr(areas, "_seconds", run)
+    rows = [(row.group, row.form, round(row.rate, 1), row.unit) for row in areas.run_areas(2, toy=True)]
+    square = 512**2 / 4e6  # km2 of half-metre pixels
+    rates = [round(square * 3600 / (2 + 512**2 / 1e6 / count), 1) for count in (1, 2)]
+    assert [row for row in rows if row[0] == "512 x 512"] == [
+        ("512 x 512", "1 process", rates[0], "km2/h"),
+        ("512 x 512", "2 shards at the same time", rates[1], "km2/h"),
+        ("512 x 512", "Ray", rates[0], "km2/h"),
+    ]  # fmt: skip
+    assert [row[1:] for row in rows if row[0] == "without start and end"] == [
+        ("1 process", 900.0, "km2/h"), ("1 process", 900.0, "km2 per CPU hour"),
+        ("2 shards at the same time", 1800.0, "km2/h"), ("2 shards at the same time", 900.0, "km2 per CPU hour"),
+        ("Ray", 900.0, "km2/h"),
+    ]  # fmt: skip
+    assert rows[-1][1:] == ("all forms", 0.0, "bytes per pixel")
+
+
 def test_the_suite_needs_a_card_or_says_how_to_go_without(run_tool):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():

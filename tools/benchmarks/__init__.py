@@ -1,5 +1,6 @@
 """The benchmark entries by name, and how they are measured."""
 
+from benchmarks.areas import run_areas
 from benchmarks.bigearthnet import BEN_PACKED, BEN_SAMPLE, BEN_TIF
 from benchmarks.cached_features import CACHED_FEATURES
 from benchmarks.convert_image import CONVERT_IMAGE
@@ -59,4 +60,4 @@ ENTRIES: dict[str, Entry] = {
     **UPERNET,
 }
 
-__all__ = ["ENTRIES", "QUICK", "Entry", "measure", "run_suite", "table"]
+__all__ = ["ENTRIES", "QUICK", "Entry", "measure", "run_areas", "run_suite", "table"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Response
+from starlette.concurrency import run_in_threadpool
 
+from rsseg.serving.queue import Ticket
 from rsseg.serving.review_bodies import (
     AgreementAnswer,
     Context,
@@ -19,14 +21,17 @@ from rsseg.serving.review_bodies import (
     Order,
     ReviewerBody,
     ReviewerName,
+    SegmentBody,
     Shown,
     Start,
     StateOf,
     SummaryAnswer,
 )
 from rsseg.serving.review_crops import draw
+from rsseg.serving.review_segment import WORK, segment_request
 from rsseg.serving.reviews import Reviews
 from rsseg.serving.state import State
+from rsseg.serving.work import RESPONSES, TicketAnswer, Wait, answer, enqueue
 
 __all__ = ["router"]
 
@@ -44,6 +49,7 @@ def router(state: State) -> APIRouter:
     reviews = Reviews(state)
     _add_objects(routes, reviews, state.settings.reviewer)
     _add_decisions(routes, reviews, state.settings.reviewer)
+    _add_model(routes, reviews, state)
     return routes
 
 
@@ -103,3 +109,16 @@ def _add_decisions(routes: APIRouter, reviews: Reviews, me: str) -> None:
     def read_agreement(layer: LayerId, reviewer: ReviewerName = me) -> AgreementAnswer:
         """How far all reviewers agree."""
         return reviews.agreement(layer, reviewer)
+
+
+def _add_model(routes: APIRouter, reviews: Reviews, state: State) -> None:
+    @routes.post("/{layer}/segment", responses=RESPONSES, response_model=TicketAnswer)
+    async def segment(layer: LayerId, body: SegmentBody, wait: Wait = 0) -> Response:
+        """Mask of what is boxed or clicked on an object, as GeoJSON in pixels of its tile."""
+
+        def ask() -> Ticket:
+            _, tile, instance = reviews.read(layer, body.number, body.state)
+            window = draw(tile, instance, body.context).window
+            return enqueue(state.queue, WORK, segment_request(state.settings, layer, tile, window, body))
+
+        return await answer(state.queue, await run_in_threadpool(ask), wait)

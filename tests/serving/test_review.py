@@ -16,6 +16,7 @@ from PIL import Image
 
 from rsseg.conversion import convert_labels
 from rsseg.datasets.labels.decision_files import read_decisions
+from rsseg.structures.masks import fill_hbox, mask_intersection, rle_to_crop
 from tests.serving.review_world import OBJECTS, review_config, write_set
 
 Serve = Callable[..., str]
@@ -203,3 +204,24 @@ def test_other_layers_and_classes(client: Client, world: Path, serve: Serve) -> 
     image = Client(serve(world / "images/P1.png"))
     answer = image.http.get(image.base)
     assert answer.status_code == 400 and "no converted set" in answer.json()["detail"]
+
+
+@pytest.mark.slow
+def test_a_mask_by_clicks_and_box(client: Client, tmp_path: Path) -> None:
+    """GrabCut finds the square of one colour on the dark ground; its outline goes back as the object's mask."""
+    item = client.items()[1]
+    body = {"number": 1, "state": item["state"], "context": 2, "box": [56, 16, 94, 54]}
+    answer = client.http.post(f"{client.base}/segment", params={"wait": 60}, json=body, timeout=90)
+    assert answer.status_code == 200 and answer.json()["state"] == "done", answer.text
+    (feature,) = answer.json()["result"]["features"]
+    (ring, *holes) = feature["geometry"]["coordinates"]
+    assert not holes
+    client.decide(item, "mask", rings=[ring[:-1]])
+    (own,) = read_decisions(tmp_path / "served" / client.get()["file"])
+    assert own.mask is not None
+    mask = rle_to_crop(own.mask)
+    truth = fill_hbox((60, 20, 90, 50), (100, 120))
+    assert mask_intersection(mask, truth) > 0.95 * 900 and mask.area < 1.1 * 900
+    nothing = {"number": 1, "state": item["state"]}
+    refused = client.http.post(f"{client.base}/segment", json=nothing)
+    assert refused.status_code == 400 and "which object is meant" in refused.json()["detail"]

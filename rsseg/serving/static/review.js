@@ -8,6 +8,12 @@ const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
 const remembered = (key) => { try { return localStorage.getItem(`rsseg.review.${key}`); } catch { return null; } };
 const remember = (key, value) => { try { localStorage.setItem(`rsseg.review.${key}`, value); } catch { /* private windows have none */ } };
 
+
+// Outlines and holes of GeoJSON polygons, as one list of rings.
+function ringsOf(features) {
+  return features.flatMap(({ geometry }) => (!geometry ? [] : geometry.type === "Polygon" ? geometry.coordinates : geometry.coordinates.flat()));
+}
+
 function start(page) {
   document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/review.css" }));
   let layer = null, summary = null, items = [], at = 0, following = null, starts = [0], mode = "", context = 1;
@@ -166,7 +172,7 @@ function start(page) {
     const ticket = await page.api.post(address("/segment?wait=1"), { number: chosen.number, state: chosen.state, context, points });
     const found = await page.api.finish(ticket);
     if (number !== asked || item() !== chosen) return;
-    const { rings } = found.result;
+    const rings = ringsOf(found.result.features);
     stage.drawMask(rings, points);
     drawn = rings.length ? { decision: "mask", rings } : null;
     stage.offer([...(drawn ? [["Use this mask", true, useDrawn]] : [["Nothing was found", false, () => {}]]), ["Cancel", false, () => setMode("")]]);

@@ -76,10 +76,11 @@ def test_a_review_by_clicks_and_keys(tmp_path: Path, serve: Callable[..., str], 
     shot(phone, "phone-object")
     phone.select_option("#review-class", "bridge")
     phone.wait_for_selector(READY.format(4))
-    phone.tap("#review-box")
-    draw_box(phone, 0.3, 0.3, 0.6, 0.6)
-    shot(phone, "phone-box")
-    phone.tap("text=Use this box")
+    phone.tap("#review-click")
+    phone.locator(".review-view svg").click()
+    phone.wait_for_selector("text=Use this mask", timeout=60_000)
+    shot(phone, "phone-mask")
+    phone.tap("text=Use this mask")
     phone.wait_for_selector(COUNT.format("5 of 5 decided"))
     phone.tap("#review-finish")
     phone.wait_for_selector("#review-finish:disabled")
@@ -92,6 +93,7 @@ def test_a_review_by_clicks_and_keys(tmp_path: Path, serve: Callable[..., str], 
         ("ship", "reject", "not there"), ("harbor", "class: bridge", None), ("ship", "redraw", None),
         ("", "finished", None),
     ]  # fmt: skip
+    assert read_decisions(path)[6].mask is not None
     box = read_decisions(path)[1].box
     assert box is not None  # the window of the plane is 42 pixels wide, from 54 and 14 on
     assert box == pytest.approx((64.5, 24.5, 75, 45.5), abs=0.5)

@@ -68,9 +68,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, data, {})
 
     def _file(self, file: Path, cut: bool) -> None:
+        if file.is_dir() and not self.path.endswith("/"):
+            return self._send(301, b"", {"Location": f"{self.path}/"})
         if file.is_dir():
             rows = "".join(f'<a href="{p.name}{"/" * p.is_dir()}">{p.name}</a>\n' for p in sorted(file.iterdir()))
-            page = f"<html><title>Index of /</title>{rows}</html>".encode()
+            page = f"<html><title>Index of {self.path}</title>\n{rows}</html>".encode()
             return self._send(200, page, {"Content-Type": "text/html"})
         if not file.is_file():
             return self._send(404, b"none", {})

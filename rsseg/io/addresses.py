@@ -14,7 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-__all__ = ["Address", "gdal_name", "hide_secrets", "is_address", "is_text_name", "locate", "shown_name", "stem_of"]
+__all__ = [
+    "Address",
+    "gdal_name",
+    "hide_secrets",
+    "hide_those_of",
+    "is_address",
+    "is_text_name",
+    "locate",
+    "shown_name",
+    "stem_of",
+]
 
 _SCHEMES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "ftp": "/vsicurl/ftp://", "s3": "/vsis3/",
             "gs": "/vsigs/", "gcs": "/vsigs/", "az": "/vsiaz/", "oss": "/vsioss/", "swift": "/vsiswift/"}  # fmt: skip
@@ -37,20 +47,27 @@ class Address(str):
         gdal: What GDAL opens, with all that gives access; never to be shown.
         parts: Rasters of which it is made, each giving one or more bands; none where it is one raster.
         name: What its map is called.
+        item: The STAC item that names it, as it is shown; "" where none does.
+        taken: When it was taken, as that item says, as a time or ``START/END``; "" where nothing says so.
     """
 
     gdal: str
     parts: tuple[str, ...]
     name: str
+    item: str
+    taken: str
 
-    def __new__(cls, text: str, gdal: str, parts: Sequence[str] = (), name: str = "") -> Address:
+    def __new__(
+        cls, text: str, gdal: str, parts: Sequence[str] = (), name: str = "", item: str = "", taken: str = ""
+    ) -> Address:
         """Make one; ``text`` is shown."""
         self = super().__new__(cls, text)
         self.gdal, self.parts, self.name = gdal, tuple(parts), name or stem_of(text)
+        self.item, self.taken = item, taken
         return self
 
     def __reduce__(self) -> Any:
-        return Address, (str.__str__(self), self.gdal, self.parts, self.name)
+        return Address, (str.__str__(self), self.gdal, self.parts, self.name, self.item, self.taken)
 
 
 def is_address(source: str | Path) -> bool:
@@ -101,6 +118,18 @@ def hide_secrets(text: str) -> str:
     return _URL.sub(shown, text)
 
 
+def hide_those_of(text: str, source: Path | str) -> str:
+    """As :func:`hide_secrets`, also where a text has only the last part of a source's address, as errors of GDAL do."""
+    text = hide_secrets(text)
+    source = locate(source)
+    if isinstance(source, Address):
+        for name in (source.gdal, *(part.gdal for part in map(locate, source.parts) if isinstance(part, Address))):
+            for match in _URL.finditer(name):
+                for secret in filter(None, (match[4], match[2], (match[2] or "").rstrip("@"))):
+                    text = text.replace(secret, _harmless(secret) if secret == match[4] else "")
+    return text
+
+
 def shown_name(dataset: Path | str) -> str:
     """What is shown of the name of a path, an address, or an open dataset, which may be a text of bands."""
     text = str(dataset)
@@ -124,9 +153,9 @@ def stem_of(source: str) -> str:
     layer = re.search(r"^wm[st]s?:.*[?&,]layers?=([^&,]+)", text, re.IGNORECASE)
     if layer:
         return _name(urllib.parse.unquote(layer[1]))
-    subdataset = re.fullmatch(r"[A-Za-z]\w+:\"?(.+?)\"?:(/?[\w/ .-]+)", text)
-    if subdataset and not subdataset[2].startswith("//"):
-        return _name("_".join([stem_of(subdataset[1]), *filter(None, subdataset[2].split("/"))]))
+    subdataset = re.fullmatch(r"[A-Za-z]\w+:(?:\"(.+)\"|(?!//)([^:]+)):([\w/ .-]+)", text)
+    if subdataset:
+        return _name("_".join([stem_of(subdataset[1] or subdataset[2]), *filter(None, subdataset[3].split("/"))]))
     text = text.partition("url=")[2] if text.startswith("/vsicurl?") else text
     path = re.split(r"[?#]", text)[0].rstrip('/"')
     path = urllib.parse.unquote(path) if "://" in path else path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import struct
 import threading
 import zlib
@@ -15,7 +16,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from rsseg.errors import UnreadableFileError, UserError
-from rsseg.io.addresses import hide_secrets, shown_name
+from rsseg.io.addresses import hide_secrets, hide_those_of, shown_name
 
 __all__ = ["reading"]
 
@@ -53,6 +54,21 @@ class _Listener(logging.Filter):
             self.heard.blocks.pop()
 
 
+class _Censor(logging.Filter):
+    """Keeps what gives access to rasters out of what GDAL says by the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record, and keep it."""
+        text = record.getMessage()
+        shown = _QUERY.sub("", hide_secrets(text))
+        if shown != text:
+            record.msg, record.args = shown, ()
+        return True
+
+
+_QUERY = re.compile(r"\?[^\s'\"]*=[^\s'\"]*?(?=[,:)]? |[\s'\")]|$)")
+for _name in ("rasterio._env", "rasterio._err", "pyogrio._env", "pyogrio._err", "pyogrio._io", "pyogrio._vsi"):
+    logging.getLogger(_name).addFilter(_Censor())
 _LISTENER = _Listener()
 _GDAL = logging.getLogger("rasterio._err")
 _GDAL.setLevel(logging.WARNING)
@@ -94,5 +110,5 @@ def _reason(error: BaseException, path: Path | str) -> str:
         return "there is not enough memory for an image of the size that it states"
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or type(error).__name__
-    text = hide_secrets(str(error.__cause__ or error).strip())
+    text = hide_those_of(str(error.__cause__ or error).strip(), path)
     return text if text and not isinstance(error, KeyError) else f"{type(error).__name__} {text}".strip()

@@ -29,8 +29,11 @@ _NETWORK = {
     "GDAL_HTTP_LOW_SPEED_TIME": "60",  # seconds at less than a byte per second
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
 }
-_NO_SIDECARS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
-"""Otherwise GDAL asks for some forty files that might lie beside a raster."""
+_OF_ONE = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # otherwise GDAL asks for forty files that might lie beside a raster
+    # What was read is forgotten when the raster is closed: an answer that was cut short, and one that has changed.
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsioss/:/vsiswift/",
+}
 _READS = 3
 """How often pixels are asked for that GDAL could not get by its own repetitions."""
 _REMOTE = re.compile(r"://|/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)")
@@ -45,7 +48,7 @@ def is_remote(source: str | Path) -> bool:
 
 def network_settings(source: str | Path) -> dict[str, str]:
     """Settings of GDAL for a source; those that the user has set, by the environment or a file of GDAL's, stay."""
-    settings = {**_NETWORK, **(_NO_SIDECARS if is_remote(source) else {})}
+    settings = {**_NETWORK, **(_OF_ONE if is_remote(source) else {})}
     return {key: value for key, value in settings.items() if get_gdal_config(key) in (None, "")}
 
 
@@ -151,6 +154,8 @@ def list_prefix(prefix: Address, suffixes: Sequence[str]) -> list[tuple[Address,
     root = prefix.gdal.rstrip("/") + "/"
     try:
         names = pyogrio.vsi_listtree(root)
+    except FileNotFoundError:
+        names = []
     except Exception as error:
         raise DataError(f"{prefix}: cannot be listed ({hide_secrets(str(error))})") from error
     ends = tuple(suffix.lower() for suffix in suffixes)

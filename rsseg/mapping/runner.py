@@ -214,6 +214,8 @@ def _plan(
         "version": rsseg.__version__,
         **about,
     }
+    if raster.item is not None:
+        plan["stac_item"] = raster.item
     if options.area is not None and pixels is not None:
         plan["area"] = {"name": options.area.name, "sha256": options.area.digest, "window": list(pixels.window)}
     folder = parts_of(target)

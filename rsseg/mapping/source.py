@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from rsseg.errors import DataError, UnreadableFileError
-from rsseg.io.addresses import locate
+from rsseg.io.addresses import Address, locate
 from rsseg.io.bands import PixelSpec
 from rsseg.io.georeference import GeoReference
 from rsseg.io.moments import taken_at
@@ -45,7 +45,8 @@ class RasterSource:
         bands: Numbers from 1 of the bands that are read, red, green, blue first.
         georeference: Where it lies, after resampling.
         original: Where the pixels of the file lie.
-        taken: When it was taken, as its metadata say it, or None.
+        taken: When it was taken, as its STAC item or its metadata say it, or None.
+        item: The STAC item that names it, or None.
 
     Raises:
         OSError: The file cannot be opened.
@@ -62,9 +63,12 @@ class RasterSource:
         self.path = path = locate(path)
         spec = PixelSpec(None if bands is None else tuple(bands), value_range)
         view = None if gsd is None else partial(self._resampled, gsd=gsd)
-        self._raster = Raster(path, spec, view, blue_first=True)
+        self._open = partial(Raster, path, spec, view, blue_first=True)
+        self._raster = self._open()
         self.size, self.bands = self._raster.size, list(self._raster.bands)
-        self.taken = taken_at(self._raster.dataset)
+        item = path if isinstance(path, Address) else None
+        self.taken = (item.taken if item is not None else "") or taken_at(self._raster.dataset)
+        self.item = (item.item if item is not None else "") or None
         if gsd is None:
             self.georeference = self.original = GeoReference.of(self._raster.dataset)
 
@@ -93,19 +97,22 @@ class RasterSource:
         return (pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)), valid
 
     def _read_again(self, *window: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Read, again and again where a network fails; what failed is not kept by GDAL."""
-        for wait in waits(self.path):
+        """Read, again and again where a network fails; opened anew, GDAL forgets an answer that was cut short."""
+        pauses = [*waits(self.path), None]
+        for pause in pauses:
             try:
+                if pause != pauses[0]:
+                    self._raster.close()
+                    self._raster = self._open()
                 return self._raster.read(*window)
             except UnreadableFileError as error:
-                _log.warning("%s; trying again in %g s", error, wait)
-                time.sleep(wait)
-        try:
-            return self._raster.read(*window)
-        except UnreadableFileError as error:
-            if is_remote(self.path):
-                raise UnreadableFileError(f"{error}; the same command continues where it stopped") from error
-            raise
+                if pause is None and is_remote(self.path):
+                    raise UnreadableFileError(f"{error}; the same command continues where it stopped") from error
+                if pause is None:
+                    raise
+                _log.warning("%s; trying again in %g s", error, pause)
+                time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
         """Close the file."""

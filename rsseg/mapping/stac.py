@@ -255,9 +255,15 @@ def _raster(item: Mapping[str, Any], base: str, shown: str, request: StacRequest
     parts = [_href(str(assets[key].get("href", "")), base, f"{where}, asset {key}") for key in keys]
     text = f"{hide_secrets(base)}{'' if base != shown and not base.endswith('/') else f'#{name}'}[{','.join(keys)}]"
     label = re.sub(r"[^\w.()+=@~-]+", "_", name).lstrip(".") or "item"
-    if len(parts) == 1:
-        return Address(text, parts[0].gdal if isinstance(parts[0], Address) else parts[0], name=label)
-    return Address(text, "", parts, label)
+    alone = parts[0] if len(parts) == 1 else ""
+    told = label, hide_secrets(base) if base.startswith(_NETWORK) else "", _taken(item)
+    return Address(text, alone.gdal if isinstance(alone, Address) else alone, () if alone else parts, *told)
+
+
+def _taken(item: Mapping[str, Any]) -> str:
+    properties = item.get("properties") or {}
+    ends = [properties.get(key) for key in ("start_datetime", "end_datetime")]
+    return str(properties.get("datetime") or ("/".join(map(str, ends)) if all(ends) else ""))
 
 
 def _only_asset(assets: Mapping[str, Any], where: str) -> str:

@@ -1,0 +1,212 @@
+"""Maps of rasters at a server, in archives, mosaics and stores: the bytes of local ones, and no secret anywhere."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio.raw
+import pytest
+import rasterio
+import shapely
+
+from rsseg.errors import DataError, JobError, UnreadableFileError
+from rsseg.io.addresses import Address
+from rsseg.io.remote import source_state
+from rsseg.mapping import MapOptions, map_raster
+from rsseg.mapping.sources import sources_of
+from rsseg.metainfo import ClassTable
+from tests.mapping.conftest import Stub
+from tests.range_server import RangeServer, serve_folder
+
+SMALL = MapOptions(window=(64, 64))
+TILED = dict(tiled=True, blockxsize=64, blockysize=64, compress="deflate")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RangeServer, Path]]:
+    folder = tmp_path_factory.mktemp("served")
+    with serve_folder(folder) as running:
+        yield running, folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
+
+
+def make(path: Path, pixels: np.ndarray, **profile: Any) -> Path:
+    from tests.mapping.conftest import UTM
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count, height, width = pixels.shape
+    options = {"driver": "GTiff", "crs": "EPSG:32633", "transform": UTM, "dtype": pixels.dtype, **profile}
+    with rasterio.open(path, "w", count=count, height=height, width=width, **options) as file:
+        file.write(pixels)
+    return path
+
+
+def classes(source: str, target: Path, table: ClassTable, options: MapOptions = SMALL) -> np.ndarray:
+    map_raster(source, target, Stub(), table, options, {})
+    with rasterio.open(target) as file:
+        return np.asarray(file.read(1))
+
+
+def single(source: str, target: Path) -> str:
+    ((found, made),) = sources_of(source, target)
+    assert made == target
+    return found
+
+
+def test_a_raster_at_a_server_and_what_fails_on_the_way(
+    server: Any, noise: Callable[..., np.ndarray], table: ClassTable, tmp_path: Path
+) -> None:
+    running, folder = server
+    local = make(folder / "a.tif", noise(3, 256, 256), **TILED)
+    expected = classes(str(local), tmp_path / "local.tif", table)
+    running.order(fail={"/a.tif": [503, 503]})
+    source = single(f"{running.url}/a.tif", tmp_path / "m.tif")
+    assert (classes(source, tmp_path / "m.tif", table) == expected).all()
+    running.order(fail={}, cut={"/a.tif": 2})
+    assert (classes(source, tmp_path / "cut.tif", table) == expected).all()
+    with rasterio.open(tmp_path / "m.tif") as file:
+        assert file.tags()["RSSEG_SOURCE"] == f"{running.url}/a.tif"
+    assert not [row for row in running.requests() if row[1].endswith((".tfw", ".aux.xml", ".msk"))]  # one request each
+
+
+def test_half_a_map_goes_on_when_the_server_does(
+    server: Any, noise: Callable[..., np.ndarray], table: ClassTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, folder = server
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "1")
+    local = make(folder / "long.tif", noise(3, 640, 256), tiled=True, blockxsize=128, blockysize=64)
+    expected = classes(str(local), tmp_path / "local.tif", table)
+
+    class Breaking(Stub):
+        def __call__(self, batch: Any) -> Any:
+            if len(self.batches) == 14:
+                running.order(fail={"/long.tif": [500] * 99})
+            return super().__call__(batch)
+
+    source = single(f"{running.url}/long.tif?sig=secret", tmp_path / "m.tif")
+    with pytest.raises(UnreadableFileError) as error:
+        map_raster(source, tmp_path / "m.tif", Breaking(), table, SMALL, {})
+    assert str(error.value).startswith(f"{running.url}/long.tif: ")
+    assert "the same command continues where it stopped" in str(error.value) and "secret" not in str(error.value)
+    running.order(fail={})
+    again = Stub()
+    map_raster(source, tmp_path / "m.tif", again, table, SMALL, {})
+    with rasterio.open(tmp_path / "m.tif") as file:
+        assert (file.read(1) == expected).all()
+    assert sum(again.batches) < 60
+
+
+def test_a_changed_raster_at_a_server_is_noticed(
+    server: Any, noise: Callable[..., np.ndarray], table: ClassTable, tmp_path: Path
+) -> None:
+    running, folder = server
+    local = make(folder / "changing.tif", noise(3, 64, 64))
+    source = single(f"{running.url}/changing.tif", tmp_path / "m.tif")
+    classes(source, tmp_path / "m.tif", table)
+    classes(source, tmp_path / "m.tif", table)  # exists already
+    state = source_state(source)
+    assert state is not None and state[0] == local.stat().st_size and state[1].startswith('"')
+    make(local, noise(3, 64, 64, seed=1))
+    os.utime(local, (1, 1))
+    with pytest.raises(JobError, match="the raster has changed"):
+        classes(source, tmp_path / "m.tif", table)
+    classes(source, tmp_path / "m.tif", table, MapOptions(window=(64, 64), update=True))
+
+
+def test_signatures_reach_the_server_and_nothing_else(
+    server: Any, noise: Callable[..., np.ndarray], table: ClassTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running, folder = server
+    make(folder / "signed.tif", noise(3, 64, 64))
+    running.order(query="sig=s3cret&se=2027")
+    address = running.url.replace("http://", "http://me:passw0rd@")
+    try:
+        source = single(f"{address}/signed.tif?sig=s3cret&se=2027", tmp_path / "m.tif")
+        classes(source, tmp_path / "m.tif", table)
+        with pytest.raises(UnreadableFileError) as error:
+            classes(single(f"{address}/signed.tif?sig=wr0ng", tmp_path / "n.tif"), tmp_path / "n.tif", table)
+    finally:
+        running.order(query=None)
+    print(caplog.text, [path for path in tmp_path.rglob("*.*") if b"me:" in path.read_bytes()])
+    texts = [str(error.value), caplog.text, *(path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*.*"))]
+    assert not [word for word in ("s3cret", "passw0rd", "wr0ng", "me:") for text in texts if word in text]
+    assert source_state(Address("shown", f"/vsicurl/{running.url}/none.tif")) is None
+
+
+def test_prefixes_lists_and_object_storage(
+    server: Any, noise: Callable[..., np.ndarray], table: ClassTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, folder = server
+    for name in ("many/b.tif", "many/deep/c.tif"):
+        make(folder / name, noise(3, 40, 40))
+    (folder / "many" / "readme.txt").write_text("no raster")
+    local = make(tmp_path / "own" / "d.tif", noise(3, 40, 40))
+    target = tmp_path / "maps"
+    target.mkdir()
+    found = sources_of(f"{running.url}/many/", target)
+    assert [(str(source), made.relative_to(target).as_posix()) for source, made in found] == [
+        (f"{running.url}/many/b.tif", "b.tif"), (f"{running.url}/many/deep/c.tif", "deep/c.tif")
+    ]  # fmt: skip
+    (tmp_path / "own" / "list.txt").write_text(f"d.tif\n{running.url}/many/b.tif?sig=1\n/vsis3/bucket/e.tif\n")
+    listed = sources_of(str(tmp_path / "own" / "list.txt"), target)
+    assert [str(source) for source, _ in listed] == [str(local), f"{running.url}/many/b.tif", "/vsis3/bucket/e.tif"]
+    assert [made.name for _, made in listed] == ["d.tif", "b.tif", "e.tif"]
+    (tmp_path / "own" / "twice.txt").write_text(f"{running.url}/x/b.tif\n{running.url}/y/b.tif\n")
+    with pytest.raises(DataError, match=r"maps of the same name, b"):
+        sources_of(str(tmp_path / "own" / "twice.txt"), target)
+    with pytest.raises(FileNotFoundError, match="GDAL lists no rasters"):
+        sources_of(f"{running.url}/nothing/", target)
+    make(folder / "bucket" / "key.tif", noise(3, 40, 40))
+    for name, value in {"AWS_S3_ENDPOINT": running.url.removeprefix("http://"), "AWS_HTTPS": "NO",
+                        "AWS_VIRTUAL_HOSTING": "FALSE", "AWS_NO_SIGN_REQUEST": "YES"}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    expected = classes(str(folder / "bucket" / "key.tif"), tmp_path / "local.tif", table)
+    assert (classes("s3://bucket/key.tif", tmp_path / "s3.tif", table) == expected).all()
+
+
+def test_archives_mosaics_and_stores(
+    server: Any, noise: Callable[..., np.ndarray], table: ClassTable, tmp_path: Path
+) -> None:
+    running, folder = server
+    pixels = noise(3, 80, 120)
+    whole = make(folder / "whole.tif", pixels, photometric="RGB")
+    expected = classes(str(whole), tmp_path / "local.tif", table)
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.write(whole, "in/scene.tif")
+    tiles = []
+    for number, left in enumerate((0, 60)):
+        place = rasterio.windows.transform(rasterio.windows.Window(left, 0, 60, 80), rasterio.open(whole).transform)
+        tiles.append(make(folder / f"tile{number}.tif", pixels[:, :, left : left + 60], transform=place))
+    boxes = [shapely.box(*rasterio.open(tile).bounds) for tile in tiles]
+    for name, start in (("tiles.gti.gpkg", str(folder)), ("net.gti.gpkg", f"/vsicurl/{running.url}")):
+        places = np.array([f"{start}/{tile.name}" for tile in tiles], object)
+        pyogrio.raw.write(folder / name, shapely.to_wkb(np.array(boxes)), [places], ["location"], crs="EPSG:32633",
+                          geometry_type="Polygon", layer="index")  # fmt: skip
+    with rasterio.open(whole) as file:
+        rasterio.shutil.copy(file, folder / "scene.vrt", driver="VRT")
+        rasterio.shutil.copy(file, folder / "scene.zarr", driver="Zarr")
+    bands = MapOptions(bands=(1, 2, 3), window=(64, 64))
+    for source in (
+        f"/vsizip/{folder}/a.zip/in/scene.tif",
+        f"/vsizip//vsicurl/{running.url}/a.zip/in/scene.tif",
+        str(folder / "tiles.gti.gpkg"),
+        f"GTI:{folder}/tiles.gti.gpkg",
+        str(folder / "net.gti.gpkg"),
+        str(folder / "scene.vrt"),
+        str(folder / "scene.zarr"),
+        f'ZARR:"{folder}/scene.zarr"',
+    ):
+        target = tmp_path / f"{abs(hash(source))}.tif"
+        assert (classes(single(source, target), target, table, bands) == expected).all(), source
+    (folder / "evil.tif").write_text((folder / "scene.vrt").read_text())
+    with pytest.raises(UnreadableFileError, match="not a raster"):
+        classes(f"{running.url}/evil.tif", tmp_path / "evil.tif", table)

@@ -95,6 +95,28 @@ def _view() -> tuple[Work, Work]:
     return ours, reference
 
 
+def _words() -> tuple[Work, Work]:
+    import itertools
+
+    import torch
+
+    from rsseg.models.remembered import RememberedFeatures
+
+    torch.set_num_threads(1)
+    model, image, number = gsnet_model(5), torch.randn(1, 3, 384, 384), itertools.count()
+    del model.embed_text
+    remembered = RememberedFeatures(model.extract_feat, 1 << 30)
+    remembered.look_at("the view")
+
+    def run(encode: Any) -> Any:
+        model.extract_feat = encode
+        model.set_vocabulary([f"thing {next(number)}" for _ in range(5)])  # texts that were not seen before
+        with torch.inference_mode():
+            return model(image)
+
+    return partial(run, remembered), partial(run, remembered.encode)
+
+
 def _five_views() -> tuple[Work, Work]:
     import torch
 
@@ -189,6 +211,10 @@ GSNET: dict[str, Entry] = {
     "gsnet_decoder_5": Entry(_DECODER.format(5), partial(_decoder, 5)),
     "gsnet_decoder_40": Entry(_DECODER.format(40), partial(_decoder, 40)),
     "gsnet_view": Entry("GSNet on a view of 384 x 384, 40 classes, against the plain forms; equal to 1e-4", _view),
+    "gsnet_words": Entry(
+        "GSNet asked for five other words in a view of 384 x 384 whose features are kept, against a view that is new",
+        _words,
+    ),
     "gsnet_memory": Entry(
         "peak memory of GSNet's five views of an image in one batch, 40 classes, against the plain forms",
         _five_views,

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.errors import ConfigError, MissingPackageError, UserError
+from rsseg.io.addresses import hide_secrets
 from rsseg.io.files import replacing
 
-__all__ = ["Storage", "is_storage", "shown_address", "storage_or_path"]
+__all__ = ["Storage", "is_storage", "storage_or_path"]
 
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs",
              "abfss": "adlfs"}  # fmt: skip
@@ -28,7 +29,6 @@ _STORES = {*_PACKAGES, "oss", "oci", "tos"}
 _IN_PARTS = {"s3", "s3a", "gs", "gcs"}
 """Those whose parts of an object that never became whole are kept, and paid for, until they are taken back."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: one is a drive of Windows
-_LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
 _SMALL = 8 << 20
 _BLOCK = 16 << 20
 _MANY = 500
@@ -47,13 +47,6 @@ def storage_or_path(text: str) -> Path | str:
 storage_or_path.__name__ = "path or address"
 
 
-def shown_address(text: str) -> str:
-    """An address without what may be secret: name and password before the host, and the query; a path as it is."""
-    if not (is_storage(text) or text.startswith("/vsi")):
-        return text
-    return _LOGIN.sub("", re.split(r"[?#]", text, maxsplit=1)[0])
-
-
 class Storage:
     """A folder at an address of fsspec; names in it have slashes.
 
@@ -69,7 +62,7 @@ class Storage:
     """
 
     def __init__(self, address: str) -> None:
-        self.address = shown_address(address).rstrip("/")
+        self.address = hide_secrets(address).rstrip("/")
         self._scheme = address.partition("://")[0].lower()
         self._system, self._root = _file_system(address, self._scheme)
         self._root = self._root.rstrip("/")
@@ -261,7 +254,7 @@ def _file_system(address: str, scheme: str) -> tuple[Any, str]:
         raise MissingPackageError(f"{scheme}://: {reason}. {install}") from error
     except ValueError as error:
         known = "s3://, gs://, az:// or another scheme of fsspec"
-        raise ConfigError(f"{shown_address(address)}: {error}; expected {known}") from error
+        raise ConfigError(f"{hide_secrets(address)}: {error}; expected {known}") from error
     return system, str(path)
 
 
@@ -277,7 +270,7 @@ def _explained(address: str, what: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        text = str(error).strip().splitlines()
+        text = hide_secrets(str(error)).strip().splitlines()
         reason = f"{type(error).__name__}{f': {text[0][:200]}' if text else ''}"
         raise OSError(
             f"{address}: cannot be {what} ({reason}); check the address, the credentials and the network, then repeat "

@@ -18,9 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rsseg.errors import ConfigError, DataError, UserError
+from rsseg.io.addresses import hide_secrets
 from rsseg.io.files import locked, sha256_of
 from rsseg.io.listing import has_suffix
-from rsseg.io.storage import Storage, shown_address
+from rsseg.io.storage import Storage
 from rsseg.io.tables import read_json, write_json
 from rsseg.mapping.item import MapItem, StoredFile, item_path
 from rsseg.mapping.layers import FORMATS
@@ -51,7 +52,7 @@ class Delivery:
         return Storage(self.address)
 
     def __repr__(self) -> str:
-        return f"Delivery({shown_address(self.address)!r}, {self.folder!r})"
+        return f"Delivery({hide_secrets(self.address)!r}, {self.folder!r})"
 
     def __reduce__(self) -> Any:
         return Delivery, (self.address, self.folder)
@@ -112,7 +113,7 @@ def begin_delivery(address: str, work: Path, vectors: str | None) -> tuple[Deliv
 
 
 def _work_folder(address: str, work: Path) -> Path:
-    shown = shown_address(address)
+    shown = hide_secrets(address)
     name = re.sub(r"[^\w.-]+", "_", PurePosixPath(shown).name).strip("._") or "maps"
     return work / f"{name}-{hashlib.sha256(shown.encode()).hexdigest()[:12]}"
 
@@ -168,7 +169,7 @@ class StoredMap:
         what, now = "exists and was made with another", plan_texts(plan)
         if item.code != code and not may_keep(item.settings, now, what, str(self), update, overwrite):
             return False
-        lost = [name for name, file in item.files.items() if self._storage.size(self._name(name)) != file.size]
+        lost = self._lost(item)
         if lost:
             _log.warning("%s: %s is missing or not what its item says, and is made again", self, lost[0])
         elif _has_products(item, products, self.target):
@@ -178,6 +179,20 @@ class StoredMap:
         if not self.target.exists() and not set(lost) & _rasters(item):
             self._fetch(item, lost)
         return False
+
+    def is_whole(self, code: str) -> bool:
+        """Whether the map is in the storage by now, made with the settings of this code.
+
+        Raises:
+            OSError: The storage cannot be read.
+        """
+        self.__dict__.pop("item", None)  # read it again
+        item = self._before()
+        return item is not None and item.code == code and not self._lost(item)
+
+    def _lost(self, item: MapItem) -> list[str]:
+        """Files of an item that are missing, or have another size."""
+        return [name for name, file in item.files.items() if self._storage.size(self._name(name)) != file.size]
 
     def upload(self) -> None:
         """Upload the files of the map that are not there yet, the item last, and remove them in the work folder.

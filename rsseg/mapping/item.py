@@ -20,11 +20,12 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from rsseg.errors import DataError, UserError
+from rsseg.io.addresses import hide_secrets
 from rsseg.io.files import sha256_of
 from rsseg.io.footprints import crs_code, footprint
 from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import opened
-from rsseg.io.storage import is_storage, shown_address
+from rsseg.io.storage import is_storage
 from rsseg.io.tables import parse_json, write_json
 from rsseg.mapping.plan import TAG
 from rsseg.mapping.results import AreaTable
@@ -323,13 +324,10 @@ _PREFIXES = {"/vsis3/": "s3://", "/vsigs/": "gs://", "/vsiaz/": "az://", "/vsicu
 
 def links_of(settings: Mapping[str, str]) -> list[dict[str, str]]:
     """Links to what was mapped, without credentials; a local file is named in ``rsseg:source`` only."""
-    links = []
     if item := settings.get("stac_item"):
-        links.append({"rel": "derived_from", "href": shown_address(item), "type": "application/geo+json"})
+        return [{"rel": "derived_from", "href": hide_secrets(item), "type": "application/geo+json"}]
     source = settings.get("source", "")
     for prefix, scheme in _PREFIXES.items():
         if source.startswith(prefix):
             source = scheme + source.removeprefix(prefix)
-    if is_storage(source):
-        links.append({"rel": "source", "href": shown_address(source)})
-    return links
+    return [{"rel": "source", "href": hide_secrets(source)}] if is_storage(source) else []

@@ -10,7 +10,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,6 +106,7 @@ class _Job:
     options: MapOptions
     original: GeoReference  # of the raster's own pixels
     corner: tuple[int, int]  # of the strips, where the map begins
+    stored: StoredMap | None = None
 
     @property
     def folder(self) -> Path:
@@ -159,7 +160,7 @@ def map_raster(
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the areas say so
         raster = RasterSource(source, options.bands, options.value_range, options.gsd)
         try:
-            job = _plan(raster, target, predictor, table, options, about)
+            job = replace(_plan(raster, target, predictor, table, options, about), stored=stored)
             check_products(target, products, job.georeference, job.original)
             if stored is not None and stored.is_there(job.plan, job.code, products, options.update, options.overwrite):
                 return True
@@ -230,9 +231,9 @@ def _plan(
 
 
 def _is_done(job: _Job) -> bool:
-    """Whether the map is there, made from the same raster with the same settings."""
+    """Whether the map is there, made from the same raster with the same settings; or uploaded by another process."""
     if not job.target.exists():
-        return False
+        return job.stored is not None and job.stored.is_whole(job.code)
     try:
         with opened(job.target) as file:
             tags = file.tags()
@@ -310,6 +311,8 @@ def _finish(job: _Job, products: Products) -> bool:
                 return False
             _write(job, products)
         shutil.rmtree(job.folder, ignore_errors=True)
+        if not job.target.exists():  # another process has uploaded it, with its products
+            return True
         make_products(job.target, job.table, products, job.original)
         job.target.with_name(f".{job.target.name}.lock").unlink(missing_ok=True)
     return True

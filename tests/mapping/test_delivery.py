@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -171,6 +172,49 @@ def test_a_killed_upload_leaves_no_half_file(
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == NAMES
 
 
+TWICE = """
+import sys, time
+from pathlib import Path
+import torch
+from rsseg.mapping import MapOptions, Products, map_raster
+from rsseg.mapping.delivery import begin_delivery
+from rsseg.metainfo import load_metainfo
+
+class Slow:
+    classes, probabilities, device = 3, False, torch.device("cpu")
+
+    def prepare(self, windows):
+        time.sleep(0.05)
+        return torch.stack([torch.from_numpy(pixels).float() for pixels in windows])
+
+    def __call__(self, batch):
+        return batch.flip(1)
+
+address, work, source, table = sys.argv[1:]
+options, products = MapOptions(window=(32, 32), batch=4, probabilities="top"), Products(vectors="gpkg")
+delivery, target = begin_delivery(address, Path(work), "gpkg")
+arguments = source, target, Slow(), load_metainfo(table), options, {}
+if map_raster(*arguments, products=products, stored=delivery.stored(target)):
+    delivery.upload_after(lambda source, target: None)(source, target)
+"""
+
+
+@pytest.mark.slow
+def test_two_commands_for_the_same_map(
+    deliver: Deliver, local: dict[str, bytes], tmp_path: Path, forked_python: dict[str, str]
+) -> None:
+    """Both end well, whether one waits for the other or finds what it has uploaded."""
+    address = f"file://{tmp_path}/store"
+    arguments = [f"{address}/map.tif", tmp_path / "work", tmp_path / "source.tif", tmp_path / "rgb.json"]
+    command = [forked_python["PYTHON"], "-c", TWICE, *map(str, arguments)]
+    running = [subprocess.Popen(command, env=forked_python, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in running:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    assert contents(address) == local
+    assert deliver(address) == 0
+
+
 def test_a_failed_upload_keeps_the_map_and_goes_on(
     deliver: Deliver, local: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +254,7 @@ def test_the_work_folder_is_found_again(tmp_path: Path) -> None:
     other, _ = begin_delivery(f"memory://{tmp_path}/b/maps/x.tif", tmp_path / "work", None)
     assert first == again and map_one == map_two == first.folder and first.folder.is_dir()
     assert other.folder != first.folder and other.folder.name.startswith("maps-")
+    assert pickle.loads(pickle.dumps(first)) == first  # for tasks of a cluster
     secret = Delivery("ftp://me:secret@host/maps", tmp_path)
     assert "secret" not in repr(secret)
     with pytest.raises(ConfigError, match=r"--vectors out.gpkg: polygons go to the storage.*suffix only"):

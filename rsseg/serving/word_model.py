@@ -213,10 +213,11 @@ def segment_view(request: dict[str, Any], models: Models, progress: Progress) ->
 
 
 def save_map(request: dict[str, Any], models: Models, progress: Progress) -> dict[str, Any]:
-    """Map a whole raster, as ``rsseg map`` does; repeated after an interruption, it goes on.
+    """Map a raster, or a part of it, as ``rsseg map`` does; repeated after an interruption, it goes on.
 
     Args:
-        request: ``path`` of the raster, ``target``, ``words``, ``threshold``, ``model``.
+        request: ``path`` of the raster, ``target``, ``words``, ``threshold``, ``bounds`` (west, south, east, north in
+            degrees; None for the whole raster), ``model``.
         models: Of the worker.
         progress: As everywhere.
 
@@ -229,18 +230,21 @@ def save_map(request: dict[str, Any], models: Models, progress: Progress) -> dic
         OSError: A file cannot be read or written.
     """
     from rsseg.mapping.command import run
+    from rsseg.serving.views import Place
 
     model = _model(request, models, progress)
     model.check(request["words"])
     _look_at(model, None)
-    target = Path(request["target"])
+    target, bounds = Path(request["target"]), request["bounds"]
+    if bounds is not None and not Place.of(request["path"]).own:
+        raise ConfigError("the image has no place on the Earth, so that no part of it can be named; map all of it")
     asked = {"vocabulary": list(request["words"]) or None, "threshold": request["threshold"], "probabilities": "top"}
-    args = argparse.Namespace(**{**vars(model.args), **asked})
+    args = argparse.Namespace(**{**vars(model.args), **asked, "bounds": bounds and tuple(bounds)})
     try:
         run(args, [(request["path"], target)], load=model.load, report=lambda share: progress(share, "mapping"))
     except JobError as error:
         raise JobError(
-            f"there is a map {target.stem!r} already, or one that was begun, which is of another image, or with other "
-            "words or another threshold; choose another name"
+            f"there is a map {target.stem!r} already, or one that was begun, which is of another image or part of "
+            "it, or with other words or another threshold; choose another name"
         ) from error
     return {"name": target.name}

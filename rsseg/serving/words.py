@@ -20,6 +20,7 @@ from rsseg.metainfo import word_table
 from rsseg.serving.bodies import LayerId, ViewBody, Word, picture_of
 from rsseg.serving.queue import Ticket
 from rsseg.serving.state import State
+from rsseg.serving.views import View
 from rsseg.serving.word_masks import ViewMask
 from rsseg.serving.work import RESPONSES, TicketAnswer, TicketId, Wait, answer, enqueue, finished, told
 
@@ -63,9 +64,10 @@ class TextBody(BaseModel):
 
 
 class MapBody(BaseModel):
-    """A map to make of a whole image."""
+    """A map to make of a whole image, or of a part of it."""
 
     layer: LayerId
+    view: ViewBody | None = Field(None, description="The part of the image; none for the whole.")
     name: Annotated[str, Field(min_length=1, max_length=80, description="Name of the map, without a suffix.")]
     classes: Words = Field(default_factory=list)
     threshold: Threshold = 0
@@ -148,12 +150,20 @@ def _target(settings_out: Path, name: str) -> Path:
     return settings_out / MAPS / f"{check_name(plain.removesuffix('.tif'), 'name')}.tif"
 
 
+def _bounds(view: View) -> list[float]:
+    """West, south, east, north as ``rsseg map --bounds`` has them: from -180 to 180, west is greater beyond that."""
+    wide = view.east - view.west >= 360
+    west, east = (-180.0, 180.0) if wide else ((side + 180) % 360 - 180 for side in (view.west, view.east))
+    return [round(side, 7) for side in (west, max(view.south, -90), east, min(view.north, 90))]
+
+
 def _save(state: State, body: MapBody) -> Ticket:
     options, layer = _options(state), picture_of(state, body.layer)
     if body.classes:
         word_table(body.classes, "the request")
     target = _target(state.settings.out, body.name)
-    request = {"path": str(layer.path), "target": str(target), "words": body.classes, "threshold": body.threshold}
+    request: dict[str, Any] = {"path": str(layer.path), "target": str(target), "words": body.classes}
+    request |= {"threshold": body.threshold, "bounds": None if body.view is None else _bounds(body.view.checked(state))}
     return enqueue(state.queue, f"{_WORKS}:save_map", {**request, "model": options}, seconds=math.inf)
 
 
@@ -200,7 +210,7 @@ def router(state: State) -> APIRouter:
 
     @routes.post("/api/maps", responses=RESPONSES, response_model=TicketAnswer)
     async def save(body: MapBody, wait: Wait = 0) -> Response:
-        """Map a whole image with these words into the server's folder of results; the same request again goes on."""
+        """Map an image with these words into the server's folder of results; the same request again goes on."""
         return await answer(state.queue, await run_in_threadpool(_save, state, body), wait)
 
     _add_masks(routes, state)

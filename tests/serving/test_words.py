@@ -142,6 +142,10 @@ def test_a_model_of_fixed_classes_shows_them_and_refuses_words(ground: Path, tmp
     request = {"path": str(ground), "view": view_of(ground, 60, 50), "words": [], "model": options}
     mask = ViewMask.of(segment_view(request, models, Told()))
     assert set(np.unique(mask.at(0))) <= {0, 1, 2, 255}
+    plain = write_ground(tmp_path / "plain.tif", 50, 60, crs=None)
+    request |= {"path": str(plain), "view": view_of(plain, 60, 50)}
+    mask = ViewMask.of(segment_view(request, models, Told()))
+    assert [row["square_metres"] for row in mask.shares(0)["classes"]] == [None] * 3  # it has no place on the Earth
     with pytest.raises(ConfigError, match=r"fixed classes \(road, roof, tree\); remove the words"):
         segment_view({**request, "words": ["sea"]}, models, Told())
 
@@ -155,7 +159,14 @@ def test_a_saved_map_is_that_of_rsseg_map_and_goes_on_after_a_stop(
     from rsseg.serving.word_model import save_map
 
     target = tmp_path / "maps" / "Wörter.tif"
-    request = {"path": str(ground), "target": str(target), "words": WORDS, "threshold": 0.25, "model": options}
+    request: dict[str, Any] = {
+        "path": str(ground),
+        "target": str(target),
+        "words": WORDS,
+        "threshold": 0.25,
+        "bounds": None,
+    }
+    request["model"] = options
     with pytest.raises(KeyboardInterrupt):
         save_map(request, models, Told(stop_at=0.4))
     assert not target.exists() and len(list((tmp_path / "maps" / ".Wörter.tif.parts").glob("*.strip"))) == 1
@@ -172,6 +183,30 @@ def test_a_saved_map_is_that_of_rsseg_map_and_goes_on_after_a_stop(
     with pytest.raises(JobError, match=r"there is a map 'Wörter' already, .* choose another name"):
         save_map({**request, "words": ["sea"]}, models, Told())
     assert target.read_bytes() == before
+
+
+def test_a_part_of_an_image_is_mapped(
+    options: dict[str, Any], models: dict[str, Any], ground: Path, tmp_path: Path
+) -> None:
+    from rsseg.errors import ConfigError
+    from rsseg.serving.views import View
+    from rsseg.serving.word_model import save_map
+    from rsseg.serving.words import _bounds
+
+    view = view_of(ground, 100, 100)
+    middle = (view["west"] + view["east"]) / 2
+    bounds = _bounds(View(**{**view, "west": middle, "east": view["east"] + 1, "north": view["north"] + 1}))
+    target = tmp_path / "part.tif"
+    request = {"path": str(ground), "target": str(target), "words": ["sea"], "threshold": 0, "bounds": bounds}
+    save_map({**request, "model": options}, models, Told())
+    with rasterio.open(target) as part, rasterio.open(ground) as whole:
+        assert (part.height, part.bounds.top, part.bounds.right) == (300, whole.bounds.top, whole.bounds.right)
+        assert abs(part.width - 200) <= 3
+    plain = write_ground(tmp_path / "plain.tif", 50, 60, crs=None)
+    with pytest.raises(ConfigError, match="no place on the Earth"):
+        save_map({**request, "path": str(plain), "model": options}, models, Told())
+    assert _bounds(View(-190, -10, -170, 10, 5, 5)) == [170, -10, -170, 10]
+    assert _bounds(View(-200, -85, 200, 85, 5, 5)) == [-180, -85, 180, 85]
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,8 @@ const PANEL = `
     <p><a class="words-polygons" download="words.geojson">Polygons (GeoJSON)</a></p>
     <h2>Save as map</h2>
     <form class="words-save">
-      <p class="soft">Maps the whole image with these classes and this threshold.</p>
+      <p class="soft">Maps the image with these classes and this threshold.</p>
+      <div class="row"><label><input type="checkbox" class="words-part"> Only what the map shows</label></div>
       <div class="row"><label for="words-name">Name</label>
         <input id="words-name" maxlength="80" required autocomplete="off">
         <button type="submit">Save as map</button><button type="button" class="words-halt" hidden>Stop</button></div>
@@ -254,6 +255,7 @@ class Words {
     this.panel.dataset.saving = "running";
     try {
       const body = { layer: this.page.current().id, name, classes: this.field.words(), threshold: this.threshold() };
+      if (this.find(".words-part").checked) body.view = this.page.view();
       this.saving = await this.page.api.post("/api/maps", body);
       bar.hidden = halt.hidden = false;
       const done = await this.page.api.finish(this.saving, (ticket) => {

@@ -26,8 +26,8 @@ _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "
              "abfss": "adlfs"}  # fmt: skip
 _STORES = {*_PACKAGES, "oss", "oci", "tos"}
 """Schemes of stores in which an object is there once it is whole."""
-_IN_PARTS = {"s3", "s3a", "gs", "gcs"}
-"""Those whose parts of an object that never became whole are kept, and paid for, until they are taken back."""
+_IN_PARTS = {"s3", "s3a"}
+"""Those that keep, and charge for, the parts of an object that never became whole, until somebody takes them back."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: one is a drive of Windows
 _SMALL = 8 << 20
 _BLOCK = 16 << 20

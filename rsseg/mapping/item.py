@@ -8,6 +8,7 @@ Source: STAC 1.1.0, with the extensions classification 2.0, file 2.1, processing
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -230,13 +231,16 @@ def write_item(
         scale = {"raster:scale": round(1 / _LEVELS, 12), "raster:offset": 0}
         bands = [{"name": name} for name in names]
         assets["probabilities"] |= {"data_type": "uint8", "nodata": 255, **scale, "bands": bands}
+    size = sum(georeference.pixel_size) / 2 if georeference.no_metres is None else math.nan
+    if math.isfinite(size):
+        assets["map"]["raster:spatial_resolution"] = round(size, 6)
     if areas.metres is not None and "areas" in assets:
         assets["areas"]["rsseg:m2"] = [round(float(value), 2) for value in areas.metres]
     outline = footprint(georeference)
     document = {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "stac_extensions": extensions(*_VERSIONS),
+        "stac_extensions": extensions(*(name for name in _VERSIONS if name != "raster" or "raster:" in str(assets))),
         "id": target.stem,
         "geometry": None if outline is None else outline[0],
         **({} if outline is None else {"bbox": outline[1]}),

@@ -67,7 +67,7 @@ def test_an_item_says_where_what_and_by_which_model(mapped: Callable[..., MapIte
         assert asset["href"].startswith("./") and asset["file:size"] == path.stat().st_size
         assert asset["file:checksum"] == "1220" + hashlib.sha256(path.read_bytes()).hexdigest()
     assert FileExtension.ext(read.assets["map"]).checksum == item.assets["map"]["file:checksum"]
-    assert item.assets["polygons"]["rsseg:min_area"] == 2
+    assert item.assets["polygons"]["rsseg:min_area"] == 2 and item.assets["map"]["raster:spatial_resolution"] == 0.5
     assert item.assets["probabilities"]["bands"] == [{"name": "confidence"}]
     classes = ClassificationExtension.ext(read.assets["map"]).classes
     assert classes is not None

@@ -101,7 +101,7 @@ class GridPart(Grid):
         return cls(size, whole.window, whole.overlap, whole, *ends, origin)
 
     @property
-    def extent(self) -> tuple[int, int]:  # type: ignore[override]
+    def extent(self) -> tuple[int, int]:
         """(height, width) of windows, as in the whole grid."""
         return self.whole.extent
 

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
@@ -37,7 +37,7 @@ from rsseg.mapping.plan import TAG, may_keep, parts_of, plan_texts
 from rsseg.mapping.products import Products, check_products, make_products, style_files
 from rsseg.mapping.sharing import WHOLE, Part
 from rsseg.mapping.source import CACHE, RasterSource
-from rsseg.mapping.strips import Strips, WindowScorer
+from rsseg.mapping.strips import Source, Strips, WindowScorer
 from rsseg.metainfo import ClassTable
 
 __all__ = ["MapOptions", "map_raster"]
@@ -186,15 +186,33 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 4 << 20)
 
 
+class _View(NamedTuple):
+    """What of a raster is mapped: its windows, and the map's place and pixels."""
+
+    source: Source
+    grid: Grid
+    place: GeoReference
+    corner: tuple[int, int]
+    window: tuple[int, int, int, int]
+
+
+def _view(raster: RasterSource, options: MapOptions) -> _View:
+    """The whole raster; or, of an area, those windows of the same grid that reach into it: inside, all is equal."""
+    grid, place = options.grid(raster.size), raster.georeference
+    if options.area is None:
+        return _View(raster, grid, place, (0, 0), (0, 0, *raster.size[::-1]))
+    pixels = options.area.on(place, raster.path)
+    part, (x1, y1, x2, y2) = GridPart.of(grid, *pixels.window), pixels.window
+    corner = y1 - part.origin[0], x1 - part.origin[1]
+    source = MaskedSource(raster, pixels, part.origin)
+    return _View(source, part, place.window(x1, y1, x2 - x1, y2 - y1), corner, pixels.window)
+
+
 def _plan(
     raster: RasterSource, target: Path, predictor: WindowScorer, table: ClassTable, options: MapOptions, about: Mapping
 ) -> _Job:
-    grid, place, corner, pixels = options.grid(raster.size), raster.georeference, (0, 0), None
-    if options.area is not None:
-        pixels = options.area.on(place, raster.path)
-        x1, y1, x2, y2 = pixels.window
-        grid = GridPart.of(grid, *pixels.window)
-        place, corner = place.window(x1, y1, x2 - x1, y2 - y1), (y1 - grid.origin[0], x1 - grid.origin[1])
+    view = _view(raster, options)
+    grid = view.grid
     file = Path(raster.path)
     plan = {
         "source": file.name if file.is_file() else raster.path,
@@ -217,17 +235,16 @@ def _plan(
     }
     if raster.item is not None:
         plan["stac_item"] = raster.item
-    if options.area is not None and pixels is not None:
-        plan["area"] = {"name": options.area.name, "sha256": options.area.digest, "window": list(pixels.window)}
+    if options.area is not None:
+        plan["area"] = {"name": options.area.name, "sha256": options.area.digest, "window": list(view.window)}
     folder = parts_of(target)
     kept = options.probabilities, options.threshold
-    windows = raster if pixels is None else MaskedSource(raster, pixels, grid.origin)
-    strips = Strips(windows, predictor, grid, options.blend, folder, options.batch, *kept)
+    strips = Strips(view.source, predictor, grid, options.blend, folder, options.batch, *kept)
     if target.suffix.lower() == ".png" and not raster.georeference.is_empty:
         raise ConfigError(
             f"{target}: PNG cannot store georeferencing, which {raster.path} has; name the map {target.stem}.tif"
         )
-    return _Job(target, place, strips, table, plan, options, raster.original, corner)
+    return _Job(target, view.place, strips, table, plan, options, raster.original, view.corner)
 
 
 def _is_done(job: _Job) -> bool:

@@ -96,7 +96,7 @@ class RasterSource:
         pixels, valid = self._read_again(x1, y1, x2, y2)
         return (pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)), valid
 
-    def _read_again(self, *window: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    def _read_again(self, x1: int, y1: int, x2: int, y2: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Read, again and again where a network fails; opened anew, GDAL forgets an answer that was cut short."""
         pauses = [*waits(self.path), None]
         for pause in pauses:
@@ -104,7 +104,7 @@ class RasterSource:
                 if pause != pauses[0]:
                     self._raster.close()
                     self._raster = self._open()
-                return self._raster.read(*window)
+                return self._raster.read(x1, y1, x2, y2)
             except UnreadableFileError as error:
                 if pause is None and is_remote(self.path):
                     raise UnreadableFileError(f"{error}; the same command continues where it stopped") from error

@@ -6,23 +6,22 @@ import json
 import logging
 import re
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rsseg.errors import ConfigError, DataError, MissingPackageError
-from rsseg.io.addresses import Address, gdal_name, hide_secrets, is_address, is_text_name, locate
+from rsseg.io.addresses import Address, hide_secrets, is_address
+from rsseg.mapping.stac_assets import NETWORK, raster_of
 
 __all__ = ["StacRequest", "items_of"]
 
 _log = logging.getLogger("rsseg")
 _PREFIX = "stac:"
 _SUFFIXES = (".json", ".geojson")
-_NETWORK = ("http://", "https://", "s3://", "gs://", "az://")
-_IMAGES = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "application/x-geotiff")
-_ENDS = (".tif", ".tiff", ".jp2")
 _RETRIES, _TIMEOUT = 5, 30.0
+_OPERATORS = {"<": "lt", "<=": "lte", "=": "eq", "!=": "neq", ">=": "gte", ">": "gt"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def items_of(source: str, request: StacRequest) -> list[Address] | None:
         if named or request.is_search:
             raise DataError(f"{shown}: is no STAC item, collection or catalogue, nor the root of an API")
         return None
-    found = [_raster(item, base, shown, request) for item, base in _items(content, source, reader, request)]
+    found = [raster_of(item, base, shown, request.assets) for item, base in _items(content, source, reader, request)]
     if not found:
         raise DataError(f"{shown}: no item meets the request ({_told(request)})")
     if content.get("type") != "Feature":
@@ -106,14 +105,14 @@ def _reader(source: str) -> Any:
         raise MissingPackageError(
             f'{hide_secrets(source)}: STAC needs pystac-client: pip install "rsseg[remote]"'
         ) from error
-    remote = source.startswith(_NETWORK)
+    remote = source.startswith(NETWORK)
 
     class Reader(StacApiIO):
         def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
             href = str(getattr(source, "href", source))
-            if not href.startswith(_NETWORK) and (remote or is_address(href)):
+            if not href.startswith(NETWORK) and (remote or is_address(href)):
                 raise DataError(f"{hide_secrets(href)}: is named by a catalogue at a server, and is not read")
-            if href.startswith(_NETWORK[2:]):
+            if href.startswith(NETWORK[2:]):
                 import fsspec
 
                 with fsspec.open(href, "rb") as file:
@@ -123,7 +122,7 @@ def _reader(source: str) -> Any:
     reader = Reader(max_retries=_RETRIES, timeout=_TIMEOUT)
     for adapter in reader.session.adapters.values():
         again = {"status_forcelist": [429, 500, 502, 503, 504], "backoff_factor": 1, "allowed_methods": None}
-        adapter.max_retries = adapter.max_retries.new(**again)
+        adapter.max_retries = adapter.max_retries.new(**again)  # type: ignore[attr-defined]
     return reader
 
 
@@ -202,7 +201,7 @@ def _search(source: str, reader: Any, request: StacRequest) -> Iterator[tuple[di
         for box in request.boxes or (None,):
             search = client.search(
                 collections=list(request.collections) or None, datetime=request.datetime, bbox=box,
-                query=list(request.query) or None, max_items=request.max_items,
+                query=_conditions(request.query), max_items=request.max_items,
             )  # fmt: skip
             for item in search.items_as_dicts():
                 key = item.get("collection"), item.get("id")
@@ -213,6 +212,21 @@ def _search(source: str, reader: Any, request: StacRequest) -> Iterator[tuple[di
         raise
     except Exception as error:
         raise DataError(f"{hide_secrets(source)}: the search failed ({hide_secrets(str(error))[:300]})") from error
+
+
+def _conditions(query: Sequence[str]) -> dict[str, Any] | None:
+    """Conditions such as ``eo:cloud_cover<20`` as APIs take them, with numbers as numbers."""
+    out: dict[str, Any] = {}
+    for text in query:
+        found = re.fullmatch(r"([^<>=!]+)(<=|>=|!=|<|>|=)(.+)", text)
+        if found is None:
+            raise ConfigError(f"--query {text}: expected PROPERTY, one of {' '.join(_OPERATORS)}, and a value")
+        try:
+            value: Any = float(found[3]) if "." in found[3] else int(found[3])
+        except ValueError:
+            value = found[3].strip()
+        out.setdefault(found[1].strip(), {})[_OPERATORS[found[2]]] = value
+    return out or None
 
 
 def _self(item: Mapping[str, Any], source: str) -> str:
@@ -241,63 +255,3 @@ def _overlap(box: Any, other: tuple[float, float, float, float]) -> bool:
     west, south, east, north = (float(value) for value in (*box[:2], *box[len(box) // 2 :][:2]))
     wide = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     return south <= other[3] and north >= other[1] and any(w <= other[2] and e >= other[0] for w, e in wide)
-
-
-def _raster(item: Mapping[str, Any], base: str, shown: str, request: StacRequest) -> Address:
-    """The chosen assets of an item."""
-    assets, name = item.get("assets"), str(item.get("id", ""))
-    if not isinstance(assets, dict) or not name:
-        raise DataError(f"{shown}: an item has no id or no assets")
-    where = f"{hide_secrets(base)} ({name})"
-    keys = request.assets or (_only_asset(assets, where),)
-    if missing := [key for key in keys if key not in assets]:
-        raise DataError(f"{where}: has no asset {missing[0]!r}; it has {', '.join(assets)}")
-    parts = [_href(str(assets[key].get("href", "")), base, f"{where}, asset {key}") for key in keys]
-    text = f"{hide_secrets(base)}{'' if base != shown and not base.endswith('/') else f'#{name}'}[{','.join(keys)}]"
-    label = re.sub(r"[^\w.()+=@~-]+", "_", name).lstrip(".") or "item"
-    alone = parts[0] if len(parts) == 1 else ""
-    told = label, hide_secrets(base) if base.startswith(_NETWORK) else "", _taken(item)
-    return Address(text, alone.gdal if isinstance(alone, Address) else alone, () if alone else parts, *told)
-
-
-def _taken(item: Mapping[str, Any]) -> str:
-    properties = item.get("properties") or {}
-    ends = [properties.get(key) for key in ("start_datetime", "end_datetime")]
-    return str(properties.get("datetime") or ("/".join(map(str, ends)) if all(ends) else ""))
-
-
-def _only_asset(assets: Mapping[str, Any], where: str) -> str:
-    images = [key for key, asset in assets.items() if isinstance(asset, dict) and _is_image(asset)]
-    data = [key for key in images if "data" in (assets[key].get("roles") or ())] or images
-    if "visual" in images or len(data) == 1:
-        return "visual" if "visual" in images else data[0]
-    raise ConfigError(f"{where}: name the assets to map, such as --assets {','.join(images[:3]) or 'red'}; it "
-                      f"has {', '.join(assets)}")  # fmt: skip
-
-
-def _is_image(asset: Mapping[str, Any]) -> bool:
-    kind, roles = str(asset.get("type", "")).lower(), asset.get("roles") or ()
-    if {"thumbnail", "overview", "metadata"} & set(roles):
-        return False
-    return kind.startswith(_IMAGES) or re.split(r"[?#]", str(asset.get("href", "")))[0].lower().endswith(_ENDS)
-
-
-def _href(href: str, base: str, where: str) -> str:
-    """The raster of an asset; an item at a server names rasters at servers, and no item texts that name others."""
-    remote = base.startswith(_NETWORK)
-    if href.startswith(_NETWORK) or (not remote and Path(href).is_absolute()):
-        full = href
-    elif is_address(href) or Path(href).is_absolute():
-        full = urllib.parse.urljoin(base, href) if href.startswith("/") and not href.startswith("/vsi") else ""
-    elif base.startswith(_NETWORK[2:]):
-        scheme, _, rest = base.partition("://")
-        full = f"{scheme}://{rest.rpartition('/')[0]}/{href.removeprefix('./')}"
-    else:
-        full = urllib.parse.urljoin(base, href) if remote else str(Path(base).parent / href)
-    if not full or (remote and not full.startswith(_NETWORK)):
-        raise DataError(f"{where}: names {hide_secrets(href)!r}, which is no address that an item may name; expected "
-                        f"one that begins with {', '.join(_NETWORK)}, or a path")  # fmt: skip
-    if is_text_name(Address("", gdal_name(full)) if full.startswith(_NETWORK) else full):
-        raise DataError(f"{where}: names {hide_secrets(full)!r}, a text that refers to other rasters; map it by its "
-                        "own address, if you trust it")  # fmt: skip
-    return locate(full)

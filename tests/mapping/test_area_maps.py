@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ from rasterio.windows import Window
 
 from rsseg.errors import JobError
 from rsseg.io.rasters import Raster
-from rsseg.mapping import MapOptions, Products, map_raster
+from rsseg.mapping import MapOptions, Products, command, map_raster
 from rsseg.mapping.area import Area
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.masking import OutsideAreaError
+from rsseg.mapping.options import add_arguments
+from rsseg.mapping.selecting import selected_area
 from rsseg.metainfo import ClassTable
 from tests.mapping.conftest import UTM, Stub
 
@@ -84,7 +88,7 @@ def test_windows_beside_the_area_are_neither_read_nor_computed(
     read_windows: list[tuple[int, ...]] = []
     original = Raster.read
 
-    def reading(self: Raster, *box: int) -> Any:
+    def reading(self: Raster, *box: Any) -> Any:
         read_windows.append(box)
         return original(self, *box)
 
@@ -148,3 +152,33 @@ def test_another_pixel_size_and_an_area_beside(source: str, table: ClassTable, t
     assert (read(tmp_path / "part.tif") == read(tmp_path / "whole.tif")[15:35, 10:30]).all()
     with pytest.raises(OutsideAreaError, match=r"has no pixel in fields.gpkg; the area lies at \(15.00"):
         map_raster(source, tmp_path / "x.tif", Stub(), table, MapOptions(area=beside), {})
+
+
+def test_rasters_of_a_folder_that_miss_the_area_are_counted(
+    noise: Callable[..., np.ndarray], write_raster: Callable[..., Path], table: ClassTable, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        write_raster(noise(3, 40, 40), f"in/{number}.tif", transform=UTM * rasterio.Affine.translation(100 * number, 0))
+    polygon = area_of([shapely.box(110, 10, 250, 20)]).geometry
+    pyogrio.raw.write(tmp_path / "a.gpkg", shapely.to_wkb(np.array([polygon])), [], [], crs="EPSG:32633",
+                      geometry_type="MultiPolygon")  # fmt: skip
+
+    def part_of(args: argparse.Namespace, setting: Any, job: Any, part: Any, report: Any) -> bool:
+        return map_raster(*job, Stub(), table, MapOptions(window=(32, 32), area=selected_area(args)), {}, part)
+
+    monkeypatch.setattr(command, "prepare", lambda args, load: None)
+    monkeypatch.setattr(command, "map_part", part_of)
+    caplog.set_level(logging.INFO, "rsseg")
+    words = [str(tmp_path / "in"), str(tmp_path / "out"), "--config", "c.py"]
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    made = []
+    command.run(parser.parse_args([*words, "--aoi", str(tmp_path / "a.gpkg")]), None, lambda s, t: made.append(t.name))
+    assert made == ["1.tif", "2.tif"] and not (tmp_path / "out" / "0.tif").exists()
+    assert "1 of 3 rasters have no pixel in the area and were left out" in caplog.text
+    with pytest.raises(OutsideAreaError, match="--bounds 1,2,3,4"):
+        command.run(parser.parse_args([*words, "--bounds", "1,2,3,4"]))
+    with pytest.raises(OutsideAreaError, match="the raster at"):
+        command.run(parser.parse_args([str(tmp_path / "in" / "0.tif"), *words[1:], "--bounds", "1,2,3,4"]))

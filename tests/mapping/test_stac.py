@@ -160,6 +160,8 @@ def test_a_search_of_an_api(server: Any) -> None:
     )
     with pytest.raises(ConfigError, match="is the root of a STAC API; say which of its items"):
         items_of(f"stac:{running.url}/api/v1", StacRequest())
+    with pytest.raises(ConfigError, match="--query clouds: expected PROPERTY, one of"):
+        items_of(f"{running.url}/api/v1", StacRequest(query=("clouds",)))
 
 
 @pytest.mark.parametrize(

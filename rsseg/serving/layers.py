@@ -173,7 +173,7 @@ class Layers:
         names = set(files)
         for path in files:
             of_set = sets and not sets.isdisjoint(path.parents)
-            if of_set or not has_suffix(path, (*RASTER_SUFFIXES, *MOSAICS)) or _is_product(path, names):
+            if of_set or not has_suffix(path, (*RASTER_SUFFIXES, *MOSAICS)) or _is_second(path, names):
                 continue
             header = self._header(path.resolve(), named=False)
             if header is not None:
@@ -201,7 +201,7 @@ class Layers:
 
     def _complete(self, layer: Layer, header: _Header, images: dict[str, list[Layer]]) -> Layer:
         """A map with the files that belong to it."""
-        if layer.kind != "map":
+        if layer.kind != "map" or has_suffix(layer.path, MOSAICS):
             return layer
         beside = [layer.path.with_name(f"{layer.path.stem}{end}") for end in ("_probabilities.tif", *_VECTORS)]
         there = [path if self._belongs(path, layer.path) else None for path in beside]
@@ -231,8 +231,10 @@ def _state(path: Path) -> tuple[int, int]:
     return (status.st_size, status.st_mtime_ns)
 
 
-def _is_product(path: Path, names: set[Path]) -> bool:
-    """Whether a raster is the probabilities or the picture of a map in the same folder."""
+def _is_second(path: Path, names: set[Path]) -> bool:
+    """Whether a raster is the probabilities or the picture of a map in the same folder, or a mosaic's second form."""
+    if path.suffix == ".vrt":
+        return path.with_suffix(".gti.gpkg") in names
     for end in ("_probabilities.tif", "_overlay.png"):
         if path.name.endswith(end):
             stem = path.name.removesuffix(end)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,21 +85,47 @@ def _of_index(path: Path) -> Iterator[tuple[str, Path]]:
         if name is None:
             raise DataError(f"{path}: names no index of tiles (IndexDataset)")
         yield name, path.parent
+        yield from _overviews(root, path)
         index = path.parent / name
     try:
+        about = pyogrio.read_info(index)["layer_metadata"] or {}
         _, _, _, columns = pyogrio.raw.read(index, columns=[field], read_geometry=False)
     except DataSourceError as error:
         raise DataError(f"{index}: is no index of tiles ({error})") from error
     if not columns:
         raise DataError(f"{index}: has no field {field!r} with the names of its tiles")
-    for name in columns[0].tolist():
-        yield str(name), index.parent
-        if (Path.cwd() / str(name)).exists():  # GDAL looks there as well
-            yield str(name), Path.cwd()
+    if has_suffix(index, [".gpkg"]):
+        yield from _of_package(index)
+    names = [*columns[0].tolist(), *(value for key, value in about.items() if key.upper().endswith("_DATASET"))]
+    for name in map(str, names):
+        yield name, index.parent
+        if (Path.cwd() / name).exists():  # GDAL looks there as well
+            yield name, Path.cwd()
+
+
+def _of_package(index: Path) -> Iterator[tuple[str, Path]]:
+    """Rasters that the document in a GeoPackage names besides the tiles."""
+    with closing(sqlite3.connect(f"{index.resolve().as_uri()}?mode=ro", uri=True)) as base:
+        if not base.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_metadata'").fetchone():
+            return
+        texts = [str(text) for (text,) in base.execute("SELECT metadata FROM gpkg_metadata")]
+    for text in texts:
+        if "GDALTileIndexDataset" in text:
+            yield from _overviews(_parsed(text, index), index)
+
+
+def _overviews(root: ElementTree.Element, path: Path) -> Iterator[tuple[str, Path]]:
+    """Rasters that stand for overviews or masks in a document of a GTI."""
+    for element in root.iter("Dataset"):
+        yield (element.text or "").strip(), path.parent
 
 
 def _xml(path: Path) -> ElementTree.Element:
+    return _parsed(path.read_bytes(), path)
+
+
+def _parsed(text: str | bytes, path: Path) -> ElementTree.Element:
     try:
-        return ElementTree.fromstring(path.read_bytes())
+        return ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise DataError(f"{path}: is no XML ({error})") from error

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio import Affine
 
 from rsseg.errors import DataError, UserError
+from rsseg.metainfo import load_metainfo
 from rsseg.serving.layers import Layers
-from tests.serving.world import UTM, write_image, write_map
+from tests.serving.world import CLASSES, UTM, client_of, write_image, write_map, write_table
 
 LABELS = np.zeros((8, 8), np.uint8)
 RGB = np.zeros((3, 8, 8), np.uint8)
@@ -131,6 +135,40 @@ def test_an_index_of_tiles(tmp_path: Path) -> None:
             crs="EPSG:32633", driver="GPKG", layer="index", layer_metadata=dict(RESX="0.5", RESY="0.5"),
         )  # fmt: skip
     assert _found(folder) == {"good.gti.gpkg": "map", "tile.tif": "map"}
+    with closing(sqlite3.connect(folder / "good.gti.gpkg")) as base:
+        document = "<GDALTileIndexDataset><Overview><Dataset>{}</Dataset></Overview></GDALTileIndexDataset>"
+        base.execute("UPDATE gpkg_metadata SET metadata = ?", (document.format("tile.tif"),))
+        base.commit()
+        assert "good.gti.gpkg" in _found(folder)
+        base.execute("UPDATE gpkg_metadata SET metadata = ?", (document.format(hidden),))
+        base.commit()
+    assert _found(folder) == {"tile.tif": "map"}, "overviews may be rasters of their own"
+
+
+def test_a_country_is_one_layer(tmp_path: Path) -> None:
+    """Two maps side by side as rsseg collect joins them; the older form of the mosaic is no second layer."""
+    from rsseg.io.georeference import GeoReference
+    from rsseg.mapping.mosaic import plan_mosaic, write_mosaic
+
+    table = load_metainfo(str(write_table(tmp_path / "table.json")))
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    for number, name in enumerate(("a.tif", "b.tif")):
+        labels = np.full((64, 64), number, np.uint8)
+        write_map(folder / name, labels, transform=Affine(0.5, 0, 500000 + 32 * number, 0, -0.5, 4000000))
+    mosaic = plan_mosaic({name: GeoReference.of(folder / name) for name in ("a.tif", "b.tif")})
+    assert mosaic is not None
+    assert {path.name for path in write_mosaic(folder, mosaic, table)} == {"mosaic.gti.gpkg", "mosaic.vrt"}
+    assert list(_found(folder).items()) == [("mosaic.gti.gpkg", "map"), ("a.tif", "map"), ("b.tif", "map")]
+    client = client_of(tmp_path, folder)
+    base = f"/api/layers/{client.get('/api/layers').json()[0]['id']}"
+    info = client.get(base).json()
+    assert info["size"] == [64, 128] and [row["name"] for row in info["classes"]] == list(CLASSES)
+    west, south, east, north = info["bounds"]
+    areas = client.get(f"{base}/areas", params=dict(west=west, south=south, east=east, north=north)).json()
+    assert [row["pixels"] for row in areas["classes"]] == pytest.approx([4096, 4096, 0], abs=200)
+    point = client.get(f"{base}/point", params=dict(lon=west + 0.75 * (east - west), lat=(south + north) / 2)).json()
+    assert point["name"] == "forest" and not info["polygons"], "the index is no file of polygons"
 
 
 def test_broken_files_are_left_out_and_refused_by_name(tmp_path: Path) -> None:

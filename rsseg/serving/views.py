@@ -233,7 +233,8 @@ def _affine(georeference: GeoReference) -> Affine:
 
 def _apply(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     a, b, c, d, e, f = transform[:6]
-    return a * x + b * y + c, d * x + e * y + f
+    with np.errstate(invalid="ignore"):  # infinite where a CRS does not reach
+        return a * x + b * y + c, d * x + e * y + f
 
 
 def _each_point(shapes: Shapes, move: Callable[[Floats, Floats], tuple[Floats, Floats]]) -> Shapes:

@@ -63,6 +63,7 @@ def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 def test_a_port_that_is_taken() -> None:
     with listen("127.0.0.1", 0) as taken:
+        assert taken.proto == socket.IPPROTO_TCP, "by which asyncio knows to send answers at once"
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match="choose another port"):
             listen("127.0.0.1", port)

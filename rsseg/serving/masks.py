@@ -44,7 +44,7 @@ BOXES_ONLY = ("boxmask", "box")
 _WITHOUT_WEIGHTS = ("grabcut", "box")
 _VIEWS = 8
 """Views of which the worker keeps what the model has made of them; 4 to 30 MB each."""
-_TOLERANCE = 0.75
+_TOLERANCE = 1.0
 """Pixels of the view by which outlines may move to need fewer points."""
 _LEAST_PART, _LEAST_PIXELS = 0.02, 4
 """Parts smaller than this share of the largest one, or than so many pixels, are specks."""

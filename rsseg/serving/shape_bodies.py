@@ -19,6 +19,7 @@ __all__ = [
     "PolygonBody",
     "ShapeAnswer",
     "ShapesAnswer",
+    "UndoAnswer",
     "UndoBody",
 ]
 
@@ -154,3 +155,9 @@ class ShapesAnswer(BaseModel):
     total: int = Field(description="Polygons in all; the features are the newest of them.")
     version: str = Field(description="Changes with every change.")
     classes: list[ClassCount]
+
+
+class UndoAnswer(ShapesAnswer):
+    """The kept polygons after a step was taken back."""
+
+    undone: bool = Field(description="Whether there was a step to take back.")

@@ -119,20 +119,14 @@ class ShapeLog:
         """
         self._add_step(lambda: {"do": "delete", "ids": [self._known(id).id]}, client)
 
-    def undo(self, client: str) -> None:
-        """Undo the last step of a client that is not undone.
+    def undo(self, client: str) -> bool:
+        """Undo the last step of a client that is not undone; whether there was one."""
 
-        Raises:
-            LookupError: There is none.
-        """
-
-        def step() -> Row:
+        def step() -> Row | None:
             steps = self._steps.get(client)
-            if not steps:
-                raise LookupError("nothing to undo: this page has changed no shape of the layer")
-            return {**steps[-1], "undo": True}
+            return {**steps[-1], "undo": True} if steps else None
 
-        self._add_step(step, client)
+        return self._add_step(step, client)
 
     def compact(self) -> None:
         """Write the file anew where most lines are of shapes that are gone; earlier steps cannot be undone then."""
@@ -155,18 +149,22 @@ class ShapeLog:
             raise LookupError("there is no such shape; it may have been deleted elsewhere, so load the list again")
         return self._shapes[id]
 
-    def _add_step(self, make: Callable[[], Row], client: str) -> None:
-        """Add a line that is made of the newest state."""
+    def _add_step(self, make: Callable[[], Row | None], client: str) -> bool:
+        """Add a line that is made of the newest state; whether there was one to add."""
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with locked(self.path) as descriptor:
                 size = settle(descriptor, self.path)
                 self._refresh()
-                row = {**make(), "client": client}
+                step = make()
+                if step is None:
+                    return False
+                row = {**step, "client": client}
                 if size > _MOST_BYTES:
                     raise JobError(f"{self.path.name} is larger than {_MOST_BYTES >> 20} MiB; export the layer first")
                 append_rows(descriptor, self.path, [row] if size else [_head(), row])
             self._refresh()
+            return True
 
     def _refresh(self) -> None:
         """Read the lines that are new, or all where the file is another one."""

@@ -35,6 +35,7 @@ from rsseg.serving.shape_bodies import (
     ModelAnswer,
     ShapeAnswer,
     ShapesAnswer,
+    UndoAnswer,
     UndoBody,
 )
 from rsseg.serving.shape_drafts import area_of, canonical, checked_geometry, geojson, spellings
@@ -59,7 +60,7 @@ Format = Annotated[Literal["gpkg", "coco"], Query(description="GeoPackage, or CO
 Limit = Annotated[int, Query(ge=0, le=_LISTED, description="How many, the newest.")]
 _GONE: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request makes no sense; the text says why."},
-    404: {"description": "There is no such layer or shape, or nothing to undo."},
+    404: {"description": "There is no such layer or shape."},
 }
 
 
@@ -234,12 +235,12 @@ def router(state: State) -> APIRouter:
         """Keep polygons; when the answer comes, they are on the disk."""
         return JSONResponse({"type": "FeatureCollection", "features": _add(store, body)}, 201)
 
-    @routes.post("/api/shapes/undo", responses=_GONE, response_model=ShapesAnswer)
+    @routes.post("/api/shapes/undo", responses=_GONE, response_model=UndoAnswer)
     def undo(body: UndoBody) -> Response:
         """Take back the last step of a client, and list what there is then."""
         found, log, _ = store.open(body.layer)
-        log.undo(body.client)
-        return JSONResponse(_listed(found, log, _LISTED))
+        undone = log.undo(body.client)
+        return JSONResponse({**_listed(found, log, _LISTED), "undone": undone})
 
     @routes.get("/api/shapes/export", responses={**_GONE, **_FILES}, response_class=FileResponse)
     def export(layer: LayerQuery, format: Format = "gpkg") -> FileResponse:

@@ -123,6 +123,31 @@ def test_one_of_two_workers_dies_and_is_started_by_hand(
 
 
 @pytest.mark.slow
+def test_independent_jobs_share_the_folder(
+    slow: Callable[[str], Path], tmp_path: Path, digests: Digests, start_tool: Callable[..., Any]
+) -> None:
+    """One of two is killed and goes on, one runs twice at the same time; the last to end merges."""
+    expected, config = _whole(slow, tmp_path, digests), slow("jobs")
+
+    def job(shard: str) -> Any:
+        return start_tool("convert_labels", config, "--shard", shard, cwd=tmp_path)
+
+    killed = job("0/2")
+    while _files(tmp_path / "jobs") < 12 and killed.poll() is None:
+        time.sleep(0.001)
+    killed.kill()
+    assert killed.wait(60).returncode == -9
+    same = [job("1/2"), job("1/2")]
+    assert [process.wait(120).returncode for process in same] == [0, 0]
+    assert not (tmp_path / "jobs/manifest.json").exists()
+    last = job("0/2").wait(120)
+    assert last.returncode == 0 and "are finished already" in last.stderr
+    assert digests(tmp_path / "jobs") == expected
+    wrong = job("2/2").wait(60)
+    assert wrong.returncode == 1 and "0/8 is the first and 7/8 the last" in wrong.stderr
+
+
+@pytest.mark.slow
 def test_torchrun_starts_dead_workers_again(
     slow: Callable[[str], Path], tmp_path: Path, digests: Digests, forked_python: dict[str, str]
 ) -> None:

@@ -1,69 +1,35 @@
-"""The STAC item beside a map: where it lies, its classes, what made it, and the checksums of all of its files.
+"""The STAC item beside a map, as it is read: where the map lies, its classes, its settings, and its files' checksums.
 
-``NAME.stac.json`` is a plain dictionary, written without pystac, which is no requirement of a map.  It is the last file
-of a map: where it is and its checksums fit, the map is whole.  The same map gives the same item.
-Source: STAC 1.1.0, with the extensions classification 2.0, file 2.1, processing 1.2, projection 2.0 and raster 2.0.
+``NAME.stac.json`` is the last file of a map: where it is and its checksums fit, the map is whole.
+:mod:`rsseg.mapping.item_writer` writes it.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from rsseg.errors import DataError, UserError
-from rsseg.io.addresses import hide_secrets
+from rsseg.errors import DataError
 from rsseg.io.files import sha256_of
-from rsseg.io.footprints import crs_code, footprint
 from rsseg.io.georeference import GeoReference
-from rsseg.io.rasters import opened
-from rsseg.io.storage import is_storage
-from rsseg.io.tables import parse_json, write_json
-from rsseg.mapping.plan import TAG
-from rsseg.mapping.results import AreaTable
+from rsseg.io.tables import parse_json
 from rsseg.metainfo import ClassTable
 
-__all__ = ["COG", "ITEM", "MapItem", "StoredFile", "extensions", "item_path", "links_of", "write_item"]
+__all__ = ["BEGINNING", "COG", "ITEM", "SHA256", "MapItem", "StoredFile", "extensions", "item_path", "path_of"]
 
 ITEM = ".stac.json"
 """What follows the name of a map in the name of its item."""
-_VERSIONS = {
-    "classification": "2.0.0",
-    "file": "2.1.0",
-    "processing": "1.2.0",
-    "projection": "2.0.0",
-    "raster": "2.0.0",
-}
-
-_SHA256 = "1220"  # of a multihash: its function, and that 32 bytes follow
+_VERSIONS = {"classification": "2.0.0", "file": "2.1.0", "processing": "1.2.0", "projection": "2.0.0",
+             "raster": "2.0.0"}  # fmt: skip
+SHA256 = "1220"
+"""Begins a multihash: its function, and that 32 bytes follow."""
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-_TYPES = {
-    ".tif": COG, ".tiff": COG, ".png": "image/png", ".csv": "text/csv", ".xml": "application/xml",
-    ".qml": "application/xml", ".gpkg": "application/geopackage+sqlite3", ".geojson": "application/geo+json",
-    ".fgb": "application/vnd.flatgeobuf", ".parquet": "application/vnd.apache.parquet",
-}  # fmt: skip
-_ABOUT = {
-    "map": ("class ids, 255 for no data", ["data"]),
-    "probabilities": ("probabilities", ["data"]),
-    "polygons": ("polygons of the classes", ["data"]),
-    "areas": ("area of each class", ["metadata"]),
-    "accuracy": ("agreement with reference labels", ["metadata"]),
-    "names": ("class names and colours, as GDAL reads them", ["metadata"]),
-    "style": ("style of QGIS", ["metadata"]),
-    "polygons_style": ("style of QGIS for the polygons", ["metadata"]),
-}
-"""Keys of assets: their titles and roles."""
-_LEVELS = 254  # of probabilities
-_BEGINNING, _END = "1900-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+BEGINNING = "1900-01-01T00:00:00Z"
+"""Begins the interval of maps of which nobody knows when their images were taken."""
 
 
 def extensions(*names: str) -> list[str]:
@@ -152,14 +118,14 @@ class MapItem:
         """The files of the map by their paths from the item's folder."""
         found = {}
         for asset in self.assets.values():
-            digest = asset["file:checksum"].removeprefix(_SHA256)
-            found[_path(asset["href"])] = StoredFile(asset["file:size"], digest)
+            digest = asset["file:checksum"].removeprefix(SHA256)
+            found[path_of(asset["href"])] = StoredFile(asset["file:size"], digest)
         return found
 
     @property
     def name(self) -> str:
         """Path of the map itself from the item's folder."""
-        return _path(self.assets["map"]["href"])
+        return path_of(self.assets["map"]["href"])
 
     @property
     def classes(self) -> list[dict[str, Any]]:
@@ -176,7 +142,7 @@ class MapItem:
         """When the raster was taken, from and to; None where nothing is known."""
         found = self.properties
         times = found["datetime"] or found["start_datetime"], found["datetime"] or found["end_datetime"]
-        return None if times[0] == _BEGINNING else times
+        return None if times[0] == BEGINNING else times
 
     @property
     def table(self) -> ClassTable:
@@ -196,142 +162,6 @@ class MapItem:
         return GeoReference((height, width), None if name is None else CRS.from_user_input(name), transform)
 
 
-def _path(href: str) -> str:
+def path_of(href: str) -> str:
+    """The path from the item's folder that an asset names."""
     return href.removeprefix("./")
-
-
-def write_item(
-    target: Path,
-    table: ClassTable,
-    areas: AreaTable,
-    files: Mapping[str, Path],
-    extra: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Write the item of a finished map.
-
-    Args:
-        target: The map.
-        table: Its classes.
-        areas: Pixels of each class.
-        files: Files of the map by the keys of their assets.
-        extra: Further fields of some assets, by key.
-
-    Files of an earlier item of the same map that have not changed since stay in it.
-
-    Raises:
-        OSError: A file cannot be read or written.
-    """
-    with opened(target) as file:
-        tags, georeference = file.tags(), GeoReference.of(file)
-    settings = {key.removeprefix(TAG).lower(): text for key, text in tags.items() if key.startswith(TAG)}
-    assets = {key: {**_asset(key, path, target), **extra.get(key, {})} for key, path in files.items()}
-    assets["map"] |= {"data_type": "uint8", "nodata": 255, "classification:classes": _classes(table, areas)}
-    if "probabilities" in assets:
-        names = ["confidence"] if settings.get("probabilities") == "top" else list(table.classes)
-        scale = {"raster:scale": round(1 / _LEVELS, 12), "raster:offset": 0}
-        bands = [{"name": name} for name in names]
-        assets["probabilities"] |= {"data_type": "uint8", "nodata": 255, **scale, "bands": bands}
-    size = sum(georeference.pixel_size) / 2 if georeference.no_metres is None else math.nan
-    if math.isfinite(size):
-        assets["map"]["raster:spatial_resolution"] = round(size, 6)
-    if areas.metres is not None and "areas" in assets:
-        assets["areas"]["rsseg:m2"] = [round(float(value), 2) for value in areas.metres]
-    outline = footprint(georeference)
-    document = {
-        "type": "Feature",
-        "stac_version": "1.1.0",
-        "stac_extensions": extensions(*(name for name in _VERSIONS if name != "raster" or "raster:" in str(assets))),
-        "id": target.stem,
-        "geometry": None if outline is None else outline[0],
-        **({} if outline is None else {"bbox": outline[1]}),
-        "properties": {
-            **_times(settings),
-            **_place(georeference),
-            "processing:software": {"rsseg": settings.get("version", "")},
-            **{f"rsseg:{key}": text for key, text in sorted(settings.items())},
-        },
-        "links": links_of(settings),
-        "assets": {**_kept(target, settings, assets), **assets},
-    }
-    write_json(item_path(target), document)
-
-
-def _asset(key: str, path: Path, target: Path) -> dict[str, Any]:
-    title, roles = _ABOUT[key]
-    where, file = Path(os.path.relpath(path, target.parent)).as_posix(), StoredFile.of(path)
-    return {
-        "href": where if where.startswith("../") else f"./{where}",
-        "type": _TYPES.get(path.suffix.lower(), "application/octet-stream"),
-        "title": title,
-        "roles": roles,
-        "file:size": file.size,
-        "file:checksum": f"{_SHA256}{file.sha256}",
-    }
-
-
-def _kept(target: Path, settings: Mapping[str, str], assets: Mapping[str, Any]) -> dict[str, Any]:
-    """Assets of the item that is there which this run did not make: the same map, and the same files still."""
-    try:
-        before = MapItem.read(item_path(target))
-    except (OSError, UserError):
-        return {}
-    if before.code != settings.get("plan") or before.assets["map"]["file:checksum"] != assets["map"]["file:checksum"]:
-        return {}
-    return {key: asset for key, asset in before.assets.items() if key not in assets and _is_as_told(target, asset)}
-
-
-def _is_as_told(target: Path, asset: Mapping[str, Any]) -> bool:
-    path = target.parent / _path(asset["href"])
-    return path.is_file() and f"{_SHA256}{sha256_of(path)}" == asset["file:checksum"]
-
-
-def _classes(table: ClassTable, areas: AreaTable) -> list[dict[str, Any]]:
-    """Objects of the classification extension, whose names have only letters, digits, ``-`` and ``_``."""
-    total, taken, out = max(int(areas.pixels.sum()), 1), set(), []
-    for i, (title, colour) in enumerate(zip(table.classes, table.palette, strict=True)):
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_") or "class"
-        name = f"{name}_{i}" if name.lower() in taken else name
-        taken.add(name.lower())
-        count = int(areas.pixels[i])
-        out.append({"value": i, "name": name, "title": title, "color_hint": "{:02X}{:02X}{:02X}".format(*colour),
-                    "count": count, "percentage": round(100 * count / total, 4)})  # fmt: skip
-    return out
-
-
-def _times(settings: Mapping[str, str]) -> dict[str, Any]:
-    """When the raster was taken; where nothing says so, between 1900 and its last change (or 2100)."""
-    known = settings.get("datetime")
-    if known is not None and "/" not in known:
-        return {"datetime": known}
-    start, end = known.split("/") if known else (_BEGINNING, _END)
-    state = json.loads(settings.get("source_state", "null"))
-    if not known and state and isinstance(state[-1], int):
-        end = datetime.fromtimestamp(state[1] // 10**9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"datetime": None, "start_datetime": start, "end_datetime": end}
-
-
-def _place(georeference: GeoReference) -> dict[str, Any]:
-    """Fields of the projection extension."""
-    height, width = georeference.size
-    crs = georeference.crs
-    code = None if crs is None else crs_code(crs)
-    out: dict[str, Any] = {"proj:code": code, "proj:shape": [height, width]}
-    if crs is not None and code is None:
-        out["proj:wkt2"] = crs.to_wkt(version="WKT2_2019")
-    if georeference.has_coordinates and not georeference.gcps:
-        out["proj:transform"] = list(georeference.transform[:6])
-    return out
-
-
-_PREFIXES = {"/vsis3/": "s3://", "/vsigs/": "gs://", "/vsiaz/": "az://", "/vsicurl/": ""}
-
-
-def links_of(settings: Mapping[str, str]) -> list[dict[str, str]]:
-    """Links to what was mapped, without credentials; a local file is named in ``rsseg:source`` only."""
-    if item := settings.get("stac_item"):
-        return [{"rel": "derived_from", "href": hide_secrets(item), "type": "application/geo+json"}]
-    source = settings.get("source", "")
-    for prefix, scheme in _PREFIXES.items():
-        if source.startswith(prefix):
-            source = scheme + source.removeprefix(prefix)
-    return [{"rel": "source", "href": hide_secrets(source)}] if is_storage(source) else []

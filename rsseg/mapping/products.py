@@ -9,7 +9,7 @@ from pathlib import Path
 from rsseg.errors import ConfigError
 from rsseg.io.files import replacing
 from rsseg.io.georeference import GeoReference
-from rsseg.mapping.item import write_item
+from rsseg.mapping.item_writer import write_item
 from rsseg.mapping.layers import FORMATS, check_format, write_layer
 from rsseg.mapping.plan import recorded
 from rsseg.mapping.reference import ReferenceLabels

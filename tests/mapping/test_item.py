@@ -23,7 +23,8 @@ from rsseg.io.footprints import footprint
 from rsseg.io.georeference import GeoReference
 from rsseg.io.moments import taken_at
 from rsseg.mapping import MapOptions, Products, map_raster
-from rsseg.mapping.item import MapItem, item_path, links_of
+from rsseg.mapping.item import MapItem, item_path
+from rsseg.mapping.item_writer import links_of
 from rsseg.metainfo import ClassTable, load_metainfo
 from tests.mapping.stac import check_schema
 

@@ -177,3 +177,24 @@ def test_detection_labels_image_by_image(tmp_path):
     ((path, found),) = rsseg.read_labels("dota", tmp_path / "images", tmp_path / "labels", "sota")
     assert path.name == "P1.png" and found.names == ["plane"]
     assert found.hbox.tolist() == [[10, 10, 30, 20]]
+
+
+def test_a_map_in_a_storage(model, files, image, tmp_path):
+    from PIL import Image
+
+    from rsseg.io.storage import Storage
+
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    address = f"memory://{tmp_path}/maps"
+    made = model.map(tmp_path / "photo.png", f"{address}/photo.png", work=tmp_path / "work")
+    assert made == f"{address}/photo.png" and not list((tmp_path / "work").iterdir())
+    assert set(Storage(address).files()) == {"photo.png", "photo_areas.csv", "photo.stac.json"}
+    Storage(address).get("photo.png", tmp_path / "back.png")
+    with Image.open(tmp_path / "back.png") as picture:
+        assert (np.asarray(picture) == model.predict(image)).all()
+    with pytest.raises(ValueError, match=r"names a folder; name the map in it, .*/maps/NAME.tif"):
+        model.map(tmp_path / "photo.png", f"{address}/", work=tmp_path / "work")
+    with pytest.raises(ValueError, match=r"--work .*is no address of a storage"):
+        model.map(tmp_path / "photo.png", tmp_path / "x.png", work=tmp_path / "work")
+    with pytest.raises(ValueError, match="the result is read from there; name a local folder"):
+        rsseg.segment(tmp_path / "photo.png", files / "config.py", files / "model.pth", out=address)

@@ -25,6 +25,7 @@ from rsseg.mapping.collection import collect, read_crs
 from rsseg.mapping.products import make_products
 from rsseg.metainfo import ClassTable, load_metainfo
 from tests.mapping.stac import check_schema
+from tests.range_server import serve_folder
 
 FILES = ("areas.csv", "mosaic.gti.gpkg", "mosaic.vrt", "collection.json")
 H, W, STEP = 40, 50, 0.5
@@ -86,6 +87,14 @@ def test_the_mosaic_has_the_pixels_of_the_maps(
             np.testing.assert_array_equal(file.read(1), expected)
             np.testing.assert_array_equal(file.read(1, window=Window(45, 0, 10, 40)), expected[:40, 45:55])  # the seam
             assert file.colormap(1) == {0: (255, 0, 0, 255), 1: (0, 255, 0, 255), 2: (0, 0, 255, 255)}
+
+
+@pytest.mark.parametrize("name", ["mosaic.gti.gpkg", "mosaic.vrt"])
+def test_a_mosaic_is_read_at_a_server(name: str, write_map: Write, tmp_path: Path) -> None:
+    labels = [write_map("a.tif"), write_map("sub/b.tif", W)]
+    collect(tmp_path / "maps")
+    with serve_folder(tmp_path / "maps") as server, rasterio.open(f"/vsicurl/{server.url}/{name}") as file:
+        np.testing.assert_array_equal(file.read(1), np.hstack(labels))
 
 
 def test_the_collection_is_valid_and_the_same_again(write_map: Write, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def queue() -> Iterator[ModelQueue]:
-    found = ModelQueue(Limits(), grace=0.3)
+    found = ModelQueue(Limits(), grace=LONG)
     yield found
     found.close()
 
@@ -42,10 +42,10 @@ def queue() -> Iterator[ModelQueue]:
 def waiting(queue: ModelQueue, tmp_path: Path) -> Callable[..., Ticket]:
     """Submits a request that runs until the file ``go`` is there, and returns once it runs."""
 
-    def begin(seconds: float = LONG, **options: Any) -> Ticket:
+    def begin(**options: Any) -> Ticket:
         begun = tmp_path / f"begun{len(list(tmp_path.iterdir()))}"
         request = {"begun": str(begun), "go": str(tmp_path / "go"), **options}
-        ticket = queue.submit(f"{WORKS}:wait", request, seconds=seconds)
+        ticket = queue.submit(f"{WORKS}:wait", request)
         _until(begun.exists)
         return ticket
 
@@ -138,6 +138,7 @@ def test_cancelling(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
     assert found.state == "cancelled" and (found.partial or {})["text"] == "so far"
     assert queue.worker == process  # which ended the work by itself
     assert queue.cancel(running.id).state == "cancelled"  # nothing to do
+    queue.grace = 0.2
     deaf = waiting(deaf=True)
     queue.cancel(deaf.id)
     assert _done(queue, deaf).state == "cancelled"
@@ -145,8 +146,11 @@ def test_cancelling(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-def test_a_request_that_takes_too_long_is_ended(waiting: Callable[..., Ticket], queue: ModelQueue, deaf: bool) -> None:
-    late = _done(queue, waiting(seconds=0.2, deaf=deaf))
+def test_a_request_that_takes_too_long_is_ended(queue: ModelQueue, tmp_path: Path, deaf: bool) -> None:
+    _done(queue, _echo(queue, 0))
+    queue.grace = 0.2 if deaf else LONG
+    request = {"begun": str(tmp_path / "begun"), "go": str(tmp_path / "go"), "deaf": deaf}
+    late = _done(queue, queue.submit(f"{WORKS}:wait", request, seconds=0.2))
     assert (late.state, late.message) == ("failed", "took longer than 0.2 s and was ended; choose a smaller view")
     assert _done(queue, _echo(queue, 1)).state == "done"
 

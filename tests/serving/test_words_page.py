@@ -73,6 +73,10 @@ def test_words_by_clicks(address: str, page: Callable[..., Any], size: str) -> N
     tab.wait_for_selector("#panel-words[data-saving=done]", timeout=LOADING)
     assert any(f"Wörter {size}.tif" in text for text in tab.locator("#layer option").all_inner_texts())
     shot(tab, f"words-saved-{size}")
+    visibility = "() => window.rsseg.map.getLayoutProperty('words', 'visibility')"
+    assert tab.evaluate(visibility) == "visible"
+    tab.get_by_role("tab", name="Map").click()
+    assert tab.evaluate(visibility) == "none"
 
 
 def test_a_request_is_stopped_by_a_click(address: str, page: Callable[..., Any]) -> None:

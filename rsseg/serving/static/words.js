@@ -216,8 +216,14 @@ class Words {
       return;
     }
     map.addSource(SOURCE, { type: "image", url, coordinates });
-    map.addLayer({ id: SOURCE, type: "raster", source: SOURCE,
+    map.addLayer({ id: SOURCE, type: "raster", source: SOURCE, layout: { visibility: this.visibility || "visible" },
       paint: { "raster-opacity": Number(this.find("#words-opacity").value), "raster-resampling": "nearest", "raster-fade-duration": 0 } });
+  }
+
+  // The mask is seen while the tool is.
+  look(is) {
+    this.visibility = is ? "visible" : "none";
+    if (this.page.map.getLayer(SOURCE)) this.page.map.setLayoutProperty(SOURCE, "visibility", this.visibility);
   }
 
   fade() {
@@ -305,6 +311,12 @@ export const tool = {
   title: "Words",
   start(page) {
     const words = new Words(page);
-    return { show: () => words.open() };
+    return {
+      show() {
+        words.look(true);
+        words.open();
+      },
+      hide: () => words.look(false),
+    };
   },
 };

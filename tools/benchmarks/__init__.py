@@ -20,6 +20,7 @@ from benchmarks.metric import METRIC
 from benchmarks.nas_step import NAS_STEP
 from benchmarks.polygons import POLYGONS
 from benchmarks.precision import PRECISION
+from benchmarks.review import REVIEW
 from benchmarks.sep_step import SEP_MEMORY, SEP_STEP
 from benchmarks.slide import SLIDE, SLIDE_MEMORY
 from benchmarks.startup import STARTUP
@@ -50,6 +51,7 @@ ENTRIES: dict[str, Entry] = {
     "nas_step": NAS_STEP,
     **POLYGONS,
     **PRECISION,
+    **REVIEW,
     "sep_memory": SEP_MEMORY,
     "sep_step": SEP_STEP,
     "slide": SLIDE,

@@ -32,7 +32,7 @@ _Row = tuple[tuple[int, int], tuple[int, int, int], list[float], str]
 
 
 class InstanceIndex:
-    """The objects of a converted set, numbered from 0 as they stand in ``instances.json``; about 100 bytes each.
+    """The objects of a converted set, numbered from 0 as they stand in ``instances.json``; up to 400 bytes each while they are read.
 
     Args:
         root: Folder of the set.

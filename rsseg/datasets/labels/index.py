@@ -32,7 +32,9 @@ _Row = tuple[tuple[int, int], tuple[int, int, int], list[float], str]
 
 
 class InstanceIndex:
-    """The objects of a converted set, numbered from 0 as they stand in ``instances.json``; up to 400 bytes each while they are read.
+    """The objects of a converted set, numbered from 0 as they stand in ``instances.json``.
+
+    They take up to 400 bytes each while they are read, and a quarter of that afterwards.
 
     Args:
         root: Folder of the set.

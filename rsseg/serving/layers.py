@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,7 +90,7 @@ class Layers:
         for path in paths:
             self._name(Path(path))
 
-    def _name(self, path: Path) -> Path:
+    def _name(self, path: Path) -> None:
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file or folder; name maps, images, folders of them, or sets")
         real = path.resolve()
@@ -97,19 +98,6 @@ class Layers:
             self._header(real, named=True)
         if real not in self._roots:
             self._roots.append(real)
-        return real
-
-    def add(self, path: Path) -> Layer:
-        """Serve one more file, such as a map that has just been made.
-
-        Raises:
-            OSError: It cannot be read.
-            DataError: It is neither map nor image.
-        """
-        with self._lock:
-            real = self._name(path)
-            self._scan()
-        return self.get(_id(real))
 
     def all(self) -> list[Layer]:
         """All layers, maps first; folders are looked through again, at most once a second."""
@@ -143,9 +131,9 @@ class Layers:
                 if len(found) >= _MOST:
                     _log.warning("%s: only the first %d maps and images are served", root, _MOST)
                     break
-        names = [name for name, _, _ in found.values()]
+        names = Counter(name for name, _, _ in found.values())
         layers = [
-            Layer(_id(path), kind, name if names.count(name) == 1 else str(Path(path.parent.name, path.name)), path)
+            Layer(_id(path), kind, name if names[name] == 1 else f"{path.parent.name}/{path.name}", path)
             for path, (name, kind, _) in found.items()
         ]
         images: dict[str, list[Layer]] = {}

@@ -166,8 +166,7 @@ def test_polygons_popups_and_a_link_that_restores_the_view(folder: Path, serve: 
     tab.page.wait_for_selector(".maplibregl-popup")
     assert tab.text(".maplibregl-popup-content").split("\n")[:2] == ["forest", "22.9 ha"]
     tab.page.locator("#map-legend li[data-class='2'] input").click()
-    tab.page.locator("#map").hover()
-    tab.page.mouse.wheel(0, -400)
+    tab.page.locator(".maplibregl-ctrl-zoom-in").click()
     tab.rest()
     tab.page.get_by_text("Swipe", exact=True).click()
     tab.rest("idle")
@@ -189,6 +188,7 @@ def test_other_layers(folder: Path, serve: Open, page: Open) -> None:
     names = tab.page.locator("#layer option").all_inner_texts()
     assert names == ["map.tif (map)", "other.png (image)", "scene.tif (image)"]
     tab.page.select_option("#layer", label="other.png (image)")
+    tab.page.wait_for_selector(f"#panel-maps[data-layer='{tab.page.locator('#layer').input_value()}']")
     tab.rest()
     assert not tab.page.locator("#map-legend").is_visible()
     assert "no place on the Earth" in tab.text("#map-note")

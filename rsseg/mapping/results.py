@@ -70,7 +70,9 @@ def measure_areas(path: Path, table: ClassTable) -> AreaTable:
     """
     found = measure_class_areas(path, table.num_classes)
     with rasterio.open(path) as file:
-        reason = "without data" + (" or below the threshold" if "RSSEG_THRESHOLD" in file.tags() else "")
+        tags = file.tags()
+    reasons = {"RSSEG_AREA": " or outside of the area", "RSSEG_THRESHOLD": " or below the threshold"}
+    reason = "without data" + "".join(text for key, text in reasons.items() if key in tags)
     return AreaTable(table.classes, found.pixels, found.metres, found.method, found.unmapped, reason)
 
 

@@ -25,6 +25,7 @@ from rsseg.mapping.masking import OutsideAreaError
 from rsseg.mapping.options import add_arguments
 from rsseg.mapping.selecting import selected_area
 from rsseg.metainfo import ClassTable
+from rsseg.reports.maps.page import report_map
 from tests.mapping.conftest import UTM, Stub
 
 SIZE = (150, 190)
@@ -110,6 +111,10 @@ def test_polygons_and_areas_are_those_inside(source: str, table: ClassTable, tmp
     union = shapely.union_all(shapely.from_wkb(shapes))
     assert union.area == pytest.approx(mapped * 0.25)
     assert union.difference(area.geometry.buffer(0.36)).is_empty  # half a pixel's diagonal
+    report_map(tmp_path / "m.tif", tmp_path / "m.html")
+    page = (tmp_path / "m.html").read_text()
+    assert "fields.gpkg: columns 30 to 140 and rows 20 to 93 of the image" in page and "source.tif" in page
+    assert "or outside of the area" in page and "no image is shown" not in page
 
 
 def test_a_changed_area_is_noticed_and_half_a_map_goes_on(source: str, table: ClassTable, tmp_path: Path) -> None:

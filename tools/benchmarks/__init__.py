@@ -13,6 +13,7 @@ from benchmarks.entry import Entry, measure
 from benchmarks.export import EXPORT
 from benchmarks.gsnet import GSNET
 from benchmarks.loading import LOADING
+from benchmarks.map_area import MAP_AREA
 from benchmarks.map_memory import MAP_MEMORY
 from benchmarks.map_precision import MAP_PRECISION
 from benchmarks.map_throughput import MAP_THROUGHPUT
@@ -44,6 +45,7 @@ ENTRIES: dict[str, Entry] = {
     **EXPORT,
     **GSNET,
     **LOADING,
+    "map_area": MAP_AREA,
     "map_memory": MAP_MEMORY,
     "map_unet_bf16": MAP_PRECISION,
     "map_throughput": MAP_THROUGHPUT,

@@ -11,6 +11,7 @@ from typing import Any
 import rasterio
 
 from rsseg.errors import DataError, UserError
+from rsseg.io.addresses import shown_name
 from rsseg.io.files import replacing
 from rsseg.reports.maps.files import MapFiles, open_map
 from rsseg.reports.maps.pictures import image_picture, map_picture
@@ -65,7 +66,7 @@ def _page_of(path: Path, image: str | None, bands: Sequence[int] | None) -> tupl
         if image is None and (not Path(source).is_file() or path.samefile(source)):  # a map may have its image's name
             raise DataError(f"{files.settings.get('source', 'its source')} is not in the folder of the map")
         picture, note = image_picture(files, source, bands)
-        caption = ", ".join(filter(None, [Path(source).name, note]))
+        caption = ", ".join(filter(None, [Path(shown_name(source)).name, note]))
     except (UserError, OSError) as error:
         if image is not None:
             raise
@@ -137,7 +138,13 @@ def _no_data(files: MapFiles) -> str:
     """What the pixels without a class are called; empty where there are none."""
     if sum(area.pixels for area in files.areas) == files.size[0] * files.size[1]:
         return ""
-    return "no data or below the threshold" if "threshold" in files.settings else "no data"
+    return f"no data{_reasons(files)}"
+
+
+def _reasons(files: MapFiles) -> str:
+    """Why else pixels of a map may have no class."""
+    reasons = {"area": " or outside of the area", "threshold": " or below the threshold"}
+    return "".join(text for key, text in reasons.items() if key in files.settings)
 
 
 def _totals(files: MapFiles) -> list[tuple[str, str, str]]:
@@ -145,10 +152,9 @@ def _totals(files: MapFiles) -> list[tuple[str, str, str]]:
     metres = [area.metres for area in files.areas if area.metres is not None]
     whole = files.size[0] * files.size[1]
     used = [i for i, area in enumerate(files.areas) if area.pixels]
-    below = " or below the threshold" if "threshold" in files.settings else ""
     rows = [("mapped area", ground_area(sum(metres)), f"{number(pixels)} pixels")] if metres else []
     rows += [
-        ("mapped pixels", percent(pixels / whole), f"{number(whole - pixels)} pixels without data{below}"),
+        ("mapped pixels", percent(pixels / whole), f"{number(whole - pixels)} pixels without data{_reasons(files)}"),
         ("classes", str(len(used)), f"of {len(files.classes)} in the map"),
     ]
     if used:
@@ -236,6 +242,9 @@ def _plain(files: MapFiles, key: str) -> str:
     value = files.setting(key)
     if key == "views":
         return "unchanged" if value in ([[]], None) else ", ".join(" and ".join(view) or "unchanged" for view in value)
+    if key == "area":
+        x1, y1, x2, y2 = value["window"]
+        return f"{value['name']}: columns {x1} to {x2} and rows {y1} to {y2} of the image"
     if isinstance(value, list):
         return " × ".join(map(str, value)) if key in ("window", "overlap") else ", ".join(map(str, value))
     return "yes" if value is True else files.settings[key]

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -178,15 +178,23 @@ class Storage:
             self._system.invalidate_cache()
             self._system.rm_file(self._path(name))
 
-    def remove_abandoned(self, name: str) -> None:
-        """Delete what killed uploads of a file have left under temporary names; stores of objects have none."""
-        if self._scheme in _STORES:
+    def remove_abandoned(self, names: Collection[str]) -> None:
+        """Delete what killed uploads of some files have left under temporary names; stores of objects have none.
+
+        Args:
+            names: Files of one folder.
+
+        Raises:
+            OSError: The folder cannot be listed.
+        """
+        if self._scheme in _STORES or not names:
             return
-        folder, _, file = self._path(name).rpartition("/")
-        with _explained(self.at(name), "written"), suppress(FileNotFoundError):
+        folder = self._path(next(iter(names))).rpartition("/")[0]
+        own = {name.rpartition("/")[2] for name in names}
+        with _explained(folder, "listed"), suppress(FileNotFoundError):
             for path in self._system.ls(folder, detail=False):
                 found = _PART.fullmatch(path.rpartition("/")[2])
-                if found is not None and found[1] == file:
+                if found is not None and found[1] in own:
                     self._system.rm_file(path)
 
     def _path(self, name: str) -> str:

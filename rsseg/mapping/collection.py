@@ -93,8 +93,8 @@ def collect(place: Path | Storage, crs: CRS | None = None) -> Collected:
         made = _collect(place, Path(folder), crs)
         for name in _TITLES.keys() - set(made.files):
             place.remove(name)
+        place.remove_abandoned(made.files)
         for name in made.files:
-            place.remove_abandoned(name)
             place.put(Path(folder) / name, name)
     return made
 

@@ -219,12 +219,13 @@ class StoredMap:
         last = item_path(self.target)
         if before is not None and (set(todo) & before.files.keys() or before.code != item.code):
             self._storage.remove(self._name(last.name))  # it would describe other files
+        self._storage.remove_abandoned([self._name(name) for name in (*files, last.name)])
         for name in todo:
-            self._put(self.target.parent / name, name)
+            self._storage.put(self.target.parent / name, self._name(name))
             record[name] = files[name]
             write_json(self._beside("uploaded.json"), {name: [f.size, f.sha256] for name, f in record.items()})
         if before is None or todo or before != item:
-            self._put(last, last.name)
+            self._storage.put(last, self._name(last.name))
         for name in (before.files.keys() if before else set()) - files.keys():
             self._storage.remove(self._name(name))
         size = sum(files[name].size for name in todo) / 1e6
@@ -245,10 +246,6 @@ class StoredMap:
 
     def _has(self, name: str, file: StoredFile, known: StoredFile | None) -> bool:
         return known == file and self._storage.size(self._name(name)) == file.size
-
-    def _put(self, path: Path, name: str) -> None:
-        self._storage.remove_abandoned(self._name(name))
-        self._storage.put(path, self._name(name))
 
     def _fetch(self, item: MapItem, lost: Sequence[str]) -> None:
         """Copy the files of the map to the work folder, the map itself last; those that are lost stay away."""

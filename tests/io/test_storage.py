@@ -154,7 +154,7 @@ def test_half_a_file_never_has_the_final_name(
     with pytest.raises(OSError, match=message):
         place.put(local, "a")
     assert place.read("a") == b"old" and place.files() == {"a": 3}
-    place.remove_abandoned("a")
+    place.remove_abandoned(["a"])
     assert sorted(Failing.store) == ["/maps/.ab.01234567.part", "/maps/a"]
 
 

@@ -3,6 +3,7 @@
 from benchmarks.areas import run_areas
 from benchmarks.bigearthnet import BEN_PACKED, BEN_SAMPLE, BEN_TIF
 from benchmarks.cached_features import CACHED_FEATURES
+from benchmarks.clicks import CLICKS
 from benchmarks.convert_image import CONVERT_IMAGE
 from benchmarks.convert_many import CONVERT_MANY
 from benchmarks.convert_memory import CONVERT_MEMORY, CONVERT_MEMORY_BOXES
@@ -35,6 +36,7 @@ ENTRIES: dict[str, Entry] = {
     "ben_sample": BEN_SAMPLE,
     "ben_tif": BEN_TIF,
     "cached_features": CACHED_FEATURES,
+    **CLICKS,
     "convert_image": CONVERT_IMAGE,
     "convert_many": CONVERT_MANY,
     "convert_memory": CONVERT_MEMORY,

@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     add("--mode", choices=["slide", "five_view", "whole", "config"], help="as of rsseg map")
     add("--trust", action="store_true", help="load files that may run code; only your own")
     add("--cfg-options", nargs="+", action=ConfigOptions, help="override settings of the config: key=value ...")
-    add("--predictor", default="grabcut", help="what draws masks of clicks and boxes (default: %(default)s)")
+    add("--predictor", default="grabcut", help="mask model of clicks and boxes: sam, sam2 ... (default: %(default)s)")
     add("--predictor-weights", metavar="FILE", help="its weights")
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     add("--reviewer", default="me", metavar="NAME", help="who reviews labels (default: %(default)s)")

@@ -13,6 +13,7 @@ from typing import Any
 from rsseg.errors import ConfigError, MissingPackageError
 from rsseg.io.configs import config_path
 from rsseg.io.hub import config_of, is_hub
+from rsseg.serving.masks import check_masks
 from rsseg.serving.settings import ServeSettings
 
 __all__ = ["TOKEN_VARIABLE", "listen", "serve", "settings_of"]
@@ -37,6 +38,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
             raise FileNotFoundError(f"{path}: does not exist; name maps, images, folders of them, or converted sets")
     token = args.token or os.environ.get(TOKEN_VARIABLE) or None
     masks = {"predictor": args.predictor, "weights": args.predictor_weights, "device": args.device}
+    check_masks(masks)
     return ServeSettings(
         tuple(args.path),
         args.out,

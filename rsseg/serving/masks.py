@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.areas import shape_areas
 from rsseg.io.georeference import GeoReference
+from rsseg.io.hub import is_hub
 from rsseg.io.job_inputs import Input
 from rsseg.mapping.layers import polygon_shapes
 from rsseg.mapping.vectors import polygons_of
@@ -23,7 +24,7 @@ from rsseg.serving.views import Place, View, read_view
 from rsseg.structures.masks import MaskCrop, crop_mask
 from rsseg.structures.validity import mend_shapes
 
-__all__ = ["BOXES_ONLY", "MASK_MODELS", "Prompt", "mask_shape", "prompts_in_view", "segment_boxes"]
+__all__ = ["BOXES_ONLY", "MASK_MODELS", "Prompt", "check_masks", "mask_shape", "prompts_in_view", "segment_boxes"]
 
 MASK_MODELS: dict[str, dict[str, Any]] = {
     "grabcut": {"type": "GrabCutPredictor"},
@@ -169,23 +170,40 @@ def _predictor(masks: Mapping[str, Any] | None, models: dict[str, Any]) -> tuple
     return name, models["masks"][1]
 
 
+def check_masks(masks: Mapping[str, Any] | None) -> None:
+    """See that a mask model can be had, without loading it.
+
+    Args:
+        masks: ``predictor``, ``weights`` and further options of the model; None for GrabCut.
+
+    Raises:
+        ConfigError: There is no such model, it needs weights, or has none.
+        FileNotFoundError: There are no such weights.
+    """
+    options = masks or {}
+    name, weights = options.get("predictor") or "grabcut", options.get("weights")
+    if name not in MASK_MODELS:
+        raise ConfigError(f"unknown --predictor {name!r}; expected one of: {', '.join(MASK_MODELS)}")
+    if name in _WITHOUT_WEIGHTS and weights is not None:
+        raise ConfigError(f"--predictor-weights {weights}: {name} has no weights; add --predictor, such as sam")
+    if name not in _WITHOUT_WEIGHTS and weights is None and "random_seed" not in options:
+        raise ConfigError(f"--predictor {name} needs weights: add --predictor-weights FILE")
+    if weights is not None and not is_hub(str(weights)) and not Path(str(weights)).expanduser().exists():
+        raise FileNotFoundError(f"--predictor-weights {weights}: no such file or folder")
+
+
 def _build(name: str, options: dict[str, Any]) -> Any:
     from mmseg.registry import MODELS
 
     import rsseg.conversion.predictors  # noqa: F401  registers them
     from rsseg.conversion.settings import build
 
-    if name not in MASK_MODELS:
-        raise ConfigError(f"unknown --predictor {name!r}; expected one of: {', '.join(MASK_MODELS)}")
+    check_masks({"predictor": name, **options})
     weights = options.pop("weights", None)
     if name in _WITHOUT_WEIGHTS:
         options.pop("device", None)
-        if weights is not None:
-            raise ConfigError(f"--predictor-weights {weights}: {name} has no weights; add --predictor, such as sam")
-    elif weights is not None:
+    if weights is not None:
         options["checkpoint"] = str(weights)
-    elif "random_seed" not in options:
-        raise ConfigError(f"--predictor {name} needs weights: add --predictor-weights FILE")
     return build(MODELS, {**MASK_MODELS[name], **options}, "--predictor")
 
 

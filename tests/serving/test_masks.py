@@ -12,7 +12,7 @@ import pytest
 import shapely
 
 from rsseg.errors import ConfigError, DataError
-from rsseg.serving.masks import BOXES_ONLY, MASK_MODELS, Prompt, mask_shape, prompts_in_view, segment_boxes
+from rsseg.serving.masks import BOXES_ONLY, MASK_MODELS, Prompt, check_masks, mask_shape, prompts_in_view, segment_boxes
 from rsseg.serving.views import Place, View
 from rsseg.structures.masks import MaskCrop
 from tests.serving.world import write_image
@@ -217,6 +217,9 @@ def test_models_that_cannot_be_had(image: Path, masks: dict[str, Any], text: str
     around = _degrees(image, shapely.box(35, 25, 85, 65)).bounds
     with pytest.raises(ConfigError, match=text):
         segment_boxes(_request(image, [around], masks=masks), {}, _told)
+    if "colour" not in masks:
+        with pytest.raises(ConfigError, match=text):  # and before the server starts
+            check_masks(masks)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         weights = {"predictor": "mobile_sam", "weights": "nowhere.pt"}
         segment_boxes(_request(image, [around], masks=weights), {}, _told)

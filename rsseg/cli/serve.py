@@ -21,6 +21,7 @@ from rsseg.stack import require_stack
 def parse_args() -> argparse.Namespace:
     """Command line."""
     from rsseg.engine.launch import ConfigOptions, add_precision
+    from rsseg.mapping.options import add_pixels
 
     parser = make_parser(__doc__)
     add = parser.add_argument
@@ -42,6 +43,7 @@ def parse_args() -> argparse.Namespace:
     add("--device", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     add("--reviewer", default="me", metavar="NAME", help="who reviews labels (default: %(default)s)")
     add("--not-blind", action="store_true", help="reviewers see what others decided before they have finished")
+    add_pixels(parser)
     add_precision(parser)
     return parser.parse_args()
 

@@ -46,10 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what ``rsseg map`` and ``rsseg segment`` have in common."""
     add = parser.add_argument
     _add_model(parser)
-    add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the checkpoint was trained "
-        "on, or those that the file marks as such)")  # fmt: skip
-    add("--range", type=_range, help="values of black and white, for 16-bit and float, for example 0,3000; or raw "
-        "(default: what the checkpoint was trained with)")  # fmt: skip
+    add_pixels(parser)
     add("--gsd", type=above(0), help="resample to this pixel size in metres, usually that of the training images")
     add("--window", type=at_least(1), help="side of windows in pixels (default: the config's slide or training crop)")
     add(
@@ -102,6 +99,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_selection(parser)
     add_checkpoint_options(parser)
     add("--cfg-options", nargs="+", action=ConfigOptions, help="override settings of the config: key=value ...")
+
+
+def add_pixels(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a raster's numbers become what a model sees."""
+    add = parser.add_argument
+    add("--bands", type=numbers(int), help="bands as red,green,blue (default: those that the checkpoint was trained "
+        "on, or those that the file marks as such)")  # fmt: skip
+    add("--range", type=_range, help="values of black and white, for 16-bit and float, for example 0,3000; or raw "
+        "(default: what the checkpoint was trained with)")  # fmt: skip
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,8 @@ _log = logging.getLogger("rsseg")
 TOKEN_VARIABLE = "RSSEG_TOKEN"
 """Environment variable with the token, which other users of the machine cannot read, unlike a command line."""
 _CONNECTIONS = 512
-_MODEL = ("checkpoint", "head", "classes", "device", "precision", "template", "mode", "trust", "cfg_options")
+_MODEL = ("checkpoint", "head", "classes", "device", "precision", "template", "mode", "trust", "cfg_options", "bands",
+          "range")  # fmt: skip
 """Options of ``rsseg map`` that say which model answers to words, and how."""
 
 

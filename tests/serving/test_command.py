@@ -31,10 +31,13 @@ def test_settings_of_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path:
     model = tmp_path / "c.pth"
     model.touch()
     config = "configs/landdiscover/gsnet_vitb16.py"
-    found = settings_of(arguments(monkeypatch, str(tmp_path), "--config", config, "--checkpoint", str(model)))
+    found = settings_of(
+        arguments(monkeypatch, str(tmp_path), "--config", config, "--checkpoint", str(model), "--range", "0,3000")
+    )
     assert (found.paths, found.host, found.port, found.token) == ((tmp_path,), "127.0.0.1", 8000, None)
     assert found.text is not None
     assert (found.text["config"], found.text["checkpoint"]) == (config, str(model))
+    assert found.text["range"] == (0, 3000)
     found = settings_of(arguments(monkeypatch, str(tmp_path), "--host", "0.0.0.0", "--token", "auto"))
     assert found.token is not None
     assert len(found.token) == 32

@@ -185,6 +185,24 @@ def test_a_saved_map_is_that_of_rsseg_map_and_goes_on_after_a_stop(
     assert target.read_bytes() == before
 
 
+def test_pixels_of_16_bits_need_a_range(options: dict[str, Any], ground: Path, tmp_path: Path) -> None:
+    from rsseg.errors import DataError
+    from rsseg.serving.word_model import segment_view
+
+    deep = tmp_path / "deep.tif"
+    with rasterio.open(ground) as file:
+        pixels, profile = file.read().astype(np.uint16) * 10, {**file.profile, "dtype": "uint16"}
+    with rasterio.open(deep, "w", **profile) as file:
+        file.write(pixels)
+    given = {**options, "bands": (1, 2, 3), "range": (0, 2550)}
+    request = {"view": view_of(ground, 100, 80), "words": ["sea", "land"], "model": given}
+    found = segment_view({**request, "path": str(deep)}, {}, Told())["data"]
+    expected = segment_view({**request, "path": str(ground), "model": options}, {}, Told())["data"]
+    assert (found["labels"] == expected["labels"]).mean() > 0.99  # one is rounded to 8 bits before, one after the warp
+    with pytest.raises(DataError, match="range"):
+        segment_view({**request, "path": str(deep), "model": {**options, "bands": (1, 2, 3)}}, {}, Told())
+
+
 def test_a_part_of_an_image_is_mapped(
     options: dict[str, Any], models: dict[str, Any], ground: Path, tmp_path: Path
 ) -> None:

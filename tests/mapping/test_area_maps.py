@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import shapely
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
+from rsseg.commands import make_parser
 from rsseg.errors import JobError
 from rsseg.io.rasters import Raster
 from rsseg.mapping import MapOptions, Products, command, map_raster
@@ -24,6 +26,7 @@ from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.masking import OutsideAreaError
 from rsseg.mapping.options import add_arguments
 from rsseg.mapping.selecting import selected_area
+from rsseg.mapping.sharing import Part
 from rsseg.metainfo import ClassTable
 from rsseg.reports.maps.page import report_map
 from tests.mapping.conftest import UTM, Stub
@@ -187,3 +190,19 @@ def test_rasters_of_a_folder_that_miss_the_area_are_counted(
         command.run(parser.parse_args([*words, "--bounds", "1,2,3,4"]))
     with pytest.raises(OutsideAreaError, match="the raster at"):
         command.run(parser.parse_args([str(tmp_path / "in" / "0.tif"), *words[1:], "--bounds", "1,2,3,4"]))
+
+
+def test_parts_of_an_area_are_computed_apart(source: str, table: ClassTable, tmp_path: Path) -> None:
+    options = MapOptions(window=(32, 48), area=area_of(TRIANGLES))
+    map_raster(source, tmp_path / "one.tif", one := Counting(), table, options, {})
+    parts = [Part(Fraction(number, 3), Fraction(number + 1, 3)) for number in (2, 0, 1)]
+    done = [map_raster(source, tmp_path / "m.tif", Counting(), table, options, {}, part) for part in parts]
+    assert done == [False, False, True] and one.windows
+    assert (tmp_path / "m.tif").read_bytes() == (tmp_path / "one.tif").read_bytes()
+
+
+def test_negative_bounds_are_no_options() -> None:
+    parser = make_parser("maps")
+    add_arguments(parser)
+    args = parser.parse_args(["a.tif", "b.tif", "--bounds", "-5.5,-1,-4,2"])
+    assert args.bounds == (-5.5, -1, -4, 2)

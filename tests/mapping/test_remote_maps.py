@@ -12,12 +12,15 @@ import numpy as np
 import pyogrio.raw
 import pytest
 import rasterio
+import rasterio.shutil
 import shapely
+from PIL import Image
 
 from rsseg.errors import DataError, JobError, UnreadableFileError
 from rsseg.io.addresses import Address
-from rsseg.io.remote import source_state
+from rsseg.io.remote import network_settings, source_state
 from rsseg.mapping import MapOptions, map_raster
+from rsseg.mapping.area import Area
 from rsseg.mapping.sources import sources_of
 from rsseg.metainfo import ClassTable
 from tests.mapping.conftest import Stub
@@ -210,3 +213,63 @@ def test_archives_mosaics_and_stores(
     (folder / "evil.tif").write_text((folder / "scene.vrt").read_text())
     with pytest.raises(UnreadableFileError, match="not a raster"):
         classes(f"{running.url}/evil.tif", tmp_path / "evil.tif", table)
+
+
+WMS = """<GDAL_WMS><Service name="TMS"><ServerUrl>{url}/tiles/${{z}}/${{x}}/${{y}}.png</ServerUrl></Service><DataWindow>
+<UpperLeftX>1000</UpperLeftX><UpperLeftY>5256</UpperLeftY><LowerRightX>1512</LowerRightX><LowerRightY>5000</LowerRightY>
+<TileLevel>0</TileLevel><TileCountX>2</TileCountX><TileCountY>1</TileCountY><YOrigin>top</YOrigin></DataWindow>
+<Projection>EPSG:3857</Projection><BlockSizeX>256</BlockSizeX><BlockSizeY>256</BlockSizeY><BandsCount>3</BandsCount>
+</GDAL_WMS>"""
+WMTS = """<?xml version="1.0"?><Capabilities xmlns="http://www.opengis.net/wmts/1.0" version="1.0.0"
+xmlns:ows="http://www.opengis.net/ows/1.1"><Contents><Layer><ows:Title>Ortho</ows:Title>
+<ows:Identifier>ortho</ows:Identifier><Style isDefault="true"><ows:Identifier>default</ows:Identifier></Style>
+<Format>image/png</Format><TileMatrixSetLink><TileMatrixSet>grid</TileMatrixSet></TileMatrixSetLink>
+<ResourceURL format="image/png" resourceType="tile" template="{url}/tiles/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.png"/>
+</Layer><TileMatrixSet><ows:Identifier>grid</ows:Identifier>
+<ows:SupportedCRS>urn:ogc:def:crs:EPSG::3857</ows:SupportedCRS><TileMatrix><ows:Identifier>0</ows:Identifier>
+<ScaleDenominator>3571.4285714285716</ScaleDenominator><TopLeftCorner>1000 5256</TopLeftCorner>
+<TileWidth>256</TileWidth><TileHeight>256</TileHeight><MatrixWidth>2</MatrixWidth><MatrixHeight>1</MatrixHeight>
+</TileMatrix></TileMatrixSet></Contents></Capabilities>"""
+
+
+def test_web_maps_and_subdatasets(
+    server: Any, noise: Callable[..., np.ndarray], table: ClassTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, folder = server
+    monkeypatch.setenv("GDAL_DEFAULT_WMS_CACHE_PATH", str(tmp_path / "cache"))
+    pixels, place = noise(3, 256, 512), rasterio.Affine(1, 0, 1000, 0, -1, 5256)
+    whole = make(folder / "web.tif", pixels, crs="EPSG:3857", transform=place, photometric="RGB")
+    for column in (0, 1):
+        tile = folder / "tiles" / "0" / str(column) / "0.png"
+        tile.parent.mkdir(parents=True)
+        Image.fromarray(np.moveaxis(pixels[:, :, 256 * column : 256 * column + 256], 0, -1)).save(tile)
+    (folder / "wms.xml").write_text(WMS.format(url=running.url))
+    (folder / "caps.xml").write_text(WMTS.format(url=running.url))
+    with rasterio.open(whole) as file:
+        rasterio.shutil.copy(file, folder / "web.zarr", driver="Zarr", BLOCKSIZE="3,256,256")
+        rasterio.shutil.copy(file, folder / "web.nc", driver="netCDF")
+    box = Area.of("a box", [shapely.box(1200, 5100, 1300, 5200)], rasterio.CRS.from_epsg(3857))
+    expected = classes(str(whole), tmp_path / "local.tif", table, MapOptions(window=(64, 64), area=box))
+    for number, source in enumerate((str(folder / "wms.xml"), f"WMTS:{running.url}/caps.xml,layer=ortho")):
+        target = tmp_path / f"{number}.tif"
+        found = classes(single(source, target), target, table, MapOptions(window=(64, 64), area=box))
+        assert (found == expected).all() and found.shape == (100, 100)
+    plain = classes(str(whole), tmp_path / "whole.tif", table)
+    store = classes(single(f"{running.url}/web.zarr", tmp_path / "z.tif"), tmp_path / "z.tif", table)
+    assert (store == plain).all()
+    grey = MapOptions(bands=(1, 1, 1), window=(64, 64))
+    one = classes(f'NETCDF:"{folder}/web.nc":Band2', tmp_path / "n.tif", table, grey)
+    assert one.shape == (256, 512)
+    with pytest.raises(UnreadableFileError, match=r"name one of netcdf:.*web.nc:Band1"):
+        classes(str(folder / "web.nc"), tmp_path / "x.tif", table)
+
+
+def test_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "9")
+    found = network_settings(Address("x", "/vsicurl/https://h/x"))
+    assert "GDAL_HTTP_MAX_RETRY" not in found and found["GDAL_HTTP_CONNECTTIMEOUT"] == "20"
+    assert found["GDAL_DISABLE_READDIR_ON_OPEN"] == "EMPTY_DIR"
+    with rasterio.Env(GDAL_HTTP_CONNECTTIMEOUT="3", GDAL_DISABLE_READDIR_ON_OPEN="FALSE"):
+        assert not {"GDAL_HTTP_CONNECTTIMEOUT", "GDAL_DISABLE_READDIR_ON_OPEN"} & set(
+            network_settings(Address("x", "/vsicurl/https://h/x"))
+        )

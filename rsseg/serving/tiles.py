@@ -123,7 +123,7 @@ def _image_tile(readers: Readers, path: Path, facts: Facts, grid: GeoReference, 
         pixels, valid = read_view(path, grid, facts.spec)
     if not valid.any():
         return empty_tile(kind)
-    rgb = np.rint(pixels).astype(np.uint8)
+    rgb = pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
     if valid.all():
         return _encoded(Image.fromarray(rgb), kind)
     alpha = np.where(valid, 255, 0).astype(np.uint8)

@@ -106,6 +106,8 @@ def test_legend_areas_opacity_and_readout(folder: Path, serve: Open, page: Open,
         tab.page.mouse.move(*tab.at(*right))
     tab.page.wait_for_selector("#readout[data-class='forest']")
     assert "forest, 75 %" in tab.text("#readout") and "° N" in tab.text("#readout")
+    tab.page.locator("#map canvas").first.press("Enter")
+    tab.page.wait_for_selector("#readout[data-class='road']")
     tab.page.select_option("#map-image", "")
     tab.rest()
     tab.page.get_by_role("button", name="None").click()

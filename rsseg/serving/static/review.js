@@ -74,7 +74,7 @@ function start(page) {
     setMode("");
     stage.choose(i);
     panel.tell(item(), summary);
-    return run(showItem)();
+    return context === 1 ? showItem() : run(showItem)();
   }
 
   async function showItem() {
@@ -94,34 +94,45 @@ function start(page) {
     page.toast(by > 0 ? "This is the last object." : "This is the first object.");
   }
 
+  // The page goes on at once; where the server refuses, the object is as before.
   function decide(body) {
-    const chosen = item(), place = at;
+    const chosen = item();
     if (!chosen) return;
     state("busy");
     const comment = panel.comment.value.trim();
     panel.comment.value = "";
     setMode("");
+    const before = chosen.decision;
+    put(chosen, { verdict: [body.decision, body.new_class].filter(Boolean).join(": "), comment: null, ...body });
     run(async () => {
-      const before = chosen.decision;
-      const found = await page.api.post(address("/decisions"), { reviewer: summary.reviewer, number: chosen.number, state: chosen.state,
-        ...body, ...(comment ? { comment } : {}) });
-      chosen.decision = found.decision;
-      if (!before) summary.decided += 1;
-      panel.count(summary);
-      stage.mark(items.indexOf(chosen), found.decision);
-      if (item() === chosen && at === place) await next();
+      try {
+        const found = await page.api.post(address("/decisions"), { reviewer: summary.reviewer, number: chosen.number, state: chosen.state,
+          ...body, ...(comment ? { comment } : {}) });
+        chosen.decision = found.decision;
+      } catch (error) {
+        put(chosen, before);
+        throw error;
+      }
     })();
+    next();
+  }
+
+  function put(chosen, decision) {
+    summary.decided += (decision ? 1 : 0) - (chosen.decision ? 1 : 0);
+    chosen.decision = decision;
+    panel.count(summary);
+    stage.mark(items.indexOf(chosen), decision);
   }
 
   // The next object that has no decision yet, else the next one.
-  async function next() {
+  function next() {
     const open = items.findIndex((own, i) => i > at && !own.decision);
     if (open >= 0) return void select(open);
-    if (following !== null) return load([...starts, following]);
-    if (panel.shown.value === "undecided" && summary.decided < summary.total) return load([0]);
+    if (following !== null) return void run(() => load([...starts, following]))();
+    if (panel.shown.value === "undecided" && summary.decided < summary.total) return void run(() => load([0]))();
     if (at + 1 < items.length) return void select(at + 1);
     if (summary.decided === summary.total) page.toast("All objects are decided. Thank you!", "good");
-    return showAgain();
+    run(showAgain)();
   }
 
   function showAgain() {
@@ -208,7 +219,8 @@ function start(page) {
     m: () => stage.bare(!stage.stage.querySelector("svg.bare")) };
   document.addEventListener("keydown", (event) => {
     const { target } = event;
-    const typing = target.closest?.("input, select, textarea, [role=tab]") || (event.key === "Enter" && target.closest?.("button"));
+    const typing = target.closest?.("input, select, textarea") || (event.key === "Enter" && target.closest?.("button"))
+      || (event.key.startsWith("Arrow") && target.closest?.("[role=tab]"));
     if (!visible || !layer || !summary || typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const act = KEYS[event.key.toLowerCase()];
     if (!act) return;

@@ -17,6 +17,9 @@ import pytest
 from PIL import Image
 
 from rsseg.conversion import convert_labels
+from rsseg.conversion.predictors import BoxPredictor
+from rsseg.conversion.predictors.base import Prediction
+from rsseg.conversion.prompts import Prompts
 from rsseg.conversion.review import Review
 from rsseg.conversion.review_tile import with_review
 from rsseg.datasets.labels.decision_files import add_decision
@@ -227,6 +230,37 @@ def test_the_mask_model_is_asked_again_as_the_pipeline_says(
     convert_labels(make_config("moved", tiling=None, predictor="grabcut"))
     moved = rows_of(tmp_path / "moved")["P0004", "1"][1]
     assert mask == {**moved, "id": mask["id"]} and mask["area"] > 0
+
+
+def test_a_model_of_two_stages_looks_once_and_its_scores_count(
+    make_config: Make, tmp_path: Path, decide: Decide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the model has kept of a tile serves the new boxes, too; a policy may take out what they gave."""
+    seen = list[int]()
+
+    def encode(self: BoxPredictor, images: list[Any]) -> list[Any]:
+        seen.append(len(images))
+        return list(images)
+
+    def decode(self: BoxPredictor, image: Any, prompts: Prompts) -> Prediction:
+        masks = BoxPredictor.predict(self, image, prompts).masks
+        scores = np.array([0.9 if mask.area >= 100 else 0.2 for mask in masks])
+        return Prediction(masks, scores, scores)
+
+    monkeypatch.setattr(BoxPredictor, "encode", encode, raising=False)
+    monkeypatch.setattr(BoxPredictor, "decode", decode, raising=False)
+    config = make_config(tiling=None)
+    config["pipeline"][3] = {"type": "RefineMasks", "min_predicted_iou": 0.5}
+    convert_labels(config)
+    seen.clear()
+    decide("P0001", "2", "box", box=(50, 20, 70, 30))
+    path = decide("P0001", "3", "box", box=(30, 30, 39, 39))
+    convert_labels(config, review=[path])
+    assert seen == [1]
+    rows = rows_of(tmp_path / "out")
+    assert rows["P0001", "2"][1]["area"] == 200 and rows["P0001", "2"][1]["predicted_iou"] == 0.9
+    dropped = json.loads((tmp_path / "out/manifest.json").read_text())["dropped"]
+    assert dropped == [{"tile": "P0001", "source_object_id": "3", "reason": "predicted_iou below 0.5", "value": 0.2}]
 
 
 def test_boxes_where_no_model_is_asked(make_config: Make, tmp_path: Path, world: Path, decide: Decide) -> None:

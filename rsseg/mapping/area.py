@@ -282,7 +282,7 @@ def _over_pole(ring: Floats) -> Floats:
 
 
 def _numbers(values: Sequence[float]) -> str:
-    return f"({', '.join(f'{value:.6g}' for value in values)})"
+    return f"({', '.join(f'{round(float(value), 5):.12g}' for value in values)})"
 
 
 def _lies(grid: GeoReference) -> str:

@@ -64,7 +64,7 @@ def _bounds(bounds: tuple[float, ...], name: str) -> Area:
     if len(bounds) != 4:
         raise ConfigError(f"--bounds {bounds}: expected four numbers, west,south,east,north")
     west, south, east, north = bounds
-    text = f"--bounds {','.join(f'{value:g}' for value in bounds)}"
+    text = f"--bounds {','.join(f'{value:.12g}' for value in bounds)}"
     try:
         crs = CRS.from_user_input(name)
     except (CRSError, ValueError) as error:

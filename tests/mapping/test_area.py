@@ -98,7 +98,7 @@ def test_a_raster_beside_the_area_is_named_with_both_extents() -> None:
     with pytest.raises(OutsideAreaError) as error:
         Area.of("--bounds 0,0,1,1", [shapely.box(0, 0, 1, 1)], CRS.from_epsg(4326)).on(UTM, "r.tif")
     assert str(error.value) == ("r.tif: has no pixel in --bounds 0,0,1,1; the area lies at (0, 0, 1, 1) degrees, the "
-                                "raster at (10.4151, 48.6249, 21.1048, 54.0607) degrees")  # fmt: skip
+                                "raster at (10.41512, 48.6249, 21.1048, 54.06068) degrees")  # fmt: skip
     with pytest.raises(DataError, match="the raster has no CRS"):
         Area.of("a", [shapely.box(0, 0, 1, 1)], CRS.from_epsg(4326)).on(
             GeoReference((9, 9), None, Affine.scale(2)), "r"

@@ -190,3 +190,23 @@ def test_what_an_item_names_is_an_image(server: Any, tmp_path: Path, noise: Call
     with pytest.raises(DataError):
         items_of(f"{running.url}/evil/catalog.json", StacRequest())
     assert not [row for row in running.requests() if "root" in row[1]]
+
+
+def test_a_folder_of_catalogues_is_a_folder_and_signed_assets_are_not_recorded(
+    server: Any, table: ClassTable, tmp_path: Path
+) -> None:
+    running, folder = server
+    (tmp_path / "empty").mkdir()
+    assert items_of(str(tmp_path / "empty"), StacRequest(max_items=1)) is None
+    assets = {key: f"{running.url}/data/{key}.tif?sig=s3cret" for key in ("red", "green", "blue")}
+    source = write(folder / "items" / "signed.json", item("signed", assets))
+    ((raster, _),) = sources_of(source, tmp_path / "m.tif", StacRequest(("red", "green", "blue")))
+    map_raster(raster, tmp_path / "m.tif", Stub(), table, MapOptions(window=(32, 32)), {})
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+    (folder / "data" / "green.tif").rename(folder / "data" / "gone.tif")
+    try:
+        with pytest.raises(DataError) as error:
+            map_raster(raster, tmp_path / "n.tif", Stub(), table, MapOptions(window=(32, 32)), {})
+        assert f"{running.url}/data/green.tif" in str(error.value) and "s3cret" not in str(error.value)
+    finally:
+        (folder / "data" / "gone.tif").rename(folder / "data" / "green.tif")

@@ -84,6 +84,7 @@ export function makePanel(panel, act) {
       count.textContent = `${summary.decided} of ${summary.total} decided`;
       name.value = summary.reviewer;
       finish.disabled = summary.finished;
+      finish.title = summary.blind ? "Others' decisions are shown then" : "";
       finish.textContent = summary.finished ? "Finished" : "Finish my review";
       file.textContent = `Decisions are kept in ${summary.file} of the server's folder; rsseg convert CONFIG --review FILE applies them.`;
     },

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.small_model import small_pipeline
+
 pytestmark = pytest.mark.slow
 
 CONFIG = """
@@ -18,7 +20,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root="{data}/landdiscover", count=None),
+    dataset=dict(data_root="{data}/landdiscover", count=None, pipeline={pipeline}),
 )
 train_cfg = dict(max_iters=2)
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=2))
@@ -63,7 +65,8 @@ def test_it_trains_and_is_tested(tmp_path: Path, repo: Path, run_tool, name: str
         _pair(folder / f"TR_Image/P{i}.png", folder / f"GT_ID/P{i}.png", range(40))
     _pair(data / "potsdam/img_dir/val/a.png", data / "potsdam/ann_dir/val/a.png", range(6))
     config, work = tmp_path / "small.py", tmp_path / "work"
-    config.write_text(CONFIG.format(repo=repo, data=data, name=name, model=SMALL[name]))
+    pipeline = small_pipeline(repo / "configs/landdiscover" / f"{name}.py", 4)
+    config.write_text(CONFIG.format(repo=repo, data=data, name=name, model=SMALL[name], pipeline=pipeline))
     trained = run_tool("train", config, "--work-dir", work, "--amp")
     assert trained.returncode == 0, trained.stderr[-3000:]
     assert (trained.stdout + trained.stderr).count(LOSSES[name]) == 2

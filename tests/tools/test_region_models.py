@@ -13,6 +13,7 @@ from PIL import Image
 
 from rsseg.engine import load_file
 from tests.models.regions import official
+from tests.small_model import small_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mmseg_scope")]
 
@@ -46,7 +47,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root="{data}/landdiscover", count=None),
+    dataset=dict(data_root="{data}/landdiscover", count=None, pipeline={pipeline}),
 )
 test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root="{data}/potsdam"))
 train_cfg = dict(max_iters=2)
@@ -75,7 +76,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _config(world: Path, repo: Path, folder: Path, name: str) -> Path:
     path = folder / f"small_{name}.py"
-    path.write_text(CONFIG.format(repo=repo, name=name, data=world, parts=PARTS[name.split("_")[0]]))
+    pipeline, parts = small_pipeline(repo / "configs/landdiscover" / f"{name}.py", 4), PARTS[name.split("_")[0]]
+    path.write_text(CONFIG.format(repo=repo, name=name, data=world, parts=parts, pipeline=pipeline))
     return path
 
 

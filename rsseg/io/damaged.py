@@ -110,5 +110,5 @@ def _reason(error: BaseException, path: Path | str) -> str:
         return "there is not enough memory for an image of the size that it states"
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or type(error).__name__
-    text = hide_those_of(str(error.__cause__ or error).strip(), path)
+    text = " ".join(hide_those_of(str(error.__cause__ or error), path).split())
     return text if text and not isinstance(error, KeyError) else f"{type(error).__name__} {text}".strip()

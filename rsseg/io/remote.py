@@ -17,9 +17,9 @@ from typing import Any
 from rasterio._env import get_gdal_config  # what holds now, wherever it was set
 
 from rsseg.errors import DataError, UnreadableFileError
-from rsseg.io.addresses import Address, hide_secrets, locate
+from rsseg.io.addresses import Address, hide_secrets, is_text_name, locate
 
-__all__ = ["is_remote", "list_prefix", "network_settings", "source_state", "waits"]
+__all__ = ["is_remote", "list_prefix", "may_ask", "network_settings", "source_state", "waits"]
 
 _log = logging.getLogger("rsseg")
 _NETWORK = {
@@ -34,6 +34,8 @@ _OF_ONE = {
     # What was read is forgotten when the raster is closed: an answer that was cut short, and one that has changed.
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsioss/:/vsiswift/",
 }
+_LOOK = 16 << 20
+"""Bytes of a text in which the address of a server is looked for."""
 _READS = 3
 """How often pixels are asked for that GDAL could not get by its own repetitions."""
 _REMOTE = re.compile(r"://|/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)")
@@ -52,10 +54,20 @@ def network_settings(source: str | Path) -> dict[str, str]:
     return {key: value for key, value in settings.items() if get_gdal_config(key) in (None, "")}
 
 
+def may_ask(source: str | Path) -> bool:
+    """Whether reading a source may ask a server: it is at one, or is a text that names one, such as a web map."""
+    if isinstance(source, Address):
+        return is_remote(source) or is_text_name(source)
+    if not is_text_name(str(source)) or not Path(source).is_file():
+        return False
+    with Path(source).open("rb") as file:
+        return _REMOTE.search(file.read(_LOOK).decode("latin-1")) is not None
+
+
 def waits(source: str | Path) -> Iterator[float]:
-    """Seconds to wait before each further attempt to read from a source; none for local files."""
+    """Seconds to wait before each further attempt to read from a source; none for local images."""
     delay = float(get_gdal_config("GDAL_HTTP_RETRY_DELAY") or _NETWORK["GDAL_HTTP_RETRY_DELAY"])
-    for number in range(_READS if is_remote(source) else 0):
+    for number in range(_READS if may_ask(source) else 0):
         yield delay * 2**number
 
 

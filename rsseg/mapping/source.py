@@ -19,7 +19,7 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.georeference import GeoReference
 from rsseg.io.moments import taken_at
 from rsseg.io.rasters import Raster, lacks_mask
-from rsseg.io.remote import is_remote, waits
+from rsseg.io.remote import may_ask, waits
 
 __all__ = ["CACHE", "RasterSource"]
 
@@ -98,21 +98,22 @@ class RasterSource:
 
     def _read_again(self, x1: int, y1: int, x2: int, y2: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Read, again and again where a network fails; opened anew, GDAL forgets an answer that was cut short."""
-        pauses = [*waits(self.path), None]
-        for pause in pauses:
+        try:
+            return self._raster.read(x1, y1, x2, y2)
+        except UnreadableFileError as error:
+            failure = error
+        for pause in waits(self.path):
+            _log.warning("%s; trying again in %g s", failure, pause)
+            time.sleep(pause)
             try:
-                if pause != pauses[0]:
-                    self._raster.close()
-                    self._raster = self._open()
+                self._raster.close()
+                self._raster = self._open()
                 return self._raster.read(x1, y1, x2, y2)
             except UnreadableFileError as error:
-                if pause is None and is_remote(self.path):
-                    raise UnreadableFileError(f"{error}; the same command continues where it stopped") from error
-                if pause is None:
-                    raise
-                _log.warning("%s; trying again in %g s", error, pause)
-                time.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+                failure = error
+        if may_ask(self.path):
+            raise UnreadableFileError(f"{failure}; the same command continues where it stopped") from failure
+        raise failure
 
     def close(self) -> None:
         """Close the file."""

@@ -21,7 +21,7 @@ from benchmarks.suite import Row
 __all__ = ["run_areas"]
 
 _GSD = 0.5
-_FORMS = {
+_FORMS: dict[str, list[list[str]]] = {
     "1 process": [[]],
     "2 shards at the same time": [["--shard", "0/2"], ["--shard", "1/2"]],
     "Ray": [["--launcher", "ray"]],

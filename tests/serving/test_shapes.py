@@ -19,7 +19,9 @@ from pycocotools.coco import COCO
 from rasterio import Affine
 from starlette.testclient import TestClient
 
+from rsseg.datasets.detection.coco import read_coco
 from rsseg.errors import JobError
+from rsseg.metainfo import word_table
 from rsseg.serving import shape_log
 from rsseg.serving.shape_log import Shape, ShapeLog
 from rsseg.serving.views import Place
@@ -105,6 +107,8 @@ def test_a_known_square_in_both_exports(client: TestClient, paths: dict[str, Pat
     assert annotation["area"] == pytest.approx(100, abs=0.01)
     drawn = coco.annToMask(annotation)
     assert drawn.sum() == 100 and drawn[50:60, 50:60].all()
+    (record,) = read_coco(tmp_path / "a.json", word_table(["Dächer 屋根"], "test")).values()
+    assert record.hbox[0] == pytest.approx([50, 50, 60, 60], abs=2e-3)  # what rsseg convert reads
     assert not list((tmp_path / "out" / "shapes").glob(".export-*"))  # sent and gone
 
 

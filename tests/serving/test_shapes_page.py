@@ -142,6 +142,17 @@ def test_click_box_accept_change_and_undo(address: str, image: Path, page: Calla
     assert download.value.suggested_filename == "village_shapes.gpkg"
 
 
+def test_a_box_by_a_finger(address: str, image: Path, page: Callable[..., Any]) -> None:
+    pencil = Pencil(page(address, "phone"), image, True)
+    pencil.mode("Box")
+    session = pencil.tab.context.new_cdp_session(pencil.tab)
+    corners = [pencil.at(210, 70), pencil.at(260, 120), pencil.at(310, 190)]
+    for kind, places in (("Start", corners[:1]), ("Move", corners[1:2]), ("Move", corners[2:]), ("End", [])):
+        points = [{"x": x, "y": y} for x, y in places]
+        session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    assert pencil.proposed() == pytest.approx(2000, rel=0.1)
+
+
 def test_clicks_that_take_away_and_keys(address: str, image: Path, page: Callable[..., Any]) -> None:
     pencil = Pencil(page(address), image, False)
     tab = pencil.tab

@@ -28,8 +28,8 @@ def _image(folder: Path) -> Path:
     from rasterio import Affine
 
     pixels = np.random.default_rng(0).integers(60, 90, (3, _SIDE, _SIDE), dtype=np.uint8)
-    for x in range(70, _SIDE, 200):
-        for y in range(70, _SIDE, 200):
+    for x in range(170, _SIDE, 200):
+        for y in range(170, _SIDE, 200):
             pixels[:, y : y + 60, x : x + 60] += 120
     profile = {"driver": "GTiff", "crs": "EPSG:32633", "transform": Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)}
     path = folder / "ground.tif"

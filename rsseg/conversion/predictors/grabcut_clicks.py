@@ -13,6 +13,8 @@ _REACH = 0.15
 _LEAST_REACH = 32
 _SEED = 2
 """Radius in pixels of what is sure around a click."""
+_NEAR, _LEAST_NEAR = 0.1, 12
+"""How far from pixels of a like colour the object may reach: a share of the patch's longer side, and pixels."""
 _LIKE = 26
 """Difference in each channel of CIELAB (0 to 255) up to which a pixel is probably of the clicked object."""
 
@@ -43,7 +45,10 @@ def click_trimap(
     for x, y in clicks[labels == 1]:
         seed = int(np.clip(x, 0, width - 1)), int(np.clip(y, 0, height - 1))
         cv2.floodFill(lab, like, seed, (0, 0, 0), (_LIKE,) * 3, (_LIKE,) * 3, flags)
-    trimap = np.where(like[1:-1, 1:-1] == 1, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
+    alike = like[1:-1, 1:-1] == 1
+    beyond = cv2.distanceTransform(np.where(alike, np.uint8(0), np.uint8(1)), cv2.DIST_L2, 3)
+    far = beyond > max(_LEAST_NEAR, _NEAR * max(height, width))
+    trimap = np.select([alike, far], [np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_BGD)], np.uint8(cv2.GC_PR_BGD))
     trimap[[0, -1]] = trimap[:, [0, -1]] = cv2.GC_BGD
     add_seeds(trimap, clicks, labels)
     return trimap

@@ -160,6 +160,7 @@ export function makeList(page, root, client, changed) {
     map.addSource("shapes-kept", { type: "geojson", data });
     const layers = [
       { id: "shapes-kept-fill", type: "fill", paint: { "fill-color": ["get", "color"], "fill-opacity": 0.35 } },
+      { id: "shapes-kept-edge", type: "line", paint: { "line-color": "#fff", "line-width": 3.5, "line-opacity": 0.7 } },
       { id: "shapes-kept-line", type: "line", paint: { "line-color": ["get", "color"], "line-width": 2 } },
       { id: "shapes-kept-chosen", type: "line", filter: ["==", ["get", "id"], ""], paint: { "line-color": "#fff", "line-width": 4 } },
     ];
@@ -168,7 +169,7 @@ export function makeList(page, root, client, changed) {
   }
 
   function show(visible) {
-    for (const id of ["shapes-kept-fill", "shapes-kept-line", "shapes-kept-chosen"]) {
+    for (const id of ["shapes-kept-fill", "shapes-kept-edge", "shapes-kept-line", "shapes-kept-chosen"]) {
       if (map.getLayer(id)) map.setLayoutProperty(id, "visibility", visible ? "visible" : "none");
     }
   }

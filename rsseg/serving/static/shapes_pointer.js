@@ -62,7 +62,7 @@ export function makePointer(page, { click, box }) {
         if (on) handler.enable();
         else handler.disable();
       }
-      area.style.touchAction = value === "box" ? "none" : "";
+      for (const part of [area, map.getCanvas()]) part.style.touchAction = value === "box" ? "none" : "";
       map.getCanvas().style.cursor = value ? "crosshair" : "";
     },
   };

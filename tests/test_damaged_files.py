@@ -71,7 +71,7 @@ START = '"annotations":[\n'
         (MANIFEST, TILES.replace(",train", ""), COCO, r"tiles.csv:2: the row has another number of cells"),
         (MANIFEST, TILES, "", "instances.json is damaged"),
         (MANIFEST, TILES, "[]", "instances.json is damaged"),
-        (MANIFEST, TILES, COCO.replace(START, f"{START}3\n"), '"image_id" must be a whole number or text, in 3'),
+        (MANIFEST, TILES, COCO.replace(START, f"{START}3\n"), "line 4: not one annotation"),
         (MANIFEST, TILES, COCO.replace(START, f"{START}{{}}\n"), '"image_id" must be a whole number or text'),
         (MANIFEST, TILES, COCO.replace(START, f'{START}{{"image_id":"q"}}\n'), "image id 'q' is not in the order"),
         (MANIFEST, TILES, '{"images": [3], "annotations": [], "categories": []}', '"id" must be a whole number or'),

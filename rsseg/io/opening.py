@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ _TEXT_DRIVERS = {"VRT", "DERIVED", "GTI", "STACIT", "STACTA", "WMS", "WMTS", "WC
                  "SAFE", "RS2", "TSX", "SENTINEL2", "TIL", "KMLSUPEROVERLAY", "PLMOSAIC", "EEDA", "EEDAI", "DAAS",
                  "OGCAPI"}  # fmt: skip
 """Drivers of GDAL that read texts which say where rasters are."""
+_IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".img")
+"""What names of local images end in, in lower case."""
 _TYPES = {"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
           "float32": "Float32", "float64": "Float64"}  # fmt: skip
 _COLOURS = ("Red", "Green", "Blue")
@@ -38,7 +41,8 @@ def gdal_settings(path: str | Path) -> dict[str, str]:
 def open_named(path: str, open_part: Callable[[str], Any], level: int | None = None) -> Any:
     """A dataset of rasterio for a file or an address.
 
-    An address is opened as an image only, unless its name says that it is a text that refers to others.
+    What is named as an image, and any address, is opened as an image only, unless its name says that it is a text that
+    refers to others: GDAL takes a file for one by a word somewhere in its first kilobyte.
 
     Args:
         path: As :func:`rsseg.io.addresses.locate` gives it.
@@ -51,6 +55,8 @@ def open_named(path: str, open_part: Callable[[str], Any], level: int | None = N
     """
     options: dict[str, Any] = {} if level is None else {"overview_level": level}
     if not isinstance(path, Address):
+        if path.lower().endswith(_IMAGES) and os.path.isfile(path):
+            return DatasetReader(path, driver=list(_image_drivers()), **options)
         return rasterio.open(path, **options)
     if path.parts:
         return rasterio.open(_stacked(path, open_part), **options)

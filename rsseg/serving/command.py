@@ -9,6 +9,7 @@ import secrets
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rsseg.errors import ConfigError, MissingPackageError
 from rsseg.io.configs import config_path
@@ -77,9 +78,10 @@ def listen(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host.strip("[]"), port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         found.close()
-        raise ConfigError(f"--host {host} --port {port}: cannot listen there ({error.strerror}); "
+        reason = error.strerror if isinstance(error, OSError) else "ports end at 65535"
+        raise ConfigError(f"--host {host} --port {port}: cannot listen there ({reason}); "
                           "choose another port, or 0 for a free one") from error  # fmt: skip
     found.listen(_CONNECTIONS)
     return found
@@ -104,10 +106,11 @@ def serve(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     app = create_app(settings)
     listener = listen(settings.host, settings.port)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    name = settings.host.strip("[]")
+    host = f"[{name}]" if ":" in name else name
     address = f"http://{host}:{listener.getsockname()[1]}/"
     _log.info("%d layers; results go to %s", len(app.state.rsseg.layers.all()), settings.out)
-    _log.warning("open %s", f"{address}?token={settings.token}" if settings.token else address)
+    _log.warning("open %s", f"{address}?token={quote(settings.token, safe='')}" if settings.token else address)
     config = uvicorn.Config(app, log_level="warning", limit_concurrency=_CONNECTIONS, server_header=False,
                             timeout_graceful_shutdown=3, lifespan="on", ws="none")  # fmt: skip
     try:

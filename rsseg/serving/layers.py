@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,8 @@ __all__ = ["Layer", "Layers", "is_set"]
 _log = logging.getLogger("rsseg")
 _PLAIN = (".jpg", ".jpeg", ".bmp", ".jp2")
 """Suffixes of files that cannot be class maps, so that they are not opened to find out."""
+_BESIDE = (".aux.xml", ".ovr", ".msk")
+"""How names of files go on that GDAL reads with another one."""
 _VECTORS = (".gpkg", ".fgb", ".parquet", ".geojson")
 """Polygons beside a map; the formats with an index of places first."""
 _MOST = 20_000
@@ -175,10 +177,8 @@ class Layers:
             if path in self._headers and self._headers[path][0] == state:
                 return self._headers[path][1]
             if not named:
-                for file in files_of_mosaic(path):
-                    if not lies_within(file, self._roots):
-                        raise DataError(f"{path}: refers to {file}, which is in no folder that is served")
-            header: _Header | None = _read_header(path)
+                self._check_files(path, files_of_mosaic(path))
+            header: _Header | None = _read_header(path, None if named else self._check_files)
         except (UserError, OSError) as error:
             if named:
                 raise
@@ -186,6 +186,11 @@ class Layers:
             header, state = None, _state(path)
         self._headers[path] = (state, header)
         return header
+
+    def _check_files(self, path: Path, files: Iterable[Path]) -> None:
+        for file in files:
+            if not lies_within(file, self._roots):
+                raise DataError(f"{path}: refers to {file}, which is in no folder that is served")
 
     def _complete(self, layer: Layer, header: _Header, images: dict[str, list[Layer]]) -> Layer:
         """A map with the files that belong to it."""
@@ -230,16 +235,24 @@ def _is_second(path: Path, names: set[Path]) -> bool:
     return False
 
 
-def _read_header(path: Path) -> _Header:
+def _read_header(path: Path, check: Callable[[Path, Iterable[Path]], None] | None) -> _Header:
     """What a raster is, by its metadata.
+
+    Args:
+        path: The raster.
+        check: Is given all files that GDAL reads for it; None where they may be anywhere.
 
     Raises:
         OSError: It cannot be read.
-        DataError: It has a palette but no class names, or complex numbers.
+        DataError: It has a palette but no class names, or complex numbers; or what ``check`` raises.
     """
-    if has_suffix(path, _PLAIN):
+    if has_suffix(path, _PLAIN) and (check is None or not any(os.path.lexists(f"{path}{end}") for end in _BESIDE)):
         return _Header("image")
     with opened(path) as file:
+        if check is not None:
+            check(path, _files_read(file))
+        if has_suffix(path, _PLAIN):
+            return _Header("image")
         try:
             settings = class_header(path, file).settings
         except DataError:
@@ -258,6 +271,13 @@ def _check_image(file: Any, path: Path) -> None:
         raise DataError(f"{path}: has a palette but no class names, so it is neither a class map nor an image")
     if any("complex" in name for name in file.dtypes):
         raise DataError(f"{path}: holds complex numbers, which are no image")
+
+
+def _files_read(file: Any) -> list[Path]:
+    """What GDAL reads for a raster: itself, its overviews, its mask and its metadata, wherever they are."""
+    for band in file.indexes:
+        file.overviews(band)  # only then are they looked for
+    return [Path(name) for name in file.files]
 
 
 def _image_of(layer: Layer, header: _Header, images: dict[str, list[Layer]]) -> str | None:

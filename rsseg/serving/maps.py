@@ -24,7 +24,7 @@ from rsseg.serving.views import LATITUDE
 
 __all__ = ["router"]
 
-_CLASSES = r"^(\d{1,3}(,\d{1,3}){0,255})?$"
+_CLASSES = r"^([0-9]{1,3}(,[0-9]{1,3}){0,255})?$"
 _FOREVER = "private, max-age=31536000, immutable"
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such layer, or nothing of that kind."}}
 _REFUSED: dict[int | str, dict[str, Any]] = {

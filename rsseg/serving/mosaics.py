@@ -21,6 +21,23 @@ MOSAICS = (".vrt", ".gti", ".gti.gpkg", ".gti.fgb", ".gti.parquet")
 """How names of mosaics end."""
 _VRT_FILES = ("SourceFilename", "SourceDataset")
 _DEPTH = 4
+_ELEMENTS = """
+VRTDataset SRS GeoTransform GCPList GCP Metadata MDI VRTRasterBand Description UnitType Offset Scale NoDataValue
+HideNoDataValue ColorInterp ColorTable Entry CategoryNames Category Histograms HistItem HistMin HistMax BucketCount
+IncludeOutOfRange Approximate HistCounts SimpleSource ComplexSource AveragedSource NoDataFromMaskSource
+KernelFilteredSource Kernel Size Coefs SourceFilename SourceBand SourceProperties SrcRect DstRect NODATA UseMaskBand
+ScaleOffset ScaleRatio Exponent SrcMin SrcMax DstMin DstMax Clamp LUT ColorTableComponent OverviewList Overview
+MaskBand BlockXSize BlockYSize SourceDataset GDALWarpOptions WarpMemoryLimit ResampleAlg WorkingDataType Option
+Transformer ApproxTransformer MaxError BaseTransformer GenImgProjTransformer SrcGeoTransform SrcInvGeoTransform
+DstGeoTransform DstInvGeoTransform ReprojectTransformer ReprojectionTransformer SourceSRS TargetSRS Options
+BandList BandMapping SrcNoDataReal SrcNoDataImag DstNoDataReal DstNoDataImag SrcAlphaBand DstAlphaBand Cutline
+CutlineBlendDist GDALMultiDomainMetadata GDALTileIndexDataset IndexDataset LocationField SortField SortFieldAsc
+Filter ResX ResY MinX MinY MaxX MaxY XSize YSize BandCount DataType NoData Band Factor Dataset
+"""
+_KNOWN = frozenset(_ELEMENTS.split())
+"""Elements of mosaics of which it is known whether they name files."""
+_HIDDEN = {"sourcefilename", "sourcedataset", "indexdataset", "dataset", "relativetovrt"}
+"""What GDAL, which ignores case and takes attributes for elements, would take for a file's name, or its folder."""
 
 
 def files_of_mosaic(path: Path, depth: int = _DEPTH) -> Iterator[Path]:
@@ -68,8 +85,8 @@ def class_header(path: Path, file: Any) -> MapHeader:
 def _of_vrt(path: Path) -> Iterator[tuple[str, Path]]:
     """Names of files, and the folder from which GDAL takes each."""
     for element in _xml(path).iter():
-        name = (element.text or "").strip()
-        if element.tag in _VRT_FILES and name:
+        name = element.text or ""
+        if element.tag in _VRT_FILES and name.strip():
             yield name, path.parent if element.get("relativeToVRT") == "1" else Path.cwd()
 
 
@@ -77,27 +94,30 @@ def _of_index(path: Path) -> Iterator[tuple[str, Path]]:
     import pyogrio
     from pyogrio.errors import DataSourceError
 
-    index, field = path, "location"
+    index = path
     if has_suffix(path, [".gti"]):
         root = _xml(path)
         name = root.findtext("IndexDataset")
-        field = root.findtext("LocationField") or field
         if name is None:
             raise DataError(f"{path}: names no index of tiles (IndexDataset)")
         yield name, path.parent
         yield from _overviews(root, path)
         index = path.parent / name
     try:
-        about = pyogrio.read_info(index)["layer_metadata"] or {}
-        _, _, _, columns = pyogrio.raw.read(index, columns=[field], read_geometry=False)
+        layers = pyogrio.list_layers(index)
+        info = pyogrio.read_info(index)
+        texts = [name for name, kind in zip(info["fields"], info["dtypes"], strict=True) if kind == "object"]
+        _, _, _, columns = pyogrio.raw.read(index, columns=texts, read_geometry=False)
     except DataSourceError as error:
         raise DataError(f"{index}: is no index of tiles ({error})") from error
-    if not columns:
-        raise DataError(f"{index}: has no field {field!r} with the names of its tiles")
+    if not texts or len(layers) != 1:
+        raise DataError(f"{index}: expected one layer with a field of the names of tiles")
     if has_suffix(index, [".gpkg"]):
         yield from _of_package(index)
-    names = [*columns[0].tolist(), *(value for key, value in about.items() if key.upper().endswith("_DATASET"))]
-    for name in map(str, names):
+    about = info["layer_metadata"] or {}
+    named = [value for key, value in about.items() if key.upper().endswith("_DATASET")]
+    # any text may be the name of a tile, as the index itself says which field has them
+    for name in dict.fromkeys(str(name) for column in (*columns, named) for name in column if name):
         yield name, index.parent
         if (Path.cwd() / name).exists():  # GDAL looks there as well
             yield name, Path.cwd()
@@ -126,6 +146,25 @@ def _xml(path: Path) -> ElementTree.Element:
 
 def _parsed(text: str | bytes, path: Path) -> ElementTree.Element:
     try:
-        return ElementTree.fromstring(text)
+        root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise DataError(f"{path}: is no XML ({error})") from error
+    for element in root.iter():
+        _check(element, path)
+    return root
+
+
+def _check(element: ElementTree.Element, path: Path) -> None:
+    """See that an element can name files only in the ways that are looked at.
+
+    Raises:
+        DataError: It might name others.
+    """
+    wrong = f"<{element.tag}>" if element.tag not in _KNOWN else ""
+    for key, value in element.attrib.items():
+        if key.lower() in _HIDDEN and (key != "relativeToVRT" or value not in ("0", "1")):
+            wrong = f"{key}={value!r}"
+        if key == "domain" and value.upper() in ("OVERVIEWS", "GEOLOCATION"):
+            wrong = f"metadata of the domain {value}"
+    if wrong:
+        raise DataError(f"{path}: has {wrong}, by which GDAL may read other files; name the mosaic itself to show it")

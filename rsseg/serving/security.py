@@ -11,9 +11,11 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 
 from rsseg.serving.settings import ServeSettings, is_loopback
 
@@ -99,7 +101,7 @@ class Guard:
             raise _Refusal(414, f"an address may have {_LONGEST_LINE} characters")
         if scope["method"] not in _SAFE:
             origin = headers.get("origin")
-            if origin is not None and urlsplit(origin).netloc != host:
+            if origin is not None and _place_of(origin) != host:
                 raise _Refusal(403, "changes are taken from the page of this server only")
             if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
                 raise _Refusal(403, "changes are taken from the page of this server only")
@@ -111,15 +113,12 @@ class Guard:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         if scope["path"] == "/" and scope["method"] == "GET" and self._is(query.pop("token", [""])[0]):
             left = urlencode(query, doseq=True)
-            cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"
+            cookie = f"{_cookie_of(scope)}={token}; HttpOnly; SameSite=Strict; Path=/"
             raise _Refusal(303, "", {"location": f"/?{left}" if left else "/", "set-cookie": cookie})
-        try:
-            found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            found = None
+        found = cookie_parser(headers.get("cookie", "")).get(_cookie_of(scope), "")
         kind, _, value = headers.get("authorization", "").partition(" ")
         bearer = value.strip() if kind.lower() == "bearer" else ""
-        if not self._is(found.value if found else "") and not self._is(bearer):
+        if not self._is(found) and not self._is(bearer):
             text = "a token is required: open the address that rsseg serve printed, or send Authorization: Bearer TOKEN"
             raise _Refusal(401, text, {"www-authenticate": "Bearer"})
 
@@ -128,10 +127,10 @@ class Guard:
 
     def _limited(self, headers: dict[str, str], receive: Receive) -> Receive:
         limit = self.settings.request_bytes
-        too_large = _Refusal(413, f"a request may have {limit} bytes")
+        text = f"a request may have {limit} bytes"
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > limit:
-            raise too_large
+        if length.isdecimal() and int(length) > limit:
+            raise _Refusal(413, text)
         read = 0
 
         async def counted() -> Message:
@@ -139,10 +138,22 @@ class Guard:
             message = await receive()
             read += len(message.get("body", b""))
             if read > limit:
-                raise too_large
+                raise HTTPException(413, text)  # which FastAPI lets through, unlike any other error of a body
             return message
 
         return counted
+
+
+def _place_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def _cookie_of(scope: Scope) -> str:
+    """Name of the cookie; browsers send the cookies of all ports of a host to each of them."""
+    return f"{COOKIE}_{(scope.get('server') or ('', 0))[1]}"
 
 
 async def _reply(send: Send, refusal: _Refusal) -> None:

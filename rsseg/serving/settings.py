@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from rsseg.errors import ConfigError
 __all__ = ["ServeSettings", "is_loopback"]
 
 _SHORTEST = 16
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""What may stand in the header Authorization, and in a cookie."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,11 @@ class ServeSettings:
                 f"--host {self.host}: other machines can reach this address, so a token is required; add --token auto, "
                 "or set the environment variable RSSEG_TOKEN"
             )
-        if self.token is not None and (len(self.token) < _SHORTEST or not self.token.isascii()):
-            raise ConfigError(f"the token must have at least {_SHORTEST} ASCII characters; --token auto makes one")
+        if self.token is not None and (len(self.token) < _SHORTEST or not _TOKEN.fullmatch(self.token)):
+            raise ConfigError(
+                f"the token must have at least {_SHORTEST} characters: letters, digits and -._~+/, with = at its end; "
+                "--token auto makes one"
+            )
 
 
 def is_loopback(host: str) -> bool:

@@ -50,7 +50,11 @@ ThresholdQuery = Annotated[
 ]
 ClassesQuery = Annotated[
     str | None,
-    Query(max_length=1100, pattern=r"^(\d{1,3}(,\d{1,3})*)?$", description="Ids of the classes to show, with commas."),
+    Query(
+        max_length=1100,
+        pattern=r"^([0-9]{1,3}(,[0-9]{1,3})*)?$",
+        description="Ids of the classes to show, with commas.",
+    ),
 ]
 
 

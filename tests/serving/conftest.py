@@ -91,7 +91,7 @@ def page(browser: Any) -> Iterator[Callable[..., Any]]:
             context = browser.new_context(viewport={"width": width, "height": height}, has_touch=size == "phone")
             stack.callback(context.close)
             tab = context.new_page()
-            tab.set_default_timeout(20_000)
+            tab.set_default_timeout(120_000)
             tab.on("pageerror", lambda error: errors.append(str(error)))
             tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
             tab.goto(address)

@@ -72,6 +72,8 @@ def test_a_port_that_is_taken() -> None:
             listen("127.0.0.1", port)
     with pytest.raises(ConfigError, match="cannot listen there"):
         listen("203.0.113.7", 0)
+    with pytest.raises(ConfigError, match="ports end at 65535"):
+        listen("127.0.0.1", 70000)
 
 
 @pytest.mark.slow

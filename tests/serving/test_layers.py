@@ -116,6 +116,53 @@ def test_mosaics_lead_to_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.M
     assert _found(folder / "bad.vrt") == {"bad.vrt": "image"}, "who names a mosaic names what it is made of"
 
 
+def test_other_spellings_lead_to_nothing_elsewhere(tmp_path: Path) -> None:
+    """GDAL reads names in lower case and in attributes, and takes any file for a mosaic that has the word in it."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    hidden = str(write_image(tmp_path / "hidden.tif", RGB[:1]))
+    text = _vrt(folder / "sub.vrt", hidden, 0).read_text()
+    inside = text[text.index("<SourceFilename") : text.index("<SourceBand")]
+    for name, changed in {
+        "lower.vrt": text.replace("SourceFilename", "sourcefilename"),
+        "attribute.vrt": text.replace(inside, "").replace("<SimpleSource", f'<SimpleSource SourceFilename="{hidden}"'),
+        "folder.vrt": text.replace("relativeToVRT", "relativetovrt"),
+        "overview.vrt": text.replace(hidden, "own.tif").replace(
+            "<SRS>", f'<Metadata domain="overviews"><MDI key="OVERVIEW_FILE">{hidden}</MDI></Metadata><SRS>'
+        ),
+        "argument.vrt": text.replace(hidden, "own.tif").replace(
+            "<SRS>", f'<Argument name="gain_dataset_filename_1">{hidden}</Argument><SRS>'
+        ),
+        "word.tif": f"x{text}",
+        "spaces.tif": " " * 100 + text,
+        "picture.png": f"x{text}",
+    }.items():
+        (folder / name).write_text(changed)
+    write_image(folder / "own.tif", RGB[:1])
+    assert _found(folder) == {"own.tif": "image"}
+
+
+def test_overviews_and_masks_of_images_lie_in_the_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    hidden = str(write_image(tmp_path / "hidden.tif", RGB))
+    with rasterio.open(write_image(folder / "inside.tif", np.zeros((3, 16, 16), np.uint8)), "r+") as file:
+        file.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=hidden)
+    pam = f'<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">{hidden}</MDI></Metadata></PAMDataset>'
+    for name, driver in (("beside.tif", "GTiff"), ("photo.jpg", "JPEG")):
+        write_image(folder / name, np.zeros((3, 16, 16), np.uint8), driver=driver)
+        (folder / f"{name}.aux.xml").write_text(pam)
+    for end in ("ovr", "msk"):
+        write_image(folder / f"link_{end}.tif", np.zeros((3, 16, 16), np.uint8))
+        (folder / f"link_{end}.tif.{end}").symlink_to(hidden)
+    write_image(folder / "own.tif", np.zeros((3, 16, 16), np.uint8))
+    write_image(folder / "own.jpg", np.zeros((3, 16, 16), np.uint8), driver="JPEG")
+    for name in ("own.tif.ovr", "own.jpg.ovr"):
+        write_image(folder / name, RGB, driver="GTiff")
+    assert _found(folder) == {"own.tif": "image", "own.jpg": "image"}
+    assert _found(folder / "beside.tif") == {"beside.tif": "image"}, "who names an image names what belongs to it"
+
+
 def test_an_index_of_tiles(tmp_path: Path) -> None:
     pyogrio = pytest.importorskip("pyogrio")
     import shapely
@@ -140,6 +187,12 @@ def test_an_index_of_tiles(tmp_path: Path) -> None:
         base.execute("UPDATE gpkg_metadata SET metadata = ?", (document.format(hidden),))
         base.commit()
     assert _found(folder) == {"tile.tif": "map"}, "overviews may be rasters of their own"
+    pyogrio.raw.write(
+        folder / "field.gti.gpkg", square, [np.array([name], object) for name in ("tile.tif", str(hidden))],
+        ["location", "other"], geometry_type="Polygon", crs="EPSG:32633", driver="GPKG", layer="index",
+        layer_metadata=dict(RESX="0.5", RESY="0.5", LOCATION_FIELD="other"),
+    )  # fmt: skip
+    assert _found(folder) == {"tile.tif": "map"}, "the index says which field has the names"
 
 
 def test_a_country_is_one_layer(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def test_changes_come_from_our_page_only(serve: Serve) -> None:
     for headers, status in (
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://[::1"}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"origin": address}, 404),
         ({}, 404),
@@ -63,12 +64,36 @@ def test_a_token_by_header_cookie_and_first_visit(serve: Serve) -> None:
         assert (first.status_code, first.headers["location"]) == (303, "/?layer=a")
         assert "HttpOnly; SameSite=Strict" in first.headers["set-cookie"]
         assert client.get("/openapi.json").status_code == 200
+        (cookie,) = first.cookies
+        for other in ('json={"a": 1, "b": "c"}', 'open="', "rsseg_token_1=of-another-server"):
+            both = {"cookie": f"{other}; {cookie}={TOKEN}"}
+            assert httpx.get(f"{address}/openapi.json", headers=both).status_code == 200, other
+
+
+def test_servers_on_one_machine_keep_each_its_token(serve: Serve) -> None:
+    """Browsers send cookies of a host to all of its ports."""
+    addresses = {serve(token=token): token for token in (TOKEN, f"{TOKEN}+/==")}
+    with httpx.Client() as client:
+        for address, token in addresses.items():
+            assert client.get(address, params={"token": token}).status_code == 303
+        for address in addresses:
+            assert client.get(f"{address}/openapi.json").status_code == 200
+
+
+@pytest.mark.parametrize("odd", [" ", ";", '"', ",", "\n", "&", "%", "é", "\\"])
+def test_tokens_fit_into_headers_and_cookies(odd: str) -> None:
+    with pytest.raises(ConfigError, match="letters, digits and"):
+        ServeSettings((), token=f"{TOKEN}{odd}{TOKEN}")
 
 
 def test_large_and_long_requests_end(serve: Serve) -> None:
     address = serve(request_bytes=1000)
     assert httpx.post(f"{address}/work", content=b"x" * 1001).status_code == 413
     assert httpx.get(f"{address}/?{'x' * 9000}").status_code == 414
+    for path in ("/api/shapes", "/segment/text", "/api/maps"):  # in pieces, of which nobody has said how many
+        pieces = (b'"' + b"x" * 100 for _ in range(11))
+        answer = httpx.post(f"{address}{path}", content=pieces, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["detail"]) == (413, "a request may have 1000 bytes"), path
 
 
 def test_an_answer_that_takes_too_long_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,13 +101,19 @@ def test_an_answer_that_takes_too_long_is_given_up(serve: Serve, monkeypatch: py
 
     from rsseg.serving import work
 
+    given_up = threading.Event()
+
     def router(state: Any) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/slow", lambda: time.sleep(1))
+        routes.add_api_route("/slow", given_up.wait)
         return routes
 
     monkeypatch.setattr(work, "router", router)
-    answer = httpx.get(f"{serve(request_seconds=0.2)}/slow")
+    address = serve(request_seconds=0.2)
+    try:
+        answer = httpx.get(f"{address}/slow", timeout=None)
+    finally:
+        given_up.set()
     assert answer.status_code == 504
     assert "ask for less" in answer.json()["detail"]
 

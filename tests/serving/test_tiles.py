@@ -72,7 +72,7 @@ def test_hidden_classes_are_transparent(tmp_path: Path) -> None:
     for shown, hidden in (("0,2", (1,)), ("1", (0, 2)), ("2,7,255", (0, 1)), ("", (0, 1, 2)), ("77", (0, 1, 2))):
         seen = tile_pixels(client, _at(info, ZOOM, X, Y, f".png?classes={shown}"))
         assert np.array_equal(seen[..., 3], _coloured(labels, hidden)[..., 3]), shown
-    for wrong in ("a", "-1", "1,,2", "1" * 9, ",", "0," * 300 + "1"):
+    for wrong in ("a", "-1", "1,,2", "1" * 9, ",", "0," * 300 + "1", "٣"):
         assert client.get(_at(info, ZOOM, X, Y, f".png?classes={wrong}")).status_code == 422, wrong
 
 

@@ -79,7 +79,11 @@ def test_polygons_of_change(compare: Callable[..., Transitions], tmp_path: Path)
         [1, 5], ["water to tree", "tree to road"], ["water", "tree"], ["tree", "road"], [1.0, 2.0],
     ]  # fmt: skip
     compare(BEFORE, AFTER, vectors="parquet", min_area=1.5)
-    found = parquet.read_table(tmp_path / "out" / "change.parquet").drop(["geometry"]).to_pylist()
+    found = (
+        parquet.read_table(tmp_path / "out" / "change.parquet")
+        .select(["code", "class", "from", "to", "area_m2"])
+        .to_pylist()
+    )
     assert found == [{"code": 5, "class": "tree to road", "from": "tree", "to": "road", "area_m2": 2.0}]
     assert not (tmp_path / "out" / "change.gpkg").exists(), "of the comparison before"
     compare(BEFORE, BEFORE, vectors="geojson")

@@ -13,6 +13,7 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+import shapely
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.file import FileExtension
 from rasterio import Affine
@@ -173,6 +174,38 @@ def test_outlines_on_the_globe() -> None:
     earth = footprint(GeoReference((10, 20), CRS.from_epsg(4326), Affine(18, 0, -180, 0, -18, 90)))
     assert earth is not None and earth[1] == [-180, -90, 180, 90] and earth[0]["type"] == "Polygon"
     assert footprint(GeoReference((10, 20))) is None
+
+
+@pytest.mark.parametrize(
+    "crs, transform, bounds, area",
+    [
+        # a square of 1000 km round the pole: all longitudes, from the latitude of its corners (83.4987)
+        ("EPSG:3031", Affine(10000, 0, -500000, 0, -10000, 500000), [-180, -90, 180, -83.4987328], (1850, 1870)),
+        ("EPSG:3031", Affine(10000, 0, -1000000, 0, -10000, 0), [-180, -90, -90, -77.0374006], (900, 950)),
+        ("EPSG:3031", Affine(10000, 0, -500000, 0, -10000, 1000000), [-90, -90, 90, -79.7364209], (1200, 1300)),
+        ("EPSG:3857", Affine(400750.16686, 0, -20037508.343, 0, -400750.16686, 20037508.343),
+         [-180, -85.0511288, 180, 85.0511288], (61236, 61237)),
+        ("EPSG:4326", Affine(3.6, 0, 0, 0, -1.8, 90), [-180, -90, 180, 90], (64800, 64800)),  # 0..360
+        ("EPSG:4326", Affine(0.1, 0.1, 175, 0.1, -0.1, 10), [175, 0, -165, 20], (200, 200)),  # rotated
+    ],
+)  # fmt: skip
+def test_outlines_at_the_poles_and_the_antimeridian(
+    crs: str, transform: Affine, bounds: list[float], area: tuple[float, float]
+) -> None:
+    found = footprint(GeoReference((100, 100), CRS.from_user_input(crs), transform))
+    assert found is not None and found[1] == pytest.approx(bounds, abs=1e-7)
+    shape = shapely.geometry.shape(found[0])
+    assert shape.is_valid and area[0] - 1e-6 <= shape.area <= area[1] + 1e-6
+    assert np.abs(shapely.get_coordinates(shape)).max(axis=0).tolist() <= [180, 90]
+
+
+def test_a_bent_side_may_cross_the_antimeridian_twice() -> None:
+    """The western side of a raster of zone 1, 500 km to either side of the equator where it bulges to the west."""
+    for x in range(166000, 168000, 100):
+        utm = GeoReference((1000, 1), CRS.from_epsg(32601), Affine(500, 0, x, 0, -1000, 500000))
+        found = footprint(utm)
+        assert found is not None and shapely.geometry.shape(found[0]).is_valid
+        assert found[1][2] < -179 and (found[0]["type"] == "MultiPolygon") == (found[1][0] > found[1][2])
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def _polygons(shape: shapely.Geometry, box: shapely.Polygon) -> shapely.Geometry
 
 
 def _turned(shape: shapely.Geometry, degrees: float) -> shapely.Geometry:
-    return _rounded(shapely.transform(shape, lambda points: points + [degrees, 0]))
+    return _rounded(shapely.transform(shape, lambda points: points + np.array([degrees, 0])))
 
 
 def _rounded(shape: shapely.Geometry) -> shapely.Geometry:

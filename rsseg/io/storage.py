@@ -138,8 +138,10 @@ class Storage:
         """
         for start in range(0, len(names), _MANY):
             paths = {self._path(name): name for name in names[start : start + _MANY]}
+            plain = [path for path in paths if not _PATTERN.search(path)]  # others would be taken for patterns of names
             with _explained(self.at(names[start]), "read"):
-                found = self._system.cat(list(paths))
+                found = self._system.cat(plain) if plain else {}
+                found |= {path: self._system.cat_file(path) for path in paths.keys() - set(plain)}
             yield from ((name, bytes(found[path])) for path, name in paths.items())
 
     def get(self, name: str, path: Path) -> None:
@@ -208,14 +210,23 @@ class Storage:
             self._system.put_file(str(path), temporary)
             self._check_size(path, temporary)
             try:
-                self._system.mv(temporary, final)
+                self._move(temporary, final)
             except FileExistsError:  # as Windows' shares do
                 self._system.rm_file(final)
-                self._system.mv(temporary, final)
+                self._move(temporary, final)
         except BaseException:
             with suppress(Exception):
                 self._system.rm_file(temporary)
             raise
+
+    def _move(self, path: str, final: str) -> None:
+        from fsspec import AbstractFileSystem
+
+        if type(self._system).mv is AbstractFileSystem.mv:  # it would take names with *, ? or [ for patterns
+            self._system.cp_file(path, final)
+            self._system.rm_file(path)
+        else:
+            self._system.mv(path, final)
 
     def _put_in_parts(self, path: Path, final: str) -> None:
         """Send parts, which are joined at the end; a failure takes them back."""
@@ -238,6 +249,7 @@ class Storage:
             raise OSError(f"{size} of {expected} bytes are there")
 
 
+_PATTERN = re.compile(r"[*?\[]")
 _PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
 
 

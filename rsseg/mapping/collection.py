@@ -17,8 +17,8 @@ from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import locked
 from rsseg.io.storage import Storage
 from rsseg.io.tables import write_json
-from rsseg.mapping.item import COG, ITEM, MapItem, extensions, item_path
-from rsseg.mapping.mosaic import GTI, VRT, Mosaic, plan_mosaic, write_mosaic
+from rsseg.mapping.item import COG, ITEM, MapItem, extensions, href_of, is_of_others, item_path
+from rsseg.mapping.mosaic import GTI, MADE, VRT, Mosaic, is_own, plan_mosaic, write_mosaic
 from rsseg.mapping.results import AreaTable
 from rsseg.messages import few
 
@@ -26,6 +26,7 @@ __all__ = ["AREAS", "COLLECTION", "Collected", "collect", "collect_finished", "r
 
 COLLECTION, AREAS = "collection.json", "areas.csv"
 _log = logging.getLogger("rsseg")
+_AREAS_HEAD = b"class,pixels,m2,km2,percent"
 _SUMMARIES = ("config", "config_sha256", "checkpoint", "checkpoint_sha256", "model", "model_sha256", "head", "version")
 _TITLES = {
     GTI: ("mosaic", "all maps as one raster, for GDAL 3.9 and newer", "application/geopackage+sqlite3", ["data"]),
@@ -122,6 +123,7 @@ def collect_finished(place: Path | Storage, maps: Sequence[Path], alone: bool) -
 
 def _collect(place: Path | Storage, folder: Path, crs: CRS | None) -> Collected:
     items = _read_items(place)
+    _check_own(place)
     if not any(item.document.get("bbox") for item in items.values()):
         raise DataError(f"{place}: none of its {len(items)} maps has a place on Earth, so there is no common layer")
     first = next(iter(items.values()))
@@ -136,6 +138,22 @@ def _collect(place: Path | Storage, folder: Path, crs: CRS | None) -> Collected:
     return Collected(len(items), areas, (*files, COLLECTION), _overlaps(mosaic))
 
 
+def _check_own(place: Path | Storage) -> None:
+    """See that no file of others has the name of one that is to be written.
+
+    Raises:
+        DataError: One has.
+    """
+    for name in (COLLECTION, *_TITLES):
+        if isinstance(place, Storage):
+            data = place.read(name)
+        else:
+            data = (place / name).read_bytes() if (place / name).is_file() else None
+        if data is not None and not is_own(data) and not (name == AREAS and data.startswith(_AREAS_HEAD)):
+            raise DataError(f"{place}/{name}: was not written by rsseg collect, and is not replaced; move it "
+                            "to another folder, then: rsseg collect")  # fmt: skip
+
+
 def _overlaps(mosaic: Mosaic | None) -> int:
     return 0 if mosaic is None else mosaic.overlaps
 
@@ -147,7 +165,9 @@ def _read_items(place: Path | Storage) -> dict[str, MapItem]:
     if not names:
         raise FileNotFoundError(f"{place}: contains no maps with items (NAME{ITEM}); repeat the command that made them")
     read = place.read_all(names) if isinstance(place, Storage) else ((n, (place / n).read_bytes()) for n in names)
-    items = {name: MapItem.parse(data, f"{place}/{name}") for name, data in read}
+    items = {name: MapItem.parse(data, f"{place}/{name}") for name, data in read if not is_of_others(data)}
+    if not items:
+        raise FileNotFoundError(f"{place}: contains items of other programs only; map rasters to this folder")
     wrong = [name for name, item in items.items() if sizes.get(_map_of(name, item)) != item.files[item.name].size]
     if wrong:
         raise DataError(few(f"{place}: {len(wrong)} maps are missing or not those of their items; map them again, or "
@@ -194,13 +214,13 @@ def _document(name: str, items: dict[str, MapItem], files: Sequence[str]) -> dic
     assets = {}
     for file in files:
         key, title, kind, roles = _TITLES[file]
-        assets[key] = {"href": f"./{file}", "type": kind, "title": title, "roles": roles}
+        assets[key] = {"href": href_of(file), "type": kind, "title": title, "roles": roles}
     return {
         "type": "Collection",
         "stac_version": "1.1.0",
         "stac_extensions": extensions("classification", "projection"),
         "id": name,
-        "description": f"{len(items)} maps with the classes {', '.join(found[0].table.classes)}, made by rsseg",
+        "description": f"{len(items)} maps with the classes {', '.join(found[0].table.classes)}, {MADE}",
         "license": "other",
         "extent": {"spatial": {"bbox": [_bounds(found)]}, "temporal": {"interval": [_interval(found)]}},
         "summaries": {key: values for key, values in {**summaries, "proj:code": codes}.items() if values},
@@ -210,7 +230,7 @@ def _document(name: str, items: dict[str, MapItem], files: Sequence[str]) -> dic
         },
         "links": [
             {"rel": "root", "href": f"./{COLLECTION}", "type": "application/json"},
-            *({"rel": "item", "href": f"./{path}", "type": "application/geo+json"} for path in items),
+            *({"rel": "item", "href": href_of(path), "type": "application/geo+json"} for path in items),
         ],
         "assets": assets,
     }  # fmt: skip

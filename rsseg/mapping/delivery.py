@@ -23,7 +23,7 @@ from rsseg.io.files import locked, sha256_of
 from rsseg.io.listing import has_suffix
 from rsseg.io.storage import Storage
 from rsseg.io.tables import read_json, write_json
-from rsseg.mapping.item import MapItem, StoredFile, item_path
+from rsseg.mapping.item import MapItem, StoredFile, href_of, item_path, path_of
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.plan import may_keep, plan_texts
 from rsseg.mapping.products import Products
@@ -289,7 +289,7 @@ class StoredMap:
 
 def _rasters(item: MapItem) -> set[str]:
     """Files that only the model can make again."""
-    return {asset["href"].removeprefix("./") for key, asset in item.assets.items() if key in ("map", "probabilities")}
+    return {path_of(asset["href"]) for key, asset in item.assets.items() if key in ("map", "probabilities")}
 
 
 def _has_products(item: MapItem, products: Products, target: Path) -> bool:
@@ -299,4 +299,4 @@ def _has_products(item: MapItem, products: Products, target: Path) -> bool:
         return products.reference is None
     asset = item.assets.get("polygons", {})
     told = asset.get("href"), asset.get("rsseg:min_area"), asset.get("rsseg:simplify")
-    return told == (f"./{layer.name}", products.min_area, products.tolerance)
+    return told == (href_of(layer.name), products.min_area, products.tolerance)

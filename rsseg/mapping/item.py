@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from rasterio import Affine
 from rasterio.crs import CRS
@@ -19,7 +21,8 @@ from rsseg.io.georeference import GeoReference
 from rsseg.io.tables import parse_json
 from rsseg.metainfo import ClassTable
 
-__all__ = ["BEGINNING", "COG", "ITEM", "SHA256", "MapItem", "StoredFile", "extensions", "item_path", "path_of"]
+__all__ = ["BEGINNING", "COG", "ITEM", "SHA256", "MapItem", "StoredFile", "extensions", "href_of", "is_of_others",
+           "item_path", "path_of"]  # fmt: skip
 
 ITEM = ".stac.json"
 """What follows the name of a map in the name of its item."""
@@ -40,6 +43,10 @@ def extensions(*names: str) -> list[str]:
 def item_path(target: Path) -> Path:
     """The item of a map."""
     return target.with_name(f"{target.stem}{ITEM}")
+
+
+_AMBIGUOUS = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
+_PLAIN = "".join(chr(code) for code in range(32, 127) if chr(code) not in "%?#")
 
 
 @dataclass(frozen=True)
@@ -162,6 +169,24 @@ class MapItem:
         return GeoReference((height, width), None if name is None else CRS.from_user_input(name), transform)
 
 
+def href_of(path: str) -> str:
+    """What an item or a collection calls a file, by its path from there; only ambiguous names are escaped."""
+    escaped = quote(path, safe=_PLAIN) if _AMBIGUOUS.search(path) else path
+    return escaped if path.startswith("../") else f"./{escaped}"
+
+
 def path_of(href: str) -> str:
     """The path from the item's folder that an asset names."""
-    return href.removeprefix("./")
+    return unquote(href.removeprefix("./"))
+
+
+def is_of_others(data: bytes) -> bool:
+    """Whether the bytes are a STAC item that another program has written."""
+    try:
+        document = parse_json(data)
+    except ValueError:
+        return False
+    properties = (
+        document.get("properties") if isinstance(document, dict) and document.get("type") == "Feature" else None
+    )
+    return isinstance(properties, dict) and not any(key.startswith("rsseg:") for key in properties)

@@ -7,6 +7,7 @@ Source: STAC 1.1.0, with the extensions classification 2.0, file 2.1, processing
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
@@ -23,13 +24,25 @@ from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import opened
 from rsseg.io.storage import is_storage
 from rsseg.io.tables import write_json
-from rsseg.mapping.item import BEGINNING, COG, SHA256, MapItem, StoredFile, extensions, item_path, path_of
+from rsseg.mapping.item import (
+    BEGINNING,
+    COG,
+    SHA256,
+    MapItem,
+    StoredFile,
+    extensions,
+    href_of,
+    is_of_others,
+    item_path,
+    path_of,
+)
 from rsseg.mapping.plan import TAG
 from rsseg.mapping.results import AreaTable
 from rsseg.metainfo import ClassTable
 
 __all__ = ["links_of", "write_item"]
 
+_log = logging.getLogger("rsseg")
 _ALWAYS = ("classification", "file", "processing", "projection")
 _TYPES = {
     ".tif": COG, ".tiff": COG, ".png": "image/png", ".csv": "text/csv", ".xml": "application/xml",
@@ -67,11 +80,17 @@ def write_item(
         files: Files of the map by the keys of their assets.
         extra: Further fields of some assets, by key.
 
-    Files of an earlier item of the same map that have not changed since stay in it.
+    Files of an earlier item of the same map that have not changed since stay in it.  An item that another program has
+    written under this name stays, with a warning.
 
     Raises:
         OSError: A file cannot be read or written.
     """
+    path = item_path(target)
+    if path.exists() and is_of_others(path.read_bytes()):
+        _log.warning("%s: another program has written this item, so it stays, and the map has none; give the map "
+                     "another name to get one", path)  # fmt: skip
+        return
     with opened(target) as file:
         tags, georeference = file.tags(), GeoReference.of(file)
     settings = {key.removeprefix(TAG).lower(): text for key, text in tags.items() if key.startswith(TAG)}
@@ -94,7 +113,7 @@ def write_item(
         "links": links_of(settings),
         "assets": {**_kept(target, settings, assets), **assets},
     }
-    write_json(item_path(target), document)
+    write_json(path, document)
 
 
 def _assets(
@@ -126,7 +145,7 @@ def _asset(key: str, path: Path, target: Path) -> dict[str, Any]:
     title, roles = _ABOUT[key]
     where, file = Path(os.path.relpath(path, target.parent)).as_posix(), StoredFile.of(path)
     return {
-        "href": where if where.startswith("../") else f"./{where}",
+        "href": href_of(where),
         "type": _TYPES.get(path.suffix.lower(), "application/octet-stream"),
         "title": title,
         "roles": roles,

@@ -22,7 +22,9 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 import shapely
 from rasterio import Affine
+from rasterio._err import CPLE_BaseError  # errors of GDAL that rasterio lets through as they are
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as transform_points
 
@@ -34,12 +36,16 @@ from rsseg.mapping.styles import add_palette, xml_bytes
 from rsseg.messages import few
 from rsseg.metainfo import IGNORE, ClassTable
 
-__all__ = ["GTI", "VRT", "Mosaic", "plan_mosaic", "write_mosaic"]
+__all__ = ["GTI", "MADE", "VRT", "Mosaic", "is_own", "plan_mosaic", "write_mosaic"]
 
 GTI, VRT = "mosaic.gti.gpkg", "mosaic.vrt"
+MADE = "made by rsseg"
+"""Stands in every file of a folder of maps, which may be written again."""
 _log = logging.getLogger("rsseg")
 _LAYER, _FIELD = "maps", "location"
 _ALIGNED = 1e-3  # pixels
+_TORN = 1 / 6  # of the whole outline, between two of its points
+_LARGEST = 2**31 - 1  # pixels of a side
 _SMALLEST = 256  # pixels of the longer side of the smallest overview
 
 
@@ -71,6 +77,11 @@ class Mosaic:
         return int((first < second).sum())
 
 
+def is_own(data: bytes) -> bool:
+    """Whether a mosaic or a collection was written by rsseg, so that it may be replaced."""
+    return MADE.encode() in data
+
+
 def plan_mosaic(maps: Mapping[str, GeoReference], crs: CRS | None = None) -> Mosaic | None:
     """The grid that holds some maps: their own pixels where they agree, else the finest pixels over all of them.
 
@@ -89,18 +100,26 @@ def plan_mosaic(maps: Mapping[str, GeoReference], crs: CRS | None = None) -> Mos
         return None
     codes = Counter(found.crs.to_wkt() for found in usable.values() if found.crs is not None)
     crs = crs or CRS.from_wkt(min(codes, key=lambda text: (-codes[text], text)))
+    drawn = _outlines(usable, crs)
+    if not drawn:
+        return None
+    usable, outlines = {name: usable[name] for name in drawn}, list(drawn.values())
     others = [name for name, found in usable.items() if found.crs != crs]
     if others:
         code = crs_code(crs) or crs.to_string()
         _log.info("%s", few(f"{len(others)} maps have another CRS than the mosaic, {code}, and are warped where it is "
                             "read:", others))  # fmt: skip
-    first, outlines = next(iter(usable.values())), [_outline(found, crs) for found in usable.values()]
+    first = next(iter(usable.values()))
     if not others and all(_offsets(found, first) for found in usable.values()):
         return _on_one_grid(crs, usable, outlines)
     sizes = [_pixel(found, crs) for found in usable.values()]
     across, down = min(size[0] for size in sizes), min(size[1] for size in sizes)
     west, south, east, north = shapely.total_bounds(np.array(outlines, object)).tolist()
     size = int(np.ceil((north - south) / down - _ALIGNED)), int(np.ceil((east - west) / across - _ALIGNED))
+    if max(size) > _LARGEST:
+        _log.warning("a mosaic of all maps would have %d x %d pixels, more than GDAL opens; name "
+                     "a CRS with larger pixels, or put maps that lie far apart into folders", *size[::-1])  # fmt: skip
+        return None
     return Mosaic(crs, Affine(across, 0, west, 0, -down, north), size, usable, outlines, False)
 
 
@@ -109,17 +128,37 @@ def _is_upright(found: GeoReference) -> bool:
     return found.crs is not None and found.has_coordinates and not found.gcps and not b and not d and a > 0 > e
 
 
-def _outline(found: GeoReference, crs: CRS) -> shapely.Polygon:
-    """The outline in a CRS; straight sides in another one are followed at 17 points."""
+def _outlines(maps: Mapping[str, GeoReference], crs: CRS) -> dict[str, shapely.Polygon]:
+    """The outlines of those that lie in a CRS in one piece; the others are named."""
+    found = {name: _outline(one, crs) for name, one in maps.items()}
+    if lost := [name for name, outline in found.items() if outline is None]:
+        _log.warning("%s", few(f"{len(lost)} of {len(maps)} maps are not part of the mosaic, whose CRS does not hold "
+                               "them in one piece (rsseg collect FOLDER --crs names another one):", lost))  # fmt: skip
+    return {name: outline for name, outline in found.items() if outline is not None}
+
+
+def _outline(found: GeoReference, crs: CRS) -> shapely.Polygon | None:
+    """The outline in a CRS; straight sides in another one are followed at 17 points.
+
+    Returns:
+        None where it has none there, or is torn apart, as by the antimeridian.
+    """
     height, width = found.size
     along = np.linspace(0, 1, 2 if found.crs == crs else 17)
     one, zero = np.ones_like(along), np.zeros_like(along)
     columns = np.concatenate([along, one, 1 - along, zero]) * width
     rows = np.concatenate([zero, along, one, 1 - along]) * height
     x, y = found.coordinates(columns, rows)
-    if found.crs != crs:
+    if found.crs == crs:
+        return shapely.Polygon(np.column_stack([x, y]))
+    try:
         x, y = (np.asarray(values) for values in transform_points(found.crs, crs, x.tolist(), y.tolist())[:2])
-    return shapely.Polygon(np.column_stack([x, y]))
+    except (CPLE_BaseError, CRSError):
+        return None
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    outline, steps = shapely.Polygon(np.column_stack([x, y])), np.hypot(np.diff(x), np.diff(y))
+    return outline if outline.is_valid and steps.max() < _TORN * steps.sum() else None
 
 
 def _offsets(found: GeoReference, first: GeoReference) -> tuple[int, int] | None:
@@ -191,11 +230,15 @@ def _write_index(path: Path, mosaic: Mosaic, table: ClassTable) -> None:
     from pyogrio.raw import write
 
     crs = crs_code(mosaic.crs) or mosaic.crs.to_wkt()
-    geometry = shapely.to_wkb(np.array(mosaic.outlines, object), byte_order=1)
+    slack = 2 * mosaic.transform.a  # of maps that are warped, whose extent GDAL rounds to pixels
+    outlines = [outline if found.crs == mosaic.crs else outline.buffer(slack, join_style="mitre")
+                for outline, found in zip(mosaic.outlines, mosaic.maps.values(), strict=True)]  # fmt: skip
+    geometry = shapely.to_wkb(np.array(outlines, object), byte_order=1)
     with fixed_date():
         write(path, geometry, [np.array(list(mosaic.maps), object)], [_FIELD], driver="GPKG", layer=_LAYER,
               geometry_type="Polygon", crs=crs, dataset_options={"VERSION": GPKG_VERSION},
-              layer_metadata={"LOCATION_FIELD": _FIELD})  # fmt: skip
+              layer_metadata={"LOCATION_FIELD": _FIELD},
+              layer_options={"DESCRIPTION": f"all maps, {MADE}"})  # fmt: skip
     root = Element("GDALMultiDomainMetadata")
     SubElement(root, "Metadata", domain="xml:GTI", format="xml").append(_gti(mosaic, table))
     with closing(sqlite3.connect(path)) as base:  # pyogrio writes metadata of the default domain only
@@ -229,6 +272,7 @@ def _vrt(mosaic: Mosaic, table: ClassTable) -> bytes:
     root = Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
     SubElement(root, "SRS").text = mosaic.crs.to_wkt()
     SubElement(root, "GeoTransform").text = ", ".join(map(repr, mosaic.transform.to_gdal()))
+    SubElement(SubElement(root, "Metadata"), "MDI", key="DESCRIPTION").text = f"all maps, {MADE}"
     band = SubElement(root, "VRTRasterBand", dataType="Byte", band="1")
     SubElement(band, "NoDataValue").text = str(IGNORE)
     add_palette(band, table)

@@ -10,7 +10,7 @@ from rsseg.io.addresses import Address, is_address, locate
 from rsseg.io.listing import RASTER_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import read_lines
 from rsseg.io.remote import list_prefix
-from rsseg.mapping.mosaic import VRT
+from rsseg.mapping.mosaic import VRT, is_own
 from rsseg.mapping.stac import StacRequest, items_of
 
 __all__ = ["MAP_ENDS", "check_jobs", "sources_of"]
@@ -90,7 +90,9 @@ def _rasters(folder: Path, target: Path) -> list[Path]:
         files = [file for file in files if file.parent.name == "images"]
     out = target.resolve()
     if out == folder.resolve():
-        made = {file.with_name(f"{file.stem}_map{end}") for file in files for end in MAP_ENDS} | {folder / VRT}
+        made = {file.with_name(f"{file.stem}_map{end}") for file in files for end in MAP_ENDS}
+        if (folder / VRT).is_file() and is_own((folder / VRT).read_bytes()):
+            made.add(folder / VRT)
         found = [file for file in files if file not in made]
     else:
         found = [file for file in files if out not in file.resolve().parents]

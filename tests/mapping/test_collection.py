@@ -206,8 +206,79 @@ def test_a_killed_collection_is_made_good(write_map: Write, tmp_path: Path) -> N
     left = tmp_path / "maps" / ".mosaic.gti.gpkg.tmp"
     left.mkdir()
     (left / "mosaic.gti.gpkg").write_bytes(b"half")
-    (tmp_path / "maps" / "mosaic.gti.gpkg").write_bytes(b"of an earlier run")
+    (tmp_path / "maps" / "mosaic.gti.gpkg").write_bytes(b"of an earlier run, made by rsseg")
     collect(tmp_path / "maps")
     assert not left.exists()
     with sqlite3.connect(tmp_path / "maps" / "mosaic.gti.gpkg") as base:
         assert base.execute("SELECT location FROM maps").fetchall() == [("a.tif",)]
+
+
+def test_files_of_the_user_are_neither_replaced_nor_removed(write_map: Write, tmp_path: Path) -> None:
+    """Names such as mosaic.vrt are taken in many folders of rasters; their items and catalogues are not maps'."""
+    folder = tmp_path / "maps"
+    write_map("a.tif")
+    write_map("far.tif", 0, 0, "EPSG:4326")  # so there is no VRT, and an earlier one would go
+    item = b'{"type": "Feature", "properties": {"datetime": null}, "assets": {}}'
+    (folder / "scene.stac.json").write_bytes(item)
+    place = Storage(f"memory://{tmp_path.name}/own")
+    for path in sorted(folder.iterdir()):
+        place.put(path, path.name)
+    for name in FILES:
+        (folder / name).write_bytes(b"of the user")
+        place.put(folder / name, name)
+        for where in (folder, place):
+            with pytest.raises(DataError, match=rf"{name}: was not written by rsseg collect, and is not replaced"):
+                collect(where)
+        assert place.read(name) == (folder / name).read_bytes() == b"of the user"
+        (folder / name).unlink()
+        place.remove(name)
+        assert not [path for path in folder.iterdir() if path.name in FILES]
+    for where in (folder, place):
+        assert collect(where).maps == collect(where).maps == 2  # its own files are replaced
+    assert (folder / "scene.stac.json").read_bytes() == item
+
+
+def test_names_with_signs_of_addresses(write_map: Write, tmp_path: Path) -> None:
+    names = ["50%.tif", "a b.tif", "a#1.tif", "a[1].tif", "q?x=1.tif", "st*r/é.tif", "x%20y.tif"]
+    for column, name in enumerate(names):
+        write_map(name, W * column)
+    folder = tmp_path / "maps"
+    collect(folder)
+    for name in ("mosaic.gti.gpkg", "mosaic.vrt"):
+        assert (read(folder / name)[0] != 255).sum() == len(names) * (H * W - 25)
+    links = json.loads((folder / "collection.json").read_text())["links"][1:]
+    assert [link["href"] for link in links] == [
+        "./50%.stac.json", "./a b.stac.json", "./a%231.stac.json", "./a[1].stac.json", "./q%3Fx=1.stac.json",
+        "./st*r/é.stac.json", "./x%2520y.stac.json",
+    ]  # fmt: skip
+    for scheme in ("memory", "file"):
+        place = Storage(f"{scheme}://{tmp_path}/there")
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name not in FILES:
+                place.put(path, path.relative_to(folder).as_posix())
+        assert collect(place).maps == len(names)
+        assert {name: place.read(name) for name in FILES[:3]} == {
+            name: (folder / name).read_bytes() for name in FILES[:3]
+        }
+
+
+def test_maps_that_a_crs_does_not_hold_are_left_out(
+    write_map: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A map across the antimeridian is torn apart in degrees, and one of another body has no place; no crash."""
+    write_map("a.tif")
+    write_map("mars.tif", crs="+proj=tmerc +lon_0=15 +R=3396190")
+    write_map("torn.tif", column=-2 * 333990, row=2 * 4000000, crs="EPSG:32601")  # 166010 E, at the equator
+    folder = tmp_path / "maps"
+    for crs in ("EPSG:4326", "EPSG:3857"):
+        caplog.clear()
+        found = collect(folder, read_crs(crs))
+        assert "2 of 3 maps are not part of the mosaic" in caplog.text and "torn.tif" in caplog.text
+        assert found.maps == 3 and "mosaic.gti.gpkg" in found.files
+        with rasterio.open(folder / "mosaic.gti.gpkg") as file:
+            assert file.crs == CRS.from_user_input(crs) and max(file.shape) < 100
+    assert collect(folder).maps == 3
+    caplog.clear()
+    for name in ("a.tif", "a.stac.json", "mars.tif", "mars.stac.json"):
+        (folder / name).unlink()
+    assert collect(folder, read_crs("EPSG:4326")).files == ("areas.csv", "collection.json")

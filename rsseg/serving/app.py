@@ -24,6 +24,7 @@ from rsseg.serving.queue import ModelQueue
 from rsseg.serving.security import Guard
 from rsseg.serving.settings import ServeSettings
 from rsseg.serving.state import State
+from rsseg.serving.worker import without_folders
 
 __all__ = ["create_app"]
 
@@ -79,7 +80,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(UserError)
     async def refused(_: Request, error: UserError) -> Response:
-        return _Json({"detail": str(error)}, 400)
+        return _Json({"detail": without_folders(str(error))}, 400)
 
     @app.exception_handler(LookupError)
     async def missing(_: Request, error: LookupError) -> Response:

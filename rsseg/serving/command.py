@@ -22,7 +22,8 @@ __all__ = ["TOKEN_VARIABLE", "listen", "serve", "settings_of"]
 _log = logging.getLogger("rsseg")
 TOKEN_VARIABLE = "RSSEG_TOKEN"
 """Environment variable with the token, which other users of the machine cannot read, unlike a command line."""
-_CONNECTIONS = 512
+_WAITING = 512
+"""Connections that wait until they are accepted."""
 _MODEL = ("checkpoint", "head", "classes", "device", "precision", "template", "mode", "trust", "cfg_options", "bands",
           "range")  # fmt: skip
 """Options of ``rsseg map`` that say which model answers to words, and how."""
@@ -83,7 +84,7 @@ def listen(host: str, port: int) -> socket.socket:
         reason = error.strerror if isinstance(error, OSError) else "ports end at 65535"
         raise ConfigError(f"--host {host} --port {port}: cannot listen there ({reason}); "
                           "choose another port, or 0 for a free one") from error  # fmt: skip
-    found.listen(_CONNECTIONS)
+    found.listen(_WAITING)
     return found
 
 
@@ -102,6 +103,7 @@ def serve(args: argparse.Namespace) -> None:
         advice = 'python -m pip install "rsseg[serve]"'
         raise MissingPackageError(f"rsseg serve needs more packages: {advice} ({error})") from error
     from rsseg.serving.app import create_app
+    from rsseg.serving.connections import server_config
 
     settings = settings_of(args)
     app = create_app(settings)
@@ -111,10 +113,8 @@ def serve(args: argparse.Namespace) -> None:
     address = f"http://{host}:{listener.getsockname()[1]}/"
     _log.info("%d layers; results go to %s", len(app.state.rsseg.layers.all()), settings.out)
     _log.warning("open %s", f"{address}?token={quote(settings.token, safe='')}" if settings.token else address)
-    config = uvicorn.Config(app, log_level="warning", limit_concurrency=_CONNECTIONS, server_header=False,
-                            timeout_graceful_shutdown=3, lifespan="on", ws="none")  # fmt: skip
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(server_config(app)).run(sockets=[listener])
     except KeyboardInterrupt:
         _log.info("ended")
     finally:

@@ -23,6 +23,7 @@ from rsseg.serving.layers import Layer, Layers
 from rsseg.serving.mosaics import class_header
 from rsseg.serving.readers import Readers, file_state
 from rsseg.serving.views import EDGE, Place, View, fitting_level, source_scale
+from rsseg.serving.worker import without_folders
 
 __all__ = ["SIDE", "Facts", "FactsCache", "naming"]
 
@@ -50,7 +51,7 @@ def naming(layer: Layer) -> Iterator[None]:
         for path in (layer.path, layer.probabilities, layer.polygons):
             text = text.replace(str(path), layer.name)
         text = text.replace(str(layer.path.parent), "...")
-        raise DataError(text) from error
+        raise DataError(without_folders(text)) from error
 
 
 @dataclass(frozen=True)

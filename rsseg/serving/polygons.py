@@ -28,6 +28,7 @@ LIMIT = 2000
 """Polygons of an answer."""
 MOST_BYTES = 64 << 20
 """Size of a GeoJSON file, which has no index of places, up to which it is read."""
+_DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf", ".geojson": "GeoJSON"}
 _BATCH = 5000
 _DIGITS = 7
 _NAMES = {"class_id": "class_id", "class": "class", "area_m2": "area_m2", "area_px": "area_px"}
@@ -105,6 +106,9 @@ def _open(path: Path, facts: Facts, part: Bounds, pixel: float, limit: int) -> t
 
     try:
         about = pyogrio.read_info(path, layer=0)
+        if about["driver"] != _DRIVERS[path.suffix.lower()]:  # such as a text that names another file
+            wanted = _DRIVERS[path.suffix.lower()]
+            raise DataError(f"{path}: the polygons beside it are no {wanted}, though they are called so")
         crs = _crs(about["crs"])
         names = [name for name in _NAMES if name in about["fields"]]
         where = None

@@ -18,13 +18,11 @@ from typing import Any
 from rsseg.errors import UserError
 from rsseg.interruption import end_with_parent
 
-__all__ = ["Stopped", "error_summary", "serve_requests"]
+__all__ = ["Stopped", "error_summary", "serve_requests", "without_folders"]
 
 _log = logging.getLogger("rsseg")
 _MEMORY = "memory ran out; choose a smaller view, or a model with fewer parameters"
-
-
-_FOLDERS = re.compile(r"(?<![\w.~-])~?/(?:[^/\s:;,'\"()]+/)+")
+_FOLDERS = re.compile(r"(?<![\w.~/-])~?/(?:[^/\s:;,'\"()]+/)+")
 """The folders of an absolute path in a text."""
 
 
@@ -95,6 +93,11 @@ def _run(work: str, request: dict[str, Any], models: dict[str, Any], progress: _
         return "failed", error_summary(error)
 
 
+def without_folders(text: str) -> str:
+    """A text in which absolute paths have only their last part."""
+    return _FOLDERS.sub("", text)
+
+
 def error_summary(error: Exception) -> str:
     """One line about an error for the page, without folders; what is not meant for users stays in the server's log."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -102,5 +105,5 @@ def error_summary(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{Path(os.fsdecode(error.filename)).name}: {error.strerror or type(error).__name__}"
     if isinstance(error, (UserError, OSError)):
-        return _FOLDERS.sub("", str(error))
+        return without_folders(str(error))
     return f"an error of the program ({type(error).__name__}); the log of the server has the details"

@@ -33,11 +33,10 @@ def running(settings: Any) -> Iterator[str]:
 
     from rsseg.serving.app import create_app
     from rsseg.serving.command import listen
+    from rsseg.serving.connections import server_config
 
     listener = listen(settings.host, settings.port)
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=3, ws="none")
-    )
+    server = uvicorn.Server(server_config(create_app(settings)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

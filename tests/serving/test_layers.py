@@ -116,6 +116,20 @@ def test_mosaics_lead_to_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.M
     assert _found(folder / "bad.vrt") == {"bad.vrt": "image"}, "who names a mosaic names what it is made of"
 
 
+def test_errors_do_not_tell_where_files_are(tmp_path: Path) -> None:
+    """Of a mosaic that is named itself, and of the file elsewhere that is missing in it."""
+    (tmp_path / "maps").mkdir()
+    gone = tmp_path / "private" / "deep" / "gone.tif"
+    gone.parent.mkdir(parents=True)
+    write_image(gone, RGB[:1])
+    client = client_of(tmp_path, _vrt(tmp_path / "maps" / "a.vrt", str(gone), 0))
+    layer = client.get("/api/layers").json()[0]["id"]
+    gone.unlink()
+    answer = client.get(f"/api/layers/{layer}/point", params=dict(lon=10.5113, lat=-0.00001))
+    assert answer.status_code == 400 and "gone.tif" in answer.json()["detail"]
+    assert "private" not in answer.text and str(tmp_path) not in answer.text
+
+
 def test_other_spellings_lead_to_nothing_elsewhere(tmp_path: Path) -> None:
     """GDAL reads names in lower case and in attributes, and takes any file for a mosaic that has the word in it."""
     folder = tmp_path / "open"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pytest
 import shapely
 from rasterio import Affine
@@ -37,6 +38,22 @@ def _client(folder: Path, table: ClassTable, vectors: str, **profile: Any) -> tu
 
 
 ALL = dict(west=14.0, south=36.0, east=16.0, north=37.0)
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "fgb", "geojson"])
+def test_polygons_that_name_another_file_are_refused(tmp_path: Path, table: ClassTable, suffix: str) -> None:
+    _, _, path = _client(tmp_path / "hidden", table, "geojson")
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    hidden = path.with_suffix(".geojson")
+    layer = pyogrio.list_layers(hidden)[0][0]
+    source = f"<SrcDataSource>{hidden}</SrcDataSource>"
+    text = f'<OGRVRTDataSource><OGRVRTLayer name="{layer}">{source}</OGRVRTLayer></OGRVRTDataSource>'
+    (folder / f"a.{suffix}").write_text(text)
+    write_map(folder / "a.tif", _blocks())
+    client = client_of(tmp_path, folder)
+    answer = client.get(f"/api/layers/{client.get('/api/layers').json()[0]['id']}/polygons", params=ALL)
+    assert answer.status_code == 400 and "a.tif: the polygons beside it are no" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "fgb", "parquet", "geojson"])

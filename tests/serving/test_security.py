@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,39 @@ def test_an_answer_that_takes_too_long_is_given_up(serve: Serve, monkeypatch: py
         given_up.set()
     assert answer.status_code == 504
     assert "ask for less" in answer.json()["detail"]
+
+
+def test_silent_connections_are_closed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsseg.serving.connections._HEAD_SECONDS", 0.2)
+    address = serve()
+    port = int(address.rsplit(":", 1)[1])
+    whole = b"GET /openapi.json HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+    for begun in (b"", whole[:20], whole + whole[:20]):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(begun)
+            received = b""
+            try:
+                while part := connection.recv(1 << 16):
+                    received += part
+            except ConnectionResetError:
+                pass
+        assert received.startswith(b"HTTP/1.1 200") == (len(begun) > len(whole))
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(whole[:-2] + b"x: " + b"x" * 100_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400"), "a head has 64 KiB at most"
+
+
+def test_more_connections_than_allowed_are_told_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsseg.serving.connections.CONNECTIONS", 3)
+    address = serve()
+    port = int(address.rsplit(":", 1)[1])
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert httpx.get(f"{address}/openapi.json").status_code == 503
+    while (status := httpx.get(f"{address}/openapi.json").status_code) == 503:
+        pass  # until the server has seen that the others are gone
+    assert status == 200
 
 
 def test_only_files_of_the_page_are_given(serve: Serve) -> None:

@@ -102,9 +102,14 @@ def begin_delivery(address: str, work: Path, vectors: str | None) -> tuple[Deliv
     if vectors is not None and vectors not in FORMATS:
         raise ConfigError(f"--vectors {vectors}: polygons go to the storage beside the map, so name a suffix only: "
                           f"{', '.join(FORMATS)}")  # fmt: skip
-    folder, _, name = address.rstrip("/").rpartition("/")
-    single = has_suffix(name, _MAPS)
-    folder = folder if single else address.rstrip("/")
+    scheme, _, path = address.partition("://")
+    path = path.rstrip("/")
+    single = has_suffix(path, _MAPS)
+    folder, _, name = path.rpartition("/") if single else (path, "", "")
+    if not folder:
+        raise ConfigError(f"{hide_secrets(address)}: names no folder; expected {scheme}://FOLDER/MAP.tif, or "
+                          f"{scheme}://FOLDER/ for several maps")  # fmt: skip
+    folder = f"{scheme}://{folder}"
     delivery = Delivery(folder, _work_folder(folder, work))
     delivery.storage.check_writable()
     delivery.folder.mkdir(parents=True, exist_ok=True)
@@ -160,13 +165,18 @@ class StoredMap:
 
         Raises:
             JobError: It was made with other settings.
-            DataError: A file is not what its item says.
+            DataError: A file is not what its item says, or the item is of a map with another suffix.
             OSError: The storage cannot be read.
         """
         item = self._before() if overwrite else self.item
         if item is None:
             return False
+        if item.name != self.target.name and not overwrite:
+            raise DataError(f"{self}: what lies beside it under this name is of the map {item.name}; choose "
+                            "another name, or add --overwrite to replace that map")  # fmt: skip
         what, now = "exists and was made with another", plan_texts(plan)
+        if item.name != self.target.name:
+            return False
         if item.code != code and not may_keep(item.settings, now, what, str(self), update, overwrite):
             return False
         lost = self._lost(item)
@@ -188,7 +198,7 @@ class StoredMap:
         """
         self.__dict__.pop("item", None)  # read it again
         item = self._before()
-        return item is not None and item.code == code and not self._lost(item)
+        return item is not None and (item.name, item.code) == (self.target.name, code) and not self._lost(item)
 
     def _lost(self, item: MapItem) -> list[str]:
         """Files of an item that are missing, or have another size."""
@@ -200,36 +210,42 @@ class StoredMap:
         Raises:
             OSError: Something cannot be read or uploaded; what has been uploaded stays.
         """
-        with locked(self._beside("lock")):
-            if not self.target.exists():
-                return  # another process has done it
-            item = MapItem.read(item_path(self.target))
-            files = item.files
-            overlay = self._overlay
-            if overlay.exists():  # of rsseg segment
-                files[overlay.name] = StoredFile.of(overlay)
-            self._upload(item, files)
-            self._remove_local(item)
-        self._beside("lock").unlink(missing_ok=True)
+        lock = self._beside("lock")
+        with locked(lock):
+            if self.target.exists():  # else another process has done it
+                item = MapItem.read(item_path(self.target))
+                files = item.files
+                overlay = self._overlay
+                if overlay.exists():  # of rsseg segment
+                    files[overlay.name] = StoredFile.of(overlay)
+                self._upload(item, files)
+                self._remove_local(item)
+            lock.unlink(missing_ok=True)
 
     def _upload(self, item: MapItem, files: Mapping[str, StoredFile]) -> None:
-        before, record = self._before(), self._record()
-        known = {**(before.files if before else {}), **record}
-        todo = [name for name, file in files.items() if not self._has(name, file, known.get(name))]
-        last = item_path(self.target)
-        if before is not None and (set(todo) & before.files.keys() or before.code != item.code):
+        before = self._before()
+        there = {**(before.files if before else {}), **self._record()}
+        todo = [name for name, file in files.items() if not self._has(name, file, there.get(name))]
+        last, others = item_path(self.target), there.keys() - files.keys()
+        if before is not None and (others or set(todo) & before.files.keys() or before.code != item.code):
+            self._note(there)  # a killed run knows by it what else is there
             self._storage.remove(self._name(last.name))  # it would describe other files
         self._storage.remove_abandoned([self._name(name) for name in (*files, last.name)])
         for name in todo:
+            if there.pop(name, None) is not None:
+                self._note(there)
             self._storage.put(self.target.parent / name, self._name(name))
-            record[name] = files[name]
-            write_json(self._beside("uploaded.json"), {name: [f.size, f.sha256] for name, f in record.items()})
+            there[name] = files[name]
+            self._note(there)
+        for name in others:
+            self._storage.remove(self._name(name))
         if before is None or todo or before != item:
             self._storage.put(last, self._name(last.name))
-        for name in (before.files.keys() if before else set()) - files.keys():
-            self._storage.remove(self._name(name))
         size = sum(files[name].size for name in todo) / 1e6
         _log.info("%s: %d of %d files uploaded, %.1f MB", self, len(todo), len(files), size)
+
+    def _note(self, there: Mapping[str, StoredFile]) -> None:
+        write_json(self._beside("uploaded.json"), {name: [f.size, f.sha256] for name, f in there.items()})
 
     @property
     def settings(self) -> dict[str, str]:
@@ -260,7 +276,7 @@ class StoredMap:
         write_json(item_path(self.target), item.document)
 
     def _record(self) -> dict[str, StoredFile]:
-        """What an earlier run has uploaded of this map."""
+        """What an earlier run knew to be there of this map, or of the one that it replaces."""
         path = self._beside("uploaded.json")
         if not path.exists():
             return {}
@@ -273,7 +289,8 @@ class StoredMap:
         """Remove what has been uploaded, the map itself first, so that nothing takes the rest for a map."""
         names = sorted(item.files, key=lambda name: name != item.name)
         files = [self.target.parent / name for name in names if "/" not in name]
-        for path in [*files, item_path(self.target), self._overlay, self._beside("uploaded.json")]:
+        beside = [self._beside("uploaded.json"), self._beside("lock")]
+        for path in [*files, item_path(self.target), self._overlay, *beside]:
             path.unlink(missing_ok=True)
 
     @property

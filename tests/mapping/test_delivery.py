@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from rsseg.errors import ConfigError, DataError, JobError
@@ -246,6 +247,61 @@ def test_a_replaced_map_is_never_described_by_an_old_item(
     monkeypatch.setattr(SlowFiles, "put_file", watch)
     deliver(address, overlap=0.5, overwrite=True)
     assert seen[0] and not any(seen[1:])
+
+
+class Dead(BaseException):
+    """Ends a command as a signal does: nothing is put in order."""
+
+
+@pytest.mark.parametrize("stop_at", ["map.stac.json", "map.tif"])
+def test_a_replacement_that_is_killed_leaves_nothing_of_the_map_before(
+    stop_at: str, deliver: Deliver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The item that listed the old probabilities and polygons is gone by then; the repeated command knows."""
+    address, put, remove = f"slow://{tmp_path}/store", SlowFiles.put_file, SlowFiles.rm_file
+    deliver(address)
+
+    def die(self: SlowFiles, path1: str, path2: str, *args: Any, **kwargs: Any) -> None:
+        if path1.endswith(stop_at):
+            raise Dead
+        put(self, path1, path2, *args, **kwargs)
+
+    monkeypatch.setattr(SlowFiles, "put_file", die)
+    with pytest.raises(Dead):
+        deliver(address, Products(), overlap=0.5, probabilities=None, overwrite=True)
+    assert "map.stac.json" not in contents(address)
+    monkeypatch.setattr(SlowFiles, "put_file", put)
+    monkeypatch.setattr(SlowFiles, "rm_file", remove)
+    assert deliver(address, Products(), overlap=0.5, probabilities=None) == 0
+    assert sorted(contents(address)) == [name for name in NAMES if name not in ("map.gpkg", "map_probabilities.tif")]
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_a_map_of_another_suffix_is_not_taken_for_it(
+    deliver: Deliver, stub: Any, table: Any, noise: Any, tmp_path: Path
+) -> None:
+    picture, address = tmp_path / "picture.png", f"memory://{tmp_path}/store"
+    cv2.imwrite(str(picture), noise(40, 50, 3))
+
+    def run(name: str, overwrite: bool = False) -> None:
+        delivery, target = begin_delivery(f"{address}/{name}", tmp_path / "work", None)
+        options = MapOptions(window=(32, 32), batch=4, overwrite=overwrite)
+        if map_raster(str(picture), target, stub, table, options, {}, stored=delivery.stored(target)):
+            delivery.upload_after(lambda source, target: None)(str(picture), target)
+
+    run("map.tif")
+    with pytest.raises(DataError, match=r"map.png: what lies beside it under this name is of the map map.tif"):
+        run("map.png")
+    run("map.png", overwrite=True)
+    assert sorted(contents(address)) == ["map.png", "map.stac.json", "map_areas.csv"]
+
+
+@pytest.mark.parametrize("address", ["s3://map.tif", "memory://", "file:///", "memory:///map.tif"])
+def test_an_address_without_a_folder_is_no_local_path(address: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"{address}: names no folder; expected {address.partition(':')[0]}://FOLDER/"
+    ):
+        begin_delivery(address, tmp_path / "work", None)
 
 
 def test_the_work_folder_is_found_again(tmp_path: Path) -> None:

@@ -115,12 +115,29 @@ class Layers:
             LookupError: There is none, or its file is gone.
         """
         found = self._layers.get(id)
-        if found is None:
+        if found is None or self._has_changed(found):
             self.all()
             found = self._layers.get(id)
         if found is None or not lies_within(found.path, self._roots) or not found.path.exists():
             raise LookupError("there is no such layer; GET /api/layers lists them")
         return found
+
+    def _has_changed(self, layer: Layer) -> bool:
+        """Whether a file is no longer what it was found to be, so that all must be looked through again."""
+        kept = self._headers.get(layer.path)
+        if layer.kind == "set" or kept is None or kept[0] == _state(layer.path):
+            return False
+        with self._lock:
+            try:
+                header = self._look_at(layer.path, named=layer.path in self._roots)
+            except OSError:
+                return False  # whoever reads it says what is wrong
+            except UserError:
+                header = None
+            same = header is not None and header.kind == layer.kind
+            if not same:
+                self._scanned = -_PAUSE
+            return not same
 
     # Looking through folders -------------------------------------------------------------------------------------
 
@@ -176,9 +193,7 @@ class Layers:
             state = (status.st_size, status.st_mtime_ns)
             if path in self._headers and self._headers[path][0] == state:
                 return self._headers[path][1]
-            if not named:
-                self._check_files(path, files_of_mosaic(path))
-            header: _Header | None = _read_header(path, None if named else self._check_files)
+            header: _Header | None = self._look_at(path, named)
         except (UserError, OSError) as error:
             if named:
                 raise
@@ -186,6 +201,11 @@ class Layers:
             header, state = None, _state(path)
         self._headers[path] = (state, header)
         return header
+
+    def _look_at(self, path: Path, named: bool) -> _Header:
+        if not named:
+            self._check_files(path, files_of_mosaic(path))
+        return _read_header(path, None if named else self._check_files)
 
     def _check_files(self, path: Path, files: Iterable[Path]) -> None:
         for file in files:

@@ -116,6 +116,30 @@ def test_mosaics_lead_to_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.M
     assert _found(folder / "bad.vrt") == {"bad.vrt": "image"}, "who names a mosaic names what it is made of"
 
 
+def test_what_changes_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the next look through the folders."""
+    monkeypatch.setattr("rsseg.serving.layers._PAUSE", 1e9)
+    folder = tmp_path / "open"
+    folder.mkdir()
+    hidden = write_image(tmp_path / "hidden.tif", RGB[:1])
+    write_image(folder / "tile.tif", RGB[:1])
+    _vrt(folder / "a.vrt", "tile.tif")
+    write_map(folder / "b.tif", LABELS)
+    layers = Layers([folder])
+    ids = {layer.name: layer.id for layer in layers.all()}
+    _vrt(folder / "a.vrt", str(hidden), 0)
+    with pytest.raises(LookupError):
+        layers.get(ids["a.vrt"])
+    write_image(folder / "b.tif", RGB)
+    assert layers.get(ids["b.tif"]).kind == "image"
+    with rasterio.open(folder / "tile.tif", "r+") as file:
+        file.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(hidden))
+    with pytest.raises(LookupError):
+        layers.get(ids["tile.tif"])
+    (folder / "b.tif").write_bytes(b"II*\0cut")
+    assert layers.get(ids["b.tif"]).path == folder / "b.tif", "the reader says what is wrong with it"
+
+
 def test_errors_do_not_tell_where_files_are(tmp_path: Path) -> None:
     """Of a mosaic that is named itself, and of the file elsewhere that is missing in it."""
     (tmp_path / "maps").mkdir()

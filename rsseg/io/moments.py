@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 __all__ = ["taken_at"]
@@ -26,8 +28,8 @@ def taken_at(dataset: Any) -> str | None:
     for domain, name in _TAGS:
         text = dataset.tags(ns=domain).get(name) if domain else dataset.tags().get(name)
         found = _TIME.fullmatch(text.strip()) if text else None
-        if found is not None and int(found[1]) > 0 and 1 <= int(found[2]) <= 12 and 1 <= int(found[3]) <= 31:
-            year, month, day, hour, minute, second = found.groups()[:6]
-            if int(hour) < 24 and int(minute) < 60 and int(second) < 60:
-                return f"{year}-{month}-{day}T{hour}:{minute}:{second}Z"
+        if found is not None:
+            with suppress(ValueError):  # such as the 30th of February
+                year, month, day, hour, minute, second = map(int, found.groups()[:6])
+                return f"{datetime(year, month, day, hour, minute, second).isoformat()}Z"
     return None

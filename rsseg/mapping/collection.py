@@ -22,7 +22,7 @@ from rsseg.mapping.mosaic import GTI, MADE, VRT, Mosaic, is_own, plan_mosaic, wr
 from rsseg.mapping.results import AreaTable
 from rsseg.messages import few
 
-__all__ = ["AREAS", "COLLECTION", "Collected", "collect", "collect_finished", "read_crs"]
+__all__ = ["AREAS", "COLLECTION", "Collected", "NowhereError", "collect", "collect_finished", "read_crs"]
 
 COLLECTION, AREAS = "collection.json", "areas.csv"
 _log = logging.getLogger("rsseg")
@@ -33,6 +33,10 @@ _TITLES = {
     VRT: ("mosaic_vrt", "all maps as one raster", "application/xml", ["data"]),
     AREAS: ("areas", "area of each class in all maps", "text/csv", ["metadata"]),
 }
+
+
+class NowhereError(DataError):
+    """No map has a place on Earth."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +121,20 @@ def collect_finished(place: Path | Storage, maps: Sequence[Path], alone: bool) -
             return
     try:
         _log.info("%s: %s", place, collect(place))
-    except (DataError, FileNotFoundError) as error:
+    except (
+        NowhereError,
+        FileNotFoundError,
+    ) as error:  # plain pictures; or no map could be made, and the errors say why
+        _log.info("%s", error)
+    except DataError as error:
         _log.warning("%s", error)
 
 
 def _collect(place: Path | Storage, folder: Path, crs: CRS | None) -> Collected:
     items = _read_items(place)
-    _check_own(place)
     if not any(item.document.get("bbox") for item in items.values()):
-        raise DataError(f"{place}: none of its {len(items)} maps has a place on Earth, so there is no common layer")
+        raise NowhereError(f"{place}: none of its {len(items)} maps has a place on Earth, so there is no common layer")
+    _check_own(place)
     first = next(iter(items.values()))
     mosaic = plan_mosaic({_map_of(name, item): item.georeference for name, item in items.items()}, crs)
     areas = _sum_areas(list(items.values()))

@@ -308,7 +308,11 @@ def _map_shard(
 ) -> tuple[dict[str, Exception], int]:
     """Map what belongs to a shard: what went wrong by raster, and how many rasters it has a part of."""
     setting = prepare(args, load)
-    apart = args.delivery is not None and args.shard is not None and args.work is None
+    among = args.delivery is not None and args.shard is not None
+    if among and args.work is not None:
+        _log.warning("--shard with --work: jobs share rasters in %s, which all of them must see; otherwise remove "
+                     "--work, and each job has whole rasters", args.work)  # fmt: skip
+    apart = among and args.work is None
     failed, own = dict[str, Exception](), (whole_jobs if apart else share_jobs)(jobs, shard)
     for (source, target), part in own:
         try:

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.storage import Storage
 from rsseg.mapping import Products
-from rsseg.mapping.collection import collect, read_crs
+from rsseg.mapping.collection import collect, collect_finished, read_crs
 from rsseg.mapping.products import make_products
 from rsseg.metainfo import ClassTable, load_metainfo
 from tests.mapping.stac import check_schema
@@ -282,3 +282,14 @@ def test_maps_that_a_crs_does_not_hold_are_left_out(
     for name in ("a.tif", "a.stac.json", "mars.tif", "mars.stac.json"):
         (folder / name).unlink()
     assert collect(folder, read_crs("EPSG:4326")).files == ("areas.csv", "collection.json")
+
+
+def test_a_command_for_plain_pictures_warns_of_nothing(
+    write_map: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "maps"
+    collect_finished(folder, [], True)  # no raster could be mapped
+    write_map("a.tif", crs=None)
+    write_map("b.tif", crs=None)
+    collect_finished(folder, [Path("a.tif"), Path("b.tif")], True)
+    assert not caplog.records and not (folder / "collection.json").exists()

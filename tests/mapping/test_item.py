@@ -124,6 +124,7 @@ def test_when_the_image_was_taken(
          "2020-01-02T03:04:05Z"),
         ({"PRODUCT_START_TIME": "2019-05-04T10:00:31.024Z"}, "2019-05-04T10:00:31Z"),
         ({"TIFFTAG_DATETIME": "0000:00:00 00:00:00"}, None),
+        ({"TIFFTAG_DATETIME": "2023:02:30 10:00:00"}, None),
         ({"TIFFTAG_DATETIME": "yesterday"}, None),
     ],
 )  # fmt: skip

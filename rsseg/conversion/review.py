@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rsseg.datasets.labels.decision_files import read_decisions
+from rsseg.datasets.labels.decision_files import read_all_decisions
 from rsseg.datasets.labels.decisions import Decision, Key, last_decisions
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.sums import sum_of
@@ -178,10 +178,9 @@ def load_review(paths: Sequence[Path | str], rule: str, classes: Sequence[str]) 
     if rule not in RULES:
         raise ConfigError(f"unknown review rule {rule!r}; expected one of: {', '.join(RULES)}")
     decisions, set_ids = list[Decision](), dict[str, str]()
-    for path in paths:
-        for own in read_decisions(Path(path), classes):
-            set_ids.setdefault(own.set_id, str(path))
-            decisions.append(own)
+    for path, own in read_all_decisions([Path(path) for path in paths], classes):
+        set_ids.setdefault(own.set_id, str(path))
+        decisions.append(own)
     outcomes: dict[str, dict[Key, Outcome]] = {}
     decided, accepted = Counter[str](), 0
     for key, reviewers in last_decisions(decisions).items():

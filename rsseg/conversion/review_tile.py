@@ -14,13 +14,14 @@ from rsseg.conversion.source_image import Results, Transform
 from rsseg.conversion.transforms import PackInstances, PaintLabels, keep_objects
 from rsseg.datasets.labels.decisions import Key, state_of
 from rsseg.errors import ConfigError
-from rsseg.structures.boxes import hbox_to_qbox
+from rsseg.structures.boxes import clip_hbox, hbox_area, hbox_to_qbox
 from rsseg.structures.masks import rle_to_crop
 
 __all__ = ["ApplyReview", "with_review"]
 
 _NO_BOXES = "not applied: this mask model is not asked with boxes"
 _NO_SIZE = "not applied: the mask was drawn on a tile of another size"
+_OUTSIDE = "not applied: the box lies outside of the tile"
 
 
 def with_review(
@@ -105,11 +106,8 @@ class ApplyReview:
         for i, outcome in due.items():
             row = outcome_row(keys[i], outcome) | {"from": results["detections"].names[i]}
             results["reviewed"].append(row)
-            if outcome.action == "box" and not self.takes_boxes:
-                row["action"], row["reason"] = CONFLICT, _NO_BOXES
-                continue
-            if outcome.mask is not None and outcome.mask["size"] != size:
-                row["action"], row["reason"] = CONFLICT, _NO_SIZE
+            if (reason := self._hindrance(outcome, size)) is not None:
+                row["action"], row["reason"] = CONFLICT, reason
                 continue
             if outcome.action == "reject":
                 gone.append(i)
@@ -125,6 +123,14 @@ class ApplyReview:
             gone += self._redraw(results, boxes, [due[i] for i in boxes])
         if gone:
             keep_objects(results, np.array([i for i in range(len(keys)) if i not in gone], np.int64))
+
+    def _hindrance(self, outcome: Outcome, size: list[int]) -> str | None:
+        """Why an outcome cannot be applied to a tile of ``size`` (H, W); None where it can."""
+        if outcome.action == "box" and not self.takes_boxes:
+            return _NO_BOXES
+        if outcome.box is not None and not hbox_area(clip_hbox(outcome.box, (size[0], size[1]))) > 0:
+            return _OUTSIDE
+        return _NO_SIZE if outcome.mask is not None and outcome.mask["size"] != size else None
 
     def _change_class(self, results: Results, i: int, name: str) -> None:
         detections = results["detections"]

@@ -183,8 +183,13 @@ class Conversion:
         predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
         decided = load_review(review, review_rule, settings.table.classes) if review else None
         transforms = _build_transforms(settings, predictor, decided)
-        store = _open_store(settings, overwrite, world)
-        about = _claim(store, settings, source, predictor, update, decided)
+        about = predictor.describe()
+        depends = _depends(settings, predictor, about)
+        if decided is not None:
+            decided.check_set(set_id_of(json.loads(json.dumps(depends))), Path(settings.out_dir))
+        store = _open_store(settings, overwrite, world)  # from here on an earlier conversion may be gone
+        inputs = image_inputs(source, settings, predictor.needs_gt_masks, decided)
+        store.claim(depends, inputs, settings.cuts_tiles, update, () if decided is None else (REVIEW,))
         store.remove_leftovers()
         about |= measure_once(predictor, settings, source, transforms, store)
         return cls(settings, source, predictor, transforms, store, about, decided)
@@ -209,25 +214,10 @@ def _open_store(settings: Settings, overwrite: bool, world: int) -> Store:
     return store
 
 
-def _claim(
-    store: Store,
-    settings: Settings,
-    source: DetectionSource,
-    predictor: MaskPredictor,
-    update: bool,
-    review: Review | None,
-) -> dict[str, Any]:
-    """See that what is finished was made from the same inputs; returns the predictor's description."""
-    about = predictor.describe()
+def _depends(settings: Settings, predictor: MaskPredictor, about: dict[str, Any]) -> dict[str, Any]:
+    """What every file of a conversion depends on; ``about`` is the predictor's description."""
     truth = settings.truth if predictor.needs_gt_masks else None
-    depends = {**settings.as_dict(), "class_table": settings.table.rows, "predictor": about, "truth": truth}
-    inputs = image_inputs(source, settings, predictor.needs_gt_masks, review)
-    free: tuple[str, ...] = ()
-    if review is not None:
-        review.check_set(set_id_of(json.loads(json.dumps(depends))), store.root)
-        free = (REVIEW,)
-    store.claim(depends, inputs, settings.cuts_tiles, update, free)
-    return about
+    return {**settings.as_dict(), "class_table": settings.table.rows, "predictor": about, "truth": truth}
 
 
 def _finish(

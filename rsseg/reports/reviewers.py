@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rsseg.datasets.labels.decision_files import read_decisions
+from rsseg.datasets.labels.decision_files import read_all_decisions
 from rsseg.datasets.labels.decisions import last_decisions
 from rsseg.errors import DataError
 from rsseg.evaluation.reviewers import Rated, ReviewerAgreement, compare_reviewers
@@ -25,11 +25,9 @@ def agreement_of_files(paths: Sequence[Path]) -> ReviewerAgreement:
         DataError: A line is no decision, or files were made for different sets.
     """
     sets, decisions = dict[str, Path](), []
-    for path in paths:
-        found = read_decisions(path)
-        decisions += found
-        for own in found:
-            sets.setdefault(own.set_id, path)
+    for path, own in read_all_decisions(paths):
+        decisions.append(own)
+        sets.setdefault(own.set_id, path)
     if len(sets) > 1:
         (one, first), (other, second) = list(sets.items())[:2]
         raise DataError(f"{first} has decisions about the set {one}, but {second} about the set {other}")

@@ -7,19 +7,20 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from rsseg.serving.settings import REVIEWER
+
 __all__ = [
     "AgreementAnswer", "Context", "DecisionBody", "Item", "ItemsAnswer", "Label", "LayerId", "Limit", "Number", "Order",
     "Other", "ReviewerBody", "ReviewerName", "SegmentBody", "Shown", "Start", "StateOf", "SummaryAnswer",
 ]  # fmt: skip
 
-_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
 _MOST = 2**31 - 1
 _Pixel = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
 _Class = Annotated[str, Field(min_length=1, max_length=200)]
 
 LayerId = Annotated[str, Path(min_length=1, max_length=64, description="Id of a converted set.")]
 Number = Annotated[int, Path(ge=0, le=_MOST, description="Number of an object.")]
-ReviewerName = Annotated[str, Query(pattern=_NAME, description="Who reviews; letters, digits, '_', '.' and '-'.")]
+ReviewerName = Annotated[str, Query(pattern=REVIEWER, description="Who reviews: letters a to z, digits, _ . -")]
 Order = Annotated[Literal["suspicious", "score", "small", "large", "file"], Query(description="Order of the objects.")]
 Shown = Annotated[
     Literal["undecided", "all", "accept", "reject", "class", "redraw"],
@@ -39,7 +40,7 @@ class _Body(BaseModel):
 class ReviewerBody(_Body):
     """Who does something."""
 
-    reviewer: str = Field(pattern=_NAME)
+    reviewer: str = Field(pattern=REVIEWER)
 
 
 class DecisionBody(ReviewerBody):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class Reviewer:
         decisions: By number of the object.
         steps: Number of the object and what was decided before, of every step that can be undone.
         finished: Whether the reviewer has said so.
+        last: Time of the latest line of the file.
         stamp: Size and time of the file that this was read from.
     """
 
@@ -41,7 +42,20 @@ class Reviewer:
     decisions: dict[int, Decision] = field(default_factory=dict)
     steps: list[tuple[int, Decision | None]] = field(default_factory=list)
     finished: bool = False
+    last: str = ""
     stamp: tuple[int, int] | None = None
+
+    def add(self, decision: Decision) -> None:
+        """Add a line to the file, never with an earlier time than the line before, should the clock be set back.
+
+        Conversions go by the times, since a reviewer may have several files.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        self.last = max(self.last, decision.time)
+        add_decision(self.path, replace(decision, time=self.last))
+        self.stamp = _stamp(self.path)
 
     def put(self, number: int, decision: Decision | None) -> None:
         """Set what is decided about an object; None for nothing."""
@@ -91,7 +105,10 @@ class ReviewSet:
     @property
     def is_current(self) -> bool:
         """Whether the set is still the one that was read."""
-        return self.index.stamp == stamp_of(self._root)
+        try:
+            return self.index.stamp == stamp_of(self._root)
+        except FileNotFoundError:
+            return False
 
     @property
     def takes_boxes(self) -> bool:
@@ -125,6 +142,7 @@ class ReviewSet:
             return found
         numbers: dict[tuple[str, ...], int | None] = {}
         for own in read_decisions(path, self.index.labels.table.classes):
+            found.last = max(found.last, own.time)
             if own.decision == FINISHED:
                 found.finished = True
                 continue
@@ -148,10 +166,9 @@ class ReviewSet:
         """
         with self.lock:
             known = self.reviewer(name)
-            add_decision(known.path, decision)
+            known.add(decision)
             known.steps.append((number, known.decisions.get(number)))
             known.put(number, decision)
-            known.stamp = _stamp(known.path)
 
     def undo(self, name: str) -> int | None:
         """Take back the reviewer's last decision; returns the object's number, None where there is nothing to undo.
@@ -165,9 +182,8 @@ class ReviewSet:
                 return None
             number, _ = known.steps[-1]
             last = known.decisions[number]
-            add_decision(known.path, Decision(last.set_id, name, time_text(), "undo", *last.key, last.label))
+            known.add(Decision(last.set_id, name, time_text(), "undo", *last.key, last.label))
             known.take_back(number)
-            known.stamp = _stamp(known.path)
             return number
 
     def finish(self, name: str) -> None:
@@ -179,8 +195,8 @@ class ReviewSet:
         with self.lock:
             known = self.reviewer(name)
             if not known.finished:
-                add_decision(known.path, Decision(self.set_id, name, time_text(), FINISHED))
-                known.finished, known.stamp = True, _stamp(known.path)
+                known.add(Decision(self.set_id, name, time_text(), FINISHED))
+                known.finished = True
 
     def others(self, name: str) -> Iterator[tuple[str, Reviewer]]:
         """The other reviewers."""

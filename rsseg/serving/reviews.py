@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import HTTPException
 
 from rsseg.datasets.labels import Instance, LabelledTile
-from rsseg.datasets.labels.decision_files import read_decisions
+from rsseg.datasets.labels.decision_files import read_all_decisions
 from rsseg.datasets.labels.decisions import Decision, decision_of, last_decisions, time_text
 from rsseg.datasets.labels.index import ORDERS
 from rsseg.datasets.labels.selection import SCORES
@@ -162,7 +162,7 @@ class Reviews:
         found = self.get(layer_id)
         if self.state.settings.blind and not found.reviewer(name).finished:
             raise HTTPException(409, "finish your review first; others' decisions are hidden until then")
-        decisions = [own for path in sorted(found.folder.glob("*.jsonl")) for own in read_decisions(path)]
+        decisions = [own for _, own in read_all_decisions(sorted(found.folder.glob("*.jsonl")))]
         rated = [Rated(key, next(iter(own.values())).label, {who: each.verdict for who, each in own.items()})
                  for key, own in last_decisions(decisions).items()]  # fmt: skip
         told = compare_reviewers(rated).as_dict()

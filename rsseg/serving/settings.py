@@ -11,11 +11,13 @@ from typing import Any
 
 from rsseg.errors import ConfigError
 
-__all__ = ["ServeSettings", "is_loopback"]
+__all__ = ["REVIEWER", "ServeSettings", "is_loopback"]
 
 _SHORTEST = 16
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """What may stand in the header Authorization, and in a cookie."""
+REVIEWER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
+"""Names of reviewers, which are names of files, too."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class ServeSettings:
         queue_length: Requests that may wait for the model.
 
     Raises:
-        ConfigError: The host is open to other machines and there is no token, or it is too short.
+        ConfigError: The host is open to other machines and there is no token, or it is too short; or the reviewer's
+            name has other characters.
     """
 
     paths: tuple[Path, ...]
@@ -65,6 +68,11 @@ class ServeSettings:
             raise ConfigError(
                 f"the token must have at least {_SHORTEST} characters: letters, digits and -._~+/, with = at its end; "
                 "--token auto makes one"
+            )
+        if not re.fullmatch(REVIEWER, self.reviewer):
+            raise ConfigError(
+                f"--reviewer {self.reviewer!r}: a name must consist of the letters a to z, digits, '_', '.' and '-', "
+                "64 at most, and begin with a letter, a digit or '_'"
             )
 
 

@@ -285,13 +285,34 @@ def test_masks_of_another_size(make_config: Make, tmp_path: Path, decide: Decide
     assert row["reason"] == "not applied: the mask was drawn on a tile of another size"
 
 
-def test_a_review_of_other_labels_is_refused(make_config: Make, tmp_path: Path, decide: Decide) -> None:
+def test_boxes_outside_of_the_tile(make_config: Make, tmp_path: Path, decide: Decide) -> None:
+    config = make_config(tiling=None)
+    convert_labels(config)
+    decide("P0001", "1", "box", box=(-9, -9, 0, 5))
+    decide("P0001", "2", "box", box=(90, 50, 140, 90))
+    path = decide("P0004", "1", "box", box=(64, 1, 70, 9), new_class="ship")
+    convert_labels(config, review=[path])
+    conflicts = review_of(tmp_path / "out")["conflicts"]
+    assert [(row["tile"], row["source_object_id"]) for row in conflicts] == [("P0001", "1"), ("P0004", "1")]
+    assert {row["reason"] for row in conflicts} == {"not applied: the box lies outside of the tile"}
+    rows = rows_of(tmp_path / "out")
+    assert (rows["P0004", "1"][0], rows["P0004", "1"][1]["area"], rows["P0001", "2"][1]["area"]) == ("plane", 256, 100)
+
+
+def test_a_review_of_other_labels_is_refused(
+    make_config: Make, tmp_path: Path, decide: Decide, digests: Digests
+) -> None:
     convert_labels(make_config(tiling=None))
-    path = decide("P0004", "1", "reject")
-    with pytest.raises(DataError, match=r"anna\.jsonl: its decisions were made for the set [0-9a-f]{16}, but .*other"):
+    first = path = decide("P0004", "1", "reject", "ben")
+    with pytest.raises(DataError, match=r"ben\.jsonl: its decisions were made for the set [0-9a-f]{16}, but .*other"):
         convert_labels(make_config("other"), review=[path])
-    with pytest.raises(DataError, match=r"anna\.jsonl:2: there is no class 'boat'"):
+    with pytest.raises(DataError, match=r"anna\.jsonl:1: there is no class 'boat'"):
         convert_labels(make_config("other"), review=[decide("P0004", "1", "class", new_class="boat")])
+    before = digests(tmp_path / "out")
+    config = make_config()
+    with pytest.raises(DataError, match="its decisions were made for the set"):
+        convert_labels(config | {"out_dir": str(tmp_path / "out")}, review=[first], overwrite=True)
+    assert digests(tmp_path / "out") == before  # what is refused deletes nothing
     with pytest.raises(ConfigError, match="needs the transform PaintLabels in 'pipeline'"):
         with_review([], Review({}, "majority", {}, 0), ["ship"], True)
 

@@ -62,6 +62,9 @@ def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert text["config"].startswith("hf://own/model")
     with pytest.raises(ConfigError, match="token is required"):
         settings_of(arguments(monkeypatch, str(tmp_path), "--host", "0.0.0.0"))
+    for name in ("Jürgen", "a b", "", ".a", "a\n", "x" * 65):
+        with pytest.raises(ConfigError, match="a name must consist of the letters a to z"):
+            settings_of(arguments(monkeypatch, str(tmp_path), "--reviewer", name))
 
 
 def test_a_port_that_is_taken() -> None:

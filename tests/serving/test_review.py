@@ -16,6 +16,7 @@ from PIL import Image
 
 from rsseg.conversion import convert_labels
 from rsseg.datasets.labels.decision_files import read_decisions
+from rsseg.datasets.labels.decisions import last_decisions
 from rsseg.structures.masks import fill_hbox, mask_intersection, rle_to_crop
 from tests.serving.review_world import OBJECTS, review_config, write_set
 
@@ -133,6 +134,26 @@ def test_decisions_are_kept_undone_and_found_again(client: Client, tmp_path: Pat
     assert [again.post("/undo")["number"] for _ in range(2)] == [1, 0]
     assert again.post("/undo") is None
     assert client.get()["decided"] == 0  # the first server reads the file again
+
+
+def test_a_clock_that_is_set_back(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is undone on the page is undone in the conversion, too, which goes by the times."""
+    times = iter(("2026-11-30T07:00:00Z", "2026-11-30T06:00:00Z", "2026-11-30T06:00:01Z"))
+    for name in ("reviews", "review_sets"):
+        monkeypatch.setattr(f"rsseg.serving.{name}.time_text", lambda: next(times))
+    client.decide(client.items()[0], "reject")
+    assert client.post("/undo")["number"] == 0
+    client.post("/finish")
+    found = read_decisions(tmp_path / "served" / client.get()["file"])
+    assert [own.decision for own in found] == ["reject", "undo", "finished"]
+    assert not last_decisions(found) and {own.time for own in found} == {"2026-11-30T07:00:00Z"}
+
+
+def test_a_set_that_is_taken_away(client: Client, tmp_path: Path) -> None:
+    client.items()
+    (tmp_path / "set/instances.json").unlink()
+    answer = client.http.get(f"{client.base}/items")
+    assert answer.status_code == 400 and "instances.json is missing" in answer.json()["detail"]
 
 
 def test_a_second_reviewer_sees_nothing_before_the_end(client: Client, serve: Serve, tmp_path: Path) -> None:

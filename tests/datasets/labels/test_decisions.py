@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rsseg.datasets.labels.decision_files import add_decision, read_decisions
+from rsseg.datasets.labels.decision_files import add_decision, read_all_decisions, read_decisions
 from rsseg.datasets.labels.decisions import Decision, last_decisions, set_id_of, state_of
 from rsseg.errors import DataError
 from rsseg.structures.masks import MaskCrop, to_rle
@@ -79,12 +79,36 @@ def test_a_wrong_line_is_named(tmp_path: Path, changes: dict[str, Any], message:
 
 def test_other_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    for line, message in ((b"[]", "must be a JSON object"), (b"", "no JSON object"), (b"{\xff}", "no JSON object")):
+    for line, message in ((b"[]", "must be a JSON object"), (b"{\xff}", "no JSON object")):
         path.write_bytes(line + b"\n")
         with pytest.raises(DataError, match=message):
             read_decisions(path)
     with pytest.raises(FileNotFoundError):
         read_decisions(tmp_path / "none.jsonl")
+
+
+def test_what_editors_and_copies_change(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A byte order mark, other ends of lines and empty lines say nothing; an older copy of a file counts once."""
+    path, copy = tmp_path / "a.jsonl", tmp_path / "copy.jsonl"
+    given = [make(), make(time="2026-11-30T06:41:00Z", decision="reject", comment="ü")]
+    for decision in given:
+        add_decision(path, decision)
+    text = path.read_bytes()
+    for changed in (b"\xef\xbb\xbf" + text, text.replace(b"\n", b"\r\n"), text.replace(b"\n", b"\n \n") + b"\n\t"):
+        path.write_bytes(changed)
+        assert read_decisions(path) == given
+    assert not caplog.records
+    path.write_bytes(text)
+    copy.write_bytes(text)
+    undone = make(time="2026-11-30T06:42:00Z", decision="undo")
+    add_decision(path, undone)
+    for paths in ([path, copy], [copy, path], [path, path]):
+        found = read_all_decisions(paths)
+        assert sorted(own.time for _, own in found) == sorted(own.time for own in [*given, undone])
+        ((_, own),) = last_decisions(own for _, own in found).items()
+        assert own["anna"].decision == "accept"
+    path.write_bytes(text + text)
+    assert len(read_all_decisions([path])) == 4
 
 
 def test_a_cut_line_is_left_out_and_taken_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

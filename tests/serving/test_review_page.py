@@ -136,3 +136,42 @@ def test_two_reviewers_and_other_layers(tmp_path: Path, serve: Callable[..., str
     assert tab.input_value("#review-reviewer") == "ben" and tab.input_value("#review-shown") == "reject"
     tab.click("#tab-maps, #tabs button:first-child")
     assert not tab.is_visible("#review-stage")
+
+
+@pytest.mark.slow
+def test_keys_decide_only_what_is_meant(tmp_path: Path, serve: Callable[..., str], page: Callable[..., Any]) -> None:
+    """Keys that lead through the classes take none; after that, and while objects load, none goes astray."""
+    out = write_set(tmp_path / "world")
+    tab = page(serve(out))
+    open_review(tab)
+    tab.select_option("#review-order", "file")
+    tab.wait_for_selector(READY.format(0))
+    for keys in ("c", "ArrowDown", "s", "Escape"):
+        tab.keyboard.press(keys)
+    tab.fill("#review-comment", "far")
+    tab.press("#review-comment", "Escape")
+    for keys in ("c", "b", "Enter"):
+        tab.keyboard.press(keys)
+    tab.wait_for_selector(READY.format(1))
+    tab.keyboard.press("r")
+    tab.wait_for_selector(READY.format(2))
+    tab.focus("#review-class")
+    tab.select_option("#review-class", "bridge")
+    tab.wait_for_selector(READY.format(3))
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_selector(READY.format(4))
+
+    def press_and_go_on(route: Any) -> None:
+        tab.keyboard.press("r")  # the objects that are left are on their way
+        route.continue_()
+
+    tab.route("**/items?**", press_and_go_on)
+    for _ in range(3):
+        tab.keyboard.down("a")
+    tab.keyboard.up("a")
+    tab.wait_for_selector(READY.format(3))
+    (path,) = (tmp_path / "served").glob("*/reviews/me.jsonl")
+    assert [(own.label, own.verdict, own.comment) for own in read_decisions(path)] == [
+        ("ship", "class: bridge", "far"), ("plane", "reject", None), ("ship", "class: bridge", None),
+        ("ship", "accept", None),
+    ]  # fmt: skip

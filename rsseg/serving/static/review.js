@@ -128,11 +128,17 @@ function start(page) {
   function next() {
     const open = items.findIndex((own, i) => i > at && !own.decision);
     if (open >= 0) return void select(open);
-    if (following !== null) return void run(() => load([...starts, following]))();
-    if (panel.shown.value === "undecided" && summary.decided < summary.total) return void run(() => load([0]))();
+    if (following !== null) return leave([...starts, following]);
+    if (panel.shown.value === "undecided" && summary.decided < summary.total) return leave([0]);
     if (at + 1 < items.length) return void select(at + 1);
     if (summary.decided === summary.total) page.toast("All objects are decided. Thank you!", "good");
     run(showAgain)();
+  }
+
+  // Until the other objects are there, keys and buttons decide nothing.
+  function leave(places) {
+    at = items.length;
+    run(() => load(places))();
   }
 
   function showAgain() {
@@ -221,9 +227,10 @@ function start(page) {
     const { target } = event;
     const typing = target.closest?.("input, select, textarea") || (event.key === "Enter" && target.closest?.("button"))
       || (event.key.startsWith("Arrow") && target.closest?.("[role=tab]"));
+    if (visible && typing && event.key === "Escape") target.blur();
     if (!visible || !layer || !summary || typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const act = KEYS[event.key.toLowerCase()];
-    if (!act) return;
+    if (!act || (event.repeat && !event.key.startsWith("Arrow"))) return; // a key held down decides once
     event.preventDefault();
     act();
   });

@@ -21,8 +21,21 @@ export function makePanel(panel, act) {
   const box = button("Box", "B", () => act.mode("box"), { id: "review-box" });
   const click = button("Click", "K", () => act.mode("click"), { id: "review-click" });
   const undo = button("Undo", "U", act.undo, { id: "review-undo" });
-  const classes = element("select", { id: "review-class", attributes: { "aria-label": "Change the class (key C)" },
-    on: { change: () => { if (classes.value) act.reclass(classes.value); classes.value = ""; } } });
+  // Keys only lead through the classes, Enter takes one; then the keys of the page work again.
+  let byKey = false;
+  const leave = () => { classes.value = ""; byKey = false; classes.blur(); };
+  const take = () => { const chosen = classes.value; leave(); if (chosen) act.reclass(chosen); };
+  const classes = element("select", { id: "review-class", title: "Key: C, then arrows or letters, and Enter",
+    attributes: { "aria-label": "Change the class (key C): arrows or letters, then Enter" },
+    on: { change: () => { if (!byKey) take(); }, pointerdown: () => { byKey = false; }, blur: () => { classes.value = ""; byKey = false; },
+      keydown: (event) => {
+        if (event.key === "Escape") return leave();
+        byKey = event.key !== "Enter";
+        if (event.key !== "Enter" || !classes.value) return;
+        event.preventDefault();
+        event.stopPropagation();
+        take();
+      } } });
   const step = (text, by, name) => element("button", { type: "button", textContent: text, className: "narrow",
     attributes: { "aria-label": name }, title: `${name} (arrow keys)`, on: { click: () => act.step(by) } });
   const zoom = (text, by, name) => element("button", { type: "button", textContent: text, className: "narrow",

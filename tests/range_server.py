@@ -71,7 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
         if file.is_dir() and not self.path.endswith("/"):
             return self._send(301, b"", {"Location": f"{self.path}/"})
         if file.is_dir():
-            rows = "".join(f'<a href="{p.name}{"/" * p.is_dir()}">{p.name}</a>\n' for p in sorted(file.iterdir()))
+            files = [(urllib.parse.quote(path.name), "/" * path.is_dir(), path.name) for path in sorted(file.iterdir())]
+            rows = "".join(f'<a href="{name}{slash}">{text}</a>\n' for name, slash, text in files)
             page = f"<html><title>Index of {self.path}</title>\n{rows}</html>".encode()
             return self._send(200, page, {"Content-Type": "text/html"})
         if not file.is_file():

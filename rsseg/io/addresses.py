@@ -22,6 +22,7 @@ __all__ = [
     "is_address",
     "is_text_name",
     "locate",
+    "quoted",
     "shown_name",
     "stem_of",
 ]
@@ -31,12 +32,21 @@ _SCHEMES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "ftp": "/v
 _TEXTS = (".vrt", ".xml", ".json", ".geojson", ".wms", ".gti", ".gti.gpkg", ".gti.fgb", ".gti.parquet")
 """What the names of files end in that say where rasters are; other files that do so are not what they seem."""
 _PREFIX = re.compile(r"[A-Za-z][\w+.-]+:")
-_URL = re.compile(r"([A-Za-z][\w+.-]*://)([^/\s?#\"'<>]*@)?([^\s\"'?#<>]*)(\?[^\s\"'#<>]*)?")
+_URL = re.compile(
+    r"([A-Za-z][\w+.-]*://)((?:[^/\s\"'<>@:\[]*:(?!\d*[/?#])[^\s\"'<>]*|[^/\s?#\"'<>]*)@)?([^\s\"'?#<>]*)(\?[^\s\"'#<>]*)?"
+    r"(#[^\s\"'<>]*=[^\s\"'<>]*)?"
+)
+"""Scheme, what is before the last ``@``, path, query, and a fragment that has values."""
+_OPTIONS = re.compile(r"/vsicurl\?[^\s\"']*")
+_DATABASE = re.compile(r"\b(PG|MYSQL|MSSQL|OCI|HANA|DAAS|PLMOSAIC|PLSCENES|EEDAI?):", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?i)\b(user|uid|password|passwd|pwd|token|api_?key)=('[^']*'|\"[^\"]*\"|[^\s,;\"']+)[,;]?")
 _PAIR = re.compile(r"([?&,])([^=&,?]*)=([^&,]*(?:,[^=&,]*(?=[&,]|$))*)|([?&][^=&,?]+)(?=[&,]|$)")
 _HARMLESS = {"service", "request", "version", "layers", "layer", "styles", "style", "crs", "srs", "bbox", "format",
              "transparent", "tilematrixset", "tilematrix", "zoom_level", "extendbeyonddateline", "width", "height",
              "time", "datetime", "collections", "collection", "ids", "item", "items", "limit", "bands", "url",
              "max_retry", "retry_delay", "pc_url_signing", "list_dir"}  # fmt: skip
+_ASCII = "".join(map(chr, range(33, 127)))
+_WEB = re.compile(r"(/vsicurl/)?(https?|ftp)://", re.IGNORECASE)
 """Parameters of a query that are shown; all others may give access."""
 
 
@@ -85,7 +95,13 @@ def locate(source: str | Path) -> str:
         return source if isinstance(source, Address) else text
     if text.lower().startswith("file://"):
         return urllib.request.url2pathname(urllib.parse.urlsplit(text).path)
+    text = quoted(text)
     return Address(hide_secrets(text), gdal_name(text))
+
+
+def quoted(address: str) -> str:
+    """An address of the web in which blanks and all other letters than those of ASCII are percent-encoded."""
+    return urllib.parse.quote(address, safe=_ASCII) if _WEB.match(address) else address
 
 
 def gdal_name(address: str) -> str:
@@ -106,16 +122,24 @@ def is_text_name(source: str) -> bool:
 
 def hide_secrets(text: str) -> str:
     """A text in which addresses have neither user and password nor parameters that may give access."""
-    if text.startswith("/vsicurl?"):  # its parameters hold an address, percent-encoded
-        text = urllib.parse.unquote(text)
+    text = _OPTIONS.sub(_without_headers, text)
+    if _DATABASE.search(text):
+        text = _PASSWORD.sub("", text)
     if "://" not in text:
         return text
 
     def shown(match: re.Match[str]) -> str:
-        scheme, _, path, query = match.groups()
-        return f"{scheme}{path}{_harmless(query or '')}"
+        scheme, _, path, query, _ = match.groups()
+        return f"{scheme}{hide_secrets(path)}{_harmless(query or '')}"
 
     return _URL.sub(shown, text)
+
+
+def _without_headers(match: re.Match[str]) -> str:
+    """What is harmless of the parameters of ``/vsicurl?``, of which the others may be headers that give access."""
+    pairs = (pair.partition("=") for pair in match[0].partition("?")[2].split("&"))
+    kept = [f"{key}={urllib.parse.unquote(value)}" for key, _, value in pairs if key in _HARMLESS]
+    return f"/vsicurl?{'&'.join(kept)}"
 
 
 def hide_those_of(text: str, source: Path | str) -> str:
@@ -141,7 +165,9 @@ def _harmless(query: str) -> str:
         separator, name, value, flag = match.groups()
         if flag or name.lower() not in _HARMLESS:
             return ""
-        return f"{separator}{name}={value}"
+        value = re.split(r";[^;=]*=", value)[0]
+        inner = urllib.parse.unquote(value)
+        return f"{separator}{name}={hide_secrets(inner) if '://' in inner else value}"
 
     found = _PAIR.sub(kept, query).lstrip("?&")
     return found if not found or found.startswith(",") else f"?{found}"

@@ -17,7 +17,7 @@ from typing import Any
 from rasterio._env import get_gdal_config  # what holds now, wherever it was set
 
 from rsseg.errors import DataError, UnreadableFileError
-from rsseg.io.addresses import Address, hide_secrets, is_text_name, locate
+from rsseg.io.addresses import Address, hide_secrets, is_text_name, locate, quoted
 
 __all__ = ["is_remote", "list_prefix", "may_ask", "network_settings", "source_state", "waits"]
 
@@ -93,7 +93,7 @@ def source_state(source: str | Path) -> list[Any] | None:
         for start, scheme in _BUCKETS.items():
             if name.startswith(start):
                 return _state_by_fsspec(scheme, name.removeprefix(start))
-        return None
+        source = name
     file = Path(source)
     if not file.is_file():
         return None
@@ -172,10 +172,18 @@ def list_prefix(prefix: Address, suffixes: Sequence[str]) -> list[tuple[Address,
         raise DataError(f"{prefix}: cannot be listed ({hide_secrets(str(error))})") from error
     ends = tuple(suffix.lower() for suffix in suffixes)
     below = sorted(name.removeprefix(root) for name in names if name.lower().endswith(ends))
-    below = [name for name in below if not any(part.startswith(".") for part in name.split("/"))]
-    if not below:
+    found = [(name, path) for name in below if (path := _below(root, name)) is not None]
+    if not found:
         raise FileNotFoundError(
             f"{prefix}: GDAL lists no rasters ({', '.join(suffixes)}) there; see that the address is right, and that "
             "the environment has what gives access (docs/howto/maps.md)"
         )
-    return [(Address(f"{prefix}{name}", f"{root}{name}"), name) for name in below]
+    return [(Address(quoted(f"{prefix}{name}"), quoted(f"{root}{name}")), path) for name, path in found]
+
+
+def _below(root: str, name: str) -> str | None:
+    """The path of a raster below a prefix; web pages give it percent-encoded.  None for one that is hidden, or leads
+    out of the prefix."""
+    path = urllib.parse.unquote(name) if root.startswith("/vsicurl/") else name
+    hidden = any(part.startswith(".") or not part for part in path.replace("\\", "/").split("/"))
+    return None if hidden else path

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rsseg.errors import DataError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.addresses import Address, is_address, locate
 from rsseg.io.listing import RASTER_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import read_lines
 from rsseg.io.remote import list_prefix
 from rsseg.mapping.mosaic import VRT, is_own
-from rsseg.mapping.stac import StacRequest, items_of
+from rsseg.mapping.stac import STAC, StacRequest, items_of
 
 __all__ = ["MAP_ENDS", "check_jobs", "sources_of"]
 
@@ -37,16 +37,23 @@ def sources_of(source: str, target: Path, request: StacRequest = StacRequest()) 
 
     Raises:
         FileNotFoundError: There is no such folder or list, or no raster in it.
+        ConfigError: The request selects items of STAC or their assets, and the source has none.
         DataError: The list is empty, or a single map's name ends in neither .tif nor .png; or as for
             :func:`check_jobs` and :func:`rsseg.mapping.stac.items_of`.
     """
+    source = _without_scheme(source)
     path = Path(source)
-    if path.suffix == ".txt" and not is_address(source):
+    if path.suffix.lower() == ".txt":
+        if is_address(source):
+            raise DataError(f"{locate(source)}: a list of rasters must be a local file; download it first")
         lines = [line for _, line in read_lines(path, "a text file with one raster per line")]
         if not lines:
             raise DataError(f"{path}: the list is empty; expected one raster per line")
         jobs = [job for line in lines for job in _jobs_of(_in_list(line, path.parent), target, request)]
-    elif len(jobs := _jobs_of(source, target, request)) == 1 and not (_is_folder(source) or target.is_dir()):
+    else:
+        jobs = _jobs_of(source, target, request)
+    _check_assets(jobs, source, request)
+    if path.suffix.lower() != ".txt" and len(jobs) == 1 and not (_is_folder(source) or target.is_dir()):
         if not has_suffix(target, (".tif", ".tiff", ".png")):
             raise DataError(
                 f"{target}: the name of a map must end in .tif or .png; for a folder of maps, create {target} first"
@@ -56,8 +63,23 @@ def sources_of(source: str, target: Path, request: StacRequest = StacRequest()) 
     return jobs
 
 
+def _check_assets(jobs: Sequence[Job], source: str, request: StacRequest) -> None:
+    """See that some source is an item of STAC where assets are chosen."""
+    chosen = ",".join(request.assets or ())
+    if chosen and not any(isinstance(found, Address) and found.endswith(f"[{chosen}]") for found, _ in jobs):
+        raise ConfigError(f"--assets {chosen}: {locate(source)} is no item of STAC; choose bands with --bands")
+
+
 def _in_list(line: str, folder: Path) -> str:
-    return line if is_address(line) or line.startswith("stac:") else str(folder / line)
+    """The source that a line names; it may have a colon in its name and yet be a file beside the list."""
+    if line.startswith(STAC):
+        return f"{STAC}{_in_list(line.removeprefix(STAC), folder)}"
+    return line if is_address(line) and not (folder / line).exists() else str(folder / line)
+
+
+def _without_scheme(source: str) -> str:
+    """A path in the place of ``file://``."""
+    return str(locate(source)) if source.lower().startswith("file://") else source
 
 
 def _is_folder(source: str) -> bool:
@@ -69,9 +91,13 @@ def _is_folder(source: str) -> bool:
 
 def _jobs_of(source: str, target: Path, request: StacRequest) -> list[Job]:
     """What a source other than a list holds, and the maps in a folder."""
+    source = _without_scheme(source)
     items = items_of(source, request)
     if items is not None:
         return [(item, target / f"{item.name}.tif") for item in items]
+    if request.is_search:
+        raise ConfigError(f"{locate(source)}: is no STAC, so --collections, --datetime, --query and --max-items cannot "
+                          "select in it; remove them")  # fmt: skip
     if is_address(source) and _is_folder(source):
         prefix = locate(source)
         assert isinstance(prefix, Address)
@@ -116,7 +142,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     for source, target in jobs:
         key = _key(target.with_suffix(""))
         other = owners.get(key)
-        if other == source:
+        if other is not None and _opened_as(other) == _opened_as(source):
             raise DataError(f"{source}: is listed twice; list it once")
         if other is not None:
             raise DataError(
@@ -137,6 +163,11 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         other = rasters.get(target.resolve())
         if other is not None:
             raise DataError(f"{target}: the map of {source} would replace the raster {other}; choose another folder")
+
+
+def _opened_as(source: str) -> tuple[str, ...]:
+    """What GDAL opens; the text of an address does not say all of it."""
+    return (source.gdal, *source.parts) if isinstance(source, Address) else (source,)
 
 
 def _key(path: Path) -> str:

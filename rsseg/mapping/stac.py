@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.errors import ConfigError, DataError, MissingPackageError
-from rsseg.io.addresses import Address, hide_secrets, is_address
+from rsseg.io.addresses import Address, hide_secrets, is_address, locate
 from rsseg.mapping.stac_assets import NETWORK, raster_of
 
-__all__ = ["StacRequest", "items_of"]
+__all__ = ["STAC", "StacRequest", "items_of"]
 
 _log = logging.getLogger("rsseg")
-_PREFIX = "stac:"
+STAC = "stac:"
+"""Begins the names of sources that are STAC, whatever their suffix."""
 _SUFFIXES = (".json", ".geojson")
 _RETRIES, _TIMEOUT = 5, 30.0
 _OPERATORS = {"<": "lt", "<=": "lte", "=": "eq", "!=": "neq", ">=": "gte", ">": "gt"}
@@ -62,9 +63,11 @@ def items_of(source: str, request: StacRequest) -> list[Address] | None:
         ConfigError: The request does not go with the source.
         MissingPackageError: pystac-client is not installed.
     """
-    named = source.startswith(_PREFIX)
-    source = source.removeprefix(_PREFIX)
+    named = source.startswith(STAC)
+    source = source.removeprefix(STAC)
     suffix = re.split(r"[?#]", source)[0].lower().endswith(_SUFFIXES)
+    if named and source.lower().startswith("file://"):
+        source = str(locate(source))
     if not (named or suffix or request.is_search) or Path(source).is_dir():
         return None
     if not (named or request.is_search or is_address(source)) and not _says_stac(Path(source)):

@@ -72,6 +72,8 @@ def _is_image(asset: Mapping[str, Any]) -> bool:
 def _href(href: str, base: str, where: str) -> str:
     """The raster of an asset; an item at a server names rasters at servers, and no item texts that name others."""
     remote = base.startswith(NETWORK)
+    if not remote and href.lower().startswith("file://"):
+        href = str(locate(href))
     if href.startswith(NETWORK) or (not remote and Path(href).is_absolute()):
         full = href
     elif is_address(href) or Path(href).is_absolute():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,12 +17,14 @@ import rasterio.shutil
 import shapely
 from PIL import Image
 
-from rsseg.errors import DataError, JobError, UnreadableFileError
+from rsseg.errors import ConfigError, DataError, JobError, UnreadableFileError
 from rsseg.io.addresses import Address
-from rsseg.io.remote import network_settings, source_state
+from rsseg.io.rasters import opened
+from rsseg.io.remote import _below, network_settings, source_state
 from rsseg.mapping import MapOptions, map_raster
 from rsseg.mapping.area import Area
 from rsseg.mapping.sources import sources_of
+from rsseg.mapping.stac import StacRequest
 from rsseg.metainfo import ClassTable
 from tests.mapping.conftest import Stub
 from tests.range_server import RangeServer, serve_folder
@@ -174,6 +177,55 @@ def test_prefixes_lists_and_object_storage(
         monkeypatch.setenv(name, value)
     expected = classes(str(folder / "bucket" / "key.tif"), tmp_path / "local.tif", table)
     assert (classes("s3://bucket/key.tif", tmp_path / "s3.tif", table) == expected).all()
+
+
+def test_names_with_blanks_and_other_letters(server: Any, noise: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    running, folder = server
+    names = ["a b.tif", "h#1.tif", "p%20.tif", "q?.tif", "\u00fc.tif"]
+    for name in names:
+        make(folder / "odd" / name, noise(3, 4, 4))
+    (folder / "odd" / "..%2Fescaped.tif").write_bytes(b"leads out of the target where it is decoded twice")
+    found = sources_of(f"{running.url}/odd/", tmp_path)
+    assert sorted(made.name for _, made in found if "escaped" not in made.name) == names
+    assert all(made.parent == tmp_path for _, made in found)
+    for source, made in found:
+        if "escaped" not in made.name:
+            assert source_state(source)
+            with opened(source) as file:
+                assert file.shape == (4, 4)
+    for source in (single(f"{running.url}/odd/a b.tif?k=s c", tmp_path / "m.tif"),
+                   single(f"{running.url}/odd/\u00fc.tif", tmp_path / "m.tif")):  # fmt: skip
+        assert source_state(source) and "s c" not in source
+    pairs = _below("/vsicurl/http://h/", "..%2Fa.tif"), _below("/vsicurl/http://h/", "%2Fetc/a.tif")
+    assert pairs == (None, None)
+
+
+def test_lines_of_a_list(server: Any, noise: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    running, _ = server
+    folder, maps, item = tmp_path / "list", tmp_path / "maps", tmp_path / "list" / "item.json"
+    maps.mkdir()
+    for name in ("S2A:x.tif", "own.tif", "sub/z.tif"):
+        make(folder / name, noise(3, 4, 4))
+    asset = {"href": f"file://{folder}/own.tif", "type": "image/tiff"}
+    item.write_text(json.dumps({"type": "Feature", "stac_version": "1.0.0", "id": "it", "properties": {},
+                                "geometry": None, "links": [], "assets": {"visual": asset}}))  # fmt: skip
+    lines = f"S2A:x.tif\r\nsub/\r\n own.tif \r\n\r\n{running.url}/a%20b.tif\r\nstac:item.json"
+    (folder / "l.TXT").write_bytes(lines.encode("utf-8-sig"))
+    expected = ["S2A:x.tif", "z.tif", "own.tif", "a b.tif", "it.tif"]
+    for source in (str(folder / "l.TXT"), f"file://{folder}/l.TXT"):
+        found = sources_of(source, maps)
+        assert [made.name for _, made in found] == expected
+    assert source_state(found[-1][0]) == source_state(folder / "own.tif")
+    assert [made.name for _, made in sources_of(f"file://{folder}/sub/", maps)] == ["z.tif"]
+    (folder / "two.txt").write_text(f"{running.url}/get?id=1\n{running.url}/get?id=2\n")
+    with pytest.raises(DataError, match="two rasters would become maps of the same name, get"):
+        sources_of(str(folder / "two.txt"), maps)
+    with pytest.raises(DataError, match="must be a local file"):
+        sources_of(f"{running.url}/list.txt", maps)
+    with pytest.raises(ConfigError, match=r"--assets red: .*is no item"):
+        sources_of(str(folder / "own.tif"), maps, StacRequest(("red",)))
+    with pytest.raises(ConfigError, match="is no STAC"):
+        sources_of(str(folder), maps, StacRequest(max_items=1))
 
 
 def test_archives_mosaics_and_stores(

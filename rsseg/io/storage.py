@@ -114,7 +114,8 @@ class Storage:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / ".rsseg-write-test"
             path.write_bytes(b"rsseg writes maps here\n")
-            self.put(path, path.name)
+            with _explained(self.at(path.name), "written"):
+                self._write(path, self._path(path.name))  # which another job may remove at once
         with suppress(OSError):  # who may write may not always delete
             self.remove(path.name)
 
@@ -161,13 +162,7 @@ class Storage:
             OSError: It cannot be written, or has another size there.
         """
         with _explained(self.at(name), "written"):
-            self._system.invalidate_cache()
-            if self._scheme not in _STORES:
-                self._put_and_move(path, self._path(name))
-            elif self._scheme in _IN_PARTS and path.stat().st_size > _SMALL:
-                self._put_in_parts(path, self._path(name))
-            else:
-                self._system.put_file(str(path), self._path(name))
+            self._write(path, self._path(name))
             self._check_size(path, self._path(name))
 
     def remove(self, name: str) -> None:
@@ -201,6 +196,15 @@ class Storage:
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
+
+    def _write(self, path: Path, final: str) -> None:
+        self._system.invalidate_cache()
+        if self._scheme not in _STORES:
+            self._put_and_move(path, final)
+        elif self._scheme in _IN_PARTS and path.stat().st_size > _SMALL:
+            self._put_in_parts(path, final)
+        else:
+            self._system.put_file(str(path), final)
 
     def _put_and_move(self, path: Path, final: str) -> None:
         folder, _, name = final.rpartition("/")

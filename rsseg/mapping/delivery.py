@@ -196,8 +196,7 @@ class StoredMap:
         Raises:
             OSError: The storage cannot be read.
         """
-        self.__dict__.pop("item", None)  # read it again
-        item = self._before()
+        item = self._read_again()
         return item is not None and (item.name, item.code) == (self.target.name, code) and not self._lost(item)
 
     def _lost(self, item: MapItem) -> list[str]:
@@ -223,7 +222,7 @@ class StoredMap:
             lock.unlink(missing_ok=True)
 
     def _upload(self, item: MapItem, files: Mapping[str, StoredFile]) -> None:
-        before = self._before()
+        before = self._read_again()
         there = {**(before.files if before else {}), **self._record()}
         todo = [name for name, file in files.items() if not self._has(name, file, there.get(name))]
         last, others = item_path(self.target), there.keys() - files.keys()
@@ -259,6 +258,11 @@ class StoredMap:
             return self.item
         except DataError:
             return None
+
+    def _read_again(self) -> MapItem | None:
+        """The item, which another process may have written since."""
+        self.__dict__.pop("item", None)
+        return self._before()
 
     def _has(self, name: str, file: StoredFile, known: StoredFile | None) -> bool:
         return known == file and self._storage.size(self._name(name)) == file.size

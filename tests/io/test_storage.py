@@ -158,6 +158,20 @@ def test_half_a_file_never_has_the_final_name(
     assert sorted(Failing.store) == ["/maps/.ab.01234567.part", "/maps/a"]
 
 
+def test_many_jobs_may_ask_at_once_whether_a_place_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another job removes the file that this one has just written to see that it can."""
+    copy = MemoryFileSystem.cp_file
+
+    def lose(self: MemoryFileSystem, path1: str, path2: str, **kwargs: Any) -> None:
+        copy(self, path1, path2, **kwargs)
+        self.rm_file(path2)
+
+    monkeypatch.setattr(MemoryFileSystem, "cp_file", lose)
+    place = Storage("memory://many/maps")
+    place.check_writable()
+    assert place.files() == {}
+
+
 @pytest.mark.parametrize("scheme, package", [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs"), ("abfs", "adlfs")])
 def test_a_missing_package_is_named(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from rsseg.errors import ConfigError, DataError, JobError
 from rsseg.io.shards import Shard
 from rsseg.io.storage import Storage
 from rsseg.mapping import MapOptions, Products, map_raster
-from rsseg.mapping.delivery import Delivery, begin_delivery
+from rsseg.mapping.delivery import Delivery, StoredMap, begin_delivery
 from rsseg.mapping.item import MapItem, item_path
 from rsseg.mapping.sharing import Part, share_jobs, whole_jobs
 from tests.mapping.slow_files import STOPPED, SlowFiles
@@ -247,6 +248,31 @@ def test_a_replaced_map_is_never_described_by_an_old_item(
     monkeypatch.setattr(SlowFiles, "put_file", watch)
     deliver(address, overlap=0.5, overwrite=True)
     assert seen[0] and not any(seen[1:])
+
+
+def test_a_map_that_came_in_the_meantime_is_replaced_as_a_whole(
+    deliver: Deliver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two jobs with other settings, in work folders of their own, began before either had uploaded."""
+    address, upload, seen, put = f"slow://{tmp_path}/store", StoredMap.upload, list[bool](), SlowFiles.put_file
+
+    def meanwhile(self: StoredMap) -> None:
+        monkeypatch.setattr(StoredMap, "upload", upload)
+        shutil.move(tmp_path / "work", tmp_path / "first")
+        deliver(address, overlap=0.5)
+        shutil.rmtree(tmp_path / "work")
+        shutil.move(tmp_path / "first", tmp_path / "work")
+        monkeypatch.setattr(SlowFiles, "put_file", watch)
+        self.upload()
+
+    def watch(self: SlowFiles, path1: str, path2: str, *args: Any, **kwargs: Any) -> None:
+        seen.append((tmp_path / "store" / "map.stac.json").exists())
+        put(self, path1, path2, *args, **kwargs)
+
+    monkeypatch.setattr(StoredMap, "upload", meanwhile)
+    deliver(address, Products(), probabilities=None)
+    assert seen and not any(seen)
+    assert sorted(contents(address)) == [name for name in NAMES if name not in ("map.gpkg", "map_probabilities.tif")]
 
 
 class Dead(BaseException):

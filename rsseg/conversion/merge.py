@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rsseg.conversion.parts import tile_rows
-from rsseg.conversion.review import Review, review_summary
+from rsseg.conversion.review import Outcome, Review, review_summary
 from rsseg.conversion.settings import Settings
 from rsseg.conversion.source_image import problem_row, source_name
 from rsseg.conversion.splits import split_tiles, write_splits
 from rsseg.conversion.storage import Store
 from rsseg.datasets.detection import DetectionSource
+from rsseg.datasets.labels.decisions import Key, state_of
 from rsseg.io.coco import CocoWriter
-from rsseg.io.tables import csv_bytes
+from rsseg.io.tables import csv_bytes, parse_json
 
 __all__ = ["merge_parts"]
 
@@ -37,6 +39,7 @@ class _Totals:
     rows: list[list[Any]] = field(default_factory=list)
     lists: dict[str, list[Any]] = field(default_factory=dict)
     omitted: Counter[str] = field(default_factory=Counter)
+    right: set[Key] = field(default_factory=set)
 
     def add(self, name: str, number: int) -> None:
         self.counts[name] = self.counts.get(name, 0) + number
@@ -66,7 +69,7 @@ def merge_parts(
     totals = _Totals(per_class=dict.fromkeys(settings.table.classes, 0))
     with store.replacing("instances.json") as file:
         writer = CocoWriter(file, f"{settings.table.name}, converted by rsseg", settings.table.classes)
-        _write_instances(writer, store, source, settings, totals)
+        _write_instances(writer, store, source, settings, totals, {} if review is None else review.accepted)
         writer.close()
     tiles, sources = [row[0] for row in totals.rows], [row[1] for row in totals.rows]
     splits = split_tiles(tiles, sources, **asdict(settings.split))
@@ -75,13 +78,18 @@ def merge_parts(
     manifest = _manifest(source, settings, about, totals) | {"splits": write_splits(store, tiles, splits)}
     if review is not None:
         known = {source_name(item, settings) for item in source.items}
-        manifest["review"] = review_summary(review, totals.lists, known)
+        manifest["review"] = review_summary(review, totals.lists, known, totals.right)
     store.write_json("manifest.json", manifest, indent=1)
     return manifest
 
 
 def _write_instances(
-    writer: CocoWriter, store: Store, source: DetectionSource, settings: Settings, totals: _Totals
+    writer: CocoWriter,
+    store: Store,
+    source: DetectionSource,
+    settings: Settings,
+    totals: _Totals,
+    accepted: Mapping[str, Mapping[Key, Outcome]],
 ) -> None:
     """Write images and annotations of all parts; counts and collects everything else on the way."""
     classes = settings.table.classes
@@ -93,6 +101,7 @@ def _write_instances(
             )
         _count(part, item.stem, totals)
         kept: set[str] = set()
+        looked_at = {key[1] for key in accepted.get(part["source"], ())}
         for tile, rows in tile_rows(part):
             totals.rows.append([tile["tile"], part["source"], *(tile[k] for k in _COLUMNS[2:6])])
             name = f"{tile['tile']}.{settings.tile_format}" if settings.cuts_tiles else part["source"]
@@ -103,11 +112,19 @@ def _write_instances(
             kept.update(tile["object_ids"])
             for label in tile["labels"]:
                 totals.per_class[classes[label]] += 1
+            if tile["tile"] in looked_at:
+                totals.right.update(accepted[part["source"]].keys() & _keys(part["source"], tile, rows, classes))
             totals.add("empty_masks", tile["empty_masks"])
             totals.add("instances", len(rows))
         totals.add("kept_objects", len(kept))
         dropped = {row["source_object_id"] for tile in part["tiles"] for row in tile.get("dropped", [])}
         totals.add("dropped_objects", len(dropped - kept))
+
+
+def _keys(source: str, tile: Mapping[str, Any], rows: Sequence[bytes], classes: Sequence[str]) -> set[Key]:
+    """What reviewers call the instances of a tile."""
+    own = zip(tile["object_ids"], tile["labels"], rows, strict=True)
+    return {(source, tile["tile"], name, state_of(classes[label], parse_json(row))) for name, label, row in own}
 
 
 def _count(part: dict[str, Any], stem: str, totals: _Totals) -> None:

@@ -14,12 +14,24 @@ from rsseg.errors import ConfigError, DataError
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import json_text
 
-__all__ = ["CONFLICT", "RULES", "Outcome", "Review", "load_review", "outcome_row", "resolve", "review_summary"]
+__all__ = [
+    "ACCEPT",
+    "CONFLICT",
+    "RULES",
+    "Outcome",
+    "Review",
+    "load_review",
+    "outcome_row",
+    "resolve",
+    "review_summary",
+]
 
 RULES = ("majority", "any-reject", "unanimous")
 """What happens where reviewers disagree, see :func:`resolve`."""
 CONFLICT = "conflict"
-"""Action of an outcome that changes nothing."""
+"""Action of an outcome that changes nothing, since reviewers disagree or it cannot be applied."""
+ACCEPT = "accept"
+"""Action of an outcome that changes nothing, since the object is right."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class Outcome:
     """What is done with an object in one state.
 
     Attributes:
-        action: ``reject``, ``class``, ``box``, ``mask``, or ``conflict``, where nothing is changed.
+        action: ``reject``, ``class``, ``box``, ``mask``, or ``accept`` and ``conflict``, where nothing is changed.
         reviewers: Who wanted it; of a conflict all who decided, with their verdicts.
         new_class: Name of its new class, where it gets one.
         box: x1 y1 x2 y2 in tile pixels, of ``box``.
@@ -47,8 +59,8 @@ class Outcome:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def resolve(decisions: Mapping[str, Decision], rule: str = "majority") -> Outcome | None:
-    """The outcome of what reviewers decided about one object; None where it stays as it is.
+def resolve(decisions: Mapping[str, Decision], rule: str = "majority") -> Outcome:
+    """The outcome of what reviewers decided about one object.
 
     ``majority``: what more than half of those who decided about the object want; ``any-reject``: it goes where at least
     one rejects it, otherwise as ``majority``; ``unanimous``: what all want.  Otherwise there is a conflict.  All
@@ -64,8 +76,6 @@ def resolve(decisions: Mapping[str, Decision], rule: str = "majority") -> Outcom
         verdict = "reject"
     elif count < len(decisions) if rule == "unanimous" else 2 * count <= len(decisions):
         return Outcome(CONFLICT, tuple(f"{name}: {own.verdict}" for name, own in sorted(decisions.items())))
-    if verdict == "accept":
-        return None
     agreed = {name: own for name, own in sorted(decisions.items()) if own.verdict == verdict}
     last = max(agreed.values(), key=lambda own: own.time)
     return Outcome(last.decision, tuple(agreed), last.new_class, last.box, last.mask)
@@ -79,15 +89,15 @@ class Review:
         set_ids: The sets that they were made for, each with the first file that says so.
         rule: How they were resolved.
         decided: Reviewer -> objects that they decided about.
-        accepted: Objects that stay as they are.
-        outcomes: Source image -> key -> outcome of all others.
+        outcomes: Source image -> key -> outcome of objects that do not simply stay as they are.
+        accepted: The same of those that do.
     """
 
     set_ids: Mapping[str, str]
     rule: str
     decided: Mapping[str, int]
-    accepted: int
     outcomes: Mapping[str, Mapping[Key, Outcome]] = field(default_factory=dict)
+    accepted: Mapping[str, Mapping[Key, Outcome]] = field(default_factory=dict)
 
     def check_set(self, set_id: str, out: Path) -> None:
         """See that the decisions were made for the labels that are converted.
@@ -131,25 +141,31 @@ def outcome_row(key: Key, outcome: Outcome) -> dict[str, Any]:
     return {"tile": key[1], "source_object_id": key[2], "state": key[3], **own}
 
 
-def review_summary(review: Review, lists: Mapping[str, list[Any]], sources: Container[str]) -> dict[str, Any]:
+def review_summary(
+    review: Review, lists: Mapping[str, list[Any]], sources: Container[str], right: Container[Key]
+) -> dict[str, Any]:
     """What the manifest says of a review: who decided, what was done, and what could not be.
 
     Args:
         review: The outcomes.
         lists: ``reviewed`` and ``stale``, rows of all source images.
         sources: The source images that there are.
+        right: Keys of the accepted objects that are in the set.
     """
     used, stale = lists.get("reviewed", []), list(lists.get("stale", []))
     for name, outcomes in review.outcomes.items():
         if name not in sources:
             stale += [{"source": name, **outcome_row(key, outcome)} for key, outcome in outcomes.items()]
+    accepted = {key: outcome for own in review.accepted.values() for key, outcome in own.items()}
+    gone = {key: outcome for key, outcome in accepted.items() if key not in right}
+    stale += [{"source": key[0], **outcome_row(key, outcome)} for key, outcome in gone.items()]
     counts = Counter(row["action"] for row in used)
     changes = [row for row in used if row["action"] != CONFLICT]
     return {
         "rule": review.rule,
         "reviewers": dict(review.decided),
         "counts": {
-            "accepted": review.accepted,
+            "accepted": len(accepted) - len(gone),
             "rejected": counts["reject"],
             "reclassified": sum("to" in row for row in changes),
             "redrawn": counts["box"] + counts["mask"],
@@ -181,13 +197,11 @@ def load_review(paths: Sequence[Path | str], rule: str, classes: Sequence[str]) 
     for path, own in read_all_decisions([Path(path) for path in paths], classes):
         set_ids.setdefault(own.set_id, str(path))
         decisions.append(own)
-    outcomes: dict[str, dict[Key, Outcome]] = {}
-    decided, accepted = Counter[str](), 0
+    outcomes, accepted = dict[str, dict[Key, Outcome]](), dict[str, dict[Key, Outcome]]()
+    decided = Counter[str]()
     for key, reviewers in last_decisions(decisions).items():
         decided.update(reviewers.keys())
         outcome = resolve(reviewers, rule)
-        if outcome is None:
-            accepted += 1
-        else:
-            outcomes.setdefault(key[0], {})[key] = outcome
-    return Review(set_ids, rule, dict(sorted(decided.items())), accepted, outcomes)
+        group = accepted if outcome.action == ACCEPT else outcomes
+        group.setdefault(key[0], {})[key] = outcome
+    return Review(set_ids, rule, dict(sorted(decided.items())), outcomes, accepted)

@@ -155,6 +155,8 @@ def test_stale_decisions_are_listed(
     convert_labels(config)
     decide("P0001", "1", "reject")
     decide("P0002", "2", "reject")
+    decide("P0001", "2", "accept")
+    decide("P0002", "1", "accept")
     path = decide("P0004", "1", "box", box=(1, 1, 9, 9))
     (world / "labelTxt/P0001.txt").write_text("6 5 25 5 25 15 6 15 ship 0\n")  # the box has moved
     (world / "images/P0004.png").unlink()
@@ -164,10 +166,11 @@ def test_stale_decisions_are_listed(
     convert_labels(config, review=[path], update=True)
     review = review_of(tmp_path / "out")
     assert [(row["tile"], row["source_object_id"], row["action"]) for row in review["stale"]] == [
-        ("P0001", "1", "reject"), ("P0004", "1", "box"),
+        ("P0001", "1", "reject"), ("P0004", "1", "box"), ("P0001", "2", "accept"),
     ]  # fmt: skip
-    assert review["counts"]["rejected"] == 1 and ("P0001", "1") in rows_of(tmp_path / "out")
-    assert "2 decisions are not applied, since no object looks as it did when they were made:" in caplog.text
+    assert (review["counts"]["rejected"], review["counts"]["accepted"], review["counts"]["stale"]) == (1, 1, 3)
+    assert ("P0001", "1") in rows_of(tmp_path / "out")
+    assert "3 decisions are not applied, since no object looks as it did when they were made:" in caplog.text
 
 
 def test_reviewers_who_disagree(
@@ -314,7 +317,7 @@ def test_a_review_of_other_labels_is_refused(
         convert_labels(config | {"out_dir": str(tmp_path / "out")}, review=[first], overwrite=True)
     assert digests(tmp_path / "out") == before  # what is refused deletes nothing
     with pytest.raises(ConfigError, match="needs the transform PaintLabels in 'pipeline'"):
-        with_review([], Review({}, "majority", {}, 0), ["ship"], True)
+        with_review([], Review({}, "majority", {}), ["ship"], True)
 
 
 def _review_until(config: dict[str, Any], path: Path, moment: int) -> None:

@@ -82,7 +82,7 @@ def _meets(facts: Facts, grid: GeoReference) -> bool:
     affine = grid.transform
     ends = affine.c, affine.c + affine.a * grid.size[1]
     high, low = affine.f, affine.f + affine.e * grid.size[0]
-    around = any(ends[0] < right + turn and left + turn < ends[1] for turn in (-2 * EDGE, 0, 2 * EDGE))
+    around = any(ends[0] < right + turn and left + turn < ends[1] for turn in EDGE * np.arange(-4, 5, 2))
     return around and low < top and bottom < high
 
 

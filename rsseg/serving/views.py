@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -288,8 +289,30 @@ def warped(dataset: Any, place: Place, grid: GeoReference, resampling: Resamplin
         grid: In Web Mercator.
         resampling: How pixels are made of others.
     """
-    source = place.georeference.scaled(dataset.shape)
+    source = _from_its_middle(place.georeference.scaled(dataset.shape))
     return grid.view(dataset, resampling, add_alpha=lacks_mask(dataset), source=source)
+
+
+def _from_its_middle(source: GeoReference) -> GeoReference:
+    """Where a raster with longitudes beyond ±180° lies, by a meridian through its middle: GDAL's end at ±180°."""
+    if source.crs is None or not source.crs.is_geographic:
+        return source
+    height, width = source.size
+    x, _ = source.coordinates(np.array([0, 0, width, width, width / 2]), np.array([0, height, 0, height, height / 2]))
+    if np.abs(x).max() <= math.pi / source.crs.units_factor[1] * (1 + 1e-9):
+        return source
+    a, b, c, d, e, f = _affine(source)[:6]
+    crs = _with_meridian(source.crs.to_wkt(version="WKT1_GDAL"), float(x[-1]))
+    return GeoReference(source.size, crs, Affine(a, b, c - x[-1], d, e, f))
+
+
+@functools.lru_cache(maxsize=64)
+def _with_meridian(wkt: str, longitude: float) -> CRS:
+    """A geographic CRS whose longitudes are counted from one of them."""
+    whole = re.sub(r',AUTHORITY\["[^"]*","[^"]*"\]', "", wkt)
+    old = re.search(r'PRIMEM\["[^"]*",([^,\]]+)\]', whole)
+    assert old is not None
+    return CRS.from_wkt(whole.replace(old[0], f'PRIMEM["middle",{float(old[1]) + longitude!r}]'))
 
 
 def read_view(

@@ -11,6 +11,7 @@ import rasterio
 from rasterio import Affine
 from rasterio.windows import Window
 
+from rsseg.serving.views import View, read_view
 from tests.serving.world import COLOURS, TILE, UTM, ZOOM, client_of, tile_pixels, tile_transform, write_image, write_map
 
 X, Y = TILE
@@ -247,6 +248,28 @@ def test_tiles_that_do_not_exist(tmp_path: Path) -> None:
         assert client.get(_at(info, *wrong)).status_code == 422
     assert client.get(_at(info, 0, 0, 0, ".jpg")).status_code == 422
     assert client.get("/api/layers/unknown/tiles/0/0/0.png").status_code == 404
+
+
+@pytest.mark.parametrize("west", [0, -90, 100, 350])
+def test_longitudes_beyond_180(tmp_path: Path, west: int) -> None:
+    """The same world from another longitude on: the columns of its west half come last."""
+    labels = np.random.default_rng(0).integers(0, 3, (32, 72)).astype(np.uint8)
+    for name, start in (("usual.tif", -180), ("other.tif", west)):
+        turned = np.roll(labels, -(start + 180) // 5, axis=1)
+        write_map(tmp_path / name, turned, crs="EPSG:4326", transform=Affine(5, 0, start, 0, -5, 80))
+        pixels = np.stack([turned * 100] * 3)
+        write_image(tmp_path / f"image_{name}", pixels, crs="EPSG:4326", transform=Affine(5, 0, start, 0, -5, 80))
+    client = client_of(tmp_path, *(tmp_path / name for name in ("usual.tif", "other.tif")))
+    usual, other = (client.get(f"/api/layers/{row['id']}").json() for row in reversed(client.get("/api/layers").json()))
+    assert (usual["bounds"][0], other["bounds"][0]) == (-180, west)
+    for z, x, y in ((0, 0, 0), (1, 0, 0), (1, 1, 1), (2, 0, 1), (2, 1, 1), (2, 2, 1), (2, 3, 1)):
+        same = tile_pixels(client, _at(usual, z, x, y)) == tile_pixels(client, _at(other, z, x, y))
+        assert same.mean() > 0.99, (z, x, y)
+    images = [
+        read_view(tmp_path / f"image_{name}", View(-170, -60, -20, 60, 200, 200)) for name in ("usual.tif", "other.tif")
+    ]
+    (one, _), (two, seen) = images
+    assert (np.abs(one.astype(int) - two) <= 5).mean() > 0.95 and seen.all(), "but for where one of them has its end"
 
 
 def test_a_map_across_the_antimeridian(tmp_path: Path) -> None:

@@ -194,7 +194,17 @@ class Place:
             lon = lon - 360 * (lon - lon[-1] > 180) + 360 * (lon - lon[-1] < -180)
         known = np.isfinite(lon) & np.isfinite(lat)
         lon, lat = lon[known], np.clip(lat[known], -LATITUDE, LATITUDE)
+        poles = (
+            [] if self.crs.is_geographic or self.crs == MERCATOR else [end for end in (-90.0, 90.0) if self._has(end)]
+        )
+        if poles:  # around one lie all longitudes
+            lon, lat = np.array([-180.0, 180.0]), np.append(lat, np.clip(poles, -LATITUDE, LATITUDE))
         return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
+    def _has(self, pole: float) -> bool:
+        column, row = self.pixels_at(0.0, pole)
+        height, width = self.georeference.size
+        return 0 < column < width and 0 < row < height
 
     def pixels_at(self, lon: float, lat: float) -> tuple[float, float]:
         """Column and row of a position in degrees, also beyond the raster; infinite where its CRS does not reach."""

@@ -99,6 +99,16 @@ def test_turned_rasters_and_control_points_that_fit_have_their_place(tmp_path: P
     assert place.own and place.bounds == pytest.approx((15, 35.996, 15.006, 36))
 
 
+def test_around_a_pole_lie_all_longitudes(tmp_path: Path) -> None:
+    """A raster in polar stereographic coordinates, true at 71°, whose farthest corner is 3905 km from the pole: 34.9°."""
+    for crs, south, north in (("EPSG:3995", 55.1, LATITUDE), ("EPSG:3031", -LATITUDE, -55.1)):
+        pixels = np.full((3, 40, 60), 50, np.uint8)
+        path = write_image(tmp_path / "a.tif", pixels, crs=crs, transform=Affine(1e5, 0, -3e6, 0, -1e5, 1.5e6))
+        west, low, east, high = Place.of(path).bounds
+        assert (west, east) == (-180, 180)
+        assert (low, high) == pytest.approx((south, north), abs=0.1)
+
+
 def test_both_sides_of_the_antimeridian(tmp_path: Path) -> None:
     """A raster in UTM zone 1 whose middle column lies at 180°: 166022 m east of the false origin, at the equator."""
     edge = 166021.443

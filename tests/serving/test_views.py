@@ -100,7 +100,7 @@ def test_turned_rasters_and_control_points_that_fit_have_their_place(tmp_path: P
 
 
 def test_around_a_pole_lie_all_longitudes(tmp_path: Path) -> None:
-    """A raster in polar stereographic coordinates, true at 71°, whose farthest corner is 3905 km from the pole: 34.9°."""
+    """In polar stereographic coordinates, true at 71°; the farthest corner is 3905 km from the pole: 34.9°."""
     for crs, south, north in (("EPSG:3995", 55.1, LATITUDE), ("EPSG:3031", -LATITUDE, -55.1)):
         pixels = np.full((3, 40, 60), 50, np.uint8)
         path = write_image(tmp_path / "a.tif", pixels, crs=crs, transform=Affine(1e5, 0, -3e6, 0, -1e5, 1.5e6))

@@ -203,7 +203,7 @@ def _place(georeference: GeoReference) -> dict[str, Any]:
     out: dict[str, Any] = {"proj:code": code, "proj:shape": [height, width]}
     if crs is not None and code is None:
         out["proj:wkt2"] = crs.to_wkt(version="WKT2_2019")
-    if georeference.has_coordinates and not georeference.gcps:
+    if georeference.has_coordinates and not georeference.gcps and all(map(math.isfinite, georeference.transform)):
         out["proj:transform"] = list(georeference.transform[:6])
     return out
 

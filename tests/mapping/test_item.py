@@ -149,6 +149,14 @@ def test_a_crs_without_a_code_and_no_crs(
         assert CRS.from_wkt(item.properties["proj:wkt2"]) == CRS.from_proj4(crs)
 
 
+def test_a_transform_without_numbers_is_left_out(
+    mapped: Callable[..., MapItem], noise: Any, write_raster: Make
+) -> None:
+    raster = write_raster(noise(3, 40, 50), "odd.tif", transform=Affine(0.5, 0, float("nan"), 0, -0.5, 200))
+    item = mapped("out/odd.tif", raster)
+    assert "proj:transform" not in item.properties and item.document["geometry"] is None
+
+
 def test_names_of_classes_are_plain_and_unique(stub: Any, noise: Any, write_raster: Make, tmp_path: Path) -> None:
     path = tmp_path / "odd.json"
     rows = [{"id": i, "name": name, "color": "#0000FF"} for i, name in enumerate(["Straße, naß", "a b", "a,b"])]

@@ -117,8 +117,13 @@ def _write_instances(
             totals.add("empty_masks", tile["empty_masks"])
             totals.add("instances", len(rows))
         totals.add("kept_objects", len(kept))
-        dropped = {row["source_object_id"] for tile in part["tiles"] for row in tile.get("dropped", [])}
-        totals.add("dropped_objects", len(dropped - kept))
+        totals.add("dropped_objects", len({row["source_object_id"] for row in _dropped(part)} - kept))
+
+
+def _dropped(part: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Objects that policies and reviewers took out, with their tiles; of tiles that are left out, too."""
+    own = [{"tile": tile["tile"], **row} for tile in part["tiles"] for row in tile.get("dropped", [])]
+    return own + part.get("dropped", [])
 
 
 def _keys(source: str, tile: Mapping[str, Any], rows: Sequence[bytes], classes: Sequence[str]) -> set[Key]:
@@ -141,7 +146,7 @@ def _count(part: dict[str, Any], stem: str, totals: _Totals) -> None:
     totals.add("mended_polygons", sum(row["what"] == "polygon" for row in mended))
     totals.omitted.update(part.get("omitted", {}))
     totals.note("mended", [{"source": part["source"], **row} for row in mended])
-    dropped = [{"tile": tile["tile"], **row} for tile in part["tiles"] for row in tile.get("dropped", [])]
+    dropped = _dropped(part)
     totals.add("dropped_instances", len(dropped))
     totals.note("dropped", dropped)
     for name in ("reviewed", "stale"):

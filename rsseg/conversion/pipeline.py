@@ -140,6 +140,9 @@ class Pipeline:
             if not results["instances"]:
                 part["empty_tiles"].append(tile)
                 if not self._settings.keep_empty:
+                    rows = [{"tile": tile, **row} for row in results.get("dropped", ())]
+                    if rows:
+                        part.setdefault("dropped", []).extend(rows)
                     return
         tile_format = self._settings.tile_format
         if self._settings.cuts_tiles:

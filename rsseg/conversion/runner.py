@@ -179,9 +179,9 @@ class Conversion:
         settings = Settings.from_config(config)
         if with_evaluation:
             check_truth(settings)
+        decided = load_review(review, review_rule, settings.table.classes) if review else None
         source = settings.open_source(on_error)
         predictor: MaskPredictor = build(MODELS, settings.predictor_config, f"predictors.{settings.predictor}")
-        decided = load_review(review, review_rule, settings.table.classes) if review else None
         transforms = _build_transforms(settings, predictor, decided)
         about = predictor.describe()
         depends = _depends(settings, predictor, about)

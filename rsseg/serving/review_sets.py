@@ -32,7 +32,7 @@ class Reviewer:
         codes: (N,) uint8: 0 undecided, otherwise the place in :data:`SHOWN` less one.
         decisions: By number of the object.
         steps: Number of the object and what was decided before, of every step that can be undone.
-        finished: Whether the reviewer has said so.
+        finished: Whether the reviewer has said so, of the objects as they are now.
         last: Time of the latest line of the file.
         stamp: Size and time of the file that this was read from.
     """
@@ -144,7 +144,7 @@ class ReviewSet:
         for own in read_decisions(path, self.index.labels.table.classes):
             found.last = max(found.last, own.time)
             if own.decision == FINISHED:
-                found.finished = True
+                found.finished |= own.state in ("", self.index.whole_state)
                 continue
             if own.key not in numbers:
                 numbers[own.key] = self.index.find(own.tile, own.object_id, own.state)
@@ -195,7 +195,7 @@ class ReviewSet:
         with self.lock:
             known = self.reviewer(name)
             if not known.finished:
-                known.add(Decision(self.set_id, name, time_text(), FINISHED))
+                known.add(Decision(self.set_id, name, time_text(), FINISHED, state=self.index.whole_state))
                 known.finished = True
 
     def others(self, name: str) -> Iterator[tuple[str, Reviewer]]:

@@ -18,6 +18,8 @@ from rsseg.conversion.predictors.sam3_text import Sam3TextPredictor, best_of_equ
 from rsseg.conversion.predictors.simple import BoxPredictor
 from rsseg.conversion.prompts import Prompts, parse_prompt
 from rsseg.datasets.detection import open_source
+from rsseg.datasets.labels.decision_files import add_decision
+from rsseg.datasets.labels.decisions import Decision, read_set_id, state_of
 from rsseg.metainfo import load_metainfo
 from tests import tiny_transformers as tiny
 
@@ -187,6 +189,29 @@ def test_tiles_where_nothing_is_found_are_listed(
     counts = report.manifest["counts"]
     assert counts["tiles"] == counts["instances"] == 0 and counts["images_without_objects"] == 4
     assert len(report.manifest["tiles_without_objects"]) == counts["tiles_without_objects"] == 4
+
+
+def test_what_reviewers_reject_is_listed_where_a_tile_goes(
+    make_config: Any, told: dict[str, Any], world: Path, tmp_path: Path
+) -> None:
+    source = {"format": "images", "images": str(world / "images"), "classes": str(tmp_path / "table.json")}
+    config = make_config(**told, source=source, prompt="text", tiling=None)
+    convert_labels(config)
+    data = json.loads((tmp_path / "out/instances.json").read_text())
+    names, path = {row["id"]: row["name"] for row in data["categories"]}, tmp_path / "anna.jsonl"
+    for row in data["annotations"]:
+        if row["source_image"] == "P0003.png":
+            label = names[row["category_id"]]
+            own = row["source_image"], "P0003", row["source_object_id"], state_of(label, row), label
+            time = "2026-11-30T06:40:00Z"
+            add_decision(path, Decision(read_set_id(tmp_path / "out"), "anna", time, "reject", *own))
+    rejected = path.read_text().count("\n")
+    manifest = convert_labels(config, review=[path]).manifest
+    assert manifest is not None and rejected == manifest["review"]["counts"]["rejected"] > 0
+    counts = manifest["counts"]
+    assert counts["tiles"] == 3 and {row["tile"] for row in manifest["dropped"]} == {"P0003"}
+    assert len(manifest["dropped"]) == counts["dropped_instances"] == counts["dropped_objects"] == rejected
+    assert counts["source_objects"] == counts["kept_objects"] + rejected
 
 
 def test_labelled_boxes_and_an_ablation(make_config: Any, told: dict[str, Any], world: Path, tmp_path: Path) -> None:

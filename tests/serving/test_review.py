@@ -156,7 +156,9 @@ def test_a_set_that_is_taken_away(client: Client, tmp_path: Path) -> None:
     assert answer.status_code == 400 and "instances.json is missing" in answer.json()["detail"]
 
 
-def test_a_second_reviewer_sees_nothing_before_the_end(client: Client, serve: Serve, tmp_path: Path) -> None:
+def test_a_second_reviewer_sees_nothing_before_the_end(
+    client: Client, world: Path, serve: Serve, tmp_path: Path
+) -> None:
     ben = Client(str(client.http.base_url), "ben")
     first, second = client.items()[:2]
     client.decide(first, "accept")
@@ -171,6 +173,11 @@ def test_a_second_reviewer_sees_nothing_before_the_end(client: Client, serve: Se
     found = ben.get("/agreement")
     assert found["pairs"] == [{"first": "anna", "second": "ben", "items": 2, "equal": 0.5, "kappa": 0.0}]
     assert [row["object"][2] for row in found["disagreements"]] == ["1"]
+    path = tmp_path / "served" / ben.get()["file"]
+    convert_labels(review_config(world, tmp_path / "set"), review=[path])
+    assert not ben.get()["finished"] and ben.items()[0]["others"] is None  # a second round is blind again
+    convert_labels(review_config(world, tmp_path / "set"), update=True)
+    assert ben.get()["finished"]
     seeing = Client(serve(tmp_path / "set", blind=False), "cleo")
     assert [other["reviewer"] for other in seeing.items()[0]["others"]] == ["anna", "ben"]
 

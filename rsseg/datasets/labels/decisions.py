@@ -53,7 +53,7 @@ class Decision:
         source: The source image, as ``tiles.csv`` names it.
         tile: Its tile.
         object_id: The object's name in its source.
-        state: What the object looked like, see :func:`state_of`.
+        state: What the object looked like, see :func:`state_of`; of ``FINISHED`` all objects, or empty.
         label: Name of its class then.
         new_class: Name of the class that it should have; beside ``class`` also with ``box`` and ``mask``.
         box: x1 y1 x2 y2 in tile pixels that the mask model should be asked with.
@@ -151,7 +151,7 @@ def decision_of(row: Any, where: str, classes: Sequence[str] | None = None) -> D
         raise DataError(f"{where}: unknown key {unknown[0]!r}; expected some of: {', '.join(_KEYS)}")
     kind, own = row.get("decision"), _texts(row, where)
     if kind == FINISHED:
-        return Decision(own["set"], own["reviewer"], own["time"], FINISHED)
+        return Decision(own["set"], own["reviewer"], own["time"], FINISHED, state=own.get("state", ""))
     if kind not in DECISIONS:
         raise DataError(f"{where}: decision must be one of {', '.join(DECISIONS)}, {FINISHED}, found {kind!r}")
     for name in ("source", "tile", "object", "state", "label"):

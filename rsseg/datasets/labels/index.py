@@ -15,6 +15,7 @@ from rsseg.datasets.labels.records import Instance, LabelledTile
 from rsseg.datasets.labels.selection import SCORES, WHOLE_BOX
 from rsseg.errors import DataError
 from rsseg.io.coco import annotation_lines, annotation_of
+from rsseg.io.sums import sum_of
 
 __all__ = ["ORDERS", "InstanceIndex", "stamp_of"]
 
@@ -46,6 +47,7 @@ class InstanceIndex:
         area: (N,) int64 pixels.
         score: (N,) float32, higher is better; NaN where there is none.
         score_kind: Key of :data:`~rsseg.datasets.labels.selection.SCORES` that ``score`` goes by; None without scores.
+        whole_state: As many digits for the states of all objects.
         state: (N,) what :func:`~rsseg.datasets.labels.decisions.state_of` gives, as bytes.
 
     Raises:
@@ -84,6 +86,7 @@ class InstanceIndex:
         self._by_state = np.argsort(self.state, kind="stable")
         self.score, self.score_kind = self._score(scored)
         self._orders: dict[str, NDArray[np.int64]] = {}
+        self.whole_state = sum_of(self.state.tobytes())[: self.state.itemsize]
 
     def __len__(self) -> int:
         return len(self.label)

@@ -19,7 +19,7 @@ from rasterio._env import get_gdal_config  # what holds now, wherever it was set
 from rsseg.errors import DataError, UnreadableFileError
 from rsseg.io.addresses import Address, hide_secrets, is_text_name, locate, quoted
 
-__all__ = ["is_remote", "list_prefix", "may_ask", "network_settings", "source_state", "waits"]
+__all__ = ["is_remote", "list_prefix", "may_ask", "network_settings", "set_network", "source_state", "waits"]
 
 _log = logging.getLogger("rsseg")
 _NETWORK = {
@@ -52,6 +52,14 @@ def network_settings(source: str | Path) -> dict[str, str]:
     """Settings of GDAL for a source; those that the user has set, by the environment or a file of GDAL's, stay."""
     settings = {**_NETWORK, **(_OF_ONE if is_remote(source) else {})}
     return {key: value for key, value in settings.items() if get_gdal_config(key) in (None, "")}
+
+
+def set_network() -> None:
+    """Let pyogrio, whose GDAL is another one than rasterio's, ask servers as patiently."""
+    import pyogrio
+
+    unset = [key for key in _NETWORK if pyogrio.get_gdal_config_option(key) is None]
+    pyogrio.set_gdal_config_options({key: _NETWORK[key] for key in unset})
 
 
 def may_ask(source: str | Path) -> bool:
@@ -161,8 +169,7 @@ def list_prefix(prefix: Address, suffixes: Sequence[str]) -> list[tuple[Address,
 
     if not hasattr(pyogrio, "vsi_listtree"):
         raise DataError(f"{prefix}: listing needs pyogrio 0.11; update it, or name the rasters in a .txt list")
-    unset = [key for key in _NETWORK if pyogrio.get_gdal_config_option(key) is None]
-    pyogrio.set_gdal_config_options({key: _NETWORK[key] for key in unset})
+    set_network()
     root = prefix.gdal.rstrip("/") + "/"
     try:
         names = pyogrio.vsi_listtree(root)

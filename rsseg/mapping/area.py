@@ -43,26 +43,30 @@ class Area:
         geometry: Polygons, with x to the east; lines are straight in the coordinates.
         crs: Their coordinate reference system, or None for that of a raster without one.
         digest: SHA-256 of polygons and CRS.
+        label: What it is called in maps: its name, of a local file without the folder.
     """
 
     name: str
     geometry: BaseGeometry
     crs: CRS | None
     digest: str
+    label: str = ""
 
     @classmethod
-    def of(cls, name: str, polygons: Sequence[BaseGeometry], crs: CRS | None) -> Area:
+    def of(cls, name: str, polygons: Sequence[BaseGeometry], crs: CRS | None, label: str = "") -> Area:
         """Of valid or invalid polygons, which may overlap.
 
         Raises:
-            DataError: They have no area.
+            DataError: They have no area, or coordinates that are no numbers.
         """
+        if not np.isfinite(shapely.get_coordinates(np.array(polygons, object))).all():
+            raise DataError(f"{name}: has coordinates that are no finite numbers")
         found = hashlib.sha256(b"".join(sorted(shapely.to_wkb(shape) for shape in polygons)))
         found.update((crs.to_wkt() if crs is not None else "").encode())
         whole = polygonal(shapely.union_all(shapely.make_valid(np.array(polygons, object))))
         if whole.is_empty:
             raise DataError(f"{name}: the polygons have no area")
-        return cls(name, whole, crs, found.hexdigest())
+        return cls(name, whole, crs, found.hexdigest(), label or name)
 
     @property
     def is_geographic(self) -> bool:
@@ -123,8 +127,9 @@ class Area:
             x1, y1, x2, y2 = found.bounds
             window = (math.ceil(x1 - 0.5), math.ceil(y1 - 0.5), math.floor(x2 + 0.5), math.floor(y2 + 0.5))
             window = (max(window[0], 0), max(window[1], 0), min(window[2], width), min(window[3], height))
-            if window[0] < window[2] and window[1] < window[3]:
-                return PixelArea(found, window)
+            pixels = PixelArea(found, window)
+            if window[0] < window[2] and window[1] < window[3] and pixels.has_pixels:
+                return pixels
         raise OutsideAreaError(
             f"{raster}: has no pixel in {self.name}; the area lies at {self._extent()}, the raster at {_lies(grid)}"
         )

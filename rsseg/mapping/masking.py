@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from rsseg.errors import DataError
 __all__ = ["MaskedSource", "OutsideAreaError", "PixelArea", "log_failure", "polygonal"]
 
 _log = logging.getLogger("rsseg")
+_SIDE = 1024
+"""Pixels along a side of the squares in which a pixel is looked for."""
 
 
 class OutsideAreaError(DataError):
@@ -52,6 +55,20 @@ class PixelArea:
             return np.ones(shape, bool)
         found = rasterize([part], shape, transform=Affine.translation(x1, y1), dtype="uint8")
         return np.asarray(found, bool)
+
+    @functools.cached_property
+    def has_pixels(self) -> bool:
+        """Whether the centre of some pixel is in it; shapes narrower than a pixel may hold none."""
+        x1, y1, x2, y2 = self.window
+        for part in sorted(shapely.get_parts(self.geometry), key=shapely.area, reverse=True):
+            left, top, right, bottom = part.bounds
+            left, right = max(math.ceil(left - 0.5), x1), min(math.floor(right + 0.5), x2)
+            top, bottom = max(math.ceil(top - 0.5), y1), min(math.floor(bottom + 0.5), y2)
+            for y in range(top, bottom, _SIDE):
+                for x in range(left, right, _SIDE):
+                    if self.mask(x, y, min(x + _SIDE, right), min(y + _SIDE, bottom)).any():
+                        return True
+        return False
 
     @functools.cached_property
     def _prepared(self) -> BaseGeometry:

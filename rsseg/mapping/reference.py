@@ -11,6 +11,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from rsseg.errors import DataError
+from rsseg.io.control_points import points_shift
 from rsseg.io.damaged import reading
 from rsseg.io.georeference import GeoReference
 from rsseg.io.labels import checked_values
@@ -117,8 +118,10 @@ class ReferenceLabels:
 
 def whole_shift(grid: GeoReference, other: GeoReference) -> tuple[int, int] | None:
     """Columns and rows from pixels of a grid to the same pixels of another one; None where no pixels are the same."""
-    if grid.affine is None or other.affine is None or grid.crs != other.crs:
+    if grid.crs != other.crs:
         return None
+    if grid.affine is None or other.affine is None:
+        return points_shift(grid.gcps, other.gcps)
     height, width = grid.size
     columns, rows = np.array([0, width, 0, width]), np.array([0, 0, height, height])
     x, y = grid.pixels_in(other, columns, rows)

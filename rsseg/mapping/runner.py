@@ -236,7 +236,7 @@ def _plan(
     if raster.item is not None:
         plan["stac_item"] = raster.item
     if options.area is not None:
-        plan["area"] = {"name": options.area.name, "sha256": options.area.digest, "window": list(view.window)}
+        plan["area"] = {"name": options.area.label, "sha256": options.area.digest, "window": list(view.window)}
     folder = parts_of(target)
     kept = options.probabilities, options.threshold
     strips = Strips(view.source, predictor, grid, options.blend, folder, options.batch, *kept)

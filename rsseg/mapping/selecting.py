@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsseg.commands import at_least, numbers
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.addresses import gdal_name, hide_secrets, is_address
+from rsseg.io.addresses import Address, hide_secrets, locate
 from rsseg.mapping.stac import StacRequest
 
 if TYPE_CHECKING:
@@ -95,12 +96,15 @@ def read_area(source: str) -> Area:
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
+    from rsseg.io.remote import set_network
     from rsseg.mapping.area import Area
 
     path, _, layer = source.partition(_LAYER)
     shown = hide_secrets(source)
-    name = gdal_name(path) if is_address(path) else path
+    place = locate(path)
+    name = place.gdal if isinstance(place, Address) else place
     try:
+        set_network()
         layers = [str(row[0]) for row in pyogrio.list_layers(name) if row[1] is not None]
         if layer and layer not in layers:
             raise DataError(f"{shown}: has no layer {layer!r} of shapes; it has {', '.join(layers) or 'none'}")
@@ -115,21 +119,25 @@ def read_area(source: str) -> Area:
         if "No such file" in str(error):
             raise FileNotFoundError(f"{shown}: no such file; expected polygons for --aoi") from error
         raise DataError(f"{shown}: cannot be read as polygons ({hide_secrets(str(error))})") from error
-    found = [shape for shape in shapely.from_wkb([shape for shape in shapes if shape is not None]) if shape is not None]
+    try:
+        read = shapely.from_wkb([shape for shape in shapes if shape is not None])
+    except shapely.errors.GEOSException as error:
+        raise DataError(f"{shown}: has a shape that is no polygon ({error}); repair it (ogr2ogr -makevalid)") from error
+    found = [shape for shape in read if shape is not None]
     kinds = {shape.geom_type for shape in found}
     if wrong := sorted(kinds - {"Polygon", "MultiPolygon", "GeometryCollection"}):
         raise DataError(f"{shown}: has shapes of type {wrong[0]}; expected polygons (a buffer makes them)")
     if not found:
         raise DataError(f"{shown}: has no polygons")
-    return Area.of(shown, found, crs)
+    label = shown if isinstance(place, Address) else f"{Path(path).name}{_LAYER}{layer}" if layer else Path(path).name
+    return Area.of(shown, found, crs, label)
 
 
 def request_of(args: argparse.Namespace, area: Area | None) -> StacRequest:
-    """Which items and assets of STAC the options select.
-
-    Raises:
-        DataError: The area has no CRS.
-    """
-    boxes = () if area is None or area.crs is None else area.boxes()
+    """Which items and assets of STAC the options select."""
+    try:
+        boxes = () if area is None or area.crs is None else area.boxes()
+    except DataError:  # a plane of its own, in which only rasters lie
+        boxes = ()
     return StacRequest(args.assets, tuple(args.collections or ()), args.datetime, tuple(args.query or ()),
                        args.max_items, boxes)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,17 @@ def test_rasters_that_are_bent_by_points_or_lie_by_rpcs() -> None:
         Area.of("a box", [shape], bent.crs).on(GeoReference((80, 100), rpcs=rpc), "raster.tif")
 
 
+def test_shapes_between_the_centres_of_pixels_hold_none() -> None:
+    grid = GeoReference((100, 200), CRS.from_epsg(32633), Affine(10, 0, 500000, 0, -10, 4000000))
+    specks = [shapely.box(x + 0.1, y + 0.1, x + 4.9, y + 4.9) for x, y in ((500100, 3999990), (500900, 3999090))]
+    along = shapely.Polygon([(500000, 3999993), (500700, 3999293), (500700, 3999293.5), (500000, 3999993.5)])
+    for shapes in (specks, [along]):
+        with pytest.raises(OutsideAreaError, match="has no pixel in a"):
+            Area.of("a", shapes, grid.crs).on(grid, "r.tif")
+    found = Area.of("a", [*specks, shapely.box(500502, 3999502, 500507, 3999507)], grid.crs).on(grid, "r.tif")
+    assert found.mask(0, 0, 200, 100).sum() == found.mask(50, 49, 51, 50).sum() == 1
+
+
 def test_a_raster_beside_the_area_is_named_with_both_extents() -> None:
     with pytest.raises(OutsideAreaError) as error:
         Area.of("--bounds 0,0,1,1", [shapely.box(0, 0, 1, 1)], CRS.from_epsg(4326)).on(UTM, "r.tif")
@@ -133,6 +145,24 @@ def test_polygons_of_any_vector_file(tmp_path: Path) -> None:
     (tmp_path / "text.gpkg").write_text("no")
     with pytest.raises(DataError, match="cannot be read as polygons"):
         read_area(str(tmp_path / "text.gpkg"))
+
+
+def test_shapes_that_are_no_polygons_are_named(tmp_path: Path) -> None:
+    open_ring = '{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}'
+    (tmp_path / "open.geojson").write_text(open_ring)
+    (tmp_path / "tin.csv").write_text('id,WKT\n1,"TIN Z (((0 0 0,1 0 0,1 1 0,0 0 0)))"\n')
+    for name in ("open.geojson", "tin.csv"):
+        with pytest.raises(DataError, match=rf"{name}: has a shape that is no polygon"):
+            read_area(str(tmp_path / name))
+    with pytest.raises(DataError, match="no finite numbers"):
+        select(bounds=(-math.inf, 0, math.inf, 1), bounds_crs="EPSG:32633")
+
+
+def test_maps_name_the_file_without_its_folder(tmp_path: Path) -> None:
+    path = write_polygons(tmp_path / "a.gpkg", [shapely.box(0, 0, 1, 1)], "EPSG:4326")
+    found = [read_area(source) for source in (str(path), f"file://{path}", f"{path}|layername=fields")]
+    assert [area.label for area in found] == ["a.gpkg", "a.gpkg", "a.gpkg|layername=fields"]
+    assert len({area.digest for area in found}) == 1
 
 
 def select(**options: Any) -> Area | None:

@@ -14,6 +14,7 @@ import pyogrio.raw
 import pytest
 import rasterio
 import shapely
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
@@ -25,10 +26,14 @@ from rsseg.mapping.area import Area
 from rsseg.mapping.grid import BLENDS
 from rsseg.mapping.masking import OutsideAreaError
 from rsseg.mapping.options import add_arguments
+from rsseg.mapping.results import Reference
 from rsseg.mapping.selecting import selected_area
 from rsseg.mapping.sharing import Part
 from rsseg.metainfo import ClassTable
+from rsseg.reports.maps.files import open_map
+from rsseg.reports.maps.overlay import write_overlay
 from rsseg.reports.maps.page import report_map
+from rsseg.reports.maps.pictures import image_pixels
 from tests.mapping.conftest import UTM, Stub
 
 SIZE = (150, 190)
@@ -209,3 +214,31 @@ def test_negative_bounds_are_no_options() -> None:
     add_arguments(parser)
     args = parser.parse_args(["a.tif", "b.tif", "--bounds", "-5.5,-1,-4,2"])
     assert args.bounds == (-5.5, -1, -4, 2)
+
+
+def test_a_raster_that_is_bent_by_its_points(
+    noise: Callable[..., np.ndarray], table: ClassTable, tmp_path: Path
+) -> None:
+    pixels = noise(3, 80, 100)
+    pixels[:, :40, :50] = np.array([200, 100, 50], np.uint8)[:, None, None]
+    corners = [(0, 0), (0, 100), (80, 0), (80, 100), (40, 50)]
+    points = [GroundControlPoint(r, c, 500000 + 10 * c + 0.02 * r * c, 4000000 - 10 * r) for r, c in corners]
+    bent, labels = tmp_path / "bent.tif", tmp_path / "labels.png"
+    with rasterio.open(bent, "w", driver="GTiff", count=3, height=80, width=100, dtype="uint8") as file:
+        file.write(pixels)
+        file.gcps = points, CRS.from_epsg(32633)
+    with rasterio.open(labels, "w", driver="PNG", count=1, height=80, width=100, dtype="uint8") as file:
+        file.write(pixels.argmax(axis=0).astype(np.uint8), 1)
+    area = Area.of("box", [shapely.box(500205, 3999655, 500395, 3999845)], CRS.from_epsg(32633))
+    target = tmp_path / "m.tif"
+    map_raster(
+        str(bent), target, Stub(), table, MapOptions(window=(32, 32), area=area), {},
+        products=Products(reference=Reference(str(labels))),
+    )  # fmt: skip
+    mapped = read(target)
+    assert np.abs(np.subtract(mapped.shape, 19)).max() <= 1 and set(np.unique(mapped)) <= {0, 255}
+    assert "OA,,,100.00" in (tmp_path / "m_accuracy.csv").read_text()
+    write_overlay(target, str(bent), tmp_path / "m.png")
+    files = open_map(target)
+    values, valid, _ = image_pixels(files, str(bent), None)
+    assert valid.all() and (values == np.array([200, 100, 50])[:, None, None]).all()

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio import Affine
 from rasterio.enums import Resampling
 
 from rsseg.errors import DataError
 from rsseg.io.bands import PixelSpec, percentile_range, scale_values
+from rsseg.io.control_points import points_shift
 from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import Raster, lacks_mask, opened
 from rsseg.reports.maps.files import MapFiles
@@ -137,12 +139,16 @@ def _bands(files: MapFiles, path: str, bands: Sequence[int] | None) -> tuple[int
 
 def _on_ground(files: MapFiles, image: Any, size: tuple[int, int], path: str) -> Any:
     """The image itself where it covers the same ground as the map, else a view of it that does."""
-    source = GeoReference.of(image)
+    grid, source = files.georeference, GeoReference.of(image)
     near = max(1.5, max(files.size) / max(size))  # pixels of the map; one pixel of the picture
-    if files.georeference.same_pixels(source) or files.georeference.offset_from(source) <= near:
+    if grid.same_pixels(source) or grid.offset_from(source) <= near:
         return image
+    shift = None if source.affine is not None else points_shift(grid.gcps, source.gcps)
+    if shift is not None:  # a part of an image that is bent by its points: pixels alone relate the two
+        source = GeoReference(source.size, None, Affine(1, 0, 0, 0, -1, 0))
+        grid = source.window(*shift, *files.size[::-1])
     try:
-        return files.georeference.scaled(size).view(image, Resampling.average, add_alpha=lacks_mask(image))
+        return grid.scaled(size).view(image, Resampling.average, add_alpha=lacks_mask(image), source=source)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 

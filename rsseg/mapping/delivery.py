@@ -30,6 +30,7 @@ from rsseg.mapping.products import Products
 
 __all__ = ["Delivery", "StoredMap", "begin_delivery"]
 
+_PASSWORD = re.compile(r"(?<=//)([^/:@]*):[^/@]*(?=@)")
 _MAPS = (".tif", ".tiff", ".png")
 _log = logging.getLogger("rsseg")
 
@@ -118,9 +119,9 @@ def begin_delivery(address: str, work: Path, vectors: str | None) -> tuple[Deliv
 
 
 def _work_folder(address: str, work: Path) -> Path:
-    shown = hide_secrets(address)
-    name = re.sub(r"[^\w.-]+", "_", PurePosixPath(shown).name).strip("._") or "maps"
-    return work / f"{name}-{hashlib.sha256(shown.encode()).hexdigest()[:12]}"
+    name = re.sub(r"[^\w.-]+", "_", PurePosixPath(hide_secrets(address)).name).strip("._") or "maps"
+    place = _PASSWORD.sub(r"\1", address)  # users remain: abfs://CONTAINER@ACCOUNT
+    return work / f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
 
 class StoredMap:

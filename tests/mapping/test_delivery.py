@@ -19,7 +19,7 @@ from rsseg.errors import ConfigError, DataError, JobError
 from rsseg.io.shards import Shard
 from rsseg.io.storage import Storage
 from rsseg.mapping import MapOptions, Products, map_raster
-from rsseg.mapping.delivery import Delivery, StoredMap, begin_delivery
+from rsseg.mapping.delivery import Delivery, StoredMap, _work_folder, begin_delivery
 from rsseg.mapping.item import MapItem, item_path
 from rsseg.mapping.sharing import Part, share_jobs, whole_jobs
 from tests.mapping.slow_files import STOPPED, SlowFiles
@@ -337,6 +337,9 @@ def test_the_work_folder_is_found_again(tmp_path: Path) -> None:
     assert first == again and map_one == map_two == first.folder and first.folder.is_dir()
     assert other.folder != first.folder and other.folder.name.startswith("maps-")
     assert pickle.loads(pickle.dumps(first)) == first  # for tasks of a cluster
+    folders = {_work_folder(f"abfs://{name}@account.dfs.core.windows.net/maps", tmp_path) for name in ("a", "b")}
+    assert len(folders) == 2  # containers of one account
+    assert _work_folder("ftp://me:one@host/maps", tmp_path) == _work_folder("ftp://me:two@host/maps", tmp_path)
     secret = Delivery("ftp://me:secret@host/maps", tmp_path)
     assert "secret" not in repr(secret)
     with pytest.raises(ConfigError, match=r"--vectors out.gpkg: polygons go to the storage.*suffix only"):

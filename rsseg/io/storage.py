@@ -263,6 +263,9 @@ def _is_part(name: str) -> bool:
 
 def _file_system(address: str, scheme: str) -> tuple[Any, str]:
     """A file system of fsspec, and the path in it."""
+    known = "s3://, gs://, az:// or another scheme of fsspec"
+    if scheme in ("http", "https"):
+        raise ConfigError(f"{hide_secrets(address)}: {scheme}:// is for reading only; expected {known}")
     try:
         import fsspec
     except ImportError as error:
@@ -277,7 +280,6 @@ def _file_system(address: str, scheme: str) -> tuple[Any, str]:
         install = f"Run: python -m pip install {package}" if package else "Install it by: python -m pip install ..."
         raise MissingPackageError(f"{scheme}://: {reason}. {install}") from error
     except ValueError as error:
-        known = "s3://, gs://, az:// or another scheme of fsspec"
         raise ConfigError(f"{hide_secrets(address)}: {error}; expected {known}") from error
     return system, str(path)
 

@@ -64,14 +64,17 @@ def read_crs(text: str) -> CRS:
     """The CRS of an option.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is none of that name, or it is none of maps, such as one of heights.
     """
     from rasterio.errors import CRSError
 
     try:
-        return CRS.from_user_input(text)
+        crs = CRS.from_user_input(text)
     except CRSError as error:
         raise ConfigError(f"--crs {text}: no CRS of that name; expected a code such as EPSG:3035, or WKT") from error
+    if not crs.is_projected and not crs.is_geographic:
+        raise ConfigError(f"--crs {text}: is no CRS of maps; expected a projected one, or one in degrees")
+    return crs
 
 
 def collect(place: Path | Storage, crs: CRS | None = None) -> Collected:

@@ -194,6 +194,8 @@ def test_credentials_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_folder_is_refused() -> None:
     with pytest.raises(ConfigError, match="nowhere://x: Protocol not known: nowhere; expected s3://"):
         Storage("nowhere://x")
+    with pytest.raises(ConfigError, match="https://host/maps: https:// is for reading only; expected s3://"):
+        Storage("https://host/maps")
 
 
 def test_importing_it_imports_no_fsspec() -> None:

@@ -159,6 +159,9 @@ def test_maps_of_several_crs_are_warped_into_one(
         assert file.crs == CRS.from_epsg(3035)
     with pytest.raises(ConfigError, match="--crs EPSG:1: no CRS of that name"):
         read_crs("EPSG:1")
+    for code in ("EPSG:4978", "EPSG:5773"):  # geocentric, heights
+        with pytest.raises(ConfigError, match=f"--crs {code}: is no CRS of maps"):
+            read_crs(code)
 
 
 def test_a_country_in_a_storage(write_map: Write, tmp_path: Path, table: ClassTable) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving.tiny_words import write_ground, write_open_model
+from tests.serving.tiny_words import write_fixed_model, write_ground, write_open_model
 
 pytest.importorskip("mmseg")
 pytest.importorskip("open_clip")
@@ -105,3 +105,14 @@ def test_without_a_model_the_tool_says_how_to_give_one(
     tab.get_by_text("Start it with --config CONFIG --checkpoint FILE").wait_for()
     assert tab.get_by_role("button", name="Run", exact=True).is_disabled()
     shot(tab, "words-none")
+
+
+def test_a_model_with_fixed_classes_is_asked_for_them(
+    serve: Callable[..., str], page: Callable[..., Any], tmp_path: Path
+) -> None:
+    tab = page(serve(write_ground(tmp_path / "ground.tif"), text=write_fixed_model(tmp_path)))
+    tab.get_by_role("tab", name="Words").click()
+    tab.wait_for_selector("#panel-words[data-model=fixed]", timeout=LOADING)
+    tab.get_by_role("button", name="Run", exact=True).click()
+    tab.wait_for_selector("#panel-words[data-state=done], #panel-words[data-state=failed]", timeout=LOADING)
+    assert sorted(tab.locator("#panel-words tbody label").all_inner_texts()) == ["road", "roof", "tree"]

@@ -11,7 +11,7 @@ export function chipField(element, { id, placeholder }) {
   input.setAttribute("aria-description", "Enter or a comma ends a word; Backspace removes the last one.");
   element.append(input, list);
 
-  const chips = () => [...element.querySelectorAll(".chip")];
+  const chips = () => [...element.querySelectorAll(".chip[data-word]")]; // not those that only show a fixed class
   const words = () => chips().map((chip) => chip.dataset.word);
 
   function add(text) {

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.areas import shape_areas
+from rsseg.io.bands import PixelSpec
 from rsseg.io.georeference import GeoReference
 from rsseg.io.hub import is_hub
 from rsseg.io.job_inputs import Input
@@ -148,7 +149,8 @@ def segment_boxes(request: dict[str, Any], models: dict[str, Any], progress: Pro
     if name in BOXES_ONLY and any(prompt.points for prompt in prompts):
         raise ConfigError(f"the mask model {name} takes boxes only; draw a box, or serve with --predictor sam")
     place = Place.of(path)
-    seen, new = _seen(request["layer"], path, view, predictor, models, progress)
+    spec = PixelSpec(request.get("bands"), request.get("range"), repeat_grey=True)
+    seen, new = _seen(request["layer"], path, view, spec, predictor, models, progress)
     features = []
     for number, prompt in enumerate(prompts):
         progress(0.7 + 0.3 * number / len(prompts), f"object {number + 1} of {len(prompts)}")
@@ -216,20 +218,21 @@ class _Seen:
 
 
 def _seen(
-    layer: str, path: Path, view: View, predictor: Any, models: dict[str, Any], progress: Progress
+    layer: str, path: Path, view: View, spec: PixelSpec, predictor: Any, models: dict[str, Any], progress: Progress
 ) -> tuple[_Seen, bool]:
     """What the model has made of a view, and whether it did so just now."""
     from rsseg.conversion.predictors.base import encode
 
     kept: OrderedDict[Any, _Seen] = models.setdefault("views", OrderedDict())
-    key = layer, view, tuple(Input(path, path.name, hashed=False).state())
+    key = layer, view, spec, tuple(Input(path, path.name, hashed=False).state())
     if key in kept:
         kept.move_to_end(key)
         return kept[key], False
     progress(0.1, "reading the view")
-    pixels, valid = read_view(path, view)
+    pixels, valid = read_view(path, view, spec)
     progress(0.2, "looking at the view")
-    seen = _Seen(encode(predictor, [np.ascontiguousarray(pixels[..., :3], np.uint8)])[0], valid)
+    shown = np.ascontiguousarray(np.rint(pixels[..., :3]), np.uint8)
+    seen = _Seen(encode(predictor, [shown])[0], valid)
     kept[key] = seen
     while len(kept) > _VIEWS:
         kept.popitem(last=False)

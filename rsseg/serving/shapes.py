@@ -24,9 +24,11 @@ from starlette.background import BackgroundTask
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.serving.bodies import picture_of
+from rsseg.serving.facts import FactsCache
 from rsseg.serving.layers import Layer
 from rsseg.serving.masks import BOXES_ONLY, prompts_in_view
 from rsseg.serving.queue import Ticket
+from rsseg.serving.readers import Readers
 from rsseg.serving.shape_bodies import (
     AddBody,
     AddedAnswer,
@@ -102,7 +104,7 @@ class _Store:
         return layer if layer.image is None else self.state.layers.get(layer.image)
 
 
-def _ask(state: State, body: BoxesBody) -> Ticket:
+def _ask(state: State, facts: FactsCache, body: BoxesBody) -> Ticket:
     layer = picture_of(state, body.layer)
     place = Place.of(layer.path)
     view = _whole(state, place) if body.view is None else body.view.checked(state)
@@ -113,7 +115,9 @@ def _ask(state: State, body: BoxesBody) -> Ticket:
         boxes = [[*_degrees(place, *box[:2]), *_degrees(place, *box[2:])] for box in boxes]
         points = [[*_degrees(place, x, y), label] for x, y, label in points]
     prompts = [asdict(prompt) for prompt in prompts_in_view(view, boxes, points)]
+    spec = facts.of(layer).spec  # the model sees what the page shows
     request = {"path": str(layer.path), "layer": layer.id, "view": asdict(view), "prompts": prompts,
+               "bands": spec.bands, "range": spec.value_range,
                "masks": dict(state.settings.masks or {}), "units": body.units}  # fmt: skip
     return enqueue(state.queue, _WORK, request)
 
@@ -211,6 +215,7 @@ def _export(store: _Store, id: str, format: Literal["gpkg", "coco"]) -> tuple[Pa
 def router(state: State) -> APIRouter:
     """Routes of a server."""
     routes, store = APIRouter(tags=["shapes"]), _Store(state)
+    facts = FactsCache(state.layers, Readers(1))
 
     @routes.get("/api/masks")
     def read_model() -> ModelAnswer:
@@ -221,7 +226,7 @@ def router(state: State) -> APIRouter:
     @routes.post("/segment/boxes", responses=RESPONSES, response_model=TicketAnswer)
     async def segment_boxes(body: BoxesBody, wait: Wait = 0) -> Response:
         """Masks of what is boxed or clicked in a view, as GeoJSON polygons with scores and areas."""
-        ticket = await run_in_threadpool(_ask, state, body)
+        ticket = await run_in_threadpool(_ask, state, facts, body)
         return await answer(state.queue, ticket, wait)
 
     @routes.get("/api/shapes", responses=_GONE, response_model=ShapesAnswer)

@@ -23,6 +23,7 @@ from rsseg.datasets.detection.coco import read_coco
 from rsseg.errors import JobError
 from rsseg.metainfo import word_table
 from rsseg.serving import shape_log
+from rsseg.serving.queue import Ticket
 from rsseg.serving.shape_log import Shape, ShapeLog
 from rsseg.serving.views import Place
 from tests.serving.world import write_image, write_map
@@ -270,6 +271,32 @@ def test_boxes_over_the_interface(client: TestClient) -> None:
         assert refused.status_code == 400 and text in refused.json()["detail"]
 
 
+def test_pixels_of_16_bits_are_seen_as_the_page_shows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rsseg.serving.app import create_app
+    from rsseg.serving.masks import segment_boxes
+    from rsseg.serving.settings import ServeSettings
+
+    pixels = np.random.default_rng(0).integers(300, 360, (4, 100, 120), dtype=np.uint16)
+    pixels[:, 30:60, 40:80] += 2500
+    image = write_image(tmp_path / "scene.tif", pixels, transform=UTM)
+    app = create_app(ServeSettings((image,), tmp_path / "out"))
+    asked = list[dict[str, Any]]()
+
+    def submit(work: str, request: dict[str, Any], *_: Any) -> Any:
+        asked.append(request)
+        return Ticket("a", work, request, None, 1.0, "done", result=segment_boxes(request, {}, lambda *_: None))
+
+    queue = app.state.rsseg.queue
+    monkeypatch.setattr(queue, "submit", submit)
+    monkeypatch.setattr(queue, "get", lambda id: submit("", asked[-1]))
+    with TestClient(app, base_url="http://127.0.0.1:8000") as test_client:
+        body = {"layer": _id(test_client, "image"), "boxes": [[35, 25, 85, 65]], "units": "pixels"}
+        answer = test_client.post("/segment/boxes", json=body)
+        assert answer.status_code == 200, answer.text
+    (feature,) = answer.json()["result"]["features"]
+    assert feature["properties"]["area"] == pytest.approx(40 * 30 * 4, rel=0.1)
+
+
 # The file ---------------------------------------------------------------------------------------------------------
 
 
@@ -352,6 +379,7 @@ def test_two_servers_and_many_threads_on_one_file(tmp_path: Path) -> None:
 _WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
+from rsseg.serving.queue import Ticket
 from rsseg.serving.shape_log import Shape, ShapeLog
 
 log = ShapeLog(Path(sys.argv[1]))

@@ -126,10 +126,12 @@ def shape_areas(shapes: NDArray[np.object_], georeference: GeoReference) -> NDAr
 
 
 def _ellipsoid_areas(polygons: NDArray[np.object_], unit: float) -> NDArray[np.float64]:
-    """Square metres on WGS 84 of polygons (N,) of longitudes and latitudes in units of so many radians."""
+    """Square metres on WGS 84 of polygons (N,) of any kind, of longitudes and latitudes in units of so many radians."""
     import shapely
 
-    rings, polygon = shapely.get_rings(polygons, return_index=True)
+    parts, owner = shapely.get_parts(polygons, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    polygon = owner[part]
     points, ring = shapely.get_coordinates(rings, return_index=True)
     lon, lat = points.T * unit
     inside = ring[1:] == ring[:-1]

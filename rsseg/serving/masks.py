@@ -48,6 +48,8 @@ _VIEWS = 8
 """Views of which the worker keeps what the model has made of them; 4 to 30 MB each."""
 _TOLERANCE = 1.0
 """Pixels of the view by which outlines may move to need fewer points."""
+_EDGE = 1e-3
+"""Pixels by which a click on the edge of the view may lie beyond it, by rounding."""
 _LEAST_PART, _LEAST_PIXELS = 0.02, 4
 """Parts smaller than this share of the largest one, or than so many pixels, are specks."""
 
@@ -86,8 +88,9 @@ def prompts_in_view(view: View, boxes: Sequence[Pair], points: Sequence[Pair]) -
     found = [Prompt(_box_in_view(view, box, number)) for number, box in enumerate(boxes, start=1)] or [Prompt()]
     at = _pixels(view, [(lon, lat) for lon, lat, _ in points])
     for number, ((x, y), (lon, lat, label)) in enumerate(zip(at, points, strict=True), start=1):
-        if not (0 <= x <= view.width and 0 <= y <= view.height):
+        if not (-_EDGE <= x <= view.width + _EDGE and -_EDGE <= y <= view.height + _EDGE):
             raise DataError(f"click {number} ({lon:g}, {lat:g}) lies outside of the view; {_where(view)}")
+        x, y = min(max(x, 0.0), float(view.width)), min(max(y, 0.0), float(view.height))
         mine = [prompt for prompt in found if prompt.box is None or _holds(prompt.box, x, y)]
         if not mine and len(found) == 1:  # a single box may be refined by clicks around it
             mine = found

@@ -51,9 +51,17 @@ def checked_geometry(body: PolygonBody | MultiPolygonBody, place: Place, units: 
     if not len(parts):
         raise DataError("a shape encloses nothing")
     whole = shapely.orient_polygons(parts[0] if len(parts) == 1 else shapely.multipolygons(parts))
+    whole = _turned(whole, place)
     if not shapely.intersects(whole, shapely.box(*place.bounds)):
         raise DataError("a shape lies outside of the layer")
     return whole
+
+
+def _turned(shape: Any, place: Place) -> Any:
+    """A shape in degrees in the copy of the world in which the bounds of the layer are."""
+    west, _, east, _ = shape.bounds
+    turn = 360 * round(((place.bounds[0] + place.bounds[2]) - (west + east)) / 720)
+    return shapely.transform(shape, lambda points: points + np.array([turn, 0])) if turn else shape
 
 
 def geojson(geometry: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ A line that is no step, as after a failure of the power, is ignored.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import threading
@@ -15,6 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import shapely
 
 from rsseg.errors import JobError
 from rsseg.io.files import locked, replacing
@@ -184,7 +188,7 @@ class ShapeLog:
             self._lines += 1
             try:
                 self._apply(parse_json(line))
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError, shapely.GEOSException) as error:
                 _log.warning("%s: a line is ignored that is no step (%s)", self.path, error)
         self._read += whole
 
@@ -193,13 +197,15 @@ class ShapeLog:
         back: Row | None = None
         match row["do"]:
             case "add":
-                new = {shape.id: shape for shape in map(_shape_of, row["shapes"])}
+                new = {shape.id: shape for shape in _shapes_of(row["shapes"])}
                 self._shapes |= new
                 back = {"do": "delete", "ids": list(new)}
             case "class":
                 old = self._shapes.get(row["id"])
                 if old is not None:
-                    changed = replace(old, label=row["label"], author=row["author"], time=row["time"])
+                    changed = replace(
+                        old, label=_text(row["label"], 1), author=_text(row["author"]), time=_text(row["time"])
+                    )
                     self._shapes[old.id] = changed
                     back = {"do": "class", "id": old.id, "label": old.label, "author": old.author, "time": old.time}
             case "delete":
@@ -222,5 +228,28 @@ def _head() -> Row:
     return {"do": "add", "shapes": [], "file": secrets.token_hex(12)}
 
 
-def _shape_of(row: Mapping[str, Any]) -> Shape:
-    return Shape(**{key: value for key, value in row.items() if key in _FIELDS})
+def _text(value: Any, least: int = 0) -> str:
+    if not isinstance(value, str) or len(value.strip()) < least:
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _shapes_of(rows: Sequence[Mapping[str, Any]]) -> list[Shape]:
+    """Shapes of a line that somebody may have edited.
+
+    Raises:
+        ValueError: A value is not one of a shape.
+        TypeError: A field is missing, or has another type.
+    """
+    found = [Shape(**{key: value for key, value in row.items() if key in _FIELDS}) for row in rows]
+    for shape in found:
+        for value, least in ((shape.id, 1), (shape.label, 1), (shape.author, 0), (shape.time, 0)):
+            _text(value, least)
+        if shape.unit not in ("m2", "px") or not math.isfinite(shape.area):
+            raise ValueError(f"{shape.area!r} {shape.unit!r} is no area")
+        if shape.score is not None and not math.isfinite(shape.score):
+            raise ValueError(f"{shape.score!r} is no score")
+    drawn = shapely.from_geojson(np.array([json_text(shape.geometry) for shape in found], object))
+    if any(each is None or each.is_empty or each.geom_type not in ("Polygon", "MultiPolygon") for each in drawn):
+        raise ValueError("a geometry is no polygon")
+    return found

@@ -37,6 +37,16 @@ def test_without_metres_areas_are_pixels() -> None:
     assert shape_areas(np.array([shape], object), _place(None, pixel=0.5)).tolist() == [185 / 0.25]
 
 
+@pytest.mark.parametrize(("epsg", "at"), [(4326, 1e-5), (3857, 1.0)])
+def test_objects_of_several_parts_off_the_plane(epsg: int, at: float) -> None:
+    one = shapely.Polygon(np.array(RING) * at, [np.array(HOLE) * at])
+    other = shapely.transform(one, lambda points: points + 100 * at)
+    place = _place(epsg, 0, 0, at)
+    alone = shape_areas(np.array([one, other], object), place)
+    together = shape_areas(np.array([shapely.multipolygons([one, other]), one], object), place)
+    assert (alone > 1).all() and together == pytest.approx([alone.sum(), alone[0]])
+
+
 def test_degrees_and_web_mercator_give_the_same_ground() -> None:
     # Snyder's authalic zone: a square of 0.01 degrees at 60 N has close to (0.01 * pi / 180)^2 * M * N * cos(60) m2,
     # with M = a (1 - e2) / (1 - e2 sin2)^1.5 and N = a / (1 - e2 sin2)^0.5

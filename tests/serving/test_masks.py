@@ -86,6 +86,14 @@ def test_prompts_that_make_no_sense(boxes: Any, points: Any, text: str) -> None:
         prompts_in_view(VIEW, boxes, points)
 
 
+def test_clicks_on_the_edge_of_the_view_are_in_it() -> None:
+    view = View(14.999999999999982, 36.14381652098637, 15.001111572205078, 36.14471809881776, 200, 200)
+    corners = [(lon, lat, 1) for lon in (view.west, view.east) for lat in (view.south, view.north)]
+    (found,) = prompts_in_view(view, [], corners)
+    assert np.array(found.points) == pytest.approx(np.array([(0, 200), (0, 0), (200, 200), (200, 0)]), abs=1e-3)
+    assert all(0 <= x <= 200 and 0 <= y <= 200 for x, y in found.points)
+
+
 def test_clicks_belong_to_the_boxes_that_hold_them() -> None:
     left, right = [10.001, 45.001, 10.004, 45.009], [10.005, 45.001, 10.009, 45.009]
     found = prompts_in_view(VIEW, [left, right], [(10.002, 45.005, 1), (10.007, 45.005, 0)])

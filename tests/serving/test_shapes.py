@@ -26,7 +26,7 @@ from rsseg.serving import shape_log
 from rsseg.serving.queue import Ticket
 from rsseg.serving.shape_log import Shape, ShapeLog
 from rsseg.serving.views import Place
-from tests.serving.world import write_image, write_map
+from tests.serving.world import client_of, write_image, write_map
 
 UTM = Affine(2, 0, 499_900, 0, -2, 5_000_100)
 """Pixels of 2 m; (500000, 5000000) lies 50 columns and 50 rows from the corner."""
@@ -326,6 +326,53 @@ def test_limits_and_lines_that_are_no_steps(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(shape_log, "_MOST_BYTES", 10)
     with pytest.raises(JobError, match="export the layer first"):
         log.delete("s1", "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"label": 3}, {"label": " "}, {"id": ["a"]}, {"area": "12"}, {"area": float("nan")}, {"unit": "ha"},
+        {"score": "high"}, {"time": None}, {"geometry": None},
+        {"geometry": {"type": "Point", "coordinates": [1, 2]}},
+        {"geometry": {"type": "Polygon", "coordinates": []}},
+        {"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, "x"], [1, 1], [0, 0]]]}},
+    ],
+)  # fmt: skip
+def test_a_line_that_was_edited_into_no_shape_is_ignored(
+    client: TestClient, paths: dict[str, Path], tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    layer = _id(client, "image", "Hügel")
+    _add(client, layer, "roof", _square(paths["image"]))
+    path = tmp_path / "out" / "shapes" / f"{layer}.jsonl"
+    line = {"do": "add", "shapes": [{**_list(client, layer)["features"][0]["properties"], "id": "new", "label": "roof",
+                                     "geometry": _square(paths["image"]), **wrong}]}  # fmt: skip
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    assert _list(client, layer)["total"] == 1
+    for format in ("gpkg", "coco"):
+        assert client.get("/api/shapes/export", params={"layer": layer, "format": format}).status_code == 200
+    line["shapes"][0] |= {"label": "roof", "id": "new", "area": 1, "unit": "m2", "score": None, "time": "",
+                          "geometry": _square(paths["image"])}  # fmt: skip
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    assert _list(client, layer)["total"] == 2
+
+
+@pytest.mark.parametrize("turn", [-360, 0])
+def test_a_shape_is_kept_in_the_copy_of_the_world_where_its_layer_is(tmp_path: Path, turn: int) -> None:
+    place = Affine(1e-4, 0, 179.995, 0, -1e-4, 10)  # across the antimeridian
+    image = write_image(tmp_path / "taveuni.tif", np.zeros((3, 100, 100), np.uint8), crs="EPSG:4326", transform=place)
+    with client_of(tmp_path, image) as test_client:
+        box = shapely.transform(
+            shapely.box(179.999, 9.995, 180.001, 9.997), lambda points: points + np.array([turn, 0])
+        )
+        layer = _id(test_client, "image")
+        shape = _add(test_client, layer, "roof", json.loads(shapely.to_geojson(box)))
+        assert shapely.from_geojson(json.dumps(shape["geometry"])).bounds == pytest.approx(
+            (179.999, 9.995, 180.001, 9.997)
+        )
+        found = test_client.get("/api/shapes/export", params={"layer": layer, "format": "coco"}).json()
+    assert found["annotations"][0]["bbox"] == pytest.approx([40, 30, 20, 20], abs=1e-3)
 
 
 @pytest.mark.parametrize("cut", [1, 30])

@@ -23,10 +23,9 @@ from rsseg.datasets.detection.coco import read_coco
 from rsseg.errors import JobError
 from rsseg.metainfo import word_table
 from rsseg.serving import shape_log
-from rsseg.serving.queue import Ticket
 from rsseg.serving.shape_log import Shape, ShapeLog
 from rsseg.serving.views import Place
-from tests.serving.world import client_of, write_image, write_map
+from tests.serving.world import write_image, write_map
 
 UTM = Affine(2, 0, 499_900, 0, -2, 5_000_100)
 """Pixels of 2 m; (500000, 5000000) lies 50 columns and 50 rows from the corner."""
@@ -271,32 +270,6 @@ def test_boxes_over_the_interface(client: TestClient) -> None:
         assert refused.status_code == 400 and text in refused.json()["detail"]
 
 
-def test_pixels_of_16_bits_are_seen_as_the_page_shows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rsseg.serving.app import create_app
-    from rsseg.serving.masks import segment_boxes
-    from rsseg.serving.settings import ServeSettings
-
-    pixels = np.random.default_rng(0).integers(300, 360, (4, 100, 120), dtype=np.uint16)
-    pixels[:, 30:60, 40:80] += 2500
-    image = write_image(tmp_path / "scene.tif", pixels, transform=UTM)
-    app = create_app(ServeSettings((image,), tmp_path / "out"))
-    asked = list[dict[str, Any]]()
-
-    def submit(work: str, request: dict[str, Any], *_: Any) -> Any:
-        asked.append(request)
-        return Ticket("a", work, request, None, 1.0, "done", result=segment_boxes(request, {}, lambda *_: None))
-
-    queue = app.state.rsseg.queue
-    monkeypatch.setattr(queue, "submit", submit)
-    monkeypatch.setattr(queue, "get", lambda id: submit("", asked[-1]))
-    with TestClient(app, base_url="http://127.0.0.1:8000") as test_client:
-        body = {"layer": _id(test_client, "image"), "boxes": [[35, 25, 85, 65]], "units": "pixels"}
-        answer = test_client.post("/segment/boxes", json=body)
-        assert answer.status_code == 200, answer.text
-    (feature,) = answer.json()["result"]["features"]
-    assert feature["properties"]["area"] == pytest.approx(40 * 30 * 4, rel=0.1)
-
-
 # The file ---------------------------------------------------------------------------------------------------------
 
 
@@ -326,53 +299,6 @@ def test_limits_and_lines_that_are_no_steps(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(shape_log, "_MOST_BYTES", 10)
     with pytest.raises(JobError, match="export the layer first"):
         log.delete("s1", "")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"label": 3}, {"label": " "}, {"id": ["a"]}, {"area": "12"}, {"area": float("nan")}, {"unit": "ha"},
-        {"score": "high"}, {"time": None}, {"geometry": None},
-        {"geometry": {"type": "Point", "coordinates": [1, 2]}},
-        {"geometry": {"type": "Polygon", "coordinates": []}},
-        {"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, "x"], [1, 1], [0, 0]]]}},
-    ],
-)  # fmt: skip
-def test_a_line_that_was_edited_into_no_shape_is_ignored(
-    client: TestClient, paths: dict[str, Path], tmp_path: Path, wrong: dict[str, Any]
-) -> None:
-    layer = _id(client, "image", "Hügel")
-    _add(client, layer, "roof", _square(paths["image"]))
-    path = tmp_path / "out" / "shapes" / f"{layer}.jsonl"
-    line = {"do": "add", "shapes": [{**_list(client, layer)["features"][0]["properties"], "id": "new", "label": "roof",
-                                     "geometry": _square(paths["image"]), **wrong}]}  # fmt: skip
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    assert _list(client, layer)["total"] == 1
-    for format in ("gpkg", "coco"):
-        assert client.get("/api/shapes/export", params={"layer": layer, "format": format}).status_code == 200
-    line["shapes"][0] |= {"label": "roof", "id": "new", "area": 1, "unit": "m2", "score": None, "time": "",
-                          "geometry": _square(paths["image"])}  # fmt: skip
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    assert _list(client, layer)["total"] == 2
-
-
-@pytest.mark.parametrize("turn", [-360, 0])
-def test_a_shape_is_kept_in_the_copy_of_the_world_where_its_layer_is(tmp_path: Path, turn: int) -> None:
-    place = Affine(1e-4, 0, 179.995, 0, -1e-4, 10)  # across the antimeridian
-    image = write_image(tmp_path / "taveuni.tif", np.zeros((3, 100, 100), np.uint8), crs="EPSG:4326", transform=place)
-    with client_of(tmp_path, image) as test_client:
-        box = shapely.transform(
-            shapely.box(179.999, 9.995, 180.001, 9.997), lambda points: points + np.array([turn, 0])
-        )
-        layer = _id(test_client, "image")
-        shape = _add(test_client, layer, "roof", json.loads(shapely.to_geojson(box)))
-        assert shapely.from_geojson(json.dumps(shape["geometry"])).bounds == pytest.approx(
-            (179.999, 9.995, 180.001, 9.997)
-        )
-        found = test_client.get("/api/shapes/export", params={"layer": layer, "format": "coco"}).json()
-    assert found["annotations"][0]["bbox"] == pytest.approx([40, 30, 20, 20], abs=1e-3)
 
 
 @pytest.mark.parametrize("cut", [1, 30])
@@ -426,7 +352,6 @@ def test_two_servers_and_many_threads_on_one_file(tmp_path: Path) -> None:
 _WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
-from rsseg.serving.queue import Ticket
 from rsseg.serving.shape_log import Shape, ShapeLog
 
 log = ShapeLog(Path(sys.argv[1]))

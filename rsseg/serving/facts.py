@@ -160,6 +160,7 @@ class FactsCache:
                 header = class_header(layer.path, file)
                 return Facts(**common, classes=header.classes, palette=header.palette, settings=header.settings)
             colours, types = tuple(file.colorinterp), file.dtypes
+            bits = [int(file.tags(band, ns="IMAGE_STRUCTURE").get("NBITS", 8)) for band in file.indexes]
         bands, range_, display = self._of_map(layer, len(colours))
         if bands is None:
             bands, note = _bands(colours, str(layer.path))
@@ -168,6 +169,9 @@ class FactsCache:
         if range_ is None and any(types[band - 1] != "uint8" for band in bands):
             range_, note = _stretch(layer, bands)
             display += note
+        elif range_ is None and (fewest := min(bits[band - 1] for band in bands)) < 8:
+            range_ = 0.0, 2.0**fewest - 1
+            display += f"For the display only, white is {2**fewest - 1}, the largest number of {fewest} bits. "
         return Facts(**common, spec=PixelSpec(bands, range_), display=display.strip())
 
     def _of_map(

@@ -250,6 +250,22 @@ def test_tiles_that_do_not_exist(tmp_path: Path) -> None:
     assert client.get("/api/layers/unknown/tiles/0/0/0.png").status_code == 404
 
 
+@pytest.mark.parametrize(("suffix", "driver", "bits"), [("png", "PNG", 1), ("tif", "GTiff", 4)])
+def test_images_of_few_bits(tmp_path: Path, suffix: str, driver: str, bits: int) -> None:
+    """Scans of one bit, and TIFFs that say how many of a number's bits they use."""
+    top = 2**bits - 1
+    pixels = np.full((1, 64, 64), top, np.uint8)
+    pixels[:, :, :32] = 0
+    client = client_of(
+        tmp_path,
+        write_image(tmp_path / f"a.{suffix}", pixels, driver=driver, nbits=bits, crs=None, transform=None),
+    )
+    info = _only(client)
+    assert f"white is {top}," in info["display"] and info["value_range"] == [0, top]
+    seen = tile_pixels(client, _at(info, 18, 2**17, 2**17))  # 153 m
+    assert (seen[20, 20:80] == [0, 0, 0, 255]).all() and (seen[20, 120:200] == 255).all()
+
+
 @pytest.mark.parametrize("west", [0, -90, 100, 350])
 def test_longitudes_beyond_180(tmp_path: Path, west: int) -> None:
     """The same world from another longitude on: the columns of its west half come last."""

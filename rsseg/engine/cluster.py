@@ -24,6 +24,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 Setup = TypeVar("Setup")
 
+_log = logging.getLogger("rsseg")
 _RETRIES = 20
 """How often a task is repeated whose machine or process was lost."""
 _AHEAD = 2
@@ -80,8 +81,11 @@ class Cluster:
     """
 
     def __init__(self, ray: Any, gpus: float | None) -> None:
-        self._ray = ray
-        self.gpus = float(bool(ray.cluster_resources().get("GPU"))) if gpus is None else gpus
+        self._ray, there = ray, ray.cluster_resources()
+        self.gpus = float(bool(there.get("GPU"))) if gpus is None else gpus
+        if there.get("CPU", 0) < 1 or there.get("GPU", 0) < self.gpus:
+            _log.warning("a task takes 1 CPU and %g GPUs, the cluster has %g and %g now: tasks wait for machines that "
+                         "have them", self.gpus, there.get("CPU", 0), there.get("GPU", 0))  # fmt: skip
 
     def places(self) -> int:
         """Tasks that run at the same time on the machines that are there now."""
@@ -140,8 +144,10 @@ def connected(gpus: float | None = None) -> Iterator[Cluster]:
 
     Raises:
         MissingPackageError: Ray is not installed.
-        ConfigError: There is no cluster at ``RAY_ADDRESS``.
+        ConfigError: There is no cluster at ``RAY_ADDRESS``, or a task cannot have so many GPUs.
     """
+    if gpus is not None and gpus > 1 and gpus != int(gpus):
+        raise ConfigError(f"--gpus-per-task {gpus:g}: expected a share of one GPU, or a whole number of them")
     ray = _ray()
     handler = signal.getsignal(signal.SIGTERM)
     try:

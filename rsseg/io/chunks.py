@@ -75,8 +75,13 @@ def share_chunks(
     progress = Progress(len(missing), what, shard.reports, "chunk")
     for number in missing:
         data = work(chunks[number])
-        with replacing(paths[number], "chunk") as file:
-            file.write(data)
+        try:
+            with replacing(paths[number], "chunk") as file:
+                file.write(data)
+        except FileNotFoundError:
+            if folder.exists():
+                raise
+            break  # another job has done the same chunks, and has written the result
         progress.step()
     progress.close()
     if not all(path.exists() for path in paths):

@@ -22,6 +22,7 @@ from rasterio.warp import transform as transform_points
 
 from rsseg.errors import DataError
 from rsseg.io.damaged import reading
+from rsseg.io.longitudes import SPHEROID, counted_beside, in_degrees, metres_between, radians_of
 from rsseg.io.rasters import opened
 from rsseg.io.rpcs import move_rpcs, read_rpcs
 from rsseg.structures.affine import apply_affine, moved_affine
@@ -30,8 +31,6 @@ __all__ = ["SPHEROID", "GeoReference"]
 
 Floats = NDArray[np.float64]
 
-SPHEROID = 6378137.0, 1 / 298.257223563
-"""Semi-major axis in metres and flattening of WGS 84."""
 _DISTORTION = 0.01  # of the plane of a projected CRS: beyond, the ellipsoid counts
 _FIT, _SAME = 0.05, 0.01  # pixels
 _IDENTITY = Affine.identity()
@@ -238,28 +237,13 @@ class GeoReference:
     def _on_ellipsoid(self, columns: Floats, rows: Floats) -> Floats:
         """(2, 2, K) metres east and north of one pixel to the right and one down at K positions."""
         lon, lat = zip(*(self._longitudes(*end) for end in _ends(columns, rows)), strict=True)
-        middle = (lat[0] + lat[1]) / 2
-        axis, flattening = SPHEROID
-        squared = flattening * (2 - flattening)
-        term = 1 - squared * np.sin(middle) ** 2
-        meridian, normal = axis * (1 - squared) / term**1.5, axis / np.sqrt(term)
-        turns = [(a - b + math.pi) % (2 * math.pi) - math.pi for a, b in ((lon[0], lon[1]), (lon[2], lon[3]))]
-        east = np.stack(turns) * normal * np.cos(middle)
-        north = np.stack([lat[0] - lat[1], lat[2] - lat[3]]) * meridian
-        return np.stack([east, north])
+        return metres_between(lon, lat)
 
     def _longitudes(self, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
         """Longitude and latitude in radians of positions; NaN beyond what the projection can do."""
         assert self.crs is not None
         x, y = self.coordinates(columns, rows)
-        if self.crs.is_geographic:
-            unit = self.crs.units_factor[1]  # degrees, or the grads of old maps
-            return x * unit, y * unit
-        try:
-            lon, lat = transform_points(self.crs, "EPSG:4326", x.tolist(), y.tolist())[:2]
-        except CPLE_BaseError:
-            lon = lat = [math.nan] * len(x)
-        return np.radians(lon), np.radians(lat)
+        return radians_of(self.crs, x, y)
 
     # Other grids --------------------------------------------------------------------------------------------------
 
@@ -308,6 +292,7 @@ class GeoReference:
             DataError: The other grid has no transform.
         """
         x, y = self.coordinates(columns, rows)
+        other = other._beside(self)
         if other.affine is None:
             raise DataError(f"the raster has no transform; {_RECTIFY}")
         if self.crs is not None and other.crs is not None and self.crs != other.crs:
@@ -316,6 +301,18 @@ class GeoReference:
             except CPLE_BaseError:
                 x = y = np.full(len(x), math.nan)
         return apply_affine(~other.affine, x, y)
+
+    @functools.cached_property
+    def _span(self) -> tuple[float, float]:
+        x = self.coordinates([0, self.size[1]] * 2, [0, 0, self.size[0], self.size[0]])[0]
+        return float(x.min()), float(x.max())
+
+    def _beside(self, other: GeoReference) -> GeoReference:
+        """The same ground with longitudes counted as another raster needs them."""
+        if self.affine is None or self.crs is None or other.crs is None or not in_degrees(self.crs):
+            return self
+        crs, by = counted_beside(self.crs, self._span, other.crs, None if other.affine is None else other._span)
+        return replace(self, crs=crs, transform=moved_affine(self.affine, by, 0), gcps=()) if by else self
 
     def same_pixels(self, other: GeoReference) -> bool:
         """Whether pixel by pixel both rasters are the same ground, to a hundredth of a pixel.
@@ -378,6 +375,7 @@ class GeoReference:
         """
         source = GeoReference.of(dataset) if source is None else source
         self.check_related(source)
+        source = source._beside(self)
         crs = {"src_crs": source.crs or _PLANE, "crs": self.crs or _PLANE}
         masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0] or ColorInterp.alpha in dataset.colorinterp
         extras = {"SRC_ALPHA_MAX": "1"}  # any alpha above 0 is a valid pixel, of whatever type it is

@@ -55,6 +55,8 @@ def sources_of(source: str, target: Path, request: StacRequest = StacRequest()) 
     _check_assets(jobs, source, request)
     if path.suffix.lower() != ".txt" and len(jobs) == 1 and not (_is_folder(source) or target.is_dir()):
         if not has_suffix(target, (".tif", ".tiff", ".png")):
+            if not is_address(source) and not path.exists():
+                raise FileNotFoundError(f"{source}: there is no such file or folder")
             raise DataError(
                 f"{target}: the name of a map must end in .tif or .png; for a folder of maps, create {target} first"
             )

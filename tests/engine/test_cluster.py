@@ -154,3 +154,11 @@ def test_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     message = r"RAY_ADDRESS=127.0.0.1:1: no cluster .*nobody there.*ray start --head"
     with pytest.raises(ConfigError, match=message), connected():
         pass
+
+
+def test_tasks_that_no_machine_can_take(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", "rsseg"):
+        Cluster(FakeRay(CPU=4), 1)
+    assert "a task takes 1 CPU and 1 GPUs, the cluster has 4 and 0 now" in caplog.text
+    with pytest.raises(ConfigError, match=r"--gpus-per-task 1\.5: expected a share of one GPU"), connected(1.5):
+        pass

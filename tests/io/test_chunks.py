@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,3 +75,14 @@ def test_states_of_files(tmp_path: Path) -> None:
     assert before.splitlines()[1] == f"{tmp_path / 'b'} -"
     (tmp_path / "a").write_text("22")
     assert file_states([tmp_path / "a", tmp_path / "b"]) != before
+
+
+def test_another_job_has_done_the_same_and_written_the_result(jobs: Jobs) -> None:
+    work = jobs.work
+
+    def late(some: Sequence[int]) -> bytes:
+        shutil.rmtree(jobs.folder / "chunks")
+        return work(some)
+
+    jobs.work = late  # type: ignore[method-assign]
+    assert jobs.run(0, 1) is None and not (jobs.folder / "chunks").exists()

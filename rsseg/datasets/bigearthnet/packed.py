@@ -215,6 +215,8 @@ def _pack_share(
             yield [item for item in items if item[0] in missing], problems
 
     with locked(out):
+        if not all(file.exists() for file in files):  # another job has ended at the same time, and has written all
+            return Packing(found=len(sources))
         result = _write(root, out, radar, sources, read, False)
         _write_labels(root, out, version, radar, result.problems)
         shutil.rmtree(folder, ignore_errors=True)
@@ -223,17 +225,20 @@ def _pack_share(
 
 
 def _plan_share(root: Path, out: Path, radar: bool, sources: Sources) -> Sources:
-    """What the jobs pack: what the LMDB lacked when the first of them began, also once half of it is written."""
-    plan, known = out / CHUNKS / "patches.txt", {source[0]: source for source in sources}
-    if plan.exists():
-        names = plan.read_text(encoding="utf-8").split()
-        if known.keys() >= set(names):
-            return [known[name] for name in names]
-    left = sources
+    """What the jobs pack: what the LMDB lacked when the first of them began, also once half of it is written.
+
+    A plan of other patches than the archive has by now is made anew.
+    """
+    plan, left = out / CHUNKS / "patches.txt", sources
     if (out / "data.mdb").is_file():
         gone, left = _compare(open_packed(out), sources, radar)
         _refuse_gone(out, root, gone)
         close_packed(out)
+    if plan.exists():
+        names = set(plan.read_text(encoding="utf-8").split())
+        planned = [source for source in sources if source[0] in names]
+        if len(planned) == len(names) and names.issuperset(name for name, *_ in left):
+            return planned
     plan.parent.mkdir(exist_ok=True)
     with replacing(plan) as file:
         file.write("\n".join(name for name, *_ in left).encode())

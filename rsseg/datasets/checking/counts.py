@@ -162,8 +162,8 @@ def count_share(parts: Sequence[Part], folder: Path, shard: Shard, workers: int 
         return json.dumps([_as_json(row) for row in map_threads(_count, items, workers)]).encode()
 
     def depends(items: Sequence[_Item]) -> str:
-        labels = file_states([label for _, _, label in items])
-        return "\n".join([labels, *(f"{part.name} {part.classes} {part.meaning.tolist()}" for part in parts)])
+        files = file_states([file for _, image, label in items for file in (label, image)])
+        return "\n".join([files, *(f"{part.name} {part.classes} {part.meaning.tolist()}" for part in parts)])
 
     items = _items(parts)
     files = share_chunks(items, count, depends, folder / parts[0].name, shard, _CHUNK, f"count {parts[0].name}")

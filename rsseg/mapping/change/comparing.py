@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from rsseg.errors import ConfigError, DataError
+from rsseg.io.addresses import hide_secrets
 from rsseg.io.files import locked, replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import ignore_missing_georeference
@@ -132,7 +133,7 @@ def _count(
         raise OSError(f"cannot write {flat}: {error}") from error
     if not counts.pixels.any():
         raise DataError(f"{paths[0]} and {paths[1]}: no pixel has a class in both maps")
-    names = [Path(path).name for path in paths]
+    names = _names(paths)
     about = {
         "before": names[0],
         "after": names[1],
@@ -145,6 +146,16 @@ def _count(
     found = Transitions(classes.classes, classes.palette, counts.pixels, counts.metres, ground.grid.area_method,
                         left_out, about)  # fmt: skip
     return found, flat
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """What the maps are called: as short as tells them apart, without what may give access to an address."""
+    parts = [Path(hide_secrets(path)).parts for path in paths]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-count:]) for each in parts]
+        if names[0] != names[1]:
+            return names
+    return [each[-1] for each in parts]
 
 
 def _publish(parts: Path, out: Path) -> None:

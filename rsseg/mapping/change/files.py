@@ -13,6 +13,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 import rsseg
+from rsseg.errors import ConfigError
 from rsseg.io.files import replacing
 from rsseg.io.georeference import GeoReference
 from rsseg.io.tables import json_text
@@ -93,11 +94,14 @@ def write_change_layer(
 
     Raises:
         OSError: Writing failed.
-        ConfigError: A package is missing.
+        ConfigError: A package is missing, or there are too many pairs of classes.
     """
     codes = sorted(found.changes())
+    if len(codes) > _UNCHANGED:
+        raise ConfigError(f"{len(codes)} pairs of classes have changed; there are polygons of at most {_UNCHANGED}: "
+                          "merge classes by --merge, or remove --vectors")  # fmt: skip
     georeference, layer = GeoReference.of(flat), folder / f"change.{suffix}"
-    warn_of_coordinates(layer, georeference)
+    warn_of_coordinates(folder.parent / layer.name, georeference)
     only = folder / "changed.tif"
     _write_changed(flat, only, found, codes)
     count = len(found.classes)

@@ -191,7 +191,7 @@ def _left_out(found: dict[str, Any]) -> dict[str, str]:
 def _facts(found: dict[str, Any]) -> dict[str, str]:
     height, width = found["size"]
     rows = {"compared on the pixels of": found["grid_of"], "size": f"{number(width)} × {number(height)} pixels"}
-    for name, count in zip((found["before"], found["after"]), found["samples"], strict=True):
+    for side, count in zip(("before", "after"), found["samples"], strict=True):
         how = "read as it is" if count == 1 else f"most frequent class at {count} × {count} samples in each pixel"
-        rows[f"{name} "] = how
+        rows[f"{side}: {found[side]}"] = how
     return {**rows, "areas": found["areas"]}

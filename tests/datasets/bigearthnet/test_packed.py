@@ -99,6 +99,37 @@ def test_jobs_that_share_the_work_write_what_one_writes(archive_v1, tmp_path, mo
     assert (late.packed, late.found, len(late.problems)) == (0, 4, 1)
 
 
+def test_patches_that_come_while_jobs_share_the_work(archive_v1, tmp_path, monkeypatch):
+    monkeypatch.setattr(packed, "_BATCH", 2)
+    root, out = archive_v1([["Pastures"]] * 5), tmp_path / "shared"
+    patches = root / "BigEarthNet-v1.0"
+    (patches / "S2A_MSIL2A_20170617T113321_0_1").rename(tmp_path / "later")
+    assert pack_archive(root, out, shard=read_shard("0/2")).packed == 0
+    (tmp_path / "later").rename(patches / "S2A_MSIL2A_20170617T113321_0_1")
+    for rank in (1, 0):
+        done = pack_archive(root, out, shard=read_shard(f"{rank}/2"))
+    assert done.packed == 5 and sorted(_content(out)) == find_patches(root, "v1")
+
+
+def test_two_jobs_that_end_at_once(archive_v1, tmp_path, monkeypatch):
+    """Both see all chunks; the second one finds that the first one has written, though a patch is broken."""
+    root, out = archive_v1([["Pastures"]] * 2), tmp_path / "shared"
+    broken = root / "BigEarthNet-v1.0" / "S2A_MSIL2A_20170617T113321_0_1" / "S2A_MSIL2A_20170617T113321_0_1_B05.tif"
+    broken.write_bytes(broken.read_bytes()[:500])
+    share, done = packed.share_chunks, []
+
+    def share_twice(*args):
+        files = share(*args)
+        if not done:
+            done.append(True)
+            done.append(pack_archive(root, out, shard=read_shard("1/2")))
+        return files
+
+    monkeypatch.setattr(packed, "share_chunks", share_twice)
+    late = pack_archive(root, out, shard=read_shard("0/2"))
+    assert (done[1].packed, len(done[1].problems)) == (1, 1) and (late.packed, late.found) == (0, 2)
+
+
 def test_a_second_run_packs_what_is_new_or_was_broken(archive_v1, tmp_path, monkeypatch):
     monkeypatch.setattr(packed, "_FIRST_SIZE", 1 << 18)  # less than two patches: the map has to grow
     root, out = archive_v1([["Pastures"]] * 4), tmp_path / "packed"

@@ -122,3 +122,19 @@ def test_wrong_files(write: Write, tmp_path: Path) -> None:
         file.write(np.zeros((3, 4, 4), np.uint8))
     with pytest.raises(DataError, match=r"colours\.tif.*has 3 bands"):
         compare_maps(str(tmp_path / "colours.tif"), after, tmp_path / "out", ChangeOptions("loveda", all_classes=True))
+
+
+def test_maps_of_one_name_are_told_apart(write: Write, tmp_path: Path) -> None:
+    for year in ("2018", "2024"):
+        (tmp_path / year).mkdir()
+    found = compare_maps(write("2018/map.tif", BEFORE), write("2024/map.tif", AFTER), tmp_path / "out")
+    assert [found.about[key] for key in ("before", "after", "grid_of")] == ["2018/map.tif", "2024/map.tif",
+                                                                            "2018/map.tif"]  # fmt: skip
+
+
+def test_more_pairs_of_classes_than_polygons_can_have(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rsseg.mapping.change.files._UNCHANGED", 1)
+    with pytest.raises(ConfigError, match=r"2 pairs of classes have changed; .* at most 1: merge classes"):
+        compare_maps(write("a.tif", BEFORE), write("b.tif", AFTER), tmp_path / "out", ChangeOptions(vectors="gpkg"))

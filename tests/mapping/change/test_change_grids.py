@@ -149,3 +149,15 @@ def test_large_maps_window_by_window(compare: Callable[..., Transitions], tmp_pa
     files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     compare(labels[0], labels[1], where)
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+
+def test_across_the_antimeridian(compare: Callable[..., Transitions]) -> None:
+    """Four pixels on either side, on the equator in zone 60; the same ground as 180 and -180 degrees."""
+    degrees = {"crs": "EPSG:4326", "transform": Affine(0.01, 0, 179.99, 0, -0.01, 0.01)}
+    metres = {"crs": "EPSG:32660", "transform": Affine(100, 0, 833978.56 - 400, 0, -100, 200)}
+    sides, roads = np.array([[0, 1]], np.uint8), np.full((2, 8), 2, np.uint8)
+    found = compare(sides, roads, metres, degrees, grid="after")
+    assert found.pixels.tolist() == [[0, 0, 8], [0, 0, 8], [0, 0, 0]] and left(found)[:3] == [0, 0, 0]
+    turned = {**degrees, "transform": Affine(0.01, 0, -180.01, 0, -0.01, 0.01)}
+    found = compare(sides, sides[:, ::-1].copy(), turned, degrees)
+    assert found.pixels.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]] and left(found) == [0] * 5

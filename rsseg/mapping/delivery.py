@@ -188,7 +188,7 @@ class StoredMap:
             self._remove_local(item)
             return True
         if not self.target.exists() and not set(lost) & _rasters(item):
-            self._fetch(item, lost)
+            self._fetch(item, lost, overwrite)
         return False
 
     def is_whole(self, code: str) -> bool:
@@ -268,15 +268,22 @@ class StoredMap:
     def _has(self, name: str, file: StoredFile, known: StoredFile | None) -> bool:
         return known == file and self._storage.size(self._name(name)) == file.size
 
-    def _fetch(self, item: MapItem, lost: Sequence[str]) -> None:
-        """Copy the files of the map to the work folder, the map itself last; those that are lost stay away."""
+    def _fetch(self, item: MapItem, lost: Sequence[str], overwrite: bool) -> None:
+        """Copy the files of the map to the work folder, the map itself last; those that are lost stay away.
+
+        Where one is not what it was, ``overwrite`` removes it and fetches nothing, so that the map is made again.
+        """
         self.target.parent.mkdir(parents=True, exist_ok=True)
         for name in sorted(item.files.keys() - set(lost), key=lambda name: name == item.name):
             path = self.target.parent / name
             self._storage.get(self._name(name), path)
             if sha256_of(path) != item.files[name].sha256:
-                path.unlink()
+                self._remove_local(item)
                 at = self._storage.at(self._name(name))
+                if overwrite:
+                    _log.warning("%s: is not what the map's item says, and is made again", at)
+                    self._storage.remove(self._name(name))
+                    return
                 raise DataError(f"{at}: is not what the map's item says; add --overwrite to make the map again")
         write_json(item_path(self.target), item.document)
 

@@ -127,6 +127,12 @@ def test_what_is_missing_or_changed_there_is_made_again(
     Storage(place).put(tmp_path / "other", "map.tif")
     with pytest.raises(DataError, match=r"map.tif: is not what the map's item says; add --overwrite"):
         deliver(place, Products(vectors="fgb"))
+    assert (
+        deliver(place, Products(vectors="fgb"), overwrite=True) > 0 and contents(place)["map.tif"] == local["map.tif"]
+    )
+    assert deliver(place) == 0
+    assert {name: data for name, data in contents(place).items() if name in local} == local
+    Storage(place).remove("map.fgb")
     Storage(place).put(tmp_path / "other", "map.stac.json")
     with pytest.raises(DataError, match=r"map.stac.json: is no STAC item of a map"):
         deliver(place)

@@ -326,6 +326,6 @@ def _has_products(item: MapItem, products: Products, target: Path) -> bool:
     layer = products.layer(target)
     if products.reference is not None or layer is None:
         return products.reference is None
-    asset = item.assets.get("polygons", {})
-    told = asset.get("href"), asset.get("rsseg:min_area"), asset.get("rsseg:simplify")
-    return told == (href_of(layer.name), products.min_area, products.tolerance)
+    wanted = href_of(layer.name), products.min_area, products.tolerance
+    told = [(asset["href"], asset.get("rsseg:min_area"), asset.get("rsseg:simplify")) for asset in item.assets.values()]
+    return wanted in told

@@ -155,14 +155,23 @@ def _asset(key: str, path: Path, target: Path) -> dict[str, Any]:
 
 
 def _kept(target: Path, settings: Mapping[str, str], assets: Mapping[str, Any]) -> dict[str, Any]:
-    """Assets of the item that is there which this run did not make: the same map, and the same files still."""
+    """Assets of the item that is there which this run did not make: the same map, and the same files still.
+
+    Polygons in another format than those of this run are called after it.
+    """
     try:
         before = MapItem.read(item_path(target))
     except (OSError, UserError):
         return {}
     if before.code != settings.get("plan") or before.assets["map"]["file:checksum"] != assets["map"]["file:checksum"]:
         return {}
-    return {key: asset for key, asset in before.assets.items() if key not in assets and _is_as_told(target, asset)}
+    new, kept = {asset["href"] for asset in assets.values()}, {}
+    for key, asset in before.assets.items():
+        if asset["href"] not in new and _is_as_told(target, asset):
+            other = f"polygons_{asset['href'].rpartition('.')[2]}" if key == "polygons" else key
+            if other not in assets:
+                kept[other if "polygons" in assets else key] = asset
+    return kept
 
 
 def _is_as_told(target: Path, asset: Mapping[str, Any]) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 from rasterio import Affine
 
@@ -198,3 +200,30 @@ def test_other_layers(folder: Path, serve: Open, page: Open) -> None:
     tab.page.mouse.move(*tab.at(0.5, 0.5))
     tab.page.wait_for_selector("#readout:not([hidden])")
     assert "200, 40, 40" in tab.text("#readout") and "pixel 3" in tab.text("#readout")
+
+
+def test_names_are_text(tmp_path: Path, serve: Callable[..., str], page: Open) -> None:
+    """Names of files and classes that are HTML are shown as they are, in every tool; the page of the interface, too."""
+    odd = '<img src=x onerror="document.title=1"><script id="in">{{7*7}}'
+    name = odd.replace("/", "").replace("script", "b")
+    labels = np.zeros((64, 64), np.uint8)
+    made = write_map(tmp_path / f"{name}.tif", labels, **PLACE)
+    with rasterio.open(made, "r+") as file:
+        file.update_tags(1, class_0=odd)
+    table = write_table(tmp_path / ".table.json")
+    table.write_text(table.read_text().replace('"water"', json.dumps(odd)))
+    make_products(made, load_metainfo(str(table)), Products(vectors="gpkg"))
+    address = serve(made, write_image(tmp_path / f"{name}.png", np.zeros((3, 8, 8), np.uint8), driver="PNG"))
+    tab = _Tab(page(address))
+    tab.rest()
+    tab.page.check("#map-polygons")
+    tab.rest()
+    tab.page.mouse.click(*tab.at(0.6, 0.5))
+    tab.page.wait_for_selector(f"#readout[data-class={json.dumps(odd)}]")
+    assert odd in tab.text("#map-legend") and odd in tab.text("#readout")
+    for tool in ("words", "shapes", "review"):
+        tab.page.click(f"#tab-{tool}")
+    assert not tab.page.locator("img[src='x'], #in, b").count()
+    assert tab.page.title() == f"{name}.tif - rsseg"
+    tab.page.goto(f"{address}/docs")
+    assert "/api/layers" in tab.page.inner_text("main")

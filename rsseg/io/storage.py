@@ -200,7 +200,10 @@ class Storage:
     def _write(self, path: Path, final: str) -> None:
         self._system.invalidate_cache()
         if self._scheme not in _STORES:
-            self._put_and_move(path, final)
+            try:
+                self._put_and_move(path, final)
+            except FileNotFoundError:  # another process that uploads the same file took the temporary one for abandoned
+                self._put_and_move(path, final)
         elif self._scheme in _IN_PARTS and path.stat().st_size > _SMALL:
             self._put_in_parts(path, final)
         else:

@@ -158,6 +158,21 @@ def test_half_a_file_never_has_the_final_name(
     assert sorted(Failing.store) == ["/maps/.ab.01234567.part", "/maps/a"]
 
 
+def test_two_uploads_of_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one begins by removing what killed uploads of the file have left, while the first one writes."""
+    place, local, put, others = Storage("memory://twice/maps"), tmp_path / "a", MemoryFileSystem.put_file, [1]
+    local.write_bytes(b"012345")
+
+    def meet(self: MemoryFileSystem, lpath: str, rpath: str, *args: Any, **kwargs: Any) -> None:
+        put(self, lpath, rpath, *args, **kwargs)
+        if others and others.pop():
+            place.remove_abandoned(["a"])
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", meet)
+    place.put(local, "a")
+    assert place.files() == {"a": 6} and not others
+
+
 def test_many_jobs_may_ask_at_once_whether_a_place_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another job removes the file that this one has just written to see that it can."""
     copy = MemoryFileSystem.cp_file

@@ -175,3 +175,30 @@ def test_keys_decide_only_what_is_meant(tmp_path: Path, serve: Callable[..., str
         ("ship", "class: bridge", "far"), ("plane", "reject", None), ("ship", "class: bridge", None),
         ("ship", "accept", None),
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_decision_goes_to_the_set_it_was_made_for(
+    tmp_path: Path, serve: Callable[..., str], page: Callable[..., Any]
+) -> None:
+    """Another set is chosen while decisions about the one before wait."""
+    sets = [write_set(tmp_path / name) for name in ("one", "two")]
+    sets[0] = sets[0].rename(tmp_path / "first")
+    tab = page(serve(*sets))
+    tab.select_option("#layer", label="first (set)")
+    open_review(tab)
+
+    waiting: list[Any] = []
+    tab.route("**/decisions", lambda route: route.continue_() if waiting else waiting.append(route))
+    with tab.expect_request("**/decisions"):
+        tab.click("#review-accept")
+    tab.wait_for_function("document.querySelector('#review-count').textContent.startsWith('1 of 5')")
+    tab.keyboard.press("a")
+    tab.wait_for_selector(COUNT.format("2 of 5 decided"))
+    tab.select_option("#layer", label="set (set)")
+    tab.keyboard.press("Escape")
+    waiting[0].continue_()
+    tab.wait_for_selector(COUNT.format("0 of 5 decided"))
+    tab.wait_for_selector("#review-stage[data-state='ready']")
+    found = {path.parts[-3][:5]: path for path in (tmp_path / "served").glob("*/reviews/me.jsonl")}
+    assert list(found) == ["first"] and len(read_decisions(found["first"])) == 2

@@ -41,6 +41,7 @@ function start(page) {
     if (!visible) return;
     if (!layer) return panel.choose(page.layers.filter((own) => own.kind === "set"), (id) => page.choose(id).catch(fail));
     state("busy");
+    items = []; // nothing is decided until the objects are there
     const name = remembered("reviewer");
     summary = await page.api.get(address(name && NAME.test(name) ? `?${new URLSearchParams({ reviewer: name })}` : ""));
     panel.begin(summary, JSON.parse(remembered(`filters.${summary.set}`) || "{}"));
@@ -99,6 +100,7 @@ function start(page) {
     const chosen = item();
     if (!chosen) return;
     state("busy");
+    const where = address("/decisions"), who = summary.reviewer; // they may change before the request leaves
     const comment = panel.comment.value.trim();
     panel.comment.value = "";
     setMode("");
@@ -106,7 +108,7 @@ function start(page) {
     put(chosen, { verdict: [body.decision, body.new_class].filter(Boolean).join(": "), comment: null, ...body });
     run(async () => {
       try {
-        const found = await page.api.post(address("/decisions"), { reviewer: summary.reviewer, number: chosen.number, state: chosen.state,
+        const found = await page.api.post(where, { reviewer: who, number: chosen.number, state: chosen.state,
           ...body, ...(comment ? { comment } : {}) });
         chosen.decision = found.decision;
       } catch (error) {

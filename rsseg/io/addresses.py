@@ -17,6 +17,7 @@ from typing import Any
 __all__ = [
     "Address",
     "gdal_name",
+    "hide_queries",
     "hide_secrets",
     "hide_those_of",
     "is_address",
@@ -25,6 +26,7 @@ __all__ = [
     "quoted",
     "shown_name",
     "stem_of",
+    "told_cause",
 ]
 
 _SCHEMES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "ftp": "/vsicurl/ftp://", "s3": "/vsis3/",
@@ -45,7 +47,8 @@ _HARMLESS = {"service", "request", "version", "layers", "layer", "styles", "styl
              "transparent", "tilematrixset", "tilematrix", "zoom_level", "extendbeyonddateline", "width", "height",
              "time", "datetime", "collections", "collection", "ids", "item", "items", "limit", "bands", "url",
              "max_retry", "retry_delay", "pc_url_signing", "list_dir"}  # fmt: skip
-_ASCII = "".join(map(chr, range(33, 127)))
+_ASCII = "".join(chr(code) for code in range(33, 127) if chr(code) not in "\"'<>")
+_QUERY = re.compile(r"\?[^\s'\"]*=[^\s'\"]*?(?=[,:)]? |[\s'\")]|$)")
 _WEB = re.compile(r"(/vsicurl/)?(https?|ftp)://", re.IGNORECASE)
 """Parameters of a query that are shown; all others may give access."""
 
@@ -100,7 +103,7 @@ def locate(source: str | Path) -> str:
 
 
 def quoted(address: str) -> str:
-    """An address of the web in which blanks and all other letters than those of ASCII are percent-encoded."""
+    """An address of the web in which blanks, quotes and all other letters than those of ASCII are percent-encoded."""
     return urllib.parse.quote(address, safe=_ASCII) if _WEB.match(address) else address
 
 
@@ -142,6 +145,11 @@ def _without_headers(match: re.Match[str]) -> str:
     return f"/vsicurl?{'&'.join(kept)}"
 
 
+def hide_queries(text: str) -> str:
+    """As :func:`hide_secrets`, of what a library says, which may show the query of an address without its server."""
+    return _QUERY.sub("", hide_secrets(text))
+
+
 def hide_those_of(text: str, source: Path | str) -> str:
     """As :func:`hide_secrets`, also where a text has only the last part of a source's address, as errors of GDAL do."""
     text = hide_secrets(text)
@@ -152,6 +160,16 @@ def hide_those_of(text: str, source: Path | str) -> str:
                 for secret in filter(None, (match[4], match[2], (match[2] or "").rstrip("@"))):
                     text = text.replace(secret, _harmless(secret) if secret == match[4] else "")
     return text
+
+
+def told_cause(error: BaseException, source: Path | str = "") -> BaseException | None:
+    """The error that another one is raised from; None where its traceback would tell what gives access to a source."""
+    one: BaseException | None = error
+    while one is not None:
+        if hide_queries(hide_those_of(str(one), source)) != str(one):
+            return None
+        one = one.__cause__ or one.__context__
+    return error
 
 
 def shown_name(dataset: Path | str) -> str:

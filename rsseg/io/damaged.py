@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import struct
 import threading
 import zlib
@@ -16,7 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from rsseg.errors import UnreadableFileError, UserError
-from rsseg.io.addresses import hide_secrets, hide_those_of, shown_name
+from rsseg.io.addresses import hide_queries, hide_those_of, shown_name, told_cause
 
 __all__ = ["reading"]
 
@@ -60,13 +59,12 @@ class _Censor(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record, and keep it."""
         text = record.getMessage()
-        shown = _QUERY.sub("", hide_secrets(text))
+        shown = hide_queries(text)
         if shown != text:
             record.msg, record.args = shown, ()
         return True
 
 
-_QUERY = re.compile(r"\?[^\s'\"]*=[^\s'\"]*?(?=[,:)]? |[\s'\")]|$)")
 for _name in ("rasterio._env", "rasterio._err", "pyogrio._env", "pyogrio._err", "pyogrio._io", "pyogrio._vsi"):
     logging.getLogger(_name).addFilter(_Censor())
 _LISTENER = _Listener()
@@ -98,7 +96,8 @@ def reading(path: Path | str, what: str = "cannot be read") -> Iterator[None]:
     except _KINDS as error:
         if isinstance(error, FileNotFoundError) and not os.path.islink(path):
             raise
-        raise UnreadableFileError(f"{shown_name(path)}: {what} ({_reason(error, path)})") from error
+        failure = UnreadableFileError(f"{shown_name(path)}: {what} ({_reason(error, path)})")
+        raise failure from told_cause(error, path)
     if warned:
         raise UnreadableFileError(f"{shown_name(path)}: {what} (the JPEG data in it is damaged: {warned[0]})")
 

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from rasterio._env import get_gdal_config  # what holds now, wherever it was set
 
 from rsseg.errors import DataError, UnreadableFileError
-from rsseg.io.addresses import Address, hide_secrets, is_text_name, locate, quoted
+from rsseg.io.addresses import Address, hide_queries, is_text_name, locate, quoted, told_cause
 
 __all__ = ["is_remote", "list_prefix", "may_ask", "network_settings", "set_network", "source_state", "waits"]
 
@@ -126,7 +127,7 @@ def _state_by_http(url: str, shown: str) -> list[Any] | None:
             error = found
         except (OSError, http.client.HTTPException, ValueError) as found:
             error = found
-    raise UnreadableFileError(f"{shown}: the server does not answer ({hide_secrets(str(error))}); repeat the command")
+    raise UnreadableFileError(f"{shown}: the server does not answer ({hide_queries(str(error))}); repeat the command")
 
 
 def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
@@ -172,11 +173,13 @@ def list_prefix(prefix: Address, suffixes: Sequence[str]) -> list[tuple[Address,
     set_network()
     root = prefix.gdal.rstrip("/") + "/"
     try:
-        names = pyogrio.vsi_listtree(root)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # which have addresses in full
+            names = pyogrio.vsi_listtree(root)
     except FileNotFoundError:
         names = []
     except Exception as error:
-        raise DataError(f"{prefix}: cannot be listed ({hide_secrets(str(error))})") from error
+        raise DataError(f"{prefix}: cannot be listed ({hide_queries(str(error))})") from told_cause(error)
     ends = tuple(suffix.lower() for suffix in suffixes)
     below = sorted(name.removeprefix(root) for name in names if name.lower().endswith(ends))
     found = [(name, path) for name in below if (path := _below(root, name)) is not None]

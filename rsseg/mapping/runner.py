@@ -217,7 +217,6 @@ def _plan(
     plan = {
         "source": file.name if file.is_file() else raster.path,
         "source_state": source_state(raster.path),
-        "datetime": raster.taken,
         "bands": list(raster.bands),
         "range": list(options.value_range) if isinstance(options.value_range, tuple) else options.value_range,
         "gsd": options.gsd,
@@ -233,8 +232,7 @@ def _plan(
         "version": rsseg.__version__,
         **about,
     }
-    if raster.item is not None:
-        plan["stac_item"] = raster.item
+    plan |= {key: text for key, text in (("datetime", raster.taken), ("stac_item", raster.item)) if text is not None}
     if options.area is not None:
         plan["area"] = {"name": options.area.label, "sha256": options.area.digest, "window": list(view.window)}
     folder = parts_of(target)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rsseg.commands import at_least, numbers
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.addresses import Address, hide_secrets, locate
+from rsseg.io.addresses import Address, hide_queries, hide_those_of, locate, told_cause
 from rsseg.mapping.stac import StacRequest
 
 if TYPE_CHECKING:
@@ -92,7 +93,6 @@ def read_area(source: str) -> Area:
     """
     import pyogrio
     import pyogrio.raw
-    import shapely
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
@@ -100,25 +100,36 @@ def read_area(source: str) -> Area:
     from rsseg.mapping.area import Area
 
     path, _, layer = source.partition(_LAYER)
-    shown = hide_secrets(source)
     place = locate(path)
+    shown = f"{place}{_LAYER}{layer}" if layer else str(place)
     name = place.gdal if isinstance(place, Address) else place
+    set_network()
     try:
-        set_network()
-        layers = [str(row[0]) for row in pyogrio.list_layers(name) if row[1] is not None]
-        if layer and layer not in layers:
-            raise DataError(f"{shown}: has no layer {layer!r} of shapes; it has {', '.join(layers) or 'none'}")
-        if not layer and len(layers) > 1:
-            raise DataError(f"{shown}: has several layers; name one, {path}{_LAYER}{layers[0]} (it has "
-                            f"{', '.join(layers)})")  # fmt: skip
-        if not layers:
-            raise DataError(f"{shown}: has no layer of shapes; expected polygons")
-        meta, _, shapes, _ = pyogrio.raw.read(name, layer=layer or layers[0], columns=[], force_2d=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # which have addresses in full
+            layers = [str(row[0]) for row in pyogrio.list_layers(name) if row[1] is not None]
+            if layer and layer not in layers:
+                raise DataError(f"{shown}: has no layer {layer!r} of shapes; it has {', '.join(layers) or 'none'}")
+            if not layer and len(layers) > 1:
+                raise DataError(f"{shown}: has several layers; name one, {place}{_LAYER}{layers[0]} (it has "
+                                f"{', '.join(layers)})")  # fmt: skip
+            if not layers:
+                raise DataError(f"{shown}: has no layer of shapes; expected polygons")
+            meta, _, shapes, _ = pyogrio.raw.read(name, layer=layer or layers[0], columns=[], force_2d=True)
         crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, CRSError) as error:
         if "No such file" in str(error):
-            raise FileNotFoundError(f"{shown}: no such file; expected polygons for --aoi") from error
-        raise DataError(f"{shown}: cannot be read as polygons ({hide_secrets(str(error))})") from error
+            raise FileNotFoundError(f"{shown}: no such file; expected polygons for --aoi") from told_cause(error, path)
+        reason = hide_queries(hide_those_of(str(error), path))
+        raise DataError(f"{shown}: cannot be read as polygons ({reason})") from told_cause(error, path)
+    label = shown if isinstance(place, Address) else f"{Path(path).name}{_LAYER}{layer}" if layer else Path(path).name
+    return Area.of(shown, _polygons(shapes, shown), crs, label)
+
+
+def _polygons(shapes: Any, shown: str) -> list[Any]:
+    """Polygons of shapes as WKB, some of which may be None."""
+    import shapely
+
     try:
         read = shapely.from_wkb([shape for shape in shapes if shape is not None])
     except shapely.errors.GEOSException as error:
@@ -129,8 +140,7 @@ def read_area(source: str) -> Area:
         raise DataError(f"{shown}: has shapes of type {wrong[0]}; expected polygons (a buffer makes them)")
     if not found:
         raise DataError(f"{shown}: has no polygons")
-    label = shown if isinstance(place, Address) else f"{Path(path).name}{_LAYER}{layer}" if layer else Path(path).name
-    return Area.of(shown, found, crs, label)
+    return found
 
 
 def request_of(args: argparse.Namespace, area: Area | None) -> StacRequest:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rsseg.errors import ConfigError, DataError, MissingPackageError
-from rsseg.io.addresses import Address, hide_secrets, is_address, locate
+from rsseg.io.addresses import Address, hide_queries, hide_secrets, is_address, locate, quoted, told_cause
 from rsseg.mapping.stac_assets import NETWORK, raster_of
 
 __all__ = ["STAC", "StacRequest", "items_of"]
@@ -66,8 +66,7 @@ def items_of(source: str, request: StacRequest) -> list[Address] | None:
     named = source.startswith(STAC)
     source = source.removeprefix(STAC)
     suffix = re.split(r"[?#]", source)[0].lower().endswith(_SUFFIXES)
-    if named and source.lower().startswith("file://"):
-        source = str(locate(source))
+    source = str(locate(source)) if source.lower().startswith("file://") else quoted(source)
     if not (named or suffix or request.is_search) or Path(source).is_dir():
         return None
     if not (named or request.is_search or is_address(source)) and not _says_stac(Path(source)):
@@ -137,7 +136,7 @@ def _content(reader: Any, source: str, shown: str) -> dict[str, Any]:
     except Exception as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise DataError(f"{shown}: cannot be read as STAC ({hide_secrets(str(error))[:300]})") from error
+        raise DataError(f"{shown}: cannot be read as STAC ({hide_queries(str(error))[:300]})") from told_cause(error)
     if not isinstance(found, dict):
         raise DataError(f"{shown}: is no STAC item, collection or catalogue")
     return found
@@ -191,7 +190,7 @@ def _walk(content: dict[str, Any], source: str, reader: Any) -> Iterator[tuple[d
         raise
     except Exception as error:
         raise DataError(f"{hide_secrets(source)}: a part of the catalogue cannot be read "
-                        f"({hide_secrets(str(error))[:300]})") from error  # fmt: skip
+                        f"({hide_queries(str(error))[:300]})") from told_cause(error)  # fmt: skip
 
 
 def _search(source: str, reader: Any, request: StacRequest) -> Iterator[tuple[dict[str, Any], str]]:
@@ -214,7 +213,9 @@ def _search(source: str, reader: Any, request: StacRequest) -> Iterator[tuple[di
     except (DataError, ConfigError):
         raise
     except Exception as error:
-        raise DataError(f"{hide_secrets(source)}: the search failed ({hide_secrets(str(error))[:300]})") from error
+        raise DataError(
+            f"{hide_secrets(source)}: the search failed ({hide_queries(str(error))[:300]})"
+        ) from told_cause(error)
 
 
 def _conditions(query: Sequence[str]) -> dict[str, Any] | None:

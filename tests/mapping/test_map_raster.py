@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import resource
 import signal
 
@@ -270,6 +271,16 @@ def test_a_raster_that_changed_is_mapped_anew_by_an_update(stub, table, noise, w
     assert target.read_bytes() == (tmp_path / "fresh.tif").read_bytes()
     with pytest.raises(JobError, match=r"threshold; --update cannot help, .*\(threshold was None, now '0.5'\)"):
         map_raster(str(source), target, stub, table, dataclasses.replace(update, threshold=0.5), {})
+
+
+def test_what_is_not_known_is_not_in_the_plan(stub, table, noise, write_raster, tmp_path):
+    def stop(share):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        map_raster(str(write_raster(noise(3, 40, 40))), tmp_path / "map.tif", stub, table, SMALL, {}, report=stop)
+    plan = json.loads((tmp_path / ".map.tif.parts" / "plan.json").read_text())
+    assert not {"datetime", "stac_item", "area"} & set(plan)  # maps of earlier versions keep their bytes
 
 
 def test_half_a_map_of_a_raster_that_changed_is_not_continued(stub, table, noise, write_raster, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +192,20 @@ def test_what_an_item_names_is_an_image(server: Any, tmp_path: Path, noise: Call
     with pytest.raises(DataError):
         items_of(f"{running.url}/evil/catalog.json", StacRequest())
     assert not [row for row in running.requests() if "root" in row[1]]
+
+
+def test_a_server_that_is_gone_tells_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsseg.mapping.stac._RETRIES", 0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for source in (
+        f"stac:http://me:s3cret@127.0.0.1:{port}/v1?token=s3cret",
+        f"http://127.0.0.1:{port}/i.json?sig=s3cret",
+    ):
+        with pytest.raises(DataError, match="cannot be read as STAC") as error:
+            items_of(source, StacRequest())
+        told = "".join(traceback.format_exception(error.value))
+        assert "127.0.0.1" in str(error.value) and "s3cret" not in told.replace(repr(source)[1:-1], "")
 
 
 def test_a_folder_of_catalogues_is_a_folder_and_signed_assets_are_not_recorded(

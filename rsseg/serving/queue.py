@@ -13,6 +13,7 @@ A *work function* has the signature ``work(request, models, progress) -> result`
 
 from __future__ import annotations
 
+import logging
 import math
 import pickle
 import secrets
@@ -29,6 +30,7 @@ from rsseg.serving.worker import serve_requests
 
 __all__ = ["ModelQueue", "QueueFull", "Ticket"]
 
+_log = logging.getLogger("rsseg")
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 _TICK = 0.1  # seconds between looks at the clock while a request runs
 
@@ -70,7 +72,7 @@ class Ticket:
         state: ``queued``, ``running``, ``done``, ``failed`` or ``cancelled``.
         position: Requests that come before it.
         progress: Share that is done, from 0 to 1.
-        message: What is being done, or why it failed.
+        message: What is being done (for one that waits: of the one that runs, and how far it is), or why it failed.
         partial: What can be shown before the end, and after a cancelled one; None for nothing.
         result: What the work function returned, once it is done.
     """
@@ -154,7 +156,8 @@ class ModelQueue:
             self._forget_old()
             if key is not None:
                 for ticket in reversed(self._tickets.values()):
-                    if (ticket.work, ticket.key) == (work, key) and ticket.state not in ("failed", "cancelled"):
+                    ends = ticket.state in ("failed", "cancelled") or (self._stop and ticket is self._running)
+                    if (ticket.work, ticket.key) == (work, key) and not ends:
                         return self._snapshot(ticket)
             if len(self._waiting) >= self.limits.queue_length or self._closed:
                 expected = sum(self._durations) / len(self._durations)
@@ -225,10 +228,12 @@ class ModelQueue:
             raise LookupError("there is no such request, or it was finished long ago; ask again") from None
 
     def _snapshot(self, ticket: Ticket) -> Ticket:
-        before = 0
+        before, message, running = 0, ticket.message, self._running
         if ticket.state == "queued":
-            before = self._waiting.index(ticket) + (self._running is not None)
-        return replace(ticket, position=before)
+            before = self._waiting.index(ticket) + (running is not None)
+            if running is not None:
+                message = f"{running.message or 'working'}, {100 * running.progress:.0f} %"
+        return replace(ticket, position=before, message=message)
 
     def _finish(self, ticket: Ticket, state: State, message: str, result: dict[str, Any] | None = None) -> None:
         ticket.state, ticket.message, ticket.result = state, message, result
@@ -287,6 +292,10 @@ class ModelQueue:
                 f"the process of the model has died ({how}); it is started again for the next request",
                 None,
             )
+        except Exception:  # such as memory that a result needs here; the thread goes on
+            _log.exception("%s failed", ticket.work)
+            self._end_worker()
+            return "failed", "an error of the program; the log of the server has the details", None
 
     def _follow(
         self, ticket: Ticket, process: BaseProcess, pipe: Connection

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+import rsseg.serving.queue as queue_module
 from rsseg.interruption import _runs
 from rsseg.serving.queue import ModelQueue, QueueFull, Ticket
 
@@ -173,6 +174,33 @@ def test_equal_requests_share_a_ticket_until_it_fails(queue: ModelQueue, waiting
     assert _echo(queue, 1, "a").id == first.id  # the result that is kept
     failed = _done(queue, queue.submit(f"{WORKS}:fail", {"kind": "user"}, "c"))
     assert queue.submit(f"{WORKS}:fail", {"kind": "user"}, "c").id != failed.id
+
+
+def test_a_request_that_is_being_cancelled_is_not_shared(queue: ModelQueue, tmp_path: Path) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    request = {"begun": str(begun), "go": str(go), "deaf": True}
+    first = queue.submit(f"{WORKS}:wait", request, "a")
+    _until(begun.exists)
+    assert queue.submit(f"{WORKS}:wait", request, "a").id == first.id
+    queue.cancel(first.id)
+    again = queue.submit(f"{WORKS}:wait", request, "a")
+    assert again.id != first.id and again.message == "being cancelled, 0 %"
+    go.touch()
+    assert _done(queue, again).state == "done"
+
+
+def test_a_result_that_the_server_cannot_take_fails_its_request_only(
+    queue: ModelQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(queue_module.pickle, "loads", _no_memory)
+        failed = _done(queue, _echo(queue, 1))
+    assert failed.state == "failed" and "the log of the server" in failed.message
+    assert _done(queue, _echo(queue, 2)).state == "done"
+
+
+def _no_memory(_: bytes) -> None:
+    raise MemoryError
 
 
 def test_results_are_kept_for_a_while() -> None:

@@ -97,6 +97,32 @@ def test_a_request_is_stopped_by_a_click(address: str, page: Callable[..., Any])
     assert tab.get_by_role("button", name="Run", exact=True).is_enabled()
 
 
+def test_a_map_is_stopped_after_the_page_was_loaded_again(address: str, page: Callable[..., Any]) -> None:
+    tab = page(address)
+    open_tool(tab)
+    tab.get_by_label("Classes in your own words").fill("soil")
+    tab.get_by_role("button", name="Run", exact=True).click()
+    tab.wait_for_selector("#panel-words[data-state=done]", timeout=LOADING)
+    tab.get_by_label("Name").fill("never made")
+    worker = next(process.pid for process in multiprocessing.active_children() if process.name == "models")
+    assert worker is not None
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        tab.get_by_role("button", name="Save as map").click()
+        stop = tab.get_by_role("button", name="Stop the map")
+        stop.wait_for()
+        tab.reload()
+        tab.wait_for_selector("body[data-ready='true']")
+        tab.get_by_role("tab", name="Words").click()
+        stop.click()
+        tab.get_by_text("being cancelled").wait_for()
+        shot(tab, "words-saving")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    tab.wait_for_selector("#panel-words[data-saving=cancelled]")
+    assert not stop.is_visible()
+
+
 def test_without_a_model_the_tool_says_how_to_give_one(
     serve: Callable[..., str], page: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -180,7 +180,8 @@ class Draw {
       this.ticket = ticket;
       const done = await page.api.finish(ticket, (found) => {
         if (turn === this.turn && found.progress) ui.progress.value = found.progress;
-        if (turn === this.turn) ui.status.textContent = found.position ? `${found.position} requests wait before this one.` : found.message;
+        if (turn === this.turn) ui.status.textContent = found.position
+          ? `Waiting: ${found.position} before this one${found.message && ` (now: ${found.message})`}` : found.message;
       });
       if (turn === this.turn) this.propose(done.result);
     } catch (error) {

@@ -4,6 +4,7 @@ import { chipField } from "/static/chips.js";
 
 const DELAY = 80; // milliseconds between the last move of a slider and the request for its mask
 const SOURCE = "words";
+const SAVING = "rsseg-saving"; // where this tab keeps the request of the map that is made, also when it is loaded again
 
 const PANEL = `
   <form class="words-ask">
@@ -32,10 +33,12 @@ const PANEL = `
       <div class="row"><label><input type="checkbox" class="words-part"> Only what the map shows</label></div>
       <div class="row"><label for="words-name">Name</label>
         <input id="words-name" maxlength="80" required autocomplete="off">
-        <button type="submit">Save as map</button><button type="button" class="words-halt" hidden>Stop</button></div>
-      <progress max="1" hidden aria-label="Progress of the map"></progress>
+        <button type="submit">Save as map</button></div>
     </form>
-  </div>`;
+  </div>
+  <div class="words-saving" hidden><progress max="1" aria-label="Progress of the map"></progress>
+    <div class="row"><p class="soft words-mapping" role="status"></p>
+      <button type="button" class="words-halt">Stop the map</button></div></div>`;
 
 const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 
@@ -45,7 +48,7 @@ function ground(metres) {
 }
 
 function status(ticket) {
-  if (ticket.state === "queued") return `Waiting: ${ticket.position} before this one`;
+  if (ticket.state === "queued") return `Waiting: ${ticket.position} before this one${ticket.message && ` (now: ${ticket.message})`}`;
   return `${ticket.message || "working"} … ${Math.round(100 * ticket.progress)} %`;
 }
 
@@ -254,19 +257,32 @@ class Words {
   }
 
   async save() {
-    const bar = this.find(".words-save progress");
-    const [button, halt] = [this.find(".words-save button[type=submit]"), this.find(".words-halt")];
     const name = this.find("#words-name").value;
+    const body = { layer: this.page.current().id, name, classes: this.field.words(), threshold: this.threshold() };
+    if (this.find(".words-part").checked) body.view = this.page.view();
+    await this.follow(() => this.page.api.post("/api/maps", body));
+  }
+
+  // A map that this tab has asked for before it was loaded again.
+  async resume() {
+    const id = sessionStorage.getItem(SAVING);
+    if (!id || this.saving) return;
+    const known = await this.page.api.get(`/work/${encodeURIComponent(id)}`).catch(() => null);
+    if (known && !this.saving) await this.follow(async () => known);
+    else if (!known) sessionStorage.removeItem(SAVING);
+  }
+
+  async follow(ask) {
+    const [button, block] = [this.find(".words-save button[type=submit]"), this.find(".words-saving")];
     button.disabled = true;
     this.panel.dataset.saving = "running";
     try {
-      const body = { layer: this.page.current().id, name, classes: this.field.words(), threshold: this.threshold() };
-      if (this.find(".words-part").checked) body.view = this.page.view();
-      this.saving = await this.page.api.post("/api/maps", body);
-      bar.hidden = halt.hidden = false;
+      this.saving = await ask();
+      sessionStorage.setItem(SAVING, this.saving.id);
+      block.hidden = false;
       const done = await this.page.api.finish(this.saving, (ticket) => {
-        bar.value = ticket.progress;
-        bar.title = status(ticket);
+        block.querySelector("progress").value = ticket.progress;
+        this.find(".words-mapping").textContent = status(ticket);
       });
       await this.page.refresh();
       this.page.toast(`Saved as ${done.result.name}; it is in the list of layers.`, "good");
@@ -276,9 +292,10 @@ class Words {
       const stopped = error.state === "cancelled";
       this.page.toast(stopped ? "Stopped; save it again to go on." : error.message, stopped ? "info" : "error");
     } finally {
-      bar.hidden = halt.hidden = true;
+      block.hidden = true;
       button.disabled = false;
       this.saving = null;
+      sessionStorage.removeItem(SAVING);
     }
   }
 
@@ -315,6 +332,7 @@ export const tool = {
       show() {
         words.look(true);
         words.open();
+        words.resume();
       },
       hide: () => words.look(false),
     };

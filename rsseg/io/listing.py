@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rsseg.errors import DataError
@@ -82,7 +82,12 @@ def find_files(
     return sorted(found)
 
 
-def walk_files(folder: Path, recursive: bool = True, within: Sequence[Path] | None = None) -> Iterator[Path]:
+def walk_files(
+    folder: Path,
+    recursive: bool = True,
+    within: Sequence[Path] | None = None,
+    skipped: Callable[[OSError], None] | None = None,
+) -> Iterator[Path]:
     """All files of a folder that are not hidden, in no particular order; links to folders are followed once.
 
     Links to files that are missing are among them, so that whoever reads them says so.
@@ -91,25 +96,36 @@ def walk_files(folder: Path, recursive: bool = True, within: Sequence[Path] | No
         folder: Where to look.
         recursive: Look into sub-folders, too.
         within: Resolved folders and files; links that lead out of all of them are left out.  None allows any.
+        skipped: Is told why a folder below cannot be read, which is then left out; None raises the error.
+
+    Raises:
+        OSError: A folder cannot be read.
     """
     seen: set[tuple[int, int]] = set()
     todo = [folder]
     while todo:
         current = todo.pop()
-        status = current.stat()
+        try:
+            status = current.stat()
+            with os.scandir(current) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            if skipped is None:
+                raise
+            skipped(error)
+            continue
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        with os.scandir(current) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith("."):
-                    continue
-                if within is not None and entry.is_symlink() and not lies_within(Path(entry.path), within):
-                    continue
-                if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
-                    yield Path(entry.path)
-                elif recursive and entry.is_dir():
-                    todo.append(Path(entry.path))
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if within is not None and entry.is_symlink() and not lies_within(Path(entry.path), within):
+                continue
+            if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
+                yield Path(entry.path)
+            elif recursive and entry.is_dir():
+                todo.append(Path(entry.path))
 
 
 def lies_within(path: Path, folders: Iterable[Path]) -> bool:

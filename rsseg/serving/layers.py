@@ -86,6 +86,7 @@ class Layers:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._lock = threading.Lock()
         self._roots: list[Path] = []
+        self._skipped: set[str] = set()
         self._headers: dict[Path, tuple[tuple[int, int], _Header | None]] = {}
         self._layers: dict[str, Layer] = {}
         self._scanned = -_PAUSE
@@ -173,7 +174,11 @@ class Layers:
             if header is not None:
                 yield root, header
             return
-        files = [root / "manifest.json"] if is_set(root) else sorted(walk_files(root, within=self._roots))
+        files = (
+            [root / "manifest.json"]
+            if is_set(root)
+            else sorted(walk_files(root, within=self._roots, skipped=self._skip))
+        )
         sets = {path.parent for path in files if path.name == "manifest.json" and is_set(path.parent)}
         for folder in sorted(sets):
             yield folder, _Header("set")
@@ -185,6 +190,12 @@ class Layers:
             header = self._header(path.resolve(), named=False)
             if header is not None:
                 yield path, header
+
+    def _skip(self, error: OSError) -> None:
+        text = str(error)
+        if text not in self._skipped:
+            _log.warning("not served: %s", text)
+        self._skipped.add(text)
 
     def _header(self, path: Path, named: bool) -> _Header | None:
         """What a file is; None where a file that only lies in a named folder cannot be shown."""

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +115,27 @@ def test_mosaics_lead_to_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.M
     _vrt(folder / "circle.vrt", "circle.vrt")
     assert _found(folder) == {"good.vrt": "image", "tile.tif": "image"}
     assert _found(folder / "bad.vrt") == {"bad.vrt": "image"}, "who names a mosaic names what it is made of"
+
+
+def test_folders_that_cannot_be_read_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as ``lost+found`` of a disk."""
+    (tmp_path / "locked").mkdir()
+    write_map(tmp_path / "a.tif", LABELS)
+    scan = os.scandir
+
+    def scandir(folder: Path) -> Any:
+        if Path(folder).name == "locked":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr("rsseg.io.listing.os.scandir", scandir)
+    monkeypatch.setattr("rsseg.serving.layers._PAUSE", 0)
+    layers = Layers([tmp_path])
+    for _ in range(2):
+        assert [layer.name for layer in layers.all()] == ["a.tif"]
+    assert caplog.text.count("Permission denied") == 1
 
 
 def test_what_changes_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,8 @@ _RETRIES = 20
 """How often a task is repeated whose machine or process was lost."""
 _AHEAD = 2
 """Tasks for each place of the cluster that are handed over at a time: enough to keep all busy, and to ask for more."""
+_PATIENCE = 20
+"""Seconds in which a cluster must answer."""
 _kept: dict[tuple[Any, str], Any] = {}
 
 
@@ -151,6 +153,7 @@ def connected(gpus: float | None = None) -> Iterator[Cluster]:
     ray = _ray()
     handler = signal.getsignal(signal.SIGTERM)
     try:
+        _reach(os.environ.get("RAY_ADDRESS", ""))
         ray.init(
             include_dashboard=False, configure_logging=False, log_to_driver=True, runtime_env={"env_vars": _variables()}
         )
@@ -165,6 +168,16 @@ def connected(gpus: float | None = None) -> Iterator[Cluster]:
         yield Cluster(ray, gpus)
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise a ConnectionError where nobody listens at ``host:port``: Ray itself would ask there for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+        except OSError as error:
+            raise ConnectionError(str(error)) from error
 
 
 def _ray() -> Any:

@@ -150,10 +150,17 @@ def test_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("nobody there")
 
     fake.init = refuse
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    message = r"RAY_ADDRESS=127.0.0.1:1: no cluster .*nobody there.*ray start --head"
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    message = r"RAY_ADDRESS=auto: no cluster .*nobody there.*ray start --head"
     with pytest.raises(ConfigError, match=message), connected():
         pass
+    given.clear()
+    fake.init = given.update
+    for address in ("127.0.0.1:1", "nowhere.invalid:6379", "[::1]:1"):  # where Ray would wait for minutes
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(ConfigError, match="no cluster of Ray answers there"), connected():
+            pass
+    assert not given
 
 
 def test_tasks_that_no_machine_can_take(caplog: pytest.LogCaptureFixture) -> None:

@@ -45,6 +45,8 @@ def test_a_folder_and_a_list_become_maps_of_the_same_names(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(FileNotFoundError, match="no rasters"):
         sources_of(str(tmp_path / "none"), out)
+    with pytest.raises(FileNotFoundError, match="nowhere: there is no such file or folder"):
+        sources_of(str(tmp_path / "nowhere"), out)
 
 
 def test_sub_folders_are_kept(tmp_path):

@@ -104,6 +104,7 @@ def test_nothing_changed_and_no_size(tmp_path: Path) -> None:
     rsseg.compare_maps(path, path, tmp_path / "out", classes="loveda")
     text = texts_of(tmp_path / "out" / "change.html")
     assert "|compared|4 px|" in text and "|unchanged|100 %|" in text and "|Changes|" not in text
+    assert "|before: plain.tif|read as it is|after: plain.tif|read as it is|" in text
 
 
 @pytest.fixture(scope="module")

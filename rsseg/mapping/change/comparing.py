@@ -56,7 +56,8 @@ def compare_maps(before: str, after: str, out: Path, options: ChangeOptions = Ch
         The change; where both have a class.
 
     Raises:
-        ConfigError: Classes are not known or differ, or ``out`` holds one of the maps.
+        ConfigError: Classes are not known or differ, or ``out`` holds one of the maps, or other files with the names of
+            the result's.
         DataError: A file is no class map, or the maps have no ground in common.
         OSError: A file cannot be read or written.
     """
@@ -84,13 +85,18 @@ def compare_maps(before: str, after: str, out: Path, options: ChangeOptions = Ch
 
 
 def _refuse_inputs(paths: Sequence[str], out: Path) -> None:
-    """See that nothing of the result takes the place of a map."""
+    """See that nothing of the result takes the place of a map, or of a file that is of no comparison."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; name a folder for the tables, the raster and the page")
     for path in paths:
         for name in FILES:
             if (out / name).exists() and Path(path).exists() and (out / name).samefile(path):
                 raise ConfigError(f"{path}: lies where the result goes; choose another folder than {out}")
+    if (out / "change.json").exists() or (out / _PARTS).exists():  # of an earlier one, perhaps of a killed process
+        return
+    if held := [name for name in FILES if (out / name).exists()]:
+        raise ConfigError(f"{out / held[0]}: is not of a finished comparison, and would be replaced; choose another "
+                          "folder, or remove it")  # fmt: skip
 
 
 @contextmanager

@@ -124,6 +124,17 @@ def test_wrong_files(write: Write, tmp_path: Path) -> None:
         compare_maps(str(tmp_path / "colours.tif"), after, tmp_path / "out", ChangeOptions("loveda", all_classes=True))
 
 
+def test_a_folder_with_files_of_others(write: Write, tmp_path: Path) -> None:
+    paths = write("a.tif", BEFORE), write("b.tif", AFTER)
+    (tmp_path / "classes.csv").write_text("mine\n")
+    with pytest.raises(ConfigError, match=r"classes\.csv: is not of a finished comparison.*choose another folder"):
+        compare_maps(*paths, tmp_path)
+    assert (tmp_path / "classes.csv").read_text() == "mine\n" and not (tmp_path / "change.json").exists()
+    (tmp_path / "classes.csv").unlink()
+    for _ in range(2):
+        compare_maps(*paths, tmp_path)
+
+
 def test_maps_of_one_name_are_told_apart(write: Write, tmp_path: Path) -> None:
     for year in ("2018", "2024"):
         (tmp_path / year).mkdir()

@@ -59,7 +59,11 @@ class ApplyReview:
     """
 
     def __init__(self, review: Review, before: Sequence[Transform], classes: Sequence[str], takes_boxes: bool) -> None:
-        self.review, self.before, self.takes_boxes = review, list(before), takes_boxes
+        self.before, self.takes_boxes = list(before), takes_boxes
+        self.outcomes: dict[tuple[str, str], dict[Key, Outcome]] = {}
+        for own in review.outcomes.values():
+            for key, outcome in own.items():
+                self.outcomes.setdefault(key[:2], {})[key] = outcome
         self.classes = list(classes)
         self.pack = PackInstances()
 
@@ -70,8 +74,7 @@ class ApplyReview:
         return results
 
     def _wanted(self, results: Results) -> dict[Key, Outcome]:
-        own = self.review.of_image(results["source"])
-        return {key: outcome for key, outcome in own.items() if key[1] == results["tile"]}
+        return dict(self.outcomes.get((results["source"], results["tile"]), {}))
 
     def __call__(self, results: Results) -> Results:
         """Apply what was decided about the tile's objects."""

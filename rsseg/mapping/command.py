@@ -19,6 +19,7 @@ from rsseg.io.bands import PixelSpec
 from rsseg.io.checkpoint_options import ClassOptions
 from rsseg.io.configs import read_config
 from rsseg.io.files import sha256_of
+from rsseg.io.georeference import GeoReference
 from rsseg.io.hub import config_of, is_hub, local_file
 from rsseg.io.pixel_settings import check_raster, merge_specs
 from rsseg.io.shards import Shard, local_rank, shard_of
@@ -259,7 +260,10 @@ def run(
     collects = jobs is None
     if jobs is None:
         delivery, target = deliver_to(args, args.target)
-        jobs = sources_of(args.source, target, request_of(args, selected_area(args)))
+        area = selected_area(args)
+        jobs = sources_of(args.source, target, request_of(args, area))
+        if area is not None and len(jobs) == 1 and args.gsd is None:  # before the model is loaded
+            area.on(GeoReference.of(jobs[0][0]), jobs[0][0])
     args = argparse.Namespace(**{**vars(args), "delivery": delivery})
     if len(jobs) > 1 and (args.reference or args.vectors not in (None, *FORMATS)):
         raise ConfigError(

@@ -165,7 +165,7 @@ def _items(
         raise ConfigError(f"--query {request.query[0]}: only an API tests conditions on properties, and "
                           f"{hide_secrets(source)} is a file")  # fmt: skip
     elif _features(content):
-        found = ((item, _self(item, source)) for item in content["features"])
+        found = _pages(content, source, reader)
     else:
         found = _walk(content, source, reader)
     count = 0
@@ -175,6 +175,23 @@ def _items(
         if _meets(item, request):
             count += 1
             yield item, base
+
+
+def _pages(content: dict[str, Any], source: str, reader: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Items of an item collection, and of the pages that a server says come next."""
+    seen = {source}
+    while True:
+        yield from ((item, _self(item, source)) for item in content.get("features", ()))
+        links = [link for link in content.get("links", ()) if isinstance(link, dict) and link.get("rel") == "next"]
+        following = urllib.parse.urljoin(source, str(links[0].get("href", ""))) if links else source
+        if following in seen:
+            return
+        if not source.startswith(NETWORK) or links[0].get("method", "GET").upper() != "GET":
+            _log.warning("%s: is one page of several, the others are not read; name the API, with --collections, "
+                         "--datetime or --query", hide_secrets(source))  # fmt: skip
+            return
+        seen.add(following)
+        content, source = _content(reader, following, hide_secrets(following)), following
 
 
 def _walk(content: dict[str, Any], source: str, reader: Any) -> Iterator[tuple[dict[str, Any], str]]:
@@ -243,8 +260,8 @@ def _meets(item: Mapping[str, Any], request: StacRequest) -> bool:
         return False
     properties = item.get("properties") or {}
     if request.datetime is not None:
-        first, _, last = request.datetime.partition("/")
-        last = last or first
+        first, several, last = request.datetime.partition("/")
+        first, last = first or "..", (last or "..") if several else first
         begin = str(properties.get("start_datetime") or properties.get("datetime") or "")
         end = str(properties.get("end_datetime") or properties.get("datetime") or "")
         first, last = first.strip("Z"), last.strip("Z")

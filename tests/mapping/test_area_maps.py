@@ -196,6 +196,7 @@ def test_rasters_of_a_folder_that_miss_the_area_are_counted(
     assert "1 of 3 rasters have no pixel in the area and were left out" in caplog.text
     with pytest.raises(OutsideAreaError, match="--bounds 1,2,3,4"):
         command.run(parser.parse_args([*words, "--bounds", "1,2,3,4"]))
+    monkeypatch.setattr(command, "prepare", None)  # a single raster is looked at before the model is loaded
     with pytest.raises(OutsideAreaError, match="the raster at"):
         command.run(parser.parse_args([str(tmp_path / "in" / "0.tif"), *words[1:], "--bounds", "1,2,3,4"]))
 

@@ -101,7 +101,7 @@ def test_coarser_bands_come_onto_the_finest_grid(tmp_path: Path) -> None:
         open_dataset(Address("both", "", [str(fine), str(other)]))
 
 
-def test_item_collections_and_catalogues(server: Any, tmp_path: Path) -> None:
+def test_item_collections_and_catalogues(server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     running, folder = server
     one = {"data": "../data/red.tif"}
     features = [item("a", one), item("b", one, datetime="2024-07-01T10:00:00Z"), item("c", one, bbox=[1, 1, 2, 2])]
@@ -111,6 +111,15 @@ def test_item_collections_and_catalogues(server: Any, tmp_path: Path) -> None:
     assert names(items_of(collection, StacRequest(datetime="2024-06-15/.."))) == ["b"]
     assert names(items_of(collection, StacRequest(boxes=((0.5, 0.5, 1.5, 1.5),)))) == ["c"]
     assert names(items_of(collection, StacRequest(max_items=2))) == ["a", "b"]
+    for span, expected in (("2024-06-15/", ["b"]), ("/2024-06-30", ["a", "c"]), ("2024-06/2024-07", ["a", "b", "c"])):
+        assert names(items_of(collection, StacRequest(datetime=span))) == expected
+    for number, link in enumerate(("page1.json", "page2.json", "page0.json")):  # the last one leads back
+        page = {"type": "FeatureCollection", "features": [features[number]], "links": [{"rel": "next", "href": link}]}
+        write(folder / "items" / f"page{number}.json", page)
+    assert names(items_of(f"{running.url}/items/page0.json", StacRequest())) == ["a", "b", "c"]
+    assert names(items_of(f"{running.url}/items/page0.json", StacRequest(max_items=2))) == ["a", "b"]
+    assert names(items_of(str(folder / "items" / "page0.json"), StacRequest())) == ["a"]
+    assert "is one page of several" in caplog.text
     with pytest.raises(DataError, match="no item meets the request"):
         items_of(collection, StacRequest(collections=("other",)))
     with pytest.raises(ConfigError, match="only an API tests conditions"):

@@ -177,7 +177,7 @@ class ShapeLog:
                 head = file.readline()
                 if head != self._head or os.fstat(file.fileno()).st_size < self._read:
                     self._forget()
-                    self._head, self._read = (head, len(head)) if head.endswith(b"\n") else (b"", 0)
+                    self._head = head if head.endswith(b"\n") else b""
                 file.seek(self._read)
                 data = file.read() if self._head else b""
         except FileNotFoundError:
@@ -199,7 +199,7 @@ class ShapeLog:
             case "add":
                 new = {shape.id: shape for shape in _shapes_of(row["shapes"])}
                 self._shapes |= new
-                back = {"do": "delete", "ids": list(new)}
+                back = {"do": "delete", "ids": list(new)} if new else None  # None for the first line
             case "class":
                 old = self._shapes.get(row["id"])
                 if old is not None:

@@ -58,11 +58,14 @@ def test_lines_that_were_edited_into_no_shape_are_ignored(tmp_path: Path) -> Non
         layer = _layer(client)
         path = tmp_path / "served" / "shapes" / f"{layer}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines: list[dict[str, Any]] = [{"do": "add", "shapes": [{**SHAPE, **wrong}]} for wrong in (*WRONG, {})]
+        lines: list[dict[str, Any]] = [
+            {"do": "add", "shapes": [{**SHAPE, **wrong}]} for wrong in ({"id": "first"}, *WRONG, {})
+        ]
         lines.append({"do": "class", "id": "new", "label": 7, "author": "Eve", "time": ""})
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         found = client.get("/api/shapes", params={"layer": layer}).json()
-        assert [feature["properties"]["class"] for feature in found["features"]] == ["roof"]
+        assert [feature["properties"]["class"] for feature in found["features"]] == ["roof", "roof"]
+        assert client.post("/api/shapes/undo", json={"layer": layer}).json()["total"] == 1
         for format in ("gpkg", "coco"):
             answer = client.get("/api/shapes/export", params={"layer": layer, "format": format})
             assert answer.status_code == 200

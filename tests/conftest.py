@@ -29,6 +29,8 @@ os.environ.setdefault("PYTHON", sys.executable)  # for tools/*.sh
 
 
 STACK = {"torch", "torchvision", "timm", "mmengine", "mmcv", "mmseg", "mmpretrain"}
+STACK |= {"fastapi", "starlette", "uvicorn", "rio_tiler", "morecantile", "fsspec", "pystac", "pystac_client", "ray"}
+"""Packages that the light environments do not have."""
 WITHOUT = importlib.util.find_spec("torch") is None
 """There is neither torch nor the MM stack: what needs them is left out, as in the light environments of the CI."""
 

@@ -42,7 +42,7 @@ class Client:
     """The routes of one set, for one reviewer."""
 
     def __init__(self, address: str, reviewer: str = "anna") -> None:
-        self.http = httpx.Client(base_url=address, timeout=30)
+        self.http = httpx.Client(base_url=address, timeout=None)
         self.reviewer = reviewer
         layers = self.http.get("/api/layers")
         self.layer = layers.json()[0]["id"] if layers.status_code == 200 else ""
@@ -239,7 +239,7 @@ def test_a_mask_by_clicks_and_box(client: Client, tmp_path: Path) -> None:
     """GrabCut finds the square of one colour on the dark ground; its outline goes back as the object's mask."""
     item = client.items()[1]
     body = {"number": 1, "state": item["state"], "context": 2, "box": [56, 16, 94, 54]}
-    answer = client.http.post(f"{client.base}/segment", params={"wait": 60}, json=body, timeout=90)
+    answer = client.http.post(f"{client.base}/segment", params={"wait": 60}, json=body)
     assert answer.status_code == 200 and answer.json()["state"] == "done", answer.text
     (feature,) = answer.json()["result"]["features"]
     (ring, *holes) = feature["geometry"]["coordinates"]

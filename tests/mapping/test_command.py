@@ -12,6 +12,7 @@ from mmengine.config import Config
 from rsseg.engine import Precision
 from rsseg.errors import DataError
 from rsseg.mapping import class_table, command, views_of, window_of
+from rsseg.mapping.mosaic import MADE
 from rsseg.mapping.plan import recorded
 from rsseg.mapping.segmenting import segmentation_jobs
 from rsseg.mapping.sources import sources_of
@@ -140,6 +141,14 @@ def test_a_folder_may_hold_its_own_maps(tmp_path):
     assert jobs_in(tmp_path, tmp_path) == expected
     (tmp_path / "a_map_probabilities.tif").unlink()
     assert len(sources_of(str(tmp_path), tmp_path / "elsewhere")) == 5
+
+
+def test_a_mosaic_of_the_user_is_a_raster_and_that_of_the_maps_is_none(tmp_path):
+    touch(tmp_path, "b.tif")
+    (tmp_path / "mosaic.vrt").write_text("<VRTDataset/>")
+    assert [source for source, _ in jobs_in(tmp_path, tmp_path)] == ["b.tif", "mosaic.vrt"]
+    (tmp_path / "mosaic.vrt").write_text(f"<VRTDataset><!-- all maps, {MADE} --></VRTDataset>")
+    assert [source for source, _ in jobs_in(tmp_path, tmp_path)] == ["b.tif"]
 
 
 def test_a_single_map_is_a_tif_or_goes_into_a_folder(tmp_path):

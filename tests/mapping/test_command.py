@@ -152,7 +152,10 @@ def test_a_mosaic_of_the_user_is_a_raster_and_that_of_the_maps_is_none(tmp_path)
 
 
 def test_a_single_map_is_a_tif_or_goes_into_a_folder(tmp_path):
+    touch(tmp_path, "own.jp2")
     with pytest.raises(DataError, match=r"out: the name of a map must end in \.tif"):
+        sources_of(str(tmp_path / "own.jp2"), tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match=r"scene\.jp2: there is no such file or folder"):
         sources_of("scene.jp2", tmp_path / "out")
     assert sources_of("scene.jp2", tmp_path) == [("scene.jp2", tmp_path / "scene.tif")]
     touch(tmp_path, "scene.tif")

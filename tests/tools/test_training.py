@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from rsseg.engine import load_file
+from rsseg.io.resuming import latest_checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from rsseg.errors import DataError
 from rsseg.io.georeference import GeoReference
+from rsseg.io.sums import sum_of
 from rsseg.mapping.masking import OutsideAreaError, PixelArea, polygonal
 
 __all__ = ["Area"]
@@ -61,12 +61,12 @@ class Area:
         """
         if not np.isfinite(shapely.get_coordinates(np.array(polygons, object))).all():
             raise DataError(f"{name}: has coordinates that are no finite numbers")
-        found = hashlib.sha256(b"".join(sorted(shapely.to_wkb(shape) for shape in polygons)))
-        found.update((crs.to_wkt() if crs is not None else "").encode())
+        found = b"".join(sorted(shapely.to_wkb(shape) for shape in polygons))
+        found += (crs.to_wkt() if crs is not None else "").encode()
         whole = polygonal(shapely.union_all(shapely.make_valid(np.array(polygons, object))))
         if whole.is_empty:
             raise DataError(f"{name}: the polygons have no area")
-        return cls(name, whole, crs, found.hexdigest(), label or name)
+        return cls(name, whole, crs, sum_of(found), label or name)
 
     @property
     def is_geographic(self) -> bool:

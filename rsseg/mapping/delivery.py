@@ -8,7 +8,6 @@ command which is repeated after a failure uploads only what is missing; a finish
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from rsseg.io.addresses import hide_secrets
 from rsseg.io.files import locked, sha256_of
 from rsseg.io.listing import has_suffix
 from rsseg.io.storage import Storage
+from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json, write_json
 from rsseg.mapping.item import MapItem, StoredFile, href_of, item_path, path_of
 from rsseg.mapping.layers import FORMATS
@@ -121,7 +121,7 @@ def begin_delivery(address: str, work: Path, vectors: str | None) -> tuple[Deliv
 def _work_folder(address: str, work: Path) -> Path:
     name = re.sub(r"[^\w.-]+", "_", PurePosixPath(hide_secrets(address)).name).strip("._") or "maps"
     place = _PASSWORD.sub(r"\1", address)  # users remain: abfs://CONTAINER@ACCOUNT
-    return work / f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    return work / f"{name}-{sum_of(place.encode())[:12]}"
 
 
 class StoredMap:

@@ -20,6 +20,7 @@ import rsseg
 from rsseg.conversion import convert_labels
 from rsseg.conversion.ablation import ablate_prompts
 from rsseg.errors import DataError, JobError
+from tests.conversion.dying import die_at
 
 Make = Callable[..., dict[str, Any]]
 Digests = Callable[[Path], dict[str, str]]
@@ -250,23 +251,7 @@ def test_the_tool(make_config: Make, world: Path, tmp_path: Path, run_tool: Call
 
 def _update_until(config: dict[str, Any], moment: int) -> None:
     """Update, and die by SIGKILL before the ``moment``-th file is deleted or takes its place."""
-    replace, unlink, seen = os.replace, Path.unlink, [0]
-
-    def count() -> None:
-        seen[0] += 1
-        if seen[0] == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def deadly_replace(source: Any, target: Any) -> None:
-        count()
-        replace(source, target)
-
-    def deadly_unlink(path: Path, missing_ok: bool = False) -> None:
-        if ".tmp-" not in path.name and path.exists():
-            count()
-        unlink(path, missing_ok)
-
-    os.replace, Path.unlink = deadly_replace, deadly_unlink  # type: ignore[assignment,method-assign]
+    die_at(moment)
     convert_labels(config, update=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import shutil
 import signal
 import subprocess
@@ -26,6 +25,7 @@ from rsseg.datasets.labels.decision_files import add_decision
 from rsseg.datasets.labels.decisions import Decision, read_set_id, state_of
 from rsseg.errors import ConfigError, DataError, JobError
 from rsseg.structures.masks import MaskCrop, fill_hbox, to_rle
+from tests.conversion.dying import die_at
 
 Make = Callable[..., dict[str, Any]]
 Digests = Callable[[Path], dict[str, str]]
@@ -322,23 +322,7 @@ def test_a_review_of_other_labels_is_refused(
 
 def _review_until(config: dict[str, Any], path: Path, moment: int) -> None:
     """Convert with a review, and die by SIGKILL before the ``moment``-th file takes its place or goes."""
-    replace, unlink, seen = os.replace, Path.unlink, [0]
-
-    def count() -> None:
-        seen[0] += 1
-        if seen[0] == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def deadly_replace(source: Any, target: Any) -> None:
-        count()
-        replace(source, target)
-
-    def deadly_unlink(path: Path, missing_ok: bool = False) -> None:
-        if ".tmp-" not in path.name and path.exists():
-            count()
-        unlink(path, missing_ok)
-
-    os.replace, Path.unlink = deadly_replace, deadly_unlink  # type: ignore[assignment,method-assign]
+    die_at(moment)
     convert_labels(config, review=[path])
 
 

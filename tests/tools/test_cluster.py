@@ -139,7 +139,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def with_a_loss(
     cluster: Any, world: Path, start_tool: Callable[..., Any], repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., str]:
-    """Run a tool on the cluster and kill a node once it computes; what the tool has logged."""
+    """Run a tool on the cluster and kill a node once it computes; its log.  All tools of the test import the world."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(world), str(repo)]))
 
     def run(*words: object) -> str:
@@ -161,14 +161,7 @@ def with_a_loss(
     return run
 
 
-def test_a_map(
-    world: Path,
-    with_a_loss: Callable[..., str],
-    run_tool: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-    repo: Path,
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(world), str(repo)]))
+def test_a_map(world: Path, with_a_loss: Callable[..., str], run_tool: Callable[..., Any]) -> None:
     (world / "table.json").write_text(TABLE)
     words = ["--config", "model.py", "--checkpoint", "model.pth", "--classes", "table.json", "--window", "32"]
     (world / "one").mkdir()
@@ -180,14 +173,7 @@ def test_a_map(
     assert _contents(world / "two") == _contents(world / "one")
 
 
-def test_a_conversion(
-    world: Path,
-    with_a_loss: Callable[..., str],
-    run_tool: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-    repo: Path,
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(world), str(repo)]))
+def test_a_conversion(world: Path, with_a_loss: Callable[..., str], run_tool: Callable[..., Any]) -> None:
     one = run_tool("convert_labels", "convert.py", "--out", "alone", cwd=world)
     assert one.returncode == 0, one.stderr
     text = with_a_loss("convert_labels", "convert.py", "--out", "shared")

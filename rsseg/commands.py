@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import builtins
-import contextlib
 import json
 import logging
 import math
 import os
 import re
 import sys
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -216,7 +214,7 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
             status = main()
     except BaseException as error:
         known = isinstance(error, (UserError, OSError)) or _of_worker(error) or _is_missing(error)
-        if interrupted() or isinstance(error, KeyboardInterrupt) or not (known or _no_signal_follows()):
+        if interrupted() or isinstance(error, KeyboardInterrupt) or (not known and watch.follows()):
             if _debugging():
                 traceback.print_exc()
             watch.end()
@@ -226,13 +224,6 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
     if interrupted():
         watch.end()
     sys.exit(status)
-
-
-def _no_signal_follows() -> bool:
-    """Whether no signal comes within a moment: Ctrl-C may reach a child first, whose end is an error here."""
-    with contextlib.suppress(KeyboardInterrupt):
-        time.sleep(0.1)
-    return not interrupted()
 
 
 def call_tool(

@@ -60,7 +60,7 @@ class Watch:
 
     def __init__(self, again: str = AGAIN) -> None:
         self._again, self._owner, self._quiet = again, os.getpid(), _is_told_by_another()
-        self._lock = threading.Lock()
+        self._lock, self._raised = threading.Lock(), False
         _received.clear()
         sys.warnoptions.append("ignore:resource_tracker")  # its own process takes these over
         read, write = os.pipe()
@@ -78,12 +78,25 @@ class Watch:
     def _handle(self, number: int, _: Any) -> None:
         if os.getpid() != self._owner:  # a worker that was forked; the command itself says what there is to say
             os._exit(128 + number)
-        if not _received:
+        if not self._raised:
+            self._raised = True
             _received.append(number)
-            if hasattr(signal, "SIGCHLD"):  # torch raises an error where a data loader's worker ends by a signal
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _forget_children()
             threading.excepthook = _say_nothing  # threads fail as what they work with ends
             raise KeyboardInterrupt
+
+    def follows(self, seconds: float = 0.2) -> bool:
+        """Whether a signal has come, or comes within a moment.
+
+        Ctrl-C may reach a child first, whose end is an error here; and Python may run what is called at a child's end
+        within what is called at Ctrl-C, so that the latter ends by the error of the former.  The thread sees both.
+        """
+        end = time.monotonic() + seconds
+        while not _received and time.monotonic() < end:
+            with contextlib.suppress(Exception, KeyboardInterrupt):  # of these, also for further children
+                _forget_children()
+                time.sleep(0.01)
+        return interrupted()
 
     def _forget(self) -> None:
         """In a process that was forked: its signals are its own."""
@@ -97,7 +110,7 @@ class Watch:
         if not _received or os.getpid() != self._owner:
             self._others(found)
         elif found.exc_type is KeyboardInterrupt:
-            number = _received.pop()
+            self._raised, number = False, _received[0]
             threading.Timer(0.05, os.kill, (self._owner, number)).start()
 
     def _watch(self, pipe: int) -> None:
@@ -111,6 +124,7 @@ class Watch:
                 self.end(number)
             if numbers and not first:
                 first, number = time.monotonic(), numbers[0]
+                _received.append(number)
 
     def end(self, number: int | None = None) -> NoReturn:
         """Say that the command was interrupted, end what it started, and end.
@@ -123,6 +137,12 @@ class Watch:
                 time.sleep(1)
         line = "" if self._quiet else f"interrupted ({signal.Signals(number).name}); {self._again}\n"
         leave(128 + number, line)
+
+
+def _forget_children() -> None:
+    """Call nothing at the end of a child: torch raises an error where a data loader's worker ends by a signal."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def leave(status: int, line: str = "") -> NoReturn:

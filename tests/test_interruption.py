@@ -242,6 +242,25 @@ def test_the_end_of_a_child_by_the_same_signal_is_no_error(tmp_path: Path, repo:
         assert "RuntimeError: a worker is killed" in process.communicate(timeout=30)[1] and process.returncode == 1
 
 
+CHILD_WITHIN = """
+import signal
+
+def complain(*_):
+    raise RuntimeError("a worker is killed by a signal")
+
+def main():
+    signal.signal(signal.SIGINT, complain)  # as where a child ends at the first step of the handler
+    ready()
+    time.sleep(60)
+"""
+
+
+def test_the_end_of_a_child_within_what_a_signal_calls_is_no_error(tmp_path: Path, repo: Path) -> None:
+    with started(tmp_path, repo, CHILD_WITHIN) as process:
+        os.kill(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=30) == ("", LINE.format("SIGINT")) and process.returncode == 130
+
+
 def test_workers_end_when_the_command_is_killed(tmp_path: Path, repo: Path) -> None:
     with started(tmp_path, repo, PROCESSES) as process:
         assert len(group(process.pid)) >= 3

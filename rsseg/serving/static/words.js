@@ -156,7 +156,7 @@ class Words {
   report(ticket) {
     this.find(".words-progress progress").value = ticket.progress;
     this.find(".words-status").textContent = status(ticket);
-    this.mark(ticket.state);
+    if (["queued", "running"].includes(ticket.state)) this.mark(ticket.state); // its end is marked once its mask is shown
   }
 
   busy(is) {

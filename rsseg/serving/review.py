@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
-from rsseg.serving.queue import Ticket
 from rsseg.serving.review_bodies import (
     AgreementAnswer,
     Context,
@@ -31,6 +30,7 @@ from rsseg.serving.review_crops import draw
 from rsseg.serving.review_segment import WORK, segment_request
 from rsseg.serving.reviews import Reviews
 from rsseg.serving.state import State
+from rsseg.serving.tickets import Ticket
 from rsseg.serving.work import RESPONSES, TicketAnswer, Wait, answer, enqueue
 
 __all__ = ["router"]

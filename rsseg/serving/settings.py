@@ -37,7 +37,7 @@ class ServeSettings:
         request_bytes: Largest body of a request.
         request_seconds: Longest time of a request, and of a model's work for one.
         view_pixels: Largest picture that a model is given at once.
-        queue_length: Requests that may wait for the model.
+        queue_length: Requests that may wait for the model, and as many maps.
 
     Raises:
         ConfigError: The host is open to other machines and there is no token, or it is too short; or the reviewer's

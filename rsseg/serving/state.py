@@ -18,7 +18,7 @@ class State:
     Attributes:
         settings: As it was started.
         layers: What it shows.
-        queue: Its model, in a process of its own.
+        queue: Its models, in processes of their own.
     """
 
     settings: ServeSettings

@@ -18,8 +18,8 @@ from rsseg.io.hub import is_hub
 from rsseg.io.output_names import check_name
 from rsseg.metainfo import word_table
 from rsseg.serving.bodies import LayerId, ViewBody, Word, picture_of
-from rsseg.serving.queue import Ticket
 from rsseg.serving.state import State
+from rsseg.serving.tickets import Ticket
 from rsseg.serving.views import View
 from rsseg.serving.word_masks import ViewMask
 from rsseg.serving.work import RESPONSES, TicketAnswer, TicketId, Wait, answer, enqueue, finished, told
@@ -168,7 +168,7 @@ def _save(state: State, body: MapBody) -> Ticket:
     target = _target(state.settings.out, body.name)
     request: dict[str, Any] = {"path": str(layer.path), "target": str(target), "words": body.classes}
     request |= {"threshold": body.threshold, "bounds": None if body.view is None else _bounds(body.view.checked(state))}
-    return enqueue(state.queue, f"{_WORKS}:save_map", {**request, "model": options}, seconds=math.inf)
+    return enqueue(state.queue, f"{_WORKS}:save_map", {**request, "model": options}, seconds=math.inf, lane="maps")
 
 
 async def _answer_of(state: State, ticket: Ticket, body: TextBody, format: str) -> Response:

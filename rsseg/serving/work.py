@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from rsseg.serving.queue import ModelQueue, QueueFull, Ticket
+from rsseg.serving.queue import LaneName, ModelQueue, QueueFull
+from rsseg.serving.tickets import Ticket, TicketState
 
 if TYPE_CHECKING:
     from rsseg.serving.state import State
@@ -30,7 +31,7 @@ class TicketAnswer(BaseModel):
     """A request to a model: where it is in the queue, how far it is, and its result."""
 
     id: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    state: TicketState
     position: int = Field(description="Requests that come before this one.")
     progress: float = Field(description="Share that is done, from 0 to 1.")
     message: str = Field(description="What is being done, or why it failed.")
@@ -65,7 +66,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def enqueue(
-    queue: ModelQueue, work: str, request: dict[str, Any], key: str | None = None, seconds: float | None = None
+    queue: ModelQueue,
+    work: str,
+    request: dict[str, Any],
+    key: str | None = None,
+    seconds: float | None = None,
+    lane: LaneName = "models",
 ) -> Ticket:
     """:meth:`rsseg.serving.queue.ModelQueue.submit` for routes.
 
@@ -73,7 +79,7 @@ def enqueue(
         HTTPException: 429, too many requests wait already.
     """
     try:
-        return queue.submit(work, request, key, seconds)
+        return queue.submit(work, request, key, seconds, lane)
     except QueueFull as error:
         raise HTTPException(429, str(error), {"Retry-After": str(error.retry_after)}) from error
 

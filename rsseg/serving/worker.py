@@ -1,4 +1,4 @@
-"""The process that runs models for the page: requests come through a pipe, one after the other."""
+"""A process that runs models for the page: requests come through a pipe, one after the other."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from typing import Any
 from rsseg.errors import UserError
 from rsseg.interruption import end_with_parent
 
-__all__ = ["Stopped", "error_summary", "serve_requests", "without_folders"]
+__all__ = ["Stopped", "error_summary", "serve_in_background", "serve_requests", "without_folders"]
 
 _log = logging.getLogger("rsseg")
+_NICE = 10
+"""How much a process in the background gives way to others on the processor."""
 _MEMORY = "memory ran out; choose a smaller view, or a model with fewer parameters"
 _FOLDERS = re.compile(r"(?<![\w.~/-])~?/(?:[^/\s:;,'\"()]+/)+")
 """The folders of an absolute path in a text."""
@@ -75,6 +77,12 @@ def serve_requests(pipe: Connection) -> None:
         kind, value = _run(work, request, models, _Progress(send, stopped, request_id))
         stopped.discard(request_id)
         send(kind, request_id, value)
+
+
+def serve_in_background(pipe: Connection) -> None:
+    """As :func:`serve_requests`, for what may take long: other processes come first on the processor."""
+    os.nice(_NICE)
+    serve_requests(pipe)
 
 
 def _run(work: str, request: dict[str, Any], models: dict[str, Any], progress: _Progress) -> tuple[str, Any]:

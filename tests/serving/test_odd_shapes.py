@@ -11,8 +11,8 @@ import pytest
 import shapely
 from rasterio import Affine
 
-from rsseg.serving.queue import Ticket
 from rsseg.serving.shape_exports import class_table
+from rsseg.serving.tickets import Ticket
 from tests.serving.world import client_of, write_image
 
 SHAPE: dict[str, Any] = {
@@ -39,7 +39,8 @@ def test_pixels_of_16_bits_are_seen_as_the_page_shows_them(tmp_path: Path, monke
     asked = list[Ticket]()
 
     def submit(work: str, request: dict[str, Any], *_: Any) -> Ticket:
-        asked.append(Ticket("a", work, request, None, 1.0, "done", result=segment_boxes(request, {}, lambda *_: None)))
+        result = segment_boxes(request, {}, lambda *_: None)
+        asked.append(Ticket("a", work, request, None, "models", 1.0, 1.0, "done", result=result))
         return asked[-1]
 
     with client_of(tmp_path, write_image(tmp_path / "scene.tif", pixels)) as client:

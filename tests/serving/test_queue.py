@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-import rsseg.serving.queue as queue_module
+import rsseg.serving.lanes as lanes_module
 from rsseg.interruption import _runs
-from rsseg.serving.queue import ModelQueue, QueueFull, Ticket
+from rsseg.serving.queue import LaneName, ModelQueue, QueueFull
+from rsseg.serving.tickets import Ticket
 
 HERE = Path(__file__).parent
 WORKS = "queue_works"  # of this folder
@@ -43,14 +44,43 @@ def queue() -> Iterator[ModelQueue]:
 def waiting(queue: ModelQueue, tmp_path: Path) -> Callable[..., Ticket]:
     """Submits a request that runs until the file ``go`` is there, and returns once it runs."""
 
-    def begin(**options: Any) -> Ticket:
+    def begin(lane: LaneName = "models", **options: Any) -> Ticket:
         begun = tmp_path / f"begun{len(list(tmp_path.iterdir()))}"
         request = {"begun": str(begun), "go": str(tmp_path / "go"), **options}
-        ticket = queue.submit(f"{WORKS}:wait", request)
+        ticket = queue.submit(f"{WORKS}:wait", request, lane=lane)
         _until(begun.exists)
         return ticket
 
     return begin
+
+
+def test_quick_requests_go_on_while_maps_are_made(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
+    slow = waiting(lane="maps")
+    maps = [queue.submit(f"{WORKS}:echo", {"number": number}, lane="maps") for number in range(3)]
+    with pytest.raises(QueueFull):
+        queue.submit(f"{WORKS}:echo", {}, lane="maps")
+    assert [ticket.position for ticket in maps] == [1, 2, 3]
+    quick = _done(queue, _echo(queue, 1)).result or {}
+    before = queue.workers
+    assert before["models"] == quick["process"] != before["maps"]
+    assert os.getpriority(os.PRIO_PROCESS, before["maps"]) > os.getpriority(os.PRIO_PROCESS, before["models"])
+    os.kill(before["maps"], signal.SIGKILL)
+    assert "has died" in _done(queue, slow).message
+    found = [_done(queue, ticket).result or {} for ticket in maps]
+    assert [(one["number"], one["calls"]) for one in found] == [(0, 1), (1, 2), (2, 3)]
+    _until(lambda: "maps" not in queue.workers)  # with the last map its model leaves the memory
+    assert queue.workers == {"models": quick["process"]}
+
+
+def test_a_map_is_cancelled_and_ended_with_the_server(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
+    first = waiting(lane="maps")
+    queue.cancel(first.id)
+    assert _done(queue, first).state == "cancelled"
+    quick, second = waiting(deaf=True), waiting(lane="maps", deaf=True)
+    processes = queue.workers.values()
+    queue.close()
+    assert len(processes) == 2 and not any(_runs(process) for process in processes)
+    assert [queue.get(ticket.id).state for ticket in (quick, second)] == ["cancelled", "cancelled"]
 
 
 def _until(condition: Callable[[], Any]) -> None:
@@ -69,13 +99,13 @@ def _echo(queue: ModelQueue, number: int, key: str | None = None) -> Ticket:
 
 
 def test_requests_are_done_in_order_by_one_process_that_keeps_its_models(queue: ModelQueue, tmp_path: Path) -> None:
-    assert queue.worker is None
+    assert queue.workers == {}
     tickets = [_echo(queue, number) for number in range(3)]
     found = [_done(queue, ticket) for ticket in tickets]
     results = [ticket.result or {} for ticket in found]
     assert [result["number"] for result in results] == [0, 1, 2]
     assert [result["calls"] for result in results] == [1, 2, 3]
-    assert {result["process"] for result in results} == {queue.worker} != {os.getpid()}
+    assert {result["process"] for result in results} == {queue.workers["models"]} != {os.getpid()}
     assert all((ticket.state, ticket.progress, ticket.position) == ("done", 1.0, 0) for ticket in found)
 
 
@@ -119,23 +149,22 @@ def test_a_process_that_is_killed_fails_its_request_and_is_started_again(
 ) -> None:
     first = waiting()
     following = _echo(queue, 7)
-    killed = queue.worker
-    assert killed is not None
+    killed = queue.workers["models"]
     os.kill(killed, signal.SIGKILL)
     failed = _done(queue, first)
     assert failed.state == "failed" and "has died (perhaps since memory ran out)" in failed.message
     result = _done(queue, following).result or {}
-    assert (result["number"], result["calls"]) == (7, 1) and result["process"] == queue.worker != killed
+    assert (result["number"], result["calls"]) == (7, 1) and result["process"] == queue.workers["models"] != killed
 
 
 def test_cancelling(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
     running = waiting()
-    process, queued = queue.worker, _echo(queue, 1)
+    process, queued = queue.workers["models"], _echo(queue, 1)
     assert queue.cancel(queued.id).state == "cancelled"
     assert queue.cancel(running.id).state == "running"
     found = _done(queue, running)
     assert found.state == "cancelled" and (found.partial or {})["text"] == "so far"
-    assert queue.worker == process  # which ended the work by itself
+    assert queue.workers["models"] == process  # which ended the work by itself
     assert queue.cancel(running.id).state == "cancelled"  # nothing to do
     queue.grace = 0.2
     deaf = waiting(deaf=True)
@@ -193,7 +222,7 @@ def test_a_result_that_the_server_cannot_take_fails_its_request_only(
     queue: ModelQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(queue_module.pickle, "loads", _no_memory)
+        patch.setattr(lanes_module.pickle, "loads", _no_memory)
         failed = _done(queue, _echo(queue, 1))
     assert failed.state == "failed" and "the log of the server" in failed.message
     assert _done(queue, _echo(queue, 2)).state == "done"
@@ -209,11 +238,11 @@ def test_results_are_kept_for_a_while() -> None:
         made = [
             _done(queue, queue.submit(f"{WORKS}:large", {"bytes": size})) for size in (1000, 1000, 10, 10, 10, 4000)
         ]
-        _until(lambda: len(queue._tickets) == 1)
+        _until(lambda: len(queue.tickets) == 1)
         assert queue.get(made[-1].id).result == {"data": bytes(4000)}  # the newest is kept, whatever its size
         with pytest.raises(LookupError, match="finished long ago"):
             queue.get(made[0].id)
-        queue.kept_seconds = 0
+        queue.tickets.seconds = 0
         with pytest.raises(LookupError):
             queue.get(made[-1].id)
         with pytest.raises(LookupError):
@@ -224,13 +253,12 @@ def test_results_are_kept_for_a_while() -> None:
 
 def test_the_end_of_the_server_ends_all(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
     running = waiting(deaf=True)
-    queued, process = _echo(queue, 1), queue.worker
-    assert process is not None
+    queued, process = _echo(queue, 1), queue.workers["models"]
     queue.close()
     queue.close()
     assert not _runs(process)
     assert [queue.get(ticket.id).state for ticket in (running, queued)] == ["cancelled", "cancelled"]
-    assert not any(thread.name == "model queue" for thread in threading.enumerate())
+    assert not any(thread.name.startswith("queue of") for thread in threading.enumerate())
     with pytest.raises(QueueFull):
         _echo(queue, 2)
 
@@ -245,8 +273,8 @@ def test_the_worker_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
         "if __name__ == '__main__':\n"
         "    queue = ModelQueue(SimpleNamespace(queue_length=3, request_seconds=1000))\n"
         f"    queue.submit('{WORKS}:wait', {{'begun': {str(tmp_path / 'begun')!r}, 'go': '/nothing', 'deaf': True}})\n"
-        "    while queue.worker is None: time.sleep(0.01)\n"
-        "    print(queue.worker, flush=True)\n"
+        "    while not queue.workers: time.sleep(0.01)\n"
+        "    print(queue.workers['models'], flush=True)\n"
         "    time.sleep(1000)\n"
     )
     path = tmp_path / "server.py"

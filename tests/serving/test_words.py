@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import rasterio
 from PIL import Image
 
+from rsseg.serving.queue import QueueFull
 from tests.serving.tiny_words import write_fixed_model, write_ground, write_open_model
 
 pytest.importorskip("mmseg")
@@ -232,7 +234,7 @@ def asked(options: dict[str, Any], ground: Path, tmp_path_factory: pytest.TempPa
     """A client of an application with a model, which no request reaches, and the id of its layer."""
     with client(tmp_path_factory.mktemp("served"), ground, text=options) as found:
         yield found, layer_of(ground)
-        assert found.app.state.rsseg.queue.worker is None
+        assert found.app.state.rsseg.queue.workers == {}
 
 
 @contextmanager
@@ -299,6 +301,22 @@ def test_names_of_maps_stay_in_the_folder_of_results(asked: tuple[Any, str], nam
     http, layer = asked
     answer = http.post("/api/maps", json={"layer": layer, "name": name, "classes": ["sea"]})
     assert answer.status_code in (400, 422)
+
+
+def test_maps_are_made_beside_views(asked: tuple[Any, str], ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of their own, however long they take."""
+    http, layer = asked
+    given: list[tuple[str, float, str]] = []
+
+    def submit(work: str, _: dict[str, Any], key: str | None, seconds: float, lane: str) -> None:
+        given.append((work.partition(":")[2], seconds, lane))
+        raise QueueFull(1, 1)
+
+    monkeypatch.setattr(http.app.state.rsseg.queue, "submit", submit)
+    http.post("/segment/text", json={"layer": layer, "view": view_of(ground, 60, 50), "classes": ["sea"]})
+    answer = http.post("/api/maps", json={"layer": layer, "name": "x", "classes": ["sea"]})
+    assert given == [("segment_view", 600.0, "models"), ("save_map", math.inf, "maps")]
+    assert answer.status_code == 429
 
 
 def test_requests_that_are_not_there(asked: tuple[Any, str]) -> None:

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ _STORES = {*_PACKAGES, "oss", "oci", "tos"}
 _IN_PARTS = {"s3", "s3a"}
 """Those that keep, and charge for, the parts of an object that never became whole, until somebody takes them back."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: one is a drive of Windows
+_PATTERN = re.compile(r"[*?\[]")
+_PART = re.compile(r"(?:.*/)?\.([^/]+)\.[0-9a-f]{8}\.part")
 _SMALL = 8 << 20
 _BLOCK = 16 << 20
 _MANY = 500
@@ -64,13 +66,19 @@ class Storage:
     def __init__(self, address: str) -> None:
         self.address = hide_secrets(address).rstrip("/")
         self._scheme = address.partition("://")[0].lower()
-        self._system, self._root = _file_system(address, self._scheme)
-        self._root = self._root.rstrip("/")
+        self._files, root = _file_system(address, self._scheme)
+        self._root = root.rstrip("/")
         if self._scheme in _STORES and not self._root:
             raise ConfigError(f"{address}: names no bucket; expected {self._scheme}://BUCKET/FOLDER")
 
     def __str__(self) -> str:
         return self.address
+
+    @property
+    def _system(self) -> Any:
+        """The file system, without what it remembers of listings: other processes write, too."""
+        self._files.invalidate_cache()
+        return self._files
 
     def at(self, name: str) -> str:
         """The address of a file, for messages."""
@@ -83,14 +91,13 @@ class Storage:
             OSError: It cannot be listed.
         """
         with _explained(self.at(name), "listed"):
-            self._system.invalidate_cache()
             try:
                 found = self._system.find(self._path(name), detail=True)
             except (FileNotFoundError, NotADirectoryError):
                 return {}
         start = len(self._root) + 1 if self._root else 0
-        files = {path[start:]: int(info.get("size") or 0) for path, info in found.items() if path != self._path(name)}
-        return {path: size for path, size in files.items() if not _is_part(path)}
+        others = [path for path in found if path != self._path(name) and not _PART.fullmatch(path)]
+        return {path[start:]: int(found[path].get("size") or 0) for path in others}
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None where there is no such file.
@@ -98,12 +105,8 @@ class Storage:
         Raises:
             OSError: It cannot be asked for.
         """
-        with _explained(self.at(name), "read"):
-            self._system.invalidate_cache()
-            try:
-                return int(self._system.info(self._path(name))["size"])
-            except FileNotFoundError:
-                return None
+        info = self._ask(name, "read", self._system.info)
+        return None if info is None else int(info["size"])
 
     def check_writable(self) -> None:
         """See that files can be written, before the work that makes them.
@@ -125,11 +128,8 @@ class Storage:
         Raises:
             OSError: It cannot be read.
         """
-        with _explained(self.at(name), "read"):
-            try:
-                return bytes(self._system.cat_file(self._path(name)))
-            except FileNotFoundError:
-                return None
+        data = self._ask(name, "read", self._system.cat_file)
+        return None if data is None else bytes(data)
 
     def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Names and contents of many small files, some hundred requests at a time.
@@ -171,9 +171,7 @@ class Storage:
         Raises:
             OSError: It cannot be deleted.
         """
-        with _explained(self.at(name), "deleted"), suppress(FileNotFoundError):
-            self._system.invalidate_cache()
-            self._system.rm_file(self._path(name))
+        self._ask(name, "deleted", self._system.rm_file)
 
     def remove_abandoned(self, names: Collection[str]) -> None:
         """Delete what killed uploads of some files have left under temporary names; stores of objects have none.
@@ -190,20 +188,23 @@ class Storage:
         own = {name.rpartition("/")[2] for name in names}
         with _explained(folder, "listed"), suppress(FileNotFoundError):
             for path in self._system.ls(folder, detail=False):
-                found = _PART.fullmatch(path.rpartition("/")[2])
+                found = _PART.fullmatch(path)
                 if found is not None and found[1] in own:
                     self._system.rm_file(path)
+
+    def _ask(self, name: str, what: str, request: Callable[[str], Any]) -> Any:
+        """What the file system answers for a file, or None where there is no such file."""
+        with _explained(self.at(name), what), suppress(FileNotFoundError):
+            return request(self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
 
     def _write(self, path: Path, final: str) -> None:
-        self._system.invalidate_cache()
         if self._scheme not in _STORES:
-            try:
-                self._put_and_move(path, final)
-            except FileNotFoundError:  # another process that uploads the same file took the temporary one for abandoned
-                self._put_and_move(path, final)
+            with suppress(FileNotFoundError):  # another upload of the same file took the temporary one for abandoned
+                return self._put_and_move(path, final)
+            self._put_and_move(path, final)
         elif self._scheme in _IN_PARTS and path.stat().st_size > _SMALL:
             self._put_in_parts(path, final)
         else:
@@ -250,18 +251,9 @@ class Storage:
             raise
 
     def _check_size(self, path: Path, there: str) -> None:
-        self._system.invalidate_cache()
         size, expected = self._system.info(there)["size"], path.stat().st_size
         if size != expected:
             raise OSError(f"{size} of {expected} bytes are there")
-
-
-_PATTERN = re.compile(r"[*?\[]")
-_PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
-
-
-def _is_part(name: str) -> bool:
-    return _PART.fullmatch(name.rpartition("/")[2]) is not None
 
 
 def _file_system(address: str, scheme: str) -> tuple[Any, str]:

@@ -27,7 +27,7 @@ from rsseg.io.storage import is_storage
 from rsseg.io.sums import sum_of
 from rsseg.mapping.cluster import Task, UnusableModelError, map_on_cluster
 from rsseg.mapping.collection import collect_finished
-from rsseg.mapping.delivery import Delivery, StoredMap, begin_delivery
+from rsseg.mapping.delivery import Delivery, begin_delivery
 from rsseg.mapping.exported import ExportedModel, known_name, load_exported, read_table
 from rsseg.mapping.layers import FORMATS
 from rsseg.mapping.masking import OutsideAreaError, log_failure
@@ -48,6 +48,7 @@ from rsseg.mapping.runner import MapOptions, map_raster
 from rsseg.mapping.selecting import request_of, selected_area
 from rsseg.mapping.sharing import Part, share_jobs, whole_jobs
 from rsseg.mapping.sources import sources_of
+from rsseg.mapping.stored import StoredMap
 from rsseg.mapping.vocabulary import VocabularyRequest, apply_vocabulary, mapping_window
 from rsseg.messages import few
 from rsseg.metainfo import ClassTable, load_metainfo
@@ -356,12 +357,16 @@ def map_part(
 
 
 def _perform(args: argparse.Namespace, task: Task) -> bool:
-    """A task of a cluster: as :func:`map_part`, with a model that a worker keeps."""
+    """A task of a cluster: as :func:`map_part`, with a model, and a listing of the storage, that a worker keeps."""
     try:
-        setting = once(prepare, args)
+        kept, setting = once(_ready, args)
     except (UserError, OSError) as error:
         raise UnusableModelError(error) from error
-    return map_part(args, setting, *task)
+    return map_part(kept, setting, *task)
+
+
+def _ready(args: argparse.Namespace) -> tuple[argparse.Namespace, Setting]:
+    return args, prepare(args)
 
 
 def _raise_failures(failed: Mapping[str, Exception], count: int) -> None:

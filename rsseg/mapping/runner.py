@@ -28,7 +28,6 @@ from rsseg.io.remote import source_state
 from rsseg.io.sums import sum_of
 from rsseg.io.tables import read_json
 from rsseg.mapping.area import Area
-from rsseg.mapping.delivery import StoredMap
 from rsseg.mapping.grid import BLENDS, Grid, GridPart
 from rsseg.mapping.joining import write_geotiff
 from rsseg.mapping.masking import MaskedSource
@@ -37,6 +36,7 @@ from rsseg.mapping.plan import TAG, may_keep, parts_of, plan_texts
 from rsseg.mapping.products import Products, check_products, make_products, style_files
 from rsseg.mapping.sharing import WHOLE, Part
 from rsseg.mapping.source import CACHE, RasterSource
+from rsseg.mapping.stored import StoredMap
 from rsseg.mapping.strips import Source, Strips, WindowScorer
 from rsseg.metainfo import ClassTable
 

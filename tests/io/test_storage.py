@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from fsspec.spec import AbstractBufferedFile
 
 from rsseg.errors import ConfigError, MissingPackageError
 from rsseg.io import storage
 from rsseg.io.storage import Storage, is_storage, storage_or_path
+from tests.object_store import Store, forget, object_store
 
 
 def test_addresses_are_no_paths() -> None:
@@ -45,62 +45,10 @@ def test_files_are_put_listed_read_and_removed(scheme: str, tmp_path: Path) -> N
     assert not (tmp_path / "none.txt").exists()
 
 
-def _forget(scheme: str) -> None:
-    """Let fsspec look again for what is behind a scheme."""
-    sys.modules["fsspec.registry"]._registry.pop(scheme, None)
-
-
-class Parts(AbstractBufferedFile):
-    """A file that is sent in parts and becomes an object by ``commit``, as those of s3fs."""
-
-    def _initiate_upload(self) -> None:
-        self.parts: list[bytes] = []
-        self.fs.unfinished.append(self.path)
-
-    def _upload_chunk(self, final: bool = False) -> bool:
-        if len(self.parts) == self.fs.fails_at:
-            raise ConnectionResetError("the line is dead")
-        self.buffer.seek(0)
-        self.parts.append(self.buffer.read())
-        if final and self.autocommit:
-            self.commit()
-        return not final
-
-    def commit(self) -> None:
-        self.fs.pipe_file(self.path, b"".join(self.parts))
-        self.fs.unfinished.remove(self.path)
-
-    def discard(self) -> None:
-        self.fs.unfinished.remove(self.path)
-
-
-class Store(MemoryFileSystem):
-    """An object store."""
-
-    protocol = "s3"
-    store: ClassVar[dict[str, Any]] = {}
-    pseudo_dirs: ClassVar[list[str]] = [""]
-    unfinished: ClassVar[list[str]] = []
-    fails_at = -1
-
-    def _open(self, path: str, mode: str = "rb", autocommit: bool = True, **kwargs: Any) -> Any:
-        if mode == "wb" and not autocommit:
-            return Parts(self, self._strip_protocol(path), mode, block_size=4, autocommit=False)
-        return super()._open(path, mode, **kwargs)
-
-    @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return str(MemoryFileSystem._strip_protocol(path.removeprefix("s3://")))
-
-
 @pytest.fixture
 def store() -> Iterator[type[Store]]:
-    fsspec.register_implementation("s3", Store, clobber=True)
-    yield Store
-    _forget("s3")
-    Store.store.clear()
-    Store.unfinished.clear()
-    Store.clear_instance_cache()
+    with object_store() as store:
+        yield store
 
 
 def test_objects_in_parts_are_whole_or_taken_back(
@@ -190,7 +138,7 @@ def test_many_jobs_may_ask_at_once_whether_a_place_can_be_written(monkeypatch: p
 @pytest.mark.parametrize("scheme, package", [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs"), ("abfs", "adlfs")])
 def test_a_missing_package_is_named(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    _forget(scheme)
+    forget(scheme)
     with pytest.raises(MissingPackageError, match=rf"{scheme}://: needs the package {package}. Run: .* {package}$"):
         Storage(f"{scheme}://bucket/maps")
 

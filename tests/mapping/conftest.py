@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,11 @@ from mmengine.config import Config
 from rasterio import Affine
 from torch import nn
 
+from rsseg.mapping import MapOptions, Products, map_raster
+from rsseg.mapping.delivery import begin_delivery
 from rsseg.metainfo import ClassTable, load_metainfo
+from tests.mapping.deliveries import GPKG, OPTIONS, Deliver
+from tests.object_store import Store, object_store
 
 UTM = Affine(0.5, 0, 500000, 0, -0.5, 4000000)
 
@@ -116,3 +120,39 @@ def plain_model(mmseg_scope: None) -> Any:
         model.decode_head.conv_seg.weight.copy_(torch.eye(3)[:, :, None, None])
         model.decode_head.conv_seg.bias.zero_()
     return model.eval()
+
+
+@pytest.fixture
+def deliver(stub: Any, table: Any, noise: Any, write_raster: Any, tmp_path: Path) -> Deliver:
+    """``deliver(address)`` maps a raster as a command does; gives how many batches the model was asked for."""
+    source = write_raster(noise(3, 40, 50))
+
+    def run(
+        address: str, products: Products = GPKG, name: str = "map.tif", more: Sequence[str] = (), **options: Any
+    ) -> int:
+        delivery, first = begin_delivery(f"{address}/{name}", tmp_path / "work", products.vectors)
+        stub.batches.clear()
+        settings = MapOptions(**{**OPTIONS, **options})
+        for target in (first, *map(first.with_name, more)):
+            stored = delivery.stored(target)
+            if map_raster(str(source), target, stub, table, settings, {}, products=products, stored=stored):
+                delivery.upload_after(lambda source, target: None)(str(source), target)
+        delivery.close()
+        return len(stub.batches)
+
+    return run
+
+
+@pytest.fixture
+def local(stub: Any, table: Any, deliver: Deliver, tmp_path: Path) -> dict[str, bytes]:
+    """The files of the same map as it is made locally."""
+    map_raster(str(tmp_path / "source.tif"), tmp_path / "local" / "map.tif", stub, table, MapOptions(**OPTIONS), {},
+               products=GPKG)  # fmt: skip
+    return {path.name: path.read_bytes() for path in sorted((tmp_path / "local").iterdir())}
+
+
+@pytest.fixture
+def store() -> Iterator[type[Store]]:
+    """An empty object store at ``s3://``."""
+    with object_store() as store:
+        yield store

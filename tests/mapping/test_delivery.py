@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,12 @@ from rsseg.errors import ConfigError, DataError, JobError
 from rsseg.io.shards import Shard
 from rsseg.io.storage import Storage
 from rsseg.mapping import MapOptions, Products, map_raster
-from rsseg.mapping.delivery import Delivery, StoredMap, _work_folder, begin_delivery
+from rsseg.mapping.delivery import Delivery, _work_folder, begin_delivery
 from rsseg.mapping.item import MapItem, item_path
 from rsseg.mapping.sharing import Part, share_jobs, whole_jobs
+from rsseg.mapping.stored import StoredMap
+from tests.mapping.deliveries import GPKG, NAMES, OPTIONS, Deliver, contents
 from tests.mapping.slow_files import STOPPED, SlowFiles
-
-NAMES = ["map.gpkg", "map.qml", "map.stac.json", "map.tif", "map.tif.aux.xml", "map_areas.csv", "map_probabilities.tif"]
-OPTIONS: dict[str, Any] = dict(window=(32, 32), batch=4, probabilities="top")
-GPKG = Products(vectors="gpkg")
-Deliver = Callable[..., int]
 
 
 @pytest.fixture(params=["memory", "slow"])
@@ -35,36 +32,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Address of an empty folder in a storage."""
     SlowFiles.puts.clear()
     yield f"{request.param}://{tmp_path}/store"
-
-
-@pytest.fixture
-def deliver(stub: Any, table: Any, noise: Any, write_raster: Any, tmp_path: Path) -> Deliver:
-    """``deliver(address)`` maps a raster as a command does; gives how many batches the model was asked for."""
-    source = write_raster(noise(3, 40, 50))
-
-    def run(address: str, products: Products = GPKG, name: str = "map.tif", **options: Any) -> int:
-        delivery, target = begin_delivery(f"{address}/{name}", tmp_path / "work", products.vectors)
-        stub.batches.clear()
-        stored, settings = delivery.stored(target), MapOptions(**{**OPTIONS, **options})
-        if map_raster(str(source), target, stub, table, settings, {}, products=products, stored=stored):
-            delivery.upload_after(lambda source, target: None)(str(source), target)
-        delivery.close()
-        return len(stub.batches)
-
-    return run
-
-
-@pytest.fixture
-def local(stub: Any, table: Any, deliver: Deliver, tmp_path: Path) -> dict[str, bytes]:
-    """The files of the same map as it is made locally."""
-    map_raster(str(tmp_path / "source.tif"), tmp_path / "local" / "map.tif", stub, table, MapOptions(**OPTIONS), {},
-               products=GPKG)  # fmt: skip
-    return {path.name: path.read_bytes() for path in sorted((tmp_path / "local").iterdir())}
-
-
-def contents(address: str) -> dict[str, bytes]:
-    storage = Storage(address)
-    return {name: storage.read(name) or b"" for name in sorted(storage.files())}
 
 
 def test_a_map_is_uploaded_whole_and_made_once(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rsseg.datasets.labels.decision_files import read_all_decisions
-from rsseg.datasets.labels.decisions import last_decisions
+from rsseg.datasets.labels.decisions import Decision, last_decisions, unseen_decisions
 from rsseg.errors import DataError
 from rsseg.evaluation.reviewers import Rated, ReviewerAgreement, compare_reviewers
 from rsseg.io.tables import boxed, write_csv
 from rsseg.messages import few
 
-__all__ = ["agreement_of_files", "reviewers_text", "write_reviewers"]
+__all__ = ["agreement_of", "agreement_of_files", "reviewers_text", "write_reviewers"]
 
 _OBJECT = ("source", "tile", "object", "state")
 
@@ -31,8 +31,17 @@ def agreement_of_files(paths: Sequence[Path]) -> ReviewerAgreement:
     if len(sets) > 1:
         (one, first), (other, second) = list(sets.items())[:2]
         raise DataError(f"{first} has decisions about the set {one}, but {second} about the set {other}")
+    return agreement_of(decisions)
+
+
+def agreement_of(decisions: Iterable[Decision]) -> ReviewerAgreement:
+    """How far reviewers agree; what they decided after they had finished does not count, as they had seen the others.
+
+    Args:
+        decisions: All lines of their files.
+    """
     rated = []
-    for key, reviewers in last_decisions(decisions).items():
+    for key, reviewers in last_decisions(unseen_decisions(decisions)).items():
         label = next(iter(reviewers.values())).label
         rated.append(Rated(key, label, {name: own.verdict for name, own in reviewers.items()}))
     return compare_reviewers(rated)

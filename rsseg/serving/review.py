@@ -38,7 +38,7 @@ __all__ = ["router"]
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The layer is no converted set, or the request makes no sense; the text says why."},
     404: {"description": "There is no such layer or object."},
-    409: {"description": "The set was converted again since, or others' decisions are hidden still."},
+    409: {"description": "The set was converted again, others' decisions are hidden still, or the review is finished."},
 }
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}, "description": "A picture."}}
 
@@ -96,8 +96,7 @@ def _add_decisions(routes: APIRouter, reviews: Reviews, me: str) -> None:
     @routes.post("/{layer}/undo")
     def undo(layer: LayerId, body: ReviewerBody, context: Context = 1) -> Item | None:
         """Take back the reviewer's last decision; the answer is its object, null where there is nothing to undo."""
-        number = reviews.get(layer).undo(body.reviewer)
-        return None if number is None else reviews.item(layer, body.reviewer, number, context)
+        return reviews.undo(layer, body.reviewer, context)
 
     @routes.post("/{layer}/finish")
     def finish(layer: LayerId, body: ReviewerBody) -> SummaryAnswer:
@@ -105,9 +104,15 @@ def _add_decisions(routes: APIRouter, reviews: Reviews, me: str) -> None:
         reviews.get(layer).finish(body.reviewer)
         return reviews.summary(layer, body.reviewer)
 
+    @routes.post("/{layer}/reopen")
+    def reopen(layer: LayerId, body: ReviewerBody) -> SummaryAnswer:
+        """Go on after the end, which is noted: what is decided then does not count for the agreement."""
+        reviews.get(layer).reopen(body.reviewer)
+        return reviews.summary(layer, body.reviewer)
+
     @routes.get("/{layer}/agreement")
     def read_agreement(layer: LayerId, reviewer: ReviewerName = me) -> AgreementAnswer:
-        """How far all reviewers agree."""
+        """How far all reviewers agree, by what each decided before the end of the own review."""
         return reviews.agreement(layer, reviewer)
 
 

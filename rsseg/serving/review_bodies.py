@@ -116,7 +116,8 @@ class SummaryAnswer(BaseModel):
     total: int
     decided: int
     counts: dict[str, int] = Field(description="Decisions of each kind.")
-    finished: bool
+    finished: bool = Field(description="The reviewer has said so, and sees others' decisions.")
+    reopened: bool = Field(description="The reviewer goes on after that; the agreement does not count it.")
     blind: bool = Field(description="Others' decisions are hidden until the reviewer has finished.")
     reviewer: str
     reviewers: list[str]

@@ -12,14 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsseg.datasets.labels.decision_files import add_decision, read_decisions
-from rsseg.datasets.labels.decisions import FINISHED, Decision, read_set_id, time_text
+from rsseg.datasets.labels.decisions import FINISHED, REOPENED, Decision, read_set_id, time_text
 from rsseg.datasets.labels.index import InstanceIndex, stamp_of
 from rsseg.errors import DataError
 
-__all__ = ["SHOWN", "ReviewSet", "Reviewer"]
+__all__ = ["SHOWN", "FinishedError", "ReviewSet", "Reviewer"]
 
 SHOWN = ("undecided", "all", "accept", "reject", "class", "redraw")
 """Which objects are shown: by what the reviewer has decided."""
+
+
+class FinishedError(Exception):
+    """A reviewer has finished, and has seen what others decided."""
+
+
 _CODES = {"accept": 1, "reject": 2, "class": 3, "box": 4, "mask": 4}
 
 
@@ -32,7 +38,10 @@ class Reviewer:
         codes: (N,) uint8: 0 undecided, otherwise the place in :data:`SHOWN` less one.
         decisions: By number of the object.
         steps: Number of the object and what was decided before, of every step that can be undone.
+        marks: What the reviewer has said last, ``FINISHED`` or ``REOPENED``, of each state of all objects, the latest
+            at the end.
         finished: Whether the reviewer has said so, of the objects as they are now.
+        closed: Whether nothing more can be decided: finished, and not reopened.
         last: Time of the latest line of the file.
         stamp: Size and time of the file that this was read from.
     """
@@ -41,7 +50,9 @@ class Reviewer:
     codes: NDArray[np.uint8]
     decisions: dict[int, Decision] = field(default_factory=dict)
     steps: list[tuple[int, Decision | None]] = field(default_factory=list)
+    marks: dict[str, str] = field(default_factory=dict)
     finished: bool = False
+    closed: bool = False
     last: str = ""
     stamp: tuple[int, int] | None = None
 
@@ -56,6 +67,14 @@ class Reviewer:
         self.last = max(self.last, decision.time)
         add_decision(self.path, replace(decision, time=self.last))
         self.stamp = _stamp(self.path)
+
+    def mark(self, kind: str, state: str, whole_state: str) -> None:
+        """Set what the reviewer has said of all objects in a state, empty for any; ``whole_state`` is that of now."""
+        self.marks.pop(state, None)
+        self.marks[state] = kind
+        if state in ("", whole_state):
+            self.closed = kind == FINISHED
+            self.finished |= self.closed
 
     def put(self, number: int, decision: Decision | None) -> None:
         """Set what is decided about an object; None for nothing."""
@@ -143,8 +162,8 @@ class ReviewSet:
         numbers: dict[tuple[str, ...], int | None] = {}
         for own in read_decisions(path, self.index.labels.table.classes):
             found.last = max(found.last, own.time)
-            if own.decision == FINISHED:
-                found.finished |= own.state in ("", self.index.whole_state)
+            if own.decision in (FINISHED, REOPENED):
+                found.mark(own.decision, own.state, self.index.whole_state)
                 continue
             if own.key not in numbers:
                 numbers[own.key] = self.index.find(own.tile, own.object_id, own.state)
@@ -162,10 +181,11 @@ class ReviewSet:
         """Add a decision to the reviewer's file.
 
         Raises:
+            FinishedError: The reviewer has finished.
             OSError: The file cannot be written.
         """
         with self.lock:
-            known = self.reviewer(name)
+            known = self._open(name)
             known.add(decision)
             known.steps.append((number, known.decisions.get(number)))
             known.put(number, decision)
@@ -174,10 +194,11 @@ class ReviewSet:
         """Take back the reviewer's last decision; returns the object's number, None where there is nothing to undo.
 
         Raises:
+            FinishedError: The reviewer has finished.
             OSError: The file cannot be written.
         """
         with self.lock:
-            known = self.reviewer(name)
+            known = self._open(name)
             if not known.steps:
                 return None
             number, _ = known.steps[-1]
@@ -194,9 +215,36 @@ class ReviewSet:
         """
         with self.lock:
             known = self.reviewer(name)
-            if not known.finished:
-                known.add(Decision(self.set_id, name, time_text(), FINISHED, state=self.index.whole_state))
-                known.finished = True
+            if not known.closed:
+                self._mark(known, name, FINISHED)
+
+    def reopen(self, name: str) -> None:
+        """Note that a reviewer who has finished goes on.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        with self.lock:
+            known = self.reviewer(name)
+            if known.closed:
+                self._mark(known, name, REOPENED)
+
+    def _mark(self, known: Reviewer, name: str, kind: str) -> None:
+        whole = self.index.whole_state
+        known.add(Decision(self.set_id, name, time_text(), kind, state=whole))
+        known.mark(kind, whole, whole)
+
+    def _open(self, name: str) -> Reviewer:
+        """A reviewer who may decide; where a conversion has changed objects since the end, the next round begins."""
+        known = self.reviewer(name)
+        if known.closed:
+            raise FinishedError(
+                f"{name} has finished the review of this set, so nothing more is decided; 'Reopen my review' goes on, "
+                "but what is decided then does not count for the agreement of reviewers"
+            )
+        if known.marks and next(reversed(known.marks)) != self.index.whole_state:
+            self._mark(known, name, REOPENED)
+        return known
 
     def others(self, name: str) -> Iterator[tuple[str, Reviewer]]:
         """The other reviewers."""

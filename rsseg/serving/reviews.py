@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -11,16 +13,16 @@ from fastapi import HTTPException
 
 from rsseg.datasets.labels import Instance, LabelledTile
 from rsseg.datasets.labels.decision_files import read_all_decisions
-from rsseg.datasets.labels.decisions import Decision, decision_of, last_decisions, time_text
+from rsseg.datasets.labels.decisions import Decision, decision_of, time_text
 from rsseg.datasets.labels.index import ORDERS
 from rsseg.datasets.labels.selection import SCORES
 from rsseg.errors import DataError
-from rsseg.evaluation.reviewers import Rated, compare_reviewers
 from rsseg.reports.labels.cards import FLAGS
 from rsseg.reports.markup import colour_code
+from rsseg.reports.reviewers import agreement_of
 from rsseg.serving.review_bodies import AgreementAnswer, DecisionBody, Item, ItemsAnswer, Other, SummaryAnswer
 from rsseg.serving.review_crops import Crops, draw, mask_of_rings
-from rsseg.serving.review_sets import SHOWN, ReviewSet
+from rsseg.serving.review_sets import SHOWN, FinishedError, ReviewSet
 from rsseg.serving.state import State
 from rsseg.structures.masks import to_rle
 
@@ -133,13 +135,18 @@ class Reviews:
         kinds = {kind: int((known.codes == code).sum()) for code, kind in enumerate(SHOWN[2:], start=1)}
         return SummaryAnswer(
             set=found.set_id, total=len(index), decided=sum(kinds.values()), counts=kinds, finished=known.finished,
-            blind=self.state.settings.blind, reviewer=name, reviewers=found.names(), classes=classes, orders=ORDERS,
+            reopened=known.finished and not known.closed, blind=self.state.settings.blind, reviewer=name,
+            reviewers=found.names(), classes=classes, orders=ORDERS,
             score=None if index.score_kind is None else SCORES[index.score_kind], flags=FLAGS,
             takes_boxes=found.takes_boxes, file=known.path.relative_to(self.state.settings.out).as_posix(),
         )  # fmt: skip
 
     def decide(self, layer_id: str, body: DecisionBody) -> Item:
-        """Keep a decision."""
+        """Keep a decision.
+
+        Raises:
+            HTTPException: 409, the set was converted again, or the reviewer has finished.
+        """
         found, tile, instance = self.read(layer_id, body.number, body.state)
         mask = None
         if body.rings is not None:
@@ -150,8 +157,19 @@ class Reviews:
             "label": found.index.labels.table.classes[instance.label], "decision": body.decision,
             "class": body.new_class, "box": body.box, "mask": mask, "comment": body.comment or None,
         }  # fmt: skip
-        found.decide(body.reviewer, body.number, decision_of(row, "decision", found.index.labels.table.classes))
+        with _not_finished():
+            found.decide(body.reviewer, body.number, decision_of(row, "decision", found.index.labels.table.classes))
         return self.item(layer_id, body.reviewer, body.number, 1)
+
+    def undo(self, layer_id: str, name: str, context: int) -> Item | None:
+        """Take back a reviewer's last decision; its object, None where there is nothing to undo.
+
+        Raises:
+            HTTPException: 409, the reviewer has finished.
+        """
+        with _not_finished():
+            number = self.get(layer_id).undo(name)
+        return None if number is None else self.item(layer_id, name, number, context)
 
     def agreement(self, layer_id: str, name: str) -> AgreementAnswer:
         """How far the reviewers agree.
@@ -163,10 +181,16 @@ class Reviews:
         if self.state.settings.blind and not found.reviewer(name).finished:
             raise HTTPException(409, "finish your review first; others' decisions are hidden until then")
         decisions = [own for _, own in read_all_decisions(sorted(found.folder.glob("*.jsonl")))]
-        rated = [Rated(key, next(iter(own.values())).label, {who: each.verdict for who, each in own.items()})
-                 for key, own in last_decisions(decisions).items()]  # fmt: skip
-        told = compare_reviewers(rated).as_dict()
+        told = agreement_of(decisions).as_dict()
         return AgreementAnswer(**{**told, "disagreements": told["disagreements"][:_LISTED]})
+
+
+@contextmanager
+def _not_finished() -> Iterator[None]:
+    try:
+        yield
+    except FinishedError as error:
+        raise HTTPException(409, str(error)) from error
 
 
 def _told(decision: Decision) -> dict[str, Any]:

@@ -182,6 +182,39 @@ def test_a_second_reviewer_sees_nothing_before_the_end(
     assert [other["reviewer"] for other in seeing.items()[0]["others"]] == ["anna", "ben"]
 
 
+def test_nothing_is_decided_after_the_end_unless_it_is_reopened(client: Client, world: Path, tmp_path: Path) -> None:
+    """What others decided has been seen then, so that the agreement does not count it; a conversion does."""
+    ben = Client(str(client.http.base_url), "ben")
+    items = client.items()
+    for item in items[:2]:
+        client.decide(item, "accept")
+        ben.decide(item, "reject")
+    assert not ben.get()["reopened"] and ben.post("/finish")["finished"] and client.post("/finish")["finished"]
+    before = ben.get("/agreement")
+    body = {"reviewer": "ben", "number": 2, "state": items[2]["state"], "decision": "accept"}
+    for path, row in (("/decisions", body), ("/undo", {"reviewer": "ben"})):
+        refused = ben.http.post(f"{ben.base}{path}", json=row)
+        assert refused.status_code == 409 and "ben has finished the review of this set" in refused.json()["detail"]
+    summary = ben.post("/reopen")
+    assert summary["finished"] and summary["reopened"] and summary["decided"] == 2
+    ben.decide(items[0], "accept")
+    ben.decide(items[2], "reject")
+    assert ben.get("/agreement") == before and ben.items()[0]["others"] == [{"reviewer": "anna", "verdict": "accept"}]
+    assert not ben.post("/finish")["reopened"] and ben.post("/reopen")["reopened"] and ben.post("/reopen")["reopened"]
+    path = tmp_path / "served" / ben.get()["file"]
+    marks = [own.decision for own in read_decisions(path)]
+    assert marks == ["reject", "reject", "finished", "reopened", "accept", "reject", "finished", "reopened"]
+    convert_labels(review_config(world, tmp_path / "set"), review=[path])
+    (first, *_) = after = ben.items()
+    assert [item["number"] for item in after] == [0, 1, 2] and first["label"] == "ship", "two of five were rejected"
+    ben.decide(first, "reject")  # which begins the second round
+    assert read_decisions(path)[-2].decision == "reopened"
+    assert read_decisions(path)[-2].state != read_decisions(path)[2].state
+    client.decide(first, "reject")
+    client.post("/finish")
+    assert [pair["items"] for pair in client.get("/agreement")["pairs"]] == [2]
+
+
 def test_a_conversion_applies_what_was_decided(client: Client, world: Path, tmp_path: Path) -> None:
     items = client.items()
     client.decide(items[0], "reject")

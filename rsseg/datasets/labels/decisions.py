@@ -23,13 +23,16 @@ from rsseg.io.tables import json_text, read_json
 from rsseg.structures.masks import rle_to_crop
 
 __all__ = [
-    "DECISIONS", "FINISHED", "REVIEWER", "Decision", "Key", "decision_of", "last_decisions", "read_set_id", "set_id_of",
-    "state_of", "time_text",
+    "DECISIONS", "FINISHED", "REOPENED", "REVIEWER", "Decision", "Key", "decision_of", "last_decisions", "read_set_id",
+    "set_id_of", "state_of", "time_text", "unseen_decisions",
 ]  # fmt: skip
 
 DECISIONS = ("accept", "reject", "class", "box", "mask", "undo")
 FINISHED = "finished"
 """What stands for a decision in a line by which a reviewer says that the review is finished."""
+REOPENED = "reopened"
+"""The same where the reviewer goes on after that, having seen what others decided; or begins the next round."""
+_MARKS = (FINISHED, REOPENED)
 REVIEWER = r"[\w.-]{1,64}"
 """Names of reviewers: letters, digits, ``_``, ``.`` and ``-``, not beginning with a dot."""
 _COMMENT, _FARTHEST, _DIGITS = 1000, 1e5, 16
@@ -49,11 +52,12 @@ class Decision:
         set_id: Which labels it was made for, see :func:`set_id_of`.
         reviewer: Who decided, see ``REVIEWER``.
         time: When, UTC, for example ``2026-11-30T06:40:00Z``.
-        decision: One of ``DECISIONS``, or ``FINISHED``.
+        decision: One of ``DECISIONS``, ``FINISHED`` or ``REOPENED``.
         source: The source image, as ``tiles.csv`` names it.
         tile: Its tile.
         object_id: The object's name in its source.
-        state: What the object looked like, see :func:`state_of`; of ``FINISHED`` all objects, or empty.
+        state: What the object looked like, see :func:`state_of`; of ``FINISHED`` and ``REOPENED`` all objects,
+            or empty.
         label: Name of its class then.
         new_class: Name of the class that it should have; beside ``class`` also with ``box`` and ``mask``.
         box: x1 y1 x2 y2 in tile pixels that the mask model should be asked with.
@@ -150,10 +154,10 @@ def decision_of(row: Any, where: str, classes: Sequence[str] | None = None) -> D
     if unknown := sorted(row.keys() - set(_KEYS)):
         raise DataError(f"{where}: unknown key {unknown[0]!r}; expected some of: {', '.join(_KEYS)}")
     kind, own = row.get("decision"), _texts(row, where)
-    if kind == FINISHED:
-        return Decision(own["set"], own["reviewer"], own["time"], FINISHED, state=own.get("state", ""))
+    if kind in _MARKS:
+        return Decision(own["set"], own["reviewer"], own["time"], kind, state=own.get("state", ""))
     if kind not in DECISIONS:
-        raise DataError(f"{where}: decision must be one of {', '.join(DECISIONS)}, {FINISHED}, found {kind!r}")
+        raise DataError(f"{where}: decision must be one of {', '.join([*DECISIONS, *_MARKS])}, found {kind!r}")
     for name in ("source", "tile", "object", "state", "label"):
         if not own.get(name):
             raise DataError(f"{where}: {name!r} must be a text, found {row.get(name)!r}")
@@ -230,7 +234,7 @@ def last_decisions(decisions: Iterable[Decision]) -> dict[Key, dict[str, Decisio
     """
     found: dict[Key, dict[str, list[Decision]]] = {}
     for own in sorted(decisions, key=lambda decision: decision.time):
-        if own.decision == FINISHED:
+        if own.decision in _MARKS:
             continue
         stack = found.setdefault(own.key, {}).setdefault(own.reviewer, [])
         if own.decision != "undo":
@@ -239,3 +243,22 @@ def last_decisions(decisions: Iterable[Decision]) -> dict[Key, dict[str, Decisio
             stack.pop()
     last = {key: {name: own[-1] for name, own in sorted(each.items()) if own} for key, each in sorted(found.items())}
     return {key: reviewers for key, reviewers in last.items() if reviewers}
+
+
+def unseen_decisions(decisions: Iterable[Decision]) -> list[Decision]:
+    """Those that reviewers made before they could see what others decided, by time: all that agreement may count.
+
+    Nothing counts that a reviewer decided after ``FINISHED``.  After ``REOPENED`` it counts again only where the
+    objects, all together, are not those of a finished review: they were changed since, which begins another round.
+    """
+    found, seen, open_ = list[Decision](), dict[str, set[str]](), dict[str, bool]()
+    for own in sorted(decisions, key=lambda decision: decision.time):
+        states = seen.setdefault(own.reviewer, set())
+        if own.decision == FINISHED:
+            states.add(own.state)
+            open_[own.reviewer] = False
+        elif own.decision == REOPENED:
+            open_[own.reviewer] = not states & {own.state, ""}
+        elif open_.get(own.reviewer, True):
+            found.append(own)
+    return found

@@ -4,10 +4,10 @@ import { makePanel } from "/static/review_panel.js";
 import { makeStage } from "/static/review_stage.js";
 
 const PAGE = 24;
+const CLOSED = "Your review is finished. Reopen it to decide again.";
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
 const remembered = (key) => { try { return localStorage.getItem(`rsseg.review.${key}`); } catch { return null; } };
 const remember = (key, value) => { try { localStorage.setItem(`rsseg.review.${key}`, value); } catch { /* private windows have none */ } };
-
 
 // Outlines and holes of GeoJSON polygons, as one list of rings.
 function ringsOf(features) {
@@ -33,7 +33,7 @@ function start(page) {
     mode: (name) => setMode(mode === name ? "" : name), undo: run(undo), step: (by) => run(() => step(by))(),
     context: (by) => { context = Math.min(Math.max(context + by, 1), 4); run(showItem)(); },
     filter: () => { keepFilters(); run(() => load([0]))(); },
-    reviewer: (name) => changeReviewer(name), finish: run(finish),
+    reviewer: (name) => changeReviewer(name), finish: run(finish), reopen: run(reopen),
   });
 
   async function begin() {
@@ -99,6 +99,7 @@ function start(page) {
   function decide(body) {
     const chosen = item();
     if (!chosen) return;
+    if (closed()) return page.toast(CLOSED);
     state("busy");
     const where = address("/decisions"), who = summary.reviewer; // they may change before the request leaves
     const comment = panel.comment.value.trim();
@@ -113,6 +114,7 @@ function start(page) {
         chosen.decision = found.decision;
       } catch (error) {
         put(chosen, before);
+        if (error.status === 409) await refresh(); // finished in another window
         throw error;
       }
     })();
@@ -149,10 +151,10 @@ function start(page) {
   }
 
   async function undo() {
+    if (closed()) return page.toast(CLOSED);
     const found = await page.api.post(address("/undo"), { reviewer: summary.reviewer });
     if (!found) return page.toast("There is nothing to undo.");
-    summary = await page.api.get(address(`?${query({})}`));
-    panel.count(summary);
+    await refresh();
     const place = items.findIndex((own) => own.number === found.number);
     if (place < 0) return load([0]);
     items[place].decision = found.decision;
@@ -210,10 +212,24 @@ function start(page) {
     return run(begin)();
   }
 
+  const closed = () => summary.finished && !summary.reopened;
+
+  async function refresh() {
+    summary = await page.api.get(address(`?${query({})}`));
+    panel.count(summary);
+    panel.tell(item(), summary);
+  }
+
   async function finish() {
     summary = await page.api.post(address("/finish"), { reviewer: summary.reviewer });
     panel.count(summary);
     await showAgreement();
+    await load(starts);
+  }
+
+  async function reopen() {
+    summary = await page.api.post(address("/reopen"), { reviewer: summary.reviewer });
+    panel.count(summary);
     await load(starts);
   }
 
@@ -222,7 +238,8 @@ function start(page) {
   }
 
   const KEYS = { a: () => decide({ decision: "accept" }), r: () => decide({ decision: "reject" }), c: () => panel.classes.focus(),
-    b: () => summary.takes_boxes && item() && setMode(mode === "box" ? "" : "box"), k: () => item() && setMode(mode === "click" ? "" : "click"),
+    b: () => summary.takes_boxes && item() && !closed() && setMode(mode === "box" ? "" : "box"),
+    k: () => item() && !closed() && setMode(mode === "click" ? "" : "click"),
     u: run(undo), arrowright: () => run(() => step(1))(), arrowleft: () => run(() => step(-1))(), enter: useDrawn, escape: () => setMode(""),
     m: () => stage.bare(!stage.stage.querySelector("svg.bare")) };
   document.addEventListener("keydown", (event) => {

@@ -12,7 +12,7 @@ function button(text, key, act, options = {}) {
   return made;
 }
 
-// act: accept, reject, reclass(name), mode(name), undo, step(by), context(by), filter(), reviewer(name), finish, agreement
+// act: accept, reject, reclass(name), mode(name), undo, step(by), context(by), filter(), reviewer(name), finish, reopen
 export function makePanel(panel, act) {
   const progress = element("progress", { attributes: { "aria-label": "Decided objects" } });
   const count = element("span", { className: "soft", id: "review-count" });
@@ -57,11 +57,13 @@ export function makePanel(panel, act) {
   const field = (text, input) => [element("label", { htmlFor: input.id, textContent: text }), input];
   const fields = element("div", { className: "review-fields" }, ...field("Show", shown), ...field("Class", label),
     ...field("Order", order), ...field("Comment", comment), ...field("Reviewer", name));
-  const finish = element("button", { type: "button", id: "review-finish", textContent: "Finish my review", on: { click: act.finish } });
+  const finish = element("button", { type: "button", id: "review-finish", on: { click: () => (closed ? act.reopen() : act.finish()) } });
+  const after = element("p", { className: "soft", id: "review-after" });
+  let closed = false;
   const told = element("div", { id: "review-agreement" });
   const file = element("p", { className: "soft", id: "review-file" });
   const work = element("div", {}, acts, facts, flags, fields, element("h2", { textContent: "At the end" }),
-    element("div", { className: "row" }, finish), told, file);
+    element("div", { className: "row" }, finish), after, told, file);
   const none = element("div");
   panel.replaceChildren(none, work);
 
@@ -96,9 +98,11 @@ export function makePanel(panel, act) {
       progress.value = summary.decided;
       count.textContent = `${summary.decided} of ${summary.total} decided`;
       name.value = summary.reviewer;
-      finish.disabled = summary.finished;
-      finish.title = summary.blind ? "Others' decisions are shown then" : "";
-      finish.textContent = summary.finished ? "Finished" : "Finish my review";
+      closed = summary.finished && !summary.reopened;
+      finish.textContent = closed ? "Reopen my review" : "Finish my review";
+      after.textContent = closed ? "Finished: nothing more can be decided, unless you reopen your review."
+        : summary.finished ? "Reopened: what you decide now is kept, but does not count for the agreement."
+          : summary.blind ? "Others' decisions are shown then, so yours cannot be changed any more." : "";
       file.textContent = `Decisions are kept in ${summary.file} of the server's folder; rsseg convert CONFIG --review FILE applies them.`;
     },
     mode(value) {
@@ -106,9 +110,10 @@ export function makePanel(panel, act) {
       click.setAttribute("aria-pressed", String(value === "click"));
     },
     tell(item, summary) {
-      for (const own of [accept, reject, classes]) own.disabled = !item;
-      click.disabled = !item;
-      box.disabled = !item || !summary.takes_boxes;
+      const fixed = !item || (summary.finished && !summary.reopened);
+      for (const own of [accept, reject, classes, click]) own.disabled = fixed;
+      undo.disabled = summary.finished && !summary.reopened;
+      box.disabled = fixed || !summary.takes_boxes;
       const share = (value) => (value === null ? null : value.toFixed(3));
       const rows = !item ? [] : [["Class", item.label], ["Decided", item.decision && item.decision.verdict], ["Score", share(item.score)],
         ["Predicted IoU", share(item.predicted_iou)], ["Stability", share(item.stability)], ["Area", `${item.area} px`],

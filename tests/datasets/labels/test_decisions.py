@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rsseg.datasets.labels.decision_files import add_decision, read_all_decisions, read_decisions
-from rsseg.datasets.labels.decisions import Decision, last_decisions, set_id_of, state_of
+from rsseg.datasets.labels.decisions import Decision, last_decisions, set_id_of, state_of, unseen_decisions
 from rsseg.errors import DataError
 from rsseg.structures.masks import MaskCrop, to_rle
 
@@ -36,10 +36,11 @@ def test_lines_are_read_as_they_were_added(tmp_path: Path) -> None:
         make(decision="mask", mask=MASK),
         make(decision="undo"),
         Decision(ROW["set"], "anna", ROW["time"], "finished"),
+        Decision(ROW["set"], "anna", ROW["time"], "reopened", state="0" * 16),
     ]
     for decision in written:
         add_decision(path, decision)
-    assert path.read_bytes().count(b"\n") == 6
+    assert path.read_bytes().count(b"\n") == 7
     assert json.loads(path.read_bytes().split(b"\n")[0]) == {**ROW, "comment": "two\nlines, and ü"}
     assert read_decisions(path, ["ship", "plane"]) == written
     assert [d.verdict for d in written[:4]] == ["accept", "class: plane", "redraw: plane", "redraw"]
@@ -163,6 +164,24 @@ def test_the_last_decision_counts() -> None:
     assert {key[2]: {n: d.decision for n, d in own.items()} for key, own in found.items()} == {
         "1": {"anna": "reject", "ben": "accept", "cleo": "reject"}
     }
+
+
+def test_what_is_decided_after_the_end_counts_for_no_agreement() -> None:
+    def mark(kind: str, state: str, minute: int) -> Decision:
+        return Decision(ROW["set"], "anna", f"2026-11-30T07:{minute:02}:00Z", kind, state=state)
+
+    def own(minute: int, **changes: Any) -> Decision:
+        return make(time=f"2026-11-30T07:{minute:02}:00Z", object_id=str(minute), **changes)
+
+    given = [
+        own(1), mark("finished", "a", 2), own(3), mark("reopened", "a", 4), own(5), own(5, reviewer="ben"),
+        mark("reopened", "b", 6), own(7), mark("finished", "b", 8), mark("reopened", "a", 9), own(10),
+        mark("reopened", "c", 11), own(12), mark("finished", "", 13), mark("reopened", "d", 14), own(15),
+    ]  # fmt: skip
+    assert [(one.reviewer, one.object_id) for one in unseen_decisions(reversed(given))] == [
+        ("anna", "1"), ("ben", "5"), ("anna", "7"), ("anna", "12"),
+    ]  # fmt: skip
+    assert [key[2] for key in last_decisions(given)] == ["1", "10", "12", "15", "3", "5", "7"]
 
 
 def test_ids_of_sets_and_states() -> None:

@@ -90,7 +90,7 @@ setup: ## make or renew the environment in $(VENV)
 		echo "$(VENV) is out of date and cannot be replaced: choose another place with VENV=..." >&2; exit 2; }; \
 	$(PYTHON) -m venv $(VENV) || { \
 		echo "'$(PYTHON) -m venv' failed (Debian, Ubuntu: install the package python3-venv)" >&2; exit 2; }; \
-	echo "environment $(VENV): [2/2] install the packages (a few minutes, about 6 GB)"; \
+	echo "environment $(VENV): [2/2] install the packages (a few minutes, about 8 GB)"; \
 	$(RUN) $(PIP) -c requirements/tested.txt $(foreach name,runtime mminstall optional export demo hf serve remote ray tests docs,-r requirements/$(name).txt); \
 	if [ "$(VENV)" = .venv ]; then $(RUN) $(PIP) --no-deps -e .; fi; \
 	echo "$$key" > $(STAMP); \

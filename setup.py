@@ -107,6 +107,7 @@ setup(
             "**/*.html",
         ]
     },
+    exclude_package_data={"rsseg": ["serving/node_modules/*"]},  # what npm leaves where the page was built
     include_package_data=False,
     python_requires=">=3.10",
     install_requires=requirements("runtime"),

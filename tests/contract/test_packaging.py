@@ -75,6 +75,7 @@ def test_setup_reads_version_and_requirements(monkeypatch: pytest.MonkeyPatch) -
         assert [Requirement(r) for r in told["extras_require"][extra]] == _requirements(file)
     packages = {path.parent.relative_to(REPO) for path in (REPO / "rsseg").rglob("__init__.py")}
     assert set(told["packages"]) == {".".join(path.parts) for path in packages}
+    assert told["exclude_package_data"] == {"rsseg": ["serving/node_modules/*"]}, "what npm leaves is not shipped"
 
 
 def test_the_mm_stack_is_never_forced_on_a_user() -> None:
@@ -138,7 +139,7 @@ def test_imports_are_declared() -> None:
     assert not undeclared, "not in requirements/, or optional and not inside a function:\n" + "\n".join(undeclared)
 
 
-def test_what_is_built_holds_tables_configs_and_tools(tmp_path: Path) -> None:
+def test_what_is_built_holds_tables_pages_configs_and_tools(tmp_path: Path) -> None:
     pytest.importorskip("setuptools")
     command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)]
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -146,10 +147,11 @@ def test_what_is_built_holds_tables_configs_and_tools(tmp_path: Path) -> None:
     for source in (REPO / "rsseg").rglob("*.py"):
         assert (tmp_path / source.relative_to(REPO)).is_file()
     assert (tmp_path / "rsseg" / "py.typed").is_file() and (tmp_path / "rsseg" / "__init__.pyi").is_file()
-    for kind in ("*.json", "*.csv"):
-        tables = {path.relative_to(REPO) for path in (REPO / "rsseg").rglob(kind)}
+    for kind in ("*.json", "*.csv", "*.html", "*.css", "*.js", "*.mjs", "*.txt"):
+        files = {path.relative_to(REPO) for path in (REPO / "rsseg").rglob(kind)}
         built = {path.relative_to(tmp_path) for path in (tmp_path / "rsseg").rglob(kind)}
-        assert tables and tables == {path for path in built if ".mim" not in path.parts}
+        kept = {path for path in files if not {".mim", "node_modules"} & set(path.parts)}
+        assert kept and kept == {path for path in built if ".mim" not in path.parts}
     mim = tmp_path / "rsseg" / ".mim"
     assert (mim / "model-index.yml").is_file() and (mim / "tools" / "train.py").is_file()
     for name in ("configs", "tools", "data/splits"):

@@ -12,7 +12,8 @@ from rasterio.windows import Window
 from rsseg.io.georeference import GeoReference
 from rsseg.io.progress import Progress
 from rsseg.mapping.change.classes import CommonClasses
-from rsseg.mapping.change.grids import CommonGround, LabelsOnGrid, covered, windows_of
+from rsseg.mapping.change.grids import CommonGround, covered, windows_of
+from rsseg.mapping.change.resampling import LabelsOnGrid
 from rsseg.mapping.change.transitions import LeftOut
 from rsseg.metainfo import IGNORE
 
@@ -52,7 +53,7 @@ class Counts:
     Attributes:
         pixels: (C, C) int64, rows before, columns after.
         metres: (C, C) float64 square metres, or None where pixels have no size.
-        samples: Of each map, samples along a pixel of the grid; 1 where its pixels are read as they are.
+        samples: Of each map, samples along a pixel of the grid; see :class:`LabelsOnGrid`.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Counts:
         self._even = areas is None or bool(areas.min() == areas.max())
         self.pixels = np.zeros((count, count), np.int64)
         self.metres: NDArray[np.float64] | None = None if areas is None else np.zeros((count, count))
-        self.samples = (1, 1)
+        self.samples: tuple[int | None, int | None] = 1, 1
         self._missing = {name: _Amount(areas) for name in ("both", "first", "second", "outside")}
 
     def run(self, write: Callable[[Window, NDArray[np.integer]], None]) -> None:

@@ -1,4 +1,4 @@
-"""The grid on which two maps are compared, and both maps on it, window by window."""
+"""The grid on which two maps are compared, and its windows."""
 
 from __future__ import annotations
 
@@ -15,23 +15,15 @@ from rasterio.windows import Window
 
 from rsseg.errors import DataError
 from rsseg.io.georeference import GeoReference
-from rsseg.mapping.change.classes import CommonClasses
-from rsseg.mapping.reference import ReferenceLabels, whole_shift
-from rsseg.metainfo import IGNORE
 
-__all__ = ["CommonGround", "LabelsOnGrid", "common_ground", "most_frequent", "windows_of"]
+__all__ = ["SIDE", "CommonGround", "common_ground", "covered", "windows_of"]
 
-
-_SIDE = 1024  # pixels of a window
-_SAMPLES, _MOST = 2048, 64  # samples along a window, and along a pixel
-_FINE = 4  # samples along a pixel at least
-_LABELS = 4096  # pixels of the finer map along a window
+SIDE = 1024
+"""Pixels along a window at most."""
 _SAME_SIZE = 1.02  # ratio of ground areas of pixels up to which two maps count as equally fine
 _POINTS = 33  # along each edge of a map's outline in another CRS
 _NOTHING = 1e-6  # share of the smaller map
 _EDGE, _BACK = 1e-3, 1e-3  # pixels; share of a map's side
-
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -119,7 +111,7 @@ def _extent(place: GeoReference) -> str:
     return f"x {x.min():.10g} to {x.max():.10g}, y {y.min():.10g} to {y.max():.10g} ({code})"
 
 
-def windows_of(width: int, height: int, side: int = _SIDE) -> Iterator[Window]:
+def windows_of(width: int, height: int, side: int = SIDE) -> Iterator[Window]:
     """Windows that cover so many pixels, row by row."""
     for y in range(0, height, side):
         for x in range(0, width, side):
@@ -140,98 +132,3 @@ def covered(outline: shapely.Polygon | None, window: Window) -> NDArray[np.bool_
 def _bounds(window: Window) -> tuple[float, float, float, float]:
     x, y, width, height = window.flatten()
     return x, y, x + width, y + height
-
-
-class LabelsOnGrid:
-    """Common class ids of one map on a grid; a context manager.
-
-    Where both have the same pixels, or differ by whole ones, they are read as they are.  Otherwise a pixel of the grid
-    takes the most frequent class of the ground that it covers (of equally frequent ones the first in the table), and
-    none where more than half of that ground has none.  Where a pixel of the grid holds whole pixels of the map, these
-    are counted.  Else shares of ground are counted at samples: a regular 4 x 4 in each pixel at least, and as many as
-    it covers pixels of the map, up to 64 x 64.  GDAL's own ``mode`` counts each pixel that it touches in full, which
-    moves maps by up to a pixel.
-
-    Args:
-        path: The map.
-        grid: The grid.
-        classes: Common classes.
-        side: Which of the two maps it is.
-
-    Attributes:
-        samples: Samples along a pixel of the grid, 1 where pixels are read as they are.
-    """
-
-    def __init__(self, path: str, grid: GeoReference, classes: CommonClasses, side: int) -> None:
-        self.path, self._classes, self._side = path, classes, side
-        own = GeoReference.of(path)
-        ratio = 0.0 if grid.same_pixels(own) or whole_shift(grid, own) is not None else _ratio(grid, own)
-        self.samples = _samples(grid, own, ratio)
-        fine = _finer(grid, self.samples)
-        self.side = max(1, min(_SIDE, _SAMPLES // self.samples, int(_LABELS / max(ratio, 1))))
-        self._labels = ReferenceLabels(path, fine, any_type=True)
-
-    def __enter__(self) -> LabelsOnGrid:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._labels.__exit__(*error)
-
-    def read(self, window: Window) -> Bytes:
-        """(h, w) common class ids in a window of the grid, 255 for none.
-
-        Raises:
-            OSError: The map is damaged.
-            DataError: A value is no class of the map.
-        """
-        count = self.samples
-        values, labelled = self._labels.read(Window(*(round(part * count) for part in window.flatten())))
-        ids = self._classes.encode(self._side, values, self.path)
-        ids[~labelled] = IGNORE
-        return ids if count == 1 else most_frequent(ids, count)
-
-
-def _ratio(grid: GeoReference, own: GeoReference) -> float:
-    """Pixels of a map along a pixel of the grid, in its middle."""
-    column, row = grid.size[1] / 2, grid.size[0] / 2
-    x, y = grid.pixels_in(own, [column, column + 1, column], [row, row, row + 1])
-    steps = math.hypot(x[1] - x[0], y[1] - y[0]), math.hypot(x[2] - x[0], y[2] - y[0])
-    return max(steps) if np.isfinite(steps).all() else 1.0
-
-
-def _samples(grid: GeoReference, own: GeoReference, ratio: float) -> int:
-    """Samples along a pixel: each pixel of a map that fits in whole numbers is met equally often."""
-    if ratio <= 0.5:  # the map is coarser: the pixel at the centre
-        return 1
-    whole = math.ceil(ratio - 1e-6)
-    if whole <= _MOST and whole_shift(_finer(grid, whole), own) is not None:
-        return whole
-    return min(whole * -(-_FINE // whole), _MOST)
-
-
-def _finer(grid: GeoReference, count: int) -> GeoReference:
-    """The grid with ``count`` x ``count`` pixels in each of its own."""
-    return grid if count == 1 else grid.scaled((grid.size[0] * count, grid.size[1] * count))
-
-
-def most_frequent(ids: Bytes, count: int) -> Bytes:
-    """Of each ``count`` x ``count`` class ids (h * count, w * count) the most frequent one; 255 where most are 255.
-
-    Of equally frequent ones it is the lowest id.
-    """
-    out = np.full((ids.shape[0] // count, ids.shape[1] // count), IGNORE, np.uint8)
-    best = np.zeros(out.shape, np.uint16)
-    held = np.flatnonzero(np.bincount(ids.ravel(), minlength=256))
-    for value in held[held != IGNORE].tolist():
-        found = _counts(ids == value, count)
-        more = found > best
-        out[more], best[more] = value, found[more]
-    out[2 * _counts(ids == IGNORE, count) > count**2] = IGNORE
-    return out
-
-
-def _counts(where: NDArray[np.bool_], count: int) -> NDArray[np.uint16]:
-    """How many of each ``count`` x ``count`` flags are set."""
-    height, width = where.shape
-    rows = where.reshape(height // count, count, width).sum(axis=1, dtype=np.uint16)
-    return rows.reshape(height // count, width // count, count).sum(axis=2, dtype=np.uint16)

@@ -192,6 +192,6 @@ def _facts(found: dict[str, Any]) -> dict[str, str]:
     height, width = found["size"]
     rows = {"compared on the pixels of": found["grid_of"], "size": f"{number(width)} × {number(height)} pixels"}
     for side, count in zip(("before", "after"), found["samples"], strict=True):
-        how = "read as it is" if count == 1 else f"most frequent class at {count} × {count} samples in each pixel"
-        rows[f"{side}: {found[side]}"] = how
+        where = "" if count is None else f" at {count} × {count} samples in each pixel"
+        rows[f"{side}: {found[side]}"] = "read as it is" if count == 1 else f"class that covers most of a pixel{where}"
     return {**rows, "areas": found["areas"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rasterio import Affine
 
 from rsseg.errors import DataError
 from rsseg.mapping.change import Transitions, compare_maps
-from rsseg.mapping.change.grids import most_frequent
+from rsseg.mapping.change.resampling import most_frequent
 from tests.mapping.change.small_maps import AFTER, BEFORE, CHANGE, EAST, METRE, NAMES, NORTH, Write, left
 
 
@@ -54,7 +55,7 @@ def test_a_shift_by_parts_of_a_pixel(shift: float, expected: Any, compare: Calla
     """
     row, names = np.array([[0, 0, 1, 1]], np.uint8), {"names": NAMES[:2]}
     found = compare(row, row, {"transform": Affine(1, 0, EAST - shift, 0, -1, NORTH), **names}, names)
-    assert found.pixels.tolist() == expected and found.about["samples"] == [1, 4]
+    assert found.pixels.tolist() == expected and found.about["samples"] == [1, None]
 
 
 def test_a_finer_map_by_its_most_frequent_class(compare: Callable[..., Transitions], tmp_path: Path) -> None:
@@ -64,7 +65,7 @@ def test_a_finer_map_by_its_most_frequent_class(compare: Callable[..., Transitio
     found = compare(np.zeros((2, 2), np.uint8), fine, where)
     with rasterio.open(tmp_path / "out" / "change.tif") as file:
         assert file.read(1).tolist() == [[1, 1], [2, 255]]
-    assert found.about["samples"] == [1, 2] and found.about["grid_of"] == "before.tif"
+    assert found.about["samples"] == [1, None] and found.about["grid_of"] == "before.tif"
     assert left(found) == [0, 0, 1, 0, 0]
     # the same with the maps exchanged: still the coarser grid, whichever comes first
     found = compare(fine, np.zeros((2, 2), np.uint8), None, where)
@@ -74,9 +75,55 @@ def test_a_finer_map_by_its_most_frequent_class(compare: Callable[..., Transitio
     assert found.pixels[:, 0].tolist() == [2, 5, 4] and found.metres is not None and found.metres.sum() == 11 / 4
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_any_pixel_size_against_exact_fractions(
+    seed: int, compare: Callable[..., Transitions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random sizes, shifts and directions of rows of both maps; the second one is finer or coarser, and ends within."""
+    monkeypatch.setattr("rsseg.mapping.change.resampling.SIDE", 7)  # several windows
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([0, 1, 2, 255], (8, 9), p=[0.3, 0.3, 0.2, 0.2]).astype(np.uint8)
+    size, own = Fraction(int(rng.integers(2, 12)), 6), Fraction(int(rng.integers(2, 12)), 6)
+    shifts = [Fraction(int(value), 12) for value in rng.integers(-6, 7, 2)]
+    down = [int(value) for value in rng.choice([-1, 1], 2)]
+
+    def profile(pixel: Fraction, right: Fraction, top: Fraction, down: int) -> dict[str, Any]:
+        return {"transform": Affine(float(pixel), 0, float(EAST + right), 0, down * float(pixel), float(NORTH + top))}
+
+    height, width = (1 + math.floor(side * own / size) for side in labels.shape)
+    first = profile(size, Fraction(0), -down[0] * height * size / 2, down[0])
+    second = profile(own, shifts[0], shifts[1] - down[1] * 4 * own, down[1])
+    compare(np.zeros((height, width), np.uint8), labels, second, first, grid="before")
+    columns = [(own * i + shifts[0], own * (i + 1) + shifts[0]) for i in range(9)]
+    rows = [sorted(down[1] * own * (i + end) - down[1] * 4 * own + shifts[1] for end in (0, 1)) for i in range(8)]
+
+    def overlap(low: Fraction, parts: Any) -> list[tuple[int, Fraction]]:
+        lengths = (min(low + size, part[1]) - max(low, part[0]) for part in parts)
+        return [(i, length) for i, length in enumerate(lengths) if length > 0]
+
+    expected = np.full((height, width), 255, np.uint8)
+    for y, x in np.ndindex(height, width):
+        low = down[0] * size * (y + (down[0] < 0)) - down[0] * height * size / 2
+        found = dict.fromkeys((0, 1, 2), Fraction(0))
+        for i, high in overlap(low, rows):
+            for j, wide in overlap(x * size, columns):
+                if labels[i, j] != 255:
+                    found[int(labels[i, j])] += high * wide
+        if 2 * sum(found.values()) >= size * size:
+            expected[y, x] = max(found, key=lambda key: (found[key], -key))
+    with rasterio.open(tmp_path / "out" / "change.tif") as file:
+        compared = file.read(1)
+        left, top = ~first["transform"] @ (file.transform.c, file.transform.f)
+    assert np.isin(expected[expected != 255], compared).all()
+    whole = np.full_like(expected, 255)
+    place = np.s_[round(top) : round(top) + len(compared), round(left) : round(left) + compared.shape[1]]
+    whole[place] = compared
+    assert whole.tolist() == expected.tolist()
+
+
 def test_the_most_frequent_of_blocks() -> None:
     ids = np.array([[5, 7, 255, 9], [7, 5, 9, 255], [3, 255, 1, 2], [255, 255, 0, 3]], np.uint8)
-    assert most_frequent(ids, 2).tolist() == [[5, 9], [255, 0]]
+    assert most_frequent(ids, np.array([0.0, 2, 4]), np.array([0.0, 2, 4])).tolist() == [[5, 9], [255, 0]]
 
 
 def test_another_crs(compare: Callable[..., Transitions], tmp_path: Path) -> None:

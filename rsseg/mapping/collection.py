@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from rasterio.crs import CRS
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.files import locked
+from rsseg.io.listing import walk_files
 from rsseg.io.storage import Storage
 from rsseg.io.tables import write_json
 from rsseg.mapping.item import COG, ITEM, MapItem, extensions, href_of, is_of_others, item_path
@@ -118,10 +119,8 @@ def collect_finished(place: Path | Storage, maps: Sequence[Path], alone: bool) -
     Raises:
         OSError: Something cannot be read or written.
     """
-    if not alone:
-        there = place.files() if isinstance(place, Storage) else dict(_local_files(place))
-        if not {item_path(path).as_posix() for path in maps} <= there.keys():
-            return
+    if not alone and not {item_path(path).as_posix() for path in maps} <= _sizes(place).keys():
+        return
     try:
         _log.info("%s: %s", place, collect(place))
     except (
@@ -172,31 +171,44 @@ def _overlaps(mosaic: Mosaic | None) -> int:
 
 def _read_items(place: Path | Storage) -> dict[str, MapItem]:
     """Items by their paths from the folder, in order; each map is there with the size that its item says."""
-    sizes = place.files() if isinstance(place, Storage) else dict(_local_files(place))
+    sizes = _sizes(place)
     names = sorted(name for name in sizes if name.endswith(ITEM))
     if not names:
         raise FileNotFoundError(f"{place}: contains no maps with items (NAME{ITEM}); repeat the command that made them")
-    read = place.read_all(names) if isinstance(place, Storage) else ((n, (place / n).read_bytes()) for n in names)
+    there = [name for name in names if sizes[name] >= 0]
+    read = place.read_all(there) if isinstance(place, Storage) else ((n, (place / n).read_bytes()) for n in there)
     items = {name: MapItem.parse(data, f"{place}/{name}") for name, data in read if not is_of_others(data)}
+    wrong = {name for name, item in items.items() if sizes.get(_map_of(name, item)) != item.files[item.name].size}
+    if wrong := wrong | set(names) - set(there):
+        raise DataError(few(f"{place}: {len(wrong)} maps are missing or not those of their items; map them again, or "
+                            "remove the items:", sorted(wrong)))  # fmt: skip
     if not items:
         raise FileNotFoundError(f"{place}: contains items of other programs only; map rasters to this folder")
-    wrong = [name for name, item in items.items() if sizes.get(_map_of(name, item)) != item.files[item.name].size]
-    if wrong:
-        raise DataError(few(f"{place}: {len(wrong)} maps are missing or not those of their items; map them again, or "
-                            "remove the items:", wrong))  # fmt: skip
-    table = next(iter(items.values())).table
+    first = next(iter(items))
+    table = items[first].table
     for name, item in items.items():
         if (item.table.classes, item.table.palette) != (table.classes, table.palette):
-            raise DataError(f"{place}: {names[0]} and {name} have different classes, so there is no common layer; put "
+            raise DataError(f"{place}: {first} and {name} have different classes, so there is no common layer; put "
                             "them into a folder each")  # fmt: skip
     return items
 
 
-def _local_files(folder: Path) -> Iterator[tuple[str, int]]:
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        if not any(part.startswith(".") for part in name.parts) and path.is_file():
-            yield name.as_posix(), path.stat().st_size
+def _sizes(place: Path | Storage) -> dict[str, int]:
+    """Bytes of the files of a folder that are not hidden, by their paths from there.
+
+    Links to local folders are followed, each folder once; a file that is missing behind its link has -1 bytes.
+    """
+    if isinstance(place, Storage):
+        found = place.files()
+        return {name: size for name, size in found.items() if "/." not in f"/{name}"}
+    return {path.relative_to(place).as_posix(): _size(path) for path in walk_files(place)}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # or another process has just removed it
+        return -1
 
 
 def _map_of(name: str, item: MapItem) -> str:
@@ -221,7 +233,7 @@ def _document(name: str, items: dict[str, MapItem], files: Sequence[str]) -> dic
     found = list(items.values())
     summaries = {f"rsseg:{key}": sorted({item.settings[key] for item in found if key in item.settings})
                  for key in _SUMMARIES}  # fmt: skip
-    codes = sorted({item.properties["proj:code"] for item in found if item.properties["proj:code"]})
+    codes = sorted({code for item in found if (code := item.properties.get("proj:code"))})
     classes = [{key: row[key] for key in ("value", "name", "title", "color_hint")} for row in found[0].classes]
     assets = {}
     for file in files:

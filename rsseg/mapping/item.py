@@ -80,15 +80,25 @@ class MapItem:
             DataError: It is no item of a map; the message begins with ``where``.
         """
         try:
-            document = parse_json(data)
-            item = cls(document)
-            if document["type"] != "Feature" or not item.code or not item.files or not item.settings:
-                raise KeyError("type")
+            item = cls(parse_json(data))
+            item._check()
             return item
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{where}: is no STAC item of a map of rsseg; remove it, and repeat the command that made the map"
             ) from error
+
+    def _check(self) -> None:
+        """Read all that is read of an item later, which raises a KeyError, TypeError or ValueError where it lacks."""
+        counts = [float(row["count"]) for row in self.classes]
+        metres = [float(value) for value in (counts if self.metres is None else self.metres)]
+        box = [float(value) for value in self.document.get("bbox", range(4))]
+        read = self.code, self.settings, self.files[self.name].size, sum(self.georeference.size), self.table.classes
+        if self.document["type"] != "Feature" or not all(read) or (len(metres), len(box)) != (len(counts), 4):
+            raise ValueError("is incomplete")
+        names = [row[key] for row in self.classes for key in ("name", "title")]
+        if not all(isinstance(text, str) for text in (*self.settings.values(), *(self.interval or ()), *names)):
+            raise TypeError("has texts that are none")
 
     @classmethod
     def read(cls, path: Path) -> MapItem:
@@ -122,11 +132,11 @@ class MapItem:
 
     @property
     def files(self) -> dict[str, StoredFile]:
-        """The files of the map by their paths from the item's folder."""
+        """The files of the map by their paths from the item's folder; what others have added has no checksum."""
         found = {}
         for asset in self.assets.values():
-            digest = asset["file:checksum"].removeprefix(SHA256)
-            found[path_of(asset["href"])] = StoredFile(asset["file:size"], digest)
+            if digest := asset.get("file:checksum", "").removeprefix(SHA256):
+                found[path_of(asset["href"])] = StoredFile(asset["file:size"], digest)
         return found
 
     @property

@@ -176,7 +176,7 @@ def _kept(target: Path, settings: Mapping[str, str], assets: Mapping[str, Any]) 
 
 def _is_as_told(target: Path, asset: Mapping[str, Any]) -> bool:
     path = target.parent / path_of(asset["href"])
-    return path.is_file() and f"{SHA256}{sha256_of(path)}" == asset["file:checksum"]
+    return path.is_file() and f"{SHA256}{sha256_of(path)}" == asset.get("file:checksum")
 
 
 def _classes(table: ClassTable, areas: AreaTable) -> list[dict[str, Any]]:

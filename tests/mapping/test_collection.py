@@ -216,6 +216,28 @@ def test_a_killed_collection_is_made_good(write_map: Write, tmp_path: Path) -> N
         assert base.execute("SELECT location FROM maps").fetchall() == [("a.tif",)]
 
 
+def test_links_to_folders_are_followed_once(write_map: Write, tmp_path: Path) -> None:
+    """Maps of another disk count; a loop does not end in itself; what is hidden, or gone behind its link, is no map."""
+    write_map("a.tif")
+    write_map("far/b.tif", W)
+    write_map(".trash/c.tif", W)
+    folder, far = tmp_path / "maps", tmp_path / "disk"
+    shutil.move(folder / "far", far)
+    for name, to in (("far", far), ("again", far), ("loop", folder)):
+        (folder / name).symlink_to(to)
+    assert collect(folder).maps == 2
+    with sqlite3.connect(folder / "mosaic.gti.gpkg") as base:
+        (first, second) = base.execute("SELECT location FROM maps ORDER BY location").fetchall()
+    assert first == ("a.tif",) and (folder / second[0]).samefile(far / "b.tif")
+    place = Storage(f"memory://{tmp_path.name}/hidden")
+    for name in ("a.tif", "a.stac.json", ".trash/c.tif", ".trash/c.stac.json"):
+        place.put(folder / name, name)
+    assert collect(place).maps == 1
+    (folder / "gone.stac.json").symlink_to(tmp_path / "nowhere.stac.json")
+    with pytest.raises(DataError, match=r"1 maps are missing or not those of their items.*\n  gone.stac.json$"):
+        collect(folder)
+
+
 def test_files_of_the_user_are_neither_replaced_nor_removed(write_map: Write, tmp_path: Path) -> None:
     """Names such as mosaic.vrt are taken in many folders of rasters; their items and catalogues are not maps'."""
     folder = tmp_path / "maps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from rsseg.io.footprints import footprint
 from rsseg.io.georeference import GeoReference
 from rsseg.io.moments import taken_at
 from rsseg.mapping import MapOptions, Products, map_raster
+from rsseg.mapping.collection import _document, _sum_areas
 from rsseg.mapping.item import MapItem, item_path
 from rsseg.mapping.item_writer import links_of
 from rsseg.metainfo import ClassTable, load_metainfo
@@ -172,6 +173,43 @@ def test_names_of_classes_are_plain_and_unique(stub: Any, noise: Any, write_rast
 def test_what_is_no_item_is_said(text: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"bad.stac.json: is no STAC item of a map of rsseg"):
         MapItem.parse(text.encode(), "bad.stac.json")
+
+
+def _damaged(value: Any) -> Iterator[Any]:
+    """Copies of a JSON value in each of which one thing is missing, or another one than expected."""
+    yield from (None, "x", [], {})
+    keys = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
+    for key in keys:
+        yield (
+            [v for i, v in enumerate(value) if i != key]
+            if isinstance(value, list)
+            else {k: v for k, v in value.items() if k != key}
+        )
+        for other in _damaged(value[key]):
+            copy = value.copy()
+            copy[key] = other
+            yield copy
+
+
+def test_a_damaged_item_is_said_at_once(mapped: Callable[..., MapItem]) -> None:
+    """Whatever is wrong in it: it is no item of a map, or all can be read from it that a collection takes."""
+    good, refused = mapped(), 0
+    damaged = list(_damaged(good.document))
+    for document in damaged:
+        try:
+            item = MapItem.parse(json.dumps(document).encode(), "bad.stac.json")
+        except DataError:
+            refused += 1
+        else:
+            _document("maps", {"bad.stac.json": item, "good.stac.json": good}, [])
+            _sum_areas([item])
+    assert 100 < refused < len(damaged)
+
+
+def test_files_that_others_have_added_are_not_those_of_the_map(mapped: Callable[..., MapItem]) -> None:
+    item = mapped()
+    files, added = item.files, {**item.assets, "thumbnail": {"href": "./map.jpg"}}
+    assert MapItem.parse(json.dumps({**item.document, "assets": added}).encode(), "x").files == files
 
 
 def test_outlines_on_the_globe() -> None:

@@ -102,7 +102,7 @@ class Model:
         delivery, local = deliver_to(args, target)
         if delivery is not None and local == delivery.folder:
             raise ConfigError(f"{target}: names a folder; name the map in it, {str(target).rstrip('/')}/NAME.tif")
-        jobs = sources_of(str(source), local, request_of(args, selected_area(args)))
+        jobs = sources_of(str(source), local, request_of(args, selected_area(args)), target)
         run(args, jobs, load=self._once, delivery=delivery)
         return local if delivery is None else target
 

@@ -23,6 +23,7 @@ __all__ = [
     "is_address",
     "is_text_name",
     "locate",
+    "opened_name",
     "quoted",
     "shown_name",
     "stem_of",
@@ -30,7 +31,8 @@ __all__ = [
 ]
 
 _SCHEMES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "ftp": "/vsicurl/ftp://", "s3": "/vsis3/",
-            "gs": "/vsigs/", "gcs": "/vsigs/", "az": "/vsiaz/", "oss": "/vsioss/", "swift": "/vsiswift/"}  # fmt: skip
+            "s3a": "/vsis3/", "gs": "/vsigs/", "gcs": "/vsigs/", "az": "/vsiaz/", "abfs": "/vsiaz/",
+            "oss": "/vsioss/", "swift": "/vsiswift/"}  # fmt: skip
 _TEXTS = (".vrt", ".xml", ".json", ".geojson", ".wms", ".gti", ".gti.gpkg", ".gti.fgb", ".gti.parquet")
 """What the names of files end in that say where rasters are; other files that do so are not what they seem."""
 _PREFIX = re.compile(r"[A-Za-z][\w+.-]+:")
@@ -112,6 +114,12 @@ def gdal_name(address: str) -> str:
     scheme, separator, rest = address.partition("://")
     start = _SCHEMES.get(scheme.lower()) if separator else None
     return address if start is None else start + rest
+
+
+def opened_name(address: str) -> str:
+    """The name by which GDAL opens what fsspec has at an address: as :func:`gdal_name`, and a path for ``file://``."""
+    scheme, _, path = address.partition("://")
+    return path if scheme.lower() in ("file", "local") else gdal_name(address)
 
 
 def is_text_name(source: str) -> bool:

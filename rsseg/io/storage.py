@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,20 +85,16 @@ class Storage:
         """The address of a file, for messages."""
         return f"{self.address}/{name}"
 
-    def files(self, name: str = "") -> dict[str, int]:
-        """Bytes of all files below the folder, or below one in it, by their names; nothing where there is none.
+    def files(self) -> dict[str, int]:
+        """Bytes of all files below the folder by their names; nothing where there is none.
 
         Raises:
             OSError: It cannot be listed.
         """
-        with _explained(self.at(name), "listed"):
-            try:
-                found = self._system.find(self._path(name), detail=True)
-            except (FileNotFoundError, NotADirectoryError):
-                return {}
+        found = self._ask("", "listed", partial(self._system.find, detail=True)) or {}
         start = len(self._root) + 1 if self._root else 0
-        others = [path for path in found if path != self._path(name) and not _PART.fullmatch(path)]
-        return {path[start:]: int(found[path].get("size") or 0) for path in others}
+        whole = [path for path in found if path != self._root and not _PART.fullmatch(path)]
+        return {path[start:]: int(found[path].get("size") or 0) for path in whole}
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None where there is no such file.
@@ -122,13 +119,17 @@ class Storage:
         with suppress(OSError):  # who may write may not always delete
             self.remove(path.name)
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, most: int | None = None) -> bytes | None:
         """The content of a small file, or None where there is no such file.
+
+        Args:
+            name: The file.
+            most: Bytes from its beginning; None for all.
 
         Raises:
             OSError: It cannot be read.
         """
-        data = self._ask(name, "read", self._system.cat_file)
+        data = self._ask(name, "read", partial(self._system.cat_file, end=most))
         return None if data is None else bytes(data)
 
     def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
@@ -194,7 +195,7 @@ class Storage:
 
     def _ask(self, name: str, what: str, request: Callable[[str], Any]) -> Any:
         """What the file system answers for a file, or None where there is no such file."""
-        with _explained(self.at(name), what), suppress(FileNotFoundError):
+        with _explained(self.at(name), what), suppress(FileNotFoundError, NotADirectoryError):
             return request(self._path(name))
 
     def _path(self, name: str) -> str:
@@ -268,7 +269,7 @@ def _file_system(address: str, scheme: str) -> tuple[Any, str]:
             f'{scheme}:// needs the package fsspec. Run: python -m pip install "rsseg[remote]"'
         ) from error
     try:
-        system, path = fsspec.url_to_fs(address)
+        return tuple(fsspec.url_to_fs(address))
     except ImportError as error:
         package = _PACKAGES.get(scheme)
         reason = f"needs the package {package}" if package else str(error).splitlines()[0]
@@ -276,7 +277,6 @@ def _file_system(address: str, scheme: str) -> tuple[Any, str]:
         raise MissingPackageError(f"{scheme}://: {reason}. {install}") from error
     except ValueError as error:
         raise ConfigError(f"{hide_secrets(address)}: {error}; expected {known}") from error
-    return system, str(path)
 
 
 @contextmanager

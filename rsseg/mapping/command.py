@@ -262,7 +262,7 @@ def run(
     if jobs is None:
         delivery, target = deliver_to(args, args.target)
         area = selected_area(args)
-        jobs = sources_of(args.source, target, request_of(args, area))
+        jobs = sources_of(args.source, target, request_of(args, area), args.target)
         if area is not None and len(jobs) == 1 and args.gsd is None:  # before the model is loaded
             area.on(GeoReference.of(jobs[0][0]), jobs[0][0])
     args = argparse.Namespace(**{**vars(args), "delivery": delivery})
@@ -271,7 +271,9 @@ def run(
             "several rasters cannot have one --reference, and their --vectors must be a suffix only "
             f"({', '.join(FORMATS)})"
         )
-    finished = finished if delivery is None else delivery.upload_after(finished)
+    if delivery is not None:
+        delivery.check_sources(jobs)
+        finished = delivery.upload_after(finished)
     shard = Shard() if args.launcher == "ray" else shard_of(args.launcher, args.shard)
     if args.launcher == "ray":
         failed, own = map_on_cluster(_perform, args, jobs, finished), len(jobs)

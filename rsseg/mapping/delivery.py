@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rsseg.errors import ConfigError
-from rsseg.io.addresses import hide_secrets
+from rsseg.errors import ConfigError, DataError
+from rsseg.io.addresses import Address, hide_secrets, opened_name
 from rsseg.io.listing import has_suffix
 from rsseg.io.storage import Storage
 from rsseg.io.sums import sum_of
@@ -56,6 +56,24 @@ class Delivery:
     def stored(self, target: Path) -> StoredMap:
         """A map, by its place in the work folder."""
         return StoredMap(self.storage, target.relative_to(self.folder).as_posix(), target, self._listing)
+
+    def check_sources(self, jobs: Sequence[tuple[str, Path]]) -> None:
+        """See before the work that no map takes the place of a raster that is mapped.
+
+        Args:
+            jobs: Rasters, and their maps in the work folder.
+
+        Raises:
+            DataError: One would.
+        """
+        for source, target in jobs:
+            final = opened_name(f"{self.address}/{target.relative_to(self.folder).as_posix()}")
+            if isinstance(source, Address):
+                same = final in (source.gdal, *map(opened_name, source.parts))
+            else:
+                same = Path(source).exists() and Path(final).exists() and Path(source).samefile(final)
+            if same:
+                raise DataError(f"{source}: its map would replace it; choose another folder than {self.storage}")
 
     def upload_after(self, finished: Callable[[str, Path], None]) -> Callable[[str, Path], None]:
         """What to call once a map is there: ``finished``, then its upload; nothing for one that was uploaded before.

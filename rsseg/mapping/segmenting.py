@@ -26,6 +26,7 @@ def segmentation_jobs(
     sources: Sequence[str],
     out: Path,
     request: StacRequest = StacRequest(),  # noqa: B008, frozen
+    place: Path | str = "",
 ) -> list[tuple[str, Path]]:
     """Images and their maps in a folder: ``<name>.png`` for plain pictures, ``<name>.tif`` for all others.
 
@@ -36,7 +37,7 @@ def segmentation_jobs(
         DataError: Two would have the same map.
     """
     out.mkdir(parents=True, exist_ok=True)
-    jobs = [job for source in sources for job in sources_of(source, out, request)]
+    jobs = [job for source in sources for job in sources_of(source, out, request, place)]
     check_jobs(jobs)
     jobs = [(source, target.with_suffix(".png") if _is_picture(source) else target) for source, target in jobs]
     check_jobs(jobs)
@@ -89,7 +90,7 @@ def run_segmentation(args: argparse.Namespace, finished: Callable[[str, Path], N
         OSError: A file cannot be read or written.
     """
     delivery, out = deliver_to(args, args.out)
-    jobs = segmentation_jobs(args.source, out, request_of(args, selected_area(args)))
+    jobs = segmentation_jobs(args.source, out, request_of(args, selected_area(args)), args.out)
     pictures = [job for job in jobs if job[1].suffix == ".png"]
     others = [job for job in jobs if job[1].suffix != ".png"]
     by_kind = args.mode is None and _has_vocabulary(args)

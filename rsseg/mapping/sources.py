@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.addresses import Address, is_address, locate
+from rsseg.io.addresses import Address, hide_secrets, is_address, locate, opened_name
 from rsseg.io.listing import RASTER_SUFFIXES, find_files, has_suffix
 from rsseg.io.names import read_lines
 from rsseg.io.remote import list_prefix
+from rsseg.io.storage import is_storage
 from rsseg.mapping.mosaic import VRT, is_own
 from rsseg.mapping.stac import STAC, StacRequest, items_of
 
@@ -21,7 +22,12 @@ MAP_ENDS = (".tif", ".png", "_probabilities.tif", "_overlay.png")
 Job = tuple[str, Path]
 
 
-def sources_of(source: str, target: Path, request: StacRequest = StacRequest()) -> list[Job]:  # noqa: B008, frozen
+def sources_of(
+    source: str,
+    target: Path,
+    request: StacRequest = StacRequest(),  # noqa: B008, frozen
+    place: Path | str = "",
+) -> list[Job]:
     """Rasters and their maps: one, those in a folder or below a prefix, items of STAC, or those of a ``.txt`` list.
 
     Maps have the names of their rasters: the last part of an address without its query, an item's id.  Those of a
@@ -34,6 +40,7 @@ def sources_of(source: str, target: Path, request: StacRequest = StacRequest()) 
         source: A path or an address; one that ends in a slash is a prefix.
         target: The map, or a folder of maps.
         request: Which items of STAC, and which of their assets.
+        place: Where the maps go from there; "" where they stay.
 
     Raises:
         FileNotFoundError: There is no such folder or list, or no raster in it.
@@ -49,9 +56,9 @@ def sources_of(source: str, target: Path, request: StacRequest = StacRequest()) 
         lines = [line for _, line in read_lines(path, "a text file with one raster per line")]
         if not lines:
             raise DataError(f"{path}: the list is empty; expected one raster per line")
-        jobs = [job for line in lines for job in _jobs_of(_in_list(line, path.parent), target, request)]
+        jobs = [job for line in lines for job in _jobs_of(_in_list(line, path.parent), target, request, place)]
     else:
-        jobs = _jobs_of(source, target, request)
+        jobs = _jobs_of(source, target, request, place)
     _check_assets(jobs, source, request)
     if path.suffix.lower() != ".txt" and len(jobs) == 1 and not (_is_folder(source) or target.is_dir()):
         if not has_suffix(target, (".tif", ".tiff", ".png")):
@@ -91,9 +98,9 @@ def _is_folder(source: str) -> bool:
     return Path(source).is_dir() and Path(source).suffix.lower() != ".zarr"
 
 
-def _jobs_of(source: str, target: Path, request: StacRequest) -> list[Job]:
+def _jobs_of(source: str, target: Path, request: StacRequest, place: Path | str) -> list[Job]:
     """What a source other than a list holds, and the maps in a folder."""
-    source = _without_scheme(source)
+    source, final = _without_scheme(source), opened_name(str(place)).rstrip("/")
     items = items_of(source, request)
     if items is not None:
         return [(item, target / f"{item.name}.tif") for item in items]
@@ -103,13 +110,23 @@ def _jobs_of(source: str, target: Path, request: StacRequest) -> list[Job]:
     if is_address(source) and _is_folder(source):
         prefix = locate(source)
         assert isinstance(prefix, Address)
-        return [(file, (target / below).with_suffix(".tif")) for file, below in list_prefix(prefix, RASTER_SUFFIXES)]
+        return [(file, (target / below).with_suffix(".tif")) for file, below in _rasters_below(prefix, final)]
     if isinstance(address := locate(source), Address):
         return [(address, target / f"{address.name}.tif")]
     path = Path(source)
     if _is_folder(source):
-        return [(str(file), _map_of(file, target / file.relative_to(path).parent)) for file in _rasters(path, target)]
+        files = _rasters(path, Path(final) if is_storage(place) else target)
+        return [(str(file), _map_of(file, target / file.relative_to(path).parent)) for file in files]
     return [(source, _map_of(path, target))]
+
+
+def _rasters_below(prefix: Address, place: str) -> list[tuple[Address, str]]:
+    found = list_prefix(prefix, RASTER_SUFFIXES)
+    if place and f"{place}/" != prefix.gdal:
+        found = [(file, below) for file, below in found if not file.gdal.startswith(f"{place}/")]
+    if not found:
+        raise FileNotFoundError(f"{prefix}: contains only maps of {hide_secrets(place)}; expected rasters")
+    return found
 
 
 def _rasters(folder: Path, target: Path) -> list[Path]:

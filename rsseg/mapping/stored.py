@@ -18,12 +18,14 @@ from rsseg.io.files import locked, sha256_of
 from rsseg.io.storage import Storage
 from rsseg.io.tables import read_json, write_json
 from rsseg.mapping.item import MapItem, StoredFile, href_of, item_path, path_of
-from rsseg.mapping.plan import may_keep, plan_texts
+from rsseg.mapping.plan import TAG, may_keep, plan_texts
 from rsseg.mapping.products import Products
 
 __all__ = ["Listing", "StoredMap"]
 
 _log = logging.getLogger("rsseg")
+_BEGINNING = 16 << 20
+"""Bytes of a raster in which its metadata lie."""
 
 
 class Listing:
@@ -99,11 +101,14 @@ class StoredMap:
 
         Raises:
             JobError: It was made with other settings.
-            DataError: A file is not what its item says, or the item is of a map with another suffix.
+            DataError: A file is not what its item says, or the item is of a map with another suffix, or what lies in
+                the map's place is of somebody else.
             OSError: The storage cannot be read.
         """
         item = self._before() if overwrite else self.item
         if item is None:
+            if not overwrite:
+                self._refuse_others()
             return False
         if item.name != self.target.name and not overwrite:
             raise DataError(f"{self}: what lies beside it under this name is of the map {item.name}; choose "
@@ -123,6 +128,14 @@ class StoredMap:
         if not self.target.exists() and not set(lost) & _rasters(item):
             self._fetch(item, lost, overwrite)
         return False
+
+    def _refuse_others(self) -> None:
+        """See that nobody else's file has the map's name; what a killed upload has left there may be replaced."""
+        if self.target.name not in self._record():
+            beginning = self._storage.read(self._name(self.target.name), _BEGINNING)
+            if beginning is not None and TAG.encode() not in beginning:
+                raise DataError(f"{self}: exists, and is no map of rsseg; choose another name, or add --overwrite to "
+                                "replace it")  # fmt: skip
 
     def is_whole(self, code: str) -> bool:
         """Whether the map is in the storage by now, made with the settings of this code.

@@ -17,6 +17,7 @@ from rsseg.io.rasters import open_dataset
     [
         ("https://h.org/a/b%20c.tif", "/vsicurl/https://h.org/a/b%20c.tif", "b c"),
         ("s3://bucket/x/y.tif", "/vsis3/bucket/x/y.tif", "y"),
+        ("s3a://bucket/x/y.tif", "/vsis3/bucket/x/y.tif", "y"),
         ("gs://bucket/y.jp2", "/vsigs/bucket/y.jp2", "y"),
         ("az://container/y.tif", "/vsiaz/container/y.tif", "y"),
         ("/vsizip/a.zip/in/b.tif", "/vsizip/a.zip/in/b.tif", "b"),

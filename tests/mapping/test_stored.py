@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
+import pyogrio
+import pytest
+
+from rsseg.errors import DataError
 from rsseg.io.storage import Storage
+from rsseg.mapping.delivery import begin_delivery
+from rsseg.mapping.sources import sources_of
 from rsseg.mapping.stored import Listing
-from tests.mapping.deliveries import Deliver
+from tests.mapping.deliveries import NAMES, Deliver, contents
 from tests.object_store import Store
 
 
@@ -35,3 +43,35 @@ def test_a_listing_is_believed_only_where_it_says_what_is_expected(store: type[S
     store.requests.clear()
     assert listing.differing({"a": 3, "b": 4, "c": 3, "d": 1}) == []
     assert store.requests == ["info /bucket/maps/b", "info /bucket/maps/d"]
+
+
+def test_what_others_have_under_the_name_of_a_map_stays(store: type[Store], deliver: Deliver) -> None:
+    """Such as the images themselves; what a killed upload has left, from whatever work folder, is replaced."""
+    Storage("s3://bucket/maps")._system.pipe_file("/bucket/maps/map.tif", b"an image")
+    with pytest.raises(DataError, match=r"s3://bucket/maps/map.tif: exists, and is no map of rsseg; choose another"):
+        deliver("s3://bucket/maps")
+    assert contents("s3://bucket/maps") == {"map.tif": b"an image"}
+    assert deliver("s3://bucket/maps", overwrite=True) > 0
+    store.store.pop("/bucket/maps/map.stac.json")
+    assert deliver("s3://bucket/maps") > 0 and sorted(contents("s3://bucket/maps")) == NAMES
+
+
+def test_no_map_takes_the_place_of_its_raster(
+    store: type[Store], write_raster: Any, noise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a map that an earlier run has made a raster of the next one."""
+    names = ["/vsis3/bucket/in/a.tif", "/vsis3/bucket/in/maps/a.tif"]
+    monkeypatch.setattr(pyogrio, "vsi_listtree", lambda root: names)
+    folder = tmp_path / "in #1"
+    for name in ("a.tif", "maps/a.tif"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_raster(noise(3, 8, 8), f"in #1/{name}")
+    for source, place in (("s3://bucket/in/", "s3://bucket/in"), (str(folder), f"file://{folder}")):
+        delivery, work = begin_delivery(f"{place}/maps/", tmp_path / "work", None)
+        jobs = sources_of(source, work, place=f"{place}/maps/")
+        assert [target.relative_to(work).as_posix() for _, target in jobs] == ["a.tif"]
+        delivery.check_sources(jobs)
+        delivery, work = begin_delivery(place, tmp_path / "work", None)
+        jobs = sources_of(source, work, place=place)
+        with pytest.raises(DataError, match=r"a.tif: its map would replace it; choose another folder than .*/in"):
+            delivery.check_sources(jobs)

@@ -54,6 +54,10 @@ def common_ground(places: tuple[GeoReference, GeoReference], paths: tuple[str, s
     Raises:
         DataError: Nothing relates the two, or they have no ground in common; the message has both extents.
     """
+    for place, path in zip(places, paths, strict=True):
+        if place.affine is not None and not abs(place.affine.determinant) > 0:  # nor is it not a number
+            raise DataError(f"{path}: its transform {tuple(place.affine)[:6]} gives pixels no extent; set another one "
+                            "(rio edit-info --transform)")  # fmt: skip
     side = {"before": 0, "after": 1}.get(grid, -1)
     if places[0].same_pixels(places[1]):  # perhaps only one of them says where it lies
         side = max(side, 0) if places[max(side, 0)].has_coordinates else int(places[1].has_coordinates)
@@ -66,13 +70,15 @@ def common_ground(places: tuple[GeoReference, GeoReference], paths: tuple[str, s
         raise DataError(f"{paths[1]}: cannot be compared with {paths[0]}: {error}") from error
     side = int(_pixel_area(places[1]) > _SAME_SIZE * _pixel_area(places[0])) if side < 0 else side
     outlines = _outline(places[0], places[1]), _outline(places[1], places[0])
+    if outlines == (None, None) and not any(map(_reaches, places, reversed(places))):
+        raise DataError(f"{paths[1]}: cannot be compared with {paths[0]}: no transformation between their CRSs is "
+                        f"known there; {_extents(places, paths)}")  # fmt: skip
     height, width = places[side].size
     other = outlines[1 - side]
     whole = shapely.box(0, 0, width, height)
     common = whole if other is None else shapely.intersection(other, whole)
     if common.area <= _NOTHING * min(whole.area, whole.area if other is None else other.area):
-        texts = [f"{path} covers {_extent(place)}" for path, place in zip(paths, places, strict=True)]
-        raise DataError(f"the maps have no ground in common: {'; '.join(texts)}")
+        raise DataError(f"the maps have no ground in common: {_extents(places, paths)}")
     left, top, right, bottom = common.bounds
     x1, y1 = math.floor(left + _EDGE), math.floor(top + _EDGE)
     x2, y2 = max(math.ceil(right - _EDGE), x1 + 1), max(math.ceil(bottom - _EDGE), y1 + 1)
@@ -101,6 +107,17 @@ def _outline(place: GeoReference, other: GeoReference) -> shapely.Polygon | None
     if not back <= _BACK * max(place.size):  # beyond where the projections are one to one
         return None
     return shapely.make_valid(shapely.Polygon(points))
+
+
+def _reaches(place: GeoReference, other: GeoReference) -> bool:
+    """Whether any corner, or the middle, of a map has a position in the CRS of another one."""
+    height, width = place.size
+    found = place.pixels_in(other, [0, width, width, 0, width / 2], [0, 0, height, height, height / 2])
+    return bool(np.isfinite(found).all(axis=0).any())
+
+
+def _extents(places: tuple[GeoReference, GeoReference], paths: tuple[str, str]) -> str:
+    return "; ".join(f"{path} covers {_extent(place)}" for path, place in zip(paths, places, strict=True))
 
 
 def _extent(place: GeoReference) -> str:

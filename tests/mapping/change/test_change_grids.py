@@ -168,6 +168,22 @@ def test_maps_of_other_places(write: Write, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("transform", [Affine(0, 0, 5, 0, 0, 5), Affine(math.nan, 0, 5, 0, -1, 5)])
+def test_a_transform_without_extent(transform: Affine, write: Write, tmp_path: Path) -> None:
+    paths = write("before.tif", BEFORE), write("after.tif", AFTER, transform=transform)
+    with pytest.raises(DataError, match=r"after\.tif: its transform \(.*\) gives pixels no extent"):
+        compare_maps(*paths, tmp_path / "out")
+
+
+def test_a_crs_that_is_nowhere_on_earth(write: Write, tmp_path: Path) -> None:
+    local = 'LOCAL_CS["building site",UNIT["metre",1]]'
+    paths = write("before.tif", BEFORE), write("after.tif", AFTER, crs=local)
+    with pytest.raises(
+        DataError, match=r"after\.tif: cannot be compared with .*before\.tif: no transformation between"
+    ):
+        compare_maps(*paths, tmp_path / "out")
+
+
 def test_pictures_without_georeference(compare: Callable[..., Transitions], tmp_path: Path) -> None:
     """As many pixels are the same ground; areas are in pixels.  If only one map lies somewhere, the result does."""
     plain = {"crs": None, "transform": None}

@@ -11,32 +11,22 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
-from rasterio.enums import ColorInterp
-
-from rsseg.errors import DataError, UserError
 from rsseg.io.listing import RASTER_SUFFIXES, has_suffix, lies_within, walk_files
-from rsseg.io.rasters import opened
 from rsseg.io.sums import sum_of
-from rsseg.io.tables import parse_json
-from rsseg.serving.mosaics import MOSAICS, class_header, files_of_mosaic
+from rsseg.serving.headers import Header, Headers, Kind, file_stamp
+from rsseg.serving.mosaics import MOSAICS
 
 __all__ = ["Layer", "Layers", "is_set"]
 
 _log = logging.getLogger("rsseg")
-_PLAIN = (".jpg", ".jpeg", ".bmp", ".jp2")
-"""Suffixes of files that cannot be class maps, so that they are not opened to find out."""
-_BESIDE = (".aux.xml", ".ovr", ".msk")
-"""How names of files go on that GDAL reads with another one."""
 _VECTORS = (".gpkg", ".fgb", ".parquet", ".geojson")
 """Polygons beside a map; the formats with an index of places first."""
 _MOST = 20_000
 _PAUSE = 1.0
-Kind = Literal["map", "image", "set"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +41,7 @@ class Layer:
         image: Id of the image that a map was made from, if that is served, too.
         probabilities: Raster of a map's probabilities.
         polygons: File with a map's polygons.
+        members: Maps of a mosaic that have polygons, as far as they are served themselves.
     """
 
     id: str
@@ -60,15 +51,12 @@ class Layer:
     image: str | None = None
     probabilities: Path | None = None
     polygons: Path | None = None
+    members: tuple[Layer, ...] = ()
 
-
-@dataclass(frozen=True)
-class _Header:
-    """What a file is, and what a map says of the raster that it was made from."""
-
-    kind: Kind
-    source: str | None = None
-    state: tuple[int, int] | None = None
+    @property
+    def has_polygons(self) -> bool:
+        """Whether there are polygons beside it, or beside the maps of which it is made."""
+        return self.polygons is not None or bool(self.members)
 
 
 class Layers:
@@ -87,7 +75,7 @@ class Layers:
         self._lock = threading.Lock()
         self._roots: list[Path] = []
         self._skipped: set[str] = set()
-        self._headers: dict[Path, tuple[tuple[int, int], _Header | None]] = {}
+        self._headers = Headers(self._roots)
         self._layers: dict[str, Layer] = {}
         self._scanned = -_PAUSE
         for path in paths:
@@ -98,7 +86,7 @@ class Layers:
             raise FileNotFoundError(f"{path}: no such file or folder; name maps, images, folders of them, or sets")
         real = path.resolve()
         if real.is_file():
-            self._header(real, named=True)
+            self._headers.of(real, named=True)
         if real not in self._roots:
             self._roots.append(real)
 
@@ -125,25 +113,18 @@ class Layers:
 
     def _has_changed(self, layer: Layer) -> bool:
         """Whether a file is no longer what it was found to be, so that all must be looked through again."""
-        kept = self._headers.get(layer.path)
-        if layer.kind == "set" or kept is None or kept[0] == _state(layer.path):
+        if layer.kind == "set" or self._headers.is_current(layer.path):
             return False
         with self._lock:
-            try:
-                header = self._look_at(layer.path, named=layer.path in self._roots)
-            except OSError:
-                return False  # whoever reads it says what is wrong
-            except UserError:
-                header = None
-            same = header is not None and header.kind == layer.kind
-            if not same:
+            another = self._headers.is_another(layer.path, layer.kind, named=layer.path in self._roots)
+            if another:
                 self._scanned = -_PAUSE
-            return not same
+            return another
 
     # Looking through folders -------------------------------------------------------------------------------------
 
     def _scan(self) -> None:
-        found: dict[Path, tuple[str, Kind, _Header]] = {}
+        found: dict[Path, tuple[str, Kind, Header]] = {}
         for root in self._roots:
             for file, header in self._files(root):
                 inside = file.relative_to(root).as_posix() if file != root else file.name
@@ -161,16 +142,18 @@ class Layers:
             if layer.kind == "image":
                 images.setdefault(layer.path.name, []).append(layer)
         whole = [self._complete(layer, found[layer.path][2], images) for layer in layers]
+        drawn = {layer.path: layer for layer in whole if layer.polygons is not None}
+        whole = [_with_members(layer, found[layer.path][2].tiles, drawn) for layer in whole]
         order = {"map": 0, "image": 1, "set": 2}
         whole.sort(key=lambda layer: (order[layer.kind], not has_suffix(layer.path, MOSAICS), layer.name))
         self._layers = {layer.id: layer for layer in whole}
-        self._headers = {path: kept for path, kept in self._headers.items() if path in found or kept[1] is None}
+        self._headers.forget(found)
         self._scanned = time.monotonic()
 
-    def _files(self, root: Path) -> Iterator[tuple[Path, _Header]]:
+    def _files(self, root: Path) -> Iterator[tuple[Path, Header]]:
         """Maps, images and sets of a named path."""
         if not root.is_dir():
-            header = self._header(root, named=True) if root.exists() else None
+            header = self._headers.of(root, named=True) if root.exists() else None
             if header is not None:
                 yield root, header
             return
@@ -181,13 +164,13 @@ class Layers:
         )
         sets = {path.parent for path in files if path.name == "manifest.json" and is_set(path.parent)}
         for folder in sorted(sets):
-            yield folder, _Header("set")
+            yield folder, Header("set")
         names = set(files)
         for path in files:
             of_set = sets and not sets.isdisjoint(path.parents)
             if of_set or not has_suffix(path, (*RASTER_SUFFIXES, *MOSAICS)) or _is_second(path, names):
                 continue
-            header = self._header(path.resolve(), named=False)
+            header = self._headers.of(path.resolve(), named=False)
             if header is not None:
                 yield path, header
 
@@ -197,33 +180,7 @@ class Layers:
             _log.warning("not served: %s", text)
         self._skipped.add(text)
 
-    def _header(self, path: Path, named: bool) -> _Header | None:
-        """What a file is; None where a file that only lies in a named folder cannot be shown."""
-        try:
-            status = path.stat()
-            state = (status.st_size, status.st_mtime_ns)
-            if path in self._headers and self._headers[path][0] == state:
-                return self._headers[path][1]
-            header: _Header | None = self._look_at(path, named)
-        except (UserError, OSError) as error:
-            if named:
-                raise
-            _log.warning("not served: %s", error)
-            header, state = None, _state(path)
-        self._headers[path] = (state, header)
-        return header
-
-    def _look_at(self, path: Path, named: bool) -> _Header:
-        if not named:
-            self._check_files(path, files_of_mosaic(path))
-        return _read_header(path, None if named else self._check_files)
-
-    def _check_files(self, path: Path, files: Iterable[Path]) -> None:
-        for file in files:
-            if not lies_within(file, self._roots):
-                raise DataError(f"{path}: refers to {file}, which is in no folder that is served")
-
-    def _complete(self, layer: Layer, header: _Header, images: dict[str, list[Layer]]) -> Layer:
+    def _complete(self, layer: Layer, header: Header, images: dict[str, list[Layer]]) -> Layer:
         """A map with the files that belong to it."""
         if layer.kind != "map" or has_suffix(layer.path, MOSAICS):
             return layer
@@ -247,12 +204,11 @@ def _id(path: Path) -> str:
     return sum_of(os.fsencode(path))[:12]
 
 
-def _state(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (-1, -1)
-    return (status.st_size, status.st_mtime_ns)
+def _with_members(layer: Layer, tiles: Sequence[Path], drawn: Mapping[Path, Layer]) -> Layer:
+    """A mosaic of class maps with those that have polygons."""
+    if layer.kind != "map" or not tiles:
+        return layer
+    return replace(layer, members=tuple(drawn[tile] for tile in dict.fromkeys(tiles) if tile in drawn))
 
 
 def _is_second(path: Path, names: set[Path]) -> bool:
@@ -266,57 +222,12 @@ def _is_second(path: Path, names: set[Path]) -> bool:
     return False
 
 
-def _read_header(path: Path, check: Callable[[Path, Iterable[Path]], None] | None) -> _Header:
-    """What a raster is, by its metadata.
-
-    Args:
-        path: The raster.
-        check: Is given all files that GDAL reads for it; None where they may be anywhere.
-
-    Raises:
-        OSError: It cannot be read.
-        DataError: It has a palette but no class names, or complex numbers; or what ``check`` raises.
-    """
-    if has_suffix(path, _PLAIN) and (check is None or not any(os.path.lexists(f"{path}{end}") for end in _BESIDE)):
-        return _Header("image")
-    with opened(path) as file:
-        if check is not None:
-            check(path, _files_read(file))
-        if has_suffix(path, _PLAIN):
-            return _Header("image")
-        try:
-            settings = class_header(path, file).settings
-        except DataError:
-            _check_image(file, path)
-            return _Header("image")
-    try:
-        state = parse_json(settings.get("source_state", "null"))
-    except ValueError:
-        state = None
-    whole = isinstance(state, list) and len(state) == 2 and all(type(number) is int for number in state)
-    return _Header("map", settings.get("source"), (state[0], state[1]) if whole else None)
-
-
-def _check_image(file: Any, path: Path) -> None:
-    if ColorInterp.palette in file.colorinterp:
-        raise DataError(f"{path}: has a palette but no class names, so it is neither a class map nor an image")
-    if any("complex" in name for name in file.dtypes):
-        raise DataError(f"{path}: holds complex numbers, which are no image")
-
-
-def _files_read(file: Any) -> list[Path]:
-    """What GDAL reads for a raster: itself, its overviews, its mask and its metadata, wherever they are."""
-    for band in file.indexes:
-        file.overviews(band)  # only then are they looked for
-    return [Path(name) for name in file.files]
-
-
-def _image_of(layer: Layer, header: _Header, images: dict[str, list[Layer]]) -> str | None:
+def _image_of(layer: Layer, header: Header, images: dict[str, list[Layer]]) -> str | None:
     """The image of which a map says that it was made from it; None where there is none, or several may be it."""
     if header.source is None:
         return None
     found = images.get(Path(header.source).name, [])
-    same = [image for image in found if _state(image.path) == header.state]
+    same = [image for image in found if file_stamp(image.path) == header.state]
     near = [image for image in found if image.path.parent == layer.path.parent]
     for choice in (same, near, found):
         if len(choice) == 1:

@@ -161,7 +161,7 @@ def _info(layer: Layer, facts: Facts) -> LayerInfo:
         crs=crs_name(facts.place),
         pixel=None if facts.own.no_metres else facts.own.pixel_size,
         probability=layer.probabilities is not None,
-        polygons=layer.polygons is not None,
+        polygons=layer.has_polygons,
         minzoom=first,
         maxzoom=last,
         display=facts.display,
@@ -224,9 +224,9 @@ def _add_measures(routes: APIRouter, layers: Layers, cache: FactsCache, readers:
         limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
     ) -> PolygonsOut:  # fmt: skip
         """Polygons of a map that meet a view, as GeoJSON in degrees."""
-        layer, facts, view = _view(layers, cache, id, (west, south, east, north))
+        layer, _, view = _view(layers, cache, id, (west, south, east, north))
         span = view[2] - view[0] + (360 if view[2] < view[0] else 0)
-        return PolygonsOut(**read_polygons(layer, facts, view, span / width, limit))
+        return PolygonsOut(**read_polygons(layer, cache, view, span / width, limit))
 
 
 Bounds = tuple[float, float, float, float]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from rsseg.errors import DataError
@@ -15,11 +15,13 @@ from rsseg.io.listing import has_suffix
 from rsseg.io.rasters import opened
 from rsseg.reports.maps.files import MapHeader, read_map_header
 
-__all__ = ["MOSAICS", "class_header", "files_of_mosaic"]
+__all__ = ["MOSAICS", "Member", "class_header", "index_of", "index_texts", "members_of_mosaic", "vrt_sources"]
 
 MOSAICS = (".vrt", ".gti", ".gti.gpkg", ".gti.fgb", ".gti.parquet")
 """How names of mosaics end."""
 _VRT_FILES = ("SourceFilename", "SourceDataset")
+_DRIVERS = ("GPKG", "FlatGeobuf", "Parquet")
+"""Of files that may be an index of tiles: those that lead to no other ones."""
 _DEPTH = 4
 _ELEMENTS = """
 VRTDataset SRS GeoTransform GCPList GCP Metadata MDI VRTRasterBand Description UnitType Offset Scale NoDataValue
@@ -40,7 +42,27 @@ _HIDDEN = {"sourcefilename", "sourcedataset", "indexdataset", "dataset", "relati
 """What GDAL, which ignores case and takes attributes for elements, would take for a file's name, or its folder."""
 
 
-def files_of_mosaic(path: Path, depth: int = _DEPTH) -> Iterator[Path]:
+Bounds = tuple[float, float, float, float]
+
+
+class Member(NamedTuple):
+    """A file to which a mosaic leads.
+
+    Attributes:
+        path: The file, as GDAL opens it.
+        is_index: Whether it is read as an index of tiles, and no raster.
+    """
+
+    path: Path
+    is_index: bool = False
+
+    @property
+    def is_tile(self) -> bool:
+        """Whether it is a raster of its own, and no mosaic."""
+        return not self.is_index and not has_suffix(self.path, MOSAICS)
+
+
+def members_of_mosaic(path: Path, depth: int = _DEPTH) -> Iterator[Member]:
     """All files to which a mosaic leads, by other mosaics, too; none for other rasters.
 
     Raises:
@@ -51,12 +73,19 @@ def files_of_mosaic(path: Path, depth: int = _DEPTH) -> Iterator[Path]:
         return
     if not depth:
         raise DataError(f"{path}: is a mosaic of mosaics, more than {_DEPTH} deep")
-    for name, folder in _of_vrt(path) if has_suffix(path, [".vrt"]) else _of_index(path):
-        if ":" in name or name.startswith(("/vsi", "<")):
-            raise DataError(f"{path}: refers to {name!r}, which is no file in a folder that is served")
-        file = folder / name
-        yield file
-        yield from files_of_mosaic(file, depth - 1)
+    index = index_of(path)
+    if index is not None and index != path:
+        yield Member(index, True)
+    for name, folder in _of_vrt(path) if index is None else _of_index(path, index):
+        file = folder / _plain(name, path)
+        yield Member(file)
+        yield from members_of_mosaic(file, depth - 1)
+
+
+def _plain(name: str, path: Path) -> str:
+    if ":" in name or name.startswith(("/vsi", "<")):
+        raise DataError(f"{path}: refers to {name!r}, which is no file in a folder that is served")
+    return name
 
 
 def class_header(path: Path, file: Any) -> MapHeader:
@@ -74,50 +103,76 @@ def class_header(path: Path, file: Any) -> MapHeader:
     except DataError:
         if file.count != 1 or file.dtypes[0] != "uint8" or not has_suffix(path, MOSAICS):
             raise
-    members = (member for member in files_of_mosaic(path) if not has_suffix(member, (*MOSAICS, ".gpkg", ".fgb")))
-    first = next(members, None)
+    first = next((member for member in members_of_mosaic(path) if member.is_tile), None)
     if first is None:
         raise DataError(f"{path}: is a mosaic of nothing")
-    with opened(first) as member:
+    with opened(first.path) as member:
         return replace(read_map_header(member), settings={})
+
+
+def vrt_sources(path: Path) -> Iterator[tuple[ElementTree.Element, str, Path]]:
+    """Elements of a VRT that name a file, the name, and the folder from which GDAL takes it."""
+    for element in _xml(path).iter():
+        for child in element:
+            name = child.text or ""
+            if child.tag in _VRT_FILES and name.strip():
+                yield element, name, path.parent if child.get("relativeToVRT") == "1" else Path.cwd()
+
+
+def index_of(path: Path) -> Path | None:
+    """The index of the tiles of a GTI, which may be the file itself; None for a VRT."""
+    if has_suffix(path, [".vrt"]):
+        return None
+    if not has_suffix(path, [".gti"]):
+        return path
+    name = _xml(path).findtext("IndexDataset")
+    if name is None:
+        raise DataError(f"{path}: names no index of tiles (IndexDataset)")
+    return path.parent / _plain(name, path)
+
+
+def index_texts(index: Path, box: Callable[[str | None], Bounds] | None = None) -> tuple[Mapping[str, str], list[str]]:
+    """Metadata of an index of tiles, and its texts: any may name a tile, as the index itself says which field does.
+
+    Args:
+        index: The file.
+        box: Of the index's CRS, the x1, y1, x2, y2 in it that tiles must meet; None for all tiles.
+
+    Raises:
+        DataError: It is no index of tiles.
+    """
+    import pyogrio
+    from pyogrio.errors import DataSourceError
+
+    try:
+        layers = pyogrio.list_layers(index)
+        info = pyogrio.read_info(index)
+        if info["driver"] not in _DRIVERS:
+            raise DataError(f"{index}: is an index of tiles by {info['driver']}, not {', '.join(_DRIVERS)}")
+        texts = [name for name, kind in zip(info["fields"], info["dtypes"], strict=True) if kind == "object"]
+        if not texts or len(layers) != 1:
+            raise DataError(f"{index}: expected one layer with a field of the names of tiles")
+        bounds = None if box is None else box(info["crs"])
+        _, _, _, columns = pyogrio.raw.read(index, columns=texts, read_geometry=False, bbox=bounds)
+    except DataSourceError as error:
+        raise DataError(f"{index}: is no index of tiles ({error})") from error
+    return info["layer_metadata"] or {}, [str(text) for column in columns for text in column if text]
 
 
 def _of_vrt(path: Path) -> Iterator[tuple[str, Path]]:
     """Names of files, and the folder from which GDAL takes each."""
-    for element in _xml(path).iter():
-        name = element.text or ""
-        if element.tag in _VRT_FILES and name.strip():
-            yield name, path.parent if element.get("relativeToVRT") == "1" else Path.cwd()
+    for _, name, folder in vrt_sources(path):
+        yield name, folder
 
 
-def _of_index(path: Path) -> Iterator[tuple[str, Path]]:
-    import pyogrio
-    from pyogrio.errors import DataSourceError
-
-    index = path
-    if has_suffix(path, [".gti"]):
-        root = _xml(path)
-        name = root.findtext("IndexDataset")
-        if name is None:
-            raise DataError(f"{path}: names no index of tiles (IndexDataset)")
-        yield name, path.parent
-        yield from _overviews(root, path)
-        index = path.parent / name
-    try:
-        layers = pyogrio.list_layers(index)
-        info = pyogrio.read_info(index)
-        texts = [name for name, kind in zip(info["fields"], info["dtypes"], strict=True) if kind == "object"]
-        _, _, _, columns = pyogrio.raw.read(index, columns=texts, read_geometry=False)
-    except DataSourceError as error:
-        raise DataError(f"{index}: is no index of tiles ({error})") from error
-    if not texts or len(layers) != 1:
-        raise DataError(f"{index}: expected one layer with a field of the names of tiles")
+def _of_index(path: Path, index: Path) -> Iterator[tuple[str, Path]]:
+    if index != path:
+        yield from _overviews(_xml(path), path)
+    about, names = index_texts(index)
     if has_suffix(index, [".gpkg"]):
         yield from _of_package(index)
-    about = info["layer_metadata"] or {}
-    named = [value for key, value in about.items() if key.upper().endswith("_DATASET")]
-    # any text may be the name of a tile, as the index itself says which field has them
-    for name in dict.fromkeys(str(name) for column in (*columns, named) for name in column if name):
+    names += [value for key, value in about.items() if key.upper().endswith("_DATASET")]
+    for name in dict.fromkeys(names):
         yield name, index.parent
         if (Path.cwd() / name).exists():  # GDAL looks there as well
             yield name, Path.cwd()

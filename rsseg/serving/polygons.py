@@ -1,4 +1,7 @@
-"""Polygons of a map that lie in a view, as GeoJSON in degrees: limited in number, with no more points than are seen."""
+"""Polygons of a map, or of the maps of a mosaic, in a view, as GeoJSON in degrees.
+
+They are limited in number, and have no more points than are seen.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,34 @@ from rasterio.warp import transform_bounds
 
 from rsseg.errors import DataError
 from rsseg.io.listing import has_suffix
-from rsseg.serving.facts import Facts, naming
+from rsseg.serving.facts import Facts, FactsCache, naming
 from rsseg.serving.layers import Layer
 from rsseg.serving.measures import Bounds, parts_of_view
+from rsseg.serving.mosaic_views import tiles_in_view
 from rsseg.serving.views import DEGREES, EDGE, Place
 
-__all__ = ["LIMIT", "MOST_BYTES", "read_polygons"]
+__all__ = ["LIMIT", "MOST_BYTES", "MOST_MAPS", "read_polygons"]
 
 LIMIT = 2000
 """Polygons of an answer."""
 MOST_BYTES = 64 << 20
 """Size of a GeoJSON file, which has no index of places, up to which it is read."""
+MOST_MAPS = 100
+"""Maps of a mosaic whose polygons are read for an answer."""
 _DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf", ".geojson": "GeoJSON"}
 _BATCH = 5000
 _DIGITS = 7
+Found = tuple[Any, dict[str, Any]]
+"""A shape in degrees and what is told of it."""
 _NAMES = {"class_id": "class_id", "class": "class", "area_m2": "area_m2", "area_px": "area_px"}
 
 
-def read_polygons(layer: Layer, facts: Facts, view: Bounds, pixel: float, limit: int = LIMIT) -> dict[str, Any]:
+def read_polygons(layer: Layer, cache: FactsCache, view: Bounds, pixel: float, limit: int = LIMIT) -> dict[str, Any]:
     """Polygons that meet a view.
 
     Args:
-        layer: The map.
-        facts: What is known of it.
+        layer: The map, or a mosaic of maps, whose polygons are read of at most :data:`MOST_MAPS` in the view.
+        cache: What is known of maps.
         view: West, south, east, north in degrees.
         pixel: Degrees of longitude of a pixel of the page; outlines are moved by half of that, smaller ones left out.
         limit: Most polygons.
@@ -52,25 +60,43 @@ def read_polygons(layer: Layer, facts: Facts, view: Bounds, pixel: float, limit:
         LookupError: The map has no polygons.
         DataError: Their file cannot be read.
     """
-    bent = not facts.place.own and facts.own.affine is None and facts.own.has_coordinates
-    if layer.polygons is None or bent:
-        raise LookupError(f"{layer.name} has no polygons beside it; rsseg map --vectors gpkg makes them")
-    found: list[tuple[Any, dict[str, Any]]] = []
-    with naming(layer):
-        for part in parts_of_view(facts.place, view):
-            found += _in_part(layer.polygons, facts, part, pixel, limit + 1 - len(found))
+    maps = _members_in_view(layer, cache, view) if layer.members else [layer]
+    found: list[Found] = []
+    for own in maps[:MOST_MAPS]:
+        found += _of_map(own, cache.of(own), view, pixel, limit + 1 - len(found))
     features = [
         {"type": "Feature", "geometry": shapely.geometry.mapping(shape), "properties": about}
         for shape, about in found[:limit]
     ]
-    return {"type": "FeatureCollection", "features": features, "cut": len(found) > limit}
+    cut = len(found) > limit or len(maps) > MOST_MAPS
+    return {"type": "FeatureCollection", "features": features, "cut": cut}
 
 
-def _in_part(path: Path, facts: Facts, part: Bounds, pixel: float, limit: int) -> list[tuple[Any, dict[str, Any]]]:
+def _members_in_view(layer: Layer, cache: FactsCache, view: Bounds) -> list[Layer]:
+    """Maps of a mosaic that have polygons and meet a view."""
+    known, seen = {own.path: own for own in layer.members}, dict[Path, Layer]()
+    with naming(layer):
+        for part in parts_of_view(cache.of(layer).place, view):
+            seen |= {path: known[path] for path in tiles_in_view(layer.path, part) if path in known}
+    return list(seen.values())
+
+
+def _of_map(layer: Layer, facts: Facts, view: Bounds, pixel: float, limit: int) -> list[Found]:
+    bent = not facts.place.own and facts.own.affine is None and facts.own.has_coordinates
+    if layer.polygons is None or bent:
+        raise LookupError(f"{layer.name} has no polygons beside it; rsseg map --vectors gpkg makes them")
+    found: list[Found] = []
+    with naming(layer):
+        for part in parts_of_view(facts.place, view):
+            found += _in_part(layer.polygons, facts, part, pixel, limit - len(found))
+    return found
+
+
+def _in_part(path: Path, facts: Facts, part: Bounds, pixel: float, limit: int) -> list[Found]:
     if limit <= 0:
         return []
     crs, batches = _open(path, facts, part, pixel, limit)
-    out: list[tuple[Any, dict[str, Any]]] = []
+    out: list[Found] = []
     for wkb, columns in batches:
         shapes = _to_degrees(shapely.from_wkb(wkb), crs, facts)
         whole = np.array([shape is not None and not shape.is_empty for shape in shapes], bool)

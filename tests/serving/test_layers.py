@@ -17,7 +17,7 @@ from rasterio import Affine
 from rsseg.errors import DataError, UserError
 from rsseg.metainfo import load_metainfo
 from rsseg.serving.layers import Layers
-from tests.serving.world import CLASSES, UTM, client_of, write_image, write_map, write_table
+from tests.serving.world import CLASSES, UTM, client_of, write_image, write_map, write_table, write_vrt
 
 LABELS = np.zeros((8, 8), np.uint8)
 RGB = np.zeros((3, 8, 8), np.uint8)
@@ -90,29 +90,20 @@ def test_links_out_of_the_folders_are_not_followed(tmp_path: Path) -> None:
     assert sorted(_found(folder, secret).values()) == ["image", "map"], "each file once, where both folders are named"
 
 
-def _vrt(path: Path, source: str, relative: int = 1) -> Path:
-    path.write_text(
-        f'<VRTDataset rasterXSize="8" rasterYSize="8"><SRS>EPSG:32633</SRS><GeoTransform>0,1,0,0,0,-1</GeoTransform>'
-        f'<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename relativeToVRT="{relative}">{source}'
-        f"</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
-    )
-    return path
-
-
 def test_mosaics_lead_to_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
     hidden = write_image(tmp_path / "hidden.tif", RGB[:1])
     write_image(folder / "tile.tif", RGB[:1])
-    _vrt(folder / "good.vrt", "tile.tif")
-    _vrt(folder / "bad.vrt", "../hidden.tif")
-    _vrt(folder / "absolute.vrt", str(hidden), 0)
-    _vrt(folder / "second.vrt", "bad.vrt")
-    _vrt(folder / "address.vrt", "/vsicurl/http://127.0.0.1:9/a.tif")
-    _vrt(folder / "inline.vrt", "&lt;VRTDataset/&gt;")
+    write_vrt(folder / "good.vrt", "tile.tif")
+    write_vrt(folder / "bad.vrt", "../hidden.tif")
+    write_vrt(folder / "absolute.vrt", str(hidden), relative=0)
+    write_vrt(folder / "second.vrt", "bad.vrt")
+    write_vrt(folder / "address.vrt", "/vsicurl/http://127.0.0.1:9/a.tif")
+    write_vrt(folder / "inline.vrt", "&lt;VRTDataset/&gt;")
     monkeypatch.chdir(tmp_path)
-    _vrt(folder / "here.vrt", "hidden.tif", 0)
-    _vrt(folder / "circle.vrt", "circle.vrt")
+    write_vrt(folder / "here.vrt", "hidden.tif", relative=0)
+    write_vrt(folder / "circle.vrt", "circle.vrt")
     assert _found(folder) == {"good.vrt": "image", "tile.tif": "image"}
     assert _found(folder / "bad.vrt") == {"bad.vrt": "image"}, "who names a mosaic names what it is made of"
 
@@ -145,11 +136,11 @@ def test_what_changes_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.Mon
     folder.mkdir()
     hidden = write_image(tmp_path / "hidden.tif", RGB[:1])
     write_image(folder / "tile.tif", RGB[:1])
-    _vrt(folder / "a.vrt", "tile.tif")
+    write_vrt(folder / "a.vrt", "tile.tif")
     write_map(folder / "b.tif", LABELS)
     layers = Layers([folder])
     ids = {layer.name: layer.id for layer in layers.all()}
-    _vrt(folder / "a.vrt", str(hidden), 0)
+    write_vrt(folder / "a.vrt", str(hidden), relative=0)
     with pytest.raises(LookupError):
         layers.get(ids["a.vrt"])
     write_image(folder / "b.tif", RGB)
@@ -168,10 +159,10 @@ def test_errors_do_not_tell_where_files_are(tmp_path: Path) -> None:
     gone = tmp_path / "private" / "deep" / "gone.tif"
     gone.parent.mkdir(parents=True)
     write_image(gone, RGB[:1])
-    client = client_of(tmp_path, _vrt(tmp_path / "maps" / "a.vrt", str(gone), 0))
+    client = client_of(tmp_path, write_vrt(tmp_path / "maps" / "a.vrt", str(gone), relative=0))
     layer = client.get("/api/layers").json()[0]["id"]
     gone.unlink()
-    answer = client.get(f"/api/layers/{layer}/point", params=dict(lon=10.5113, lat=-0.00001))
+    answer = client.get(f"/api/layers/{layer}/point", params=dict(lon=15.0000444, lat=36.1446821))
     assert answer.status_code == 400 and "gone.tif" in answer.json()["detail"]
     assert "private" not in answer.text and str(tmp_path) not in answer.text
 
@@ -181,7 +172,7 @@ def test_other_spellings_lead_to_nothing_elsewhere(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
     hidden = str(write_image(tmp_path / "hidden.tif", RGB[:1]))
-    text = _vrt(folder / "sub.vrt", hidden, 0).read_text()
+    text = write_vrt(folder / "sub.vrt", hidden, relative=0).read_text()
     inside = text[text.index("<SourceFilename") : text.index("<SourceBand")]
     for name, changed in {
         "lower.vrt": text.replace("SourceFilename", "sourcefilename"),

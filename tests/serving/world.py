@@ -64,6 +64,22 @@ def write_map(path: Path, labels: NDArray[Any], source: Path | None = None, cog:
     return path
 
 
+def write_vrt(path: Path, *sources: str, relative: int = 1, side: int = 8) -> Path:
+    """A mosaic of rasters of ``side`` x ``side`` pixels, side by side, with a metre for a pixel."""
+    parts = [
+        f'<SimpleSource><SourceFilename relativeToVRT="{relative}">{source}</SourceFilename><SourceBand>1</SourceBand>'
+        f'<SrcRect xOff="0" yOff="0" xSize="{side}" ySize="{side}"/>'
+        f'<DstRect xOff="{number * side}" yOff="0" xSize="{side}" ySize="{side}"/></SimpleSource>'
+        for number, source in enumerate(sources)
+    ]
+    path.write_text(
+        f'<VRTDataset rasterXSize="{side * len(sources)}" rasterYSize="{side}"><SRS>EPSG:32633</SRS>'
+        f"<GeoTransform>500000,1,0,4000000,0,-1</GeoTransform>"
+        f'<VRTRasterBand dataType="Byte" band="1">{"".join(parts)}</VRTRasterBand></VRTDataset>'
+    )
+    return path
+
+
 def write_table(path: Path) -> Path:
     """The class table of the maps."""
     rows = [dict(id=i, name=name, color="#{:02X}{:02X}{:02X}".format(*colour))

@@ -44,6 +44,7 @@ MADE = "made by rsseg"
 _log = logging.getLogger("rsseg")
 _LAYER, _FIELD = "maps", "location"
 _ALIGNED = 1e-3  # pixels
+_SIMILAR = 1.1  # as large as the finest pixels, at most
 _TORN = 1 / 6  # of the whole outline, between two of its points
 _LARGEST = 2**31 - 1  # pixels of a side
 _SMALLEST = 256  # pixels of the longer side of the smallest overview
@@ -112,15 +113,17 @@ def plan_mosaic(maps: Mapping[str, GeoReference], crs: CRS | None = None) -> Mos
     first = next(iter(usable.values()))
     if not others and all(_offsets(found, first) for found in usable.values()):
         return _on_one_grid(crs, usable, outlines)
-    sizes = [_pixel(found, crs) for found in usable.values()]
-    across, down = min(size[0] for size in sizes), min(size[1] for size in sizes)
+    grid = _finest_grid(list(usable.values()), crs)
+    across, down = grid.a, -grid.e
     west, south, east, north = shapely.total_bounds(np.array(outlines, object)).tolist()
+    west = grid.c + np.floor((west - grid.c) / across + _ALIGNED) * across
+    north = grid.f + np.ceil((north - grid.f) / down - _ALIGNED) * down
     size = int(np.ceil((north - south) / down - _ALIGNED)), int(np.ceil((east - west) / across - _ALIGNED))
     if max(size) > _LARGEST:
         _log.warning("a mosaic of all maps would have %d x %d pixels, more than GDAL opens; name "
                      "a CRS with larger pixels, or put maps that lie far apart into folders", *size[::-1])  # fmt: skip
         return None
-    return Mosaic(crs, Affine(across, 0, west, 0, -down, north), size, usable, outlines, False)
+    return Mosaic(crs, Affine(across, 0, float(west), 0, -down, float(north)), size, usable, outlines, False)
 
 
 def _is_upright(found: GeoReference) -> bool:
@@ -183,15 +186,26 @@ def _on_one_grid(crs: CRS, maps: Mapping[str, GeoReference], outlines: Sequence[
     return Mosaic(crs, grid, (south - north, east - west), maps, outlines, True)
 
 
-def _pixel(found: GeoReference, crs: CRS) -> tuple[float, float]:
-    """Width and height of a map's pixels in a CRS."""
+def _finest_grid(maps: Sequence[GeoReference], crs: CRS) -> Affine:
+    """The finest pixels of the maps in a CRS, on which these are shown as they are; or finer ones of another CRS."""
+    grids = [_grid(found, crs) for found in maps]
+    across, down = min(grid.a for grid in grids), min(-grid.e for grid in grids)
+    own = [grid for grid, found in zip(grids, maps, strict=True) if found.crs == crs]
+    finest = min(own or grids, key=lambda grid: -grid.a * grid.e)
+    if finest.a <= _SIMILAR * across and -finest.e <= _SIMILAR * down:
+        return finest
+    return Affine(across, 0, finest.c, 0, -down, finest.f)
+
+
+def _grid(found: GeoReference, crs: CRS) -> Affine:
+    """Where a map's pixels lie in a CRS."""
     transform = found.transform
     if found.crs != crs:
         height, width = found.size
         west, north = transform.c, transform.f
         bounds = west, north + height * transform.e, west + width * transform.a, north
         transform = calculate_default_transform(found.crs, crs, width, height, *bounds)[0]
-    return transform.a, -transform.e
+    return transform
 
 
 def write_mosaic(folder: Path, mosaic: Mosaic, table: ClassTable) -> list[Path]:

@@ -37,7 +37,7 @@ def write_map(tmp_path: Path, table: ClassTable) -> Write:
     """``write_map("sub/a.tif", column, row)`` writes a finished map that begins at a pixel of a grid; its class ids."""
 
     def write(
-        name: str, column: int = 0, row: int = 0, crs: str | None = "EPSG:32633", turn: bool = False,
+        name: str, column: int = 0, row: float = 0, crs: str | None = "EPSG:32633", turn: bool = False,
         classes: ClassTable | None = None, **tags: str,
     ) -> np.ndarray:  # fmt: skip
         path = tmp_path / "maps" / name
@@ -138,17 +138,21 @@ def test_maps_of_several_crs_are_warped_into_one(
     caplog.set_level("INFO")
     first = write_map("a.tif")
     write_map("b.tif", W)
-    far = write_map("c.tif", 0, 0, "EPSG:4326")
+    far = write_map("c.tif", 0, -0.15, "EPSG:4326")
     write_map("turned.tif", 0, 300, turn=True)
     folder = tmp_path / "maps"
     assert collect(folder).files == ("areas.csv", "mosaic.gti.gpkg", "collection.json")
     assert "1 maps have another CRS than the mosaic, EPSG:32633" in caplog.text
     assert "1 of 4 maps are not part of the mosaic" in caplog.text and "turned.tif" in caplog.text
     with rasterio.open(folder / "mosaic.gti.gpkg") as file:
+        column, row = ~file.transform * (500000, 4000000)
+        assert (file.res, column % 1, row % 1) == ((STEP, STEP), 0, 0)  # whole pixels of the maps of that CRS
+        shown = file.read(1, window=Window(column, row, W, H))
+        np.testing.assert_array_equal(shown[first != 255], first[first != 255])
         rows, columns = np.mgrid[2:H:7, 8:W:7]
         for labels, crs, transform in (
             (first, "EPSG:32633", Affine(STEP, 0, 500000, 0, -STEP, 4000000)),
-            (far, "EPSG:4326", Affine(1e-5, 0, 15, 0, -1e-5, 36)),
+            (far, "EPSG:4326", Affine(1e-5, 0, 15, 0, -1e-5, 36.15)),
         ):
             x, y = transform * (columns.ravel() + 0.5, rows.ravel() + 0.5)
             x, y = transform_points(crs, file.crs, x.tolist(), y.tolist())

@@ -21,8 +21,9 @@ from rsseg.io.sums import sum_of
 from rsseg.io.tables import parse_json
 from rsseg.serving.layers import Layer, Layers
 from rsseg.serving.mosaics import class_header
+from rsseg.serving.places import EDGE, Place
 from rsseg.serving.readers import Readers, file_state
-from rsseg.serving.views import EDGE, Place, View, fitting_level, source_scale
+from rsseg.serving.views import View, fitting_level, source_scale
 from rsseg.serving.worker import without_folders
 
 __all__ = ["SIDE", "Facts", "FactsCache", "naming"]

@@ -16,11 +16,11 @@ from rsseg.io.areas import ClassAreas
 from rsseg.serving.facts import ZOOMS, Facts, FactsCache
 from rsseg.serving.layers import Layer, Layers
 from rsseg.serving.measures import crs_name, measure_view, read_point
+from rsseg.serving.places import LATITUDE
 from rsseg.serving.polygons import LIMIT, read_polygons
 from rsseg.serving.readers import Readers
 from rsseg.serving.state import State
 from rsseg.serving.tiles import empty_tile, read_tile, tile_grid
-from rsseg.serving.views import LATITUDE
 
 __all__ = ["router"]
 

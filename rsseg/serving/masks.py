@@ -21,7 +21,8 @@ from rsseg.io.hub import is_hub
 from rsseg.io.job_inputs import Input
 from rsseg.mapping.layers import polygon_shapes
 from rsseg.mapping.vectors import polygons_of
-from rsseg.serving.views import Place, View, read_view
+from rsseg.serving.places import Place
+from rsseg.serving.views import View, read_view
 from rsseg.structures.masks import MaskCrop, crop_mask
 from rsseg.structures.validity import mend_shapes
 

@@ -17,8 +17,8 @@ from rsseg.errors import DataError
 from rsseg.io.areas import ClassAreas, dataset_class_areas
 from rsseg.serving.facts import Facts, naming
 from rsseg.serving.layers import Layer
+from rsseg.serving.places import Place
 from rsseg.serving.readers import Readers
-from rsseg.serving.views import Place
 
 __all__ = ["measure_view", "parts_of_view", "read_point"]
 

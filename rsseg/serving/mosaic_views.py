@@ -13,7 +13,7 @@ from rasterio.warp import transform_bounds
 from rsseg.io.listing import has_suffix
 from rsseg.io.rasters import opened
 from rsseg.serving.mosaics import MOSAICS, index_of, index_texts, vrt_sources
-from rsseg.serving.views import DEGREES, Place
+from rsseg.serving.places import DEGREES, Place
 
 __all__ = ["tiles_in_view"]
 

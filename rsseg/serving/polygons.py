@@ -24,7 +24,7 @@ from rsseg.serving.facts import Facts, FactsCache, naming
 from rsseg.serving.layers import Layer
 from rsseg.serving.measures import Bounds, parts_of_view
 from rsseg.serving.mosaic_views import tiles_in_view
-from rsseg.serving.views import DEGREES, EDGE, Place
+from rsseg.serving.places import DEGREES, EDGE, Place
 
 __all__ = ["LIMIT", "MOST_BYTES", "MOST_MAPS", "read_polygons"]
 

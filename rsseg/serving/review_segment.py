@@ -12,9 +12,10 @@ import shapely
 from rsseg.datasets.labels import LabelledTile
 from rsseg.errors import DataError
 from rsseg.serving.masks import prompts_in_view
+from rsseg.serving.places import Place
 from rsseg.serving.review_bodies import SegmentBody
 from rsseg.serving.settings import ServeSettings
-from rsseg.serving.views import Place, View
+from rsseg.serving.views import View
 
 __all__ = ["WORK", "segment_request"]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.areas import shape_areas
 from rsseg.metainfo.table import IGNORE, name_key
+from rsseg.serving.places import Place
 from rsseg.serving.shape_bodies import MOST_POINTS, MultiPolygonBody, PolygonBody
 from rsseg.serving.shape_exports import Classes
 from rsseg.serving.shape_log import Shape
-from rsseg.serving.views import Place
 from rsseg.structures.validity import mend_shapes
 
 __all__ = ["area_of", "canonical", "checked_geometry", "geojson", "spellings"]

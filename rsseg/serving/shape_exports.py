@@ -23,8 +23,8 @@ from rsseg.metainfo import ClassTable, word_table
 from rsseg.metainfo.table import name_key
 from rsseg.serving.layers import Layer
 from rsseg.serving.mosaics import class_header
+from rsseg.serving.places import Place
 from rsseg.serving.shape_log import Shape
-from rsseg.serving.views import Place
 from rsseg.structures.validity import mend_shapes
 
 __all__ = ["Classes", "class_table", "classes_of", "geometries", "write_coco", "write_package"]

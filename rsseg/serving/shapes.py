@@ -27,6 +27,7 @@ from rsseg.serving.bodies import picture_of
 from rsseg.serving.facts import FactsCache
 from rsseg.serving.layers import Layer
 from rsseg.serving.masks import BOXES_ONLY, prompts_in_view
+from rsseg.serving.places import Place
 from rsseg.serving.readers import Readers
 from rsseg.serving.shape_bodies import (
     AddBody,
@@ -44,7 +45,7 @@ from rsseg.serving.shape_exports import class_table, classes_of, write_coco, wri
 from rsseg.serving.shape_log import Shape, ShapeLog
 from rsseg.serving.state import State
 from rsseg.serving.tickets import Ticket
-from rsseg.serving.views import Place, View
+from rsseg.serving.views import View
 from rsseg.serving.work import RESPONSES, TicketAnswer, Wait, answer, enqueue
 
 __all__ = ["FOLDER", "router"]

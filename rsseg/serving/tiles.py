@@ -22,8 +22,9 @@ from rsseg.errors import DataError
 from rsseg.io.georeference import GeoReference
 from rsseg.serving.facts import BUDGET, SIDE, Facts, naming
 from rsseg.serving.layers import Layer
+from rsseg.serving.places import EDGE, MERCATOR, to_mercator
 from rsseg.serving.readers import Readers
-from rsseg.serving.views import EDGE, MERCATOR, read_view, to_mercator, warped
+from rsseg.serving.views import read_view, warped
 from rsseg.structures.pictures import indexed
 
 __all__ = ["NODATA", "empty_tile", "read_tile", "tile_grid"]

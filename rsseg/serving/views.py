@@ -1,15 +1,11 @@
-"""Where rasters lie on the page's map, and what is seen of them: pictures in Web Mercator, and polygons in degrees.
-
-Everything has a place on the Earth.  A picture that has none of its own (no CRS, no transform, a transform without CRS,
-or a bend by ground control points) is put at 0° N, 0° E in Web Mercator with one metre for a pixel.
-"""
+"""What is seen of rasters in a view: pictures in Web Mercator."""
 
 from __future__ import annotations
 
 import functools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,42 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rasterio import Affine
-from rasterio._err import CPLE_BaseError  # errors of GDAL that rasterio lets through as they are
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform as transform_points
 
 from rsseg.errors import DataError
 from rsseg.io.bands import PixelSpec
 from rsseg.io.georeference import SPHEROID, GeoReference
 from rsseg.io.rasters import Pixels, Raster, lacks_mask, open_dataset
+from rsseg.serving.places import EDGE, LATITUDE, MERCATOR, Place, affine_of, apply_affine, move_points, to_mercator
 
-__all__ = [
-    "DEGREES",
-    "EDGE",
-    "LATITUDE",
-    "MERCATOR",
-    "Place",
-    "View",
-    "fitting_level",
-    "overview_level",
-    "read_view",
-    "source_scale",
-    "to_mercator",
-    "warped",
-]
+__all__ = ["View", "fitting_level", "overview_level", "read_view", "source_scale", "warped"]
 
-MERCATOR, DEGREES = CRS.from_epsg(3857), CRS.from_epsg(4326)
-EDGE = math.pi * SPHEROID[0]
-"""Half the width of Web Mercator's square, in its metres."""
-LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
-"""Where Web Mercator's square ends."""
 _SIDE = 1 << 13
 _COARSER = 1.01
 """Times as fine as the pixels of the view may the overview be that is read."""
-_EDGE_POINTS = 33
-Bounds = tuple[float, float, float, float]
 Shapes = NDArray[np.object_]
 Floats = NDArray[np.float64]
 
@@ -105,7 +80,7 @@ class View:
     def positions(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Columns and rows (K,) in the view of longitudes and latitudes (K,), of the nearest copy of the world."""
         middle = (self.west + self.east) / 2
-        return _apply(~_affine(self.grid), *to_mercator((lon - middle + 180) % 360 - 180 + middle, lat))
+        return apply_affine(~affine_of(self.grid), *to_mercator((lon - middle + 180) % 360 - 180 + middle, lat))
 
     def pixels_to_degrees(self, shapes: Shapes) -> Shapes:
         """Shapely geometries (N,) in pixels of the view (column, row) as degrees."""
@@ -114,145 +89,7 @@ class View:
             x, y = self.grid.coordinates(columns, rows)
             return x / EDGE * 180, np.degrees(np.arctan(np.sinh(y / SPHEROID[0])))
 
-        return _each_point(shapes, degrees)
-
-
-def to_mercator(lon: Any, lat: Any) -> tuple[Floats, Floats]:
-    """Coordinates in Web Mercator of longitudes and latitudes (N,) in degrees, the latter cut to its square."""
-    x = np.asarray(lon, np.float64) / 180 * EDGE
-    y = np.arctanh(np.sin(np.radians(np.clip(np.asarray(lat, np.float64), -LATITUDE, LATITUDE)))) * SPHEROID[0]
-    return x, np.asarray(y, np.float64)
-
-
-def _moved(x: Floats, y: Floats, source: CRS, target: CRS) -> tuple[Floats, Floats]:
-    """Coordinates in another CRS; infinite where it does not reach."""
-    if source == target:
-        return x, y
-    try:
-        found = transform_points(source, target, x.tolist(), y.tolist())[:2]
-    except CPLE_BaseError:
-        return np.full(len(x), math.inf), np.full(len(x), math.inf)
-    return np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a raster is shown.
-
-    Attributes:
-        georeference: With CRS and transform, always.
-        own: Whether the raster itself says so; else it is put at 0° N, 0° E with one metre for a pixel.
-    """
-
-    georeference: GeoReference
-    own: bool
-
-    @classmethod
-    def of(cls, dataset: Any) -> Place:
-        """Of an open rasterio dataset, of a path, or of a :class:`GeoReference`.
-
-        Raises:
-            OSError: It cannot be opened.
-        """
-        found = dataset if isinstance(dataset, GeoReference) else GeoReference.of(dataset)
-        affine, (height, width) = found.affine, found.size
-        if affine is not None and found.crs is not None and not affine.is_degenerate:
-            place = cls(GeoReference(found.size, found.crs, affine), True)
-            lon, lat = place._degrees(np.array([width / 2]), np.array([height / 2]))
-            if np.isfinite(lon).all() and np.isfinite(lat).all():
-                return place
-        return cls(GeoReference(found.size, MERCATOR, Affine(1, 0, 0, 0, -1, 0)), False)
-
-    @property
-    def crs(self) -> CRS:
-        """The CRS in which it is shown."""
-        assert self.georeference.crs is not None
-        return self.georeference.crs
-
-    def _degrees(self, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
-        return _moved(*self.georeference.coordinates(columns, rows), self.crs, DEGREES)
-
-    @property
-    def measured(self) -> GeoReference:
-        """Where pixels lie for measuring: nowhere, where the raster does not say so itself."""
-        return self.georeference if self.own else GeoReference(self.georeference.size)
-
-    @functools.cached_property
-    def bounds(self) -> Bounds:
-        """West, south, east, north in degrees; west or east is beyond ±180 where it crosses the antimeridian."""
-        height, width = self.georeference.size
-        along, none = np.linspace(0, 1, _EDGE_POINTS), np.zeros(_EDGE_POINTS)
-        columns = np.concatenate([along, along, none, none + 1, [0.5]]) * width
-        rows = np.concatenate([none, none + 1, along, along, [0.5]]) * height
-        x, y = self.georeference.coordinates(columns, rows)
-        lon, lat = _moved(x, y, self.crs, DEGREES)
-        if self.crs.is_geographic:
-            lon = x * math.degrees(self.crs.units_factor[1])  # as written, also beyond 180
-        elif self.crs == MERCATOR:
-            lon = x / EDGE * 180
-        else:
-            lon = lon - 360 * (lon - lon[-1] > 180) + 360 * (lon - lon[-1] < -180)
-        known = np.isfinite(lon) & np.isfinite(lat)
-        lon, lat = lon[known], np.clip(lat[known], -LATITUDE, LATITUDE)
-        poles = (
-            [] if self.crs.is_geographic or self.crs == MERCATOR else [end for end in (-90.0, 90.0) if self._has(end)]
-        )
-        if poles:  # around one lie all longitudes
-            lon, lat = np.array([-180.0, 180.0]), np.append(lat, np.clip(poles, -LATITUDE, LATITUDE))
-        return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
-
-    def _has(self, pole: float) -> bool:
-        column, row = self.pixels_at(0.0, pole)
-        height, width = self.georeference.size
-        return 0 < column < width and 0 < row < height
-
-    def pixels_at(self, lon: float, lat: float) -> tuple[float, float]:
-        """Column and row of a position in degrees, also beyond the raster; infinite where its CRS does not reach."""
-        x, y = _moved(np.array([lon], np.float64), np.array([lat], np.float64), DEGREES, self.crs)
-        column, row = _apply(~_affine(self.georeference), x, y)
-        return float(column[0]), float(row[0])
-
-    def to_degrees(self, shapes: Shapes) -> Shapes:
-        """Shapely geometries (N,) in the raster's CRS, or in its pixels where it has none, as degrees."""
-        if not self.own:
-            return self.pixels_to_degrees(shapes)
-        return _each_point(shapes, lambda x, y: _moved(x, y, self.crs, DEGREES))
-
-    def from_degrees(self, shapes: Shapes) -> Shapes:
-        """Shapely geometries (N,) in degrees as the raster's CRS has them, or its pixels where it has none."""
-        if not self.own:
-            return self.degrees_to_pixels(shapes)
-        return _each_point(shapes, lambda x, y: _moved(x, y, DEGREES, self.crs))
-
-    def pixels_to_degrees(self, shapes: Shapes) -> Shapes:
-        """Shapely geometries (N,) in pixels (column, row) as degrees."""
-        return _each_point(shapes, self._degrees)
-
-    def degrees_to_pixels(self, shapes: Shapes) -> Shapes:
-        """Shapely geometries (N,) in degrees as pixels (column, row)."""
-
-        def pixels(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
-            return _apply(~_affine(self.georeference), *_moved(lon, lat, DEGREES, self.crs))
-
-        return _each_point(shapes, pixels)
-
-
-def _affine(georeference: GeoReference) -> Affine:
-    assert georeference.affine is not None
-    return georeference.affine
-
-
-def _apply(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    a, b, c, d, e, f = transform[:6]
-    with np.errstate(invalid="ignore"):  # infinite where a CRS does not reach
-        return a * x + b * y + c, d * x + e * y + f
-
-
-def _each_point(shapes: Shapes, move: Callable[[Floats, Floats], tuple[Floats, Floats]]) -> Shapes:
-    import shapely
-
-    out: Shapes = shapely.transform(shapes, lambda points: np.column_stack(move(points[:, 0], points[:, 1])))
-    return out
+        return move_points(shapes, degrees)
 
 
 def overview_level(factors: Sequence[int], place: Place, grid: GeoReference) -> int | None:
@@ -278,7 +115,7 @@ def source_scale(place: Place, grid: GeoReference) -> float:
     """Pixels of a raster on the shorter side of a pixel of a grid in Web Mercator, in the middle of what both cover."""
     west, south, east, north = place.bounds
     (x1, x2), (y1, y2) = to_mercator([west, east], [south, north])
-    affine, (height, width) = _affine(grid), grid.size
+    affine, (height, width) = affine_of(grid), grid.size
     left, top = affine.c, affine.f
     right, bottom = left + affine.a * width, top + affine.e * height
     turn = 2 * EDGE * round(((left + right) / 2 - (x1 + x2) / 2) / (2 * EDGE))  # the copy of the world that is seen
@@ -311,7 +148,7 @@ def _from_its_middle(source: GeoReference) -> GeoReference:
     x, _ = source.coordinates(np.array([0, 0, width, width, width / 2]), np.array([0, height, 0, height, height / 2]))
     if np.abs(x).max() <= math.pi / source.crs.units_factor[1] * (1 + 1e-9):
         return source
-    a, b, c, d, e, f = _affine(source)[:6]
+    a, b, c, d, e, f = affine_of(source)[:6]
     crs = _with_meridian(source.crs.to_wkt(version="WKT1_GDAL"), float(x[-1]))
     return GeoReference(source.size, crs, Affine(a, b, c - x[-1], d, e, f))
 

@@ -175,7 +175,8 @@ def segment_view(request: dict[str, Any], models: Models, progress: Progress) ->
     from rsseg.io.bands import PixelSpec
     from rsseg.io.pixel_settings import check_raster
     from rsseg.mapping.strips import LEVELS, Strips, read_strip
-    from rsseg.serving.views import Place, View, read_view
+    from rsseg.serving.places import Place
+    from rsseg.serving.views import View, read_view
 
     model = _model(request, models, progress)
     model.check(request["words"])
@@ -230,7 +231,7 @@ def save_map(request: dict[str, Any], models: Models, progress: Progress) -> dic
         OSError: A file cannot be read or written.
     """
     from rsseg.mapping.command import run
-    from rsseg.serving.views import Place
+    from rsseg.serving.places import Place
 
     model = _model(request, models, progress)
     model.check(request["words"])

@@ -13,7 +13,8 @@ import shapely
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.serving.masks import BOXES_ONLY, MASK_MODELS, Prompt, check_masks, mask_shape, prompts_in_view, segment_boxes
-from rsseg.serving.views import Place, View
+from rsseg.serving.places import Place
+from rsseg.serving.views import View
 from rsseg.structures.masks import MaskCrop
 from tests.serving.world import write_image
 

@@ -11,7 +11,7 @@ import rasterio
 import shapely
 from rasterio import Affine
 
-from rsseg.serving.views import Place
+from rsseg.serving.places import Place
 from tests.serving.world import CLASSES, UTM, client_of, write_image, write_map
 
 

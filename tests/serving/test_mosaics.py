@@ -18,7 +18,7 @@ from rsseg.mapping.products import Products, make_products
 from rsseg.metainfo import load_metainfo
 from rsseg.serving.layers import Layers
 from rsseg.serving.mosaic_views import tiles_in_view
-from rsseg.serving.views import Place
+from rsseg.serving.places import Place
 from tests.serving.world import UTM, client_of, write_image, write_map, write_table, write_vrt
 
 GREY = np.zeros((1, 8, 8), np.uint8)

@@ -23,8 +23,8 @@ from rsseg.datasets.detection.coco import read_coco
 from rsseg.errors import JobError
 from rsseg.metainfo import word_table
 from rsseg.serving import shape_log
+from rsseg.serving.places import Place
 from rsseg.serving.shape_log import Shape, ShapeLog
-from rsseg.serving.views import Place
 from tests.serving.world import write_image, write_map
 
 UTM = Affine(2, 0, 499_900, 0, -2, 5_000_100)

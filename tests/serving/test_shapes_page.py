@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import shapely
 
-from rsseg.serving.views import Place
+from rsseg.serving.places import Place
 from tests.serving.world import write_image
 
 pytest.importorskip("mmseg")

@@ -15,7 +15,8 @@ from rasterio.control import GroundControlPoint
 
 from rsseg.errors import DataError
 from rsseg.io.bands import PixelSpec
-from rsseg.serving.views import EDGE, LATITUDE, Place, View, overview_level, read_view
+from rsseg.serving.places import EDGE, LATITUDE, Place
+from rsseg.serving.views import View, overview_level, read_view
 from tests.serving.world import UTM, tile_transform, write_image, write_map
 
 

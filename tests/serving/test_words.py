@@ -44,7 +44,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def view_of(path: Path, width: int, height: int) -> dict[str, Any]:
     """A view of a whole raster."""
-    from rsseg.serving.views import Place
+    from rsseg.serving.places import Place
 
     west, south, east, north = Place.of(path).bounds
     return {"west": west, "south": south, "east": east, "north": north, "width": width, "height": height}

@@ -14,7 +14,7 @@ from PIL import Image
 from rasterio import Affine
 from rasterio.shutil import copy
 
-from rsseg.serving.views import EDGE
+from rsseg.serving.places import EDGE
 
 CLASSES = ("water", "forest", "road")
 COLOURS = ((0, 0, 255), (0, 128, 0), (200, 200, 200))

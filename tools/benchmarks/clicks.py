@@ -40,7 +40,8 @@ def _image(folder: Path) -> Path:
 
 def _setup(predictor: str) -> tuple[Work, Work]:
     from rsseg.serving.masks import prompts_in_view, segment_boxes
-    from rsseg.serving.views import Place, View
+    from rsseg.serving.places import Place
+    from rsseg.serving.views import View
 
     path = _image(Path(tempfile.mkdtemp()))
     view = View(*Place.of(path).bounds, _WIDTH, _HEIGHT)

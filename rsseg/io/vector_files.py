@@ -1,13 +1,20 @@
-"""What all files of polygons have in common that pyogrio writes: one fixed date, quiet logs, known errors."""
+"""What all files of polygons have in common that pyogrio writes: one fixed date, quiet logs, never half a file."""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
+import shutil
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["DATE", "GPKG_VERSION", "fixed_date", "write_errors"]
+from rsseg.io.sums import sum_of
+
+__all__ = ["DATE", "GPKG_VERSION", "building", "fixed_date"]
 
 DATE = "2000-01-01T00:00:00Z"
 """Always the same moment, so that the same content gives the same bytes."""
@@ -15,11 +22,41 @@ GPKG_VERSION = "1.2"
 """Of GeoPackages: programs older than GDAL 3.7, as in QGIS 3.22, warn of newer ones."""
 
 
-def write_errors() -> tuple[type[Exception], ...]:
-    """Errors of pyogrio, which is imported where it writes: with pyarrow it takes a quarter of a second."""
+@contextmanager
+def building(path: Path) -> Iterator[Path]:
+    """A path to write to, whose file takes its place under its real name when the block ends without an error.
+
+    It has a plain name, since pyogrio takes ``!``, ``;`` and others for signs of addresses, and lies in a hidden folder
+    beside; what a killed process has left there is removed.
+
+    Args:
+        path: The file; one process at a time may write it.
+
+    Raises:
+        OSError: Writing failed, for example on a full disk; the message names the file.
+    """
+    plain = re.sub(r"[^\w.-]", "_", path.name)
+    name = plain if plain == path.name else f"{plain}-{sum_of(os.fsencode(path.name))[:8]}"
+    folder = path.with_name(f".{name}.tmp")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir()
+        made = folder / f"layer{path.suffix.lower()}"
+        yield made
+        os.replace(made, path)
+    except _errors() as error:
+        raise OSError(f"cannot write {path}: {error}") from error
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Of pyogrio, which is imported where it writes: with pyarrow it takes a quarter of a second."""
     from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 
-    return CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
+    return CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError, sqlite3.Error
 
 
 @contextmanager

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -26,7 +24,7 @@ from rsseg.errors import ConfigError
 from rsseg.io.areas import ground_areas
 from rsseg.io.footprints import crs_code
 from rsseg.io.georeference import GeoReference
-from rsseg.io.vector_files import DATE, GPKG_VERSION, fixed_date, write_errors
+from rsseg.io.vector_files import DATE, GPKG_VERSION, building, fixed_date
 from rsseg.mapping.styles import qgis_style
 from rsseg.mapping.vectors import Polygons
 from rsseg.metainfo import ClassTable
@@ -129,23 +127,12 @@ def write_batches(
     """
     suffix = path.suffix[1:].lower()
     check_format(suffix)
-    folder = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.mkdir()
-        made = folder / f"{path.stem}.{suffix}"
+    with building(path) as made:
         write = _write_parquet if suffix == "parquet" else _write_ogr
         count = write(made, batches, crs, geometry_type)
         if suffix == "gpkg":
             _write_style(made, table)
-        os.replace(made, path)
-        return count
-    except write_errors() as error:
-        raise OSError(f"cannot write {path}: {error}") from error
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return count
 
 
 def _batches(

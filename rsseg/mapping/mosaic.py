@@ -8,8 +8,6 @@ Source: GDAL's documentation of the drivers GTI and VRT.
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,7 +29,7 @@ from rasterio.warp import transform as transform_points
 from rsseg.io.files import replacing
 from rsseg.io.footprints import crs_code
 from rsseg.io.georeference import GeoReference
-from rsseg.io.vector_files import GPKG_VERSION, fixed_date, write_errors
+from rsseg.io.vector_files import GPKG_VERSION, building, fixed_date
 from rsseg.mapping.styles import add_palette, xml_bytes
 from rsseg.messages import few
 from rsseg.metainfo import IGNORE, ClassTable
@@ -222,16 +220,9 @@ def write_mosaic(folder: Path, mosaic: Mosaic, table: ClassTable) -> list[Path]:
     Raises:
         OSError: Writing failed.
     """
-    files, temporary = [folder / GTI], folder / f".{GTI}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir()
-        _write_index(temporary / GTI, mosaic, table)
-        os.replace(temporary / GTI, folder / GTI)
-    except write_errors() as error:
-        raise OSError(f"cannot write {folder / GTI}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    files = [folder / GTI]
+    with building(folder / GTI) as made:
+        _write_index(made, mosaic, table)
     if mosaic.aligned:
         files.append(folder / VRT)
         with replacing(folder / VRT, "mosaic") as out:

@@ -27,7 +27,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from rsseg.errors import DataError, UnreadableFileError
-from rsseg.io.addresses import Address, is_text_name, locate, shown_name
+from rsseg.io.addresses import Address, hide_secrets, is_text_name, locate, shown_name
 from rsseg.io.bands import PixelSpec, alpha_band, check_numbers, choose_bands, refuse_complex, scale_values
 from rsseg.io.damaged import reading
 from rsseg.io.limits import check_pixels
@@ -116,9 +116,10 @@ def open_dataset(path: str | Path, level: int | None = None) -> Any:
             "are turned in part when they are converted to RGB; save it upright, as RGB, first"
         )
     if not file.count:
-        names = ", ".join(file.subdatasets[:4])
+        tags = file.tags(ns="SUBDATASETS").items()  # file.subdatasets lacks quotes, without which GDAL opens no address
+        names = [hide_secrets(name) for key, name in tags if key.endswith("_NAME")]
         file.close()
-        raise UnreadableFileError(f"{path}: has no bands of its own; name one of {names}")
+        raise UnreadableFileError(f"{path}: has no bands of its own; name one of {', '.join(names[:4])}")
     return file
 
 

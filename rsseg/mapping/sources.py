@@ -34,7 +34,8 @@ def sources_of(
     folder keep its sub-folders; where some are called ``images`` and others ``labels``, only rasters in the former are
     taken.
     A map that would lie beside its raster is called NAME_map.tif; such maps, and those in a sub-folder that is the
-    target, are no sources.  Paths in a list are relative to the list's folder; addresses stay as they are.
+    target, are no sources.  Paths in a list are relative to the list's folder; addresses stay as they are; lines that
+    begin with ``#`` are comments, unless a file has that name.
 
     Args:
         source: A path or an address; one that ends in a slash is a prefix.
@@ -45,7 +46,7 @@ def sources_of(
     Raises:
         FileNotFoundError: There is no such folder or list, or no raster in it.
         ConfigError: The request selects items of STAC or their assets, and the source has none.
-        DataError: The list is empty, or a single map's name ends in neither .tif nor .png; or as for
+        DataError: The list is empty, or the map of a single raster ends in neither .tif nor .png; or as for
             :func:`check_jobs` and :func:`rsseg.mapping.stac.items_of`.
     """
     source = _without_scheme(source)
@@ -53,7 +54,8 @@ def sources_of(
     if path.suffix.lower() == ".txt":
         if is_address(source):
             raise DataError(f"{locate(source)}: a list of rasters must be a local file; download it first")
-        lines = [line for _, line in read_lines(path, "a text file with one raster per line")]
+        lines = [line for _, line in read_lines(path, "a text file with one raster per line")
+                 if not line.startswith("#") or (path.parent / line).exists()]  # fmt: skip
         if not lines:
             raise DataError(f"{path}: the list is empty; expected one raster per line")
         jobs = [job for line in lines for job in _jobs_of(_in_list(line, path.parent), target, request, place)]
@@ -62,6 +64,8 @@ def sources_of(
     _check_assets(jobs, source, request)
     if path.suffix.lower() != ".txt" and len(jobs) == 1 and not (_is_folder(source) or target.is_dir()):
         if not has_suffix(target, (".tif", ".tiff", ".png")):
+            if _is_item(jobs[0][0]):  # a search may find one item as well as many
+                return jobs
             if not is_address(source) and not path.exists():
                 raise FileNotFoundError(f"{source}: there is no such file or folder")
             raise DataError(
@@ -75,8 +79,13 @@ def sources_of(
 def _check_assets(jobs: Sequence[Job], source: str, request: StacRequest) -> None:
     """See that some source is an item of STAC where assets are chosen."""
     chosen = ",".join(request.assets or ())
-    if chosen and not any(isinstance(found, Address) and found.endswith(f"[{chosen}]") for found, _ in jobs):
+    if chosen and not any(_is_item(found, chosen) for found, _ in jobs):
         raise ConfigError(f"--assets {chosen}: {locate(source)} is no item of STAC; choose bands with --bands")
+
+
+def _is_item(found: str, assets: str = "") -> bool:
+    """Whether a raster is an item of STAC, or these assets of one."""
+    return isinstance(found, Address) and found.endswith(f"[{assets}]" if assets else "]")
 
 
 def _in_list(line: str, folder: Path) -> str:

@@ -217,10 +217,11 @@ def _search(source: str, reader: Any, request: StacRequest) -> Iterator[tuple[di
     seen = set()
     try:
         client = Client.open(source, stac_io=reader)
+        methods = {str(link.extra_fields.get("method", "POST")).upper() for link in client.get_links("search")}
         for box in request.boxes or (None,):
             search = client.search(
-                collections=list(request.collections) or None, datetime=request.datetime, bbox=box,
-                query=_conditions(request.query), max_items=request.max_items,
+                method="GET" if methods == {"GET"} else "POST", collections=list(request.collections) or None,
+                datetime=request.datetime, bbox=box, query=_conditions(request.query), max_items=request.max_items,
             )  # fmt: skip
             for item in search.items_as_dicts():
                 key = item.get("collection"), item.get("id")

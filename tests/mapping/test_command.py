@@ -37,7 +37,7 @@ def test_a_folder_and_a_list_become_maps_of_the_same_names(tmp_path):
     out = tmp_path / "out"
     expected = [(str(tmp_path / "a.jp2"), out / "a.tif"), (str(tmp_path / "b.tif"), out / "b.tif")]
     assert sources_of(str(tmp_path), out) == expected
-    (tmp_path / "list.txt").write_text("\ufeffa.jp2\r\n\r\nb.tif\r\n", encoding="utf-8")
+    (tmp_path / "list.txt").write_text("\ufeff# two\r\na.jp2\r\n\r\nb.tif\r\n", encoding="utf-8")
     assert sources_of(str(tmp_path / "list.txt"), out) == expected
     assert sources_of(str(tmp_path / "b.tif"), out / "x.tif") == [(str(tmp_path / "b.tif"), out / "x.tif")]
     (tmp_path / "empty.txt").write_text("")

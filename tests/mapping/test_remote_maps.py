@@ -319,8 +319,16 @@ def test_web_maps_and_subdatasets(
     grey = MapOptions(bands=(1, 1, 1), window=(64, 64))
     one = classes(f'NETCDF:"{folder}/web.nc":Band2', tmp_path / "n.tif", table, grey)
     assert one.shape == (256, 512)
-    with pytest.raises(UnreadableFileError, match=r"name one of netcdf:.*web.nc:Band1"):
+    with pytest.raises(UnreadableFileError, match=r"name one of NETCDF:\".*web.nc\":Band1"):
         classes(str(folder / "web.nc"), tmp_path / "x.tif", table)
+    array = {"zarr_format": 2, "shape": [4, 4], "chunks": [4, 4], "dtype": "|u1", "compressor": None, "fill_value": 0,
+             "order": "C", "filters": None}  # fmt: skip
+    rows = {".zgroup": {"zarr_format": 2}, "a/.zarray": array, "b/.zarray": array}
+    (folder / "two.zarr").mkdir()
+    (folder / "two.zarr" / ".zgroup").write_text(json.dumps(rows[".zgroup"]))
+    (folder / "two.zarr" / ".zmetadata").write_text(json.dumps({"zarr_consolidated_format": 1, "metadata": rows}))
+    with pytest.raises(UnreadableFileError, match=r'name one of ZARR:"/vsicurl/[^"?]*two.zarr":/a, ZARR:"[^"?]*":/b$'):
+        classes(f'ZARR:"/vsicurl/{running.url}/two.zarr?sig=secret"', tmp_path / "x.tif", table)
 
 
 def test_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:

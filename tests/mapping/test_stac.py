@@ -169,6 +169,12 @@ def test_a_search_of_an_api(server: Any) -> None:
     assert asked["query"] == {"eo:cloud_cover": {"lt": 20}} and asked["datetime"].startswith(
         "2024-06-01T00:00:00Z/2024-06-30"
     )
+    top = json.loads((folder / "api" / "v1").read_text())
+    write(folder / "api" / "v1", {**top, "links": [{**links[0], "method": "GET"}, links[1]]})
+    asked_before = len(running.requests())
+    jobs = sources_of(f"{running.url}/api/v1", folder / "new", StacRequest(collections=("s2",), query=("a<1",)))
+    assert [made for _, made in jobs] == [folder / "new" / "hit.tif"]  # a folder, however many there are
+    assert all(request[0] == "GET" for request in running.requests()[asked_before:])
     with pytest.raises(ConfigError, match="is the root of a STAC API; say which of its items"):
         items_of(f"stac:{running.url}/api/v1", StacRequest())
     with pytest.raises(ConfigError, match="--query clouds: expected PROPERTY, one of"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +27,8 @@ __all__ = ["AREAS", "COLLECTION", "Collected", "NowhereError", "collect", "colle
 
 COLLECTION, AREAS = "collection.json", "areas.csv"
 _log = logging.getLogger("rsseg")
+_ROUNDS = 3
+"""How often a storage is collected to which other jobs add maps at the same time; each of them collects at its end."""
 _AREAS_HEAD = b"class,pixels,m2,km2,percent"
 _SUMMARIES = ("config", "config_sha256", "checkpoint", "checkpoint_sha256", "model", "model_sha256", "head", "version")
 _TITLES = {
@@ -97,14 +99,20 @@ def collect(place: Path | Storage, crs: CRS | None = None) -> Collected:
         if not place.is_dir():
             raise FileNotFoundError(f"{place}: no such folder")
         with locked(place):
-            return _collect(place, place, crs)
-    with tempfile.TemporaryDirectory() as folder:
-        made = _collect(place, Path(folder), crs)
-        for name in _TITLES.keys() - set(made.files):
-            place.remove(name)
-        place.remove_abandoned(made.files)
-        for name in made.files:
-            place.put(Path(folder) / name, name)
+            return _collect(place, place, crs, _sizes(place))
+    after = _sizes(place)
+    for _ in range(_ROUNDS):
+        before = after
+        with tempfile.TemporaryDirectory() as folder:
+            made = _collect(place, Path(folder), crs, before)
+            for name in _TITLES.keys() - set(made.files):
+                place.remove(name)
+            place.remove_abandoned(made.files)
+            for name in made.files:
+                place.put(Path(folder) / name, name)
+        after = _sizes(place)
+        if _items_in(after) == _items_in(before):
+            break  # else another job, which has collected more maps meanwhile, may have lost its files to these
     return made
 
 
@@ -132,8 +140,8 @@ def collect_finished(place: Path | Storage, maps: Sequence[Path], alone: bool) -
         _log.warning("%s", error)
 
 
-def _collect(place: Path | Storage, folder: Path, crs: CRS | None) -> Collected:
-    items = _read_items(place)
+def _collect(place: Path | Storage, folder: Path, crs: CRS | None, sizes: Mapping[str, int]) -> Collected:
+    items = _read_items(place, sizes)
     if not any(item.document.get("bbox") for item in items.values()):
         raise NowhereError(f"{place}: none of its {len(items)} maps has a place on Earth, so there is no common layer")
     _check_own(place)
@@ -169,10 +177,13 @@ def _overlaps(mosaic: Mosaic | None) -> int:
     return 0 if mosaic is None else mosaic.overlaps
 
 
-def _read_items(place: Path | Storage) -> dict[str, MapItem]:
+def _items_in(sizes: Mapping[str, int]) -> list[str]:
+    return sorted(name for name in sizes if name.endswith(ITEM))
+
+
+def _read_items(place: Path | Storage, sizes: Mapping[str, int]) -> dict[str, MapItem]:
     """Items by their paths from the folder, in order; each map is there with the size that its item says."""
-    sizes = _sizes(place)
-    names = sorted(name for name in sizes if name.endswith(ITEM))
+    names = _items_in(sizes)
     if not names:
         raise FileNotFoundError(f"{place}: contains no maps with items (NAME{ITEM}); repeat the command that made them")
     there = [name for name in names if sizes[name] >= 0]

@@ -187,6 +187,28 @@ def test_a_country_in_a_storage(write_map: Write, tmp_path: Path, table: ClassTa
     assert "mosaic.vrt" not in collect(place).files and place.read("mosaic.vrt") is None
 
 
+def test_two_jobs_that_collect_at_once(write_map: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one adds a map and collects while this one is about to upload its files, which do not have that map."""
+    folder, place, put = tmp_path / "maps", Storage(f"memory://{tmp_path.name}/twice"), Storage.put
+    for column, name in enumerate(("a", "b")):
+        write_map(f"{name}.tif", W * column)
+        for path in (folder / f"{name}.tif", folder / f"{name}.stac.json"):
+            if name == "a":
+                place.put(path, path.name)
+
+    def meanwhile(self: Storage, path: Path, name: str) -> None:
+        monkeypatch.setattr(Storage, "put", put)
+        for other in ("b.tif", "b.stac.json"):
+            place.put(folder / other, other)
+        assert collect(place).maps == 2
+        put(self, path, name)
+
+    monkeypatch.setattr(Storage, "put", meanwhile)
+    assert collect(place).maps == 2
+    collect(folder)
+    assert all(place.read(name) == (folder / name).read_bytes() for name in FILES if name != "collection.json")
+
+
 def test_what_makes_no_common_layer_is_said(write_map: Write, tmp_path: Path) -> None:
     folder = tmp_path / "maps"
     with pytest.raises(FileNotFoundError, match="maps: no such folder"):

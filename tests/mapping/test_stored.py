@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyogrio
@@ -11,7 +13,9 @@ import pytest
 
 from rsseg.errors import DataError
 from rsseg.io.storage import Storage
+from rsseg.mapping.collection import collect
 from rsseg.mapping.delivery import begin_delivery
+from rsseg.mapping.item import MapItem
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.stored import Listing
 from tests.mapping.deliveries import NAMES, Deliver, contents
@@ -56,6 +60,35 @@ def test_what_others_have_under_the_name_of_a_map_stays(store: type[Store], deli
     assert deliver("s3://bucket/maps") > 0 and sorted(contents("s3://bucket/maps")) == NAMES
 
 
+def test_a_storage_that_fails_now_and_then(
+    store: type[Store], deliver: Deliver, local: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of seven requests: at any time the item describes what is there, and repeated commands end well."""
+
+    def fail(request: str) -> None:
+        assert "/bucket/maps/map.stac.json" not in store.store or contents_are_whole()
+        if dice.random() < 1 / 7:
+            raise OSError("503 SlowDown")
+
+    def contents_are_whole() -> bool:
+        there = {name.rpartition("/")[2]: file.getvalue() for name, file in store.store.items()}
+        item = MapItem.parse(there["map.stac.json"], "x")
+        return all(sha256(there[name]).hexdigest() == file.sha256 for name, file in item.files.items())
+
+    dice, failures = Random(0), 0
+    for options in (dict(overlap=0.5), dict(overwrite=True)):
+        for _ in range(20):
+            monkeypatch.setattr(store, "before", fail)
+            try:
+                deliver("s3://bucket/maps", **options)
+                break
+            except OSError as error:
+                assert "503 SlowDown" in str(error)
+                failures += 1
+    monkeypatch.undo()
+    assert failures > 3 and contents("s3://bucket/maps") == local
+
+
 def test_no_map_takes_the_place_of_its_raster(
     store: type[Store], write_raster: Any, noise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,3 +108,11 @@ def test_no_map_takes_the_place_of_its_raster(
         jobs = sources_of(source, work, place=place)
         with pytest.raises(DataError, match=r"a.tif: its map would replace it; choose another folder than .*/in"):
             delivery.check_sources(jobs)
+
+
+@pytest.mark.parametrize("place", ["s3://bucket", "slow://{folder}"])
+def test_names_with_signs_of_addresses(place: str, store: type[Store], deliver: Deliver, tmp_path: Path) -> None:
+    address, name = f"{place.format(folder=tmp_path)}/Größe #2? a%20[b]*", "my map; #1?é!.tif"
+    assert deliver(address, name=name) > 0 and deliver(address, name=name) == 0
+    assert collect(Storage(f"{address}/")).maps == 1 == collect(Storage(address)).maps
+    assert len(contents(address)) == len(NAMES) + 4

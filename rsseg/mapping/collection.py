@@ -127,7 +127,10 @@ def collect_finished(place: Path | Storage, maps: Sequence[Path], alone: bool) -
     Raises:
         OSError: Something cannot be read or written.
     """
-    if not alone and not {item_path(path).as_posix() for path in maps} <= _sizes(place).keys():
+    missing = set() if alone else {item_path(path).as_posix() for path in maps} - _sizes(place).keys()
+    if missing:
+        _log.info("%s: still without %d of %d maps; the process that makes the last one makes one layer of all", place,
+                  len(missing), len(maps))  # fmt: skip
         return
     try:
         _log.info("%s: %s", place, collect(place))

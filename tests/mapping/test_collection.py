@@ -344,3 +344,13 @@ def test_a_command_for_plain_pictures_warns_of_nothing(
     write_map("b.tif", crs=None)
     collect_finished(folder, [Path("a.tif"), Path("b.tif")], True)
     assert not caplog.records and not (folder / "collection.json").exists()
+
+
+def test_a_process_that_is_not_the_last_says_so(
+    write_map: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    write_map("a.tif")
+    collect_finished(tmp_path / "maps", [Path("a.tif"), Path("b.tif")], False)
+    assert "maps: still without 1 of 2 maps" in caplog.text
+    assert not (tmp_path / "maps" / "collection.json").exists()

@@ -227,3 +227,4 @@ def test_names_are_text(tmp_path: Path, serve: Callable[..., str], page: Open) -
     assert tab.page.title() == f"{name}.tif - rsseg"
     tab.page.goto(f"{address}/docs")
     assert "/api/layers" in tab.page.inner_text("main")
+    assert tab.page.locator("td").first.evaluate("cell => getComputedStyle(cell).textAlign") == "left"

@@ -110,7 +110,7 @@ def test_no_map_takes_the_place_of_its_raster(
             delivery.check_sources(jobs)
 
 
-@pytest.mark.parametrize("place", ["s3://bucket", "slow://{folder}"])
+@pytest.mark.parametrize("place", ["s3://bucket", "file://{folder}"])
 def test_names_with_signs_of_addresses(place: str, store: type[Store], deliver: Deliver, tmp_path: Path) -> None:
     address, name = f"{place.format(folder=tmp_path)}/Größe #2? a%20[b]*", "my map; #1?é!.tif"
     assert deliver(address, name=name) > 0 and deliver(address, name=name) == 0

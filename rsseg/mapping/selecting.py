@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_selection", "read_area", "request_of", "selected_area"]
 
+_log = logging.getLogger("rsseg")
 _LAYER = "|layername="
 _DEGREES = "EPSG:4326"
 
@@ -78,6 +80,9 @@ def _bounds(bounds: tuple[float, ...], name: str) -> Area:
     if not west < east or (crs.is_geographic and (east - west > 360 or not -360 <= west <= 360)):
         raise ConfigError(f"{text}: expected west,south,east,north with west less than east (in degrees, west may be "
                           "greater: over the 180th meridian)")  # fmt: skip
+    if bounds[0] > bounds[2] and east - west > 180:
+        _log.warning("%s: reaches over the 180th meridian, %.6g degrees wide; expected west,south,east,north", text,
+                     east - west)  # fmt: skip
     return Area.of(f"{text} ({name})", [shapely.box(west, south, east, north)], crs)
 
 

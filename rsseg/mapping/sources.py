@@ -68,9 +68,11 @@ def sources_of(
                 return jobs
             if not is_address(source) and not path.exists():
                 raise FileNotFoundError(f"{source}: there is no such file or folder")
-            raise DataError(
-                f"{target}: the name of a map must end in .tif or .png; for a folder of maps, create {target} first"
-            )
+            shown = str(locate(source))
+            is_prefix = is_address(source) and not Path(shown).suffix
+            prefix = f"; a prefix of rasters ends in a slash: {shown}/" if is_prefix else ""
+            raise DataError(f"{target}: the name of a map must end in .tif or .png; for a folder of maps, create "
+                            f"{target} first{prefix}")  # fmt: skip
         return [(jobs[0][0], target)]
     check_jobs(jobs)
     return jobs

@@ -169,12 +169,15 @@ def select(**options: Any) -> Area | None:
     return selected_area(argparse.Namespace(**{"aoi": None, "bounds": None, "bounds_crs": None, **options}))
 
 
-def test_bounds_are_degrees_or_in_a_crs_of_the_user() -> None:
+def test_bounds_are_degrees_or_in_a_crs_of_the_user(caplog: pytest.LogCaptureFixture) -> None:
     assert select() is None
     area = select(bounds=(5.5, 47, 6, 48))
     assert area is not None and area.boxes() == ((5.5, 47, 6, 48),)
     pacific = select(bounds=(179, -20, -178, -17))
     assert pacific is not None and pacific.boxes() == ((179, -20, 180, -17), (-180, -20, -178, -17))
+    assert not caplog.text
+    select(bounds=(6, 47, 5.5, 48))  # rather a mistake
+    assert "--bounds 6,47,5.5,48: reaches over the 180th meridian, 359.5 degrees wide" in caplog.text
     metres = select(bounds=(500000, 5200000, 500100, 5200100), bounds_crs="EPSG:25832")
     assert metres is not None and metres.crs == CRS.from_epsg(25832)
     for options, text in (

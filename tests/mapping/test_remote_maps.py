@@ -177,6 +177,8 @@ def test_prefixes_lists_and_object_storage(
         sources_of(str(tmp_path / "own" / "twice.txt"), target)
     with pytest.raises(FileNotFoundError, match="GDAL lists no rasters"):
         sources_of(f"{running.url}/nothing/", target)
+    with pytest.raises(DataError, match=r"a prefix of rasters ends in a slash: s3://bucket/scenes/$"):
+        sources_of("s3://bucket/scenes", tmp_path / "new")
     make(folder / "bucket" / "key.tif", noise(3, 40, 40))
     for name, value in {"AWS_S3_ENDPOINT": running.url.removeprefix("http://"), "AWS_HTTPS": "NO",
                         "AWS_VIRTUAL_HOSTING": "FALSE", "AWS_NO_SIGN_REQUEST": "YES"}.items():  # fmt: skip

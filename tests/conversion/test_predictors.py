@@ -154,6 +154,14 @@ def test_grabcut_finds_what_is_clicked() -> None:
     assert (_click(image, [(60, 60)], [1]) == _click(image, [(60, 60)], [1])).all()
 
 
+def test_grabcut_finds_a_clicked_object_that_fills_the_picture() -> None:
+    y, x = np.mgrid[:256, :256]
+    boat = (abs(x - 128) < 90) & (abs(y - 128) < 40)
+    noise = np.random.default_rng(0).integers(-12, 13, (256, 256, 3))
+    image = (np.where(boat[..., None], 170, 60) + noise).astype(np.uint8)
+    assert _iou(_click(image, [(128, 128)], [1]), boat) > 0.9
+
+
 def test_grabcut_in_a_box_obeys_clicks() -> None:
     image, _ = _disc(200, (60, 60), 15)
     other, bar = _disc(200, (110, 60), 12)

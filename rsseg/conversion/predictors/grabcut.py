@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from numpy.typing import NDArray
 
 from rsseg.conversion.predictors.base import Prediction, without_scores
-from rsseg.conversion.predictors.grabcut_clicks import add_seeds, click_box, click_trimap, clicked_parts
+from rsseg.conversion.predictors.grabcut_clicks import COLLAPSED, add_seeds, click_box, click_trimap, clicked_parts
 from rsseg.conversion.prompts import Prompts
 from rsseg.errors import ConfigError
 from rsseg.structures.boxes import qbox_to_rbox
@@ -45,8 +45,8 @@ class GrabCutPredictor:
     Outside the box (the rotated one, where the prompt hands it on) is sure background, inside probable
     foreground, a small ellipse at its centre sure foreground.  A cut that collapses or fills the box is replaced by
     the filled box.  Points are sure foreground or background; without a box the object is looked for around them, as
-    pixels of a like colour that hang together.  Objects are handled one by one, each with the same random seed, so
-    masks depend neither on their order nor on their number.
+    pixels of a like colour that hang together; these are its mask where the cut collapses to the points.  Objects are
+    handled one by one, each with the same random seed, so masks depend neither on their order nor on their number.
 
     Args:
         margin: Surroundings shown to GrabCut on each side, as a share of the box side; at least 8 px.
@@ -158,7 +158,10 @@ class GrabCutPredictor:
         trimap = click_trimap(patch.pixels, clicks, labels)
         if not _both(trimap):
             return empty_mask()
+        alike = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
         mask = clicked_parts(self._run(patch, trimap), clicks, labels)
+        if (labels == 1).all() and np.count_nonzero(mask) < COLLAPSED * np.count_nonzero(alike):
+            mask = clicked_parts(alike, clicks, labels)
         return crop_mask(_back(mask, patch), patch.x1, patch.y1)
 
     def _run(self, patch: _Patch, trimap: NDArray[np.uint8]) -> NDArray[np.bool_]:

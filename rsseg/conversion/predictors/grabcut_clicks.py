@@ -6,17 +6,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["add_seeds", "click_box", "click_trimap", "clicked_parts"]
+__all__ = ["COLLAPSED", "add_seeds", "click_box", "click_trimap", "clicked_parts"]
 
 _REACH = 0.15
 """Surroundings of the clicks in which an object is looked for, as a share of the image's longer side."""
-_LEAST_REACH = 32
+_LEAST_REACH = 128
+"""The same in pixels, by which small pictures of one object are looked at as a whole."""
 _SEED = 2
 """Radius in pixels of what is sure around a click."""
 _NEAR, _LEAST_NEAR = 0.1, 12
 """How far from pixels of a like colour the object may reach: a share of the patch's longer side, and pixels."""
 _LIKE = 26
 """Difference in each channel of CIELAB (0 to 255) up to which a pixel is probably of the clicked object."""
+COLLAPSED = 0.1
+"""Share of the pixels that are probably of the object below which a cut is no object, only its clicks."""
 
 
 def click_box(points: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rsseg.errors import ConfigError
 from rsseg.io.tables import parse_json
+from rsseg.metainfo.words import word_table
 
 __all__ = ["MapClasses", "classes_of"]
 
@@ -16,15 +18,24 @@ _UNKNOWN = (128, 128, 128)
 def classes_of(file: Any) -> MapClasses | None:
     """Classes of an open dataset of rasterio; None where it is no class map with names.
 
-    A TIFF has a name for each value in the metadata of its band (``class_0``), a PNG a list in its own.
+    A TIFF has a name for each value in the metadata of its band (``class_0``), a PNG a list in its own.  Of a map
+    without a palette, as programs leave it that drop them, colours are chosen by the names.
     """
     names = {int(k[6:]): v for k, v in file.tags(1).items() if k.startswith("class_") and k[6:].isdecimal()}
     names = names or dict(enumerate(_listed(file.tags().get("RSSEG_CLASSES", "[]"))))
     if file.count != 1 or file.dtypes[0] != "uint8" or sorted(names) != list(range(len(names))) or not names:
         return None
-    colours = file.colormap(1) if file.colorinterp[0].name == "palette" else {}
-    palette = ((int(r), int(g), int(b)) for r, g, b, _ in (colours.get(i, (*_UNKNOWN, 255)) for i in range(len(names))))
-    return tuple(names[i] for i in range(len(names))), tuple(palette)
+    classes = tuple(names[i] for i in range(len(names)))
+    colours = file.colormap(1) if file.colorinterp[0].name == "palette" else _chosen_colours(classes)
+    palette = ((int(r), int(g), int(b)) for r, g, b, *_ in (colours.get(i, _UNKNOWN) for i in range(len(names))))
+    return classes, tuple(palette)
+
+
+def _chosen_colours(classes: tuple[str, ...]) -> dict[int, tuple[int, ...]]:
+    try:
+        return dict(enumerate(word_table(classes, "a map").palette))
+    except ConfigError:  # a name is empty or repeated
+        return {}
 
 
 def _listed(text: str) -> list[str]:

@@ -25,7 +25,8 @@ def tidy_word(word: str) -> str:
         ValueError: Nothing is left, or there is a control character in it.
     """
     tidy = " ".join(unicodedata.normalize("NFC", word).split())
-    if not tidy or _CONTROL.search(tidy):
+    seen = any(unicodedata.category(character) != "Cf" for character in tidy)  # format characters have no width
+    if not seen or _CONTROL.search(tidy):
         raise ValueError("a word is empty, or has a control character in it")
     return tidy
 

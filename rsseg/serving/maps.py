@@ -107,6 +107,7 @@ class AreasOut(BaseModel):
     classes: list[AreaOut]
     unmapped: int = Field(description="Pixels of no class")
     estimated: bool = Field(description="Counted in an overview, not in the pixels themselves")
+    factor: int = Field(description="Of the overview; classes that are narrower than so many pixels may be missing")
     method: str
 
 
@@ -213,8 +214,7 @@ def _add_measures(routes: APIRouter, layers: Layers, cache: FactsCache, readers:
     def areas(id: LayerId, west: Lon, south: Lat, east: Lon, north: Lat) -> AreasOut:
         """How much of each class a view of a map holds, by the centres of its pixels."""
         layer, facts, view = _view(layers, cache, id, (west, south, east, north))
-        found, estimated = measure_view(readers, layer, facts, view)
-        return _areas(facts, found, estimated)
+        return _areas(facts, *measure_view(readers, layer, facts, view))
 
     @routes.get("/api/layers/{id}/polygons", responses=_REFUSED)
     def polygons(
@@ -243,11 +243,11 @@ def _view(layers: Layers, cache: FactsCache, id: str, view: Bounds) -> tuple[Lay
     return layer, facts, (west, max(south, -LATITUDE), east, min(north, LATITUDE))
 
 
-def _areas(facts: Facts, found: ClassAreas, estimated: bool) -> AreasOut:
+def _areas(facts: Facts, found: ClassAreas, factor: int) -> AreasOut:
     sizes = found.pixels if found.metres is None else found.metres
     total = float(sizes.sum()) or 1.0
     rows = []
     for number, (pixels, size) in enumerate(zip(found.pixels.tolist(), sizes.tolist(), strict=True)):
         m2 = None if found.metres is None or not math.isfinite(size) else size
         rows.append(AreaOut(**_class(facts, number), pixels=pixels, m2=m2, share=size / total))
-    return AreasOut(classes=rows, unmapped=found.unmapped, estimated=estimated, method=found.method)
+    return AreasOut(classes=rows, unmapped=found.unmapped, estimated=factor > 1, factor=factor, method=found.method)

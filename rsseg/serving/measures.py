@@ -125,11 +125,12 @@ def _outlines(place: Place, parts: list[Bounds]) -> Iterator[Any]:
         yield place.degrees_to_pixels(np.array([shapely.Polygon(np.column_stack([lon, lat]))]))[0]
 
 
-def measure_view(readers: Readers, layer: Layer, facts: Facts, view: Bounds) -> tuple[ClassAreas, bool]:
+def measure_view(readers: Readers, layer: Layer, facts: Facts, view: Bounds) -> tuple[ClassAreas, int]:
     """How much of each class of a map a view in degrees holds, by the centres of pixels.
 
     Returns:
-        The areas, and whether they are estimated from an overview: then pixels are those of full resolution, rounded.
+        The areas, and the factor of the overview from which they are estimated, 1 where all pixels were counted; pixels
+        are those of full resolution, rounded.
 
     Raises:
         DataError: The file is damaged, or the view holds too much of a raster without overviews.
@@ -162,9 +163,9 @@ def measure_view(readers: Readers, layer: Layer, facts: Facts, view: Bounds) -> 
         metres = None if facts.own.no_metres else np.zeros(count)
         total = ClassAreas(np.zeros(count, np.int64), metres, facts.own.area_method, 0)
     if level < 0:
-        return total, False
+        return total, 1
     pixels = np.rint(total.pixels * across * down).astype(np.int64)
-    return ClassAreas(pixels, total.metres, total.method, round(total.unmapped * across * down)), True
+    return ClassAreas(pixels, total.metres, total.method, round(total.unmapped * across * down)), facts.factors[level]
 
 
 def _levels(facts: Facts) -> list[int]:

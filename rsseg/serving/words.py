@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from rsseg.errors import ConfigError
+from rsseg.errors import ConfigError, DataError
 from rsseg.io.hub import is_hub
 from rsseg.io.output_names import check_name
 from rsseg.metainfo import word_table
@@ -148,10 +148,12 @@ def _target(settings_out: Path, name: str) -> Path:
     """File of a saved map.
 
     Raises:
-        DataError: The name cannot be that of a file.
+        DataError: The name cannot be that of a file, or another map's probabilities would be called so.
     """
-    plain = unicodedata.normalize("NFC", name).strip()
-    return settings_out / MAPS / f"{check_name(plain.removesuffix('.tif'), 'name')}.tif"
+    plain = check_name(unicodedata.normalize("NFC", name).strip().removesuffix(".tif"), "name")
+    if plain.lower().endswith("_probabilities"):
+        raise DataError(f"name: {plain!r} is what the probabilities of a map are called; choose another name")
+    return settings_out / MAPS / f"{plain}.tif"
 
 
 def _bounds(view: View) -> list[float]:
@@ -179,7 +181,7 @@ async def _answer_of(state: State, ticket: Ticket, body: TextBody, format: str) 
     if format == "geojson":
         return JSONResponse(await run_in_threadpool(mask.polygons, body.threshold), media_type=_GEOJSON)
     shares = await run_in_threadpool(_shares, mask, body.threshold)
-    end = f"threshold={body.threshold:g}"
+    end = f"threshold={body.threshold!r}"
     found = TextAnswer(
         **TicketAnswer.of(ticket).model_dump(),
         shares=shares,

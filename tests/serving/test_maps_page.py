@@ -117,6 +117,26 @@ def test_legend_areas_opacity_and_readout(folder: Path, serve: Open, page: Open,
     assert _near(tab.colour(*left), (233, 236, 239)), "no image, no class: the ground"
 
 
+def test_a_wide_map_is_fitted_at_first_and_a_layer_that_fails_is_not_named(
+    tmp_path: Path, serve: Open, page: Open
+) -> None:
+    wide = dict(crs="EPSG:4326", transform=Affine(0.1, 0, 10, 0, -0.1, 50))
+    write_map(tmp_path / "a.tif", np.zeros((50, 100), np.uint8), **wide)
+    write_map(tmp_path / "b.tif", np.zeros((50, 100), np.uint8), crs="EPSG:3995", transform=Affine(1, 0, 0, 0, -1, 0))
+    tab = _Tab(page(serve(tmp_path), "desktop"))
+    tab.rest()
+    west, east = tab.page.evaluate(
+        "(() => { const b = window.rsseg.map.getBounds(); return [b.getWest(), b.getEast()]; })()"
+    )
+    assert 0 < west < 10 and 20 < east < 30
+    tab.page.select_option("#layer", label="b.tif (map)")
+    tab.page.get_by_text("nearer to a pole than the map reaches").wait_for()
+    tab.page.route("**/api/layers/*", lambda route: route.fulfill(content_type="application/json", body="{"))
+    tab.page.select_option("#layer", label="a.tif (map)")
+    tab.page.locator(".toast.error").wait_for()
+    assert tab.page.locator("#layer option:checked").inner_text() == "b.tif (map)"
+
+
 @BOTH
 def test_swipe_by_mouse_touch_and_keyboard(folder: Path, serve: Open, page: Open, size: str) -> None:
     tab = _Tab(page(serve(folder), size))

@@ -138,9 +138,11 @@ def test_large_views_are_estimated_from_an_overview(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("rsseg.serving.measures._EXACT", 600 * 600)
     client, base = _client(tmp_path)
     exact = client.get(f"{base}/areas", params=_view(path, 0, 0, 512, 512)).json()
-    assert exact["estimated"] is False and exact["classes"][0]["pixels"] == pytest.approx(512 * 512, abs=3000)
+    assert (exact["estimated"], exact["factor"]) == (False, 1) and exact["classes"][0]["pixels"] == pytest.approx(
+        512 * 512, abs=3000
+    )
     whole = client.get(f"{base}/areas", params=dict(west=14, south=36, east=16, north=37)).json()
-    assert whole["estimated"] is True
+    assert (whole["estimated"], whole["factor"]) == (True, 2)
     assert [row["pixels"] for row in whole["classes"]] == [512 * 512] * 3
     assert [row["m2"] for row in whole["classes"]] == pytest.approx([512 * 512 / 4] * 3)
     monkeypatch.setattr("rsseg.serving.measures._EXACT", 100)

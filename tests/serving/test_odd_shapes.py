@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from rasterio import Affine
 
@@ -78,6 +79,16 @@ def test_classes_of_a_map_that_differ_by_a_dash_only() -> None:
     table = class_table(own, ["roof", "Bare_Soil", "ROOF"])
     assert table.classes == ("bare soil", "bare-soil", "roof") and table.palette[:2] == own[1]
     assert table.index("Roof") == 2
+
+
+def test_a_map_without_palette_gets_a_colour_for_each_class(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "map.tif", np.zeros((1, 8, 8), np.uint8))
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(1, class_0="water", class_1="roof", class_2="field")
+    with client_of(tmp_path, path) as client:
+        found = client.get(f"/api/layers/{_layer(client)}").json()["classes"]
+    assert [own["name"] for own in found] == ["water", "roof", "field"]
+    assert len({own["color"] for own in found}) == 3
 
 
 @pytest.mark.parametrize("turn", [-360, 0])

@@ -276,6 +276,7 @@ def test_without_a_model_the_tool_says_how_to_give_one(ground: Path, tmp_path: P
         ({"classes": ["sea", " SEA "]}, 400, "1 to 255 classes, none of them empty or repeated"),
         ({"classes": [" "]}, 422, "a word is empty"),
         ({"classes": ["a\x00b"]}, 422, "control character"),
+        ({"classes": ["\u200b"]}, 422, "a word is empty"),
         ({"classes": ["a" * 101]}, 422, "at most 100 characters"),
         ({"classes": [str(n) for n in range(256)]}, 422, "at most 255 items"),
         ({"threshold": 1.5}, 422, "less than or equal to 1"),
@@ -296,7 +297,9 @@ def test_requests_that_are_refused(
     assert (answer.status_code, text in json.dumps(answer.json())) == (status, True)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "C:x", "a\\b", " ", "x" * 81, "a\x00", ".", ".tif"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", ".hidden", "C:x", "a\\b", " ", "x" * 81, "a\x00", ".", ".tif", "a_Probabilities"]
+)
 def test_names_of_maps_stay_in_the_folder_of_results(asked: tuple[Any, str], name: str) -> None:
     http, layer = asked
     answer = http.post("/api/maps", json={"layer": layer, "name": name, "classes": ["sea"]})

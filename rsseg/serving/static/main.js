@@ -11,6 +11,8 @@ const TOOLS = [maps, words, shapes, review];
 const byId = (id) => document.getElementById(id);
 
 function toast(text, kind = "info") {
+  const same = [...byId("toasts").children].find((other) => other.textContent === text);
+  if (same) same.remove(); // one is enough, with its time begun anew
   const box = document.createElement("div");
   box.className = `toast ${kind}`;
   box.textContent = text;
@@ -42,6 +44,7 @@ function makeMap() {
 function makePage(map) {
   const listeners = [];
   let shown = null;
+  let asked = 0;
   const page = {
     map, maplibregl, api, toast, layers: [],
     current: () => shown,
@@ -66,7 +69,16 @@ function makePage(map) {
       return page.layers;
     },
     async choose(id) {
-      shown = await api.get(`/api/layers/${encodeURIComponent(id)}`);
+      const number = (asked += 1);
+      let found;
+      try {
+        found = await api.get(`/api/layers/${encodeURIComponent(id)}`);
+      } catch (error) {
+        if (number === asked && shown) byId("layer").value = shown.id;
+        throw error;
+      }
+      if (number !== asked) return; // another one was chosen meanwhile
+      shown = found;
       byId("layer").value = id;
       document.title = `${shown.name} - rsseg`;
       for (const listener of listeners) listener(shown);

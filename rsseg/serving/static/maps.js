@@ -79,6 +79,7 @@ function start(page) {
   const state = { info: null, image: null, active: true, polygons: null, restoring: new URLSearchParams(location.hash.slice(1)) };
   const others = new Map(); // what is known of other layers, by id
   let asked = 0;
+  let chosen = 0;
   let timer = 0;
 
   const swiping = () => state.active && state.image && state.info && state.info.kind === "map" && ui.modes[1].checked;
@@ -119,7 +120,10 @@ function start(page) {
   }
 
   async function chooseImage(id) {
-    state.image = id ? await details(id) : null;
+    const number = (chosen += 1);
+    const found = id ? await details(id) : null;
+    if (number !== chosen) return; // another one was chosen meanwhile
+    state.image = found;
     ui.image.value = id || "";
     for (const input of ui.modes) input.disabled = !state.image;
     ui.modeRow.hidden = !state.info || state.info.kind !== "map" || !state.image;
@@ -131,6 +135,7 @@ function start(page) {
   async function chooseLayer(info) {
     others.clear();
     others.set(info.id, info);
+    const first = !state.info;
     state.info = info;
     page.panel.dataset.layer = "busy";
     const isMap = info.kind === "map";
@@ -138,12 +143,13 @@ function start(page) {
     ui.polygonsRow.hidden = !info.polygons;
     ui.note.textContent = info.kind === "set" ? "A set of labels has no place on the map; the tool Review shows it."
       : [info.display, info.minzoom > 1 ? "This file has no overviews: zoom in to see it, or add them with gdaladdo." : "",
+        info.bounds && info.bounds[1] >= info.bounds[3] ? "This file lies nearer to a pole than the map reaches (85.05° of latitude)." : "",
         info.crs || !info.bounds ? "" : "The file has no place on the Earth; it is shown with one metre for a pixel."].filter(Boolean).join(" ");
     ui.image.replaceChildren(new Option("none", ""), ...page.layers.filter((layer) => layer.kind === "image")
       .map((layer) => new Option(layer.name, layer.id)));
     legend.set(isMap ? info.classes : []);
     const given = restore(info);
-    if (!given && info.bounds && !meets(info.bounds)) fitLayer(0);
+    if (!given && info.bounds && (first || !meets(info.bounds))) fitLayer(0);
     const image = given && given.has("image") ? given.get("image") : info.image;
     await chooseImage(isMap && page.layers.some((layer) => layer.id === image) ? image : null);
     page.panel.dataset.layer = info.id;

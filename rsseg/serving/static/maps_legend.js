@@ -85,7 +85,8 @@ export function makeLegend(root, changed) {
         const amount = m2 === null ? `${pixels.toLocaleString("en")} px` : size(m2);
         rows[index].amount.textContent = `${(100 * share).toFixed(1)} % · ${amount}`;
       }
-      note.textContent = `Areas of what is in view${found.estimated ? ", estimated from an overview" : ""} (${found.method}).`;
+      note.textContent = `Areas of what is in view${found.estimated ? ", estimated from an overview" : ""} (${found.method}).${
+        found.estimated ? ` What is narrower than ${found.factor} pixels may be missing; zoom in for exact ones.` : ""}`;
     },
   };
 }

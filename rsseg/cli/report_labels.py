@@ -5,7 +5,7 @@ rsseg report labels data/samrs/sota data/samrs/sior data/samrs/fast --out work_d
 
 Writes report.html (one file; open it in a browser), totals.json, classes.csv, mask_sizes.csv, tiles.csv, figures/. Of
 several sets each report is in DIR/NAME, and DIR has sets.csv, sets_classes.png, sets_mask_sizes.png (SAMRS paper,
-figures 5 and 6).
+figures 5 and 6). Independent jobs share the counting by --shard I/N.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 from rsseg.commands import add_workers, at_least, make_parser, write_result
+from rsseg.io.shards import add_shard, shard_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,6 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="folder of the images, if the set does not name it")
     parser.add_argument("--classes", help="class table (sota, sior, fast or a .json), if the set does not name one")
     add_workers(parser, 1, "processes")
+    add_shard(parser, what="the tiles")
     return parser.parse_args()
 
 
@@ -36,13 +38,18 @@ def main() -> None:
     from rsseg.datasets.labels import open_labels
     from rsseg.reports.labels.report import named_sets, report_label_sets, report_labels, totals_text
 
+    shard = shard_of(shard=args.shard)
     if len(args.root) > 1:
         sets = named_sets(args.root, args.images, args.classes, args.out)
-        found = report_label_sets(sets, args.out, args.gallery, args.workers)
+        found = report_label_sets(sets, args.out, args.gallery, args.workers, shard)
+        if found is None:
+            return
         texts = [f"{name}\n{totals_text(totals)}" for name, totals in found.items()]
         write_result("\n\n".join([*texts, f"written to {args.out}"]), found)
         return
     labels = open_labels(args.root[0], args.images, args.classes)
     out = args.out or args.root[0] / "report"
-    totals = report_labels(labels, out, args.gallery, args.workers)
+    totals = report_labels(labels, out, args.gallery, args.workers, shard)
+    if totals is None:
+        return
     write_result(f"{totals_text(totals)}\nwritten to {out}: report.html, tables, figures/", totals)

@@ -12,6 +12,8 @@ from PIL import Image
 
 from rsseg.datasets.labels import open_labels
 from rsseg.datasets.labels.statistics import Statistics
+from rsseg.io.chunks import CHUNKS
+from rsseg.io.shards import Shard
 from rsseg.metainfo import load_metainfo
 from rsseg.reports.labels.figures import FIGURES
 from rsseg.reports.labels.page import render_page
@@ -101,6 +103,27 @@ def test_the_same_set_gives_the_same_page(report, tmp_path):
     for path in report.rglob("*.*"):
         if path.is_file():
             assert path.read_bytes() == (tmp_path / "again" / path.relative_to(report)).read_bytes(), path.name
+
+
+def test_jobs_that_share_a_set_give_the_same_page(report, tmp_path, monkeypatch):
+    """Three chunks by two jobs, one of which ran twice, then one of three; and once more for a label that changed."""
+    monkeypatch.setattr("rsseg.datasets.labels.shares._CHUNK", 1)
+    root, out = shutil.copytree(report.parent, tmp_path / "set"), tmp_path / "out"
+
+    def share(rank, world):
+        return report_labels(open_labels(root), out, 2, shard=Shard(rank, world, True))
+
+    for _ in range(2):
+        assert share(0, 2) is None and len(list((out / CHUNKS).iterdir())) == 2 and not (out / "tiles.csv").exists()
+    before = share(1, 3)  # the second chunk, which no job had done
+    for path in report.rglob("*.*"):
+        if path.is_file():
+            assert path.read_bytes() == (out / path.relative_to(report)).read_bytes(), path.name
+    gray = root / "gray" / "c.png"
+    Image.fromarray(np.zeros(SIZE, np.uint8)).save(gray)
+    assert share(0, 3) is None and share(2, 3)["unlabelled_share"] < before["unlabelled_share"]
+    assert json.loads((out / "totals.json").read_text())["label_pixels"] == 3 * 60 * 80
+    assert len(list((out / CHUNKS).iterdir())) == 3  # that of the old label is gone
 
 
 def test_without_a_gallery(report, tmp_path):

@@ -95,17 +95,23 @@ class ConvertedSet(LabelledSet):
         except ValueError as error:
             raise DataError(f"{path}: {error}") from error
 
+    def files(self, number: int) -> list[Path]:
+        """``tiles.csv``, ``instances.json`` and the label map."""
+        return [self.root / "tiles.csv", self.root / "instances.json", self._label_path(self._rows[number]["tile"])]
+
+    def _label_path(self, name: str) -> Path:
+        return self.root / "gray" / f"{name}{self._suffixes[1]}"
+
     def tile(self, number: int, instances: Sequence[Instance] = ()) -> LabelledTile:
         """The tile of a row of ``tiles.csv``, numbered from 0, with some instances."""
         row = self._rows[number]
         name = row["tile"]
-        image, labels = (f"{name}{suffix}" for suffix in self._suffixes)
-        places = (self.root / "images" / image, self._images / row["source"])
+        places = (self.root / "images" / f"{name}{self._suffixes[0]}", self._images / row["source"])
         return LabelledTile(
             name=name,
             source=row["source"],
             image=next((path for path in places if path.is_file()), None),
-            labels=self.root / "gray" / labels,
+            labels=self._label_path(name),
             size=(int(row["height"]), int(row["width"])),
             offset=(int(row["x"]), int(row["y"])),
             split=row["split"],

@@ -20,7 +20,7 @@ from rsseg.io.labels import read_labels
 from rsseg.io.progress import Progress
 from rsseg.io.workers import process_pool
 
-__all__ = ["TILE_COLUMNS", "Part", "measure", "measure_tiles"]
+__all__ = ["TILE_COLUMNS", "Part", "measure", "measure_parts", "measure_tiles"]
 
 TILE_COLUMNS = (
     "tile", "source", "split", "instances", "empty_masks", "pixels", "unlabelled_share",
@@ -48,6 +48,13 @@ class Part:
     selection: Selection
     rows: list[Row] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, other: Part) -> None:
+        """Add what was found in tiles that follow."""
+        self.statistics.add(other.statistics)
+        self.selection.join(other.selection)
+        self.rows += other.rows
+        self.problems += other.problems
 
 
 def _label_pixels(tile: LabelledTile) -> NDArray[np.int64]:
@@ -107,24 +114,38 @@ def measure(
     classes, scoring = labels.table.classes, scoring_of(labels)
     whole = Part(Statistics(classes), Selection(len(classes), keep, scoring))
     progress = Progress(len(labels), "measure", unit="tile")
-    for part in _parts(iter(labels), classes, keep, scoring, workers):
-        whole.statistics.add(part.statistics)
-        whole.selection.join(part.selection)
-        whole.problems += part.problems
-        for problem in part.problems:
-            _log.warning("%s", problem)
+    for part in measure_parts(iter(labels), classes, keep, scoring, workers):
         if on_rows is not None:
             on_rows(part.rows)
         for _ in part.rows:
             progress.step()
+        part.rows = []
+        whole.add(part)
     progress.close()
     return whole
+
+
+def measure_parts(
+    tiles: Iterator[LabelledTile], classes: tuple[str, ...], keep: int, scoring: Scoring, workers: int
+) -> Iterator[Part]:
+    """Parts of a few tiles each, in order, as :func:`measure_tiles` finds them; what cannot be used goes to the log.
+
+    Args:
+        tiles: The tiles; a few per process are under way at a time.
+        classes: As there.
+        keep: As there.
+        scoring: As there.
+        workers: Processes.
+    """
+    for part in _parts(tiles, classes, keep, scoring, workers):
+        for problem in part.problems:
+            _log.warning("%s", problem)
+        yield part
 
 
 def _parts(
     tiles: Iterator[LabelledTile], classes: tuple[str, ...], keep: int, scoring: Scoring, workers: int
 ) -> Iterator[Part]:
-    """Parts of a few tiles each, in order; a few per process are under way at a time."""
     chunks = iter(lambda: list(islice(tiles, _CHUNK)), [])
     if workers <= 1:
         yield from (measure_tiles(chunk, classes, keep, scoring) for chunk in chunks)

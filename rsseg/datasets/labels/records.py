@@ -91,3 +91,7 @@ class LabelledSet(ABC):
     @abstractmethod
     def __iter__(self) -> Iterator[LabelledTile]:
         """All tiles, in the set's own order; the instances of one at a time are in memory."""
+
+    @abstractmethod
+    def files(self, number: int) -> list[Path]:
+        """Files that the labels of a tile, numbered from 0, are read from."""

@@ -64,11 +64,9 @@ class ReleasedSet(LabelledSet):
         self.table = _find_table(self._labels, classes)
         folders = [base / "images", self._labels / "images", *sorted(base.glob("JPEGImages*"))]
         self._images = [images] if images else [path for path in folders if path.is_dir()]
-        self._lists = {
-            path.name: read_names(path, empty=True)
-            for path in (folder / name for folder in (base, self._labels) for name in _LISTS)
-            if path.is_file()
-        }
+        listings = [folder / name for folder in (base, self._labels) for name in _LISTS]
+        self._listings = [path for path in listings if path.is_file()]
+        self._lists = {path.name: read_names(path, empty=True) for path in self._listings}
 
     @cached_property
     def names(self) -> list[str]:
@@ -113,6 +111,13 @@ class ReleasedSet(LabelledSet):
     def __len__(self) -> int:
         return len(self.names)
 
+    def files(self, number: int) -> list[Path]:
+        """The lists of the splits, the label map and the pickle."""
+        return [*self._listings, self.label_path(self.names[number]), self._pickle(self.names[number])]
+
+    def _pickle(self, name: str) -> Path:
+        return self._labels / "ins" / f"{name}.pkl"
+
     def __iter__(self) -> Iterator[LabelledTile]:
         found = find_files(self._labels / "ins", [".pkl"], "pickles", recursive=False, empty=True)
         pickles = {path.stem for path in found}
@@ -126,7 +131,7 @@ class ReleasedSet(LabelledSet):
     def _tile(self, name: str, split: str | None) -> LabelledTile:
         height, width = image_size(self.label_path(name))
         check_pixels((height, width), self.label_path(name))
-        path = self._labels / "ins" / f"{name}.pkl"
+        path = self._pickle(name)
         items = read_objects(path)
         for number, item in enumerate(items):
             if item.rle["size"] != [height, width]:

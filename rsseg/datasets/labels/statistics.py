@@ -5,11 +5,11 @@ Source: SAMRS paper, figs. 4-6 (pixels and instances per class, mask sizes); the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rsseg.datasets.labels import Instance
 from rsseg.datasets.labels.overlap import Overlap, mask_overlap
@@ -69,9 +69,17 @@ class Statistics:
 
     def add(self, other: Statistics) -> None:
         """Add the counts of another part of the set."""
-        for name, counts in vars(self).items():
-            if name != "classes":
-                counts += getattr(other, name)
+        self.add_counts({name: counts for name, counts in vars(other).items() if name != "classes"})
+
+    def counts(self) -> dict[str, Any]:
+        """All counts as lists, ready for JSON."""
+        return {name: counts.tolist() for name, counts in vars(self).items() if name != "classes"}
+
+    def add_counts(self, counts: Mapping[str, ArrayLike]) -> None:
+        """Add :meth:`counts` of another part of the set."""
+        for name, values in counts.items():
+            own: Ints = getattr(self, name)
+            own += np.asarray(values, np.int64)
 
     def add_labels(self, pixels: Ints) -> float:
         """Count one label map.

@@ -9,9 +9,12 @@ from typing import Any
 from rsseg.datasets.labels import LabelledSet, open_labels
 from rsseg.datasets.labels.measure import TILE_COLUMNS, measure
 from rsseg.datasets.labels.selection import SCORES
+from rsseg.datasets.labels.shares import measure_share
 from rsseg.datasets.labels.statistics import Statistics
 from rsseg.errors import ConfigError
+from rsseg.io.chunks import CHUNKS
 from rsseg.io.files import replacing
+from rsseg.io.shards import Shard
 from rsseg.io.tables import aligned, csv_writer, write_csv, write_json
 from rsseg.reports.figures import save_figure
 from rsseg.reports.labels.cards import make_cards
@@ -22,10 +25,13 @@ from rsseg.reports.labels.tables import class_rows, size_rows
 __all__ = ["named_sets", "report_label_sets", "report_labels", "totals_text"]
 
 
+_ALL = Shard()
 _TOTALS = ("tiles", "instances", "small", "medium", "large")
 
 
-def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int = 1) -> dict[str, Any]:
+def report_labels(
+    labels: LabelledSet, out: Path, gallery: int = 4, workers: int = 1, shard: Shard = _ALL
+) -> dict[str, Any] | None:
     """Write ``report.html``, ``totals.json``, ``classes.csv``, ``mask_sizes.csv``, ``tiles.csv`` and ``figures/``.
 
     Every file is replaced as a whole, and depends on the set alone.
@@ -36,20 +42,22 @@ def report_labels(labels: LabelledSet, out: Path, gallery: int = 4, workers: int
         gallery: Masks per class that the page shows of the best, of the middle and of the most suspicious ones;
             0 leaves the gallery out.
         workers: Processes that count.
+        shard: Which share of the tiles this job counts, of several that share the folder; the last one writes.
 
     Returns:
-        The totals, as in ``totals.json``.
+        The totals, as in ``totals.json``; None while other jobs have not done their share.
 
     Raises:
         OSError: Writing failed, for example on a full disk; the message names the file.
         ValueError: The set is damaged.
     """
-    return _report(labels, out, gallery, workers)[0]
+    found = _report(labels, out, gallery, workers, shard)
+    return None if found is None else found[0]
 
 
 def report_label_sets(
-    sets: Mapping[str, LabelledSet], out: Path, gallery: int = 4, workers: int = 1
-) -> dict[str, dict[str, Any]]:
+    sets: Mapping[str, LabelledSet], out: Path, gallery: int = 4, workers: int = 1, shard: Shard = _ALL
+) -> dict[str, dict[str, Any]] | None:
     """Reports of several sets, each in a folder of its own, and what they hold side by side.
 
     Args:
@@ -57,9 +65,10 @@ def report_label_sets(
         out: Folder; it also gets ``sets.csv``, ``sets_classes.png`` and ``sets_mask_sizes.png``.
         gallery: As for :func:`report_labels`.
         workers: As there.
+        shard: As there.
 
     Returns:
-        The totals of each set.
+        The totals of each set; None while other jobs have not done their share.
 
     Raises:
         OSError: As for :func:`report_labels`.
@@ -67,7 +76,10 @@ def report_label_sets(
 
     Source: SAMRS paper, figures 5 (a column for each set) and 6.
     """
-    found = {name: _report(labels, out / name, gallery, workers) for name, labels in sets.items()}
+    reports = {name: _report(labels, out / name, gallery, workers, shard) for name, labels in sets.items()}
+    found = {name: report for name, report in reports.items() if report is not None}
+    if len(found) < len(reports):
+        return None
     rows = [[name, *(totals[key] for key in _TOTALS)] for name, (totals, _) in found.items()]
     write_csv(out / "sets.csv", ["set", *_TOTALS], rows)
     statistics = {name: (own, sets[name].table) for name, (_, own) in found.items()}
@@ -96,10 +108,19 @@ def named_sets(
     return dict(zip(names, sets, strict=True))
 
 
-def _report(labels: LabelledSet, out: Path, gallery: int, workers: int) -> tuple[dict[str, Any], Statistics]:
+def _report(
+    labels: LabelledSet, out: Path, gallery: int, workers: int, shard: Shard
+) -> tuple[dict[str, Any], Statistics] | None:
     out.mkdir(parents=True, exist_ok=True)
-    with csv_writer(out / "tiles.csv", TILE_COLUMNS) as add_rows:
-        found = measure(labels, gallery, workers, add_rows)
+    if shard.world == 1:
+        with csv_writer(out / "tiles.csv", TILE_COLUMNS) as add_rows:
+            found = measure(labels, gallery, workers, add_rows)
+    else:
+        shared = measure_share(labels, out / CHUNKS, shard, gallery, workers)
+        if shared is None:
+            return None
+        found = shared
+        write_csv(out / "tiles.csv", TILE_COLUMNS, found.rows)
     statistics, kind = found.statistics, found.selection.scoring.kind
     for name, (columns, rows) in {"classes": class_rows(statistics), "mask_sizes": size_rows(statistics)}.items():
         write_csv(out / f"{name}.csv", columns, rows)

@@ -22,6 +22,7 @@ def test_sota(release: Path) -> None:
     ]  # fmt: skip
     tile = tiles[0]
     assert tile.size == (3, 4) and tile.offset == (0, 0)
+    assert [path.name for path in found.files(2)] == ["train.txt", "valid.txt", "P2_0000.png", "P2_0000.pkl"]
     assert tile.image == release / "dotav2_1024/trainval/images/P1_0000.png"
     (item,) = tile.instances
     assert (item.label, item.area, item.bbox, item.touches_border) == (5, 2, (1, 0, 3, 3), True)

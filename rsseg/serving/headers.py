@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ _BESIDE = (".aux.xml", ".ovr", ".msk")
 _PAUSE = 1.0  # seconds between looks at all tiles of a mosaic
 Kind = Literal["map", "image", "set"]
 Stamp = tuple[int, int]
+Stamps = tuple[Stamp, ...]
 _GONE = (-1, -1)
 
 
@@ -51,11 +52,11 @@ class Header:
 
 @dataclass
 class _Kept:
-    """A header, None of what cannot be shown; the file as it was then, what a mosaic leads to, and when that was so."""
+    """A header, None of what cannot be shown, the state of the file and of a mosaic's rasters, and when it was that."""
 
     header: Header | None
-    stamps: tuple[Stamp, ...]
-    files: tuple[Path, ...]
+    stamps: Stamps
+    rasters: Mapping[Path, Stamps]
     looked: float
 
 
@@ -69,7 +70,7 @@ class Headers:
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots = roots
         self._kept: dict[Path, _Kept] = {}
-        self._checked: dict[Path, tuple[Stamp, ...]] = {}
+        self._checked: dict[Path, Stamps] = {}
 
     def of(self, path: Path, named: bool) -> Header | None:
         """What a file is; None where a file that only lies in a named folder cannot be shown.
@@ -88,13 +89,13 @@ class Headers:
         return kept.header
 
     def is_current(self, path: Path) -> bool:
-        """Whether a file is as it was when its header was read, and the tiles of a mosaic were so a second ago."""
+        """Whether a file is as it was when its header was read, and so were the tiles of a mosaic a second ago."""
         kept = self._kept.get(path)
         if kept is None or kept.stamps != _stamps(path):
             return kept is None
         now = time.monotonic()
-        if kept.files and now - kept.looked >= _PAUSE:
-            if any(self._checked.get(file) != _stamps(file) for file in kept.files):
+        if kept.rasters and now - kept.looked >= _PAUSE:
+            if any(_stamps(file) != stamps for file, stamps in kept.rasters.items()):
                 return False
             kept.looked = now
         return True
@@ -115,14 +116,17 @@ class Headers:
         self._kept = {path: own for path, own in self._kept.items() if path in kept or own.header is None}
 
     def _look_at(self, path: Path, named: bool) -> _Kept:
-        stamps = _stamps(path)
+        stamps, now = _stamps(path), time.monotonic()
         try:
             return self._read(path, named)
         except (UserError, OSError) as error:
             if named:
                 raise
             _log.warning("not served: %s", error)
-        return _Kept(None, stamps, (), 0)
+        try:
+            return _Kept(None, stamps, _rasters(members_of_mosaic(path)), now)
+        except (UserError, OSError):
+            return _Kept(None, stamps, {}, now)
 
     def _read(self, path: Path, named: bool) -> _Kept:
         stamps, now, members = _stamps(path), time.monotonic(), list[Member]()
@@ -132,7 +136,7 @@ class Headers:
             if not named:
                 raise
         tiles = tuple(own.path.resolve() for own in members if own.is_tile)
-        rasters = () if named else tuple(own.path for own in members if not own.is_index)
+        rasters = {} if named else _rasters(members)
         if not named:
             self._check(path, (own.path for own in members))
             for file in rasters:
@@ -150,8 +154,7 @@ class Headers:
         """See that all that GDAL reads for a raster of a mosaic lies in the folders: overviews, masks, metadata.
 
         Raises:
-            DataError: It leads elsewhere.
-            OSError: It cannot be read, or is a mosaic that is not called so.
+            DataError: It leads elsewhere, cannot be read, or is a mosaic that is not called so.
         """
         stamps = _stamps(path)
         if self._checked.get(path) == stamps:
@@ -159,8 +162,11 @@ class Headers:
         if is_text_name(path.name) and not has_suffix(path, MOSAICS):
             raise DataError(f"{path}: is a text by which GDAL may read other files; name the mosaic itself to show it")
         if stamps[0] != _GONE:
-            with opened(path) as file:
-                self._check(path, _files_read(file))
+            try:
+                with opened(path) as file:
+                    self._check(path, _files_read(file))
+            except OSError as error:
+                raise DataError(str(error)) from error
         self._checked[path] = stamps
 
     def _check(self, path: Path, files: Iterable[Path]) -> None:
@@ -197,6 +203,10 @@ def _check_image(file: Any, path: Path) -> None:
         raise DataError(f"{path}: holds complex numbers, which are no image")
 
 
+def _rasters(members: Iterable[Member]) -> dict[Path, Stamps]:
+    return {own.path: _stamps(own.path) for own in members if not own.is_index}
+
+
 def _files_read(file: Any) -> list[Path]:
     """What GDAL reads for a raster: itself, its overviews, its mask and its metadata, wherever they are."""
     for band in file.indexes:
@@ -204,7 +214,7 @@ def _files_read(file: Any) -> list[Path]:
     return [Path(name) for name in file.files]
 
 
-def _is_simple(path: Path, stamps: tuple[Stamp, ...]) -> bool:
+def _is_simple(path: Path, stamps: Stamps) -> bool:
     """Whether a file is a picture without others beside it, which need not be opened before it is looked at."""
     return has_suffix(path, _PLAIN) and all(stamp == _GONE for stamp in stamps[1:])
 
@@ -223,6 +233,6 @@ def file_stamp(path: Path | str, follow: bool = True) -> Stamp:
     return status.st_size, status.st_mtime_ns
 
 
-def _stamps(path: Path) -> tuple[Stamp, ...]:
+def _stamps(path: Path) -> Stamps:
     """Of a file, and of those beside it that GDAL may read."""
     return (file_stamp(path), *(file_stamp(f"{path}{end}", follow=False) for end in _BESIDE))

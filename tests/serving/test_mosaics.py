@@ -54,27 +54,33 @@ def test_what_belongs_to_a_tile_lies_in_the_folders(tmp_path: Path, caplog: pyte
     assert "later.tif: " in caplog.text, "a tile that is missing"
 
 
-def test_tiles_that_change_are_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", ["link", "text", "late", "same"])
+def test_tiles_that_change_are_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     monkeypatch.setattr("rsseg.serving.headers._PAUSE", 0)
+    monkeypatch.setattr("rsseg.serving.layers._PAUSE", 0)
     hidden = write_image(tmp_path / "hidden.tif", GREY)
     text = write_vrt(tmp_path / "text.vrt", str(hidden), relative=0).read_text()
     folder = tmp_path / "open"
     folder.mkdir()
-    for name in ("a", "b", "c"):
-        write_image(folder / f"{name}.tif", GREY)
-        write_vrt(folder / f"{name}.vrt", f"{name}.tif", f"{name}.tif")
-    late = write_vrt(folder / "d.vrt", "d.tif")
-    late.write_text(late.read_text().replace("Byte", "UInt16"))  # so that it need not be read to be an image
+    write_image(folder / "a.tif", GREY)
+    mosaic = write_vrt(folder / "a.vrt", "a.tif", "late.tif")
+    mosaic.write_text(mosaic.read_text().replace("Byte", "UInt16"))  # so that it need not be read to be an image
     layers = Layers([folder])
     ids = {layer.name: layer.id for layer in layers.all()}
-    (folder / "d.tif").write_text(text)
-    (folder / "a.tif.ovr").symlink_to(hidden)
-    (folder / "b.tif").write_text(text)
-    write_image(folder / "c.tif", GREY + 1)
-    for name in ("a.vrt", "b.vrt", "d.vrt"):
-        with pytest.raises(LookupError):
-            layers.get(ids[name])
-    assert layers.get(ids["c.vrt"]).kind == "image"
+    if change == "same":
+        write_image(folder / "a.tif", GREY + 1)
+        assert layers.get(ids["a.vrt"]).kind == "image"
+        return
+    if change == "link":
+        (folder / "a.tif.ovr").symlink_to(hidden)
+    else:
+        (folder / ("a.tif" if change == "text" else "late.tif")).write_text(text)
+    with pytest.raises(LookupError):
+        layers.get(ids["a.vrt"])
+    (folder / "a.tif.ovr").unlink(missing_ok=True)
+    for name in ("a.tif", "late.tif"):
+        write_image(folder / name, GREY)
+    assert layers.get(ids["a.vrt"]).kind == "image", "once it is repaired"
 
 
 def test_an_index_of_tiles_is_one_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -113,14 +113,22 @@ def arguments_of(add: Callable[[argparse.ArgumentParser], None], options: Mappin
         options: Values by name, with ``_`` for ``-``.
 
     Raises:
-        ConfigError: There is no such option.
+        ConfigError: There is no such option, or a number is not one that it takes.
     """
     parser = argparse.ArgumentParser()
     add(parser)
-    known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
+    known = {action.dest: action for action in parser._actions if action.dest != "help"}
     if unknown := sorted(options.keys() - known.keys()):
         raise ConfigError(f"unknown option {unknown[0]!r}; expected one of: {', '.join(sorted(known))}")
-    return argparse.Namespace(**{**known, **options})
+    for name, value in options.items():
+        kind = known[name].type
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and callable(kind):
+            try:
+                kind(str(value))
+            except (ValueError, argparse.ArgumentTypeError) as error:
+                what = getattr(kind, "__name__", "valid value").rstrip(",")
+                raise ConfigError(f"{name}={value!r}: expected a {what}") from error
+    return argparse.Namespace(**{**{name: action.default for name, action in known.items()}, **options})
 
 
 def write_result(text: str, data: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 
+import rsseg
 from rsseg.errors import ConfigError, DataError
 from rsseg.mapping.change import ChangeOptions, Transitions, compare_maps
 from tests.mapping.change.small_maps import AFTER, BEFORE, CHANGE, NAMES, Write
@@ -122,6 +124,13 @@ def test_wrong_files(write: Write, tmp_path: Path) -> None:
         file.write(np.zeros((3, 4, 4), np.uint8))
     with pytest.raises(DataError, match=r"colours\.tif.*has 3 bands"):
         compare_maps(str(tmp_path / "colours.tif"), after, tmp_path / "out", ChangeOptions("loveda", all_classes=True))
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf])
+def test_numbers_from_python_are_those_of_the_command(value: float, write: Write, tmp_path: Path) -> None:
+    paths = write("before.tif", BEFORE), write("after.tif", AFTER)
+    with pytest.raises(ConfigError, match=f"min_area={value}: expected a number from 0 on"):
+        rsseg.compare_maps(*paths, tmp_path / "out", vectors="gpkg", min_area=value)
 
 
 def test_a_folder_with_files_of_others(write: Write, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
+from rsseg.io.georeference import GeoReference
 from rsseg.io.tile_files import encode_indices
 from rsseg.serving.views import View
 
@@ -18,7 +18,6 @@ __all__ = ["MOST_POLYGONS", "ViewMask"]
 MOST_POLYGONS = 5000
 """Polygons of one answer, the largest ones."""
 _NONE = 255
-_DEGREES = CRS.from_epsg(4326)
 
 
 @dataclass(frozen=True)
@@ -100,14 +99,19 @@ class ViewMask:
     def polygons(self, threshold: float, chosen: Collection[int] | None = None) -> dict[str, Any]:
         """GeoJSON of the 4-connected regions of each class, the largest first, at most ``MOST_POLYGONS``.
 
-        Coordinates are in degrees; ``truncated`` says whether there were more.
+        Coordinates are in degrees, beyond ±180 across the antimeridian; ``truncated`` says whether there were more.
         """
+        import shapely
+
         from rsseg.mapping.layers import polygon_shapes
         from rsseg.mapping.vectors import polygons_of
 
         traced = polygons_of(self.at(threshold, chosen), _NONE)
         order = np.argsort(-traced.areas, kind="stable")[:MOST_POLYGONS].tolist()
-        shapes: Any = polygon_shapes(traced, self.view.grid, _DEGREES) if order else ()
+        shapes: Any = ()
+        if order:
+            outlines = polygon_shapes(traced, GeoReference(self.labels.shape), None)
+            shapes = shapely.orient_polygons(self.view.pixels_to_degrees(outlines))
         features = [
             {
                 "type": "Feature",

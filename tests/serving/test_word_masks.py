@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
+import shapely
 from PIL import Image
 
 from rsseg.serving.views import View
@@ -74,6 +76,13 @@ def test_polygons_are_in_degrees_and_the_largest_come_first(mask: ViewMask) -> N
     assert (lat.min(), lat.max()) == (pytest.approx(60), pytest.approx(60.002))
     assert not found["truncated"]
     assert mask.polygons(0, [])["features"] == []
+
+
+def test_polygons_across_the_antimeridian_are_in_one_piece(mask: ViewMask) -> None:
+    there = ViewMask(mask.classes, View(179.999, 60, 180.002, 60.002, 3, 2), True, LABELS, BEST, 254)
+    shape = shapely.from_geojson(json.dumps(there.polygons(0)["features"][0]["geometry"]))
+    assert shape.bounds == pytest.approx((179.999, 60, 180.001, 60.002))
+    assert shape.area == pytest.approx(3 * 1e-6, rel=1e-4) and shape.exterior.is_ccw
 
 
 def test_other_results_have_no_mask() -> None:

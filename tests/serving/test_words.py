@@ -359,6 +359,8 @@ def test_one_request_gives_a_result_and_thresholds_need_no_other(
         saved = http.post(
             "/api/maps?wait=100", json={"layer": layer, "name": "mine", "classes": ["sea", "land"], "threshold": 0.2}
         ).json()
+        while saved["state"] in ("queued", "running"):  # the process of maps loads the model first
+            saved = http.get(f"/work/{saved['id']}?wait=100").json()
         assert (saved["state"], saved["result"]) == ("done", {"name": "mine.tif"})
         layers = http.app.state.rsseg.layers.all()
         assert [(one.kind, one.name) for one in layers] == [("map", "mine.tif"), ("image", "ground.tif")]

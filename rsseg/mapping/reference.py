@@ -11,6 +11,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from rsseg.errors import DataError
+from rsseg.io.addresses import locate
 from rsseg.io.control_points import points_shift
 from rsseg.io.damaged import reading
 from rsseg.io.georeference import GeoReference
@@ -47,6 +48,7 @@ class ReferenceLabels:
     def __init__(
         self, path: str, grid: GeoReference, source: GeoReference | None = None, any_type: bool = False
     ) -> None:
+        path = locate(path)
         self.path, self._grid = path, grid
         self._file = open_dataset(path)
         try:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.areas import measure_class_areas
+from rsseg.io.addresses import locate
 from rsseg.io.georeference import GeoReference
 from rsseg.io.tables import aligned, write_csv
 from rsseg.mapping.reference import ReferenceLabels
@@ -97,6 +98,7 @@ class Reference:
     mapped: str | ClassTable | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "path", locate(self.path))  # whose text may be shown
         if isinstance(self.mapped, ClassTable):
             if self.labels is None or self.merge is not None:
                 raise ConfigError(

@@ -70,7 +70,7 @@ def sources_of(
                 raise FileNotFoundError(f"{source}: there is no such file or folder")
             shown = str(locate(source))
             is_prefix = is_address(source) and not Path(shown).suffix
-            prefix = f"; a prefix of rasters ends in a slash: {shown}/" if is_prefix else ""
+            prefix = f"; a prefix of rasters ends in a slash: {shown.rstrip('/')}/" if is_prefix else ""
             raise DataError(f"{target}: the name of a map must end in .tif or .png; for a folder of maps, create "
                             f"{target} first{prefix}")  # fmt: skip
         return [(jobs[0][0], target)]

@@ -20,10 +20,13 @@ from PIL import Image
 
 from rsseg.errors import ConfigError, DataError, JobError, UnreadableFileError
 from rsseg.io.addresses import Address
+from rsseg.io.georeference import GeoReference
 from rsseg.io.rasters import opened
 from rsseg.io.remote import _below, network_settings, source_state
 from rsseg.mapping import MapOptions, map_raster
 from rsseg.mapping.area import Area
+from rsseg.mapping.reference import ReferenceLabels
+from rsseg.mapping.results import Reference
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.stac import StacRequest
 from rsseg.metainfo import ClassTable
@@ -342,3 +345,12 @@ def test_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not {"GDAL_HTTP_CONNECTTIMEOUT", "GDAL_DISABLE_READDIR_ON_OPEN"} & set(
             network_settings(Address("x", "/vsicurl/https://h/x"))
         )
+
+
+def test_labels_at_a_server_tell_no_secrets(server: Any, noise: Callable[..., np.ndarray]) -> None:
+    running, folder = server
+    make(folder / "labels.tif", noise(3, 40, 40))
+    address = f"{running.url}/labels.tif"
+    assert str(Reference(f"{address}?sig=secret").path) == address
+    with pytest.raises(DataError, match=rf"^{address}: has 3 bands; expected one"):
+        ReferenceLabels(f"{address}?sig=secret", GeoReference.of(folder / "labels.tif"))

@@ -11,8 +11,8 @@ import rasterio
 from numpy.typing import NDArray
 
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.areas import measure_class_areas
 from rsseg.io.addresses import locate
+from rsseg.io.areas import measure_class_areas
 from rsseg.io.georeference import GeoReference
 from rsseg.io.tables import aligned, write_csv
 from rsseg.mapping.reference import ReferenceLabels

@@ -298,7 +298,7 @@ def compare_maps(before: PathLike, after: PathLike, out: PathLike, **options: An
     Args:
         before: The earlier map, of ``rsseg map`` or any raster with one band of class values.
         after: The later map, on any grid.
-        out: Folder of the tables, the raster, the polygons and the page.
+        out: Local folder of the tables, the raster, the polygons and the page.
         **options: Those of ``rsseg change``, with ``_`` for ``-``: ``classes="openearthmap"``, ``vectors="gpkg"`` ...
 
     Returns:
@@ -313,6 +313,8 @@ def compare_maps(before: PathLike, after: PathLike, out: PathLike, **options: An
     from rsseg.mapping.change.options import add_options
     from rsseg.reports.maps.change import report_change
 
+    if is_storage(out):
+        raise ConfigError(f"{out}: the result goes to a local folder; name one, and copy it when it is finished")
     chosen = change.ChangeOptions(**vars(arguments_of(add_options, options)))
     found = change.compare_maps(str(before), str(after), Path(out), chosen)
     report_change(Path(out))

@@ -67,10 +67,18 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
         # As from Python 3.14 on: what begins as a negative number (-25,0 or -1e3) is a value, never an option.
         self._negative_number_matcher = re.compile(r"-\.?\d")
+        self.register("type", Path, _local_path)
 
     def print_help(self, file: Any = None) -> None:
         """Show the help where results go."""
         super().print_help(file or results_stream())
+
+
+def _local_path(text: str) -> Path:
+    """What options of the type ``Path`` take: ``Path`` would make a folder ``s3:`` of an address."""
+    if "://" in text and not text.startswith("hf://"):
+        raise argparse.ArgumentTypeError(f"{text} is an address; expected a local path")
+    return Path(text)
 
 
 class _MaxPixels(argparse.Action):

@@ -133,6 +133,16 @@ def test_numbers_from_python_are_those_of_the_command(value: float, write: Write
         rsseg.compare_maps(*paths, tmp_path / "out", vectors="gpkg", min_area=value)
 
 
+def test_the_result_goes_to_a_local_folder(write: Write, tmp_path: Path, run_tool: Callable[..., Any]) -> None:
+    """An address as a path, ``s3:/bucket``, would be a folder of that name."""
+    paths = write("before.tif", BEFORE), write("after.tif", AFTER)
+    result = run_tool("change", *paths, "s3://bucket/out")
+    assert result.returncode == 2
+    assert "argument out: s3://bucket/out is an address; expected a local path" in result.stderr
+    with pytest.raises(ConfigError, match="local folder"):
+        rsseg.compare_maps(*paths, "gs://bucket/out")
+
+
 def test_a_folder_with_files_of_others(write: Write, tmp_path: Path) -> None:
     paths = write("a.tif", BEFORE), write("b.tif", AFTER)
     (tmp_path / "classes.csv").write_text("mine\n")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import sqlite3
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from rsseg.io.sums import sum_of
 
 __all__ = ["DATE", "GPKG_VERSION", "building", "fixed_date"]
 
@@ -26,8 +24,8 @@ GPKG_VERSION = "1.2"
 def building(path: Path) -> Iterator[Path]:
     """A path to write to, whose file takes its place under its real name when the block ends without an error.
 
-    It has a plain name, since pyogrio takes ``!``, ``;`` and others for signs of addresses, and lies in a hidden folder
-    beside; what a killed process has left there is removed.
+    It leads by a link into a hidden folder beside, since pyogrio takes ``!``, ``;`` and others in names of files and
+    folders for signs of addresses; what a killed process has left there is removed.
 
     Args:
         path: The file; one process at a time may write it.
@@ -35,15 +33,15 @@ def building(path: Path) -> Iterator[Path]:
     Raises:
         OSError: Writing failed, for example on a full disk; the message names the file.
     """
-    plain = re.sub(r"[^\w.-]", "_", path.name)
-    name = plain if plain == path.name else f"{plain}-{sum_of(os.fsencode(path.name))[:8]}"
-    folder = path.with_name(f".{name}.tmp")
+    folder, name = path.with_name(f".{path.name}.tmp"), f"layer{path.suffix.lower()}"
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir()
-        made = folder / f"layer{path.suffix.lower()}"
-        yield made
-        os.replace(made, path)
+        with tempfile.TemporaryDirectory() as plain:
+            link = Path(plain) / "folder"
+            link.symlink_to(folder.resolve())
+            yield link / name
+        os.replace(folder / name, path)
     except _errors() as error:
         raise OSError(f"cannot write {path}: {error}") from error
     except OSError as error:

@@ -17,11 +17,13 @@ from rsseg.io.vector_files import building
 
 @pytest.mark.parametrize("name", ["a.gpkg", "a;b,c!.GPKG", "new\nline.fgb", "back\\slash.fgb", "a?b#%41 é.geojson"])
 def test_files_of_any_name(name: str, tmp_path: Path) -> None:
-    path, driver = tmp_path / name, {"gpkg": "GPKG", "fgb": "FlatGeobuf", "geojson": "GeoJSON"}
+    folder = tmp_path / "in! a;\nb"
+    folder.mkdir()
+    path, driver = folder / name, {"gpkg": "GPKG", "fgb": "FlatGeobuf", "geojson": "GeoJSON"}
     with building(path) as made:
         pyogrio.raw.write(made, shapely.to_wkb(np.array([shapely.box(0, 0, 1, 1)])), [], [], geometry_type="Polygon",
                           driver=driver[made.suffix[1:]], crs="EPSG:4326")  # fmt: skip
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(folder.iterdir()) == [path]
     shutil.copy(path, tmp_path / f"plain{made.suffix}")
     assert pyogrio.read_info(tmp_path / f"plain{made.suffix}", force_feature_count=True)["features"] == 1
 

@@ -82,6 +82,8 @@ def test_legend_areas_opacity_and_readout(folder: Path, serve: Open, page: Open,
     tab = _Tab(page(serve(folder), size))
     tab.rest()
     rows = [tab.text(f"#map-legend li[data-class='{i}'] .amount") for i in range(3)]
+    shadow = tab.page.locator(".bar > i").first.evaluate("bar => getComputedStyle(bar).boxShadow")
+    assert shadow != "none", "the bar of a white class has an outline"
     assert rows == ["43.8 % · 45.9 ha", "43.8 % · 45.9 ha", "12.5 % · 13.1 ha"], "448 * 256, 64 * 512 pixels of 4 m2"
     assert "projected CRS" in tab.text("#map-areas-note")
     left, right, middle = (0.4, 0.35), (0.6, 0.35), (0.5, 0.5)

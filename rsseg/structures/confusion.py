@@ -172,9 +172,8 @@ def cohen_kappa(confusion: NDArray[np.int64]) -> float:
     Source: Cohen 1960.
     """
     total = max(int(confusion.sum()), 1)
-    equal = float(np.trace(confusion) / total)
-    chance = float((confusion.sum(0) / total) @ (confusion.sum(1) / total))
-    return (equal - chance) / (1 - chance) if chance < 1 else 1.0
+    chance = sum(one * other for one, other in zip(confusion.sum(0).tolist(), confusion.sum(1).tolist(), strict=True))
+    return (int(np.trace(confusion)) * total - chance) / (total**2 - chance) if chance < total**2 else 1.0
 
 
 def nominal_alpha(counts: NDArray[np.int64]) -> float:

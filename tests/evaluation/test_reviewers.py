@@ -81,6 +81,7 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     confusion = metrics.confusion_matrix(first, second)
     assert cohen_kappa(confusion) == pytest.approx(metrics.cohen_kappa_score(first, second))
     assert cohen_kappa(np.array([[3, 0], [0, 0]])) == 1.0
+    assert cohen_kappa(np.array([[2, 1], [6, 3]])) == 0.0, "exactly, not -0.00"
 
 
 def _write(path: Path, reviewer: str, *decisions: str, set_id: str = SET) -> Path:

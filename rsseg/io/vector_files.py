@@ -1,7 +1,8 @@
-"""What all files of polygons have in common that pyogrio writes: one fixed date, quiet logs, never half a file."""
+"""Files of polygons: what all that pyogrio writes have in common, and GeoParquet, which it does not read everywhere."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -11,8 +12,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["DATE", "GPKG_VERSION", "building", "fixed_date"]
+from rsseg.errors import DataError, MissingPackageError
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
+
+__all__ = ["DATE", "GPKG_VERSION", "building", "fixed_date", "read_geoparquet"]
 
 DATE = "2000-01-01T00:00:00Z"
 """Always the same moment, so that the same content gives the same bytes."""
@@ -73,3 +80,33 @@ def fixed_date() -> Iterator[None]:
     finally:
         log.setLevel(level)
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+
+
+def read_geoparquet(path: Path) -> tuple[list[bytes | None], CRS | None]:
+    """The shapes of a local GeoParquet file as WKB, and their CRS; pyogrio's wheels have no driver for it.
+
+    Raises:
+        MissingPackageError: pyarrow is not installed.
+        DataError: It is no GeoParquet, or its shapes are not WKB.
+        CRSError: Of rasterio; its CRS is unknown.
+    """
+    from rasterio.crs import CRS
+
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingPackageError(
+            f'{path}: GeoParquet needs the package pyarrow: python -m pip install "rsseg[optional]"'
+        ) from error
+    try:
+        told = json.loads((parquet.read_schema(path).metadata or {})[b"geo"])
+        name = told["primary_column"]
+        column = told["columns"][name]
+        encoding, crs = column["encoding"], column.get("crs", "EPSG:4326")
+        shapes = parquet.read_table(path, columns=[name])[name].to_pylist() if encoding == "WKB" else []
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as GeoParquet ({error})") from error
+    if encoding != "WKB":
+        raise DataError(f"{path}: has shapes in the encoding {encoding!r}; expected WKB")
+    return shapes, None if crs is None else CRS.from_user_input(crs)

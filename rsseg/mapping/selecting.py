@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsseg.commands import at_least, numbers
 from rsseg.errors import ConfigError, DataError
-from rsseg.io.addresses import Address, hide_queries, hide_those_of, locate, told_cause
+from rsseg.io.addresses import Address, hide_queries, hide_those_of, is_address, locate, told_cause
 from rsseg.mapping.stac import StacRequest
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _bounds(bounds: tuple[float, ...], name: str) -> Area:
 
 
 def read_area(source: str) -> Area:
-    """Polygons of any file that GDAL's vector drivers read.
+    """Polygons of any file that GDAL's vector drivers read, and of GeoParquet.
 
     Args:
         source: A path or an address; ``|layername=NAME`` at its end names a layer.
@@ -102,6 +103,7 @@ def read_area(source: str) -> Area:
     from rasterio.errors import CRSError
 
     from rsseg.io.remote import set_network
+    from rsseg.io.vector_files import read_geoparquet
     from rsseg.mapping.area import Area
 
     path, _, layer = source.partition(_LAYER)
@@ -110,6 +112,11 @@ def read_area(source: str) -> Area:
     name = place.gdal if isinstance(place, Address) else place
     set_network()
     try:
+        if place.lower().endswith((".parquet", ".geoparquet")) and (is_address(place) or os.path.exists(place)):
+            if is_address(place):
+                raise DataError(f"{shown}: GeoParquet is read from the local disk only; download it first")
+            shapes, crs = read_geoparquet(Path(place))
+            return Area.of(shown, _polygons(shapes, shown), crs, Path(place).name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # which have addresses in full
             layers = [str(row[0]) for row in pyogrio.list_layers(name) if row[1] is not None]
@@ -123,7 +130,7 @@ def read_area(source: str) -> Area:
             meta, _, shapes, _ = pyogrio.raw.read(name, layer=layer or layers[0], columns=[], force_2d=True)
         crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, CRSError) as error:
-        if "No such file" in str(error):
+        if "No such file" in str(error) and not os.path.exists(name):
             raise FileNotFoundError(f"{shown}: no such file; expected polygons for --aoi") from told_cause(error, path)
         reason = hide_queries(hide_those_of(str(error), path))
         raise DataError(f"{shown}: cannot be read as polygons ({reason})") from told_cause(error, path)

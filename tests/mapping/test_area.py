@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,29 @@ def test_polygons_of_any_vector_file(tmp_path: Path) -> None:
     (tmp_path / "text.gpkg").write_text("no")
     with pytest.raises(DataError, match="cannot be read as polygons"):
         read_area(str(tmp_path / "text.gpkg"))
+
+
+def test_polygons_of_geoparquet(tmp_path: Path) -> None:
+    """As rsseg and geopandas write it; without a CRS in it, coordinates are degrees."""
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    box, path = shapely.box(10, 50, 11, 51), tmp_path / "a.parquet"
+    for crs, code in ((CRS.from_epsg(32633).to_dict(projjson=True), 32633), (None, None), ("missing", 4326)):
+        column = {"encoding": "WKB", "geometry_types": ["Polygon"], **({} if crs == "missing" else {"crs": crs})}
+        about = {"version": "1.1.0", "primary_column": "outline", "columns": {"outline": column}}
+        table = pa.table({"name": ["a"], "outline": [box.wkb]})
+        parquet.write_table(table.replace_schema_metadata({"geo": json.dumps(about)}), path)
+        found = read_area(str(path))
+        assert found.geometry.equals(box) and found.label == "a.parquet"
+        assert found.crs == (None if code is None else CRS.from_epsg(code))
+    parquet.write_table(pa.table({"name": ["a"]}), path)
+    with pytest.raises(DataError, match=r"a\.parquet: cannot be read as GeoParquet"):
+        read_area(str(path))
+    with pytest.raises(FileNotFoundError, match="no such file; expected polygons"):
+        read_area(str(tmp_path / "b.parquet"))
+    with pytest.raises(DataError, match="download it first"):
+        read_area("https://host/a.parquet?sig=1")
 
 
 def test_shapes_that_are_no_polygons_are_named(tmp_path: Path) -> None:

@@ -226,20 +226,29 @@ def run_tool(main: Callable[[], int | str | None], again: str = AGAIN) -> NoRetu
     watch = Watch(again)
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # errors say what GDAL said
     try:
-        with show_log(), results_apart():
-            status = main()
-    except BaseException as error:
-        known = isinstance(error, (UserError, OSError)) or _of_worker(error) or _is_missing(error)
-        if interrupted() or isinstance(error, KeyboardInterrupt) or (not known and watch.follows()):
+        status = _status(main)
+    except SystemExit as error:
+        status = error.code
+    except BaseException as error:  # also one that came while another was looked at, as where several children end
+        if isinstance(error, KeyboardInterrupt) or watch.follows():
             if _debugging():
                 traceback.print_exc()
             watch.end()
-        if _debugging() or not known:
-            raise
-        status = error_line(error)
+        raise
     if interrupted():
         watch.end()
     sys.exit(status)
+
+
+def _status(main: Callable[[], int | str | None]) -> int | str | None:
+    try:
+        with show_log(), results_apart():
+            return main()
+    except BaseException as error:
+        known = isinstance(error, (UserError, OSError)) or _of_worker(error) or _is_missing(error)
+        if _debugging() or not known:
+            raise
+        return error_line(error)
 
 
 def call_tool(

@@ -31,6 +31,8 @@ _GRACE = 5.0
 """Seconds in which a command may end by itself."""
 _AGAIN = 1.0
 """Seconds in which another signal is the same one; ``timeout`` and ``make`` send it twice."""
+_FOLLOWS = 0.2
+"""Seconds in which a signal follows an error that it has caused."""
 _CHILDREN = 8.0
 """Seconds in which processes that were started may end by themselves; a tool among them takes ``_GRACE``."""
 _NUMBERS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
@@ -85,18 +87,21 @@ class Watch:
             threading.excepthook = _say_nothing  # threads fail as what they work with ends
             raise KeyboardInterrupt
 
-    def follows(self, seconds: float = 0.2) -> bool:
+    def follows(self) -> bool:
         """Whether a signal has come, or comes within a moment.
 
         Ctrl-C may reach a child first, whose end is an error here; and Python may run what is called at a child's end
         within what is called at Ctrl-C, so that the latter ends by the error of the former.  The thread sees both.
         """
-        end = time.monotonic() + seconds
-        while not _received and time.monotonic() < end:
-            with contextlib.suppress(Exception, KeyboardInterrupt):  # of these, also for further children
+        end = time.monotonic() + _FOLLOWS
+        while True:
+            try:
                 _forget_children()
-                time.sleep(0.01)
-        return interrupted()
+                while not _received and time.monotonic() < end:
+                    time.sleep(0.01)
+                return interrupted()
+            except (Exception, KeyboardInterrupt):  # of these, also for further children
+                continue
 
     def _forget(self) -> None:
         """In a process that was forked: its signals are its own."""
@@ -197,7 +202,7 @@ def _end_tracker() -> None:
         return
     with contextlib.suppress(OSError):
         os.close(pipe)
-    end = time.monotonic() + 1
+    end = time.monotonic() + _CHILDREN
     while time.monotonic() < end and _runs(process):
         time.sleep(0.005)
 

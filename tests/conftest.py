@@ -8,7 +8,6 @@ import gc
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -285,10 +284,11 @@ def run_ranks(start_tool: Callable[..., ToolProcess]) -> Callable[..., list[subp
     """Run a tool by several processes, as torchrun starts them: ``run_ranks(2, "train", "config.py", cwd=...)``."""
 
     def run(processes: int, name: str, *args: object, cwd: Path) -> list[subprocess.CompletedProcess[str]]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        job = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
+        from torch.distributed import TCPStore
+
+        store = TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)  # held here: nobody else gets its port
+        job = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": str(processes)}
+        job |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
         ranks = [
             start_tool(name, *args, "--launcher", "pytorch", cwd=cwd, env={**job, "RANK": rank, "LOCAL_RANK": rank})
             for rank in map(str, range(processes))

@@ -53,7 +53,7 @@ class ToolServer:
         if self._process and self._process.stdin and self._folder:
             self._process.stdin.write("end\n")  # closing alone says nothing while a fork of ours holds the pipe, too
             self._process.stdin.close()
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=600)
             self._folder.cleanup()
 
 

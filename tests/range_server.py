@@ -129,7 +129,7 @@ class RangeServer:
 
     def _ask(self, orders: dict[str, Any]) -> Any:
         request = urllib.request.Request(self.url + _CONTROL, json.dumps(orders).encode())
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return json.loads(answer.read())
 
 
@@ -146,7 +146,7 @@ def serve_folder(folder: Path) -> Iterator[RangeServer]:
     finally:
         assert process.stdin is not None
         process.stdin.close()  # which ends it
-        process.wait(20)
+        process.wait(600)
 
 
 def _main() -> None:

@@ -142,11 +142,15 @@ def end(status: int) -> None:
     os._exit(status)
 
 
-def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    data, files, _, _ = socket.recv_fds(client, 1 << 16, 3)
-    while not data.endswith(b"\n"):
-        data += client.recv(1 << 16)
-    return json.loads(data), files
+def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """A request and its files; None of a client that was killed before it had sent all of it."""
+    with contextlib.suppress(OSError):
+        data, files, _, _ = socket.recv_fds(client, 1 << 16, 3)
+        while not data.endswith(b"\n") and (more := client.recv(1 << 16)):
+            data += more
+        if data.endswith(b"\n"):
+            return json.loads(data), files
+    return None
 
 
 def _kill(process: int) -> None:
@@ -164,7 +168,10 @@ def serve(listener: socket.socket) -> None:
         ready, _, _ = select.select([0, listener, *running.values()], [], [], 0.01 if running else None)
         if listener in ready:
             client, _ = listener.accept()
-            request, files = _receive(client)
+            if (received := _receive(client)) is None:
+                client.close()
+                continue
+            request, files = received
             process = os.fork()
             if not process:
                 for connection in (listener, client, *running.values()):
@@ -173,7 +180,8 @@ def serve(listener: socket.socket) -> None:
             for file in files:
                 os.close(file)
             running[process] = client
-            client.sendall(b"%d\n" % process)
+            with contextlib.suppress(OSError):
+                client.sendall(b"%d\n" % process)
         for process, client in list(running.items()):
             ended, status = os.waitpid(process, os.WNOHANG)
             if ended:

@@ -18,16 +18,12 @@ root=${tools%/*}
 root=${root%/rsseg/.mim} # installed tools lie in rsseg/.mim
 config=$1 gpus=$2
 shift 2
-python=${PYTHON:-python} nnodes=${NNODES:-1} port=${PORT:-}
-if [ -z "$port" ]; then
-    port=29500
-    if [ "$nnodes" = 1 ]; then
-        port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
-    fi
+nodes=(--standalone) # a free port, which is held from the first moment
+if [ "${NNODES:-1}" != 1 ] || [ -n "${PORT:-}" ]; then
+    nodes=(--nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}"
+        --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")
 fi
 
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-exec "$python" -m rsseg.engine.torchrun \
-    --nnodes="$nnodes" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$gpus" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$port" \
+exec "${PYTHON:-python}" -m rsseg.engine.torchrun "${nodes[@]}" --nproc_per_node="$gpus" \
     "$tools/train.py" "$config" --launcher pytorch "$@"

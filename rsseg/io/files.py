@@ -140,7 +140,7 @@ def _temporary(folder: Path, tag: str) -> tuple[Path, IO[bytes], int]:
             raise
         lock = os.dup(file.fileno())
         with suppress(OSError):  # some network file systems do not lock
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be looking whether it can be removed
         if os.path.lexists(path):
             return path, file, lock
         file.close()  # another process has removed it before it was locked

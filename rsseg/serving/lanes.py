@@ -19,6 +19,7 @@ __all__ = ["Lane"]
 
 _log = logging.getLogger("rsseg")
 _TICK = 0.1  # seconds between looks at the clock while a request runs
+_DEAD = 10.0  # seconds in which a process whose pipe is closed has ended, however busy the machine is
 
 
 class Lane:
@@ -110,9 +111,11 @@ class Lane:
 
     def end(self) -> None:
         """End the process, and what runs; after :meth:`close`."""
-        self._end_worker()
+        if (process := self._process) is not None:
+            process.kill()  # the thread sees that, and that this is the end
         if self._thread is not None:
-            self._thread.join(10)
+            self._thread.join()
+        self._end_worker()
 
     def _work(self) -> None:
         """The thread that gives the worker one request after the other."""
@@ -144,7 +147,7 @@ class Lane:
         except (EOFError, OSError):  # the process has ended
             status = None
             if (dead := self._process) is not None:
-                dead.join(1)
+                dead.join(_DEAD)
                 status = dead.exitcode
             self._end_worker()
             if self._closed or ticket.stopping:

@@ -215,7 +215,7 @@ def test_killed_at_any_file_and_run_again(masked: Make, tmp_path: Path, digests:
         name = f"killed{moment}"
         process = FORK.Process(target=_ablate_until, args=(masked(name), moment))
         process.start()
-        process.join(60)
+        process.join()
         assert process.exitcode == -signal.SIGKILL
         report = ablate_prompts(masked(name), ["hbox", "rhbox"])
         assert report.resumed == min(max(moment - 2, 0), 4)

@@ -268,7 +268,7 @@ def test_an_update_that_is_killed_at_any_moment_goes_on(
         shutil.copytree(tmp_path / "out", tmp_path / "copy")
         process = FORK.Process(target=_update_until, args=(make_config("copy"), moment))
         process.start()
-        process.join(60)
+        process.join()
         convert_labels(make_config("copy"), update=True)
         assert digests(tmp_path / "copy") == expected
         if process.exitcode == 0:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from rsseg.conversion import convert_labels
+from tests.holding import held_at
 
 Make = Callable[..., dict[str, Any]]
 Digests = Callable[[Path], dict[str, str]]
@@ -96,15 +97,15 @@ def test_killed_at_five_random_moments(
     slow: Callable[[str], Path], tmp_path: Path, digests: Digests, start: Callable[..., Any]
 ) -> None:
     expected = _whole(slow, tmp_path, digests)
-    config = slow("killed")
+    config, held = slow("killed"), held_at("manifest.json", tmp_path / "held")
     for moment in sorted(random.Random(3).sample(range(4, len(expected) - 8), 5)):
-        process = start(config)
+        process = start(config, **held)
         while _files(tmp_path / "killed") < moment and process.poll() is None:
             time.sleep(0.001)
         process.kill()
-        assert process.wait(60).returncode == -9, "it ended before it could be killed"
+        assert process.wait().returncode == -9
         assert not (tmp_path / "killed/manifest.json").exists()
-    assert start(config).wait(120).returncode == 0
+    assert start(config).wait().returncode == 0
     assert digests(tmp_path / "killed") == expected
 
 
@@ -115,10 +116,10 @@ def test_one_of_two_workers_dies_and_is_started_by_hand(
     expected = _whole(slow, tmp_path, digests)
     config, shared = slow("shared"), {"WORLD_SIZE": "2", "GRAVE": str(tmp_path / "grave")}
     workers = [start(config, RANK=str(rank), **shared) for rank in (0, 1)]
-    assert [worker.wait(120).returncode for worker in workers] == [0, -9]
+    assert [worker.wait().returncode for worker in workers] == [0, -9]
     assert not (tmp_path / "shared/manifest.json").exists()
     again = [start(config, RANK="1", **shared) for _ in range(2)]  # by mistake twice: both finish, both merge
-    assert [worker.wait(120).returncode for worker in again] == [0, 0]
+    assert [worker.wait().returncode for worker in again] == [0, 0]
     assert digests(tmp_path / "shared") == expected
 
 
@@ -129,21 +130,21 @@ def test_independent_jobs_share_the_folder(
     """One of two is killed and goes on, one runs twice at the same time; the last to end merges."""
     expected, config = _whole(slow, tmp_path, digests), slow("jobs")
 
-    def job(shard: str) -> Any:
-        return start_tool("convert_labels", config, "--shard", shard, cwd=tmp_path)
+    def job(shard: str, env: dict[str, str] | None = None) -> Any:
+        return start_tool("convert_labels", config, "--shard", shard, cwd=tmp_path, env=env)
 
-    killed = job("0/2")
+    killed = job("0/2", held_at("Q1?.json", tmp_path / "held"))
     while _files(tmp_path / "jobs") < 12 and killed.poll() is None:
         time.sleep(0.001)
     killed.kill()
-    assert killed.wait(60).returncode == -9
+    assert killed.wait().returncode == -9
     same = [job("1/2"), job("1/2")]
-    assert [process.wait(120).returncode for process in same] == [0, 0]
+    assert [process.wait().returncode for process in same] == [0, 0]
     assert not (tmp_path / "jobs/manifest.json").exists()
-    last = job("0/2").wait(120)
+    last = job("0/2").wait()
     assert last.returncode == 0 and "are finished already" in last.stderr
     assert digests(tmp_path / "jobs") == expected
-    wrong = job("2/2").wait(60)
+    wrong = job("2/2").wait()
     assert wrong.returncode == 1 and "0/8 is the first and 7/8 the last" in wrong.stderr
 
 
@@ -157,7 +158,7 @@ def test_torchrun_starts_dead_workers_again(
     def run(config: Path, processes: int, **env: str) -> subprocess.CompletedProcess[str]:
         command = ["bash", script, str(config), str(processes)]
         told = {**forked_python, "PYTHONPATH": os.environ["PYTHONPATH"], "GRAVE": grave, **env}
-        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=600, check=False)
 
     result = run(slow("healed"), 2)
     assert result.returncode == 0, result.stderr[-3000:]
@@ -199,7 +200,7 @@ def test_slurm_tasks_share_the_work(
     env = {**forked_python, "PYTHONPATH": os.environ["PYTHONPATH"], "GPUS": "2"}
     env["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     command = ["bash", str(REPO / "tools/slurm_convert.sh"), "gpu", "samrs", str(slow("slurm"))]
-    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     assert "process 0 of 2 is finished" in result.stderr
     assert digests(tmp_path / "slurm") == expected

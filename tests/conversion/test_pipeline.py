@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,7 @@ class StagedBox:
 
     def __init__(self, tile_batch: int = 1, exact: bool = True, fail: str | None = None) -> None:
         self.tile_batch, self.exact, self.fail = tile_batch, exact, fail
-        self.waiting = 0
+        self.waiting, self.lock = 0, threading.Lock()
 
     def exact_twin(self) -> StagedBox:
         return StagedBox()
@@ -43,7 +44,8 @@ class StagedBox:
         LOG.append((f"encode {len(images)}", threading.current_thread().name))
         if self.fail == "encode":
             raise MemoryError("out of memory")
-        self.waiting += len(images)
+        with self.lock:
+            self.waiting += len(images)
         LOG.append((f"waiting {self.waiting}", ""))
         return [image.shape[:2] for image in images]
 
@@ -51,7 +53,8 @@ class StagedBox:
         LOG.append(("decode", threading.current_thread().name))
         if self.fail == "decode":
             raise ValueError("no such thing")
-        self.waiting -= 1
+        with self.lock:
+            self.waiting -= 1
         grow = 0 if self.exact else 1
         boxes = prompts.need_boxes("StagedBox")
         return without_scores([fill_hbox(box + np.array([0, 0, grow, 0]), size) for box in boxes])
@@ -105,12 +108,20 @@ def test_tiles_are_encoded_in_batches_of_one_image(staged: Make) -> None:
 
 
 def test_few_tiles_wait_however_slow_the_decoder(staged: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode, gate = StagedBox.decode, threading.Event()
+    encode, decode, ahead = StagedBox.encode, StagedBox.decode, threading.Event()
+
+    def encode_and_tell(self: StagedBox, images: Any) -> Any:
+        found = encode(self, images)
+        if self.waiting > 1:
+            ahead.set()
+        return found
 
     def slow(self: StagedBox, *args: Any) -> Any:
-        gate.wait(0.02)
+        assert ahead.wait(600), "the decoder is not waited for"
+        time.sleep(0.02)
         return decode(self, *args)
 
+    monkeypatch.setattr(StagedBox, "encode", encode_and_tell)
     monkeypatch.setattr(StagedBox, "decode", slow)
     convert_labels(staged(tiling={"size": 12, "overlap": 0, "iof_thr": 0.1}))
     most = max(int(what.split()[1]) for what, _ in LOG if what.startswith("waiting"))

@@ -48,7 +48,7 @@ def test_killed_at_any_file_and_run_again(make_config: Make, tmp_path: Path, dig
         name = f"killed{moment}"
         process = FORK.Process(target=_convert_until, args=(make_config(name), moment, moment % 2 == 0))
         process.start()
-        process.join(60)
+        process.join()
         assert process.exitcode == -signal.SIGKILL
         assert digests(tmp_path / name) != expected or moment == files
         convert_labels(make_config(name))

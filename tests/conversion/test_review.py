@@ -339,7 +339,7 @@ def test_a_review_that_is_killed_goes_on(make_config: Make, tmp_path: Path, deci
         shutil.copytree(tmp_path / "out", tmp_path / "copy")
         process = FORK.Process(target=_review_until, args=(make_config("copy"), path, moment))
         process.start()
-        process.join(60)
+        process.join()
         convert_labels(make_config("copy"), review=[path])
         assert digests(tmp_path / "copy") == expected
         if process.exitcode == 0:

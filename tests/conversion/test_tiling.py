@@ -233,7 +233,7 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
             target=_cut_until, args=(tmp_path / "in", tmp_path / "out", moment)
         )
         process.start()
-        process.join(60)
+        process.join()
         assert process.exitcode == -signal.SIGKILL and _digests(tmp_path / "out") != expected
         report = cut_images(tmp_path / "in", tmp_path / "out", 32, 8)
         assert report.written + report.found == 18 and report.written > 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import multiprocessing
+import os
 import threading
 import time
 from pathlib import Path
@@ -131,6 +133,33 @@ def test_leftovers_of_killed_processes_go_with_the_next_file_that_is_written(tmp
         file.write(b"whole")
     assert not running.exists() and not reused.exists() and all(path.exists() for path in foreign)
     remove_abandoned(tmp_path / "missing")
+
+
+def test_a_file_that_another_process_removes_while_it_is_opened_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one holds its lock for the moment between looking at it and removing it."""
+    others, dup = list[threading.Thread](), os.dup
+
+    def remove(path: Path, lock: int) -> None:
+        time.sleep(0.1)
+        path.unlink()
+        os.close(lock)
+
+    def meet(descriptor: int) -> int:
+        if not others:
+            (path,) = tmp_path.glob(".tmp-*")
+            lock = os.open(path, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            others.append(threading.Thread(target=remove, args=(path, lock)))
+            others[0].start()
+        return dup(descriptor)
+
+    monkeypatch.setattr(os, "dup", meet)
+    with replacing(tmp_path / "a") as file:
+        others[0].join()
+        file.write(b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
 
 
 def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_differences_show_what_differs_only() -> None:
 def _hold(path: Path) -> None:
     with locked(path):
         path.with_name("held").touch()
-        time.sleep(60)
+        time.sleep(3600)
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_two_commands_for_the_same_map(
     command = [forked_python["PYTHON"], "-c", TWICE, *map(str, arguments)]
     running = [subprocess.Popen(command, env=forked_python, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in running:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
     assert contents(address) == local
     assert deliver(address) == 0

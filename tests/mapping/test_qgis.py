@@ -39,7 +39,7 @@ def qgis():
 
     def run(picture, *paths):
         command = [python, Path(__file__).with_name("qgis_layers.py"), picture, *paths]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         return {Path(path).name: found for path, found in json.loads(done.stdout.splitlines()[-1]).items()}
 

@@ -60,7 +60,7 @@ class Chromium:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(600)
         os.close(self._in), os.close(self._out)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
@@ -86,7 +86,8 @@ class Chromium:
     def open(self, page: Path, fragment: str = "") -> None:
         """Load a page."""
         self.call("Page.navigate", url=page.as_uri() + fragment)
-        for _ in range(200):
+        end = time.monotonic() + 600
+        while time.monotonic() < end:
             if self.value("document.readyState") == "complete" and self.value("location.protocol") == "file:":
                 return
             time.sleep(0.05)

@@ -274,7 +274,7 @@ def look(tmp_path):
 
     def load(path, fragment=""):
         command = [browser, *flags, path.as_uri() + fragment]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, cwd=tmp_path)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=tmp_path)
         console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
         assert result.returncode == 0 and not console, result.stderr
         head = re.search(r"<html[^>]*>", result.stdout)

@@ -49,7 +49,7 @@ def look(browser, page, tmp_path):
 
     def load(fragment="", path=page):
         command = [browser, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri() + fragment]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, cwd=tmp_path)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
         assert not console, "\n".join(console)

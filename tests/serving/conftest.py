@@ -23,6 +23,7 @@ else:
 
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--no-first-run", "--use-gl=angle",
          "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # fmt: skip
+LONG = 3600.0  # seconds that no request takes, however busy the machine is
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
@@ -57,7 +58,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
     with ExitStack() as stack:
 
         def start(*paths: Path, **settings: Any) -> str:
-            settings = {"port": 0, "out": tmp_path / "served", **settings}
+            settings = {"port": 0, "out": tmp_path / "served", "request_seconds": LONG, **settings}
             return stack.enter_context(running(ServeSettings(tuple(paths), **settings)))
 
         yield start
@@ -90,7 +91,7 @@ def page(browser: Any) -> Iterator[Callable[..., Any]]:
             context = browser.new_context(viewport={"width": width, "height": height}, has_touch=size == "phone")
             stack.callback(context.close)
             tab = context.new_page()
-            tab.set_default_timeout(120_000)
+            tab.set_default_timeout(600_000)
             tab.on("pageerror", lambda error: errors.append(str(error)))
             tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
             tab.goto(address)

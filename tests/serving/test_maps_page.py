@@ -49,10 +49,10 @@ class _Tab:
         self.page = page
 
     def rest(self, swipe: str = "") -> None:
-        self.page.wait_for_selector("#panel-maps:not([data-areas='busy'])", state="attached")
-        self.page.wait_for_selector("body[data-idle='true']")
-        if swipe:
-            self.page.wait_for_selector(f"body[data-swipe='{swipe}']")
+        """Wait until all that was begun is there, at one moment."""
+        other = f"[data-swipe='{swipe}']" if swipe else ""
+        done = "#panel-maps:not([data-areas='busy'], [data-layer='busy'])"
+        self.page.wait_for_selector(f"body[data-idle='true']{other} {done}", state="attached")
 
     def at(self, across: float, down: float) -> tuple[float, float]:
         """Position in the window of a share of the map's width and height."""

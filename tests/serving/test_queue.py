@@ -160,6 +160,7 @@ def test_a_process_that_is_killed_fails_its_request_and_is_started_again(
 def test_cancelling(queue: ModelQueue, waiting: Callable[..., Ticket]) -> None:
     running = waiting()
     process, queued = queue.workers["models"], _echo(queue, 1)
+    _until(lambda: queue.get(running.id).partial)
     assert queue.cancel(queued.id).state == "cancelled"
     assert queue.cancel(running.id).state == "running"
     found = _done(queue, running)

@@ -22,7 +22,7 @@ def _map(path: Path, value: int) -> Path:
 def test_no_more_requests_read_than_there_are_places(tmp_path: Path) -> None:
     path, pool = _map(tmp_path / "a.tif", 1), Readers(2)
     lock, inside, most = threading.Lock(), [0], [0]
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=600)
 
     def read(number: int) -> int:
         with pool.borrow(path) as opened:

@@ -272,7 +272,7 @@ def test_a_mask_by_clicks_and_box(client: Client, tmp_path: Path) -> None:
     """GrabCut finds the square of one colour on the dark ground; its outline goes back as the object's mask."""
     item = client.items()[1]
     body = {"number": 1, "state": item["state"], "context": 2, "box": [56, 16, 94, 54]}
-    answer = client.http.post(f"{client.base}/segment", params={"wait": 60}, json=body)
+    answer = client.http.post(f"{client.base}/segment", params={"wait": 600}, json=body)
     assert answer.status_code == 200 and answer.json()["state"] == "done", answer.text
     (feature,) = answer.json()["result"]["features"]
     (ring, *holes) = feature["geometry"]["coordinates"]

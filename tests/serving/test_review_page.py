@@ -65,7 +65,8 @@ def test_a_review_by_clicks_and_keys(tmp_path: Path, serve: Callable[..., str], 
     tab.wait_for_selector(READY.format(2))
     assert tab.inner_text("#review-count") == "2 of 5 decided"
     tab.fill("#review-comment", "not there")
-    tab.click("#review-reject")
+    with tab.expect_response("**/decisions"):
+        tab.click("#review-reject")
     tab.wait_for_selector(READY.format(3))
 
     phone = page(address, "phone")  # goes on where the first one stopped
@@ -78,7 +79,7 @@ def test_a_review_by_clicks_and_keys(tmp_path: Path, serve: Callable[..., str], 
     phone.wait_for_selector(READY.format(4))
     phone.tap("#review-click")
     phone.locator(".review-view svg").click()
-    phone.wait_for_selector("text=Use this mask", timeout=60_000)
+    phone.wait_for_selector("text=Use this mask", timeout=900_000)
     shot(phone, "phone-mask")
     phone.tap("text=Use this mask")
     phone.wait_for_selector(COUNT.format("5 of 5 decided"))
@@ -188,7 +189,7 @@ def test_keys_decide_only_what_is_meant(tmp_path: Path, serve: Callable[..., str
 def test_a_decision_goes_to_the_set_it_was_made_for(
     tmp_path: Path, serve: Callable[..., str], page: Callable[..., Any]
 ) -> None:
-    """Another set is chosen while decisions about the one before wait."""
+    """Another set is chosen while decisions wait; keys decide nothing until its objects are there."""
     sets = [write_set(tmp_path / name) for name in ("one", "two")]
     sets[0] = sets[0].rename(tmp_path / "first")
     tab = page(serve(*sets))
@@ -199,11 +200,16 @@ def test_a_decision_goes_to_the_set_it_was_made_for(
     tab.route("**/decisions", lambda route: route.continue_() if waiting else waiting.append(route))
     with tab.expect_request("**/decisions"):
         tab.click("#review-accept")
-    tab.wait_for_function("document.querySelector('#review-count').textContent.startsWith('1 of 5')")
+    tab.wait_for_selector(COUNT.format("1 of 5 decided"))
     tab.keyboard.press("a")
     tab.wait_for_selector(COUNT.format("2 of 5 decided"))
     tab.select_option("#layer", label="set (set)")
-    tab.keyboard.press("Escape")
+    while tab.title() != "set - rsseg":
+        tab.wait_for_timeout(10)
+    for key in ("Escape", "a", "u"):
+        tab.keyboard.press(key)
+    while not waiting:
+        tab.wait_for_timeout(10)
     waiting[0].continue_()
     tab.wait_for_selector(COUNT.format("0 of 5 decided"))
     tab.wait_for_selector("#review-stage[data-state='ready']")

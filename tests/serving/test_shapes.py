@@ -45,7 +45,8 @@ def client(paths: dict[str, Path], tmp_path: Path) -> Iterator[TestClient]:
     from rsseg.serving.app import create_app
     from rsseg.serving.settings import ServeSettings
 
-    settings = ServeSettings(tuple(paths.values()), tmp_path / "out", reviewer="Ada", masks={"predictor": "box"})
+    settings = ServeSettings(tuple(paths.values()), tmp_path / "out", reviewer="Ada", masks={"predictor": "box"},
+                             request_seconds=3600)  # fmt: skip
     with TestClient(create_app(settings), base_url="http://127.0.0.1:8000") as test_client:
         yield test_client
 
@@ -252,13 +253,13 @@ def test_boxes_over_the_interface(client: TestClient) -> None:
     layer = _id(client, "image", "photo")
     assert client.get("/api/masks").json() == {"predictor": "box", "points": False}
     body = {"layer": layer, "boxes": [[30, 25, 10, 20]], "units": "pixels"}  # sides in any order
-    answer = client.post("/segment/boxes", json=body, params={"wait": 60})
+    answer = client.post("/segment/boxes", json=body, params={"wait": 600})
     assert answer.status_code == 200 and answer.json()["state"] == "done", answer.text
     (feature,) = answer.json()["result"]["features"]
     assert feature["properties"]["area"] == pytest.approx(100)
     drawn = shapely.from_geojson(json.dumps(feature["geometry"]))
     assert drawn.bounds == pytest.approx((10, 20, 30, 25), abs=1e-6)
-    ticket = client.post("/segment/boxes", json={**body, "boxes": [], "points": [[20, 22, 1]]}, params={"wait": 60})
+    ticket = client.post("/segment/boxes", json={**body, "boxes": [], "points": [[20, 22, 1]]}, params={"wait": 600})
     assert ticket.json()["state"] == "failed" and "takes boxes only" in ticket.json()["message"]
     for wrong, text in (
         ({"boxes": [[100, 100, 120, 120]]}, "outside of the view"),

@@ -17,7 +17,7 @@ from tests.serving.world import write_image
 
 pytest.importorskip("mmseg")
 pytestmark = pytest.mark.slow
-LOADING = 120_000  # milliseconds; the worker imports the MM stack first
+LOADING = 900_000  # milliseconds; the worker imports the MM stack first
 ROOFS = {"left": (60, 60, 140, 120), "right": (220, 80, 300, 180)}
 """Columns and rows of bright ground; pixels of 0.5 m."""
 POOL = 220, 260, 40
@@ -37,9 +37,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from rsseg.serving.settings import ServeSettings
-    from tests.serving.conftest import running
+    from tests.serving.conftest import LONG, running
 
-    with running(ServeSettings((image,), out=tmp_path_factory.mktemp("drawn"), port=0)) as found:
+    out = tmp_path_factory.mktemp("drawn")
+    with running(ServeSettings((image,), out=out, port=0, request_seconds=LONG)) as found:
         yield found
 
 

@@ -244,7 +244,9 @@ def client(out: Path, *paths: Path, **settings: Any) -> Iterator[Any]:
     from rsseg.serving.app import create_app
     from rsseg.serving.settings import ServeSettings
 
-    with TestClient(create_app(ServeSettings(paths, out=out, **settings)), base_url="http://127.0.0.1") as found:
+    with TestClient(
+        create_app(ServeSettings(paths, out=out, request_seconds=3600, **settings)), base_url="http://127.0.0.1"
+    ) as found:
         yield found
 
 
@@ -341,7 +343,7 @@ def test_one_request_gives_a_result_and_thresholds_need_no_other(
             "classes": [" Straße  路 ", "sea"],
             "threshold": 0.25,
         }
-        answer = http.post("/segment/text?wait=100", json=body)
+        answer = http.post("/segment/text?wait=600", json=body)
         found = answer.json()
         assert (answer.status_code, found["state"], found["shares"]["threshold"]) == (200, "done", 0.25)
         assert [row["name"] for row in found["shares"]["classes"]] == ["Straße 路", "sea"]
@@ -350,14 +352,14 @@ def test_one_request_gives_a_result_and_thresholds_need_no_other(
         assert picture.headers["content-type"] == "image/png"
         with Image.open(io.BytesIO(picture.content)) as image:
             assert image.size == (300, 240)
-        again = http.post("/segment/text?wait=100", json={**body, "threshold": 0}).json()
+        again = http.post("/segment/text?wait=600", json={**body, "threshold": 0}).json()
         assert again["id"] == found["id"] and again["shares"]["unsure"] == 0  # the same mask at another threshold
         shares = http.get(f"/work/{found['id']}/mask.json?threshold=0.25").json()
         assert shares == found["shares"]
-        polygons = http.post("/segment/text?wait=100&format=geojson", json={**body, "threshold": 0}).json()
+        polygons = http.post("/segment/text?wait=600&format=geojson", json={**body, "threshold": 0}).json()
         assert polygons == http.get(f"/work/{found['id']}/mask.geojson").json() and polygons["features"]
         saved = http.post(
-            "/api/maps?wait=100", json={"layer": layer, "name": "mine", "classes": ["sea", "land"], "threshold": 0.2}
+            "/api/maps?wait=600", json={"layer": layer, "name": "mine", "classes": ["sea", "land"], "threshold": 0.2}
         ).json()
         while saved["state"] in ("queued", "running"):  # the process of maps loads the model first
             saved = http.get(f"/work/{saved['id']}?wait=100").json()
@@ -366,6 +368,6 @@ def test_one_request_gives_a_result_and_thresholds_need_no_other(
         assert [(one.kind, one.name) for one in layers] == [("map", "mine.tif"), ("image", "ground.tif")]
         assert layers[0].image == layer and layers[0].probabilities is not None
         body["layer"] = layers[0].id  # a map stands for its image
-        assert http.post("/segment/text?wait=100", json={**body, "classes": ["a"]}).json()["state"] == "done"
-        failed = http.post("/segment/text?wait=100", json={**body, "classes": ["路" * 90]}).json()
+        assert http.post("/segment/text?wait=600", json={**body, "classes": ["a"]}).json()["state"] == "done"
+        failed = http.post("/segment/text?wait=600", json={**body, "classes": ["路" * 90]}).json()
         assert failed["state"] == "failed" and "shorten the name" in failed["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import signal
@@ -16,19 +17,23 @@ from tests.serving.tiny_words import write_fixed_model, write_ground, write_open
 pytest.importorskip("mmseg")
 pytest.importorskip("open_clip")
 pytestmark = pytest.mark.slow
-LOADING = 120_000  # milliseconds; the worker imports torch and the MM stack first
+LOADING = 900_000  # milliseconds; the worker imports torch and the MM stack first
 
 
 @pytest.fixture(scope="module")
 def address(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from rsseg.serving.queue import ModelQueue
     from rsseg.serving.settings import ServeSettings
-    from tests.serving.conftest import running
+    from tests.serving.conftest import LONG, running
 
     folder = tmp_path_factory.mktemp("page")
     path = write_ground(folder / "ground.tif", 700, 900)
     text = write_open_model(folder, repo)
-    with running(ServeSettings((path,), out=folder / "out", port=0, text=text)) as found:
-        yield found
+    settings = ServeSettings((path,), out=folder / "out", port=0, text=text, request_seconds=LONG)
+    with pytest.MonkeyPatch.context() as patch:  # a worker that is stopped for a while is not killed
+        patch.setattr("rsseg.serving.app.ModelQueue", functools.partial(ModelQueue, grace=LONG))
+        with running(settings) as found:
+            yield found
 
 
 def shot(tab: Any, name: str) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from rsseg.engine import load_file
 from rsseg.engine.weights import convert_weights
+from tests.holding import held_at
 
 pytestmark = pytest.mark.slow
 
@@ -104,9 +105,9 @@ def test_log_and_schedules(straight: Path) -> None:
 def test_killed_and_resumed_is_as_never_stopped(
     straight: Path, world: Path, repo: Path, start_tool: Callable[..., Any]
 ) -> None:
-    process = start_tool(*command(repo, "killed"), cwd=world)
-    deadline = time.time() + 120
-    while not (world / "killed" / "last_checkpoint").exists() and time.time() < deadline:
+    held = held_at(f"iter_{ITERATIONS}.pth", world / "held")
+    process = start_tool(*command(repo, "killed"), cwd=world, env=held)
+    while not (world / "killed" / "last_checkpoint").exists() and process.poll() is None:
         time.sleep(0.01)
     process.kill()
     process.wait()

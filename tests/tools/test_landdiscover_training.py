@@ -109,7 +109,7 @@ def test_a_small_gsnet_learns(world, repo, tmp_path, run_tool):
         views = [model.data_preprocessor(pseudo_collate([data[i]]))["inputs"] for i in (0, 4, 6, 11)]
         spread(model, torch.cat([fit_image(view, 96) for view in views]))
     torch.save({"state_dict": model.state_dict()}, start)
-    done = run_tool("train", path, "--work-dir", tmp_path / "run", timeout=280)
+    done = run_tool("train", path, "--work-dir", tmp_path / "run")
     assert done.returncode == 0, done.stderr[-3000:]
     (log,) = (tmp_path / "run").glob("*/vis_data/scalars.json")
     losses = [json.loads(line)["loss"] for line in log.read_text().splitlines()]

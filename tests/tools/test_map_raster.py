@@ -75,7 +75,7 @@ def test_a_folder_by_two_processes_is_that_of_one(world, arguments, repo, run_to
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert two.returncode == 0, two.stderr
     names = sorted([*COLLECTED, *(f"{stem}{end}" for stem in "ab" for end in ENDS)])
@@ -108,7 +108,7 @@ def test_jobs_that_share_the_folder_are_one(world, arguments, run_tool, tmp_path
     (tmp_path / "srun").chmod(0o755)
     command = ["bash", repo / "tools" / "slurm_map.sh", "gpu", "maps", world / "scenes", tmp_path / "slurm", *common]
     env = {**forked_python, "GPUS": "2", "PATH": f"{tmp_path}:{forked_python['PATH']}"}
-    tasks = subprocess.run([*map(str, command)], env=env, capture_output=True, text=True, check=False, timeout=300)
+    tasks = subprocess.run([*map(str, command)], env=env, capture_output=True, text=True, check=False, timeout=600)
     assert tasks.returncode == 0, tasks.stderr
     assert "process that finishes last writes the map" in tasks.stderr
     for folder in ("shards", "slurm"):

@@ -13,6 +13,7 @@ import torch
 
 from rsseg.engine import load_file
 from rsseg.io.resuming import latest_checkpoint
+from tests.holding import held_at
 
 pytestmark = pytest.mark.slow
 
@@ -88,9 +89,8 @@ def test_training_logs_each_head_and_scores_each_set(straight):
 
 def test_killed_and_resumed_is_as_never_stopped(straight, world, repo, start_tool):
     command = ["train", config(repo), "--work-dir", "killed"]
-    process = start_tool(*command, "--cfg-options", *SHORT, cwd=world)
-    deadline = time.time() + 120
-    while not (world / "killed" / "last_checkpoint").exists() and time.time() < deadline:
+    process = start_tool(*command, "--cfg-options", *SHORT, cwd=world, env=held_at("iter_6.pth", world / "held"))
+    while not (world / "killed" / "last_checkpoint").exists() and process.poll() is None:
         time.sleep(0.01)
     process.kill()
     process.wait()
@@ -115,7 +115,7 @@ def test_two_processes_train_stop_and_resume(world, repo, run_ranks, forked_pyth
         return ["--work-dir", work_dir, *(["--resume"] if resume else []), "--cfg-options", *options]
 
     whole = [*script, *arguments("two")]
-    check(subprocess.run(whole, cwd=world, env=forked_python, capture_output=True, text=True, check=False, timeout=300))
+    check(subprocess.run(whole, cwd=world, env=forked_python, capture_output=True, text=True, check=False, timeout=600))
     stopped = arguments("two_stopped", 2)
     for options in (stopped, arguments("two_stopped", resume=True)):
         for result in run_ranks(2, "train", config(repo), *options, cwd=world):

@@ -150,10 +150,11 @@ function start(page) {
     legend.set(isMap ? info.classes : []);
     const given = restore(info);
     if (!given && info.bounds && (first || !meets(info.bounds))) fitLayer(0);
+    look();
     const image = given && given.has("image") ? given.get("image") : info.image;
     await chooseImage(isMap && page.layers.some((layer) => layer.id === image) ? image : null);
+    if (state.info !== info) return;
     page.panel.dataset.layer = info.id;
-    look();
     remember();
   }
 
@@ -213,16 +214,16 @@ function start(page) {
   function look() {
     clearTimeout(timer);
     page.panel.dataset.areas = "busy";
-    timer = setTimeout(() => measure().catch(fail), WAIT);
+    const number = (asked += 1);
+    timer = setTimeout(() => measure(number).catch(fail), WAIT);
   }
 
-  async function measure() {
+  async function measure(number) {
     if (!state.active || !state.info || state.info.kind !== "map") {
       page.panel.dataset.areas = "none";
       showPolygons(null);
       return;
     }
-    const number = (asked += 1);
     const { west, south, east, north, width } = page.view();
     const view = { west: Math.max(west, -540), south, east: Math.min(east, 540), north };
     const [areas, polygons] = await Promise.all([
@@ -268,12 +269,11 @@ function start(page) {
     reading = true;
     while (next) {
       const at = next;
+      const { info } = state;
       next = null;
-      try {
-        showReadout(at, await ask("point", { lon: at.lng, lat: Math.max(-90, Math.min(90, at.lat)) }));
-      } catch (error) {
-        showReadout(at, { problem: error.message });
-      }
+      const found = await ask("point", { lon: at.lng, lat: Math.max(-90, Math.min(90, at.lat)) })
+        .catch((error) => ({ problem: error.message }));
+      if (state.active && state.info === info) showReadout(at, found);
     }
     reading = false;
   }

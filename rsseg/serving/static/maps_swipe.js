@@ -6,6 +6,7 @@ export function makeSwipe(page, draw) {
   const root = page.map.getContainer();
   const listeners = [];
   let other = null;
+  let ready = false; // whether sources and layers may be added to it
   let divider = null;
   let share = 0.5;
 
@@ -25,7 +26,8 @@ export function makeSwipe(page, draw) {
   }
 
   function follow() {
-    if (other) other.jumpTo({ center: page.map.getCenter(), zoom: page.map.getZoom() });
+    document.body.dataset.swipe = "busy";
+    other.jumpTo({ center: page.map.getCenter(), zoom: page.map.getZoom() });
   }
 
   function makeDivider() {
@@ -71,8 +73,12 @@ export function makeSwipe(page, draw) {
       center: page.map.getCenter(), zoom: page.map.getZoom(), canvasContextAttributes: { preserveDrawingBuffer: true } });
     other = made;
     made.getCanvas().tabIndex = -1;
-    made.on("load", () => { if (other === made) draw(made); });
-    made.on("dataloading", () => { document.body.dataset.swipe = "busy"; });
+    made.on("load", () => {
+      if (other !== made) return;
+      ready = true;
+      draw(made);
+    });
+    made.on("dataloading", () => { if (other === made) document.body.dataset.swipe = "busy"; });
     made.on("idle", () => { if (other === made) document.body.dataset.swipe = "idle"; });
     page.map.on("move", follow);
     makeDivider();
@@ -85,6 +91,7 @@ export function makeSwipe(page, draw) {
     other.getContainer().remove();
     divider.remove();
     other = divider = null;
+    ready = false;
     document.body.dataset.swipe = "off";
   }
 
@@ -96,9 +103,9 @@ export function makeSwipe(page, draw) {
     move,
     position: () => share,
     onMove: (listener) => listeners.push(listener),
-    each: (action) => { if (other && other.isStyleLoaded()) action(other); },
+    each: (action) => { if (ready) action(other); },
     redraw() {
-      if (!other || !other.isStyleLoaded()) return;
+      if (!ready) return;
       document.body.dataset.swipe = "busy";
       draw(other);
       other.triggerRepaint();

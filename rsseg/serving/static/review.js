@@ -18,11 +18,14 @@ function start(page) {
   document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/review.css" }));
   let layer = null, summary = null, items = [], at = 0, following = null, starts = [0], mode = "", context = 1;
   let visible = false, points = [], drawn = null, asked = 0, queue = Promise.resolve();
+  let turn = 0; // counts layers: what belongs to one that was there before is left out
   const state = (value) => { stage.stage.dataset.state = value; };
   const fail = (error) => { state("ready"); page.toast(error.message, "error"); };
   const address = (path) => `/api/review/${encodeURIComponent(layer)}${path}`;
   // One thing after the other, in the order of the keys.
-  const run = (work) => () => { queue = queue.then(work).catch(fail); return queue; };
+  const enqueue = (work) => { queue = queue.then(work).catch(fail); return queue; };
+  const run = (work) => () => { const own = turn; return enqueue(() => own === turn && work()); };
+  const there = (act) => (value) => summary && act(value);
   const query = (more) => new URLSearchParams({ reviewer: summary.reviewer, ...more });
   const item = () => items[at] || null;
 
@@ -30,10 +33,10 @@ function start(page) {
   const panel = makePanel(page.panel, {
     accept: () => decide({ decision: "accept" }), reject: () => decide({ decision: "reject" }),
     reclass: (name) => decide({ decision: "class", new_class: name }),
-    mode: (name) => setMode(mode === name ? "" : name), undo: run(undo), step: (by) => run(() => step(by))(),
+    mode: (name) => setMode(mode === name ? "" : name), undo: there(undo), step: (by) => run(() => step(by))(),
     context: (by) => { context = Math.min(Math.max(context + by, 1), 4); run(showItem)(); },
-    filter: () => { keepFilters(); run(() => load([0]))(); },
-    reviewer: (name) => changeReviewer(name), finish: run(finish), reopen: run(reopen),
+    filter: there(() => { keepFilters(); run(() => load([0]))(); }),
+    reviewer: there(changeReviewer), finish: there(run(finish)), reopen: there(run(reopen)),
   });
 
   async function begin() {
@@ -41,12 +44,14 @@ function start(page) {
     if (!visible) return;
     if (!layer) return panel.choose(page.layers.filter((own) => own.kind === "set"), (id) => page.choose(id).catch(fail));
     state("busy");
-    items = []; // nothing is decided until the objects are there
-    const name = remembered("reviewer");
-    summary = await page.api.get(address(name && NAME.test(name) ? `?${new URLSearchParams({ reviewer: name })}` : ""));
+    items = [];
+    const name = remembered("reviewer"), own = turn;
+    const found = await page.api.get(address(name && NAME.test(name) ? `?${new URLSearchParams({ reviewer: name })}` : ""));
+    if (own !== turn) return;
+    summary = found;
     panel.begin(summary, JSON.parse(remembered(`filters.${summary.set}`) || "{}"));
     if (summary.finished) await showAgreement();
-    await load([0]);
+    if (own === turn) await load([0]);
   }
 
   function keepFilters() {
@@ -57,7 +62,8 @@ function start(page) {
     state("busy");
     const wanted = { order: panel.order.value, shown: panel.shown.value, start: places[places.length - 1], limit: PAGE };
     if (panel.label.value) wanted.label = panel.label.value;
-    const found = await page.api.get(address(`/items?${query(wanted)}`));
+    const own = turn, found = await page.api.get(address(`/items?${query(wanted)}`));
+    if (own !== turn) return;
     items = found.items;
     following = found.following;
     starts = places;
@@ -101,23 +107,23 @@ function start(page) {
     if (!chosen) return;
     if (closed()) return page.toast(CLOSED);
     state("busy");
-    const where = address("/decisions"), who = summary.reviewer; // they may change before the request leaves
+    const where = address("/decisions"), who = summary.reviewer, own = turn; // they may change before the request leaves
     const comment = panel.comment.value.trim();
     panel.comment.value = "";
     setMode("");
     const before = chosen.decision;
     put(chosen, { verdict: [body.decision, body.new_class].filter(Boolean).join(": "), comment: null, ...body });
-    run(async () => {
+    enqueue(async () => {
       try {
         const found = await page.api.post(where, { reviewer: who, number: chosen.number, state: chosen.state,
           ...body, ...(comment ? { comment } : {}) });
         chosen.decision = found.decision;
       } catch (error) {
-        put(chosen, before);
-        if (error.status === 409) await refresh(); // finished in another window
+        if (own === turn) put(chosen, before);
+        if (own === turn && error.status === 409) await refresh(); // finished in another window
         throw error;
       }
-    })();
+    });
     next();
   }
 
@@ -150,15 +156,21 @@ function start(page) {
     return showItem();
   }
 
-  async function undo() {
-    if (closed()) return page.toast(CLOSED);
-    const found = await page.api.post(address("/undo"), { reviewer: summary.reviewer });
-    if (!found) return page.toast("There is nothing to undo.");
+  function undo() {
+    if (closed()) return void page.toast(CLOSED);
+    const where = address("/undo"), who = summary.reviewer, own = turn; // they may change before the request leaves
+    enqueue(async () => showUndone(own, await page.api.post(where, { reviewer: who })));
+  }
+
+  async function showUndone(own, undone) {
+    if (own !== turn) return;
+    if (!undone) return void page.toast("There is nothing to undo.");
     await refresh();
-    const place = items.findIndex((own) => own.number === found.number);
-    if (place < 0) return load([0]);
-    items[place].decision = found.decision;
-    stage.mark(place, found.decision);
+    if (own !== turn) return;
+    const place = items.findIndex((own) => own.number === undone.number);
+    if (place < 0) return void await load([0]);
+    items[place].decision = undone.decision;
+    stage.mark(place, undone.decision);
     select(place);
   }
 
@@ -182,12 +194,15 @@ function start(page) {
 
   function addPoint(x, y, off) {
     points.push([x, y, off ? 0 : 1]);
-    run(askModel)();
+    drawn = null;
+    const number = (asked += 1);
+    run(() => askModel(number))();
   }
 
   // Asks the mask model about the clicks; an answer that comes after the next click is not shown.
-  async function askModel() {
-    const chosen = item(), number = (asked += 1);
+  async function askModel(number) {
+    if (number !== asked) return;
+    const chosen = item();
     stage.drawMask([], points);
     stage.offer([["The model is asked …", false, () => {}], ["Cancel", false, () => setMode("")]]);
     const ticket = await page.api.post(address("/segment?wait=1"), { number: chosen.number, state: chosen.state, context, points });
@@ -215,32 +230,39 @@ function start(page) {
   const closed = () => summary.finished && !summary.reopened;
 
   async function refresh() {
-    summary = await page.api.get(address(`?${query({})}`));
+    const own = turn, found = await page.api.get(address(`?${query({})}`));
+    if (own !== turn) return;
+    summary = found;
     panel.count(summary);
     panel.tell(item(), summary);
   }
 
   async function finish() {
-    summary = await page.api.post(address("/finish"), { reviewer: summary.reviewer });
+    const own = turn, found = await page.api.post(address("/finish"), { reviewer: summary.reviewer });
+    if (own !== turn) return;
+    summary = found;
     panel.count(summary);
     await showAgreement();
-    await load(starts);
+    if (own === turn) await load(starts);
   }
 
   async function reopen() {
-    summary = await page.api.post(address("/reopen"), { reviewer: summary.reviewer });
+    const own = turn, found = await page.api.post(address("/reopen"), { reviewer: summary.reviewer });
+    if (own !== turn) return;
+    summary = found;
     panel.count(summary);
     await load(starts);
   }
 
   async function showAgreement() {
-    panel.agreement(await page.api.get(address(`/agreement?${query({})}`)));
+    const own = turn, found = await page.api.get(address(`/agreement?${query({})}`));
+    if (own === turn) panel.agreement(found);
   }
 
   const KEYS = { a: () => decide({ decision: "accept" }), r: () => decide({ decision: "reject" }), c: () => panel.classes.focus(),
     b: () => summary.takes_boxes && item() && !closed() && setMode(mode === "box" ? "" : "box"),
     k: () => item() && !closed() && setMode(mode === "click" ? "" : "click"),
-    u: run(undo), arrowright: () => run(() => step(1))(), arrowleft: () => run(() => step(-1))(), enter: useDrawn, escape: () => setMode(""),
+    u: undo, arrowright: () => run(() => step(1))(), arrowleft: () => run(() => step(-1))(), enter: useDrawn, escape: () => setMode(""),
     m: () => stage.bare(!stage.stage.querySelector("svg.bare")) };
   document.addEventListener("keydown", (event) => {
     const { target } = event;
@@ -255,7 +277,14 @@ function start(page) {
   });
 
   page.onLayer((shown) => {
-    layer = shown.kind === "set" ? shown.id : null;
+    const id = shown.kind === "set" ? shown.id : null;
+    if (id !== layer) {
+      layer = id;
+      turn += 1;
+      summary = null;
+      items = []; // nothing is decided until those of this layer are there
+      setMode("");
+    }
     if (visible) run(begin)();
   });
   return {

@@ -22,6 +22,8 @@ export function makeList(page, root, client, changed) {
   const { map, api } = page;
   let listing = { features: [], classes: [], total: 0 };
   let edited = null;
+  let asked = 0; // counts requests for all shapes: an answer that comes after the next request is not shown
+  let loading = 0;
   const title = element("h2");
   const undoButton = element("button", { type: "button", id: "shapes-undo", textContent: "Undo", title: "Ctrl+Z" });
   const rows = element("ul", { className: "shapes-rows" });
@@ -44,8 +46,20 @@ export function makeList(page, root, client, changed) {
 
   async function load() {
     const { id } = page.current();
-    const found = await api.get(path());
-    if (page.current().id === id) set(found);
+    const number = (asked += 1);
+    loading += 1;
+    try {
+      const found = await api.get(path());
+      if (number === asked && page.current().id === id) set(found);
+    } finally {
+      loading -= 1;
+    }
+  }
+
+  // Shows a change by what is known of it; where all shapes were asked for meanwhile, they may be without it.
+  async function changes(before, known) {
+    if (!loading && listing === before && known()) set(listing);
+    else await load();
   }
 
   // Change what is known here without asking for all shapes again.
@@ -59,18 +73,22 @@ export function makeList(page, root, client, changed) {
   }
 
   async function add(shapes) {
+    const before = listing;
     const found = await api.post("/api/shapes", body({ shapes }));
-    listing.features.push(...found.features);
-    if (found.features.every((feature) => count(feature, 1))) set(listing);
-    else await load();
+    await changes(before, () => {
+      listing.features.push(...found.features);
+      return found.features.every((feature) => count(feature, 1));
+    });
   }
 
   async function remove(feature) {
     try {
+      const before = listing;
       await api.del(path(`/${feature.id}`, { client }));
-      listing.features = listing.features.filter(({ id }) => id !== feature.id);
-      count(feature, -1);
-      set(listing);
+      await changes(before, () => {
+        listing.features = listing.features.filter(({ id }) => id !== feature.id);
+        return count(feature, -1);
+      });
     } catch (error) {
       fail(error);
       if (error.status === 404) load().catch(fail);
@@ -90,7 +108,10 @@ export function makeList(page, root, client, changed) {
 
   async function undo() {
     try {
+      const { id } = page.current();
       const found = await api.post("/api/shapes/undo", body());
+      if (page.current().id !== id) return;
+      asked += 1;
       set(found);
       if (!found.undone) page.toast("Nothing to undo: this page has changed no shape of the layer.");
     } catch (error) {

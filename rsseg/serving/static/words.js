@@ -131,19 +131,21 @@ class Words {
     if (!layer) return;
     this.field.finish();
     const view = this.page.view();
+    const show = (ticket) => (this.page.current().id === layer.id ? this.show(ticket.id, view) : null); // not on another layer
     this.busy(true);
     try {
       const body = { layer: layer.id, view, classes: this.field.words(), threshold: this.threshold() };
       this.ticket = await this.page.api.post("/segment/text", body);
+      this.find(".words-stop").disabled = false;
       let shown = -1;
       const done = await this.page.api.finish(this.ticket, (ticket) => {
         this.report(ticket);
         if (ticket.partial && ticket.progress > shown) {
           shown = ticket.progress;
-          this.show(ticket.id, view);
+          show(ticket);
         }
       });
-      await this.show(done.id, view);
+      await show(done);
       this.mark("done");
     } catch (error) {
       this.mark(error.state || "failed");
@@ -161,7 +163,7 @@ class Words {
 
   busy(is) {
     this.find(".words-run").disabled = is;
-    this.find(".words-stop").disabled = !is;
+    this.find(".words-stop").disabled = true; // until there is something to stop
     this.find(".words-progress").hidden = !is;
     if (is) this.report({ state: "queued", position: 0, progress: 0 });
     else this.ticket = null;

@@ -140,7 +140,7 @@ def test_two_processes_write_one_file(tmp_path: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join()
     found = read_decisions(path)
     for name in ("anna", "ben"):
         assert [d.object_id for d in found if d.reviewer == name] == [str(i) for i in range(50)]

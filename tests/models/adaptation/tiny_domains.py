@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -215,15 +215,13 @@ def run_config(
 
 def two_ranks(function: Callable[..., Any], *args: Any) -> list[Any]:
     """What ``function(rank, *args)`` gives on each of two processes that are joined over gloo."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     context = torch.multiprocessing.get_context("fork")
     answers = [context.Queue() for _ in range(2)]
+    folder = tempfile.TemporaryDirectory()
 
     def run(rank: int) -> None:
         try:
-            torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+            torch.distributed.init_process_group("gloo", f"file://{folder.name}/store", rank=rank, world_size=2)
             answers[rank].put(function(rank, *args))
             torch.distributed.destroy_process_group()
         except BaseException:
@@ -233,10 +231,11 @@ def two_ranks(function: Callable[..., Any], *args: Any) -> list[Any]:
     ranks = [context.Process(target=run, args=(rank,), daemon=True) for rank in range(2)]
     for process in ranks:
         process.start()
-    out = [answer.get(timeout=60) for answer in answers]
+    out = [answer.get(timeout=600) for answer in answers]
     assert not any(isinstance(own, str) for own in out), "\n".join(map(str, out))
     for process in ranks:
         process.join()
+    folder.cleanup()
     return out
 
 

@@ -25,7 +25,7 @@ SECONDS = float(os.environ.get("RSSEG_FUZZ_SECONDS", "1"))
 START = int(os.environ.get("RSSEG_FUZZ_START", "0"))
 LEAST = 30
 """Inputs that are tried however slow the machine is."""
-SLOWEST, MEMORY = 5.0, 512
+SLOWEST, MEMORY = 20.0, 512
 """Seconds of processor time that one input may take, and MiB by which a target may grow the process."""
 NUMBERS = [b"0", b"-1", b"1", b"65536", b"2147483648", b"18446744073709551616", b"1e309", b"nan", b"-inf", b"0.5",
            b"1e-320", b"9" * 5000, b"0x10", "²".encode(), b"1_000"]  # fmt: skip

@@ -49,6 +49,18 @@ def test_a_listing_is_believed_only_where_it_says_what_is_expected(store: type[S
     assert store.requests == ["info /bucket/maps/b", "info /bucket/maps/d"]
 
 
+def test_without_a_listing_each_file_is_asked_for(store: type[Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(request: str) -> None:
+        if request.startswith("find"):
+            raise OSError("503 SlowDown")
+
+    place = Storage("s3://bucket/maps")
+    place._system.pipe_file("/bucket/maps/a", b"123")
+    monkeypatch.setattr(store, "before", fail)
+    listing = Listing(place)
+    assert [listing.differing({"a": 3, "b": 4}) for _ in range(3)] == [["b"]] * 3
+
+
 def test_what_others_have_under_the_name_of_a_map_stays(store: type[Store], deliver: Deliver) -> None:
     """Such as the images themselves; what a killed upload has left, from whatever work folder, is replaced."""
     Storage("s3://bucket/maps")._system.pipe_file("/bucket/maps/map.tif", b"an image")

@@ -12,20 +12,22 @@ from xml.sax.saxutils import escape
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from rsseg.errors import DataError
 from rsseg.io.addresses import Address, is_text_name, locate
 from rsseg.io.remote import network_settings
 
-__all__ = ["SETTINGS", "gdal_settings", "open_named"]
+__all__ = ["REFERRING", "SETTINGS", "gdal_settings", "open_named", "taken_for"]
 
 # A folder is not listed for each of its 100,000 files, and what libjpeg only warns of is an error.
 SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
-_TEXT_DRIVERS = {"VRT", "DERIVED", "GTI", "STACIT", "STACTA", "WMS", "WMTS", "WCS", "HTTP", "MRF", "DIMAP", "PDS4",
-                 "SAFE", "RS2", "TSX", "SENTINEL2", "TIL", "KMLSUPEROVERLAY", "PLMOSAIC", "EEDA", "EEDAI", "DAAS",
-                 "OGCAPI"}  # fmt: skip
-"""Drivers of GDAL that read texts which say where rasters are."""
+_SCENE_DRIVERS = {"DIMAP", "PDS4", "SAFE", "RS2", "TSX", "SENTINEL2", "TIL"}
+"""Drivers of GDAL that read texts which lie beside the images of a scene, and name these."""
+REFERRING = {"VRT", "DERIVED", "GTI", "STACIT", "STACTA", "WMS", "WMTS", "WCS", "HTTP", "MRF", "KMLSUPEROVERLAY",
+             "PLMOSAIC", "EEDA", "EEDAI", "DAAS", "OGCAPI"}  # fmt: skip
+"""Drivers of GDAL that read texts which say where rasters are, anywhere."""
 _IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".img")
 """What names of local images end in, in lower case."""
 _TYPES = {"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
@@ -65,10 +67,26 @@ def open_named(path: str, open_part: Callable[[str], Any], level: int | None = N
     return DatasetReader(path.gdal, driver=list(_image_drivers()), **options)
 
 
+def taken_for(path: Path) -> tuple[str, list[Path]] | None:
+    """What GDAL takes a file for where another one leads to it, whatever its name says.
+
+    Args:
+        path: A local file.
+
+    Returns:
+        Name of the driver, and the files that it reads; None where it is no raster.
+    """
+    try:
+        with rasterio.Env(**SETTINGS), rasterio.open(path) as file:
+            return file.driver, [Path(name) for name in file.files]
+    except RasterioError:
+        return None
+
+
 @functools.cache
 def _image_drivers() -> tuple[str, ...]:
     with rasterio.Env() as environment:
-        return tuple(name for name in environment.drivers() if name not in _TEXT_DRIVERS)
+        return tuple(name for name in environment.drivers() if name not in REFERRING | _SCENE_DRIVERS)
 
 
 def _stacked(path: Address, open_part: Callable[[str], Any]) -> str:

@@ -15,6 +15,7 @@ from rasterio.enums import ColorInterp
 from rsseg.errors import DataError, UserError
 from rsseg.io.addresses import is_text_name
 from rsseg.io.listing import has_suffix, lies_within
+from rsseg.io.opening import REFERRING, taken_for
 from rsseg.io.rasters import opened
 from rsseg.io.tables import parse_json
 from rsseg.serving.mosaics import MOSAICS, Member, class_header, members_of_mosaic
@@ -146,7 +147,7 @@ class Headers:
             return _Kept(Header("image"), stamps, rasters, now)
         with opened(path) as file:
             if not whole:
-                self._check(path, _files_read(file))
+                self._check_all(path, _files_read(file), {path})
                 self._checked[path] = stamps
             return _Kept(_header(path, file, tiles), stamps, rasters, now)
 
@@ -164,10 +165,26 @@ class Headers:
         if stamps[0] != _GONE:
             try:
                 with opened(path) as file:
-                    self._check(path, _files_read(file))
+                    self._check_all(path, _files_read(file), set())
             except OSError as error:
                 raise DataError(str(error)) from error
         self._checked[path] = stamps
+
+    def _check_all(self, path: Path, files: Sequence[Path], seen: set[Path]) -> None:
+        """See that files lie in the folders, and all that GDAL reads for them; those seen already need no look.
+
+        Raises:
+            DataError: One leads elsewhere, or is a text, which may.
+        """
+        self._check(path, files)
+        for file in files:
+            found = None if file in seen else taken_for(file)
+            seen.add(file)
+            if found is not None:
+                driver, others = found
+                if driver in REFERRING:
+                    raise DataError(f"{path}: GDAL takes {file} for a text ({driver}) by which it may read other files")
+                self._check_all(path, others, seen)
 
     def _check(self, path: Path, files: Iterable[Path]) -> None:
         for file in files:

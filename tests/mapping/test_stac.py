@@ -15,7 +15,8 @@ import rasterio
 
 from rsseg.errors import ConfigError, DataError
 from rsseg.io.addresses import Address
-from rsseg.io.rasters import open_dataset
+from rsseg.io.bands import PixelSpec
+from rsseg.io.rasters import Raster, open_dataset
 from rsseg.mapping import MapOptions, map_raster
 from rsseg.mapping.sources import sources_of
 from rsseg.mapping.stac import StacRequest, items_of
@@ -99,6 +100,19 @@ def test_coarser_bands_come_onto_the_finest_grid(tmp_path: Path) -> None:
         assert (file.read(1) == 9).all() and (file.read(2) == 7).all()
     with pytest.raises(DataError, match="lies on other ground"):
         open_dataset(Address("both", "", [str(fine), str(other)]))
+
+
+def test_pixels_that_one_asset_lacks_are_invalid(tmp_path: Path) -> None:
+    """Half of the fine one is missing; bilinear pixels of the coarse one reach a pixel into what it lacks, too."""
+    half = np.full((1, 8, 8), 7, np.uint16)
+    half[..., :4] = 0
+    fine = make(tmp_path / "fine.tif", half, nodata=0)
+    with rasterio.open(fine) as file:
+        coarse = make(tmp_path / "coarse.tif", half[:, ::2, ::2], nodata=0,
+                      transform=file.transform * rasterio.Affine.scale(2))  # fmt: skip
+    with Raster(Address("both", "", [str(fine), str(coarse)]), PixelSpec(bands=(1, 2), value_range=(0, 10))) as raster:
+        _, valid = raster.read()
+    assert valid is not None and not valid[:, :4].any() and valid[:, 4:].all()
 
 
 def test_item_collections_and_catalogues(server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -54,6 +54,23 @@ def test_what_belongs_to_a_tile_lies_in_the_folders(tmp_path: Path, caplog: pyte
     assert "later.tif: " in caplog.text, "a tile that is missing"
 
 
+def test_what_gdal_takes_for_a_text_leads_nowhere(tmp_path: Path) -> None:
+    """Overviews that are VRTs of VRTs, and a tile that is a JPEG by its name and its first bytes only."""
+    folder, grey = tmp_path / "open", tmp_path / "grey.jpg"
+    folder.mkdir()
+    hidden = write_image(tmp_path / "hidden.tif", GREY)
+    write_image(grey, GREY, driver="JPEG")
+    text = write_vrt(tmp_path / "text.vrt", str(hidden), relative=0).read_bytes().ljust(0x1FF)
+    data = grey.read_bytes()
+    (folder / "tile.jpg").write_bytes(data[:2] + b"\xff\xfe\x02\x01" + text + data[2:])  # as its comment
+    write_vrt(folder / "tile.vrt", "tile.jpg")
+    (folder / "inner").write_bytes(text)
+    write_vrt(folder / "ovr.tif.ovr", "inner")
+    write_image(folder / "ovr.tif", GREY)
+    write_vrt(folder / "ovr.vrt", "ovr.tif")
+    assert [layer.name for layer in Layers([folder]).all()] == ["tile.jpg"], "whose comment GDAL is not asked about"
+
+
 @pytest.mark.parametrize("change", ["link", "text", "late", "same"])
 def test_tiles_that_change_are_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     monkeypatch.setattr("rsseg.serving.headers._PAUSE", 0)

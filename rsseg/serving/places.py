@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,6 +154,17 @@ class Place:
     def pixels_to_degrees(self, shapes: Shapes) -> Shapes:
         """Shapely geometries (N,) in pixels (column, row) as degrees."""
         return move_points(shapes, self._degrees)
+
+    def box_to_degrees(self, box: Sequence[float]) -> Bounds:
+        """The upright box in degrees around one in pixels (x1 y1 x2 y2), which lies askew where the raster does.
+
+        East is beyond 180 across the antimeridian; infinite where the CRS does not reach.
+        """
+        x1, y1, x2, y2 = box
+        lon, lat = self._degrees(np.array([x1, x2, x2, x1], np.float64), np.array([y1, y1, y2, y2], np.float64))
+        if np.isfinite(lon).all():
+            lon = lon - 360 * np.round((lon - lon[0]) / 360)
+        return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
     def degrees_to_pixels(self, shapes: Shapes) -> Shapes:
         """Shapely geometries (N,) in degrees as pixels (column, row)."""

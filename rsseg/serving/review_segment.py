@@ -6,9 +6,6 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import shapely
-
 from rsseg.datasets.labels import LabelledTile
 from rsseg.errors import DataError
 from rsseg.serving.masks import prompts_in_view
@@ -47,10 +44,10 @@ def segment_request(
     x1, y1, x2, y2 = window
     width, height = x2 - x1, y2 - y1
     scale = min(max(1.0, _LEAST / max(width, height)), _MOST, math.sqrt(settings.view_pixels / (width * height)))
-    (west, south, east, north) = place.pixels_to_degrees(np.array([shapely.box(*window)]))[0].bounds
+    west, south, east, north = place.box_to_degrees(window)
     view = View(west, south, east, north, max(1, round(width * scale)), max(1, round(height * scale)))
-    boxes = [] if body.box is None else [_bounds(place, body.box)]
-    points = [(*_bounds(place, (x, y, x, y))[:2], label) for x, y, label in body.points]
+    boxes = [] if body.box is None else [place.box_to_degrees(body.box)]
+    points = [(*place.box_to_degrees((x, y, x, y))[:2], label) for x, y, label in body.points]
     prompts = prompts_in_view(view, boxes, points)
     return {
         "path": str(tile.image),
@@ -60,10 +57,3 @@ def segment_request(
         "masks": None if settings.masks is None else dict(settings.masks),
         "units": "pixels",
     }
-
-
-def _bounds(place: Place, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    x1, y1, x2, y2 = box
-    corners = shapely.multipoints([(x1, y1), (x2, y2)])
-    west, south, east, north = place.pixels_to_degrees(np.array([corners]))[0].bounds
-    return west, south, east, north

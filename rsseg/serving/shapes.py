@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import shapely
 from fastapi import APIRouter, Query
 from fastapi import Path as PathPart
 from fastapi.concurrency import run_in_threadpool
@@ -113,8 +113,8 @@ def _ask(state: State, facts: FactsCache, body: BoxesBody) -> Ticket:
     if any(label not in (0, 1) for *_, label in points):
         raise DataError("the third number of a click must be 1 (on the object) or 0 (off it)")
     if body.units == "pixels":
-        boxes = [[*_degrees(place, *box[:2]), *_degrees(place, *box[2:])] for box in boxes]
-        points = [[*_degrees(place, x, y), label] for x, y, label in points]
+        boxes = [_degrees(place, box) for box in boxes]
+        points = [[*_degrees(place, (x, y, x, y))[:2], label] for x, y, label in points]
     prompts = [asdict(prompt) for prompt in prompts_in_view(view, boxes, points)]
     spec = facts.of(layer).spec  # the model sees what the page shows
     request = {"path": str(layer.path), "layer": layer.id, "view": asdict(view), "prompts": prompts,
@@ -123,11 +123,11 @@ def _ask(state: State, facts: FactsCache, body: BoxesBody) -> Ticket:
     return enqueue(state.queue, _WORK, request)
 
 
-def _degrees(place: Place, column: float, row: float) -> tuple[float, float]:
-    point = place.pixels_to_degrees(np.array([shapely.Point(column, row)], object))[0]
-    if not (np.isfinite(point.x) and np.isfinite(point.y)):
-        raise DataError(f"pixel ({column:g}, {row:g}) is nowhere on the Earth")
-    return point.x, point.y
+def _degrees(place: Place, box: Sequence[float]) -> list[float]:
+    found = place.box_to_degrees(box)
+    if not np.isfinite(found).all():
+        raise DataError(f"pixel ({box[0]:g}, {box[1]:g}) is nowhere on the Earth")
+    return list(found)
 
 
 def _whole(state: State, place: Place) -> View:

@@ -12,10 +12,12 @@ import rasterio
 import shapely
 from rasterio import Affine
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 
 from rsseg.errors import DataError
 from rsseg.io.bands import PixelSpec
-from rsseg.serving.places import EDGE, LATITUDE, Place
+from rsseg.io.georeference import GeoReference
+from rsseg.serving.places import EDGE, LATITUDE, MERCATOR, Place
 from rsseg.serving.views import View, overview_level, read_view
 from tests.serving.world import UTM, tile_transform, write_image, write_map
 
@@ -172,3 +174,12 @@ def test_values_and_bands_are_declared_as_for_maps(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="palette"):
         read_view(grey, view)
     assert UTM.a == 0.5
+
+
+def test_a_box_in_pixels_of_a_raster_that_lies_askew() -> None:
+    askew = Place.of(GeoReference((50, 50), MERCATOR, Affine.rotation(45) * Affine.scale(1, -1)))
+    half = 20 / 2**0.5 / EDGE * 180  # of the diagonal of 20 x 20 pixels of a metre, from its corner at 10, 10
+    assert askew.box_to_degrees((10, 10, 30, 30)) == pytest.approx((half, -half, 3 * half, half), rel=1e-6)
+    across = GeoReference((64, 64), CRS.from_epsg(32601), Affine(10, 0, 166021.443 - 320, 0, -10, 320))
+    west, _, east, _ = Place.of(across).box_to_degrees((22, 0, 42, 20))  # columns 22 to 42 of 10 m, 180 degrees at 32
+    assert east - west == pytest.approx(200 / 111_320, rel=1e-2)

@@ -6,8 +6,9 @@ and what becomes of their numbers is decided in :mod:`rsseg.io.bands`; the orien
 its scale and its offset are not applied: boxes, labels and maps are of the pixels as they are stored.
 
 A pixel is valid where the file's mask, its alpha band, its nodata values and the numbers themselves (no NaN) agree that
-it is.  Pixels of integers are invalid where all bands have the nodata value, as black may be a colour; those of floats
-where any has.  A band marked alpha is a mask and never changes the others, unless it is declared as one to read.
+it is.  Pixels of integers are invalid where all bands have the nodata value, as black may be a colour; those of floats,
+and of several rasters as one, where any has.  A band marked alpha is a mask and never changes the others, unless it is
+declared as one to read.
 """
 
 from __future__ import annotations
@@ -324,7 +325,8 @@ class Raster:
             valid &= self._data.read_masks(self.bands[0], window=window, out_shape=size) > 0
         if self._alpha is not None:
             valid &= self._data.read(self._alpha, window=window, out_shape=size) > 0
-        return valid & ~_empty(pixels, [self._data.nodatavals[band - 1] for band in self._order])
+        apart = isinstance(self.path, Address) and bool(self.path.parts)
+        return valid & ~_empty(pixels, [self._data.nodatavals[band - 1] for band in self._order], apart)
 
     def close(self) -> None:
         """Close the file."""
@@ -339,13 +341,13 @@ class Raster:
         self.close()
 
 
-def _empty(pixels: Pixels, values: Sequence[float | None]) -> NDArray[np.bool_]:
-    """(h, w): where numbers (C, h, w) are the nodata values of their bands."""
+def _empty(pixels: Pixels, values: Sequence[float | None], apart: bool) -> NDArray[np.bool_]:
+    """(h, w): where numbers (C, h, w) are the nodata values of their bands, which may be rasters apart."""
     known: list[Any] = [band == value for band, value in zip(pixels, values, strict=True) if value is not None]
     if not known:
         return np.zeros(pixels.shape[1:], bool)
     some: Any = np.stack(known)
-    if pixels.dtype.kind == "f":
+    if apart or pixels.dtype.kind == "f":
         return some.any(axis=0)
     return some.all(axis=0) & (len(known) == len(values))
 

@@ -320,7 +320,7 @@ def test_maps_are_made_beside_views(asked: tuple[Any, str], ground: Path, monkey
     monkeypatch.setattr(http.app.state.rsseg.queue, "submit", submit)
     http.post("/segment/text", json={"layer": layer, "view": view_of(ground, 60, 50), "classes": ["sea"]})
     answer = http.post("/api/maps", json={"layer": layer, "name": "x", "classes": ["sea"]})
-    assert given == [("segment_view", 600.0, "models"), ("save_map", math.inf, "maps")]
+    assert given == [("segment_view", 5 * 3600.0, "models"), ("save_map", math.inf, "maps")]
     assert answer.status_code == 429
 
 

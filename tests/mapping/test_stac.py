@@ -225,16 +225,17 @@ def test_what_an_item_names_is_an_image(server: Any, tmp_path: Path, noise: Call
 
 def test_a_server_that_is_gone_tells_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rsseg.mapping.stac._RETRIES", 0)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    for source in (
-        f"stac:http://me:s3cret@127.0.0.1:{port}/v1?token=s3cret",
-        f"http://127.0.0.1:{port}/i.json?sig=s3cret",
-    ):
-        with pytest.raises(DataError, match="cannot be read as STAC") as error:
-            items_of(source, StacRequest())
-        told = "".join(traceback.format_exception(error.value))
-        assert "127.0.0.1" in str(error.value) and "s3cret" not in told.replace(repr(source)[1:-1], "")
+    with socket.socket() as deaf:  # whose port nobody else gets, and at which nobody listens
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        for source in (
+            f"stac:http://me:s3cret@127.0.0.1:{port}/v1?token=s3cret",
+            f"http://127.0.0.1:{port}/i.json?sig=s3cret",
+        ):
+            with pytest.raises(DataError, match="cannot be read as STAC") as error:
+                items_of(source, StacRequest())
+            told = "".join(traceback.format_exception(error.value))
+            assert "127.0.0.1" in str(error.value) and "s3cret" not in told.replace(repr(source)[1:-1], "")
 
 
 def test_a_folder_of_catalogues_is_a_folder_and_signed_assets_are_not_recorded(

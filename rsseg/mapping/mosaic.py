@@ -43,6 +43,7 @@ _log = logging.getLogger("rsseg")
 _LAYER, _FIELD = "maps", "location"
 _ALIGNED = 1e-3  # pixels
 _SIMILAR = 1.1  # as large as the finest pixels, at most
+_TOUCH = 0.4  # pixels; GDAL lets an index differ from its files by one
 _TORN = 1 / 6  # of the whole outline, between two of its points
 _LARGEST = 2**31 - 1  # pixels of a side
 _SMALLEST = 256  # pixels of the longer side of the smallest overview
@@ -235,8 +236,10 @@ def _write_index(path: Path, mosaic: Mosaic, table: ClassTable) -> None:
     from pyogrio.raw import write
 
     crs = crs_code(mosaic.crs) or mosaic.crs.to_wkt()
-    slack = 2 * mosaic.transform.a  # of maps that are warped, whose extent GDAL rounds to pixels
-    outlines = [outline if found.crs == mosaic.crs else outline.buffer(slack, join_style="mitre")
+    # GDAL 3.10 leaves out maps that follow one which a window only touches, so outlines are a bit smaller; those of
+    # maps that it warps, whose extents it rounds, are larger.
+    inside, slack = -_TOUCH * mosaic.transform.a, mosaic.transform.a
+    outlines = [outline.buffer(inside if found.crs == mosaic.crs else slack, join_style="mitre")
                 for outline, found in zip(mosaic.outlines, mosaic.maps.values(), strict=True)]  # fmt: skip
     geometry = shapely.to_wkb(np.array(outlines, object), byte_order=1)
     with fixed_date():

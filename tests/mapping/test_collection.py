@@ -70,7 +70,8 @@ def test_the_mosaic_has_the_pixels_of_the_maps(
 ) -> None:
     """Two maps side by side, one below after a gap, one that overlaps and has no data in its corner."""
     expected = np.full((H + 70, 2 * W), 255, np.uint8)
-    for name, column, row in (("a.tif", 0, 0), ("b.tif", W, 0), ("sub/c.tif", 10, 60), ("sub/d.tif", 20, 70)):
+    places = ("a.tif", 0, 0), ("b.tif", W, 0), ("sub/c.tif", 10, 60), ("sub/d.tif", 20, 70)
+    for name, column, row in places:
         labels = write_map(name, column, row)
         part = expected[row : row + H, column : column + W]
         part[labels != 255] = labels[labels != 255]
@@ -86,6 +87,9 @@ def test_the_mosaic_has_the_pixels_of_the_maps(
             assert file.transform == Affine(STEP, 0, 500000, 0, -STEP, 4000000)
             np.testing.assert_array_equal(file.read(1), expected)
             np.testing.assert_array_equal(file.read(1, window=Window(45, 0, 10, 40)), expected[:40, 45:55])  # the seam
+            for _, column, row in places:  # of exactly a map, which touches others
+                shown = file.read(1, window=Window(column, row, W, H))
+                np.testing.assert_array_equal(shown, expected[row : row + H, column : column + W])
             assert file.colormap(1) == {0: (255, 0, 0, 255), 1: (0, 255, 0, 255), 2: (0, 0, 255, 255)}
 
 

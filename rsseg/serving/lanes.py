@@ -203,7 +203,7 @@ class Lane:
             self._end_worker()
             self._process, self._pipe = spawn_process(self._body, self.name)
             if self._closed:
-                raise EOFError
+                self._process.kill()
         return self._process, self._pipe
 
     def _end_worker(self) -> None:

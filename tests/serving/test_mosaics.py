@@ -55,7 +55,7 @@ def test_what_belongs_to_a_tile_lies_in_the_folders(tmp_path: Path, caplog: pyte
 
 
 def test_what_gdal_takes_for_a_text_leads_nowhere(tmp_path: Path) -> None:
-    """Overviews that are VRTs of VRTs, and a tile that is a JPEG by its name and its first bytes only."""
+    """A mask that is a VRT of a VRT, and a tile that is a JPEG by its name and its first bytes only."""
     folder, grey = tmp_path / "open", tmp_path / "grey.jpg"
     folder.mkdir()
     hidden = write_image(tmp_path / "hidden.tif", GREY)
@@ -65,9 +65,9 @@ def test_what_gdal_takes_for_a_text_leads_nowhere(tmp_path: Path) -> None:
     (folder / "tile.jpg").write_bytes(data[:2] + b"\xff\xfe\x02\x01" + text + data[2:])  # as its comment
     write_vrt(folder / "tile.vrt", "tile.jpg")
     (folder / "inner").write_bytes(text)
-    write_vrt(folder / "ovr.tif.ovr", "inner")
-    write_image(folder / "ovr.tif", GREY)
-    write_vrt(folder / "ovr.vrt", "ovr.tif")
+    write_vrt(folder / "msk.tif.msk", "inner")
+    write_image(folder / "msk.tif", GREY)
+    write_vrt(folder / "msk.vrt", "msk.tif")
     assert [layer.name for layer in Layers([folder]).all()] == ["tile.jpg"], "whose comment GDAL is not asked about"
 
 

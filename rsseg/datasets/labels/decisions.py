@@ -250,15 +250,23 @@ def unseen_decisions(decisions: Iterable[Decision]) -> list[Decision]:
 
     Nothing counts that a reviewer decided after ``FINISHED``.  After ``REOPENED`` it counts again only where the
     objects, all together, are not those of a finished review: they were changed since, which begins another round.
+    ``undo`` counts where it takes back what counts, so that taking back what does not leaves the rest as it is.
     """
     found, seen, open_ = list[Decision](), dict[str, set[str]](), dict[str, bool]()
+    counted = dict[tuple[str, Key], list[bool]]()
     for own in sorted(decisions, key=lambda decision: decision.time):
-        states = seen.setdefault(own.reviewer, set())
+        states, counts = seen.setdefault(own.reviewer, set()), open_.get(own.reviewer, True)
         if own.decision == FINISHED:
             states.add(own.state)
             open_[own.reviewer] = False
         elif own.decision == REOPENED:
             open_[own.reviewer] = not states & {own.state, ""}
-        elif open_.get(own.reviewer, True):
-            found.append(own)
+        else:
+            stack = counted.setdefault((own.reviewer, own.key), [])
+            if own.decision != "undo":
+                stack.append(counts)
+            elif stack:
+                counts &= stack.pop()
+            if counts:
+                found.append(own)
     return found

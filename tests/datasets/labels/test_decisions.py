@@ -3,6 +3,7 @@
 import json
 import logging
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,11 @@ def test_what_is_decided_after_the_end_counts_for_no_agreement() -> None:
         ("anna", "1"), ("ben", "5"), ("anna", "7"), ("anna", "12"),
     ]  # fmt: skip
     assert [key[2] for key in last_decisions(given)] == ["1", "10", "12", "15", "3", "5", "7"]
+    back = [
+        own(1), mark("finished", "a", 2), mark("reopened", "a", 3), replace(own(4, decision="reject"), object_id="1"),
+        mark("reopened", "b", 5), replace(own(6, decision="undo"), object_id="1"),
+    ]  # fmt: skip
+    assert unseen_decisions(back) == back[:1], "what is taken back did not count"
 
 
 def test_ids_of_sets_and_states() -> None:

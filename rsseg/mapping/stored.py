@@ -152,8 +152,9 @@ class StoredMap:
 
     def _lost(self, item: MapItem, listing: Listing) -> list[str]:
         """Files of an item that are missing, or have another size."""
-        names = {self._name(name): name for name in item.files}
-        return [names[at] for at in listing.differing({at: item.files[name].size for at, name in names.items()})]
+        files = _files(item)
+        names = {self._name(name): name for name in files}
+        return [names[at] for at in listing.differing({at: files[name].size for at, name in names.items()})]
 
     def upload(self) -> None:
         """Upload the files of the map that are not there yet, the item last, and remove them in the work folder.
@@ -165,7 +166,7 @@ class StoredMap:
         with locked(lock):
             if self.target.exists():  # else another process has done it
                 item = MapItem.read(item_path(self.target))
-                files = item.files
+                files = _files(item)
                 overlay = self._overlay
                 if overlay.exists():  # of rsseg segment
                     files[overlay.name] = StoredFile.of(overlay)
@@ -175,10 +176,11 @@ class StoredMap:
 
     def _upload(self, item: MapItem, files: Mapping[str, StoredFile]) -> None:
         before = self._read_again()
-        there = {**(before.files if before else {}), **self._record()}
+        known = _files(before) if before else {}
+        there = {**known, **self._record()}
         todo = [name for name, file in files.items() if not self._has(name, file, there.get(name))]
         last, others = item_path(self.target), there.keys() - files.keys()
-        if before is not None and (others or set(todo) & before.files.keys() or before.code != item.code):
+        if before is not None and (others or set(todo) & known.keys() or before.code != item.code):
             self._note(there)  # a killed run knows by it what else is there
             self._storage.remove(self._name(last.name))  # it would describe other files
         self._storage.remove_abandoned([self._name(name) for name in (*files, last.name)])
@@ -225,10 +227,11 @@ class StoredMap:
         Where one is not what it was, ``overwrite`` removes it and fetches nothing, so that the map is made again.
         """
         self.target.parent.mkdir(parents=True, exist_ok=True)
-        for name in sorted(item.files.keys() - set(lost), key=lambda name: name == item.name):
+        files = _files(item)
+        for name in sorted(files.keys() - set(lost), key=lambda name: name == item.name):
             path = self.target.parent / name
             self._storage.get(self._name(name), path)
-            if sha256_of(path) != item.files[name].sha256:
+            if sha256_of(path) != files[name].sha256:
                 self._remove_local(item)
                 at = self._storage.at(self._name(name))
                 if overwrite:
@@ -250,8 +253,8 @@ class StoredMap:
 
     def _remove_local(self, item: MapItem) -> None:
         """Remove what has been uploaded, the map itself first, so that nothing takes the rest for a map."""
-        names = sorted(item.files, key=lambda name: name != item.name)
-        files = [self.target.parent / name for name in names if "/" not in name]
+        names = sorted(_files(item), key=lambda name: name != item.name)
+        files = [self.target.parent / name for name in names]
         beside = [self._beside("uploaded.json"), self._beside("lock")]
         for path in [*files, item_path(self.target), self._overlay, *beside]:
             path.unlink(missing_ok=True)
@@ -265,6 +268,11 @@ class StoredMap:
 
     def _name(self, name: str) -> str:
         return f"{self._parent}/{name}" if self._parent else name
+
+
+def _files(item: MapItem) -> dict[str, StoredFile]:
+    """The files of an item that lie beside it; what others have added from elsewhere is no part of the map."""
+    return {name: file for name, file in item.files.items() if "/" not in name and name not in ("", ".", "..")}
 
 
 def _rasters(item: MapItem) -> set[str]:

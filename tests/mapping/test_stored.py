@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pyogrio
 import pytest
+from fsspec.implementations.memory import MemoryFile
 
 from rsseg.errors import DataError
 from rsseg.io.storage import Storage
+from rsseg.mapping import Products
 from rsseg.mapping.collection import collect
 from rsseg.mapping.delivery import begin_delivery
 from rsseg.mapping.item import MapItem
@@ -70,6 +73,23 @@ def test_what_others_have_under_the_name_of_a_map_stays(store: type[Store], deli
     assert deliver("s3://bucket/maps", overwrite=True) > 0
     store.store.pop("/bucket/maps/map.stac.json")
     assert deliver("s3://bucket/maps") > 0 and sorted(contents("s3://bucket/maps")) == NAMES
+
+
+def test_what_others_add_to_an_item_from_elsewhere_is_no_part_of_the_map(
+    store: type[Store], deliver: Deliver, tmp_path: Path
+) -> None:
+    """Nothing is written, or removed, beside the work folder and the folder in the storage."""
+    deliver("s3://bucket/maps", products=Products())
+    at = "/bucket/maps/map.stac.json"
+    item = json.loads(store.store[at].getvalue())
+    other = {"file:size": 5, "file:checksum": "1220" + sha256(b"other").hexdigest()}
+    item["assets"] |= {"other": {"href": "../../other", **other}, "scene": {"href": "s3://bucket/scene.tif", **other}}
+    system = Storage("s3://bucket/maps")._system
+    system.store["/bucket/maps/../../other"] = MemoryFile(system, "/bucket/maps/../../other", b"other")
+    system.pipe_file(at, json.dumps(item).encode())
+    assert deliver("s3://bucket/maps", products=Products()) == 0, "the map is whole"
+    assert deliver("s3://bucket/maps") == 0 and "/bucket/maps/map.gpkg" in store.store
+    assert "/bucket/maps/../../other" in store.store and not list(tmp_path.rglob("other"))
 
 
 def test_a_storage_that_fails_now_and_then(

@@ -17,7 +17,7 @@ from rsseg.io.hub import config_of, is_hub
 from rsseg.serving.masks import check_masks
 from rsseg.serving.settings import ServeSettings
 
-__all__ = ["TOKEN_VARIABLE", "listen", "serve", "settings_of"]
+__all__ = ["TOKEN_VARIABLE", "address_query", "listen", "serve", "settings_of"]
 
 _log = logging.getLogger("rsseg")
 TOKEN_VARIABLE = "RSSEG_TOKEN"
@@ -88,6 +88,14 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
+def address_query(token: str | None) -> str:
+    """End of the address to open; a token of the environment is in no log, where only its name stands."""
+    if token is None:
+        return ""
+    shown = f"${TOKEN_VARIABLE}" if token == os.environ.get(TOKEN_VARIABLE) else quote(token, safe="")
+    return f"?token={shown}"
+
+
 def serve(args: argparse.Namespace) -> None:
     """Serve until the user ends it.
 
@@ -110,9 +118,9 @@ def serve(args: argparse.Namespace) -> None:
     listener = listen(settings.host, settings.port)
     name = settings.host.strip("[]")
     host = f"[{name}]" if ":" in name else name
-    address = f"http://{host}:{listener.getsockname()[1]}/"
+    address = f"http://{host}:{listener.getsockname()[1]}/{address_query(settings.token)}"
     _log.info("%d layers; results go to %s", len(app.state.rsseg.layers.all()), settings.out)
-    _log.warning("open %s", f"{address}?token={quote(settings.token, safe='')}" if settings.token else address)
+    _log.warning("open %s", address)
     try:
         uvicorn.Server(server_config(app)).run(sockets=[listener])
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rsseg.errors import ConfigError
+from rsseg.serving.command import address_query
 from rsseg.serving.settings import ServeSettings, is_loopback
 
 httpx = pytest.importorskip("httpx")
@@ -83,6 +84,12 @@ def test_servers_on_one_machine_keep_each_its_token(serve: Serve) -> None:
             assert client.get(address, params={"token": token}).status_code == 303
         for address in addresses:
             assert client.get(f"{address}/openapi.json").status_code == 200
+
+
+def test_a_token_of_the_environment_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [address_query(token) for token in (None, f"{TOKEN}+")] == ["", f"?token={TOKEN}%2B"]
+    monkeypatch.setenv("RSSEG_TOKEN", TOKEN)
+    assert address_query(TOKEN) == "?token=$RSSEG_TOKEN"
 
 
 @pytest.mark.parametrize("odd", [" ", ";", '"', ",", "\n", "&", "%", "é", "\\"])

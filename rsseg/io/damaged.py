@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import struct
 import threading
 import zlib
@@ -17,7 +18,7 @@ from rasterio.errors import RasterioError
 from rsseg.errors import UnreadableFileError, UserError
 from rsseg.io.addresses import hide_queries, hide_those_of, shown_name, told_cause
 
-__all__ = ["reading"]
+__all__ = ["FAILURES", "reading"]
 
 # GDAL's errors reach Python as several kinds; the others come from headers with absurd sizes, unknown types, broken
 # texts and coordinate reference systems, and from Pillow.
@@ -26,31 +27,36 @@ _KINDS = (RasterioError, CPLE_BaseError, OSError, ValueError, LookupError, Arith
 
 
 class _Listener(logging.Filter):
-    """Hears what libtiff only warns of: it fills up pixels of JPEG that it cannot decode, and goes on."""
+    """Hears what GDAL says in the log while a file is read, and raises no error for.
 
-    def __init__(self) -> None:
+    Args:
+        words: What is heard, the text of interest as its group.
+        last: Whether it is the last filter, which lets no record pass that was heard or that nobody wants.
+    """
+
+    def __init__(self, words: str, last: bool) -> None:
         super().__init__()
-        self.heard = threading.local()
+        self._words, self._last = re.compile(words, re.DOTALL), last
+        self._heard = threading.local()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep a warning of libjpeg where a file is being read, else leave the record to the others."""
-        blocks: list[list[str]] = getattr(self.heard, "blocks", [])
-        text = record.getMessage()
-        if blocks and "JPEGLib:" in text:
-            blocks[-1].append(text.partition("JPEGLib:")[2])
-            return False
-        return logging.getLogger("rasterio").isEnabledFor(record.levelno)
+        """Keep the text where a file is being read."""
+        blocks: list[list[str]] = getattr(self._heard, "blocks", [])
+        found = self._words.search(record.getMessage()) if blocks else None
+        if found is not None:
+            blocks[-1].append(found[1])
+        return not self._last or (found is None and logging.getLogger("rasterio").isEnabledFor(record.levelno))
 
     @contextmanager
     def listening(self) -> Iterator[list[str]]:
-        """The warnings of this thread within the block."""
-        if not hasattr(self.heard, "blocks"):
-            self.heard.blocks = []
-        self.heard.blocks.append([])
+        """The texts of this thread within the block."""
+        if not hasattr(self._heard, "blocks"):
+            self._heard.blocks = []
+        self._heard.blocks.append([])
         try:
-            yield self.heard.blocks[-1]
+            yield self._heard.blocks[-1]
         finally:
-            self.heard.blocks.pop()
+            self._heard.blocks.pop()
 
 
 class _Censor(logging.Filter):
@@ -67,10 +73,15 @@ class _Censor(logging.Filter):
 
 for _name in ("rasterio._env", "rasterio._err", "pyogrio._env", "pyogrio._err", "pyogrio._io", "pyogrio._vsi"):
     logging.getLogger(_name).addFilter(_Censor())
-_LISTENER = _Listener()
-_GDAL = logging.getLogger("rasterio._err")
-_GDAL.setLevel(logging.WARNING)
-_GDAL.addFilter(_LISTENER)
+# libtiff only warns of pixels of JPEG that it cannot decode, and goes on.
+_JPEG = _Listener("JPEGLib:(.*)", True)
+FAILURES = _Listener(r"err_no=(?:[34]|1[1-7])\b, msg='(.*)'", False)
+"""Hears of files that cannot be opened or read, and of servers that do not give them, whatever GDAL makes of that."""
+for _name in ("rasterio._env", "rasterio._err"):
+    _log = logging.getLogger(_name)
+    _log.setLevel(logging.INFO)
+    for _listener in (FAILURES, _JPEG):
+        _log.addFilter(_listener)
 
 
 @contextmanager
@@ -89,7 +100,7 @@ def reading(path: Path | str, what: str = "cannot be read") -> Iterator[None]:
             of JPEG in it are damaged.
     """
     try:
-        with _LISTENER.listening() as warned:
+        with _JPEG.listening() as warned:
             yield
     except UserError:
         raise

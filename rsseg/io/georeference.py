@@ -25,6 +25,7 @@ from rsseg.io.damaged import reading
 from rsseg.io.longitudes import SPHEROID, counted_beside, in_degrees, metres_between, radians_of
 from rsseg.io.rasters import opened
 from rsseg.io.rpcs import move_rpcs, read_rpcs
+from rsseg.io.silent_errors import MosaicView
 from rsseg.structures.affine import apply_affine, moved_affine
 
 __all__ = ["SPHEROID", "GeoReference"]
@@ -381,9 +382,9 @@ class GeoReference:
         extras = {"SRC_ALPHA_MAX": "1"}  # any alpha above 0 is a valid pixel, of whatever type it is
         if masked and dataset.nodata is not None:
             extras["UNIFIED_SRC_NODATA"] = "NO"  # otherwise only one of the two would count
-        return WarpedVRT(dataset, src_transform=source.affine, transform=self.affine, width=self.size[1],
-                         height=self.size[0], resampling=resampling, add_alpha=add_alpha, tolerance=tolerance,
-                         **crs, **extras)  # fmt: skip
+        return MosaicView(dataset, src_transform=source.affine, transform=self.affine, width=self.size[1],
+                          height=self.size[0], resampling=resampling, add_alpha=add_alpha, tolerance=tolerance,
+                          **crs, **extras)  # fmt: skip
 
 
 def _determinant(steps: Floats) -> Floats:

@@ -18,6 +18,7 @@ from rasterio.io import DatasetReader
 from rsseg.errors import DataError
 from rsseg.io.addresses import Address, is_text_name, locate
 from rsseg.io.remote import network_settings
+from rsseg.io.silent_errors import MosaicReader
 
 __all__ = ["REFERRING", "SETTINGS", "gdal_settings", "open_named", "taken_for"]
 
@@ -59,11 +60,11 @@ def open_named(path: str, open_part: Callable[[str], Any], level: int | None = N
     if not isinstance(path, Address):
         if path.lower().endswith(_IMAGES) and os.path.isfile(path):
             return DatasetReader(path, driver=list(_image_drivers()), **options)
-        return rasterio.open(path, **options)
+        return MosaicReader(path, **options)
     if path.parts:
-        return rasterio.open(_stacked(path, open_part), **options)
+        return MosaicReader(_stacked(path, open_part), **options)
     if is_text_name(path):
-        return rasterio.open(path.gdal, **options)
+        return MosaicReader(path.gdal, **options)
     return DatasetReader(path.gdal, driver=list(_image_drivers()), **options)
 
 

@@ -72,6 +72,7 @@ class Headers:
         self._roots = roots
         self._kept: dict[Path, _Kept] = {}
         self._checked: dict[Path, Stamps] = {}
+        self._refused: dict[Path, Stamps] = {}
 
     def of(self, path: Path, named: bool) -> Header | None:
         """What a file is; None where a file that only lies in a named folder cannot be shown.
@@ -111,6 +112,17 @@ class Headers:
             return True
         assert kept.header is not None
         return kept.header.kind != kind
+
+    def stays_inside(self, path: Path) -> bool:
+        """Whether all that GDAL reads for a raster that belongs to another one lies in the folders, if it is one."""
+        stamps = _stamps(path)
+        if path not in self._refused or self._refused[path] != stamps:
+            try:
+                self._check_beside(path)
+            except UserError as error:
+                _log.warning("not served: %s", error)
+                self._refused[path] = stamps
+        return self._refused.get(path) != stamps
 
     def forget(self, kept: Container[Path]) -> None:
         """Forget maps and images but some; those that cannot be shown are not looked at again."""
@@ -152,7 +164,9 @@ class Headers:
             return _Kept(_header(path, file, tiles), stamps, rasters, now)
 
     def _check_beside(self, path: Path) -> None:
-        """See that all that GDAL reads for a raster of a mosaic lies in the folders: overviews, masks, metadata.
+        """See that all that GDAL reads for a raster of a mosaic, or beside a map, lies in the folders.
+
+        These are overviews, masks and metadata.
 
         Raises:
             DataError: It leads elsewhere, cannot be read, or is a mosaic that is not called so.

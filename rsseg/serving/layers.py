@@ -41,7 +41,7 @@ class Layer:
         image: Id of the image that a map was made from, if that is served, too.
         probabilities: Raster of a map's probabilities.
         polygons: File with a map's polygons.
-        members: Maps of a mosaic that have polygons, as far as they are served themselves.
+        members: Maps of a mosaic, as far as they are served themselves.
     """
 
     id: str
@@ -56,7 +56,12 @@ class Layer:
     @property
     def has_polygons(self) -> bool:
         """Whether there are polygons beside it, or beside the maps of which it is made."""
-        return self.polygons is not None or bool(self.members)
+        return self.polygons is not None or any(own.polygons is not None for own in self.members)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether there are probabilities beside it, or beside the maps of which it is made."""
+        return self.probabilities is not None or any(own.probabilities is not None for own in self.members)
 
 
 class Layers:
@@ -142,8 +147,8 @@ class Layers:
             if layer.kind == "image":
                 images.setdefault(layer.path.name, []).append(layer)
         whole = [self._complete(layer, found[layer.path][2], images) for layer in layers]
-        drawn = {layer.path: layer for layer in whole if layer.polygons is not None}
-        whole = [_with_members(layer, found[layer.path][2].tiles, drawn) for layer in whole]
+        maps = {layer.path: layer for layer in whole if layer.kind == "map"}
+        whole = [_with_members(layer, found[layer.path][2].tiles, maps) for layer in whole]
         order = {"map": 0, "image": 1, "set": 2}
         whole.sort(key=lambda layer: (order[layer.kind], not has_suffix(layer.path, MOSAICS), layer.name))
         self._layers = {layer.id: layer for layer in whole}
@@ -186,6 +191,8 @@ class Layers:
             return layer
         beside = [layer.path.with_name(f"{layer.path.stem}{end}") for end in ("_probabilities.tif", *_VECTORS)]
         there = [path if self._belongs(path, layer.path) else None for path in beside]
+        if there[0] is not None and not self._headers.stays_inside(there[0]):
+            there[0] = None
         polygons = next((path for path in there[1:] if path is not None), None)
         image = _image_of(layer, header, images)
         return replace(layer, image=image, probabilities=there[0], polygons=polygons)
@@ -204,11 +211,11 @@ def _id(path: Path) -> str:
     return sum_of(os.fsencode(path))[:12]
 
 
-def _with_members(layer: Layer, tiles: Sequence[Path], drawn: Mapping[Path, Layer]) -> Layer:
-    """A mosaic of class maps with those that have polygons."""
+def _with_members(layer: Layer, tiles: Sequence[Path], maps: Mapping[Path, Layer]) -> Layer:
+    """A mosaic of class maps with those that are served."""
     if layer.kind != "map" or not tiles:
         return layer
-    return replace(layer, members=tuple(drawn[tile] for tile in dict.fromkeys(tiles) if tile in drawn))
+    return replace(layer, members=tuple(maps[tile] for tile in dict.fromkeys(tiles) if tile in maps))
 
 
 def _is_second(path: Path, names: set[Path]) -> bool:

@@ -161,7 +161,7 @@ def _info(layer: Layer, facts: Facts) -> LayerInfo:
         size=facts.size,
         crs=crs_name(facts.place),
         pixel=None if facts.own.no_metres else facts.own.pixel_size,
-        probability=layer.probabilities is not None,
+        probability=layer.has_probabilities,
         polygons=layer.has_polygons,
         minzoom=first,
         maxzoom=last,
@@ -205,7 +205,7 @@ def _add_measures(routes: APIRouter, layers: Layers, cache: FactsCache, readers:
         """What a layer has at a position."""
         layer = layers.get(id)
         facts = cache.of(layer)
-        found = read_point(readers, layer, facts, lon, lat)
+        found = read_point(cache, layer, lon, lat)
         number = found.pop("class")
         about = {} if number is None else _class(facts, number)
         return PointOut(class_id=number, name=about.get("name"), color=about.get("color"), **found)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -13,23 +14,35 @@ from rasterio import Affine
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
 
-from rsseg.errors import DataError
+from rsseg.errors import DataError, UserError
 from rsseg.io.areas import ClassAreas, dataset_class_areas
-from rsseg.serving.facts import Facts, naming
+from rsseg.io.listing import has_suffix
+from rsseg.serving.facts import Facts, FactsCache, naming
 from rsseg.serving.layers import Layer
-from rsseg.serving.places import Place
+from rsseg.serving.mosaic_views import boxes_in_view, members_in_view
+from rsseg.serving.mosaics import MOSAICS
+from rsseg.serving.places import Bounds, Place, parts_of_view
 from rsseg.serving.readers import Readers
 
-__all__ = ["measure_view", "parts_of_view", "read_point"]
+__all__ = ["measure_view", "read_point"]
 
 _EXACT = 1 << 24
 """Pixels up to which a view is counted at full resolution."""
 _EDGE_POINTS = 65
-Bounds = tuple[float, float, float, float]
+_TINY = 1e-9
+"""Degrees around a position."""
+_MOST_MAPS, _MOST_PARTS = 20_000, 1000
+"""Maps of a mosaic, and groups of them, of which each is counted for itself."""
 
 
-def read_point(readers: Readers, layer: Layer, facts: Facts, lon: float, lat: float) -> dict[str, Any]:
+def read_point(cache: FactsCache, layer: Layer, lon: float, lat: float) -> dict[str, Any]:
     """What a map or an image has at a position in degrees.
+
+    Args:
+        cache: What is known of layers, and where they are read.
+        layer: The map or the image; of a mosaic, the map that is seen gives the probability.
+        lon: In degrees.
+        lat: In degrees.
 
     Returns:
         ``pixel`` (column, row) or None beyond the raster, ``coordinates`` (x, y) in ``crs`` or None where it has none;
@@ -39,6 +52,7 @@ def read_point(readers: Readers, layer: Layer, facts: Facts, lon: float, lat: fl
         DataError: The file is damaged.
         LookupError: It is gone.
     """
+    facts = cache.of(layer)
     column, row = facts.place.pixels_at(lon, lat)
     found: dict[str, Any] = dict(pixel=None, coordinates=None, crs=None, probability=None, values=None)
     found["class"] = None
@@ -53,7 +67,7 @@ def read_point(readers: Readers, layer: Layer, facts: Facts, lon: float, lat: fl
     pixel = int(column), int(row)
     found["pixel"] = pixel
     window = Window(*pixel, 1, 1)
-    with naming(layer), readers.borrow(layer.path) as opened:
+    with naming(layer), cache.readers.borrow(layer.path) as opened:
         file = opened()
         if layer.kind == "image":
             values = file.read(window=window)[:, 0, 0].tolist()
@@ -64,7 +78,21 @@ def read_point(readers: Readers, layer: Layer, facts: Facts, lon: float, lat: fl
             found["class"] = label
             if layer.probabilities is not None:
                 found["probability"] = _probability(opened(None, layer.probabilities), label, window, facts)
+    if found["class"] is not None and layer.probabilities is None and layer.has_probabilities:
+        found["probability"] = _of_members(cache, layer, label, lon, lat)
     return found
+
+
+def _of_members(cache: FactsCache, layer: Layer, label: int, lon: float, lat: float) -> float | None:
+    """Probability of the class of a mosaic at a position, by the last of its maps that has both there."""
+    view = lon - _TINY, lat - _TINY, lon + _TINY, lat + _TINY
+    with naming(layer):
+        maps = members_in_view(layer, cache.of(layer).place, view)
+    for own in reversed(maps):
+        there = read_point(cache, own, lon, lat) if own.probabilities is not None else {}
+        if there.get("probability") is not None and there["class"] == label:
+            return float(there["probability"])
+    return None
 
 
 def _probability(file: Any, label: int, window: Window, facts: Facts) -> float | None:
@@ -84,34 +112,6 @@ def crs_name(place: Place) -> str | None:
         return None
     found = place.crs.to_authority(confidence_threshold=100)
     return ":".join(found) if found else place.crs.to_wkt().split('"')[1]
-
-
-def parts_of_view(place: Place, view: Bounds) -> list[Bounds]:
-    """Where a view in degrees meets a raster, in the longitudes that the raster's bounds have.
-
-    Args:
-        place: Of the raster.
-        view: West, south, east, north; an east smaller than the west lies beyond the antimeridian.
-    """
-    west, south, east, north = view
-    east += 360 if east < west else 0
-    low, bottom, high, top = place.bounds
-    parts = []
-    for turn in range(-3, 4):
-        left, right = max(west + 360 * turn, low), min(east + 360 * turn, high)
-        if left < right and max(south, bottom) < min(north, top):
-            parts.append((left, max(south, bottom), right, min(north, top)))
-    return _apart(parts)
-
-
-def _apart(parts: list[Bounds]) -> list[Bounds]:
-    """Parts of which none is counted twice, for views wider than the world."""
-    widest = sorted(parts, key=lambda part: part[0] - part[2])
-    kept: list[Bounds] = []
-    for part in widest:
-        if not any(part[0] < other[2] and other[0] < part[2] for other in kept):
-            kept.append(part)
-    return kept
 
 
 def _outlines(place: Place, parts: list[Bounds]) -> Iterator[Any]:
@@ -137,13 +137,60 @@ def measure_view(readers: Readers, layer: Layer, facts: Facts, view: Bounds) -> 
         LookupError: It is gone.
     """
     outlines = [shape for shape in _outlines(facts.place, parts_of_view(facts.place, view)) if shape.is_valid]
-    level = next((level for level in _levels(facts) if _pixels(outlines, facts, level) <= _EXACT), None)
+    level, between = _finest(outlines, facts), 0.0
+    if has_suffix(layer.path, MOSAICS) and (level is None or level.factor > 1):
+        parts = _parts_with_maps(layer, facts, view, outlines)
+        closer = None if parts is None else _finest(parts, facts)
+        if parts is not None and closer is not None and (level is None or closer.factor < level.factor):
+            between = _area(outlines, facts) - _area(parts, facts)
+            outlines, level = parts, closer
     if level is None:
         raise DataError(f"{layer.name}: the view holds more pixels than can be counted at once, and the file has no "
                         "overviews; zoom in, or add them: gdaladdo")  # fmt: skip
+    return _count(readers, layer, facts, outlines, level, between), level.factor
+
+
+class _Level(NamedTuple):
+    """Full resolution, with the number None, or an overview."""
+
+    factor: int
+    number: int | None
+
+
+def _finest(outlines: Sequence[Any], facts: Facts) -> _Level | None:
+    """The finest level of a raster whose pixels in some outlines may be counted."""
+    levels = [_Level(1, None), *sorted(_Level(factor, number) for number, factor in enumerate(facts.factors))]
+    height, width = facts.size
+    boxes = [shapely.box(0, 0, width, height).intersection(shapely.box(*shape.bounds)).area for shape in outlines]
+    return next((level for level in levels if sum(boxes) / level.factor**2 <= _EXACT), None)
+
+
+def _parts_with_maps(layer: Layer, facts: Facts, view: Bounds, outlines: Sequence[Any]) -> list[Any] | None:
+    """Where outlines meet maps of a mosaic, in its pixels; None where it does not say, or there are too many."""
+    try:
+        found = [boxes_in_view(layer.path, facts.place, part) for part in parts_of_view(facts.place, view)]
+    except (UserError, OSError):  # one that is named itself may lead to addresses
+        return None
+    known = [boxes for boxes in found if boxes is not None]
+    if len(known) < len(found) or sum(map(len, known)) > _MOST_MAPS:
+        return None
+    covered = shapely.union_all(shapely.box(*np.concatenate([np.empty((0, 4)), *known]).T))
+    parts = [part for shape in outlines for part in shapely.get_parts(shape.intersection(covered)) if part.area]
+    return parts if len(parts) <= _MOST_PARTS else None
+
+
+def _area(outlines: Sequence[Any], facts: Facts) -> float:
+    height, width = facts.size
+    return float(sum(shapely.box(0, 0, width, height).intersection(shape).area for shape in outlines))
+
+
+def _count(
+    readers: Readers, layer: Layer, facts: Facts, outlines: Sequence[Any], level: _Level, between: float
+) -> ClassAreas:
+    """Areas of the classes of a map in outlines in its pixels; ``between`` them lie so many pixels of no class."""
     total: ClassAreas | None = None
     with naming(layer), readers.borrow(layer.path) as opened:
-        file = opened(level if level >= 0 else None)
+        file = opened(level.number)
         across, down = facts.size[1] / file.width, facts.size[0] / file.height
         georeference = facts.own.scaled(file.shape)
         for shape in outlines:
@@ -162,22 +209,8 @@ def measure_view(readers: Readers, layer: Layer, facts: Facts, view: Bounds) -> 
         count = len(facts.classes)
         metres = None if facts.own.no_metres else np.zeros(count)
         total = ClassAreas(np.zeros(count, np.int64), metres, facts.own.area_method, 0)
-    if level < 0:
-        return total, 1
     pixels = np.rint(total.pixels * across * down).astype(np.int64)
-    return ClassAreas(pixels, total.metres, total.method, round(total.unmapped * across * down)), facts.factors[level]
-
-
-def _levels(facts: Facts) -> list[int]:
-    """Full resolution (-1), then overviews, finest first."""
-    return [-1, *sorted(range(len(facts.factors)), key=lambda level: facts.factors[level])]
-
-
-def _pixels(outlines: list[Any], facts: Facts, level: int) -> float:
-    factor = 1 if level < 0 else facts.factors[level]
-    height, width = facts.size
-    boxes = [shapely.box(0, 0, width, height).intersection(shapely.box(*shape.bounds)).area for shape in outlines]
-    return sum(boxes) / factor**2
+    return replace(total, pixels=pixels, unmapped=round(total.unmapped * across * down + between))
 
 
 def _window(bounds: Bounds, size: tuple[int, int]) -> Window | None:

@@ -30,6 +30,7 @@ __all__ = [
     "affine_of",
     "apply_affine",
     "move_points",
+    "parts_of_view",
     "to_mercator",
 ]
 
@@ -173,6 +174,34 @@ class Place:
             return apply_affine(~affine_of(self.georeference), *_moved(lon, lat, DEGREES, self.crs))
 
         return move_points(shapes, pixels)
+
+
+def parts_of_view(place: Place, view: Bounds) -> list[Bounds]:
+    """Where a view in degrees meets a raster, in the longitudes that the raster's bounds have.
+
+    Args:
+        place: Of the raster.
+        view: West, south, east, north; an east smaller than the west lies beyond the antimeridian.
+    """
+    west, south, east, north = view
+    east += 360 if east < west else 0
+    low, bottom, high, top = place.bounds
+    parts = []
+    for turn in range(-3, 4):
+        left, right = max(west + 360 * turn, low), min(east + 360 * turn, high)
+        if left < right and max(south, bottom) < min(north, top):
+            parts.append((left, max(south, bottom), right, min(north, top)))
+    return _apart(parts)
+
+
+def _apart(parts: list[Bounds]) -> list[Bounds]:
+    """Parts of which none is counted twice, for views wider than the world."""
+    widest = sorted(parts, key=lambda part: part[0] - part[2])
+    kept: list[Bounds] = []
+    for part in widest:
+        if not any(part[0] < other[2] and other[0] < part[2] for other in kept):
+            kept.append(part)
+    return kept
 
 
 def affine_of(georeference: GeoReference) -> Affine:

@@ -22,9 +22,8 @@ from rsseg.errors import DataError
 from rsseg.io.listing import has_suffix
 from rsseg.serving.facts import Facts, FactsCache, naming
 from rsseg.serving.layers import Layer
-from rsseg.serving.measures import Bounds, parts_of_view
-from rsseg.serving.mosaic_views import tiles_in_view
-from rsseg.serving.places import DEGREES, EDGE, Place
+from rsseg.serving.mosaic_views import members_in_view
+from rsseg.serving.places import DEGREES, EDGE, Bounds, Place, parts_of_view
 
 __all__ = ["LIMIT", "MOST_BYTES", "MOST_MAPS", "read_polygons"]
 
@@ -74,11 +73,9 @@ def read_polygons(layer: Layer, cache: FactsCache, view: Bounds, pixel: float, l
 
 def _members_in_view(layer: Layer, cache: FactsCache, view: Bounds) -> list[Layer]:
     """Maps of a mosaic that have polygons and meet a view."""
-    known, seen = {own.path: own for own in layer.members}, dict[Path, Layer]()
+    place = cache.of(layer).place
     with naming(layer):
-        for part in parts_of_view(cache.of(layer).place, view):
-            seen |= {path: known[path] for path in tiles_in_view(layer.path, part) if path in known}
-    return list(seen.values())
+        return [own for own in members_in_view(layer, place, view) if own.polygons is not None]
 
 
 def _of_map(layer: Layer, facts: Facts, view: Bounds, pixel: float, limit: int) -> list[Found]:

@@ -197,3 +197,95 @@ def test_polygons_of_a_mosaic_are_those_of_maps_that_are_served(country: Path, t
         assert client.get(base).json()["polygons"] is False
         view = dict(west=14, south=36, east=16, north=37)
         assert client.get(f"{base}/polygons", params=view).status_code == 404
+
+
+def _layer(client: Any, info: bool = False) -> Any:
+    """Route of the mosaic, or what is known of it."""
+    names = {layer["name"]: f"/api/layers/{layer['id']}" for layer in client.get("/api/layers").json()}
+    base = next(path for name, path in names.items() if name.startswith("mosaic"))
+    return client.get(base).json() if info else base
+
+
+@pytest.mark.parametrize("form", ["mosaic.vrt", "mosaic.gti.gpkg"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_areas_of_maps_far_apart_are_counted_in_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, alone: bool
+) -> None:
+    """As an overview of them all would show a small map as one pixel; what two maps cover counts once."""
+    table = load_metainfo(str(write_table(tmp_path / "table.json")))
+    labels = np.random.default_rng(0).integers(0, 3, (32, 32)).astype(np.uint8)
+    labels[:2] = 255
+    places = {"a.tif": (0, 0), "b.tif": (16, 16), "c.tif": (9000, 4000)}
+    whole = np.full((4032, 9032), 255, np.uint8)
+    for name, (x, y) in places.items():
+        write_map(tmp_path / name, labels, transform=UTM @ Affine.translation(x, y))
+        part = whole[y : y + 32, x : x + 32]
+        part[labels != 255] = labels[labels != 255]
+    mosaic = plan_mosaic({name: GeoReference.of(tmp_path / name) for name in places})
+    assert mosaic is not None
+    write_mosaic(tmp_path, mosaic, table)
+    (tmp_path / ("mosaic.vrt" if form != "mosaic.vrt" else "mosaic.gti.gpkg")).unlink()
+    monkeypatch.setattr("rsseg.serving.measures._EXACT", 60 * 60)
+    client = client_of(tmp_path / "out", tmp_path / form if alone else tmp_path)
+    base = _layer(client)
+
+    def ask(x1: float, y1: float, x2: float, y2: float) -> Any:
+        place = Place(GeoReference((4032, 9032), Place.of(tmp_path / "a.tif").crs, UTM), True)
+        corners = place.pixels_to_degrees(np.array([shapely.Point(x1, y2), shapely.Point(x2, y1)]))
+        view = dict(
+            zip(("west", "south", "east", "north"), (*corners[0].coords[0], *corners[1].coords[0]), strict=True)
+        )
+        return client.get(f"{base}/areas", params=view)
+
+    found = ask(-900, -900, 9900, 4900).json()
+    assert [row["pixels"] for row in found["classes"]] == [int((whole == number).sum()) for number in range(3)]
+    assert [row["m2"] for row in found["classes"]] == [row["pixels"] / 4 for row in found["classes"]]
+    assert (found["estimated"], found["factor"]) == (False, 1)
+    assert found["unmapped"] == pytest.approx((whole == 255).sum(), abs=1)
+    right = ask(4000, -900, 9900, 4900).json()
+    assert sum(row["pixels"] for row in right["classes"]) == 30 * 32
+    none = ask(4000, -900, 8000, 4900).json()
+    assert not any(row["pixels"] for row in none["classes"]) and none["estimated"] is False
+    monkeypatch.setattr("rsseg.serving.measures._EXACT", 100)
+    coarse = ask(-900, -900, 9900, 4900).json()
+    if form == "mosaic.vrt":
+        assert "zoom in" in coarse["detail"]
+    else:  # whose overview shows each map by several pixels
+        assert coarse["estimated"] is True and coarse["factor"] == 8
+        assert sum(row["pixels"] for row in coarse["classes"]) == pytest.approx((whole != 255).sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("gone", ["mosaic.vrt", "mosaic.gti.gpkg"])
+def test_a_mosaic_has_the_probabilities_of_the_map_that_is_seen(country: Path, tmp_path: Path, gone: str) -> None:
+    (country / gone).unlink()
+    assert _layer(client_of(tmp_path, country), info=True)["probability"] is False
+    for value, name in ((100, "a"), (200, "b")):
+        shares = np.full((1, 64, 64), value, np.uint8)
+        move = UTM @ Affine.translation(64 * (name == "b"), 0)
+        write_image(country / f"{name}_probabilities.tif", shares, nodata=255, scales=(1 / 200,), transform=move)
+    client = client_of(tmp_path, country)
+    base, place = _layer(client), Place.of(country / "a.tif")
+    assert _layer(client, info=True)["probability"] is True
+
+    def ask(column: float) -> tuple[Any, Any]:
+        point = place.pixels_to_degrees(np.array([shapely.Point(column, 8.5)]))[0]
+        found = client.get(f"{base}/point", params=dict(lon=point.x, lat=point.y)).json()
+        return found["class_id"], found["probability"]
+
+    assert [ask(column) for column in (8.5, 24.5, 63.5, 64.5, 100.5, 130)] == [
+        (0, 0.5), (1, 0.5), (1, 0.5), (0, 1), (0, 1), (None, None)
+    ]  # fmt: skip
+
+
+def test_what_belongs_to_probabilities_lies_in_the_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    hidden = write_image(tmp_path / "hidden.tif", GREY)
+    for name in ("ovr", "text", "broken", "good"):
+        write_map(folder / f"{name}.tif", GREY[0])
+        write_image(folder / f"{name}_probabilities.tif", GREY)
+    (folder / "ovr_probabilities.tif.ovr").symlink_to(hidden)
+    (folder / "text_probabilities.tif").write_text(write_vrt(tmp_path / "a.vrt", str(hidden), relative=0).read_text())
+    (folder / "broken_probabilities.tif").write_bytes(b"nothing")
+    there = {layer.name for layer in Layers([folder]).all() if layer.has_probabilities}
+    assert there == {"good.tif"}

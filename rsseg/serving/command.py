@@ -119,7 +119,8 @@ def serve(args: argparse.Namespace) -> None:
     name = settings.host.strip("[]")
     host = f"[{name}]" if ":" in name else name
     address = f"http://{host}:{listener.getsockname()[1]}/{address_query(settings.token)}"
-    _log.info("%d layers; results go to %s", len(app.state.rsseg.layers.all()), settings.out)
+    count = len(app.state.rsseg.layers.all())
+    _log.info("%d layer%s; results go to %s", count, "" if count == 1 else "s", settings.out)
     _log.warning("open %s", address)
     try:
         uvicorn.Server(server_config(app)).run(sockets=[listener])

@@ -14,8 +14,11 @@ import rasterio
 from PIL import Image
 from rasterio import Affine
 
+from rsseg.io.georeference import GeoReference
+from rsseg.mapping.mosaic import plan_mosaic, write_mosaic
 from rsseg.mapping.products import Products, make_products
 from rsseg.metainfo import load_metainfo
+from rsseg.serving.places import Place
 from tests.serving.world import COLOURS, write_image, write_map, write_table
 
 pytestmark = pytest.mark.slow
@@ -222,6 +225,34 @@ def test_other_layers(folder: Path, serve: Open, page: Open) -> None:
     tab.page.mouse.move(*tab.at(0.5, 0.5))
     tab.page.wait_for_selector("#readout:not([hidden])")
     assert "200, 40, 40" in tab.text("#readout") and "pixel 3" in tab.text("#readout")
+
+
+def test_a_mosaic_of_small_maps_far_apart(tmp_path: Path, serve: Callable[..., str], page: Open) -> None:
+    """Seen as a whole, it says the areas of all pixels, and the probability of the map that is pointed at."""
+    table, places = load_metainfo(str(write_table(tmp_path / ".table.json"))), {}
+    for number, name in enumerate(("a.tif", "b.tif")):
+        move = PLACE["transform"] @ Affine.translation(4000 * number, 4000 * number)
+        labels = np.full((SIDE, SIDE), number, np.uint8)
+        labels[:, ::2] = 2
+        write_map(tmp_path / name, labels, crs=PLACE["crs"], transform=move)
+        shares = np.full((1, SIDE, SIDE), 60 + number, np.uint8)
+        write_image(tmp_path / f"{name[0]}_probabilities.tif", shares, nodata=255, scales=(0.01,), transform=move)
+        places[name] = GeoReference.of(tmp_path / name)
+    mosaic = plan_mosaic(places)
+    assert mosaic is not None
+    write_mosaic(tmp_path, mosaic, table)
+    tab = _Tab(page(serve(tmp_path)))
+    tab.rest()
+    assert tab.page.locator("#layer option:checked").inner_text() == "mosaic.gti.gpkg (map)"
+    rows = [tab.text(f"#map-legend li[data-class='{i}'] .amount") for i in range(3)]
+    assert rows == ["25.0 % · 52.4 ha", "25.0 % · 52.4 ha", "50.0 % · 1.05 km²"]
+    assert "estimated" not in tab.text("#map-areas-note")
+    for name, share in (("a.tif", "60 %"), ("b.tif", "61 %")):
+        lon, lat = Place.of(tmp_path / name).bounds[0] + 0.006, Place.of(tmp_path / name).bounds[1] + 0.004
+        x, y = tab.page.evaluate(f"(() => {{ const p = rsseg.map.project([{lon}, {lat}]); return [p.x, p.y]; }})()")
+        box = tab.page.locator("#map").bounding_box()
+        tab.page.mouse.move(box["x"] + x, box["y"] + y)
+        tab.page.locator("#readout", has_text=share).wait_for()
 
 
 def test_names_are_text(tmp_path: Path, serve: Callable[..., str], page: Open) -> None:

@@ -75,7 +75,7 @@ for _name in ("rasterio._env", "rasterio._err", "pyogrio._env", "pyogrio._err", 
     logging.getLogger(_name).addFilter(_Censor())
 # libtiff only warns of pixels of JPEG that it cannot decode, and goes on.
 _JPEG = _Listener("JPEGLib:(.*)", True)
-FAILURES = _Listener(r"err_no=(?:[34]|1[1-7])\b, msg='(.*)'", False)
+FAILURES = _Listener(r"""err_no=(?:[34]|1[1-7])\b, msg=['"](.*)['"]""", False)
 """Hears of files that cannot be opened or read, and of servers that do not give them, whatever GDAL makes of that."""
 for _name in ("rasterio._env", "rasterio._err"):
     _log = logging.getLogger(_name)

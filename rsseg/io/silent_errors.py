@@ -13,32 +13,37 @@ import errno
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import unescape
+from xml.sax.saxutils import escape, unescape
 
 import numpy as np
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
-from rasterio.windows import Window
+from rasterio.windows import Window, evaluate
 
 from rsseg.io.damaged import FAILURES
 
 __all__ = ["MosaicReader", "MosaicView"]
 
-_COARSER = 1.01
-"""Times as fine as the pixels that were read may the overview be that is looked at."""
+_FEWER = 2
+"""How many times as many pixels there must be as were read, that fewer of them are looked at, too."""
 _SOURCES = re.compile(r"<Source(?:Filename|Dataset)\b([^>]*)>([^<]+)<")
 _SAID: dict[str, str] = {}
 """Mosaics of which a file could not be opened or read in this process, and what GDAL said of it, which it says once."""
+_QUIET: set[str] = set()
+"""Those of which something was said, but no error raised: VRTs of indexes of tiles."""
 
 
 class _Raising:
     """What both readers have, before the class of rasterio."""
+
+    _text: tuple[str, int | None] | None = None
+    """By what GDAL opens it, and which of its overviews."""
 
     @property
     def mosaic(self) -> Any:
@@ -46,10 +51,10 @@ class _Raising:
         return self
 
     @contextmanager
-    def _remembering(self) -> Iterator[None]:
+    def _remembering(self) -> Iterator[list[str]]:
         with FAILURES.listening() as heard:
             try:
-                yield
+                yield heard
             finally:
                 said = next((text for text in heard if not text.startswith("Checksum")), None)
                 if said is not None and self.mosaic.driver in ("VRT", "GTI"):
@@ -63,39 +68,61 @@ class _Raising:
         """
         driver, name = self.mosaic.driver, self.mosaic.name
         try:
-            with self._remembering():
+            with self._remembering() as heard:
                 numbers = super().read(indexes, out, window, *args, **options)  # type: ignore[misc]
                 if driver == "VRT":
                     self._check(indexes, window, numbers.shape[-2:])
+            if heard and driver == "VRT":
+                _QUIET.add(name)
         except (RasterioError, CPLE_BaseError):
             said = _missing_file(name) or _SAID.get(name)
             if driver == "VRT" and said:
                 raise RasterioIOError(said) from None
             raise
-        if name in _SAID and driver == "GTI":
+        if name in _SAID and (driver == "GTI" or name in _QUIET):
             raise RasterioIOError(f"{_SAID[name]}; start again once it can be read")
         return numbers
 
     def _check(self: Any, indexes: Any, window: Any, shape: tuple[int, int]) -> None:
-        """Read again what was read, from the overview that fits where it was made smaller."""
-        rows, columns = ((0, self.height), (0, self.width)) if window is None else _slices(window)
-        smaller = min((rows[1] - rows[0]) / shape[0], (columns[1] - columns[0]) / shape[1])
-        with self._overview(smaller) as source:
-            down, across = source.height / self.height, source.width / self.width
-            x1, y1 = max(0, math.floor(columns[0] * across)), max(0, math.floor(rows[0] * down))
-            x2 = min(source.width, math.ceil(columns[1] * across))
-            y2 = min(source.height, math.ceil(rows[1] * down))
-            for band in self.indexes if indexes is None else np.atleast_1d(indexes).tolist():
-                source.checksum(band, window=Window(x1, y1, x2 - x1, y2 - y1))
+        """Read again what was read, by as many numbers."""
+        left, top, width, height = _whole_window(window, self.width, self.height)
+        if not (width > 0 and height > 0 and all(shape)):
+            return
+        bands = self.indexes if indexes is None else np.atleast_1d(indexes).tolist()
+        if width * height > _FEWER * shape[0] * shape[1] and self._text is not None:
+            self._check_smaller(bands, (left, top, width, height), shape)
+            return
+        for band in bands:
+            self.checksum(band, window=Window(left, top, width, height))
 
-    @contextmanager
-    def _overview(self, smaller: float) -> Iterator[Any]:
-        yield self
+    def _check_smaller(self: Any, bands: Sequence[int], window: Sequence[int], shape: tuple[int, int]) -> None:
+        """Let GDAL make it smaller, which then reads overviews of the files where they have some."""
+        name, level = self._text
+        options = "" if level is None else f'<OpenOptions><OOI key="OVERVIEW_LEVEL">{level}</OOI></OpenOptions>'
+        sides = "xOff", "yOff", "xSize", "ySize"
+        there, here = (
+            " ".join(f'{side}="{number}"' for side, number in zip(sides, box, strict=True))
+            for box in (window, (0, 0, shape[1], shape[0]))
+        )
+        rows = [
+            f'<VRTRasterBand dataType="Byte" band="{number}"><SimpleSource><SourceFilename relativeToVRT="0">'
+            f"{escape(name)}</SourceFilename>{options}<SourceBand>{band}</SourceBand><SrcRect {there}/>"
+            f"<DstRect {here}/></SimpleSource></VRTRasterBand>" for number, band in enumerate(bands, start=1)
+        ]  # fmt: skip
+        text = f'<VRTDataset rasterXSize="{shape[1]}" rasterYSize="{shape[0]}">{"".join(rows)}</VRTDataset>'
+        with DatasetReader(text) as smaller:
+            for band in smaller.indexes:
+                smaller.checksum(band)
 
 
-def _slices(window: Any) -> Any:
-    """Rows and columns, first and after the last."""
-    return window.toranges() if isinstance(window, Window) else window
+def _whole_window(window: Any, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the pixels of a raster that a window meets."""
+    if window is None:
+        return 0, 0, width, height
+    own = evaluate(window, height, width)
+    left, top = max(0, math.floor(own.col_off)), max(0, math.floor(own.row_off))
+    right, bottom = math.ceil(own.col_off + own.width), math.ceil(own.row_off + own.height)
+    return left, top, min(width, right) - left, min(height, bottom) - top
 
 
 def _missing_file(mosaic: str) -> str | None:
@@ -114,24 +141,12 @@ class MosaicReader(_Raising, DatasetReader):
 
     def __init__(self, path: str, **options: Any) -> None:
         super().__init__(path, **options)
-        self._opened = path, options
+        self._text = path, options.get("overview_level")
 
     def overviews(self, bidx: int) -> Any:
         """As rasterio does."""
         with self._remembering():
             return super().overviews(bidx)
-
-    @contextmanager
-    def _overview(self, smaller: float) -> Iterator[Any]:
-        path, options = self._opened
-        fitting = {} if "overview_level" in options else {
-            factor: level for level, factor in enumerate(self.overviews(1)) if factor <= smaller * _COARSER
-        }  # fmt: skip
-        if not fitting:
-            yield self
-            return
-        with DatasetReader(path, **options, overview_level=fitting[max(fitting)]) as coarser:
-            yield coarser
 
 
 class MosaicView(_Raising, WarpedVRT):

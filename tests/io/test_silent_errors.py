@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -141,3 +142,59 @@ def test_parts_of_a_mosaic_that_are_there_can_be_read(tmp_path: Path, another: N
         with opened(mosaic) as file:
             for _ in range(2):
                 assert (file.read(window=Window(0, 0, SIDE - 8, SIDE)) == 7).all()
+
+
+@pytest.mark.parametrize("form", [_mosaic, _index])
+def test_a_tile_that_is_no_raster_is_told_whatever_quotes_its_name_has(
+    tmp_path: Path, another: None, form: Callable[..., Path]
+) -> None:
+    """The log quotes a message with an apostrophe otherwise; GDAL itself puts one around some names."""
+    folder = tmp_path / "Cote d'Ivoire"
+    folder.mkdir()
+    (tmp_path / "text.tif").write_text("no raster")
+    for name in (str(folder / "gone.tif"), str(tmp_path / "text.tif")):
+        mosaic = form(
+            tmp_path / ("two.vrt" if form is _mosaic else "two.gti.gpkg"), _write(tmp_path / "a.tif", 7), name
+        )
+        for _ in range(2):
+            with pytest.raises(UnreadableFileError, match=Path(name).name):
+                _plain(mosaic)
+        mosaic.unlink()
+
+
+def test_a_mosaic_of_an_index_tells_of_its_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = _index(tmp_path / "in.gti.gpkg", _write(tmp_path / "a.tif", 7), tmp_path / "gone.tif")
+    monkeypatch.setattr("tests.io.test_silent_errors.SIDE", 2 * SIDE)
+    outer = _mosaic(tmp_path / "out.vrt", index)
+    monkeypatch.undo()
+    for _ in range(2):
+        with pytest.raises(UnreadableFileError, match=r"gone\.tif"):
+            _plain(outer)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        (slice(3, 9), slice(2, 9)), ((3, None), (None, 9)), ((0, -3), (0, 9)), Window(0, 0, 0, 0),
+        Window(5000, 0, 9, 9), Window(511.6, 255.6, 0.4, 0.4), Window(-5, -5, 9, 9),
+    ],
+)  # fmt: skip
+def test_all_windows_of_rasterio_can_be_read(tmp_path: Path, window: Any) -> None:
+    mosaic = _mosaic(tmp_path / "two.vrt", _write(tmp_path / "a.tif", 7), _write(tmp_path / "b.tif", 7))
+    with opened(mosaic) as file, rasterio.open(mosaic) as plain:
+        assert np.array_equal(file.read(window=window), plain.read(window=window))
+        if isinstance(window, Window) and window.width:
+            assert file.read(window=window, boundless=True).shape == plain.read(window=window, boundless=True).shape
+
+
+def test_a_small_picture_of_a_mosaic_is_made_of_overviews(tmp_path: Path) -> None:
+    """Of those of its tiles, as GDAL does: full resolution, which cannot be read here, is not asked for."""
+    tiles = [_write(tmp_path / f"{name}.tif", 7) for name in "ab"]
+    for tile in tiles:
+        with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(tile, "r+") as file:
+            file.build_overviews([4], Resampling.nearest)
+        os.truncate(tile, 1000)
+    with opened(_mosaic(tmp_path / "two.vrt", *tiles)) as file:
+        assert (file.read(1, out_shape=(SIDE // 4, SIDE // 2)) == 7).all()
+        with pytest.raises(rasterio.errors.RasterioIOError):
+            file.read(1)

@@ -77,9 +77,11 @@ for _name in ("rasterio._env", "rasterio._err", "pyogrio._env", "pyogrio._err", 
 _JPEG = _Listener("JPEGLib:(.*)", True)
 FAILURES = _Listener(r"""err_no=(?:[34]|1[1-7])\b, msg=['"](.*)['"]""", False)
 """Hears of files that cannot be opened or read, and of servers that do not give them, whatever GDAL makes of that."""
+_LEVEL = logging.DEBUG if "CPL_DEBUG" in os.environ else logging.INFO
+"""Of what is heard, or shown to who asks for it: of GDAL's steps only where it is told to name them."""
 for _name in ("rasterio._env", "rasterio._err"):
     _log = logging.getLogger(_name)
-    _log.setLevel(logging.INFO)
+    _log.setLevel(_LEVEL)
     for _listener in (FAILURES, _JPEG):
         _log.addFilter(_listener)
 

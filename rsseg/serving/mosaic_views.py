@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,9 @@ __all__ = ["boxes_in_view", "members_in_view", "tiles_in_view"]
 _STEPS = 16
 """Pieces of a side of the view, which may be bent on the mosaic's grid."""
 _HAIR = 1e-3
-"""Part of a pixel by which places in an index may be off, of tiles that have whole pixels of the mosaic."""
+"""Part of a pixel by which places in a mosaic may be off, of rasters that have whole pixels of it."""
+_SLACK = 0.5
+"""Part of a pixel by which outlines in an index may lie within their maps, as those that rsseg writes do."""
 Boxes = NDArray[np.float64]
 
 
@@ -64,7 +67,7 @@ def boxes_in_view(path: Path, place: Place, view: Bounds) -> Boxes | None:
     if index is not None:
         return _boxes_of_index(index, place, view)
     boxes = [box for box, _ in _of_vrt(path, place, view)]
-    return None if None in boxes else np.array(boxes, np.float64).reshape(-1, 4)
+    return None if None in boxes else _whole(np.array(boxes, np.float64).reshape(-1, 4).T)
 
 
 def tiles_in_view(path: Path, view: Bounds) -> Iterator[Path]:
@@ -129,6 +132,14 @@ def _boxes_of_index(index: Path, place: Place, view: Bounds) -> Boxes | None:
         _, (left, bottom, right, top) = pyogrio.read_bounds(index, bbox=_box_of(view)(crs))
     except DataSourceError as error:
         raise DataError(f"{index}: is no index of tiles ({error})") from error
-    ends = [apply_affine(~affine_of(place.georeference), x, y) for x in (left, right) for y in (bottom, top)]
+    affine = affine_of(place.georeference)
+    slack = _SLACK * max(math.hypot(affine.a, affine.d), math.hypot(affine.b, affine.e))
+    sides = [(x, y) for x in (left - slack, right + slack) for y in (bottom - slack, top + slack)]
+    ends = [apply_affine(~affine, x, y) for x, y in sides]
     corners = np.array(ends)  # (4, 2, N)
-    return np.concatenate([np.floor(corners.min(0) + _HAIR), np.ceil(corners.max(0) - _HAIR)]).T
+    return _whole(np.concatenate([corners.min(0), corners.max(0)]))
+
+
+def _whole(boxes: Boxes) -> Boxes:
+    """Boxes (4, N) as those (N, 4) of the pixels in which GDAL draws, which it does in part of a pixel, too."""
+    return np.concatenate([np.floor(boxes[:2] + _HAIR), np.ceil(boxes[2:] - _HAIR)]).T

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -52,3 +55,15 @@ def test_damaged_jpeg_in_a_tiff_is_an_error(tmp_path: Path) -> None:
         read_image(path)
     path.write_bytes(whole)
     assert read_image(path)[0].shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_log_shows_steps_of_gdal_to_who_asks_for_them(debug: bool) -> None:
+    code = (
+        "import logging; logging.basicConfig(level=logging.DEBUG); import rsseg.io.damaged; "
+        "print(logging.getLogger('rasterio._env').isEnabledFor(logging.DEBUG))"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "CPL_DEBUG"}
+    environment |= {"CPL_DEBUG": "ON"} if debug else {}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(debug)

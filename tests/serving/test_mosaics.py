@@ -13,6 +13,7 @@ import shapely
 from rasterio import Affine
 
 from rsseg.io.georeference import GeoReference
+from rsseg.io.rasters import opened
 from rsseg.mapping.mosaic import plan_mosaic, write_mosaic
 from rsseg.mapping.products import Products, make_products
 from rsseg.metainfo import load_metainfo
@@ -253,6 +254,32 @@ def test_areas_of_maps_far_apart_are_counted_in_each(
     else:  # whose overview shows each map by several pixels
         assert coarse["estimated"] is True and coarse["factor"] == 8
         assert sum(row["pixels"] for row in coarse["classes"]) == pytest.approx((whole != 255).sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("form", ["mosaic.vrt", "mosaic.gti.gpkg"])
+def test_pixels_that_a_map_covers_in_part_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Of maps that lie between the pixels of the mosaic, as GDAL draws them."""
+    table, offset = load_metainfo(str(write_table(tmp_path / "table.json"))), (2000.4, 1000.7)
+    write_map(tmp_path / "a.tif", np.zeros((32, 32), np.uint8))
+    write_map(tmp_path / "b.tif", np.ones((32, 32), np.uint8), transform=UTM @ Affine.translation(*offset))
+    mosaic = plan_mosaic({name: GeoReference.of(tmp_path / name) for name in ("a.tif", "b.tif")})
+    assert mosaic is not None and not mosaic.aligned
+    write_mosaic(tmp_path, mosaic, table)
+    if form == "mosaic.vrt":
+        (tmp_path / "mosaic.gti.gpkg").unlink()
+        path = write_vrt(tmp_path / form, "a.tif", "b.tif", side=32)
+        text = path.read_text().replace('xOff="32" yOff="0"', 'xOff="{}" yOff="{}"'.format(*offset))
+        path.write_text(text.replace('XSize="64" rasterYSize="32"', 'XSize="2033" rasterYSize="1033"'))
+    with opened(tmp_path / form) as file:
+        drawn, place = int((file.read(1) == 1).sum()), Place.of(file)
+    assert drawn == 33 * 33
+    monkeypatch.setattr("rsseg.serving.measures._EXACT", 60 * 60)
+    client = client_of(tmp_path / "out", tmp_path)
+    view = dict(zip(("west", "south", "east", "north"), np.add(place.bounds, (-0.01, -0.01, 0.01, 0.01)), strict=True))
+    found = client.get(f"{_layer(client)}/areas", params=view).json()
+    assert (found["classes"][1]["pixels"], found["factor"]) == (drawn, 1)
 
 
 @pytest.mark.parametrize("gone", ["mosaic.vrt", "mosaic.gti.gpkg"])

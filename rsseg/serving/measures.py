@@ -84,14 +84,14 @@ def read_point(cache: FactsCache, layer: Layer, lon: float, lat: float) -> dict[
 
 
 def _of_members(cache: FactsCache, layer: Layer, label: int, lon: float, lat: float) -> float | None:
-    """Probability of the class of a mosaic at a position, by the last of its maps that has both there."""
+    """Probability of the class of a mosaic at a position, by the map that is seen, the last that has it there."""
     view = lon - _TINY, lat - _TINY, lon + _TINY, lat + _TINY
     with naming(layer):
         maps = members_in_view(layer, cache.of(layer).place, view)
     for own in reversed(maps):
-        there = read_point(cache, own, lon, lat) if own.probabilities is not None else {}
-        if there.get("probability") is not None and there["class"] == label:
-            return float(there["probability"])
+        there = read_point(cache, own, lon, lat)
+        if there["class"] == label:
+            return None if there["probability"] is None else float(there["probability"])
     return None
 
 

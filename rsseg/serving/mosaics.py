@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+import numpy as np
+
 from rsseg.errors import DataError
 from rsseg.io.listing import has_suffix
 from rsseg.io.rasters import opened
@@ -132,7 +134,7 @@ def index_of(path: Path) -> Path | None:
 
 
 def index_texts(index: Path, box: Callable[[str | None], Bounds] | None = None) -> tuple[Mapping[str, str], list[str]]:
-    """Metadata of an index of tiles, and its texts: any may name a tile, as the index itself says which field does.
+    """Metadata of an index of tiles, and its texts in order: any may name a tile, as the index says which field does.
 
     Args:
         index: The file.
@@ -153,10 +155,13 @@ def index_texts(index: Path, box: Callable[[str | None], Bounds] | None = None) 
         if not texts or len(layers) != 1:
             raise DataError(f"{index}: expected one layer with a field of the names of tiles")
         bounds = None if box is None else box(info["crs"])
-        _, _, _, columns = pyogrio.raw.read(index, columns=texts, read_geometry=False, bbox=bounds)
+        _, numbers, _, columns = pyogrio.raw.read(
+            index, columns=texts, read_geometry=False, bbox=bounds, return_fids=True
+        )
     except DataSourceError as error:
         raise DataError(f"{index}: is no index of tiles ({error})") from error
-    return info["layer_metadata"] or {}, [str(text) for column in columns for text in column if text]
+    order = np.argsort(numbers)  # a GeoPackage gives those in a box in any order
+    return info["layer_metadata"] or {}, [str(text) for column in columns for text in column[order] if text]
 
 
 def _of_vrt(path: Path) -> Iterator[tuple[str, Path]]:

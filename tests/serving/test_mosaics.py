@@ -304,6 +304,30 @@ def test_a_mosaic_has_the_probabilities_of_the_map_that_is_seen(country: Path, t
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["mosaic.vrt", "mosaic.gti.gpkg"])
+def test_the_probability_is_that_of_the_uppermost_of_many_maps(tmp_path: Path, form: str) -> None:
+    """A GeoPackage tells of those in a view in no order; the uppermost may have no probabilities."""
+    names = [f"{number:03}.tif" for number in range(100)]
+    for number, name in enumerate(names):
+        move = UTM @ Affine.translation(number // 10, number % 10)
+        write_map(tmp_path / name, np.zeros((32, 32), np.uint8), transform=move)
+        if number != 77:
+            shares = np.full((1, 32, 32), number, np.uint8)
+            path = tmp_path / f"{number:03}_probabilities.tif"
+            write_image(path, shares, nodata=255, scales=(1 / 200,), transform=move)
+    mosaic = plan_mosaic({name: GeoReference.of(tmp_path / name) for name in names})
+    assert mosaic is not None
+    write_mosaic(tmp_path, mosaic, load_metainfo(str(write_table(tmp_path / "table.json"))))
+    (tmp_path / ("mosaic.vrt" if form != "mosaic.vrt" else "mosaic.gti.gpkg")).unlink()
+    client = client_of(tmp_path / "out", tmp_path)
+    base, place = _layer(client), Place.of(tmp_path / "000.tif")
+    for x, y, upper in ((9.5, 9.5, 99), (3.5, 2.5, 32), (7.5, 7.5, 77), (0.5, 9.5, 9), (32.5, 32.5, 99)):
+        point = place.pixels_to_degrees(np.array([shapely.Point(x, y)]))[0]
+        found = client.get(f"{base}/point", params=dict(lon=point.x, lat=point.y)).json()
+        assert found["class_id"] == 0
+        assert found["probability"] == (None if upper == 77 else pytest.approx(upper / 200)), (x, y)
+
+
 def test_what_belongs_to_probabilities_lies_in_the_folders(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()

@@ -75,7 +75,9 @@ for _name in ("rasterio._env", "rasterio._err", "pyogrio._env", "pyogrio._err", 
     logging.getLogger(_name).addFilter(_Censor())
 # libtiff only warns of pixels of JPEG that it cannot decode, and goes on.
 _JPEG = _Listener("JPEGLib:(.*)", True)
-FAILURES = _Listener(r"""err_no=(?:[34]|1[1-7])\b, msg=['"](.*)['"]""", False)
+_HEADERS = r"TIFF\w*Directory|TIFF header|libpng|libjpeg|opj_|JP2"
+"""What is said of files of images of which not even the header is whole, by an error of no kind of its own."""
+FAILURES = _Listener(rf"""err_no=(?:[34]|1[1-7]|1(?=.*(?:{_HEADERS})))\b, msg=['"](.*)['"]""", False)
 """Hears of files that cannot be opened or read, and of servers that do not give them, whatever GDAL makes of that."""
 _LEVEL = logging.DEBUG if "CPL_DEBUG" in os.environ else logging.INFO
 """Of what is heard, or shown to who asks for it: of GDAL's steps only where it is told to name them."""

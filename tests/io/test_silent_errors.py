@@ -145,14 +145,15 @@ def test_parts_of_a_mosaic_that_are_there_can_be_read(tmp_path: Path, another: N
 
 
 @pytest.mark.parametrize("form", [_mosaic, _index])
-def test_a_tile_that_is_no_raster_is_told_whatever_quotes_its_name_has(
+def test_a_tile_that_is_no_raster_is_told_whatever_the_log_says(
     tmp_path: Path, another: None, form: Callable[..., Path]
 ) -> None:
     """The log quotes a message with an apostrophe otherwise; GDAL itself puts one around some names."""
     folder = tmp_path / "Cote d'Ivoire"
     folder.mkdir()
     (tmp_path / "text.tif").write_text("no raster")
-    for name in (str(folder / "gone.tif"), str(tmp_path / "text.tif")):
+    os.truncate(_write(tmp_path / "half.tif", 7, SIDE), 100)
+    for name in (str(folder / "gone.tif"), str(tmp_path / "text.tif"), str(tmp_path / "half.tif")):
         mosaic = form(
             tmp_path / ("two.vrt" if form is _mosaic else "two.gti.gpkg"), _write(tmp_path / "a.tif", 7), name
         )

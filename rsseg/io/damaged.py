@@ -50,6 +50,10 @@ class _Listener(logging.Filter):
     @contextmanager
     def listening(self) -> Iterator[list[str]]:
         """The texts of this thread within the block."""
+        for log in _LOGS:
+            if log.disabled or log.level == logging.NOTSET:  # as logging.config does to what it does not name
+                log.disabled = False
+                log.setLevel(_LEVEL)
         if not hasattr(self._heard, "blocks"):
             self._heard.blocks = []
         self._heard.blocks.append([])
@@ -81,8 +85,8 @@ FAILURES = _Listener(rf"""err_no=(?:[34]|1[1-7]|1(?=.*(?:{_HEADERS})))\b, msg=['
 """Hears of files that cannot be opened or read, and of servers that do not give them, whatever GDAL makes of that."""
 _LEVEL = logging.DEBUG if "CPL_DEBUG" in os.environ else logging.INFO
 """Of what is heard, or shown to who asks for it: of GDAL's steps only where it is told to name them."""
-for _name in ("rasterio._env", "rasterio._err"):
-    _log = logging.getLogger(_name)
+_LOGS = [logging.getLogger(name) for name in ("rasterio._env", "rasterio._err")]
+for _log in _LOGS:
     _log.setLevel(_LEVEL)
     for _listener in (FAILURES, _JPEG):
         _log.addFilter(_listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -199,3 +200,16 @@ def test_a_small_picture_of_a_mosaic_is_made_of_overviews(tmp_path: Path) -> Non
         assert (file.read(1, out_shape=(SIDE // 4, SIDE // 2)) == 7).all()
         with pytest.raises(rasterio.errors.RasterioIOError):
             file.read(1)
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"level": logging.NOTSET}])
+def test_what_a_program_makes_of_the_log_silences_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """``logging.config`` turns off the logs that it does not name, or takes back their levels."""
+    for name in ("rasterio._env", "rasterio._err"):
+        for key, value in change.items():
+            monkeypatch.setattr(logging.getLogger(name), key, value)
+    logging.getLogger("rasterio").manager._clear_cache()  # type: ignore[attr-defined]
+    with pytest.raises(UnreadableFileError, match=r"gone\.tif"):
+        _plain(_index(tmp_path / "two.gti.gpkg", _write(tmp_path / "a.tif", 7), tmp_path / "gone.tif"))

@@ -46,7 +46,7 @@ def checked_geometry(body: PolygonBody | MultiPolygonBody, place: Place, units: 
     if west < -540 or east > 540 or south < -90 or north > 90:
         raise DataError("points are longitude, latitude in degrees; give units=pixels for columns and rows of a raster")
     parts, _ = mend_shapes(moved)
-    parts = shapely.get_parts(shapely.union_all(parts))
+    parts = shapely.get_parts(shapely.union_all(parts[shapely.is_valid(parts)]))  # the others enclose nothing
     parts = parts[shapely.area(parts) > 0]
     if not len(parts):
         raise DataError("a shape encloses nothing")

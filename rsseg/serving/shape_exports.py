@@ -112,8 +112,9 @@ def _valid(geometry: NDArray[np.object_]) -> NDArray[np.object_]:
     parts, owners = mend_shapes(geometry)
     if parts is geometry:
         return shapely.orient_polygons(geometry)
+    valid = shapely.is_valid(parts)  # the others enclose nothing
     return shapely.orient_polygons(np.array(
-        [parts[owners == i][0] if (owners == i).sum() == 1 else shapely.union_all(parts[owners == i])
+        [parts[owners == i][0] if (owners == i).sum() == 1 else shapely.union_all(parts[(owners == i) & valid])
          for i in range(len(geometry))], object))  # fmt: skip
 
 

@@ -54,8 +54,32 @@ def _invalid(parts: Sequence[Sequence[float]]) -> NDArray[np.object_]:
         return np.empty(0, object)
     shapes = _shapes(rings)
     wrong = shapes[~shapely.is_valid(shapes)]
-    whole = shapely.make_valid(wrong, method="structure", keep_collapsed=False) if len(wrong) else wrong
+    whole = _enclosed(wrong)
     return np.asarray(whole[shapely.area(whole) > 0])
+
+
+def _enclosed(wrong: NDArray[np.object_]) -> NDArray[np.object_]:
+    """What polygons (N,) that cross themselves enclose, as polygons of one part or several."""
+    import shapely
+
+    try:
+        return np.asarray(shapely.make_valid(wrong, method="structure", keep_collapsed=False))
+    except shapely.GEOSException:
+        return np.array([_enclosed_by(shape) for shape in wrong], object)
+
+
+def _enclosed_by(shape: Any) -> Any:
+    """As :func:`_enclosed`, ring by ring, as GEOS gives up on few whose points are all but the same."""
+    import shapely
+
+    filled = shapely.polygons([shape.exterior, *shape.interiors])
+    try:
+        rings = shapely.make_valid(filled, method="structure", keep_collapsed=False)
+    except shapely.GEOSException:  # this form leaves out ground that a ring runs around twice
+        rings = shapely.make_valid(filled)
+    parts = shapely.get_parts(shapely.difference(rings[0], shapely.union_all(rings[1:])))
+    parts = shapely.get_parts(parts)
+    return shapely.multipolygons(parts[shapely.area(parts) > 0])
 
 
 def mend_polygons(parts: Sequence[Sequence[float]]) -> list[MendedPolygon]:
@@ -109,7 +133,7 @@ def mend_shapes(shapes: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArr
     if not wrong.any():
         return shapes, numbers
     out = shapes.copy()
-    mended = shapely.make_valid(shapes[wrong], method="structure", keep_collapsed=False)
+    mended = _enclosed(shapes[wrong])
     out[wrong] = np.where(shapely.is_empty(mended), shapes[wrong], shapely.orient_polygons(mended))
     parts, numbers = shapely.get_parts(out, return_index=True)
     return parts, numbers

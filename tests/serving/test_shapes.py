@@ -212,6 +212,14 @@ def test_shapes_are_there_after_a_restart(client: TestClient, paths: dict[str, P
     assert _list(client, layer)["total"] == 0 and made["id"]
 
 
+def test_what_encloses_nothing_is_left_out_of_a_shape(client: TestClient) -> None:
+    """Such as an outline that runs back on itself, and has a hole elsewhere."""
+    line = [[2, 0], [0, 1], [3, 0], [0, 1], [2, 0]], [[13, 39], [57, 49], [25, 32], [13, 39]]
+    both = {"type": "MultiPolygon", "coordinates": [_pixels(1, 1, 5, 5)["coordinates"], line]}
+    found = _add(client, _id(client, "image", "photo"), "a", both, units="pixels")
+    assert found["geometry"]["type"] == "Polygon" and len(found["geometry"]["coordinates"]) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "status", "text"),
     [

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, unescape
@@ -32,6 +33,8 @@ __all__ = ["MosaicReader", "MosaicView"]
 
 _FEWER = 2
 """How many times as many pixels there must be as were read, that fewer of them are looked at, too."""
+_MOSAICS = ("VRT", "GTI")
+"""Drivers of GDAL for them."""
 _SOURCES = re.compile(r"<Source(?:Filename|Dataset)\b([^>]*)>([^<]+)<")
 _SAID: dict[str, str] = {}
 """Mosaics of which a file could not be opened or read in this process, and what GDAL said of it, which it says once."""
@@ -57,7 +60,7 @@ class _Raising:
                 yield heard
             finally:
                 said = next((text for text in heard if not text.startswith("Checksum")), None)
-                if said is not None and self.mosaic.driver in ("VRT", "GTI"):
+                if said is not None and self.mosaic.driver in _MOSAICS:
                     _SAID[self.mosaic.name] = said
 
     def read(self, indexes: Any = None, out: Any = None, window: Any = None, *args: Any, **options: Any) -> Any:
@@ -67,16 +70,19 @@ class _Raising:
             RasterioIOError: A file of the mosaic cannot be read, or a tile of the index could not be opened before.
         """
         driver, name = self.mosaic.driver, self.mosaic.name
+        read = partial(super().read, indexes, out, window, *args, **options)  # type: ignore[misc]
+        if driver not in _MOSAICS:
+            return read()
         try:
             with self._remembering() as heard:
-                numbers = super().read(indexes, out, window, *args, **options)  # type: ignore[misc]
+                numbers = read()
                 if driver == "VRT":
                     self._check(indexes, window, numbers.shape[-2:])
             if heard and driver == "VRT":
                 _QUIET.add(name)
         except (RasterioError, CPLE_BaseError):
-            said = _missing_file(name) or _SAID.get(name)
-            if driver == "VRT" and said:
+            said = _missing_file(name) or _SAID.get(name) if driver == "VRT" else None
+            if said:
                 raise RasterioIOError(said) from None
             raise
         if name in _SAID and (driver == "GTI" or name in _QUIET):

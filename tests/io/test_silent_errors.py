@@ -213,3 +213,14 @@ def test_what_a_program_makes_of_the_log_silences_no_error(
     logging.getLogger("rasterio").manager._clear_cache()  # type: ignore[attr-defined]
     with pytest.raises(UnreadableFileError, match=r"gone\.tif"):
         _plain(_index(tmp_path / "two.gti.gpkg", _write(tmp_path / "a.tif", 7), tmp_path / "gone.tif"))
+
+
+def test_a_damaged_raster_is_not_looked_at_as_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view of a raster fails as the raster does; only a VRT is read for the names in it."""
+    looked: list[str] = []
+    monkeypatch.setattr("rsseg.io.silent_errors._missing_file", looked.append)
+    path = _write(tmp_path / "a.tif", 7, SIDE)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(UnreadableFileError, match=r"a\.tif: is damaged"):
+        _warped(path)
+    assert looked == []

@@ -16,7 +16,7 @@ from rsseg.io.areas import ClassAreas
 from rsseg.serving.facts import ZOOMS, Facts, FactsCache
 from rsseg.serving.layers import Layer, Layers
 from rsseg.serving.measures import crs_name, measure_view, read_point
-from rsseg.serving.places import LATITUDE
+from rsseg.serving.places import LATITUDE, Bounds
 from rsseg.serving.polygons import LIMIT, read_polygons
 from rsseg.serving.readers import Readers
 from rsseg.serving.state import State
@@ -227,9 +227,6 @@ def _add_measures(routes: APIRouter, layers: Layers, cache: FactsCache, readers:
         layer, _, view = _view(layers, cache, id, (west, south, east, north))
         span = view[2] - view[0] + (360 if view[2] < view[0] else 0)
         return PolygonsOut(**read_polygons(layer, cache, view, span / width, limit))
-
-
-Bounds = tuple[float, float, float, float]
 
 
 def _view(layers: Layers, cache: FactsCache, id: str, view: Bounds) -> tuple[Layer, Facts, Bounds]:

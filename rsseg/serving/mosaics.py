@@ -16,6 +16,7 @@ from rsseg.errors import DataError
 from rsseg.io.listing import has_suffix
 from rsseg.io.rasters import opened
 from rsseg.reports.maps.files import MapHeader, read_map_header
+from rsseg.serving.places import Bounds
 
 __all__ = ["MOSAICS", "Member", "class_header", "index_of", "index_texts", "members_of_mosaic", "vrt_sources"]
 
@@ -42,9 +43,6 @@ _KNOWN = frozenset(_ELEMENTS.split())
 """Elements of mosaics of which it is known whether they name files."""
 _HIDDEN = {"sourcefilename", "sourcedataset", "indexdataset", "dataset", "relativetovrt"}
 """What GDAL, which ignores case and takes attributes for elements, would take for a file's name, or its folder."""
-
-
-Bounds = tuple[float, float, float, float]
 
 
 class Member(NamedTuple):
